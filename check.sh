@@ -1,0 +1,168 @@
+#!/bin/bash
+# Installs what the tests need, builds with gcc, with sanitizers and with
+# clang, and runs all tests.  Everything it writes is in build/.
+#
+#   ./check.sh            all of it
+#   FUZZ_SECONDS=60 ./check.sh    longer than the usual 8 s a fuzz target
+set -u
+cd "$(dirname "$0")" || exit 1
+. build-aux/common.sh
+
+logs=build/logs
+mkdir -p $logs
+passed=0
+failed=0
+skipped=0
+
+count()
+{
+	passed=$((passed + $1))
+	failed=$((failed + $2))
+	skipped=$((skipped + $3))
+}
+
+# Sums up what Automake's test driver and pytest say in a log.
+count_log()
+{
+	# shellcheck disable=SC2046
+	count $(awk '
+	/^# (PASS|XFAIL): /		{ pass += $3 }
+	/^# (FAIL|XPASS|ERROR): /	{ fail += $3 }
+	/^# SKIP: /			{ skip += $3 }
+	/^=* ?[0-9]+ [a-z]+.* in [0-9.]+s/ {
+		for (i = 2; i <= NF; i++) {
+			if ($i ~ /^passed/)
+				pass += $(i - 1)
+			if ($i ~ /^(failed|error)/)
+				fail += $(i - 1)
+			if ($i ~ /^skipped/)
+				skip += $(i - 1)
+		}
+	}
+	END { print pass + 0, fail + 0, skip + 0 }' "$1")
+}
+
+# stage NAME COMMAND...: runs it with its output in a log, says how long it
+# took, and shows the log's end where it failed.  A stage that reports no tests
+# of its own counts as one.
+stage()
+{
+	local name=$1 log=$logs/$1.log start=$SECONDS before status
+	shift
+	"$@" >"$log" 2>&1 </dev/null
+	status=$?
+	before="$passed $failed"
+	count_log "$log"
+	if [ $status -ne 0 ] && [ "$failed" = "${before#* }" ]; then
+		count 0 1 0
+	elif [ "$passed $failed" = "$before" ]; then
+		count 1 0 0
+	fi
+	if [ $status -eq 0 ]; then
+		printf '%-14s ok      %4d s\n' "$name" $((SECONDS - start))
+		return 0
+	fi
+	printf '%-14s FAILED  %4d s  the end of %s:\n' \
+		"$name" $((SECONDS - start)) "$log"
+	tail -n 150 "$log" | sed 's/^/    /'
+	return 1
+}
+
+finish()
+{
+	echo "all            $([ $failed -eq 0 ] && echo 'ok    ' ||
+		echo 'FAILED')  $(printf %4d $SECONDS) s"
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ $failed -eq 0 ]
+	exit
+}
+
+# ---- what the stages run ----
+
+install_needs()
+{
+	need "${BUILD_NEEDS[@]}" libcmocka-dev \
+		clang:clang libclang-rt-dev \
+		python3:python3 pytest-3:python3-pytest \
+		node:nodejs npm:npm \
+		strace:strace ip:iproute2 xz:xz-utils \
+		systemd-analyze:systemd groff:groff-base
+}
+
+unit_tests()
+{
+	make -C "$1" -j2 check && return
+	# the log of each test program that failed, after make's own words
+	grep -lE '^:test-result: (FAIL|ERROR)' "$1"/tests/*.trs \
+		"$1"/tests/unit/*.trs 2>/dev/null |
+		while read -r trs; do
+			echo "---- ${trs%.trs}"
+			grep -vE '^(ok|PASS)' "${trs%.trs}.log"
+		done
+	return 1
+}
+
+# The unit has to hold in the file's final form, with the programs in place.
+units()
+{
+	local root=$PWD/build/root
+	rm -rf "$root"
+	make -C build/plain install DESTDIR="$root" >/dev/null || return 1
+	local units=$root/usr/local/lib/systemd/system
+	sed "s|/usr/local/sbin|$root&|" -i "$units/ringtick.service" &&
+	systemd-analyze verify --man=no "$units"/ringtick.* &&
+	# in tenths: exposure below 3.0
+	systemd-analyze security --offline=yes --threshold=29 --no-pager \
+		"$units/ringtick.service" &&
+	groff -man -Tutf8 -ww -z "$root"/usr/local/share/man/man[158]/*
+}
+
+node_modules()
+{
+	npm ci --prefix tests/system/node --no-audit --no-fund
+}
+
+# system DIR ARGUMENT...: pytest against the programs built there.
+system()
+{
+	make -s -C "$1" check-system PYTESTFLAGS="-q --tb=short ${*:2}"
+}
+
+fuzz()
+{
+	local target seeds=$PWD/build/fuzz/seeds
+	mkdir -p "$seeds"
+	python3 - tests/data/vectors.json "$seeds" <<-'END' || return 1
+	import json, sys
+	for vector in json.load(open(sys.argv[1])):
+	    with open(sys.argv[2] + "/" + vector["name"], "wb") as file:
+	        file.write(bytes.fromhex(vector["hex"]))
+	END
+	for target in build/clang/tests/fuzz/fuzz_*; do
+		[ -x "$target" ] || continue
+		local found=$PWD/build/fuzz/${target##*/}
+		mkdir -p "$found/corpus"
+		"$target" -max_total_time="${FUZZ_SECONDS:-8}" \
+			-rss_limit_mb=2048 -print_final_stats=1 \
+			-artifact_prefix="$found/" "$found/corpus" "$seeds" ||
+			return 1
+	done
+}
+
+# ---- the stages ----
+
+stage packages install_needs || finish
+stage build build build/plain --enable-werror || finish
+stage unit unit_tests build/plain
+stage units units
+[ ! -e tests/system/node/package.json ] || stage node node_modules
+stage system system build/plain
+stage distcheck make -C build/plain -j2 distcheck
+
+stage sanitizers build build/sanitizers --enable-werror --enable-sanitizers && {
+	stage unit-san unit_tests build/sanitizers
+	stage system-san system build/sanitizers
+}
+stage clang build build/clang CC=clang --enable-werror --enable-fuzzers &&
+	stage fuzz fuzz
+finish

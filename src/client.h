@@ -1,0 +1,109 @@
+/*
+ * A kdb+ IPC client for the tools: connect, handshake, send with a deadline,
+ * receive into a growing buffer, one frame at a time.
+ *
+ * Owns the socket and the buffers.  Invariant: at <= end <= cap; bytes
+ * [at, end) were received and not yet handed out.  Called by feed.c and
+ * sub.c.  Never prints: what went wrong is a sentence in `error`.
+ */
+#ifndef RINGTICK_CLIENT_H
+#define RINGTICK_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire.h"
+
+enum {
+	CLIENT_READ_BYTES = 256 << 10, /* most of one recv */
+	CLIENT_EXIT_CHECK = 1,	       /* exit status: a check failed */
+	CLIENT_EXIT_TROUBLE = 2,       /* exit status: usage, connection */
+};
+
+#define CLIENT_FOREVER INT64_MAX
+
+/* Where and as whom to connect. */
+struct client_target {
+	const char *host;   /* name or address; "unix": abstract socket */
+	const char *port;   /* decimal */
+	const char *user;   /* NAME or NAME:PASSWORD */
+	int receive_buffer; /* SO_RCVBUF in bytes; 0 leaves the system's */
+	int64_t timeout_ns; /* for connection and handshake together */
+};
+
+struct client {
+	int fd; /* -1 when closed */
+	uint8_t *buf;
+	size_t cap, at, end;
+	size_t need;	/* bytes of the frame at `at`; 0 while not known */
+	uint8_t *plain; /* a frame made little-endian and uncompressed */
+	size_t plain_cap;
+	char error[320];
+};
+
+/* One frame, little-endian and uncompressed; valid until the next call. */
+struct client_frame {
+	enum wire_message message;
+	const uint8_t *body;
+	size_t body_len;
+	size_t wire_len; /* bytes that it took on the wire, header included */
+};
+
+/* 127.0.0.1:5010, as $USER, within 5 s. */
+void client_target_init(struct client_target *target);
+
+/*
+ * Takes over the options that every tool has: 'h' host, 'p' port, 'u' user.
+ * False, with a sentence on stderr, if the value is none.
+ */
+bool client_target_option(struct client_target *target, int option,
+			  const char *value);
+
+/* 0, or -errno with client->error set and nothing left open. */
+int client_open(struct client *client, const struct client_target *target);
+
+/* Accepts one that is closed, or whose fd is -1. */
+void client_close(struct client *client);
+
+/*
+ * Sends all of it.  -ETIMEDOUT at the deadline, -EINTR once a signal has
+ * asked for the end, else -errno; *out_sent tells how much went out.
+ */
+int client_send(struct client *client, const void *bytes, size_t len,
+		int64_t deadline_ns, size_t *out_sent);
+
+/*
+ * Receives once, at most max bytes.  Bytes got (> 0), -ETIMEDOUT at the
+ * deadline, -EINTR on a signal, -EPIPE when the server has closed, -errno.
+ */
+int client_receive(struct client *client, size_t max, int64_t deadline_ns);
+
+/* WIRE_BAD sets client->error. */
+enum wire_result client_next(struct client *client, struct client_frame *out);
+
+/*
+ * Sends a sync request and waits for its response; other frames that come
+ * before it are dropped, so this is for feeds.  0, or -errno with error set;
+ * an error that the server answers is -EREMOTEIO and `error` its bare text.
+ */
+int client_request(struct client *client, const void *frame, size_t len,
+		   int64_t deadline_ns);
+
+/*
+ * SIGINT and SIGTERM from now on only set what client_stopped() tells, and
+ * end waits.  client_resume() takes it back, so that what is half done can be
+ * finished; the next signal counts anew.
+ */
+void client_catch_signals(void);
+bool client_stopped(void);
+void client_resume(void);
+
+/*
+ * The whole of text as a number from min to max; false, with a sentence on
+ * stderr that names the option, if it is none.
+ */
+bool client_parse_number(const char *option, const char *text, uint64_t min,
+			 uint64_t max, uint64_t *out);
+
+#endif

@@ -1,0 +1,82 @@
+#include "config.h"
+
+#include "clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "util.h"
+
+#define KDB_EPOCH_S   946684800ll /* 2000.01.01 in Unix time */
+#define ZONE_VALID_NS (15 * 60 * NS_PER_S)
+
+static int64_t
+timespec_ns(const struct timespec *ts)
+{
+	return (int64_t)ts->tv_sec * NS_PER_S + ts->tv_nsec;
+}
+
+int64_t
+clock_monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return timespec_ns(&ts);
+}
+
+int64_t
+clock_utc_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return timespec_ns(&ts) - KDB_EPOCH_S * NS_PER_S;
+}
+
+void
+zone_init(struct zone *z, bool is_local, int64_t offset_ns)
+{
+	*z = (struct zone){ .is_local = is_local, .offset_ns = offset_ns };
+	tzset();
+}
+
+static void
+zone_look_up(struct zone *z, int64_t utc_ns)
+{
+	time_t unix_s = (time_t)(utc_ns / NS_PER_S + KDB_EPOCH_S);
+	struct tm tm;
+
+	if (localtime_r(&unix_s, &tm) != NULL)
+		z->offset_ns = (int64_t)tm.tm_gmtoff * NS_PER_S;
+	z->valid_from_ns = utc_ns - utc_ns % ZONE_VALID_NS;
+	z->valid_until_ns = z->valid_from_ns + ZONE_VALID_NS;
+}
+
+int64_t
+zone_local_ns(struct zone *z, int64_t utc_ns)
+{
+	if (z->is_local &&
+	    (utc_ns < z->valid_from_ns || utc_ns >= z->valid_until_ns))
+		zone_look_up(z, utc_ns);
+	return utc_ns + z->offset_ns;
+}
+
+int32_t
+clock_day(int64_t ns)
+{
+	int64_t day = ns / NS_PER_DAY;
+
+	return (int32_t)(day - (ns % NS_PER_DAY < 0));
+}
+
+const char *
+clock_date_text(char *buf, int32_t day)
+{
+	time_t unix_s = (time_t)((int64_t)day * 86400 + KDB_EPOCH_S);
+	struct tm tm;
+
+	gmtime_r(&unix_s, &tm);
+	strftime(buf, 16, "%Y.%m.%d", &tm);
+	return buf;
+}

@@ -1,0 +1,43 @@
+/*
+ * Time: the monotonic clock for intervals, the wall clock for stamps, and the
+ * local day.  Both clocks are read without a system call (vDSO).
+ *
+ * kdb+ counts from 2000.01.01: timestamps in ns, dates in days.
+ */
+#ifndef RINGTICK_CLOCK_H
+#define RINGTICK_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NS_PER_DAY (86400ll * 1000000000ll)
+
+int64_t clock_monotonic_ns(void);
+
+/* UTC, ns since 2000.01.01. */
+int64_t clock_utc_ns(void);
+
+/*
+ * The zone in which days end.  The local offset is looked up again only when
+ * a quarter of an hour has passed: offsets change only on such boundaries,
+ * and the look-up is far too slow for each update.
+ */
+struct zone {
+	bool is_local;
+	int64_t offset_ns;    /* east of UTC */
+	int64_t valid_from_ns; /* UTC; local only */
+	int64_t valid_until_ns;
+};
+
+void zone_init(struct zone *z, bool is_local, int64_t offset_ns);
+
+/* utc_ns moved into the zone. */
+int64_t zone_local_ns(struct zone *z, int64_t utc_ns);
+
+/* Days since 2000.01.01 of a time in ns; rounds down before 2000 too. */
+int32_t clock_day(int64_t ns);
+
+/* "2026.11.22" into buf, which has at least 16 bytes. Returns buf. */
+const char *clock_date_text(char *buf, int32_t day);
+
+#endif

@@ -1,0 +1,156 @@
+#include "config.h"
+
+#include "connection.h"
+
+#include <string.h>
+
+const char *const close_reason_names[CLOSE_COUNT] = {
+#define CLOSE(name, level, sentence) #name,
+#include "close.def"
+#undef CLOSE
+};
+
+const enum log_level close_reason_levels[CLOSE_COUNT] = {
+#define CLOSE(name, level, sentence) level,
+#include "close.def"
+#undef CLOSE
+};
+
+const char *const close_reason_sentences[CLOSE_COUNT] = {
+#define CLOSE(name, level, sentence) sentence,
+#include "close.def"
+#undef CLOSE
+};
+
+void
+connection_start(struct connection *c, int fd, enum slow_policy policy)
+{
+	uint8_t *reply = c->consumer.reply;
+
+	CHECK(c->state == CONNECTION_FREE);
+	*c = (struct connection){ .state = CONNECTION_HELLO,
+				  .slot = c->slot,
+				  .generation = c->generation,
+				  .fd = fd,
+				  .buffer = c->small,
+				  .capacity = c->small_bytes,
+				  .small = c->small,
+				  .small_bytes = c->small_bytes,
+				  .user = "-" };
+	consumer_init(&c->consumer, reply, policy);
+}
+
+void
+connection_room(struct connection *c, uint8_t **out_at, size_t *out_len)
+{
+	CHECK(!c->is_receiving);
+	if (c->parsed > 0) {
+		memmove(c->buffer, c->buffer + c->parsed,
+			c->filled - c->parsed);
+		c->filled -= c->parsed;
+		c->parsed = 0;
+	}
+	*out_at = c->buffer + c->filled;
+	*out_len = c->capacity - c->filled;
+	CHECK(*out_len > 0);
+}
+
+enum wire_result
+connection_hello(struct connection *c, uint8_t *out_capability,
+		 enum close_reason *reason, const char **why)
+{
+	struct wire_hello hello;
+	enum wire_result result = wire_read_hello(c->buffer + c->parsed,
+						  c->filled - c->parsed,
+						  &hello, why);
+
+	*reason = CLOSE_http;
+	if (result == WIRE_MORE && c->filled == c->capacity) {
+		*reason = CLOSE_bad_handshake;
+		*why = "the handshake is too long";
+		return WIRE_BAD;
+	}
+	if (result != WIRE_OK)
+		return result;
+	(void)log_value(c->user, sizeof(c->user), hello.user, hello.user_len);
+	*out_capability = hello.capability < WIRE_CAPABILITY
+				  ? hello.capability
+				  : WIRE_CAPABILITY;
+	c->parsed += hello.consumed;
+	return WIRE_OK;
+}
+
+enum frame_result
+connection_frame(const struct connection *c, uint64_t message_max,
+		 struct wire_header *header, const uint8_t **frame,
+		 const char **why)
+{
+	const uint8_t *at = c->buffer + c->parsed;
+	size_t avail = c->filled - c->parsed;
+
+	*why = NULL;
+	switch (wire_read_header(at, avail, UINT32_MAX, header, why)) {
+	case WIRE_OK:
+		break;
+	case WIRE_MORE:
+		return FRAME_MORE;
+	case WIRE_BAD:
+		return FRAME_BAD;
+	}
+	if (header->len > message_max)
+		return FRAME_TOO_LONG;
+	if (header->len <= avail) {
+		*frame = at;
+		return FRAME_WHOLE;
+	}
+	return header->len > c->capacity ? FRAME_TOO_BIG : FRAME_MORE;
+}
+
+void
+connection_use_buffer(struct connection *c, uint8_t *buffer,
+		      uint64_t frame_len)
+{
+	CHECK(c->buffer == c->small && !c->is_receiving);
+	memcpy(buffer, c->buffer + c->parsed, c->filled - c->parsed);
+	c->filled -= c->parsed;
+	c->parsed = 0;
+	c->buffer = buffer;
+	c->capacity = frame_len;
+}
+
+/* Back to the small buffer, empty. */
+static uint8_t *
+leave_buffer(struct connection *c)
+{
+	uint8_t *used = c->buffer == c->small ? NULL : c->buffer;
+
+	c->buffer = c->small;
+	c->capacity = c->small_bytes;
+	c->parsed = c->filled = 0;
+	return used;
+}
+
+uint8_t *
+connection_consume(struct connection *c, uint64_t len)
+{
+	c->parsed += len;
+	CHECK(c->parsed <= c->filled);
+	if (c->parsed < c->filled)
+		return NULL;
+	return leave_buffer(c);
+}
+
+uint8_t *
+connection_drop_input(struct connection *c)
+{
+	CHECK(!c->is_receiving);
+	return leave_buffer(c);
+}
+
+void
+connection_fini(struct connection *c)
+{
+	CHECK(c->ops_cnt == 0 && c->buffer == c->small);
+	c->state = CONNECTION_FREE;
+	c->generation++;
+}

@@ -1,0 +1,140 @@
+/*
+ * A connection: the input side of one socket, from the handshake to whole
+ * frames, and the state of its life.
+ *
+ *   buffer:  |  done  | frame | frame | part of one |      room      |
+ *            0      parsed                        filled          capacity
+ *
+ * Frames are handled between `parsed` and `filled`; the partial tail is moved
+ * to the front before the next recv.  A frame that does not fit the small
+ * buffer is received into a pool buffer of message.max, alone.
+ *
+ * Pure: the server receives into connection_room() and says how much came.
+ */
+#ifndef RINGTICK_CONNECTION_H
+#define RINGTICK_CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "consumer.h"
+#include "log.h"
+#include "selection.h"
+#include "util.h"
+#include "wire.h"
+
+/*
+ *   FREE -> HELLO -> OPEN -> CLOSING -> FREE
+ *              |       |        ^
+ *              |       v        |
+ *              |    ENDING -----+   (a last reply is still to be sent)
+ *              v       |        |
+ *            LINGERING <--------+   (FIN sent; input is read and dropped, so
+ *                                    that the client sees FIN and not RST)
+ */
+enum connection_state {
+	CONNECTION_FREE,
+	CONNECTION_HELLO,
+	CONNECTION_OPEN,
+	CONNECTION_ENDING,
+	CONNECTION_LINGERING,
+	CONNECTION_CLOSING,
+};
+
+enum close_reason {
+#define CLOSE(name, level, sentence) CLOSE_##name,
+#include "close.def"
+#undef CLOSE
+	CLOSE_COUNT,
+};
+
+extern const char *const close_reason_names[CLOSE_COUNT];
+extern const enum log_level close_reason_levels[CLOSE_COUNT];
+extern const char *const close_reason_sentences[CLOSE_COUNT];
+
+/* Why a connection's input stands still. */
+enum connection_wait {
+	WAIT_NOTHING,
+	WAIT_ROOM,   /* the next frame needs room in a ring */
+	WAIT_BUFFER, /* the next frame needs a pool buffer */
+};
+
+struct connection {
+	enum connection_state state;
+	unsigned slot;	     /* index in the table = registered file */
+	uint32_t generation; /* grows when the slot is freed */
+	int fd;
+	char user[64];	     /* safe for the log */
+	char peer[64];
+	bool is_feed;	     /* has sent an update */
+	enum close_reason reason; /* from ENDING on */
+
+	/* input */
+	uint8_t *buffer;     /* the small one, or a pool buffer */
+	size_t capacity;
+	size_t parsed, filled;
+	uint8_t *small;
+	size_t small_bytes;
+	bool is_receiving;   /* a recv is in flight */
+	enum connection_wait waits_for;
+	uint64_t wanted_bytes; /* WAIT_ROOM: in the main ring; 0: other reason */
+	int64_t deadline_ns; /* 0: none; of what its state is about */
+
+	unsigned ops_cnt;    /* operations in flight, cancels too */
+	struct selection selection;
+	struct consumer consumer;
+
+	struct list wait_node;
+	struct list open_node;
+	uint64_t in_bytes;
+	uint64_t in_records;
+	uint64_t rejected;
+	struct log_limit reject_log;
+	struct log_limit skip_log;
+};
+
+/* A free slot becomes a connection in state HELLO. */
+void connection_start(struct connection *c, int fd, enum slow_policy policy);
+
+/* Where the next recv goes: after moving the partial tail to the front. */
+void connection_room(struct connection *c, uint8_t **out_at, size_t *out_len);
+
+/*
+ * Reads the handshake out of what has come. WIRE_OK consumes it (user is set,
+ * *out_capability is the byte to answer); WIRE_BAD sets *reason and *why.
+ */
+enum wire_result connection_hello(struct connection *c,
+				  uint8_t *out_capability,
+				  enum close_reason *reason, const char **why);
+
+enum frame_result {
+	FRAME_WHOLE,	/* *header and *frame are set; connection_consume it */
+	FRAME_MORE,	/* more bytes are needed, and there is room for them */
+	FRAME_TOO_BIG,	/* needs connection_use_buffer first */
+	FRAME_BAD,	/* *why says what is wrong */
+	FRAME_TOO_LONG, /* longer than message_max */
+};
+
+enum frame_result connection_frame(const struct connection *c,
+				   uint64_t message_max,
+				   struct wire_header *header,
+				   const uint8_t **frame, const char **why);
+
+/* Continues in a pool buffer with the first frame, of frame_len bytes, alone:
+ * so nothing is left over when the buffer goes back. */
+void connection_use_buffer(struct connection *c, uint8_t *buffer,
+			   uint64_t frame_len);
+
+/* The first frame was handled. Returns the pool buffer if it was in one (the
+ * small one is used again), else NULL. */
+uint8_t *connection_consume(struct connection *c, uint64_t len);
+
+/* Forgets the input that has come. Returns the pool buffer it was in, or
+ * NULL. Only while no recv is in flight. */
+uint8_t *connection_drop_input(struct connection *c);
+
+/* Frees the slot: nothing is in flight, the input was dropped. */
+void connection_fini(struct connection *c);
+
+#endif

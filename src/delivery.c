@@ -1,0 +1,178 @@
+#include "config.h"
+
+#include "delivery.h"
+
+#include <errno.h>
+
+/* After so long a write waits for the peer, not for the kernel's work. */
+#define PARKED_NS (1 * NS_PER_MS)
+
+static struct connection *
+connection_of(struct list *queue_node)
+{
+	return container_of(queue_node, struct connection,
+			    consumer.queue_node);
+}
+
+static struct ticket
+write_ticket(const struct connection *c)
+{
+	return (struct ticket){ .generation = c->generation,
+				.slot = (uint16_t)c->slot,
+				.kind = ENGINE_WRITE };
+}
+
+void
+delivery_init(struct delivery *d, struct engine *engine,
+	      struct streams *streams, struct pool *pool, size_t span_max,
+	      uint64_t in_flight_max)
+{
+	*d = (struct delivery){ .engine = engine,
+				.streams = streams,
+				.pool = pool,
+				.span_max = span_max,
+				.in_flight_max = in_flight_max };
+	list_init(&d->idle);
+	list_init(&d->ready);
+	list_init(&d->flight);
+}
+
+static bool
+has_work(const struct connection *c, size_t span_max)
+{
+	struct span span;
+
+	return c->consumer.writing == PART_NONE &&
+	       consumer_next(&c->consumer, span_max, &span);
+}
+
+void
+delivery_wake(struct delivery *d, struct connection *c)
+{
+	struct consumer *consumer = &c->consumer;
+
+	if (consumer->writing != PART_NONE)
+		return;
+	list_remove(&consumer->queue_node);
+	if (has_work(c, d->span_max))
+		list_append(&d->ready, &consumer->queue_node);
+	else if (consumer_is_subscribed(consumer))
+		list_append(&d->idle, &consumer->queue_node);
+}
+
+/* Writes that wait for their peers leave the count to those that move. */
+static void
+uncount(struct delivery *d, struct consumer *c)
+{
+	if (!c->is_counted)
+		return;
+	c->is_counted = false;
+	list_remove(&c->flight_node);
+	d->in_flight_bytes -= c->writing_len;
+}
+
+static void
+uncount_parked(struct delivery *d, int64_t now_ns)
+{
+	while (!list_is_empty(&d->flight)) {
+		struct consumer *oldest = container_of(
+			d->flight.next, struct consumer, flight_node);
+
+		if (now_ns - oldest->writing_since_ns < PARKED_NS)
+			return;
+		uncount(d, oldest);
+	}
+}
+
+/* Idle consumers become ready when a stream has moved. */
+static void
+wake_idle(struct delivery *d)
+{
+	uint64_t heads = d->streams->main.head_pos;
+	struct list *n, *next;
+
+	for (unsigned i = 0; i < d->streams->filtered_cnt; i++)
+		heads += d->streams->filtered[i].head_pos;
+	if (heads == d->heads_seen)
+		return;
+	d->heads_seen = heads;
+	for (n = d->idle.next; n != &d->idle; n = next) {
+		struct connection *c = connection_of(n);
+
+		next = n->next;
+		if (!has_work(c, d->span_max))
+			continue;
+		list_remove(n);
+		list_append(&d->ready, n);
+	}
+}
+
+static void
+submit(struct delivery *d, struct connection *c, int64_t now_ns)
+{
+	struct consumer *consumer = &c->consumer;
+	struct span span;
+	bool is_any = consumer_next(consumer, d->span_max, &span);
+
+	CHECK(is_any);
+	if (span.is_in_main_ring)
+		engine_write(d->engine, span.at, span.len, write_ticket(c));
+	else
+		engine_send(d->engine, span.at, span.len, write_ticket(c));
+	c->ops_cnt++;
+	consumer->writing = span.part;
+	consumer->writing_len = span.len;
+	consumer->writing_since_ns = now_ns;
+	consumer->is_counted = true;
+	d->in_flight_bytes += span.len;
+	list_append(&d->flight, &consumer->flight_node);
+}
+
+void
+delivery_run(struct delivery *d, int64_t now_ns)
+{
+	uncount_parked(d, now_ns);
+	wake_idle(d);
+	while (!list_is_empty(&d->ready) &&
+	       d->in_flight_bytes < d->in_flight_max) {
+		struct list *first = d->ready.next;
+
+		list_remove(first);
+		submit(d, connection_of(first), now_ns);
+	}
+}
+
+int64_t
+delivery_completed(struct delivery *d, struct connection *c, int32_t result)
+{
+	size_t accepted = result > 0 ? (size_t)result : 0;
+
+	uncount(d, &c->consumer);
+	pool_give(d->pool, consumer_written(&c->consumer, accepted));
+	/* Nothing was sent, and nothing is wrong: it is tried again. */
+	if (result == -ECANCELED || result == -EAGAIN || result == -EINTR)
+		result = 0;
+	return result;
+}
+
+bool
+delivery_cancel(struct delivery *d, struct connection *c)
+{
+	struct consumer *consumer = &c->consumer;
+	struct ticket cancel = write_ticket(c);
+
+	if (consumer->writing == PART_NONE || consumer->is_cancelled)
+		return false;
+	cancel.kind = ENGINE_CANCEL;
+	engine_cancel(d->engine, write_ticket(c), cancel);
+	c->ops_cnt++;
+	consumer->is_cancelled = true;
+	return true;
+}
+
+void
+delivery_forget(struct delivery *d, struct connection *c)
+{
+	list_remove(&c->consumer.queue_node);
+	pool_give(d->pool, consumer_fini(&c->consumer));
+}

@@ -1,0 +1,426 @@
+#include "config.h"
+
+#include "engine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <liburing.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include "clock.h"
+#include "util.h"
+
+enum {
+	SQ_ENTRIES_MIN = 256,
+	SQ_ENTRIES_MAX = 4096,
+	CQ_ENTRIES_MAX = 65536, /* the kernel's IORING_MAX_CQ_ENTRIES */
+	OPS_BESIDES_SLOTS = 64, /* accepts, signals, and room */
+};
+
+struct engine {
+	struct io_uring uring;
+	bool is_sqpoll;
+	int64_t spin_ns;
+	struct engine_counters counters;
+};
+
+static_assert(sizeof(struct ticket) == sizeof(uint64_t),
+	      "a ticket is one user_data word");
+
+static uint64_t
+ticket_word(struct ticket ticket)
+{
+	uint64_t word;
+
+	memcpy(&word, &ticket, sizeof(word));
+	return word;
+}
+
+static struct ticket
+word_ticket(uint64_t word)
+{
+	struct ticket ticket;
+
+	memcpy(&ticket, &word, sizeof(ticket));
+	return ticket;
+}
+
+static int __attribute__((format(printf, 3, 4)))
+say(char *err, size_t err_len, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(err, err_len, format, args);
+	va_end(args);
+	return -1;
+}
+
+/* ---- start ---- */
+
+static int
+io_uring_disabled_sysctl(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/io_uring_disabled", "re");
+	int value = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%d", &value) != 1)
+		value = 0;
+	(void)fclose(f);
+	return value;
+}
+
+static void
+explain_setup(int error, const struct engine_options *o, char *err,
+	      size_t err_len)
+{
+	struct utsname system = { 0 };
+
+	(void)uname(&system);
+	if (error == EPERM && io_uring_disabled_sysctl() != 0)
+		say(err, err_len,
+		    "io_uring is switched off by sysctl; mend it with: "
+		    "sysctl -w kernel.io_uring_disabled=0");
+	else if (error == EPERM || error == EACCES)
+		say(err, err_len,
+		    "io_uring_setup is not permitted (seccomp filter or "
+		    "container policy); allow io_uring_setup, io_uring_enter "
+		    "and io_uring_register, in a systemd unit with: "
+		    "SystemCallFilter=@io-uring io_uring_setup io_uring_enter "
+		    "io_uring_register");
+	else if (error == ENOSYS)
+		say(err, err_len,
+		    "this kernel (%s) has no io_uring; boot one of 6.1 or "
+		    "later with CONFIG_IO_URING=y",
+		    system.release);
+	else if (error == ENOMEM)
+		say(err, err_len,
+		    "no memory for the io_uring queues of %u connections; "
+		    "lower connections.max or raise the limit with: "
+		    "ulimit -l unlimited (systemd: LimitMEMLOCK=infinity)",
+		    o->slots);
+	else if (error == EINVAL && o->sq_cpu >= 0)
+		say(err, err_len,
+		    "the kernel (%s) refused the io_uring setup; check that "
+		    "engine.sq_cpu = %d is an online CPU (lscpu -e), and that "
+		    "the kernel is 6.1 or later",
+		    system.release, o->sq_cpu);
+	else
+		say(err, err_len,
+		    "the kernel (%s) refused the io_uring setup (%s); 6.1 or "
+		    "later is needed",
+		    system.release, strerror(error));
+}
+
+static unsigned
+power_of_two_at_least(unsigned n)
+{
+	unsigned p = 1;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+static unsigned
+submission_entries(const struct engine_options *o)
+{
+	unsigned n = power_of_two_at_least(o->slots * 2);
+
+	n = n < SQ_ENTRIES_MIN ? SQ_ENTRIES_MIN : n;
+	return n > SQ_ENTRIES_MAX ? SQ_ENTRIES_MAX : n;
+}
+
+static struct io_uring_params
+setup_params(const struct engine_options *o)
+{
+	/*
+	 * Every operation that can be in flight has its place in the
+	 * completion queue: it cannot overflow, however late we look.
+	 */
+	unsigned ops = o->slots * ENGINE_OPS_PER_SLOT + OPS_BESIDES_SLOTS;
+	struct io_uring_params p = {
+		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER,
+		.cq_entries = power_of_two_at_least(ops),
+	};
+
+	/* The kernel wants at least as many as submission entries. */
+	if (p.cq_entries < submission_entries(o))
+		p.cq_entries = submission_entries(o);
+	CHECK(p.cq_entries <= CQ_ENTRIES_MAX);
+	if (o->mode == ENGINE_DIRECT) {
+		p.flags |= IORING_SETUP_DEFER_TASKRUN;
+		return p;
+	}
+	p.flags |= IORING_SETUP_SQPOLL;
+	p.sq_thread_idle = (uint32_t)(o->sq_idle_ns / NS_PER_MS);
+	/* Zero would mean one second to the kernel. */
+	if (p.sq_thread_idle == 0)
+		p.sq_thread_idle = 1;
+	if (o->sq_cpu >= 0) {
+		p.flags |= IORING_SETUP_SQ_AFF;
+		p.sq_thread_cpu = (uint32_t)o->sq_cpu;
+	}
+	return p;
+}
+
+struct engine *
+engine_open(const struct engine_options *o, char *err, size_t err_len)
+{
+	struct io_uring_params params = setup_params(o);
+	struct engine *e = calloc(1, sizeof(*e));
+	int error;
+
+	if (e == NULL) {
+		say(err, err_len, "no memory for the engine");
+		return NULL;
+	}
+	e->is_sqpoll = o->mode == ENGINE_SQPOLL;
+	e->spin_ns = o->spin_ns;
+	error = -io_uring_queue_init_params(submission_entries(o),
+					    &e->uring, &params);
+	if (error != 0) {
+		explain_setup(error, o, err, err_len);
+		free(e);
+		return NULL;
+	}
+	error = -io_uring_register_files_sparse(&e->uring, o->slots);
+	if (error == 0)
+		return e;
+	if (error == EMFILE)
+		say(err, err_len,
+		    "the limit of open files is too low for %u connections; "
+		    "raise it with: ulimit -n %u (systemd: LimitNOFILE=%u)",
+		    o->slots, o->slots + 64, o->slots + 64);
+	else
+		say(err, err_len, "cannot register %u file slots: %s",
+		    o->slots, strerror(error));
+	engine_close(e);
+	return NULL;
+}
+
+void
+engine_close(struct engine *e)
+{
+	if (e == NULL)
+		return;
+	io_uring_queue_exit(&e->uring);
+	free(e);
+}
+
+bool
+engine_register(struct engine *e, void *base, size_t len, char *err,
+		size_t err_len)
+{
+	struct iovec view = { .iov_base = base, .iov_len = len };
+	struct rlimit limit = { 0 };
+	int error = -io_uring_register_buffers(&e->uring, &view, 1);
+
+	if (error == 0)
+		return true;
+	(void)getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (error == ENOMEM)
+		say(err, err_len,
+		    "the ring needs %zu KiB of locked memory (twice "
+		    "ring.size), the limit is %llu KiB; raise it with: "
+		    "ulimit -l %zu (systemd: LimitMEMLOCK=infinity), or lower "
+		    "ring.size",
+		    len / 1024, (unsigned long long)limit.rlim_cur / 1024,
+		    len / 1024 + 1024);
+	else
+		say(err, err_len, "cannot register the ring of %zu bytes: %s",
+		    len, strerror(error));
+	return false;
+}
+
+int
+engine_bind(struct engine *e, unsigned slot, int fd)
+{
+	int n = io_uring_register_files_update(&e->uring, slot, &fd, 1);
+
+	return n < 0 ? n : 0;
+}
+
+/* ---- operations ---- */
+
+static struct io_uring_sqe *
+next_sqe(struct engine *e)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&e->uring);
+
+	/* A full queue means wait, never drop. */
+	while (sqe == NULL) {
+		e->counters.submit_stalls++;
+		(void)io_uring_submit(&e->uring);
+		if (e->is_sqpoll)
+			(void)io_uring_sqring_wait(&e->uring);
+		sqe = io_uring_get_sqe(&e->uring);
+	}
+	return sqe;
+}
+
+void
+engine_accept(struct engine *e, int fd, struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_recv(struct engine *e, void *at, size_t len, struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	io_uring_prep_recv(sqe, ticket.slot, at, len, 0);
+	sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_write(struct engine *e, const void *at, size_t len,
+	     struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	/* The offset of a socket write is not used; buffer 0 is the ring. */
+	io_uring_prep_write_fixed(sqe, ticket.slot, at, (unsigned)len, 0, 0);
+	sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_send(struct engine *e, const void *at, size_t len, struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	io_uring_prep_send(sqe, ticket.slot, at, len, MSG_NOSIGNAL);
+	sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_cancel(struct engine *e, struct ticket victim, struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	io_uring_prep_cancel64(sqe, ticket_word(victim), 0);
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_read_signal(struct engine *e, int fd, void *at, size_t len,
+		   struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	io_uring_prep_read(sqe, fd, at, (unsigned)len, 0);
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+/* ---- the turn ---- */
+
+enum { BATCH = 256 };
+
+static unsigned
+take(struct engine *e, struct completion *out, unsigned max)
+{
+	struct io_uring_cqe *seen[BATCH];
+	unsigned n;
+
+	n = io_uring_peek_batch_cqe(&e->uring, seen, max < BATCH ? max : BATCH);
+	for (unsigned i = 0; i < n; i++)
+		out[i] = (struct completion){
+			.ticket = word_ticket(seen[i]->user_data),
+			.result = seen[i]->res,
+			.is_last = !(seen[i]->flags & IORING_CQE_F_MORE),
+		};
+	io_uring_cq_advance(&e->uring, n);
+	return n;
+}
+
+/*
+ * A look at the queue.  In direct mode completions are made only when the
+ * kernel is entered: a plain look would see nothing for ever.
+ */
+static unsigned
+poll_once(struct engine *e, struct completion *out, unsigned max)
+{
+	if (!e->is_sqpoll)
+		(void)io_uring_get_events(&e->uring);
+	return take(e, out, max);
+}
+
+static void
+relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static unsigned
+spin(struct engine *e, struct completion *out, unsigned max, int64_t spin_ns)
+{
+	int64_t until = clock_monotonic_ns() + spin_ns;
+	unsigned n;
+
+	do {
+		relax();
+		n = poll_once(e, out, max);
+	} while (n == 0 && clock_monotonic_ns() < until);
+	return n;
+}
+
+static void
+sleep_in_kernel(struct engine *e, int64_t wait_ns)
+{
+	struct __kernel_timespec ts = {
+		.tv_sec = wait_ns / NS_PER_S,
+		.tv_nsec = wait_ns % NS_PER_S,
+	};
+	struct io_uring_cqe *cqe;
+
+	e->counters.waits++;
+	/* Time out and interruption are fine: the caller looks again. */
+	(void)io_uring_wait_cqes(&e->uring, &cqe, 1, &ts, NULL);
+}
+
+unsigned
+engine_turn(struct engine *e, struct completion *out, unsigned max,
+	    int64_t wait_ns)
+{
+	unsigned n;
+
+	/* sqpoll: a system call only if the kernel thread has gone to sleep */
+	(void)io_uring_submit(&e->uring);
+	n = poll_once(e, out, max);
+	if (n > 0 || wait_ns == 0)
+		return n;
+	if (e->spin_ns > 0) {
+		int64_t spin_ns = e->spin_ns < wait_ns ? e->spin_ns : wait_ns;
+
+		n = spin(e, out, max, spin_ns);
+		wait_ns -= spin_ns;
+		if (n > 0 || wait_ns <= 0)
+			return n;
+	}
+	sleep_in_kernel(e, wait_ns);
+	return take(e, out, max);
+}
+
+const struct engine_counters *
+engine_counters(const struct engine *e)
+{
+	return &e->counters;
+}

@@ -1,0 +1,127 @@
+/*
+ * The engine: one io_uring through which every byte comes and goes.  The only
+ * file that knows liburing.
+ *
+ * sqpoll  a kernel thread takes submissions from shared memory: while there
+ *         is work, the application thread makes no system call.
+ * direct  the same turn with one io_uring_enter each, no kernel thread.
+ *
+ * Sockets are registered files: slot i of the connection table is file i.
+ * The main ring is the registered buffer.  Called by the server and the
+ * self-test, by one thread (SINGLE_ISSUER).
+ *
+ * Everything handed to a prep function (memory, descriptors) must live until
+ * the completion with its ticket arrives; a cancelled operation is in flight
+ * until its own completion, not the cancel's.
+ */
+#ifndef RINGTICK_ENGINE_H
+#define RINGTICK_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "settings.h"
+
+/* What an operation was; the second half of a ticket. */
+enum engine_kind {
+	ENGINE_ACCEPT,
+	ENGINE_RECV,
+	ENGINE_WRITE,
+	ENGINE_CANCEL,
+	ENGINE_SIGNAL,
+};
+
+/*
+ * user_data of an operation.  The generation of a slot grows when it is freed,
+ * so that a late completion can never be taken for the next owner's.
+ */
+struct ticket {
+	uint32_t generation;
+	uint16_t slot;
+	uint8_t kind; /* enum engine_kind */
+	uint8_t spare;
+};
+
+struct completion {
+	struct ticket ticket;
+	int32_t result; /* bytes, descriptor, or -errno */
+	bool is_last;	/* false: this multishot operation goes on */
+};
+
+struct engine_options {
+	enum engine_mode mode;
+	unsigned slots;	     /* registered files */
+	int64_t sq_idle_ns;  /* sqpoll only */
+	int sq_cpu;	     /* -1: any */
+	int64_t spin_ns;     /* poll for so long before waiting */
+};
+
+/* Work that the engine did, for the log. */
+struct engine_counters {
+	uint64_t waits;	       /* times the thread slept in the kernel */
+	uint64_t submit_stalls; /* times the submission queue was full */
+};
+
+struct engine;
+
+/*
+ * NULL on failure, with the one line that the operator needs in err: which
+ * limit or permission is missing, and the command that mends it.
+ */
+struct engine *engine_open(const struct engine_options *options, char *err,
+			   size_t err_len);
+
+/* Waits for nothing: every operation must have completed, except accept. */
+void engine_close(struct engine *e);
+
+/*
+ * Makes [base, base + len) the registered buffer.  For a ring: the whole
+ * double view, since a span may start in one half and end in the other.
+ * false, with err as in engine_open.
+ */
+bool engine_register(struct engine *e, void *base, size_t len, char *err,
+		     size_t err_len);
+
+/* Puts fd behind a slot; fd -1 empties it (a registered file keeps its socket
+ * open otherwise). 0 or -errno. */
+int engine_bind(struct engine *e, unsigned slot, int fd);
+
+/* Each listening socket: completes once per connection (result = descriptor)
+ * until is_last. */
+void engine_accept(struct engine *e, int fd, struct ticket ticket);
+void engine_recv(struct engine *e, void *at, size_t len, struct ticket ticket);
+
+/* From the registered buffer. May write less than len. */
+void engine_write(struct engine *e, const void *at, size_t len,
+		  struct ticket ticket);
+
+/* From any other memory. May write less than len. */
+void engine_send(struct engine *e, const void *at, size_t len,
+		 struct ticket ticket);
+
+/* Tries to end the operation with ticket `victim`; completes itself too. */
+void engine_cancel(struct engine *e, struct ticket victim,
+		   struct ticket ticket);
+
+/* One read of a signalfd. */
+void engine_read_signal(struct engine *e, int fd, void *at, size_t len,
+			struct ticket ticket);
+
+/*
+ * Submits what was prepared, then takes up to `max` completions into out.  If
+ * there are none: polls for spin_ns, then sleeps until one comes or wait_ns
+ * have passed (0: does not wait at all).  Completions are copied out and given
+ * back to the kernel before this returns, so that handlers may prepare
+ * operations freely.  Returns how many.
+ */
+unsigned engine_turn(struct engine *e, struct completion *out, unsigned max,
+		     int64_t wait_ns);
+
+const struct engine_counters *engine_counters(const struct engine *e);
+
+/* Operations of one connection in flight at once: recv, write, 2 cancels and
+ * one to spare; the completion queue is sized by it. */
+#define ENGINE_OPS_PER_SLOT 5
+
+#endif

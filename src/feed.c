@@ -1,0 +1,724 @@
+#include "config.h"
+
+#include "feed.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "client.h"
+#include "clock.h"
+#include "tally.h"
+#include "util.h"
+#include "wire.h"
+
+enum {
+	FEED_BATCH_BYTES = 64 << 10, /* of messages in one send */
+	FEED_HEAD_BYTES = 256,	     /* a message without its items, at most */
+	FEED_COLUMNS_MAX = 6,
+	FEED_TABLES_MAX = 2,
+	FEED_SYMBOL_BYTES = 5, /* each of symbols[], its NUL included */
+	FEED_ROWS_MAX = 1000000,
+};
+
+#define FEED_ANSWER_NS (30 * NS_PER_S) /* a response must come in this time */
+#define FEED_GRACE_NS  (2 * NS_PER_S)  /* for a begun message, at the end */
+
+/* Of equal length, so that a message is a template with holes. */
+static const char symbols[][FEED_SYMBOL_BYTES] = {
+	"AAPL", "ADBE", "AMGN", "AMZN", "AVGO", "CSCO", "GOOG", "INTC",
+	"META", "MSFT", "NFLX", "NVDA", "ORCL", "PYPL", "QCOM", "TSLA",
+};
+
+/* What the items of a column are made of. */
+enum feed_fill {
+	FILL_TIME,
+	FILL_SYMBOL,
+	FILL_PRICE,
+	FILL_ASK, /* above the price of the same row */
+	FILL_LOT,
+	FILL_SEQUENCE,
+	FILL_COUNT
+};
+
+static const struct {
+	int type;
+	size_t bytes;
+} fills[FILL_COUNT] = {
+	[FILL_TIME] = { KT_TIMESPAN, 8 },
+	[FILL_SYMBOL] = { KT_SYMBOL, FEED_SYMBOL_BYTES },
+	[FILL_PRICE] = { KT_FLOAT, 8 },
+	[FILL_ASK] = { KT_FLOAT, 8 },
+	[FILL_LOT] = { KT_LONG, 8 },
+	[FILL_SEQUENCE] = { KT_LONG, 8 },
+};
+
+/* The tables of etc/sym.q, without time. */
+static const struct feed_table {
+	const char *name;
+	unsigned columns_cnt;
+	enum feed_fill columns[FEED_COLUMNS_MAX - 1];
+	const char *text;
+} tables[] = {
+	{ "trade",
+	  3,
+	  { FILL_SYMBOL, FILL_PRICE, FILL_SEQUENCE },
+	  "sym (symbol), price (float), size (long)" },
+	{ "quote",
+	  5,
+	  { FILL_SYMBOL, FILL_PRICE, FILL_ASK, FILL_LOT, FILL_SEQUENCE },
+	  "sym (symbol), bid, ask (float), bsize, asize (long)" },
+};
+
+/* One table's message: constant bytes, and where its items stand. */
+struct feed_message {
+	const struct feed_table *table;
+	uint8_t *bytes;
+	size_t len;
+	unsigned columns_cnt; /* time included if it is sent */
+	enum feed_fill columns[FEED_COLUMNS_MAX];
+	size_t offs[FEED_COLUMNS_MAX];
+	int64_t next_sequence;
+};
+
+struct feed {
+	struct client_target target;
+	struct client client;
+
+	/* options */
+	uint64_t rate; /* messages per second; 0: as fast as possible */
+	uint64_t rows; /* of a message; 0 until made from size */
+	uint64_t size; /* wished bytes of a message; 0: none */
+	uint64_t count;
+	uint64_t seconds;
+	uint64_t id;
+	bool is_sync;
+	bool is_stamped;
+
+	struct feed_message messages[FEED_TABLES_MAX];
+	unsigned messages_cnt;
+	uint8_t *out; /* messages of one send */
+	size_t out_cap;
+	uint64_t random;
+
+	int64_t start_ns;
+	int64_t end_ns;
+	int64_t report_ns;     /* when the next line is due */
+	int64_t last_ns;       /* when the last one was written */
+	int64_t wall_minus_ns; /* local wall clock minus monotonic clock */
+	struct zone zone;
+	int64_t stop_ns; /* 0, or when a begun message is given up */
+
+	uint64_t sent, sent_bytes; /* whole messages */
+	uint64_t told, told_bytes; /* of these, at the last line */
+	struct histogram trips;	   /* --sync: from due time to response */
+};
+
+/* ---- messages ---- */
+
+static size_t
+row_bytes(const struct feed_message *m)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < m->columns_cnt; i++)
+		sum += fills[m->columns[i]].bytes;
+	return sum;
+}
+
+/* (`.u.upd;`table;columns) with zeros for items. */
+static void
+write_template(struct feed_message *m, uint32_t rows)
+{
+	size_t cap = FEED_HEAD_BYTES + rows * row_bytes(m), frame_off;
+	struct wire_writer w = wire_writer(m->bytes, cap);
+
+	frame_off = wire_begin_frame(&w, WIRE_ASYNC);
+	wire_put_list(&w, KT_LIST, KA_NONE, 3);
+	wire_put_symbol(&w, ".u.upd");
+	wire_put_symbol(&w, m->table->name);
+	wire_put_list(&w, KT_LIST, KA_NONE, m->columns_cnt);
+	for (unsigned i = 0; i < m->columns_cnt; i++) {
+		size_t len = rows * fills[m->columns[i]].bytes;
+
+		wire_put_list(&w, fills[m->columns[i]].type, KA_NONE, rows);
+		m->offs[i] = wire_written(&w);
+		CHECK(len <= (size_t)(w.end - w.at));
+		memset(w.at, 0, len);
+		w.at += len;
+	}
+	wire_end_frame(&w, frame_off);
+	CHECK(!w.is_full);
+	m->len = wire_written(&w);
+}
+
+static int
+make_message(struct feed *f, struct feed_message *m)
+{
+	if (f->is_stamped)
+		m->columns[m->columns_cnt++] = FILL_TIME;
+	for (unsigned i = 0; i < m->table->columns_cnt; i++)
+		m->columns[m->columns_cnt++] = m->table->columns[i];
+	if (f->rows == 0)
+		f->rows = max_u64(f->size / row_bytes(m), 1);
+	m->next_sequence = (int64_t)f->id * SEQUENCE_FEED;
+	m->bytes = calloc(1, FEED_HEAD_BYTES + f->rows * row_bytes(m));
+	if (m->bytes == NULL)
+		return -ENOMEM;
+	write_template(m, (uint32_t)f->rows);
+	f->out_cap = max_u64(f->out_cap, m->len);
+	return 0;
+}
+
+static uint64_t
+next_random(struct feed *f)
+{
+	f->random ^= f->random << 13;
+	f->random ^= f->random >> 7;
+	f->random ^= f->random << 17;
+	return f->random;
+}
+
+static void
+store_float(uint8_t *at, double v)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	wire_store_u64(at, bits);
+}
+
+static void
+fill_column(struct feed *f, struct feed_message *m, unsigned column,
+	    uint64_t seed, int64_t stamp_ns)
+{
+	enum feed_fill fill = m->columns[column];
+	uint8_t *at = m->bytes + m->offs[column];
+
+	for (uint64_t i = 0; i < f->rows; i++, at += fills[fill].bytes) {
+		/* The symbol and its price belong together. */
+		uint64_t which = (seed + i * 7) % ARRAY_LEN(symbols);
+		uint64_t price =
+			1000 * which + 5000 + (seed >> 32) % 200 + i % 50;
+
+		switch (fill) {
+		case FILL_TIME:
+			wire_store_u64(at, (uint64_t)stamp_ns);
+			break;
+		case FILL_SYMBOL:
+			memcpy(at, symbols[which], FEED_SYMBOL_BYTES);
+			break;
+		case FILL_PRICE:
+			store_float(at, (double)price / 100);
+			break;
+		case FILL_ASK:
+			store_float(at, (double)(price + 1) / 100);
+			break;
+		case FILL_LOT:
+			wire_store_u64(at, 100 * (1 + which));
+			break;
+		case FILL_SEQUENCE:
+			wire_store_u64(at, (uint64_t)m->next_sequence++);
+			break;
+		case FILL_COUNT:
+			CHECK(fill != FILL_COUNT);
+		}
+	}
+}
+
+/* due_ns: monotonic time at which the schedule has it. */
+static struct feed_message *
+next_message(struct feed *f, uint64_t number, int64_t due_ns)
+{
+	struct feed_message *m = &f->messages[number % f->messages_cnt];
+	int64_t stamp_ns = (due_ns + f->wall_minus_ns) % NS_PER_DAY;
+	uint64_t seed = next_random(f);
+
+	for (unsigned i = 0; i < m->columns_cnt; i++)
+		fill_column(f, m, i, seed, stamp_ns);
+	return m;
+}
+
+/* ---- time ---- */
+
+static void
+read_clocks(struct feed *f)
+{
+	f->wall_minus_ns =
+		zone_local_ns(&f->zone, clock_utc_ns()) - clock_monotonic_ns();
+}
+
+/* When the schedule has a message: absolute, however late the others were. */
+static int64_t
+due_ns(const struct feed *f, uint64_t number, int64_t now_ns)
+{
+	if (f->rate == 0)
+		return now_ns;
+	return f->start_ns + (int64_t)(number / f->rate) * NS_PER_S +
+	       (int64_t)(number % f->rate * (uint64_t)NS_PER_S / f->rate);
+}
+
+/* How many messages the schedule has had up to now. */
+static uint64_t
+due_count(const struct feed *f, int64_t now_ns)
+{
+	uint64_t elapsed_ns = (uint64_t)(now_ns - f->start_ns);
+	const uint64_t second = (uint64_t)NS_PER_S;
+
+	if (f->rate == 0)
+		return UINT64_MAX;
+	return elapsed_ns / second * f->rate +
+	       elapsed_ns % second * f->rate / second + 1;
+}
+
+static void
+nap_until(int64_t until_ns)
+{
+	struct timespec ts = { .tv_sec = until_ns / NS_PER_S,
+			       .tv_nsec = until_ns % NS_PER_S };
+
+	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
+/* ---- reports ---- */
+
+static void
+print_rates(const struct feed *f, const char *what, uint64_t messages,
+	    uint64_t bytes, int64_t span_ns)
+{
+	double seconds = (double)max_u64((uint64_t)span_ns, 1) / 1e9;
+
+	fprintf(stderr,
+		"%s seconds=%.1f messages=%llu rows=%llu messages_s=%.0f "
+		"rows_s=%.0f mb_s=%.1f",
+		what, seconds, (unsigned long long)messages,
+		(unsigned long long)(messages * f->rows),
+		(double)messages / seconds,
+		(double)(messages * f->rows) / seconds,
+		(double)bytes / seconds / 1e6);
+}
+
+static void
+print_trips(const struct feed *f)
+{
+	fprintf(stderr, " p50_us=%.1f p99_us=%.1f max_us=%.1f",
+		(double)histogram_percentile(&f->trips, 50) / 1e3,
+		(double)histogram_percentile(&f->trips, 99) / 1e3,
+		(double)f->trips.max / 1e3);
+}
+
+/* Once a second, also while a send is stuck. */
+static void
+report(struct feed *f, int64_t now_ns)
+{
+	int64_t behind_ns = now_ns - due_ns(f, f->sent, now_ns);
+
+	print_rates(f, "rate", f->sent - f->told, f->sent_bytes - f->told_bytes,
+		    now_ns - f->last_ns);
+	if (f->rate != 0)
+		fprintf(stderr, " behind_ms=%.1f",
+			behind_ns > 0 ? (double)behind_ns / 1e6 : 0.0);
+	fputc('\n', stderr);
+	f->told = f->sent;
+	f->told_bytes = f->sent_bytes;
+	f->last_ns = now_ns;
+	while (f->report_ns <= now_ns)
+		f->report_ns += NS_PER_S;
+	read_clocks(f);
+}
+
+static void
+report_if_due(struct feed *f, int64_t now_ns)
+{
+	if (now_ns >= f->report_ns)
+		report(f, now_ns);
+}
+
+/* ---- sending ---- */
+
+static int
+fail(const struct feed *f, const char *sentence)
+{
+	fprintf(stderr, "ringtick feed: %s, port %s: %s\n", f->target.host,
+		f->target.port, sentence);
+	return CLIENT_EXIT_TROUBLE;
+}
+
+/*
+ * Sends all of it, however long the server lets it wait; reports meanwhile.
+ * When the end has come a message that is begun gets a little time, so that
+ * the server is not left with half of it.
+ */
+static int
+send_all(struct feed *f, const uint8_t *bytes, size_t len)
+{
+	size_t sent;
+
+	for (;;) {
+		int64_t deadline_ns =
+			f->stop_ns != 0 ? f->stop_ns : f->report_ns;
+		int err =
+			client_send(&f->client, bytes, len, deadline_ns, &sent);
+		int64_t now_ns = clock_monotonic_ns();
+		bool is_end = client_stopped() || now_ns >= f->end_ns;
+
+		if (err != -ETIMEDOUT && err != -EINTR)
+			return err;
+		if (f->stop_ns != 0)
+			return -ETIMEDOUT;
+		bytes += sent;
+		len -= sent;
+		report_if_due(f, now_ns);
+		if (is_end) {
+			f->stop_ns = now_ns + FEED_GRACE_NS;
+			f->end_ns = now_ns;
+			client_resume();
+		}
+	}
+}
+
+/* Sends as many as are due and fit into one send, at least one. */
+static int
+send_batch(struct feed *f, uint64_t due, int64_t now_ns)
+{
+	size_t len = 0, room = max_u64(FEED_BATCH_BYTES, f->out_cap);
+	uint64_t cnt = 0;
+	int err;
+
+	while (cnt < due) {
+		uint64_t number = f->sent + cnt;
+		struct feed_message *m = &f->messages[number % f->messages_cnt];
+
+		if (cnt > 0 && m->len > room - len)
+			break;
+		m = next_message(f, number, due_ns(f, number, now_ns));
+		memcpy(f->out + len, m->bytes, m->len);
+		len += m->len;
+		cnt++;
+	}
+	err = send_all(f, f->out, len);
+	if (err == 0) {
+		f->sent += cnt;
+		f->sent_bytes += len;
+	}
+	return err;
+}
+
+/* Puts a sentence around the bare error of the server. */
+static void
+explain_refusal(struct feed *f, const struct feed_table *table)
+{
+	char error[64];
+
+	snprintf(error, sizeof(error), "%.63s", f->client.error);
+	snprintf(f->client.error, sizeof(f->client.error),
+		 "update of %s refused with '%s; the schema there must have "
+		 "this table with the columns time (timespan), %s",
+		 table->name, error, table->text);
+}
+
+/* Sends one and waits for the answer. */
+static int
+send_sync(struct feed *f, int64_t now_ns)
+{
+	int64_t due = due_ns(f, f->sent, now_ns), trip_ns;
+	struct feed_message *m = next_message(f, f->sent, due);
+	int err;
+
+	m->bytes[1] = WIRE_SYNC;
+	err = client_request(&f->client, m->bytes, m->len,
+			     now_ns + FEED_ANSWER_NS);
+	m->bytes[1] = WIRE_ASYNC;
+	if (err == 0) {
+		f->sent++;
+		f->sent_bytes += m->len;
+		trip_ns = clock_monotonic_ns() - due;
+		histogram_add(&f->trips, trip_ns > 0 ? (uint64_t)trip_ns : 0);
+	} else if (err == -EREMOTEIO) {
+		explain_refusal(f, m->table);
+	}
+	return err;
+}
+
+/*
+ * The first update of each table is sync, so that a refusal is told: to async
+ * ones the server never answers.
+ */
+static int
+send_some(struct feed *f, uint64_t due, int64_t now_ns)
+{
+	if (f->is_sync || f->sent < f->messages_cnt)
+		return send_sync(f, now_ns);
+	return send_batch(f, due, now_ns);
+}
+
+static int
+run(struct feed *f)
+{
+	int err = 0;
+
+	while (err == 0 && f->sent < f->count && !client_stopped()) {
+		int64_t now_ns = clock_monotonic_ns();
+		uint64_t due = due_count(f, now_ns);
+
+		if (now_ns >= f->end_ns)
+			break;
+		report_if_due(f, now_ns);
+		if (due <= f->sent) {
+			int64_t next_ns = due_ns(f, f->sent, now_ns);
+
+			if (next_ns > f->report_ns)
+				next_ns = f->report_ns;
+			nap_until(next_ns < f->end_ns ? next_ns : f->end_ns);
+			continue;
+		}
+		due = min_u64(due, f->count) - f->sent;
+		err = send_some(f, due, now_ns);
+	}
+	return err;
+}
+
+/*
+ * `""` is answered behind everything sent before: only then has the server
+ * taken all of it.
+ */
+static int
+chase(struct feed *f)
+{
+	uint8_t frame[32];
+	struct wire_writer w = wire_writer(frame, sizeof(frame));
+	size_t off = wire_begin_frame(&w, WIRE_SYNC);
+
+	wire_put_string(&w, "");
+	wire_end_frame(&w, off);
+	CHECK(!w.is_full);
+	return client_request(&f->client, frame, wire_written(&w),
+			      clock_monotonic_ns() + FEED_ANSWER_NS);
+}
+
+static int
+feed_all(struct feed *f)
+{
+	bool was_stopped;
+	int err;
+
+	f->start_ns = f->last_ns = clock_monotonic_ns();
+	f->report_ns = f->start_ns + NS_PER_S;
+	f->end_ns = f->seconds == 0
+			    ? CLIENT_FOREVER
+			    : f->start_ns + (int64_t)f->seconds * NS_PER_S;
+	read_clocks(f);
+	err = run(f);
+	was_stopped = client_stopped();
+	client_resume();
+	if (err == 0)
+		err = chase(f);
+	print_rates(f, "total", f->sent, f->sent_bytes,
+		    clock_monotonic_ns() - f->start_ns);
+	if (f->is_sync)
+		print_trips(f);
+	fputc('\n', stderr);
+	if (err == 0 || (err == -EINTR && was_stopped))
+		return 0;
+	if (err == -EPIPE || err == -ECONNRESET)
+		return fail(f, "the server closed the connection; its log "
+			       "says why");
+	if (err == -ETIMEDOUT)
+		return fail(f,
+			    "the server does not take what is sent; look "
+			    "for a consumer with policy \"block\" in its log");
+	return fail(f, f->client.error[0] != '\0' ? f->client.error
+						  : strerror(-err));
+}
+
+/* ---- command line ---- */
+
+static const struct option options[] = {
+	{ "host", required_argument, NULL, 'h' },
+	{ "port", required_argument, NULL, 'p' },
+	{ "user", required_argument, NULL, 'u' },
+	{ "table", required_argument, NULL, 't' },
+	{ "rate", required_argument, NULL, 'r' },
+	{ "rows", required_argument, NULL, 'n' },
+	{ "size", required_argument, NULL, 'b' },
+	{ "count", required_argument, NULL, 'c' },
+	{ "seconds", required_argument, NULL, 's' },
+	{ "id", required_argument, NULL, 'i' },
+	{ "sync", no_argument, NULL, 'y' },
+	{ "stamp", no_argument, NULL, 'm' },
+	{ "help", no_argument, NULL, 'H' },
+	{ 0 },
+};
+
+static const char usage[] =
+	"usage: ringtick feed [OPTION]...\n"
+	"\n"
+	"Publishes generated rows of the tables trade and quote of etc/sym.q\n"
+	"with .u.upd. Column size (of quote: asize) is a running number, "
+	"which\n"
+	"`ringtick sub --check` follows.\n"
+	"\n"
+	"  -h, --host HOST    server (127.0.0.1); \"unix\": its unix socket\n"
+	"  -p, --port PORT    port (5010)\n"
+	"      --user NAME    NAME or NAME:PASSWORD ($USER)\n"
+	"  -t, --table NAMES  trade, quote, or trade,quote in turn (trade)\n"
+	"      --rate N       messages a second (1000); 0: as fast as "
+	"possible\n"
+	"      --rows N       rows of a message (1)\n"
+	"      --size BYTES   bytes of a message, about, instead of --rows\n"
+	"      --count N      end after so many messages\n"
+	"      --seconds S    end after so many seconds\n"
+	"      --id N         number from N * 1000000000000, so that several\n"
+	"                     feeds can be told apart (0)\n"
+	"      --stamp        send the time too: the local time of day at "
+	"which\n"
+	"                     the message was due\n"
+	"      --sync         wait for the answer to each message\n"
+	"      --help\n"
+	"\n"
+	"Exit status: 0 all sent and taken, 2 usage or connection.\n";
+
+/* "trade", "quote", or both; a name twice is refused by the limit. */
+static bool
+choose_tables(struct feed *f, const char *names)
+{
+	f->messages_cnt = 0;
+	for (const char *at = names;; at++) {
+		size_t len = strcspn(at, ","), i;
+
+		for (i = 0; i < ARRAY_LEN(tables); i++)
+			if (strlen(tables[i].name) == len &&
+			    memcmp(tables[i].name, at, len) == 0)
+				break;
+		if (i == ARRAY_LEN(tables) ||
+		    f->messages_cnt == FEED_TABLES_MAX) {
+			fprintf(stderr,
+				"ringtick feed: --table \"%s\": allowed are "
+				"trade, quote and trade,quote\n",
+				names);
+			return false;
+		}
+		f->messages[f->messages_cnt++].table = &tables[i];
+		at += len;
+		if (*at == '\0')
+			return true;
+	}
+}
+
+static bool
+take_option(struct feed *f, int option, const char *value)
+{
+	const uint64_t most = INT32_MAX;
+
+	switch (option) {
+	case 't':
+		return choose_tables(f, value);
+	case 'r':
+		return client_parse_number("--rate", value, 0, NS_PER_S,
+					   &f->rate);
+	case 'n':
+		return client_parse_number("--rows", value, 1, FEED_ROWS_MAX,
+					   &f->rows);
+	case 'b':
+		f->rows = 0;
+		return client_parse_number("--size", value, 1, 20000000,
+					   &f->size);
+	case 'c':
+		return client_parse_number("--count", value, 1, INT64_MAX,
+					   &f->count);
+	case 's':
+		return client_parse_number("--seconds", value, 1, most,
+					   &f->seconds);
+	case 'i':
+		return client_parse_number("--id", value, 0, 9000000, &f->id);
+	case 'y':
+		f->is_sync = true;
+		return true;
+	case 'm':
+		f->is_stamped = true;
+		return true;
+	default:
+		return client_target_option(&f->target, option, value);
+	}
+}
+
+/* -1 to go on, else the exit status. */
+static int
+take_options(struct feed *f, int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h:p:t:", options, NULL)) !=
+	       -1) {
+		if (option == 'H') {
+			fputs(usage, stdout);
+			return 0;
+		}
+		if (option == '?') {
+			fputs("try `ringtick feed --help`\n", stderr);
+			return CLIENT_EXIT_TROUBLE;
+		}
+		if (!take_option(f, option, optarg))
+			return CLIENT_EXIT_TROUBLE;
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr,
+		"ringtick feed: \"%s\" is not an option; try "
+		"`ringtick feed --help`\n",
+		argv[optind]);
+	return CLIENT_EXIT_TROUBLE;
+}
+
+static int
+prepare(struct feed *f)
+{
+	for (unsigned i = 0; i < f->messages_cnt; i++)
+		if (make_message(f, &f->messages[i]) < 0)
+			return -ENOMEM;
+	f->out = malloc(max_u64(FEED_BATCH_BYTES, f->out_cap));
+	return f->out == NULL ? -ENOMEM : 0;
+}
+
+int
+feed_main(int argc, char **argv)
+{
+	/* Static: the histogram is too large for a stack of a test. */
+	static struct feed feed = {
+		.client.fd = -1,
+		.rate = 1000,
+		.rows = 1,
+		.count = UINT64_MAX,
+		.random = 88172645463325252u,
+		.messages = { { .table = &tables[0] } },
+		.messages_cnt = 1,
+	};
+	struct feed *f = &feed;
+	int status;
+
+	client_target_init(&f->target);
+	zone_init(&f->zone, true, 0);
+	status = take_options(f, argc, argv);
+	if (status >= 0)
+		return status;
+	client_catch_signals();
+	if (prepare(f) < 0) {
+		fputs("ringtick feed: no memory for messages of that size; "
+		      "take fewer rows\n",
+		      stderr);
+		status = CLIENT_EXIT_TROUBLE;
+	} else if (client_open(&f->client, &f->target) < 0) {
+		fprintf(stderr, "ringtick feed: %s\n", f->client.error);
+		status = CLIENT_EXIT_TROUBLE;
+	} else {
+		status = feed_all(f);
+	}
+	client_close(&f->client);
+	for (unsigned i = 0; i < f->messages_cnt; i++)
+		free(f->messages[i].bytes);
+	free(f->out);
+	return status;
+}

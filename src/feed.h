@@ -1,0 +1,10 @@
+/*
+ * `ringtick feed`: a load generator.  Called by ringtick.c only.
+ */
+#ifndef RINGTICK_FEED_H
+#define RINGTICK_FEED_H
+
+/* argv[0] is "feed". Returns the exit status, see CLIENT_EXIT_*. */
+int feed_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,98 @@
+#include "config.h"
+
+#include "index.h"
+
+#include "util.h"
+
+#define GAP_BYTES_MAX (64u << 10)
+
+static uint64_t
+gap_of(size_t ring_bytes)
+{
+	return min_u64(GAP_BYTES_MAX, ring_bytes / 16);
+}
+
+size_t
+index_capacity(size_t ring_bytes)
+{
+	/*
+	 * After thinning, three neighbours span more than a gap, so that at
+	 * most 2 * ring / gap + 2 are left: half of this array.
+	 */
+	return 4 * (ring_bytes / gap_of(ring_bytes)) + 64;
+}
+
+void
+index_init(struct index *x, struct index_entry *entries, size_t ring_bytes)
+{
+	*x = (struct index){ .entries = entries,
+			     .capacity = index_capacity(ring_bytes),
+			     .gap_bytes = gap_of(ring_bytes) };
+}
+
+static struct index_entry *
+entry_at(const struct index *x, size_t i)
+{
+	return &x->entries[(x->first_idx + i) % x->capacity];
+}
+
+/* Keeps the first and the last entry, and drops each one whose neighbours
+ * are at most one gap apart. */
+static void
+thin_out(struct index *x)
+{
+	size_t kept = 1;
+
+	for (size_t i = 1; i + 1 < x->cnt; i++) {
+		uint64_t from = entry_at(x, kept - 1)->pos;
+		uint64_t to = entry_at(x, i + 1)->pos;
+
+		if (to - from > x->gap_bytes)
+			*entry_at(x, kept++) = *entry_at(x, i);
+	}
+	*entry_at(x, kept++) = *entry_at(x, x->cnt - 1);
+	x->cnt = kept;
+}
+
+void
+index_add(struct index *x, struct index_entry e)
+{
+	if (x->cnt > 0) {
+		const struct index_entry *last = entry_at(x, x->cnt - 1);
+
+		if (e.pos - last->pos < x->gap_bytes &&
+		    e.time_ns - last->time_ns < INDEX_GAP_NS)
+			return;
+	}
+	if (x->cnt == x->capacity)
+		thin_out(x);
+	CHECK(x->cnt < x->capacity);
+	*entry_at(x, x->cnt) = e;
+	x->cnt++;
+}
+
+void
+index_trim(struct index *x, uint64_t tail_pos)
+{
+	while (x->cnt > 0 && (int64_t)(entry_at(x, 0)->pos - tail_pos) < 0) {
+		x->first_idx = (x->first_idx + 1) % x->capacity;
+		x->cnt--;
+	}
+}
+
+const struct index_entry *
+index_find(const struct index *x, uint64_t pos)
+{
+	size_t low = 0, high = x->cnt;
+
+	/* entries [0, low) are at or before pos, [high, cnt) after it */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if ((int64_t)(entry_at(x, middle)->pos - pos) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == 0 ? NULL : entry_at(x, low - 1);
+}

@@ -1,0 +1,53 @@
+/*
+ * The index of a ring: which record, and which moment, a position belongs to.
+ * One entry per 64 KiB (of a small ring: a sixteenth of it) or 10 ms,
+ * whichever is first; in between, frames are walked by their length fields.  It answers what a lag is in records and
+ * in time, and where the frame around a half-sent byte starts.
+ *
+ * Bounded: when the array is full, every second entry is dropped where that
+ * leaves no gap above that size.  At a trickle of updates older entries thus
+ * get coarser in time, never in bytes, and the newest stay at 10 ms.
+ *
+ * Pure: time is an argument, nothing is allocated after index_init.
+ */
+#ifndef RINGTICK_INDEX_H
+#define RINGTICK_INDEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define INDEX_GAP_NS 10000000ll
+
+struct index_entry {
+	uint64_t pos;	 /* start of a message */
+	uint64_t record; /* its number (of a mark: the next record's) */
+	int64_t time_ns; /* monotonic, when it was put into the ring */
+};
+
+struct index {
+	struct index_entry *entries;
+	size_t capacity;
+	uint64_t gap_bytes;
+	size_t first_idx; /* of the oldest entry; entries wrap */
+	size_t cnt;
+};
+
+/* Entries needed for a ring of so many bytes. */
+size_t index_capacity(size_t ring_bytes);
+
+/* `entries` has index_capacity(ring_bytes) elements and outlives the index. */
+void index_init(struct index *x, struct index_entry *entries,
+		size_t ring_bytes);
+
+/* A message starts at e.pos; positions never fall. Adds an entry if due; the
+ * first one always. */
+void index_add(struct index *x, struct index_entry e);
+
+/* Forgets the entries before tail_pos. Must be called often enough that what
+ * is kept spans no more than the ring. */
+void index_trim(struct index *x, uint64_t tail_pos);
+
+/* The last entry at or before pos; NULL if the index starts after it. */
+const struct index_entry *index_find(const struct index *x, uint64_t pos);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * The policy for slow consumers, as a pure function: bytes and time in, what
+ * to do out.
+ *
+ *            lag > leave mark              lag < return mark
+ *     live ------------------> slow ---------------------------> live
+ *                               |
+ *                  by policy:   disconnect | skip | hold the feeds (block)
+ *
+ * Two marks, so that a consumer near one of them does not flap.
+ */
+#ifndef RINGTICK_LAG_H
+#define RINGTICK_LAG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "settings.h"
+
+enum lag_action {
+	LAG_NOTHING,
+	LAG_HOLD,	/* take no updates from feeds until the next look */
+	LAG_SKIP,	/* move the consumer to the head */
+	LAG_DISCONNECT, /* policy "disconnect" */
+	LAG_EXPEL,	/* policy "block", held for longer than block_limit */
+};
+
+struct lag_limits {
+	unsigned leave_percent;	 /* of the ring */
+	unsigned return_percent; /* below leave_percent */
+	int64_t block_limit_ns;
+};
+
+struct lag_state {
+	bool is_slow;
+	int64_t slow_since_ns; /* while is_slow */
+};
+
+/*
+ * Looks at a consumer that lags lag_bytes in a ring of ring_bytes, and moves
+ * *state.  `now_ns` must not fall from call to call.
+ */
+enum lag_action lag_judge(struct lag_state *state,
+			  const struct lag_limits *limits,
+			  enum slow_policy policy, uint64_t lag_bytes,
+			  uint64_t ring_bytes, int64_t now_ns);
+
+#endif

@@ -1,0 +1,251 @@
+#include "config.h"
+
+#include "listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "notify.h"
+#include "util.h"
+
+enum { BACKLOG = 1024 };
+
+static struct listener *
+add(struct listeners *l, int fd, bool is_unix)
+{
+	struct listener *added = &l->all[l->cnt];
+
+	CHECK(l->cnt < LISTENERS_MAX);
+	*added = (struct listener){ .fd = fd, .is_unix = is_unix };
+	l->cnt++;
+	return added;
+}
+
+static unsigned
+port_of(int fd)
+{
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof(at);
+
+	(void)getsockname(fd, (struct sockaddr *)&at, &len);
+	if (at.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *)&at)->sin_port);
+	if (at.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *)&at)->sin6_port);
+	return 0;
+}
+
+static int
+open_tcp(const struct addrinfo *a)
+{
+	int on = 1, err;
+	int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 &&
+	    listen(fd, BACKLOG) == 0)
+		return fd;
+	err = errno;
+	(void)close(fd);
+	return -err;
+}
+
+static bool
+listen_tcp(struct listeners *l, const struct settings *s, char *err,
+	   size_t err_len)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+	const char *address = s->listen.address;
+	struct addrinfo *found = NULL;
+	char port[16];
+	int fd;
+
+	(void)snprintf(port, sizeof(port), "%u", (unsigned)s->listen.port);
+	fd = getaddrinfo(address, port, &hints, &found);
+	if (fd != 0) {
+		(void)snprintf(err, err_len,
+			       "listen.address \"%s\": %s; use a numeric "
+			       "address of this machine (ip addr)",
+			       address, gai_strerror(fd));
+		return false;
+	}
+	fd = open_tcp(found);
+	freeaddrinfo(found);
+	if (fd >= 0) {
+		(void)add(l, fd, false);
+		l->port = port_of(fd);
+		return true;
+	}
+	if (fd == -EADDRINUSE)
+		(void)snprintf(err, err_len,
+			       "port %s on %s is in use; see who has it with: "
+			       "ss -ltnp 'sport = :%s', or set listen.port",
+			       port, address, port);
+	else
+		(void)snprintf(err, err_len,
+			       "cannot listen on %s port %s: %s; check "
+			       "listen.address and listen.port",
+			       address, port, strerror(-fd));
+	return false;
+}
+
+/*
+ * The abstract socket that q listens on beside its port.  The name's length
+ * is exact: clients that pad it would not find it (tick-contract.md 5).
+ */
+static bool
+listen_unix(struct listeners *l, char *err, size_t err_len)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int n = snprintf(at.sun_path + 1, sizeof(at.sun_path) - 1,
+			 "/tmp/kx.%u", l->port);
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+				    1 + (size_t)n);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&at, len) == 0 &&
+	    listen(fd, BACKLOG) == 0) {
+		(void)add(l, fd, true);
+		return true;
+	}
+	(void)snprintf(err, err_len,
+		       "cannot listen on the abstract unix socket @%s: %s; "
+		       "see who has it with: ss -lxp | grep kx.%u, or set "
+		       "listen.unix_socket = false",
+		       at.sun_path + 1, strerror(errno), l->port);
+	if (fd >= 0)
+		(void)close(fd);
+	return false;
+}
+
+static bool
+take_over(struct listeners *l, int passed, char *err, size_t err_len)
+{
+	for (int i = 0; i < passed && i < LISTENERS_MAX; i++) {
+		int fd = NOTIFY_SOCKETS_START + i, is_listening = 0;
+		socklen_t len = sizeof(is_listening);
+		unsigned port = port_of(fd);
+
+		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening,
+			       &len) != 0 ||
+		    !is_listening) {
+			(void)snprintf(err, err_len,
+				       "socket %d passed by systemd is not "
+				       "listening; use ListenStream= and "
+				       "Accept=no in the .socket unit",
+				       i);
+			return false;
+		}
+		(void)add(l, fd, port == 0);
+		if (l->port == 0)
+			l->port = port;
+	}
+	return true;
+}
+
+bool
+listeners_open(struct listeners *l, const struct settings *s, char *err,
+	       size_t err_len)
+{
+	int passed = notify_sockets();
+	bool ok;
+
+	*l = (struct listeners){ 0 };
+	l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (passed > 0)
+		ok = take_over(l, passed, err, err_len);
+	else
+		ok = listen_tcp(l, s, err, err_len) &&
+		     (!s->listen.unix_socket || listen_unix(l, err, err_len));
+	if (!ok)
+		listeners_close(l);
+	return ok;
+}
+
+void
+listeners_close(struct listeners *l)
+{
+	for (unsigned i = 0; i < l->cnt; i++)
+		(void)close(l->all[i].fd);
+	if (l->reserve_fd > 0)
+		(void)close(l->reserve_fd);
+	*l = (struct listeners){ 0 };
+}
+
+void
+listeners_turn_away(struct listeners *l, unsigned idx)
+{
+	struct pollfd waiting = { .fd = l->all[idx].fd, .events = POLLIN };
+	int fd;
+
+	(void)close(l->reserve_fd);
+	if (poll(&waiting, 1, 0) == 1) {
+		fd = accept4(waiting.fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			(void)close(fd);
+	}
+	l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+int
+listener_prepare(int fd, const struct settings *s)
+{
+	int on = 1, bytes = (int)(s->connections.send_buffer / 2);
+	const char *congestion = s->connections.congestion;
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	/* The kernel doubles what it is told, for its own book-keeping. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) != 0)
+		return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0)
+		return -errno;
+	if (domain == AF_UNIX)
+		return 0;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
+		return -errno;
+	if (congestion[0] != '\0' &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion,
+		       (socklen_t)strlen(congestion)) != 0)
+		return -errno;
+	return 0;
+}
+
+const char *
+listener_peer(int fd, char *buf, size_t buf_len)
+{
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof(at);
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	(void)getpeername(fd, (struct sockaddr *)&at, &len);
+	if (at.ss_family == AF_INET) {
+		struct sockaddr_in *v4 = (struct sockaddr_in *)&at;
+
+		(void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+		(void)snprintf(buf, buf_len, "%s:%u", host,
+			       ntohs(v4->sin_port));
+	} else if (at.ss_family == AF_INET6) {
+		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&at;
+
+		(void)inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+		(void)snprintf(buf, buf_len, "[%s]:%u", host,
+			       ntohs(v6->sin6_port));
+	} else {
+		(void)snprintf(buf, buf_len, "unix");
+	}
+	return buf;
+}

@@ -1,0 +1,136 @@
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "selftest.h"
+#include "server.h"
+#include "settings.h"
+
+enum { OPTION_CHECK = 256, OPTION_SELF_TEST };
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "port", required_argument, NULL, 'p' },
+	{ "check", no_argument, NULL, OPTION_CHECK },
+	{ "self-test", no_argument, NULL, OPTION_SELF_TEST },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void
+print_help(void)
+{
+	printf("Usage: ringtickd -c FILE [OPTION]...\n"
+	       "A native tickerplant for kdb+.\n"
+	       "\n"
+	       "  -c, --config FILE  the configuration\n"
+	       "  -p, --port PORT    listen there instead of on listen.port\n"
+	       "      --check        test the configuration and exit\n"
+	       "      --self-test    test the ring and both engine modes at "
+	       "every offset\n"
+	       "                     around the ring's seam, and exit\n"
+	       "  -h, --help         print this and exit\n"
+	       "  -V, --version      print the version and exit\n"
+	       "\n"
+	       "Settings of the configuration file, with their defaults:\n\n");
+	settings_print_help(stdout);
+}
+
+static uint64_t
+parse_port(const char *text)
+{
+	char *end;
+	unsigned long port;
+
+	errno = 0;
+	port = strtoul(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || port > 65535)
+		die("-p %s: not a port; allowed: 0 to 65535", text);
+	return port;
+}
+
+struct command_line {
+	const char *file;
+	bool has_port, is_check, is_self_test;
+	uint64_t port;
+};
+
+static struct command_line
+parse_command_line(int argc, char **argv)
+{
+	struct command_line line = { 0 };
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:p:hV", options, NULL)) !=
+	       -1) {
+		switch (option) {
+		case 'c':
+			line.file = optarg;
+			break;
+		case 'p':
+			line.port = parse_port(optarg);
+			line.has_port = true;
+			break;
+		case OPTION_CHECK:
+			line.is_check = true;
+			break;
+		case OPTION_SELF_TEST:
+			line.is_self_test = true;
+			break;
+		case 'h':
+			print_help();
+			exit(EXIT_SUCCESS);
+		case 'V':
+			printf("ringtickd %s\n", PACKAGE_VERSION);
+			exit(EXIT_SUCCESS);
+		default:
+			exit(EXIT_FAILURE);
+		}
+	}
+	if (optind < argc)
+		die("unexpected argument \"%s\"; see: ringtickd --help",
+		    argv[optind]);
+	if (line.file == NULL)
+		die("no configuration; see: ringtickd --help");
+	return line;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct command_line line;
+	struct settings settings;
+	struct server server;
+	char err[1024];
+	bool ok = true;
+
+	log_open();
+	line = parse_command_line(argc, argv);
+	if (settings_load(&settings, line.file, err, sizeof(err)) != 0)
+		die("%s", err);
+	if (line.has_port)
+		settings.listen.port = line.port;
+	if (line.is_check) {
+		printf("%s: good, %u tables\n", line.file,
+		       settings.tables.tables_cnt);
+	} else if (line.is_self_test) {
+		ok = selftest_run(&settings);
+	} else {
+		log_line(LOG_INFO, "start",
+			 "version=%s config=%s tables=%u mode=%s",
+			 PACKAGE_VERSION, line.file,
+			 settings.tables.tables_cnt,
+			 engine_mode_names[settings.engine.mode]);
+		server_open(&server, &settings);
+		server_run(&server);
+		server_close(&server);
+	}
+	settings_fini(&settings);
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,582 @@
+#include "config.h"
+
+#include "options.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+
+enum {
+	MESSAGE_MAX_DEFAULT = 16 << 20,
+	ZONE_MINUTES_MAX = 14 * 60,
+};
+
+/* ---- the table of settings ---- */
+
+const char *const slow_policy_names[] = { "disconnect", "skip", "block", NULL };
+const char *const engine_mode_names[] = { "sqpoll", "direct", NULL };
+static const char *const schema_check_names[] = { "types", "shape", NULL };
+
+#define NAMES_SIZE(group, name)	  NULL
+#define NAMES_TIME(group, name)	  NULL
+#define NAMES_COUNT(group, name)  NULL
+#define NAMES_FLAG(group, name)	  NULL
+#define NAMES_TEXT(group, name)	  NULL
+#define NAMES_CHOICE(group, name) group##_##name##_names
+
+const struct option options[OPTION_COUNT] = {
+#define OPTION(kind, group, name, written, min, max, sentence) \
+	{ KIND_##kind,                                         \
+	  #group,                                              \
+	  #name,                                               \
+	  #written,                                            \
+	  min,                                                 \
+	  max,                                                 \
+	  sentence,                                            \
+	  NAMES_##kind(group, name),                           \
+	  offsetof(struct settings, group.name) },
+#include "options.def"
+#undef OPTION
+};
+
+/* option_store writes the fields through pointers to these types. */
+#define CLASS_OF(field)                                                      \
+	_Generic((field), uint64_t : 8, int64_t : 8, unsigned : 4, bool : 1, \
+		 char * : 0)
+#define CLASS_SIZE   8
+#define CLASS_TIME   8
+#define CLASS_COUNT  8
+#define CLASS_CHOICE 4
+#define CLASS_FLAG   1
+#define CLASS_TEXT   0
+#define OPTION(kind, group, name, written, min, max, sentence)         \
+	_Static_assert(CLASS_OF(((struct settings *)0)->group.name) == \
+			       CLASS_##kind,                           \
+		       #group "." #name " is of another kind");
+#include "options.def"
+#undef OPTION
+
+const struct extra extras[EXTRA_COUNT] = {
+	[EXTRA_SCHEMA_FILE] = {
+		"schema", "file", "a path",
+		"schema file of kdb+tick, as seen from the configuration's "
+		"folder; schema = \"sym.q\"; is its short form",
+	},
+	[EXTRA_SCHEMA_TABLES] = {
+		"schema", "tables", "a list",
+		"the schema itself, in place of a file",
+	},
+	[EXTRA_SLOW_USERS] = {
+		"slow", "users", "a list",
+		"users with a policy of their own",
+	},
+};
+
+/* ---- texts ---- */
+
+struct phrase
+phrase_of(const char *format, ...)
+{
+	struct phrase t;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(t.text, sizeof(t.text), format, args);
+	va_end(args);
+	return t;
+}
+
+struct unit {
+	const char *name;
+	int64_t factor;
+};
+
+/* Each factor divides the next one. */
+static const struct unit size_units[] = {
+	{ "", 1 },	  { "K", 1 << 10 }, { "M", 1 << 20 },
+	{ "G", 1 << 30 }, { NULL, 0 },
+};
+static const struct unit time_units[] = {
+	{ "ns", 1 },	   { "us", NS_PER_US },	   { "ms", NS_PER_MS },
+	{ "s", NS_PER_S }, { "m", 60 * NS_PER_S }, { "h", 3600 * NS_PER_S },
+	{ NULL, 0 },
+};
+
+static const struct unit *
+units_of(enum option_kind kind)
+{
+	return kind == KIND_TIME ? time_units : size_units;
+}
+
+/* A number with the largest unit that leaves no rest. */
+static struct phrase
+show_quantity(const struct option *o, int64_t value)
+{
+	const struct unit *best = units_of(o->kind);
+
+	if (value == 0 || o->kind == KIND_COUNT)
+		return phrase_of("%lld", (long long)value);
+	for (const struct unit *u = best; u->name != NULL; u++)
+		if (value % u->factor == 0)
+			best = u;
+	return phrase_of("%lld%s", (long long)(value / best->factor),
+			 best->name);
+}
+
+static bool
+is_ring_size(const struct option *o)
+{
+	return o == &options[OPTION_ring_size] ||
+	       o == &options[OPTION_streams_ring];
+}
+
+struct phrase
+option_limits(const struct option *o)
+{
+	struct phrase t = { { 0 } };
+
+	switch (o->kind) {
+	case KIND_SIZE:
+	case KIND_TIME:
+	case KIND_COUNT:
+		return phrase_of("%s to %s%s", show_quantity(o, o->min).text,
+				 show_quantity(o, o->max).text,
+				 is_ring_size(o) ? ", a power of two" : "");
+	case KIND_FLAG:
+		return phrase_of("true or false");
+	case KIND_TEXT:
+		return phrase_of("%lld to %lld characters", (long long)o->min,
+				 (long long)o->max);
+	case KIND_CHOICE:
+		for (size_t i = 0; o->names[i] != NULL; i++)
+			t = phrase_of("%.150s%s\"%s\"", t.text,
+				      i == 0			? ""
+				      : o->names[i + 1] == NULL ? " or "
+								: ", ",
+				      o->names[i]);
+		return t;
+	}
+	return t;
+}
+
+/* The number of letters to change, add or drop to make b of a. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[32];
+	size_t len = strlen(b);
+
+	if (len >= ARRAY_LEN(row))
+		return SIZE_MAX;
+	for (size_t k = 0; k <= len; k++)
+		row[k] = k;
+	for (size_t i = 0; a[i] != '\0'; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t k = 0; k < len; k++) {
+			size_t change = diagonal + (a[i] != b[k]);
+
+			diagonal = row[k + 1];
+			row[k + 1] =
+				min_u64(min_u64(diagonal, row[k]) + 1, change);
+		}
+	}
+	return row[len];
+}
+
+/* The search for the known name that is nearest to an unknown one. */
+struct guess {
+	const char *group, *name; /* the unknown one; group NULL: a group */
+	size_t distance;
+	struct phrase nearest;
+};
+
+static void
+guess_from(struct guess *g, const char *group, const char *name)
+{
+	bool is_elsewhere = strcmp(g->name, name) == 0;
+	size_t d = SIZE_MAX;
+
+	if (g->group == NULL)
+		d = distance(g->name, group);
+	else if (strcmp(g->group, group) == 0)
+		d = distance(g->name, name);
+	if (d > 0 && is_elsewhere)
+		d = min_u64(d, 1);
+	if (d >= g->distance)
+		return;
+	g->distance = d;
+	g->nearest = g->group == NULL && !is_elsewhere
+			     ? phrase_of("%s", group)
+			     : phrase_of("%s.%s", group, name);
+}
+
+static void
+add_to_list(struct phrase *list, const char *word)
+{
+	*list = phrase_of("%.200s%s%s", list->text,
+			  list->text[0] == '\0' ? "" : ", ", word);
+}
+
+struct phrase
+option_guess(const char *group, const char *name, struct phrase *out_all)
+{
+	struct guess g = { .group = group, .name = name };
+	const char *last = "";
+
+	/* More than two letters, or half of the word, is another word. */
+	g.distance = min_u64(3, strlen(name) / 2 + 1);
+	*out_all = phrase_of("%s", "");
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct option *o = &options[i];
+
+		guess_from(&g, o->group, o->name);
+		if (group == NULL && strcmp(o->group, last) != 0)
+			add_to_list(out_all, o->group);
+		else if (group != NULL && strcmp(o->group, group) == 0)
+			add_to_list(out_all, o->name);
+		last = o->group;
+	}
+	for (size_t i = 0; i < EXTRA_COUNT; i++) {
+		guess_from(&g, extras[i].group, extras[i].name);
+		if (group != NULL && strcmp(extras[i].group, group) == 0)
+			add_to_list(out_all, extras[i].name);
+	}
+	return g.nearest;
+}
+
+/* ---- values ---- */
+
+/* unquoted keeps the bytes of a string. */
+static struct value
+value_by_default(const struct option *o, struct phrase *unquoted)
+{
+	if (o->written[0] == '"') {
+		*unquoted = phrase_of("%.*s", (int)strlen(o->written) - 2,
+				      o->written + 1);
+		return (struct value){ .kind = VALUE_STRING,
+				       .string = unquoted->text };
+	}
+	if (o->kind == KIND_FLAG)
+		return (struct value){ .kind = VALUE_FLAG,
+				       .number = o->written[0] == 't' };
+	return (struct value){ .kind = VALUE_INTEGER,
+			       .number = strtoll(o->written, NULL, 10) };
+}
+
+/* "64K" and the like; what is beyond 64 bits becomes INT64_MAX. */
+static bool
+parse_quantity(const char *string, const struct unit *units, int64_t *out)
+{
+	const char *at = string;
+	int64_t value = 0;
+	bool is_over = false;
+
+	for (; *at >= '0' && *at <= '9'; at++)
+		is_over |= __builtin_mul_overflow(value, 10, &value) ||
+			   __builtin_add_overflow(value, *at - '0', &value);
+	if (at == string)
+		return false;
+	for (const struct unit *u = units; u->name != NULL; u++)
+		if (strcmp(at, u->name) == 0) {
+			is_over |= __builtin_mul_overflow(value, u->factor,
+							  &value);
+			*out = is_over ? INT64_MAX : value;
+			return true;
+		}
+	return false;
+}
+
+static const char *
+check_number(const struct option *o, int64_t number)
+{
+	if (number < o->min || number > o->max)
+		return "is out of limits";
+	if (is_ring_size(o) && (number & (number - 1)) != 0)
+		return "is not a power of two";
+	return NULL;
+}
+
+static const char *
+read_quantity(const struct option *o, const struct value *v, int64_t *out)
+{
+	bool is_good = false;
+
+	*out = v->number;
+	if (v->kind == VALUE_STRING)
+		is_good = parse_quantity(v->string, units_of(o->kind), out);
+	else if (v->kind == VALUE_INTEGER)
+		is_good = o->kind == KIND_SIZE || v->number == 0;
+	if (!is_good)
+		return o->kind == KIND_SIZE ? "is not a size"
+					    : "is not a time with its unit";
+	return check_number(o, *out);
+}
+
+const char option_out_of_memory[] = "out of memory";
+
+static const char *
+store_text(const struct option *o, const struct value *v, char **field)
+{
+	char *copy;
+	size_t len;
+
+	if (v->kind != VALUE_STRING)
+		return "is not a string";
+	len = strlen(v->string);
+	if (len < (size_t)o->min || len > (size_t)o->max)
+		return "is out of limits";
+	copy = strdup(v->string);
+	if (copy == NULL)
+		return option_out_of_memory;
+	free(*field);
+	*field = copy;
+	return NULL;
+}
+
+const char *
+option_read_choice(const struct option *o, const struct value *v, unsigned *out)
+{
+	if (v->kind != VALUE_STRING)
+		return "is not a string";
+	for (unsigned i = 0; o->names[i] != NULL; i++)
+		if (strcmp(o->names[i], v->string) == 0) {
+			*out = i;
+			return NULL;
+		}
+	return "is none of the choices";
+}
+
+const char *
+option_store(struct settings *s, const struct option *o, const struct value *v)
+{
+	void *field = (char *)s + o->off;
+	const char *complaint;
+	int64_t number;
+
+	switch (o->kind) {
+	case KIND_SIZE:
+	case KIND_TIME:
+		complaint = read_quantity(o, v, &number);
+		if (complaint == NULL)
+			*(int64_t *)field = number;
+		return complaint;
+	case KIND_COUNT:
+		if (v->kind != VALUE_INTEGER)
+			return "is not an integer";
+		complaint = check_number(o, v->number);
+		if (complaint == NULL)
+			*(int64_t *)field = v->number;
+		return complaint;
+	case KIND_FLAG:
+		if (v->kind != VALUE_FLAG)
+			return "is neither true nor false";
+		*(bool *)field = v->number != 0;
+		return NULL;
+	case KIND_TEXT:
+		return store_text(o, v, field);
+	case KIND_CHOICE:
+		return option_read_choice(o, v, field);
+	}
+	return NULL;
+}
+
+bool
+option_store_defaults(struct settings *s)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		struct phrase unquoted;
+		struct value v = value_by_default(&options[i], &unquoted);
+		const char *complaint = option_store(s, &options[i], &v);
+
+		CHECK(complaint == NULL || complaint == option_out_of_memory);
+		if (complaint != NULL)
+			return false;
+	}
+	return true;
+}
+
+/* ---- settings that depend on each other ---- */
+
+static uint64_t
+smallest_ring(const struct settings *s)
+{
+	if (s->streams.max == 0)
+		return s->ring.size;
+	return min_u64(s->ring.size, s->streams.ring);
+}
+
+/* "+HH:MM" or "-HH:MM" */
+static bool
+parse_offset(const char *zone, int64_t *out_ns)
+{
+	static const char shape[] = "+00:00";
+	int digits[6] = { 0 }, minutes;
+
+	if (strlen(zone) != strlen(shape))
+		return false;
+	for (size_t i = 1; shape[i] != '\0'; i++) {
+		bool is_digit = zone[i] >= '0' && zone[i] <= '9';
+
+		if (shape[i] == '0' ? !is_digit : zone[i] != shape[i])
+			return false;
+		digits[i] = zone[i] - '0';
+	}
+	minutes =
+		(10 * digits[1] + digits[2]) * 60 + 10 * digits[4] + digits[5];
+	if ((zone[0] != '+' && zone[0] != '-') || digits[4] > 5 ||
+	    minutes > ZONE_MINUTES_MAX)
+		return false;
+	*out_ns = (zone[0] == '-' ? -60 : 60) * NS_PER_S * minutes;
+	return true;
+}
+
+void
+options_derive(struct settings *s)
+{
+	if (s->streams.ring == 0)
+		s->streams.ring = s->ring.size;
+	if (s->message.max == 0)
+		s->message.max =
+			min_u64(MESSAGE_MAX_DEFAULT, smallest_ring(s) / 4);
+	s->day.zone_is_local = strcmp(s->day.zone, "local") == 0;
+	s->day.zone_offset_ns = 0;
+	(void)parse_offset(s->day.zone, &s->day.zone_offset_ns);
+}
+
+static bool
+is_stream_ring_good(const struct settings *s)
+{
+	return s->streams.ring >= (uint64_t)options[OPTION_ring_size].min;
+}
+
+static bool
+is_message_good(const struct settings *s)
+{
+	return s->message.max <= smallest_ring(s) / 4;
+}
+
+static bool
+is_receive_buffer_good(const struct settings *s)
+{
+	return s->connections.receive_buffer <= s->message.max;
+}
+
+static bool
+is_span_good(const struct settings *s)
+{
+	return s->engine.span_max <= s->engine.in_flight_max;
+}
+
+static bool
+is_return_good(const struct settings *s)
+{
+	return s->slow.return_percent < s->slow.leave_percent;
+}
+
+static bool
+is_zone_good(const struct settings *s)
+{
+	int64_t offset_ns;
+
+	return s->day.zone_is_local || strcmp(s->day.zone, "utc") == 0 ||
+	       parse_offset(s->day.zone, &offset_ns);
+}
+
+static const struct rule {
+	bool (*is_kept)(const struct settings *s);
+	const char *sentence; /* what is allowed for the first setting */
+	enum option_idx involved[4];
+	unsigned involved_cnt;
+} rules[] = {
+	{ is_stream_ring_good,
+	  "0 for the size of the main ring, or a size that this can have",
+	  { OPTION_streams_ring },
+	  1 },
+	{ is_message_good,
+	  "at most a quarter of ring.size and, where streams.max is above 0, "
+	  "of streams.ring",
+	  { OPTION_message_max, OPTION_ring_size, OPTION_streams_ring,
+	    OPTION_streams_max },
+	  4 },
+	{ is_receive_buffer_good,
+	  "at most message.max",
+	  { OPTION_connections_receive_buffer, OPTION_message_max,
+	    OPTION_ring_size, OPTION_streams_ring },
+	  4 },
+	{ is_span_good,
+	  "at most engine.in_flight_max",
+	  { OPTION_engine_span_max, OPTION_engine_in_flight_max },
+	  2 },
+	{ is_return_good,
+	  "below slow.leave_percent",
+	  { OPTION_slow_return_percent, OPTION_slow_leave_percent },
+	  2 },
+	{ is_zone_good,
+	  "\"local\", \"utc\", or \"-14:00\" to \"+14:00\"",
+	  { OPTION_day_zone },
+	  1 },
+};
+
+static struct phrase
+show_stored(const struct settings *s, const struct option *o)
+{
+	const void *field = (const char *)s + o->off;
+
+	if (o->kind == KIND_TEXT)
+		return phrase_of("\"%s\"", *(char *const *)field);
+	return show_quantity(o, *(const int64_t *)field);
+}
+
+bool
+options_check(const struct settings *s, struct disagreement *out)
+{
+	const struct rule *rule = rules;
+	struct phrase others = { { 0 } };
+
+	while (rule < rules + ARRAY_LEN(rules) && rule->is_kept(s))
+		rule++;
+	if (rule == rules + ARRAY_LEN(rules))
+		return true;
+	for (unsigned i = 1; i < rule->involved_cnt; i++) {
+		const struct option *o = &options[rule->involved[i]];
+
+		others = phrase_of("%.140s%s%s.%s %s", others.text,
+				   i == 1 ? " with " : ", ", o->group, o->name,
+				   show_stored(s, o).text);
+	}
+	out->involved = rule->involved;
+	out->involved_cnt = rule->involved_cnt;
+	out->text = phrase_of("%.20s does not fit%.120s; allowed: %s",
+			      show_stored(s, &options[rule->involved[0]]).text,
+			      others.text, rule->sentence);
+	return false;
+}
+
+/* ---- help ---- */
+
+static void
+print_help_row(FILE *out, const char *group, const char *name,
+	       const char *written, const char *limits, const char *sentence)
+{
+	fprintf(out, "  %-29s %-13s %-32s %s\n",
+		phrase_of("%s.%s", group, name).text, written, limits,
+		sentence);
+}
+
+void
+settings_print_help(FILE *out)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		print_help_row(out, options[i].group, options[i].name,
+			       options[i].written,
+			       option_limits(&options[i]).text,
+			       options[i].sentence);
+	for (size_t i = 0; i < EXTRA_COUNT; i++)
+		print_help_row(out, extras[i].group, extras[i].name, "",
+			       extras[i].limits, extras[i].sentence);
+}

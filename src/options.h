@@ -1,0 +1,118 @@
+/*
+ * The rows of options.def as a table: defaults, limits, texts, and what the
+ * settings need of each other.  Private to the reader of the configuration.
+ *
+ * Invariant: a field of struct settings is only written by option_store, with
+ * a value inside the row's limits.
+ * Called by: settings.c, which knows the file and its lines.  Never does I/O,
+ * but for the help.
+ */
+#ifndef RINGTICK_OPTIONS_H
+#define RINGTICK_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "settings.h"
+
+enum option_kind {
+	KIND_SIZE,
+	KIND_TIME,
+	KIND_COUNT,
+	KIND_FLAG,
+	KIND_TEXT,
+	KIND_CHOICE,
+};
+
+struct option {
+	enum option_kind kind;
+	const char *group, *name;
+	const char *written; /* the default, as it stands in a file */
+	int64_t min, max;
+	const char *sentence;
+	const char *const *names; /* KIND_CHOICE: by value, then NULL */
+	size_t off;		  /* of the field in struct settings */
+};
+
+enum option_idx {
+#define OPTION(kind, group, name, written, min, max, sentence) \
+	OPTION_##group##_##name,
+#include "options.def"
+#undef OPTION
+	OPTION_COUNT
+};
+
+extern const struct option options[OPTION_COUNT];
+
+/* Settings with no row, because they are more than one value. */
+enum extra_idx {
+	EXTRA_SCHEMA_FILE,
+	EXTRA_SCHEMA_TABLES,
+	EXTRA_SLOW_USERS,
+	EXTRA_COUNT
+};
+
+struct extra {
+	const char *group, *name, *limits, *sentence;
+};
+
+extern const struct extra extras[EXTRA_COUNT];
+
+/* A piece of a message, by value: cut off where it is longer. */
+struct phrase {
+	char text[256];
+};
+
+__attribute__((format(printf, 1, 2))) struct phrase
+phrase_of(const char *format, ...);
+
+/* A value as it is written, in the file or in options.def. */
+enum value_kind { VALUE_INTEGER, VALUE_FLAG, VALUE_STRING, VALUE_OTHER };
+
+struct value {
+	enum value_kind kind;
+	int64_t number;
+	const char *string;
+};
+
+extern const char option_out_of_memory[];
+
+/*
+ * Checks a value and stores it into its field.  NULL, option_out_of_memory,
+ * or what is wrong with the value.
+ */
+const char *option_store(struct settings *s, const struct option *o,
+			 const struct value *v);
+
+/* The same for a choice that has no field of its own. */
+const char *option_read_choice(const struct option *o, const struct value *v,
+			       unsigned *out);
+
+/* false: out of memory */
+bool option_store_defaults(struct settings *s);
+
+/* The values that are allowed, in words. */
+struct phrase option_limits(const struct option *o);
+
+/*
+ * For an unknown setting of a group, or an unknown group (group NULL): the
+ * nearest known name, or "" where none is near; and all that could stand there.
+ */
+struct phrase option_guess(const char *group, const char *name,
+			   struct phrase *out_all);
+
+/* Fills in what 0 and the zone stand for.  Before options_check. */
+void options_derive(struct settings *s);
+
+/* A setting that the others do not go with. */
+struct disagreement {
+	const enum option_idx *involved; /* the first is the one at fault */
+	unsigned involved_cnt;
+	struct phrase text;
+};
+
+/* false with *out set, where settings do not go together. */
+bool options_check(const struct settings *s, struct disagreement *out);
+
+#endif

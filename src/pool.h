@@ -1,0 +1,30 @@
+/*
+ * A fixed number of equal buffers for what is too long for a connection's own:
+ * a long message being received, the rest of a frame cut off by a skip.
+ * Memory is reserved at start and taken page by page when first used.
+ */
+#ifndef RINGTICK_POOL_H
+#define RINGTICK_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct pool {
+	uint8_t *memory;
+	size_t buffer_bytes;
+	unsigned cnt;
+	unsigned free_cnt;
+	uint8_t **free; /* a stack of free_cnt buffers */
+};
+
+/* 0 or -ENOMEM. */
+int pool_open(struct pool *p, unsigned cnt, size_t buffer_bytes);
+void pool_close(struct pool *p);
+
+/* NULL if none is free. */
+uint8_t *pool_take(struct pool *p);
+
+/* Accepts NULL. */
+void pool_give(struct pool *p, uint8_t *buffer);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * kdb+ values as text, as q shows them, and published tables as aligned rows.
+ *
+ * Reads only bytes that wire_check_body or wire_skip accepted.  Every byte
+ * that is not printable ASCII is shown as an octal escape: what a feed sends
+ * must not steer the terminal.  Called by sub.c.
+ */
+#ifndef RINGTICK_PRINT_H
+#define RINGTICK_PRINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "wire.h"
+
+enum {
+	PRINT_TEXT_MAX = 128,	 /* a longer value ends in ".." */
+	PRINT_COLUMNS_MAX = 256, /* further columns are not shown */
+	PRINT_NAME_MAX = 64,
+};
+
+/* One value, terminated. */
+struct print_text {
+	char text[PRINT_TEXT_MAX];
+	size_t len;
+	bool is_cut;
+};
+
+/*
+ * Appends one item of a vector as a table cell shows it: without the letter
+ * of its type, nulls as 0N, 0n, 0Np and so on.  type is 1..19; not symbols.
+ */
+void print_item(struct print_text *out, int type, const uint8_t *item);
+
+/* Appends the object at r.at, whatever it is, as q shows it on one line. */
+void print_object(struct print_text *out, struct wire_reader r);
+
+/* A stream of rows; a header wherever the table changes. */
+struct print_table {
+	FILE *out;
+	char name[PRINT_NAME_MAX]; /* of the last one; "" before the first */
+	unsigned columns_cnt;
+	size_t widths[PRINT_COLUMNS_MAX]; /* grow with what is shown */
+};
+
+/* Prints all rows of the table object (type 98) of len bytes. */
+void print_table(struct print_table *p, const char *name, size_t name_len,
+		 const uint8_t *table, size_t len);
+
+#endif

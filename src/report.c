@@ -1,0 +1,352 @@
+#include "config.h"
+
+#include "report.h"
+
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "notify.h"
+
+typedef unsigned long long ull;
+
+/* A consumer is worth a line while its oldest unsent message is this old. */
+#define SLOW_AGE_NS (1 * NS_PER_S)
+
+/* ---- one connection ---- */
+
+void
+report_connect(struct server *s, const struct connection *c)
+{
+	(void)s;
+	log_line(LOG_INFO, "connect", "conn=%u user=%s peer=%s policy=%s",
+		 c->slot, c->user, c->peer,
+		 slow_policy_names[c->consumer.policy]);
+}
+
+static const char *
+tables_text(const struct server *s, const struct connection *c, char *buf,
+	    size_t buf_len)
+{
+	if (!consumer_is_subscribed(&c->consumer))
+		return "-";
+	return selection_text(&c->selection, &s->settings->tables, buf,
+			      buf_len);
+}
+
+void
+report_disconnect(struct server *s, struct connection *c, const char *detail)
+{
+	char tables[128];
+	uint64_t records = 0;
+	int64_t age_ns = 0;
+
+	consumer_lag_records(&c->consumer, s->now_ns, &records, &age_ns);
+	log_line(close_reason_levels[c->reason], "disconnect",
+		 "conn=%u user=%s peer=%s reason=%s tables=%s "
+		 "in_records=%llu in_bytes=%llu rejected=%llu sent_bytes=%llu "
+		 "lag_bytes=%llu lag_records=%llu lag_ms=%lld skipped=%llu "
+		 "why=\"%s%s%s\"",
+		 c->slot, c->user, c->peer, close_reason_names[c->reason],
+		 tables_text(s, c, tables, sizeof(tables)), (ull)c->in_records,
+		 (ull)c->in_bytes, (ull)c->rejected,
+		 (ull)c->consumer.sent_bytes,
+		 (ull)consumer_lag_bytes(&c->consumer), (ull)records,
+		 (long long)(age_ns / NS_PER_MS),
+		 (ull)c->consumer.skipped_records,
+		 close_reason_sentences[c->reason], detail != NULL ? ": " : "",
+		 detail != NULL ? detail : "");
+}
+
+void
+report_subscribe(struct server *s, const struct connection *c,
+		 const struct stream *stream)
+{
+	char tables[512];
+
+	log_line(LOG_INFO, "subscribe",
+		 "consumer=%u user=%s peer=%s tables=%s stream=%u policy=%s",
+		 c->slot, c->user, c->peer,
+		 selection_text(&c->selection, &s->settings->tables, tables,
+				sizeof(tables)),
+		 stream->id, slow_policy_names[c->consumer.policy]);
+}
+
+/* Bytes that the kernel holds for the peer. */
+static int
+kernel_bytes(const struct connection *c)
+{
+	int bytes = 0;
+
+	if (ioctl(c->fd, SIOCOUTQ, &bytes) != 0)
+		return 0;
+	return bytes;
+}
+
+static const char *
+state_text(const struct consumer *c)
+{
+	if (c->is_cancelled)
+		return "leaving";
+	return c->lag.is_slow ? "slow" : "live";
+}
+
+void
+report_consumer(struct server *s, struct connection *c)
+{
+	struct consumer *consumer = &c->consumer;
+	uint64_t ring_lag, ring, records;
+	int64_t age_ns;
+	char tables[256];
+
+	consumer_ring_lag(consumer, &ring_lag, &ring);
+	consumer_lag_records(consumer, s->now_ns, &records, &age_ns);
+	log_line(consumer->lag.is_slow ? LOG_WARN : LOG_INFO, "consumer",
+		 "consumer=%u user=%s peer=%s tables=%s state=%s policy=%s "
+		 "lag_bytes=%llu lag_records=%llu lag_ms=%lld ring_pct=%llu "
+		 "kernel_bytes=%d sent_bytes=%llu high_bytes=%llu skips=%llu "
+		 "skipped=%llu",
+		 c->slot, c->user, c->peer,
+		 tables_text(s, c, tables, sizeof(tables)),
+		 state_text(consumer),
+		 slow_policy_names[consumer->policy],
+		 (ull)consumer_lag_bytes(consumer), (ull)records,
+		 (long long)(age_ns / NS_PER_MS),
+		 (ull)(ring == 0 ? 0 : ring_lag * 100 / ring), kernel_bytes(c),
+		 (ull)consumer->sent_bytes, (ull)consumer->high_bytes,
+		 (ull)consumer->skips, (ull)consumer->skipped_records);
+}
+
+void
+report_skip(struct server *s, struct connection *c, uint64_t records)
+{
+	uint64_t held;
+
+	/* A consumer that never keeps up is moved many times a second. */
+	if (!log_may(&c->skip_log, s->now_ns, &held))
+		return;
+	log_line(LOG_WARN, "skip",
+		 "consumer=%u user=%s peer=%s lost_records=%llu skips=%llu "
+		 "skipped=%llu",
+		 c->slot, c->user, c->peer, (ull)records,
+		 (ull)c->consumer.skips, (ull)c->consumer.skipped_records);
+}
+
+/* ---- all of them ---- */
+
+static struct connection *
+next_open(const struct server *s, struct connection *c)
+{
+	struct list *n = c == NULL ? s->open.next : c->open_node.next;
+
+	return n == &s->open ? NULL
+			     : container_of(n, struct connection, open_node);
+}
+
+void
+report_all_consumers(struct server *s)
+{
+	struct connection *c = NULL;
+	unsigned cnt = 0;
+
+	while ((c = next_open(s, c)) != NULL) {
+		if (!consumer_is_subscribed(&c->consumer))
+			continue;
+		report_consumer(s, c);
+		cnt++;
+	}
+	log_line(LOG_INFO, "consumers", "consumers=%u connections=%u", cnt,
+		 s->open_cnt);
+}
+
+struct census {
+	unsigned consumers, slow, feeds;
+};
+
+static bool
+is_slow(const struct server *s, struct connection *c)
+{
+	uint64_t records;
+	int64_t age_ns;
+
+	if (!consumer_is_subscribed(&c->consumer) ||
+	    consumer_lag_bytes(&c->consumer) == 0)
+		return false;
+	if (c->consumer.lag.is_slow)
+		return true;
+	consumer_lag_records(&c->consumer, s->now_ns, &records, &age_ns);
+	return age_ns >= SLOW_AGE_NS;
+}
+
+/* The slow consumer with the longest lag that comes after (lag, slot) in the
+ * order of falling lag; NULL: no more. */
+static struct connection *
+next_slowest(struct server *s, uint64_t lag_before, unsigned slot_before)
+{
+	struct connection *c = NULL, *best = NULL;
+	uint64_t best_lag = 0;
+
+	while ((c = next_open(s, c)) != NULL) {
+		uint64_t lag = consumer_lag_bytes(&c->consumer);
+		bool is_after = lag < lag_before ||
+				(lag == lag_before && c->slot > slot_before);
+
+		if (!is_after || lag < best_lag || !is_slow(s, c))
+			continue;
+		if (lag == best_lag && best != NULL && best->slot < c->slot)
+			continue;
+		best = c;
+		best_lag = lag;
+	}
+	return best;
+}
+
+/* The slowest by name, the others as a sum. */
+static void
+report_slow(struct server *s, struct census *census)
+{
+	uint64_t named_max = s->settings->log.report_consumers, named = 0;
+	uint64_t lag = UINT64_MAX, slow_lag = 0;
+	struct connection *c = NULL;
+	unsigned slot = 0;
+
+	while ((c = next_open(s, c)) != NULL) {
+		if (!is_slow(s, c))
+			continue;
+		census->slow++;
+		slow_lag += consumer_lag_bytes(&c->consumer);
+	}
+	while (named < named_max &&
+	       (c = next_slowest(s, lag, slot)) != NULL) {
+		lag = consumer_lag_bytes(&c->consumer);
+		slot = c->slot;
+		slow_lag -= lag;
+		named++;
+		report_consumer(s, c);
+	}
+	if (census->slow > named)
+		log_line(LOG_WARN, "more_slow_consumers",
+			 "consumers=%llu lag_bytes=%llu",
+			 (ull)(census->slow - named), (ull)slow_lag);
+}
+
+static struct census
+take_census(const struct server *s)
+{
+	struct census census = { 0 };
+	struct connection *c = NULL;
+
+	while ((c = next_open(s, c)) != NULL) {
+		census.consumers += consumer_is_subscribed(&c->consumer);
+		census.feeds += c->is_feed;
+	}
+	return census;
+}
+
+static uint64_t
+ring_used(const struct stream *stream)
+{
+	uint64_t longest = 0;
+
+	for (struct list *n = stream->cursors.next; n != &stream->cursors;
+	     n = n->next)
+		longest = max_u64(longest, cursor_lag(container_of(
+						   n, struct cursor, node)));
+	return longest;
+}
+
+/* Counters of a row: "name=value ...". */
+static size_t
+counters_text(const struct counters *now, char *buf, size_t buf_len)
+{
+	size_t len = 0;
+
+#define COUNTER(name, unit, sentence)                                          \
+	len += (size_t)snprintf(buf + len, buf_len - len, " %s=%llu", #name,   \
+				(ull)now->name);
+#include "counters.def"
+#undef COUNTER
+	CHECK(len < buf_len);
+	return len;
+}
+
+void
+report_summary(struct server *s)
+{
+	const struct engine_counters *engine = engine_counters(s->engine);
+	struct counters *before = &s->report_base.counters;
+	struct census census = take_census(s);
+	char totals[768], status[256];
+	double seconds = (double)(s->now_ns - s->report_base.at_ns) /
+			 (double)NS_PER_S;
+
+	report_slow(s, &census);
+	(void)counters_text(&s->counters, totals, sizeof(totals));
+	log_line(LOG_INFO, "report",
+		 "in_per_s=%.0f in_mb_s=%.1f out_mb_s=%.1f ring_pct=%llu "
+		 "consumers=%u slow=%u feeds=%u connections=%u waits=%llu "
+		 "submit_stalls=%llu%s",
+		 (double)(s->counters.in_records - before->in_records) /
+			 seconds,
+		 (double)(s->counters.in_bytes - before->in_bytes) / seconds /
+			 1e6,
+		 (double)(s->counters.out_bytes - before->out_bytes) /
+			 seconds / 1e6,
+		 (ull)(ring_used(&s->streams.main) * 100 /
+		       s->streams.main.ring.size),
+		 census.consumers, census.slow, census.feeds, s->open_cnt,
+		 (ull)engine->waits, (ull)engine->submit_stalls, totals);
+	s->report_base.at_ns = s->now_ns;
+	s->report_base.counters = s->counters;
+	notify_status("%s", report_status(s, status, sizeof(status)));
+}
+
+const char *
+report_status(const struct server *s, char *buf, size_t buf_len)
+{
+	struct census census = take_census(s);
+
+	(void)snprintf(buf, buf_len,
+		       "port=%u consumers=%u feeds=%u in_records=%llu "
+		       "rejected=%llu slow_disconnects=%llu",
+		       s->listeners.port, census.consumers, census.feeds,
+		       (ull)s->counters.in_records,
+		       (ull)s->counters.rejected,
+		       (ull)s->counters.slow_disconnects);
+	return buf;
+}
+
+/* ---- memory ---- */
+
+void
+report_memory(const struct server *s)
+{
+	const struct settings *set = s->settings;
+	uint64_t n = set->connections.max;
+	uint64_t index = index_capacity(set->ring.size) +
+			 set->streams.max * index_capacity(set->streams.ring);
+	uint64_t ring = set->ring.size;
+	uint64_t streams = set->streams.max * set->streams.ring;
+	uint64_t receive = n * set->connections.receive_buffer;
+	uint64_t replies = n * s->tick.reply_max;
+	uint64_t pool = set->message.buffers * set->message.max;
+	uint64_t scratch = 2 * set->message.max;
+	uint64_t table = n * sizeof(struct connection);
+
+	index *= sizeof(struct index_entry);
+	log_line(LOG_INFO, "memory",
+		 "total_max_kb=%llu ring_kb=%llu ring_pages=%s "
+		 "locked_kb=%llu streams_max_kb=%llu receive_max_kb=%llu "
+		 "replies_max_kb=%llu buffers_max_kb=%llu scratch_max_kb=%llu "
+		 "index_kb=%llu connections_kb=%llu "
+		 "kernel_sockets_max_kb=%llu",
+		 (ull)(ring + streams + receive + replies + pool + scratch +
+		       index + table) /
+			 1024,
+		 (ull)ring / 1024, s->streams.main.ring.is_huge ? "huge" : "4k",
+		 (ull)(2 * ring) / 1024, (ull)streams / 1024,
+		 (ull)receive / 1024, (ull)replies / 1024, (ull)pool / 1024,
+		 (ull)scratch / 1024, (ull)index / 1024, (ull)table / 1024,
+		 (ull)(n * set->connections.send_buffer) / 1024);
+}

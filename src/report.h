@@ -1,0 +1,38 @@
+/*
+ * What the operator reads: the log's lines about connections and consumers,
+ * the periodic summary, the memory that the configuration uses, the status
+ * for systemd.  Part of the server (server.h).
+ */
+#ifndef RINGTICK_REPORT_H
+#define RINGTICK_REPORT_H
+
+#include <stdint.h>
+
+#include "server.h"
+
+void report_connect(struct server *s, const struct connection *c);
+void report_disconnect(struct server *s, struct connection *c,
+		       const char *detail);
+void report_subscribe(struct server *s, const struct connection *c,
+		      const struct stream *stream);
+
+/* The counters of one consumer. */
+void report_consumer(struct server *s, struct connection *c);
+
+/* A slow consumer was moved to the head and lost so many records; at most one
+ * line a second for each consumer. */
+void report_skip(struct server *s, struct connection *c, uint64_t records);
+
+/* All of them, whatever their state (SIGUSR1). */
+void report_all_consumers(struct server *s);
+
+/* The periodic one: the summary, and the slowest of those that are slow. */
+void report_summary(struct server *s);
+
+/* The arithmetic of memory, before READY. */
+void report_memory(const struct server *s);
+
+/* The text of systemd's STATUS=, port first. Returns buf. */
+const char *report_status(const struct server *s, char *buf, size_t buf_len);
+
+#endif

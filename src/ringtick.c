@@ -1,0 +1,53 @@
+/* The program `ringtick`: it only chooses the sub-command. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "feed.h"
+#include "sub.h"
+#include "util.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *text;
+} commands[] = {
+	{ "feed", feed_main, "publish generated trades and quotes" },
+	{ "sub", sub_main, "subscribe; print rows, or rates and latencies" },
+};
+
+static void
+usage(FILE *out)
+{
+	fputs("usage: ringtick COMMAND [OPTION]...\n"
+	      "\nTools for ringtickd and any other kdb+ tickerplant.\n\n",
+	      out);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(out, "  %-6s %s\n", commands[i].name, commands[i].text);
+	fputs("\n`ringtick COMMAND --help` tells the options of one.\n", out);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *command = argc > 1 ? argv[1] : "";
+
+	if (strcmp(command, "--help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(command, "--version") == 0) {
+		puts("ringtick " PACKAGE_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(command, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	if (argc > 1)
+		fprintf(stderr, "ringtick: there is no command \"%s\"\n",
+			command);
+	usage(stderr);
+	return CLIENT_EXIT_TROUBLE;
+}

@@ -1,0 +1,759 @@
+#include "config.h"
+
+#include "schema.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util.h"
+#include "wire.h"
+
+enum {
+	NESTING_MAX = 16, /* parentheses and attributes around a type */
+};
+
+static const char a_column[] = "a column, such as price:`float$()";
+static const char a_type[] = "an empty list, such as `float$(), \"F\"$(), () "
+			     "or 0#0n, also with an attribute such as `g#";
+static const char a_letter[] = "one of bgxhijefcspmdznuvt, or *";
+static const char a_definition[] = "definitions of tables, such as "
+				   "trade:([]time:`timespan$();sym:`$())";
+
+static bool
+is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* ---- words of q ---- */
+
+enum token_kind {
+	TOKEN_END,    /* of the text */
+	TOKEN_BREAK,  /* in front of a line with no blank at its start */
+	TOKEN_NAME,   /* trade */
+	TOKEN_SYMBOL, /* `trade, ` */
+	TOKEN_STRING, /* "PSF" */
+	TOKEN_NUMBER, /* 0, 0Np, 0x00 */
+	TOKEN_SIGN,   /* one character, or \: */
+	TOKEN_OTHER,  /* \d .q and what else cannot be in a schema */
+};
+
+struct token {
+	enum token_kind kind;
+	const char *text; /* as written: with quotes, with backtick */
+	size_t len;
+	unsigned line, column;
+	bool is_behind_blank;
+};
+
+struct parser {
+	const char *at, *end, *line_begin;
+	unsigned line;
+	unsigned break_line; /* whose TOKEN_BREAK has been given */
+	struct token token;  /* the next one */
+	struct schema *schema;
+	struct schema_error *err;
+};
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+static void
+skip_line(struct parser *p)
+{
+	const char *newline = memchr(p->at, '\n', (size_t)(p->end - p->at));
+
+	p->at = newline == NULL ? p->end : newline + 1;
+	if (newline != NULL) {
+		p->line++;
+		p->line_begin = p->at;
+	}
+}
+
+/* At the start of a line: is c all that is in it? */
+static bool
+is_lone(const struct parser *p, char c)
+{
+	const char *at = p->at;
+
+	if (at == p->end || *at != c)
+		return false;
+	do
+		at++;
+	while (at < p->end && is_blank(*at));
+	return at == p->end || *at == '\n';
+}
+
+/*
+ * Comments that must begin a line: `/ text`; a lone / up to a lone \; and a
+ * lone \ without that, which ends a script.
+ */
+static bool
+skip_comment_lines(struct parser *p)
+{
+	if (is_lone(p, '/')) {
+		do
+			skip_line(p);
+		while (p->at < p->end && !is_lone(p, '\\'));
+		skip_line(p);
+		return true;
+	}
+	if (is_lone(p, '\\')) {
+		p->at = p->line_begin = p->end;
+		return true;
+	}
+	if (*p->at == '/') {
+		skip_line(p);
+		return true;
+	}
+	return false;
+}
+
+static void
+skip_blanks(struct parser *p)
+{
+	while (p->at < p->end) {
+		bool begins_line = p->at == p->line_begin;
+
+		if (*p->at == '\n')
+			skip_line(p);
+		else if (is_blank(*p->at))
+			p->at++;
+		else if (begins_line && skip_comment_lines(p))
+			continue;
+		else if (*p->at == '/' && !begins_line && is_blank(p->at[-1]))
+			skip_line(p);
+		else
+			return;
+	}
+}
+
+static size_t
+span_of(const char *at, const char *end, const char *extra)
+{
+	const char *from = at;
+
+	while (at < end && (is_letter(*at) || is_digit(*at) ||
+			    (*at != '\0' && strchr(extra, *at) != NULL)))
+		at++;
+	return (size_t)(at - from);
+}
+
+/* The length of a string with its quotes; 0 where the line ends first. */
+static size_t
+span_of_string(const char *at, const char *end)
+{
+	for (const char *from = at++; at < end && *at != '\n' && *at != '\0';
+	     at++) {
+		if (*at == '"')
+			return (size_t)(at + 1 - from);
+		if (*at == '\\' && at + 1 < end && at[1] != '\n')
+			at++;
+	}
+	return 0;
+}
+
+static void
+read_token(const struct parser *p, struct token *t)
+{
+	const char *at = p->at;
+	size_t rest = (size_t)(p->end - at);
+
+	if (is_letter(*at) || *at == '.') {
+		t->kind = TOKEN_NAME;
+		t->len = span_of(at, p->end, "._");
+	} else if (is_digit(*at)) {
+		t->kind = TOKEN_NUMBER;
+		t->len = span_of(at, p->end, ".:");
+	} else if (*at == '`') {
+		t->kind = TOKEN_SYMBOL;
+		t->len = 1 + span_of(at + 1, p->end, "._:");
+	} else if (*at == '"' && span_of_string(at, p->end) > 0) {
+		t->kind = TOKEN_STRING;
+		t->len = span_of_string(at, p->end);
+	} else if (*at == '\\' && rest > 1 && at[1] == ':') {
+		t->kind = TOKEN_SIGN;
+		t->len = 2;
+	} else if (*at == '"' || *at == '\\') {
+		const char *newline = memchr(at, '\n', rest);
+
+		t->kind = TOKEN_OTHER;
+		t->len = newline == NULL ? rest : (size_t)(newline - at);
+	} else {
+		t->kind = TOKEN_SIGN;
+		t->len = 1;
+	}
+}
+
+static void
+next_token(struct parser *p)
+{
+	struct token t = { .kind = TOKEN_END };
+	const char *from = p->at;
+
+	skip_blanks(p);
+	t.text = p->at;
+	t.line = p->line;
+	t.column = (unsigned)(p->at - p->line_begin) + 1;
+	t.is_behind_blank = p->at != from;
+	if (p->at < p->end) {
+		/* A definition goes on behind a blank, or with its ) or ]. */
+		if (t.column == 1 && p->break_line != p->line &&
+		    strchr(")]", *p->at) == NULL) {
+			p->break_line = p->line;
+			t.kind = TOKEN_BREAK;
+		} else {
+			read_token(p, &t);
+		}
+	}
+	p->at += t.len;
+	p->token = t;
+}
+
+static bool
+is_sign(const struct token *t, char c)
+{
+	return t->kind == TOKEN_SIGN && t->text[0] == c;
+}
+
+static bool
+is_word(const struct token *t, const char *word)
+{
+	return t->len == strlen(word) && memcmp(t->text, word, t->len) == 0;
+}
+
+static bool
+accept(struct parser *p, char c)
+{
+	if (!is_sign(&p->token, c))
+		return false;
+	next_token(p);
+	return true;
+}
+
+/* ---- errors with a place ---- */
+
+/* Gives *err, which a function above has set, the place of a token. */
+static int
+place(struct parser *p, const struct token *t, int code)
+{
+	p->err->line = t->line;
+	p->err->column = t->column;
+	return code;
+}
+
+/* A token as it is shown: in quotes, on one line, not too long. */
+struct shown {
+	char text[48];
+};
+
+static struct shown
+show(const struct token *t)
+{
+	struct shown s = { { 0 } };
+	const char *quote = t->kind == TOKEN_STRING ? "" : "\"";
+	const char *dots = t->len > 36 ? "..." : "";
+	int len = (int)min_u64(t->len, 36);
+
+	if (t->kind == TOKEN_END)
+		return (struct shown){ "the end of the text" };
+	if (t->kind == TOKEN_BREAK)
+		return (struct shown){ "a line that begins without a blank" };
+	snprintf(s.text, sizeof(s.text), "%s%.*s%s%s", quote, len, t->text,
+		 dots, quote);
+	for (size_t i = 0; s.text[i] != '\0'; i++)
+		if (s.text[i] < ' ' || s.text[i] > '~')
+			s.text[i] = '?';
+	return s;
+}
+
+static int
+refuse(struct parser *p, const struct token *t, const char *complaint,
+       const char *allowed)
+{
+	snprintf(p->err->text, sizeof(p->err->text), "%s %s; allowed: %s",
+		 show(t).text, complaint, allowed);
+	return place(p, t, -EINVAL);
+}
+
+static int
+unexpected(struct parser *p, const char *allowed)
+{
+	bool is_end =
+		p->token.kind == TOKEN_END || p->token.kind == TOKEN_BREAK;
+
+	return refuse(p, &p->token,
+		      is_end ? "comes too early" : "is not understood here",
+		      allowed);
+}
+
+static int
+expect(struct parser *p, char c)
+{
+	char allowed[2] = { c, '\0' };
+
+	return accept(p, c) ? 0 : unexpected(p, c == '\\' ? "\\:" : allowed);
+}
+
+/* ---- the type of a column ---- */
+
+struct column {
+	struct token type_token; /* blamed where there is no such type */
+	char type[16];		 /* as schema_add_column takes it */
+	uint8_t attr;
+};
+
+/* The () of `float$() */
+static int
+expect_empty_list(struct parser *p)
+{
+	int res = expect(p, '(');
+
+	return res != 0 ? res : expect(p, ')');
+}
+
+/* "P": the letter, or * for an untyped column. */
+static void
+set_letter(struct column *out, char letter)
+{
+	out->type[0] = letter == '*' ? '\0' : letter;
+	out->type[1] = '\0';
+}
+
+static int
+read_letter_type(struct parser *p, struct column *out)
+{
+	struct token t = p->token;
+	int res;
+
+	next_token(p);
+	if (t.len == 2) { /* "" */
+		set_letter(out, 'c');
+		return 0;
+	}
+	res = expect(p, '$');
+	if (res == 0)
+		res = expect_empty_list(p);
+	if (res == 0 && t.len != 3)
+		return refuse(p, &t, "is no letter of a type", a_letter);
+	set_letter(out, t.text[1]);
+	return res;
+}
+
+/* `float in `float$(); the null symbol stands for symbol. */
+static int
+read_type_name(struct parser *p, const struct token *t, struct column *out)
+{
+	out->type_token = *t;
+	if (t->len == 1) {
+		set_letter(out, 's');
+		return 0;
+	}
+	/* What only schema_add_column knows is not q. */
+	if (t->len == 2 || t->len > sizeof(out->type) ||
+	    is_word(t, "`string") || is_word(t, "`list"))
+		return refuse(p, t, "is no type", "names such as `symbol");
+	memcpy(out->type, t->text + 1, t->len - 1);
+	out->type[t->len - 1] = '\0';
+	return 0;
+}
+
+static int
+read_attribute(struct parser *p, const struct token *t, uint8_t *out)
+{
+	static const char *const names[] = { "`", "`s", "`u", "`p", "`g" };
+
+	for (uint8_t i = 0; i < ARRAY_LEN(names); i++)
+		if (is_word(t, names[i])) {
+			*out = i;
+			return 0;
+		}
+	return refuse(p, t, "is no attribute", "`s, `u, `p or `g");
+}
+
+/* Digits, from the start of [at, end). */
+static size_t
+span_of_digits(const char *at, const char *end)
+{
+	const char *from = at;
+
+	while (at < end && is_digit(*at))
+		at++;
+	return (size_t)(at - from);
+}
+
+/* The type letter of a number: 0 0N 0Np 0h 0b 0n 0x00 0.0; '\0' for others. */
+static char
+letter_of_number(const struct token *t)
+{
+	const char *s = t->text, *end = s + t->len;
+	size_t digits = span_of_digits(s, end);
+	char last = end[-1];
+
+	if (digits == t->len || is_word(t, "0N") || is_word(t, "0W"))
+		return 'j';
+	if (is_word(t, "0n") || is_word(t, "0w"))
+		return 'f';
+	if (t->len >= 2 && s[0] == '0' && s[1] == 'x')
+		return 'x';
+	if (digits + 1 == t->len && strchr("bhijef", last) != NULL)
+		return last;
+	if (t->len == 3 && s[0] == '0' && (s[1] == 'N' || s[1] == 'W') &&
+	    strchr("ghijefpmdznuvt", last) != NULL)
+		return last;
+	if (s[digits] == '.' &&
+	    digits + 1 + span_of_digits(s + digits + 1, end) == t->len)
+		return 'f';
+	return '\0';
+}
+
+/* What stands behind 0# */
+static int
+read_sample(struct parser *p, struct column *out)
+{
+	struct token t = p->token;
+	char letter = '\0';
+
+	if (accept(p, '(')) {
+		set_letter(out, '*');
+		return expect(p, ')');
+	}
+	if (t.kind == TOKEN_SYMBOL)
+		letter = 's';
+	else if (t.kind == TOKEN_STRING)
+		letter = 'c';
+	else if (t.kind == TOKEN_NUMBER)
+		letter = letter_of_number(&t);
+	if (letter == '\0')
+		return unexpected(p, "a value such as 0n, 0Np, ` or ()");
+	next_token(p);
+	set_letter(out, letter);
+	return 0;
+}
+
+static int read_type(struct parser *p, int depth, struct column *out);
+
+static int
+read_symbol_type(struct parser *p, int depth, struct column *out)
+{
+	struct token t = p->token;
+	uint8_t attr = KA_NONE;
+	int res;
+
+	next_token(p);
+	if (accept(p, '$')) {
+		res = read_type_name(p, &t, out);
+		return res != 0 ? res : expect_empty_list(p);
+	}
+	if (!accept(p, '#'))
+		return refuse(p, &t, "is not understood here", a_type);
+	res = read_attribute(p, &t, &attr);
+	if (res == 0)
+		res = read_type(p, depth + 1, out);
+	out->attr = attr;
+	return res;
+}
+
+/* Reads an expression whose value is an empty list. */
+static int
+read_type(struct parser *p, int depth, struct column *out)
+{
+	struct token t = p->token;
+	int res;
+
+	*out = (struct column){ .type_token = t };
+	if (depth > NESTING_MAX)
+		return refuse(p, &t, "is nested too deeply", a_type);
+	if (accept(p, '(')) {
+		if (accept(p, ')'))
+			return 0;
+		res = read_type(p, depth + 1, out);
+		return res != 0 ? res : expect(p, ')');
+	}
+	if (t.kind == TOKEN_STRING)
+		return read_letter_type(p, out);
+	if (t.kind == TOKEN_SYMBOL)
+		return read_symbol_type(p, depth, out);
+	if (!is_word(&t, "0"))
+		return unexpected(p, a_type);
+	next_token(p);
+	res = expect(p, '#');
+	return res != 0 ? res : read_sample(p, out);
+}
+
+/* ---- definitions ---- */
+
+/* The name in a token that may have a backtick.  What is cut off here is
+ * longer than a name may be in any case. */
+struct name {
+	char text[256];
+};
+
+static struct name
+name_of(const struct token *t)
+{
+	size_t tick = t->kind == TOKEN_SYMBOL;
+	struct name n = { { 0 } };
+
+	memcpy(n.text, t->text + tick,
+	       min_u64(t->len - tick, sizeof(n.text) - 1));
+	return n;
+}
+
+static int
+add_column(struct parser *p, struct schema_table *t, const struct token *name,
+	   const struct column *c)
+{
+	int res = schema_add_column(t, name_of(name).text, c->type, c->attr,
+				    p->err);
+
+	if (res == 0)
+		return 0;
+	return place(p, res == -ENOENT ? &c->type_token : name, res);
+}
+
+/* ([] name:type; ...) behind its first parenthesis */
+static int
+parse_brackets(struct parser *p, struct schema_table *t)
+{
+	int res = expect(p, '[');
+
+	if (res != 0)
+		return res;
+	if (p->token.kind == TOKEN_NAME)
+		return refuse(p, &p->token, "would be a key column",
+			      "[] without keys: only plain tables can be "
+			      "published");
+	res = expect(p, ']');
+	if (res != 0)
+		return res;
+	do {
+		struct token name = p->token;
+		struct column column;
+
+		if (name.kind != TOKEN_NAME)
+			return unexpected(p, a_column);
+		next_token(p);
+		res = expect(p, ':');
+		if (res == 0)
+			res = read_type(p, 0, &column);
+		if (res == 0)
+			res = add_column(p, t, &name, &column);
+		if (res != 0)
+			return res;
+	} while (accept(p, ';'));
+	return accept(p, ')') ? 0 : unexpected(p, "; or )");
+}
+
+/* Moves over `a`b`c, which has no blanks inside. Returns the number. */
+static size_t
+skip_symbols(struct parser *p)
+{
+	size_t cnt = 0;
+
+	while (p->token.kind == TOKEN_SYMBOL &&
+	       (cnt == 0 || !p->token.is_behind_blank)) {
+		next_token(p);
+		cnt++;
+	}
+	return cnt;
+}
+
+/* $\:() */
+static int
+expect_each_left(struct parser *p)
+{
+	int res = expect(p, '$');
+
+	if (res == 0)
+		res = expect(p, '\\');
+	return res != 0 ? res : expect_empty_list(p);
+}
+
+static int
+refuse_count(struct parser *p, const struct token *t, size_t types,
+	     size_t names)
+{
+	char complaint[64];
+
+	snprintf(complaint, sizeof(complaint), "begins %zu types for %zu names",
+		 types, names);
+	return refuse(p, t, complaint, "one type for each name");
+}
+
+/* "PSF"$\:() : the second half of a flip. names stands at the first name. */
+static int
+parse_letters(struct parser *p, struct schema_table *t, struct parser *names,
+	      size_t names_cnt)
+{
+	struct token letters = p->token;
+	int res;
+
+	next_token(p);
+	res = expect_each_left(p);
+	if (res != 0)
+		return res;
+	if (letters.len - 2 != names_cnt)
+		return refuse_count(p, &letters, letters.len - 2, names_cnt);
+	for (size_t i = 0; i < names_cnt; i++) {
+		struct column column = { .type_token = letters };
+
+		column.type_token.column += 1 + (unsigned)i;
+		set_letter(&column, letters.text[1 + i]);
+		res = add_column(p, t, &names->token, &column);
+		if (res != 0)
+			return res;
+		next_token(names);
+	}
+	return 0;
+}
+
+/* `timespan`symbol$\:() */
+static int
+parse_symbols(struct parser *p, struct schema_table *t, struct parser *names,
+	      size_t names_cnt)
+{
+	struct parser types = *p;
+	size_t cnt = skip_symbols(p);
+	int res = expect_each_left(p);
+
+	if (res != 0)
+		return res;
+	if (cnt != names_cnt)
+		return refuse_count(p, &types.token, cnt, names_cnt);
+	for (size_t i = 0; i < cnt; i++) {
+		struct column column = { .attr = KA_NONE };
+
+		res = read_type_name(p, &types.token, &column);
+		if (res == 0)
+			res = add_column(p, t, &names->token, &column);
+		if (res != 0)
+			return res;
+		next_token(&types);
+		next_token(names);
+	}
+	return 0;
+}
+
+/* (`timespan$();`symbol$()) */
+static int
+parse_list(struct parser *p, struct schema_table *t, struct parser *names,
+	   size_t names_cnt)
+{
+	struct token list = p->token;
+	size_t cnt = 0;
+
+	next_token(p);
+	do {
+		struct column column;
+		int res = read_type(p, 0, &column);
+
+		if (res == 0 && cnt < names_cnt) {
+			res = add_column(p, t, &names->token, &column);
+			next_token(names);
+		}
+		if (res != 0)
+			return res;
+		cnt++;
+	} while (accept(p, ';'));
+	if (!accept(p, ')'))
+		return unexpected(p, "; or )");
+	return cnt == names_cnt ? 0 : refuse_count(p, &list, cnt, names_cnt);
+}
+
+/* flip`time`sym!"PS"$\:() behind flip */
+static int
+parse_flip(struct parser *p, struct schema_table *t)
+{
+	bool is_in_parentheses = accept(p, '(');
+	struct parser names = *p;
+	size_t cnt = skip_symbols(p);
+	int res;
+
+	if (cnt == 0)
+		return unexpected(p, "names, such as `time`sym`price");
+	res = expect(p, '!');
+	if (res != 0)
+		return res;
+	if (p->token.kind == TOKEN_STRING)
+		res = parse_letters(p, t, &names, cnt);
+	else if (p->token.kind == TOKEN_SYMBOL)
+		res = parse_symbols(p, t, &names, cnt);
+	else if (is_sign(&p->token, '('))
+		res = parse_list(p, t, &names, cnt);
+	else
+		return unexpected(p, "types, such as \"PSF\"$\\:()");
+	if (res == 0 && is_in_parentheses)
+		res = expect(p, ')');
+	return res;
+}
+
+static int
+parse_definition(struct parser *p)
+{
+	struct token name = p->token;
+	struct schema_table *t;
+	int res;
+
+	if (name.kind != TOKEN_NAME)
+		return unexpected(p, a_definition);
+	next_token(p);
+	if (!accept(p, ':'))
+		return refuse(p, &name, "begins no table", a_definition);
+	res = schema_add_table(p->schema, name_of(&name).text, &t, p->err);
+	if (res != 0)
+		return place(p, &name, res);
+	if (accept(p, '(')) {
+		res = parse_brackets(p, t);
+	} else if (is_word(&p->token, "flip")) {
+		next_token(p);
+		res = parse_flip(p, t);
+	} else {
+		return unexpected(p, "([] ...) or flip ...");
+	}
+	if (res == 0 && t->columns_cnt < 2)
+		return refuse(p, &name, "has one column only",
+			      "each table begins with time and sym");
+	return res;
+}
+
+int
+schema_parse(struct schema *s, const char *text, size_t len,
+	     struct schema_error *err)
+{
+	struct parser p = {
+		.at = text,
+		.end = text + len,
+		.line_begin = text,
+		.line = 1,
+		.schema = s,
+		.err = err,
+	};
+
+	*err = (struct schema_error){ 0 };
+	next_token(&p);
+	for (;;) {
+		int res;
+
+		while (p.token.kind == TOKEN_BREAK || is_sign(&p.token, ';'))
+			next_token(&p);
+		if (p.token.kind == TOKEN_END)
+			return 0;
+		res = parse_definition(&p);
+		if (res != 0)
+			return res == -ENOMEM ? res : -EINVAL;
+		if (p.token.kind != TOKEN_BREAK && p.token.kind != TOKEN_END &&
+		    !is_sign(&p.token, ';'))
+			return unexpected(&p, "; or a new line");
+	}
+}

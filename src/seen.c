@@ -1,0 +1,175 @@
+#include "config.h"
+
+#include "seen.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+#include "wire.h"
+
+static bool
+is_name(const char *symbol, size_t len, const char *name)
+{
+	return strlen(name) == len && memcmp(symbol, name, len) == 0;
+}
+
+static bool
+is_sequence_name(const struct seen *s, const char *symbol, size_t len)
+{
+	if (s->column != NULL)
+		return is_name(symbol, len, s->column);
+	return is_name(symbol, len, "size") || is_name(symbol, len, "asize");
+}
+
+static bool
+has_head(const struct seen_table *t, const uint8_t *body, size_t len)
+{
+	return t->head_len > 0 && t->head_len <= len &&
+	       memcmp(t->head, body, t->head_len) == 0;
+}
+
+struct seen_table *
+seen_find(struct seen *s, const uint8_t *body, size_t len)
+{
+	if (s->tables_cnt > 0 && has_head(s->tables[s->table_idx], body, len))
+		return s->tables[s->table_idx];
+	for (unsigned i = 0; i < s->tables_cnt; i++)
+		if (has_head(s->tables[i], body, len)) {
+			s->table_idx = i;
+			return s->tables[i];
+		}
+	return NULL;
+}
+
+/* The table with that name, made if it is new; NULL: no memory, too many. */
+static struct seen_table *
+table_named(struct seen *s, const char *name, size_t len)
+{
+	struct seen_table *t;
+
+	len = min_u64(len, SEEN_NAME_MAX - 1);
+	for (unsigned i = 0; i < s->tables_cnt; i++)
+		if (is_name(name, len, s->tables[i]->name)) {
+			s->table_idx = i;
+			return s->tables[i];
+		}
+	if (s->tables_cnt == SEEN_TABLES_MAX)
+		return NULL;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return NULL;
+	memcpy(t->name, name, len);
+	s->table_idx = s->tables_cnt;
+	s->tables[s->tables_cnt++] = t;
+	return t;
+}
+
+/*
+ * Moves r behind (`upd;`name; of an update and tells the name; false if the
+ * body is something else.
+ */
+static bool
+read_upd(struct wire_reader *r, const char **out_name, size_t *out_len)
+{
+	const char *symbol;
+	uint8_t attr;
+
+	if (wire_get_u8(r) != KT_LIST || wire_get_count(r, 1, &attr) != 3 ||
+	    (int8_t)wire_get_u8(r) != -KT_SYMBOL)
+		return false;
+	symbol = wire_get_symbol(r, out_len);
+	if (!is_name(symbol, *out_len, "upd") ||
+	    (int8_t)wire_get_u8(r) != -KT_SYMBOL)
+		return false;
+	*out_name = wire_get_symbol(r, out_len);
+	return true;
+}
+
+struct seen_table *
+seen_learn(struct seen *s, const uint8_t *body, size_t len)
+{
+	struct wire_reader r = wire_reader(body, len, false);
+	struct seen_table *t;
+	const char *name;
+	size_t name_len;
+	uint64_t columns_cnt;
+	uint8_t attr, *head;
+
+	if (!read_upd(&r, &name, &name_len) || wire_get_u8(&r) != KT_TABLE)
+		return NULL;
+	t = table_named(s, name, name_len);
+	if (t == NULL)
+		return NULL;
+	t->time_idx = t->sequence_idx = -1;
+	(void)wire_get_u8(&r); /* attribute */
+	(void)wire_get_u8(&r); /* dictionary */
+	(void)wire_get_u8(&r); /* symbol vector */
+	columns_cnt = wire_get_count(&r, 1, &attr);
+	for (uint64_t i = 0; i < columns_cnt; i++) {
+		name = wire_get_symbol(&r, &name_len);
+		if (is_name(name, name_len, "time"))
+			t->time_idx = (int)i;
+		if (is_sequence_name(s, name, name_len))
+			t->sequence_idx = (int)i;
+	}
+	(void)wire_get_u8(&r); /* list of columns */
+	(void)wire_get_count(&r, 1, &attr);
+	CHECK(r.bad == NULL);
+
+	head = realloc(t->head, (size_t)(r.at - body));
+	if (head == NULL)
+		return NULL;
+	t->head = head;
+	t->head_len = (size_t)(r.at - body);
+	memcpy(t->head, body, t->head_len);
+	return t;
+}
+
+const char *
+seen_read(const struct seen_table *t, const uint8_t *body, size_t len,
+	  bool is_time_wanted, bool is_sequence_wanted, struct seen_update *out)
+{
+	struct wire_reader r =
+		wire_reader(body + t->head_len, len - t->head_len, false);
+	int time_idx = is_time_wanted ? t->time_idx : -1;
+	int sequence_idx = is_sequence_wanted ? t->sequence_idx : -1;
+
+	*out = (struct seen_update){ .rows = 0 };
+	for (int i = 0; i == 0 || i <= time_idx || i <= sequence_idx; i++) {
+		struct wire_reader column = r;
+		uint64_t count;
+		uint8_t attr;
+		int type;
+
+		wire_skip(&r);
+		if (r.bad != NULL)
+			return r.bad;
+		type = (int8_t)wire_get_u8(&column);
+		if (type < 0 || type > KT_TIME)
+			return "a column of a table is not a list";
+		count = wire_get_count(&column, 1, &attr);
+		if (i == 0)
+			out->rows = count;
+		if (i == time_idx && count > 0) {
+			out->time_type = type;
+			out->time = column.at;
+		}
+		if (i == sequence_idx && type == KT_LONG) {
+			out->sequence = column.at;
+			out->sequence_cnt = count;
+		}
+	}
+	return NULL;
+}
+
+void
+seen_fini(struct seen *s)
+{
+	for (unsigned i = 0; i < s->tables_cnt; i++) {
+		free(s->tables[i]->head);
+		free(s->tables[i]);
+	}
+	s->tables_cnt = 0;
+}

@@ -1,0 +1,35 @@
+/*
+ * The straddle self-test: a real kdb+ message is put across the ring's seam,
+ * sent by the real engine out of the registered buffer over a socket pair, and
+ * compared byte for byte.  It proves on this machine, with this kernel and
+ * these limits, what the whole design rests on.
+ */
+#ifndef RINGTICK_SELFTEST_H
+#define RINGTICK_SELFTEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine.h"
+#include "ring.h"
+#include "settings.h"
+
+/*
+ * Uses slots 0 and 1 of the engine and any bytes around the ring's seam; the
+ * ring must be registered and hold nothing.  The message starts `before` bytes
+ * before the seam.  false, with the reason in err.
+ */
+bool selftest_straddle(struct engine *e, const struct ring *ring,
+		       size_t before, char *err, size_t err_len);
+
+/* Length of the message that selftest_straddle sends. */
+size_t selftest_message_len(void);
+
+/*
+ * ringtickd --self-test: rings and engines of its own, in both modes, at every
+ * offset around the seam; a line for each mode on stdout.  Returns whether all
+ * passed.
+ */
+bool selftest_run(const struct settings *settings);
+
+#endif

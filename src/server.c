@@ -1,0 +1,556 @@
+#include "config.h"
+
+#include "server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "notify.h"
+#include "report.h"
+#include "selftest.h"
+#include "session.h"
+
+enum {
+	TURN_COMPLETIONS = 256, /* taken in one turn */
+	DESCRIPTORS_BESIDES = 64, /* listeners, log, signals, io_uring */
+	STRADDLE_BEFORE = 6,	/* bytes of the start-up message before the seam */
+};
+
+/* What waits for room is looked at this often; completions come sooner. */
+#define RETRY_NS     (1 * NS_PER_MS)
+#define TURN_WAIT_NS (1 * NS_PER_S)
+
+/* ---- open ---- */
+
+/* The soft limit of descriptors is raised as far as may be. */
+static void
+raise_descriptor_limit(const struct settings *set)
+{
+	rlim_t wanted = set->connections.max + DESCRIPTORS_BESIDES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < wanted)
+		log_line(LOG_WARN, "few_descriptors",
+			 "limit=%llu wanted=%llu hint=\"ulimit -n %llu "
+			 "(systemd: LimitNOFILE=), or lower connections.max\"",
+			 (unsigned long long)limit.rlim_cur,
+			 (unsigned long long)wanted,
+			 (unsigned long long)wanted);
+}
+
+static uint8_t *
+map_memory(size_t len)
+{
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		die("no memory for connections (%zu KiB); lower "
+		    "connections.max or connections.receive_buffer",
+		    len / 1024);
+	return at;
+}
+
+static void
+open_connections(struct server *s)
+{
+	size_t small = s->settings->connections.receive_buffer;
+	size_t reply = s->tick.reply_max;
+
+	s->connections_max = (unsigned)s->settings->connections.max;
+	s->connections = calloc(s->connections_max, sizeof(*s->connections));
+	if (s->connections == NULL)
+		die("no memory for %u connections", s->connections_max);
+	s->small_memory = map_memory(s->connections_max * small);
+	s->reply_memory = map_memory(s->connections_max * reply);
+	list_init(&s->free);
+	list_init(&s->open);
+	list_init(&s->waiting);
+	for (unsigned i = 0; i < s->connections_max; i++) {
+		struct connection *c = &s->connections[i];
+
+		c->slot = i;
+		c->small = s->small_memory + i * small;
+		c->small_bytes = small;
+		c->buffer = c->small;
+		c->consumer.reply = s->reply_memory + i * reply;
+		list_append(&s->free, &c->open_node);
+	}
+}
+
+static void
+open_streams(struct server *s)
+{
+	const struct settings *set = s->settings;
+	int err = streams_open(&s->streams, &set->tables, set->ring.size,
+			       set->ring.huge_pages, (unsigned)set->streams.max,
+			       set->streams.ring);
+
+	if (err != 0)
+		die("cannot map the rings (ring.size %llu, streams.max %llu "
+		    "of streams.ring %llu bytes): %s; lower one of them",
+		    (unsigned long long)set->ring.size,
+		    (unsigned long long)set->streams.max,
+		    (unsigned long long)set->streams.ring, strerror(-err));
+	if (set->ring.huge_pages && !s->streams.main.ring.is_huge)
+		log_line(LOG_WARN, "no_huge_pages",
+			 "hint=\"sysctl vm.nr_hugepages=%llu\"",
+			 (unsigned long long)(set->ring.size >> 21));
+}
+
+static void
+open_engine(struct server *s)
+{
+	const struct settings *set = s->settings;
+	struct engine_options options = {
+		.mode = set->engine.mode,
+		.slots = (unsigned)set->connections.max,
+		.sq_idle_ns = set->engine.sq_idle,
+		.sq_cpu = (int)set->engine.sq_cpu,
+		.spin_ns = set->engine.spin,
+	};
+	struct ring *ring = &s->streams.main.ring;
+	char err[512];
+
+	s->engine = engine_open(&options, err, sizeof(err));
+	if (s->engine == NULL)
+		die("%s", err);
+	if (!engine_register(s->engine, ring->base, 2 * ring->size, err,
+			     sizeof(err)))
+		die("%s", err);
+	if (!selftest_straddle(s->engine, ring, STRADDLE_BEFORE, err,
+			       sizeof(err)))
+		die("the self-test failed: %s; do not run on this kernel, and "
+		    "report it",
+		    err);
+	log_line(LOG_INFO, "selftest",
+		 "result=ok mode=%s message_bytes=%zu before_seam=%d",
+		 engine_mode_names[set->engine.mode], selftest_message_len(),
+		 STRADDLE_BEFORE);
+}
+
+static void
+pin_thread(const struct settings *set)
+{
+	cpu_set_t cpus;
+
+	if (set->engine.cpu < 0)
+		return;
+	CPU_ZERO(&cpus);
+	CPU_SET((size_t)set->engine.cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
+		die("engine.cpu = %d: %s; online CPUs are listed by: lscpu -e",
+		    (int)set->engine.cpu, strerror(errno));
+}
+
+static void
+open_signals(struct server *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (s->signal_fd < 0)
+		die("signalfd: %s", strerror(errno));
+	/* A write to a dead peer is an error, not the end of the process. */
+	(void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN },
+			NULL);
+}
+
+static void
+open_listeners(struct server *s)
+{
+	char err[512];
+
+	if (!listeners_open(&s->listeners, s->settings, err, sizeof(err)))
+		die("%s", err);
+	log_line(LOG_INFO, "listening", "port=%u address=%s unix=%s",
+		 s->listeners.port, s->settings->listen.address,
+		 s->settings->listen.unix_socket ? "yes" : "no");
+}
+
+void
+server_open(struct server *s, const struct settings *set)
+{
+	*s = (struct server){
+		.settings = set,
+		.next_deadline_ns = INT64_MAX,
+		.lag_limits = {
+			.leave_percent = (unsigned)set->slow.leave_percent,
+			.return_percent = (unsigned)set->slow.return_percent,
+			.block_limit_ns = set->slow.block_limit,
+		},
+	};
+	raise_descriptor_limit(set);
+	pin_thread(set);
+	open_signals(s);
+	open_streams(s);
+	if (tick_open(&s->tick, set, &s->streams, &s->counters) != 0 ||
+	    pool_open(&s->pool, (unsigned)set->message.buffers,
+		      set->message.max) != 0)
+		die("no memory for buffers of message.max = %llu bytes; "
+		    "lower message.max or message.buffers",
+		    (unsigned long long)set->message.max);
+	open_connections(s);
+	open_engine(s);
+	delivery_init(&s->delivery, s->engine, &s->streams, &s->pool,
+		      set->engine.span_max, set->engine.in_flight_max);
+	report_memory(s);
+	open_listeners(s);
+}
+
+void
+server_close(struct server *s)
+{
+	size_t n = s->connections_max;
+
+	listeners_close(&s->listeners);
+	engine_close(s->engine);
+	(void)close(s->signal_fd);
+	pool_close(&s->pool);
+	(void)munmap(s->small_memory,
+		     n * s->settings->connections.receive_buffer);
+	(void)munmap(s->reply_memory, n * s->tick.reply_max);
+	free(s->connections);
+	tick_close(&s->tick);
+	streams_close(&s->streams);
+}
+
+/* ---- what comes in ---- */
+
+static void
+arm_accept(struct server *s, unsigned idx)
+{
+	struct listener *l = &s->listeners.all[idx];
+
+	if (l->is_accepting || s->is_stopping)
+		return;
+	engine_accept(s->engine, l->fd,
+		      (struct ticket){ .slot = (uint16_t)idx,
+				       .kind = ENGINE_ACCEPT });
+	l->is_accepting = true;
+}
+
+static void
+arm_accepts(struct server *s)
+{
+	s->rearm_accept_ns = 0;
+	for (unsigned i = 0; i < s->listeners.cnt; i++)
+		arm_accept(s, i);
+}
+
+/*
+ * Out of descriptors: arming again at once would fail again at once, for ever.
+ * So one waiting client is turned away, and the next try is made when a
+ * connection has closed, or in a second.
+ */
+static void
+accept_failed(struct server *s, unsigned idx, int err)
+{
+	uint64_t held;
+
+	if (err == EMFILE || err == ENFILE) {
+		listeners_turn_away(&s->listeners, idx);
+		s->counters.turned_away++;
+	}
+	if (s->rearm_accept_ns == 0)
+		s->rearm_accept_ns = s->now_ns + NS_PER_S;
+	if (log_may(&s->accept_log, s->now_ns, &held))
+		log_line(LOG_ERROR, "accept_failed",
+			 "error=\"%s\" connections=%u held=%llu "
+			 "hint=\"ulimit -n (systemd: LimitNOFILE=)\"",
+			 strerror(err), s->open_cnt,
+			 (unsigned long long)held);
+}
+
+static void
+on_accept(struct server *s, const struct completion *done)
+{
+	unsigned idx = done->ticket.slot;
+
+	if (done->is_last)
+		s->listeners.all[idx].is_accepting = false;
+	if (done->result >= 0)
+		session_accepted(s, done->result);
+	else if (done->result != -ECANCELED)
+		accept_failed(s, idx, -done->result);
+	if (done->is_last && s->rearm_accept_ns == 0)
+		arm_accept(s, idx);
+}
+
+static void
+arm_signal(struct server *s)
+{
+	engine_read_signal(s->engine, s->signal_fd, &s->signal,
+			   sizeof(s->signal),
+			   (struct ticket){ .kind = ENGINE_SIGNAL });
+}
+
+static void
+begin_stop(struct server *s)
+{
+	if (s->is_stopping)
+		return;
+	s->is_stopping = true;
+	s->stop_deadline_ns = s->now_ns + s->settings->stop.timeout;
+	log_line(LOG_NOTE, "stopping", "signal=%s connections=%u",
+		 s->signal.ssi_signo == SIGINT ? "INT" : "TERM", s->open_cnt);
+	notify_stopping();
+}
+
+static void
+on_signal(struct server *s)
+{
+	if (s->signal.ssi_signo == SIGUSR1)
+		report_all_consumers(s);
+	else
+		begin_stop(s);
+	arm_signal(s);
+}
+
+static void
+dispatch(struct server *s, const struct completion *done)
+{
+	struct connection *c;
+
+	if (done->ticket.kind == ENGINE_ACCEPT) {
+		on_accept(s, done);
+		return;
+	}
+	if (done->ticket.kind == ENGINE_SIGNAL) {
+		on_signal(s);
+		return;
+	}
+	c = &s->connections[done->ticket.slot];
+	/* A slot is not freed while an operation of it is in flight. */
+	CHECK(c->generation == done->ticket.generation && c->ops_cnt > 0);
+	c->ops_cnt--;
+	if (done->ticket.kind == ENGINE_RECV)
+		session_received(s, c, done->result);
+	else if (done->ticket.kind == ENGINE_WRITE)
+		session_written(s, c, done->result);
+	session_reap(s, c);
+}
+
+/* ---- timers ---- */
+
+void
+server_note_deadline(struct server *s, int64_t deadline_ns)
+{
+	if (deadline_ns < s->next_deadline_ns)
+		s->next_deadline_ns = deadline_ns;
+}
+
+static void
+check_deadlines(struct server *s)
+{
+	struct list *n, *next;
+
+	if (s->now_ns < s->next_deadline_ns)
+		return;
+	s->next_deadline_ns = INT64_MAX;
+	for (n = s->open.next; n != &s->open; n = next) {
+		struct connection *c =
+			container_of(n, struct connection, open_node);
+
+		next = n->next;
+		if (c->deadline_ns == 0)
+			continue;
+		if (c->deadline_ns <= s->now_ns)
+			session_timed_out(s, c);
+		else
+			server_note_deadline(s, c->deadline_ns);
+	}
+}
+
+static void
+run_timers(struct server *s)
+{
+	check_deadlines(s);
+	if (s->rearm_accept_ns != 0 && s->now_ns >= s->rearm_accept_ns)
+		arm_accepts(s);
+	if (s->now_ns >= s->next_report_ns) {
+		report_summary(s);
+		s->next_report_ns = s->now_ns + s->settings->log.report;
+	}
+	if (s->watchdog_ns > 0 && s->now_ns >= s->next_watchdog_ns) {
+		notify_alive();
+		s->next_watchdog_ns = s->now_ns + s->watchdog_ns;
+	}
+}
+
+static int64_t
+wait_ns(const struct server *s)
+{
+	int64_t until = s->now_ns + TURN_WAIT_NS;
+
+	/* Waiting for room, or for parked writes to leave the cap. */
+	if (!list_is_empty(&s->waiting) || delivery_is_capped(&s->delivery))
+		until = s->now_ns + RETRY_NS;
+	if (s->is_stopping || s->is_day_pending)
+		until = s->now_ns + RETRY_NS;
+	if (s->next_deadline_ns < until)
+		until = s->next_deadline_ns;
+	if (s->next_report_ns < until)
+		until = s->next_report_ns;
+	if (s->watchdog_ns > 0 && s->next_watchdog_ns < until)
+		until = s->next_watchdog_ns;
+	if (s->rearm_accept_ns != 0 && s->rearm_accept_ns < until)
+		until = s->rearm_accept_ns;
+	return until > s->now_ns ? until - s->now_ns : 0;
+}
+
+/* ---- the turn ---- */
+
+/* Looks at everybody's lag if anybody can be past a mark. */
+static void
+judge_consumers(struct server *s)
+{
+	struct list *n, *next;
+	bool is_held = false;
+
+	/* A consumer that holds the feeds is looked at until it lets go. */
+	if (!s->tick.is_held &&
+	    !streams_may_be_slow(&s->streams, s->lag_limits.return_percent))
+		return;
+	for (n = s->open.next; n != &s->open; n = next) {
+		struct connection *c =
+			container_of(n, struct connection, open_node);
+
+		next = n->next;
+		if (session_judge(s, c))
+			is_held = true;
+	}
+	s->tick.is_held = is_held;
+}
+
+/* First come, first served: whoever still finds no room keeps the others
+ * behind it from taking what it waits for. */
+static void
+serve_waiting(struct server *s)
+{
+	struct list *n, *next;
+
+	for (n = s->waiting.next; n != &s->waiting; n = next) {
+		struct connection *c =
+			container_of(n, struct connection, wait_node);
+
+		next = n->next;
+		if (c->waits_for == WAIT_ROOM) {
+			if (s->tick.is_held && c->is_feed)
+				continue;
+			if (!stream_has_room(&s->streams.main,
+					     c->wanted_bytes))
+				return;
+		} else if (s->pool.free_cnt == 0) {
+			continue;
+		}
+		session_serve(s, c);
+	}
+}
+
+static void
+set_time(struct server *s)
+{
+	s->now_ns = clock_monotonic_ns();
+	s->is_day_pending =
+		!tick_set_time(&s->tick, clock_utc_ns(), s->now_ns);
+}
+
+static void
+turn(struct server *s)
+{
+	struct completion done[TURN_COMPLETIONS];
+	unsigned n = engine_turn(s->engine, done, ARRAY_LEN(done), wait_ns(s));
+
+	set_time(s);
+	for (unsigned i = 0; i < n; i++)
+		dispatch(s, &done[i]);
+	streams_feed(&s->streams, s->now_ns);
+	judge_consumers(s);
+	if (!list_is_empty(&s->waiting)) {
+		serve_waiting(s);
+		streams_feed(&s->streams, s->now_ns);
+	}
+	run_timers(s);
+	delivery_run(&s->delivery, s->now_ns);
+}
+
+/* ---- stop ---- */
+
+static bool
+has_drained(const struct server *s)
+{
+	if (!list_is_empty(&s->waiting))
+		return false;
+	for (struct list *n = s->open.next; n != &s->open; n = n->next) {
+		struct connection *c =
+			container_of(n, struct connection, open_node);
+
+		if (consumer_is_busy(&c->consumer) ||
+		    consumer_lag_bytes(&c->consumer) > 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+close_all(struct server *s)
+{
+	struct list *n, *next;
+	int64_t until = clock_monotonic_ns() + NS_PER_S;
+
+	for (n = s->open.next; n != &s->open; n = next) {
+		next = n->next;
+		session_close(s, container_of(n, struct connection, open_node),
+			      CLOSE_stopping, NULL);
+	}
+	/* Their memory may go only when the kernel has let go of it. */
+	while (s->open_cnt > 0 && s->now_ns < until)
+		turn(s);
+}
+
+void
+server_run(struct server *s)
+{
+	char status[256];
+
+	s->now_ns = clock_monotonic_ns();
+	s->report_base.at_ns = s->now_ns;
+	s->next_report_ns = s->now_ns + s->settings->log.report;
+	s->watchdog_ns = notify_watchdog_ns();
+	s->next_watchdog_ns = s->now_ns + s->watchdog_ns;
+	arm_accepts(s);
+	arm_signal(s);
+	(void)report_status(s, status, sizeof(status));
+	log_line(LOG_INFO, "ready", "%s", status);
+	notify_ready(status);
+	while (!s->is_stopping ||
+	       (!has_drained(s) && s->now_ns < s->stop_deadline_ns))
+		turn(s);
+	if (!has_drained(s))
+		log_line(LOG_WARN, "stop_cut",
+			 "connections=%u hint=\"consumers had not taken "
+			 "everything within stop.timeout\"",
+			 s->open_cnt);
+	close_all(s);
+	report_summary(s);
+	log_line(LOG_NOTE, "stop", "in_records=%llu",
+		 (unsigned long long)s->counters.in_records);
+}

@@ -1,0 +1,81 @@
+/*
+ * The server: owns every object and runs the one thread.  One turn is: the
+ * clock, completions, what waited, timers, slow consumers, delivery, reaping.
+ *
+ *   server.c   start, the turn, timers, stop
+ *   session.c  a connection's life: accept, handshake, requests, close
+ *   report.c   what the log and systemd are told
+ */
+#ifndef RINGTICK_SERVER_H
+#define RINGTICK_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/signalfd.h>
+
+#include "connection.h"
+#include "counters.h"
+#include "delivery.h"
+#include "engine.h"
+#include "listener.h"
+#include "log.h"
+#include "pool.h"
+#include "settings.h"
+#include "stream.h"
+#include "tick.h"
+
+/* What the last report saw, to tell rates. */
+struct report_base {
+	int64_t at_ns;
+	struct counters counters;
+};
+
+struct server {
+	const struct settings *settings;
+	struct engine *engine;
+	struct streams streams;
+	struct tick tick;
+	struct pool pool;
+	struct counters counters;
+	struct delivery delivery;
+	struct listeners listeners;
+	struct lag_limits lag_limits;
+
+	struct connection *connections; /* connections.max slots */
+	unsigned connections_max;
+	unsigned open_cnt;     /* slots not free */
+	uint8_t *small_memory; /* their receive buffers ... */
+	uint8_t *reply_memory; /* ... and reply buffers */
+	struct list free;      /* open_node of free slots */
+	struct list open;      /* open_node of the others, oldest first */
+	struct list waiting;   /* wait_node: input stands still, fairly */
+
+	int64_t now_ns;	       /* monotonic, of this turn */
+	int64_t next_deadline_ns; /* no connection's is earlier */
+	int64_t next_report_ns;
+	int64_t next_watchdog_ns; /* 0: no watchdog */
+	int64_t watchdog_ns;
+	int64_t rearm_accept_ns; /* 0: nothing to do */
+	bool is_day_pending;   /* the mark has no room yet: nothing may pass */
+	bool is_stopping;
+	int64_t stop_deadline_ns;
+	int signal_fd;
+	struct signalfd_siginfo signal; /* where the read in flight goes */
+	struct report_base report_base;
+	struct log_limit accept_log;
+};
+
+/* Opens everything, runs the self-test, listens. Dies with one line if
+ * something is missing. */
+void server_open(struct server *s, const struct settings *settings);
+
+/* Tells systemd, and runs until SIGTERM or SIGINT. */
+void server_run(struct server *s);
+
+void server_close(struct server *s);
+
+/* A connection's deadline was set. */
+void server_note_deadline(struct server *s, int64_t deadline_ns);
+
+#endif

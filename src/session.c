@@ -1,0 +1,521 @@
+#include "config.h"
+
+#include "session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "report.h"
+
+/* How long a refused client may take to notice, before it is cut off. */
+#define LINGER_NS (2 * NS_PER_S)
+
+static struct ticket
+ticket_of(const struct connection *c, enum engine_kind kind)
+{
+	return (struct ticket){ .generation = c->generation,
+				.slot = (uint16_t)c->slot,
+				.kind = (uint8_t)kind };
+}
+
+static void
+set_deadline(struct server *s, struct connection *c, int64_t in_ns)
+{
+	c->deadline_ns = s->now_ns + in_ns;
+	server_note_deadline(s, c->deadline_ns);
+}
+
+static void
+arm_recv(struct server *s, struct connection *c)
+{
+	uint8_t *at;
+	size_t len;
+
+	connection_room(c, &at, &len);
+	engine_recv(s->engine, at, len, ticket_of(c, ENGINE_RECV));
+	c->is_receiving = true;
+	c->ops_cnt++;
+}
+
+/* ---- the end ---- */
+
+static void
+stop_waiting(struct connection *c)
+{
+	list_remove(&c->wait_node);
+	c->waits_for = WAIT_NOTHING;
+}
+
+/* Logs and counts, once per connection. */
+static void
+note_end(struct server *s, struct connection *c, enum close_reason reason,
+	 const char *detail)
+{
+	c->reason = reason;
+	s->counters.disconnects++;
+	s->counters.bad_frames += reason == CLOSE_bad_frame;
+	s->counters.slow_disconnects +=
+		reason == CLOSE_slow || reason == CLOSE_slow_block ||
+		reason == CLOSE_no_buffer;
+	report_disconnect(s, c, detail);
+}
+
+void
+session_close(struct server *s, struct connection *c,
+	      enum close_reason reason, const char *detail)
+{
+	if (c->state == CONNECTION_FREE || c->state == CONNECTION_CLOSING)
+		return;
+	if (c->state != CONNECTION_ENDING && c->state != CONNECTION_LINGERING)
+		note_end(s, c, reason, detail);
+	stop_waiting(c);
+	c->state = CONNECTION_CLOSING;
+	c->deadline_ns = 0;
+	/* Ends the recv and the write in flight, wherever they wait. */
+	(void)shutdown(c->fd, SHUT_RDWR);
+	session_reap(s, c);
+}
+
+void
+session_reap(struct server *s, struct connection *c)
+{
+	if (c->state != CONNECTION_CLOSING || c->ops_cnt > 0)
+		return;
+	delivery_forget(&s->delivery, c);
+	pool_give(&s->pool, connection_drop_input(c));
+	connection_fini(c);
+	(void)engine_bind(s->engine, c->slot, -1);
+	(void)close(c->fd);
+	list_remove(&c->open_node);
+	list_append(&s->free, &c->open_node);
+	s->open_cnt--;
+	/* A descriptor is free again: whoever waits for one may come in. */
+	if (s->rearm_accept_ns != 0)
+		s->rearm_accept_ns = s->now_ns;
+}
+
+/* Sends FIN and reads on until the client goes: closing with unread input
+ * would make it a RST, which clients take for a crash. */
+static void
+linger(struct server *s, struct connection *c)
+{
+	stop_waiting(c);
+	delivery_forget(&s->delivery, c);
+	c->state = CONNECTION_LINGERING;
+	(void)shutdown(c->fd, SHUT_WR);
+	set_deadline(s, c, LINGER_NS);
+	if (c->is_receiving)
+		return;
+	pool_give(&s->pool, connection_drop_input(c));
+	arm_recv(s, c);
+}
+
+/* The peer is told by FIN alone; at once, if bytes are on their way to it. */
+static void
+refuse(struct server *s, struct connection *c, enum close_reason reason,
+       const char *detail)
+{
+	if (c->consumer.writing != PART_NONE) {
+		session_close(s, c, reason, detail);
+		return;
+	}
+	note_end(s, c, reason, detail);
+	linger(s, c);
+}
+
+/*
+ * A malformed message: a sync caller gets 'badmsg, in its place behind what is
+ * queued; then FIN.
+ */
+static void
+end_badly(struct server *s, struct connection *c, enum close_reason reason,
+	  bool is_sync, const char *detail)
+{
+	struct wire_writer w =
+		wire_writer(c->consumer.reply, s->tick.reply_max);
+	size_t header;
+
+	if (!is_sync) {
+		refuse(s, c, reason, detail);
+		return;
+	}
+	note_end(s, c, reason, detail);
+	header = wire_begin_frame(&w, WIRE_RESPONSE);
+	wire_put_error(&w, reason == CLOSE_too_long ? "limit" : "badmsg");
+	wire_end_frame(&w, header);
+	consumer_queue(&c->consumer, wire_written(&w), NULL);
+	c->state = CONNECTION_ENDING;
+	set_deadline(s, c, LINGER_NS);
+	delivery_wake(&s->delivery, c);
+}
+
+void
+session_timed_out(struct server *s, struct connection *c)
+{
+	c->deadline_ns = 0;
+	switch (c->state) {
+	case CONNECTION_FREE:
+	case CONNECTION_CLOSING:
+		break;
+	case CONNECTION_HELLO:
+		refuse(s, c, CLOSE_handshake_timeout, NULL);
+		break;
+	case CONNECTION_OPEN:
+		session_close(s, c, CLOSE_message_timeout, NULL);
+		break;
+	case CONNECTION_ENDING:
+	case CONNECTION_LINGERING:
+		session_close(s, c, c->reason, NULL);
+		break;
+	}
+}
+
+/* ---- the beginning ---- */
+
+static void
+turn_away(struct server *s, int fd)
+{
+	uint64_t held;
+
+	s->counters.turned_away++;
+	(void)close(fd);
+	if (log_may(&s->accept_log, s->now_ns, &held))
+		log_line(LOG_WARN, "turned_away",
+			 "reason=full connections=%u held=%llu "
+			 "hint=\"raise connections.max\"",
+			 s->open_cnt, (unsigned long long)held);
+}
+
+void
+session_accepted(struct server *s, int fd)
+{
+	struct connection *c;
+	int err;
+
+	if (list_is_empty(&s->free)) {
+		turn_away(s, fd);
+		return;
+	}
+	c = container_of(s->free.next, struct connection, open_node);
+	err = listener_prepare(fd, s->settings);
+	if (err == 0)
+		err = engine_bind(s->engine, c->slot, fd);
+	if (err != 0) {
+		log_line(LOG_ERROR, "accept_failed", "error=\"%s\"",
+			 strerror(-err));
+		(void)close(fd);
+		return;
+	}
+	list_remove(&c->open_node);
+	connection_start(c, fd, s->settings->slow.policy);
+	list_append(&s->open, &c->open_node);
+	(void)listener_peer(fd, c->peer, sizeof(c->peer));
+	s->open_cnt++;
+	s->counters.connects++;
+	set_deadline(s, c, s->settings->connections.handshake_timeout);
+	arm_recv(s, c);
+}
+
+/* The reply is one byte, sent as a reply like any other: but bare. */
+static bool
+serve_hello(struct server *s, struct connection *c)
+{
+	uint8_t capability;
+	enum close_reason reason;
+	const char *why = NULL;
+
+	switch (connection_hello(c, &capability, &reason, &why)) {
+	case WIRE_MORE:
+		return true;
+	case WIRE_BAD:
+		refuse(s, c, reason, why);
+		return false;
+	case WIRE_OK:
+		break;
+	}
+	c->state = CONNECTION_OPEN;
+	c->deadline_ns = 0;
+	c->consumer.policy =
+		settings_policy(s->settings, c->user, strlen(c->user));
+	c->consumer.reply[0] = capability;
+	consumer_queue(&c->consumer, 1, NULL);
+	delivery_wake(&s->delivery, c);
+	report_connect(s, c);
+	return true;
+}
+
+/* ---- requests ---- */
+
+static void
+wait_for(struct server *s, struct connection *c, enum connection_wait what)
+{
+	c->waits_for = what;
+	/* What waits for room has arrived whole. */
+	if (what == WAIT_ROOM)
+		c->deadline_ns = 0;
+	/* Handed in again without success: it keeps its place. */
+	if (list_is_linked(&c->wait_node))
+		return;
+	list_append(&s->waiting, &c->wait_node);
+	s->counters.feed_waits += what == WAIT_ROOM;
+	s->counters.buffer_waits += what == WAIT_BUFFER;
+}
+
+static void
+note_update(struct server *s, struct connection *c,
+	    const struct tick_outcome *out, uint64_t len)
+{
+	char table[64];
+	uint64_t held;
+
+	c->is_feed = true;
+	c->in_bytes += len;
+	if (out->why == NULL) {
+		c->in_records++;
+		return;
+	}
+	c->rejected++;
+	if (!log_may(&c->reject_log, s->now_ns, &held))
+		return;
+	log_value(table, sizeof(table), (const char *)out->table.at + 1,
+		  out->table.len - 1);
+	log_line(LOG_WARN, "rejected",
+		 "conn=%u user=%s peer=%s table=%s error=%s rejected=%llu",
+		 c->slot, c->user, c->peer, table, out->why,
+		 (unsigned long long)c->rejected);
+}
+
+/* Applies what a handled frame asks for. */
+static void
+apply(struct server *s, struct connection *c, const struct tick_outcome *out,
+      uint64_t len)
+{
+	stop_waiting(c);
+	if (out->is_update)
+		note_update(s, c, out, len);
+	c->selection = out->selection;
+	if (out->reply_len > 0 || out->stream != NULL) {
+		consumer_queue(&c->consumer, out->reply_len, out->stream);
+		delivery_wake(&s->delivery, c);
+	}
+	if (out->stream != NULL)
+		report_subscribe(s, c, out->stream);
+	pool_give(&s->pool, connection_consume(c, len));
+	c->deadline_ns = 0;
+}
+
+/* One whole frame. Returns whether the next one may be looked at. */
+static bool
+serve_frame(struct server *s, struct connection *c,
+	    const struct wire_header *header, const uint8_t *frame)
+{
+	struct tick_client client = { .selection = c->selection,
+				      .stream = c->consumer.here.stream,
+				      .reply = c->consumer.reply };
+	bool is_sync = header->message == WIRE_SYNC;
+	struct tick_outcome out;
+	uint64_t len = header->len;
+
+	if (s->is_day_pending) {
+		wait_for(s, c, WAIT_ROOM);
+		return false;
+	}
+	switch (tick_handle(&s->tick, &client, header, frame, &out)) {
+	case TICK_DONE:
+		apply(s, c, &out, len);
+		return true;
+	case TICK_WAIT:
+		c->wanted_bytes = s->streams.main.wanted_bytes;
+		wait_for(s, c, WAIT_ROOM);
+		return false;
+	case TICK_BAD:
+		end_badly(s, c, CLOSE_bad_frame, is_sync, out.why);
+		return false;
+	}
+	return false;
+}
+
+static bool
+take_buffer(struct server *s, struct connection *c, uint64_t frame_len)
+{
+	uint8_t *buffer = pool_take(&s->pool);
+
+	if (buffer == NULL) {
+		wait_for(s, c, WAIT_BUFFER);
+		return false;
+	}
+	stop_waiting(c);
+	connection_use_buffer(c, buffer, frame_len);
+	set_deadline(s, c, s->settings->message.timeout);
+	return true;
+}
+
+/* Handles frames until one is missing or has to wait. Returns whether more
+ * input is wanted. */
+static bool
+serve_frames(struct server *s, struct connection *c)
+{
+	while (c->state == CONNECTION_OPEN && !consumer_is_busy(&c->consumer)) {
+		struct wire_header header;
+		const uint8_t *frame;
+		const char *why;
+
+		switch (connection_frame(c, s->settings->message.max, &header,
+					 &frame, &why)) {
+		case FRAME_MORE:
+			return true;
+		case FRAME_TOO_BIG:
+			return take_buffer(s, c, header.len);
+		case FRAME_BAD:
+			end_badly(s, c, CLOSE_bad_frame, false, why);
+			return false;
+		case FRAME_TOO_LONG:
+			end_badly(s, c, CLOSE_too_long,
+				  header.message == WIRE_SYNC, NULL);
+			return false;
+		case FRAME_WHOLE:
+			if (!serve_frame(s, c, &header, frame))
+				return false;
+			break;
+		}
+	}
+	return false;
+}
+
+void
+session_serve(struct server *s, struct connection *c)
+{
+	bool wants_more = true;
+
+	CHECK(!c->is_receiving);
+	if (c->state == CONNECTION_HELLO)
+		wants_more = serve_hello(s, c);
+	if (c->state == CONNECTION_OPEN)
+		wants_more = serve_frames(s, c);
+	if (wants_more && c->state < CONNECTION_ENDING && !s->is_stopping)
+		arm_recv(s, c);
+}
+
+/* ---- completions ---- */
+
+static void
+lost(struct server *s, struct connection *c, int err)
+{
+	session_close(s, c, err == 0 ? CLOSE_peer_closed : CLOSE_peer_reset,
+		      err == 0 ? (c->filled > c->parsed ? "mid-message" : NULL)
+			       : strerror(err));
+}
+
+void
+session_received(struct server *s, struct connection *c, int32_t result)
+{
+	c->is_receiving = false;
+	if (c->state == CONNECTION_CLOSING)
+		return;
+	if (result == -EINTR || result == -EAGAIN) {
+		arm_recv(s, c);
+		return;
+	}
+	if (result <= 0) {
+		lost(s, c, -result);
+		return;
+	}
+	if (c->state == CONNECTION_LINGERING) {
+		pool_give(&s->pool, connection_drop_input(c));
+		arm_recv(s, c);
+		return;
+	}
+	c->filled += (size_t)result;
+	session_serve(s, c);
+}
+
+void
+session_written(struct server *s, struct connection *c, int32_t result)
+{
+	bool was_busy = consumer_is_busy(&c->consumer);
+	int64_t n = delivery_completed(&s->delivery, c, result);
+
+	if (n > 0)
+		s->counters.out_bytes += (uint64_t)n;
+	if (c->state == CONNECTION_CLOSING)
+		return;
+	if (n < 0) {
+		lost(s, c, (int)-n);
+		return;
+	}
+	delivery_wake(&s->delivery, c);
+	if (!was_busy || consumer_is_busy(&c->consumer))
+		return;
+	if (c->state == CONNECTION_ENDING)
+		linger(s, c);
+	else
+		session_serve(s, c);
+}
+
+/* ---- slow consumers ---- */
+
+/* Moves a consumer to the head, now or when its cancelled write is in. */
+static void
+skip(struct server *s, struct connection *c)
+{
+	struct consumer *consumer = &c->consumer;
+	uint8_t *buffer = NULL;
+	uint64_t records;
+
+	if (consumer->writing == PART_STREAM) {
+		s->counters.cancels += delivery_cancel(&s->delivery, c);
+		return;
+	}
+	if (consumer_torn_bytes(consumer) > 0) {
+		buffer = pool_take(&s->pool);
+		if (buffer == NULL) {
+			session_close(s, c, CLOSE_no_buffer, NULL);
+			return;
+		}
+	}
+	records = consumer_skip(consumer, buffer);
+	s->counters.skips++;
+	s->counters.skipped_records += records;
+	consumer->lag.is_slow = false;
+	report_skip(s, c, records);
+	delivery_wake(&s->delivery, c);
+}
+
+bool
+session_judge(struct server *s, struct connection *c)
+{
+	struct consumer *consumer = &c->consumer;
+	bool was_slow = consumer->lag.is_slow;
+	uint64_t lag, ring;
+	enum lag_action action;
+
+	consumer_ring_lag(consumer, &lag, &ring);
+	if (ring == 0 || c->state == CONNECTION_CLOSING)
+		return false;
+	(void)consumer_lag_bytes(consumer);
+	action = lag_judge(&consumer->lag, &s->lag_limits, consumer->policy,
+			   lag, ring, s->now_ns);
+	if (was_slow && !consumer->lag.is_slow)
+		report_consumer(s, c);
+	switch (action) {
+	case LAG_NOTHING:
+		return false;
+	case LAG_HOLD:
+		if (!was_slow)
+			report_consumer(s, c);
+		return true;
+	case LAG_SKIP:
+		skip(s, c);
+		return false;
+	case LAG_DISCONNECT:
+		session_close(s, c, CLOSE_slow, NULL);
+		return false;
+	case LAG_EXPEL:
+		session_close(s, c, CLOSE_slow_block, NULL);
+		return false;
+	}
+	return false;
+}

@@ -1,0 +1,41 @@
+/*
+ * A connection's life, from accept to close: part of the server (server.h).
+ */
+#ifndef RINGTICK_SESSION_H
+#define RINGTICK_SESSION_H
+
+#include <stdint.h>
+
+#include "server.h"
+
+/* A listening socket has a new connection. */
+void session_accepted(struct server *s, int fd);
+
+/* A recv has completed with `result`. */
+void session_received(struct server *s, struct connection *c, int32_t result);
+
+/* A write has completed with `result`. */
+void session_written(struct server *s, struct connection *c, int32_t result);
+
+/* Handles what can be handled of the input, then asks for more. */
+void session_serve(struct server *s, struct connection *c);
+
+/* Its deadline has passed. */
+void session_timed_out(struct server *s, struct connection *c);
+
+/*
+ * Ends a connection at once, with what is in flight: the first reason wins, is
+ * logged and counted.  `detail` is a sentence or NULL.  The slot is free again
+ * when the last operation has completed.
+ */
+void session_close(struct server *s, struct connection *c,
+		   enum close_reason reason, const char *detail);
+
+/* Frees the slot if it is closing and nothing is in flight any more. */
+void session_reap(struct server *s, struct connection *c);
+
+/* Looks at a consumer's lag and does what its policy says. Returns whether it
+ * holds the feeds. */
+bool session_judge(struct server *s, struct connection *c);
+
+#endif

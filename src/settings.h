@@ -1,0 +1,110 @@
+/*
+ * The configuration: settings.c is the only file that knows libconfig.
+ * (Named settings, because config.h is what configure writes.)
+ *
+ * Invariant of a struct settings filled by settings_load: every value is
+ * inside the limits of options.def, values that depend on each other agree,
+ * derived defaults (0 = "as ...") are filled in, and the schema is finished.
+ * The caller never has to check a setting again.
+ */
+#ifndef RINGTICK_SETTINGS_H
+#define RINGTICK_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "schema.h"
+
+enum check_mode { CHECK_TYPES, CHECK_SHAPE };
+enum engine_mode { ENGINE_SQPOLL, ENGINE_DIRECT };
+enum slow_policy { SLOW_DISCONNECT, SLOW_SKIP, SLOW_BLOCK };
+
+extern const char *const slow_policy_names[]; /* by enum slow_policy */
+extern const char *const engine_mode_names[];
+
+/* A user whose consumers are treated otherwise: slow.users = ( {user = "rdb";
+ * policy = "block"; }, ... ) */
+struct slow_user {
+	char *user;
+	enum slow_policy policy;
+};
+
+struct settings {
+	struct {
+		char *address;
+		uint64_t port;
+		bool unix_socket;
+	} listen;
+	struct {
+		uint64_t max;
+		uint64_t receive_buffer;
+		uint64_t send_buffer;
+		int64_t handshake_timeout;
+		char *congestion;
+	} connections;
+	struct {
+		enum check_mode check;
+	} schema;
+	struct {
+		uint64_t size;
+		bool huge_pages;
+	} ring;
+	struct {
+		uint64_t max;
+		uint64_t ring;
+	} streams;
+	struct {
+		uint64_t max;
+		uint64_t buffers;
+		int64_t timeout;
+	} message;
+	struct {
+		enum engine_mode mode;
+		int64_t sq_idle;
+		int64_t sq_cpu;
+		int64_t cpu;
+		int64_t spin;
+		uint64_t span_max;
+		uint64_t in_flight_max;
+	} engine;
+	struct {
+		enum slow_policy policy;
+		uint64_t leave_percent;
+		uint64_t return_percent;
+		int64_t block_limit;
+		struct slow_user *users;
+		unsigned users_cnt;
+	} slow;
+	struct {
+		int64_t report;
+		uint64_t report_consumers;
+	} log;
+	struct {
+		char *zone;
+		bool zone_is_local;
+		int64_t zone_offset_ns; /* east of UTC, where not local */
+	} day;
+	struct {
+		int64_t timeout;
+	} stop;
+	struct schema tables;
+};
+
+/*
+ * Reads the file at path. 0, or -EINVAL / -errno with one line in err that
+ * names file, line, setting, and what is allowed.  On failure *s is empty.
+ */
+int settings_load(struct settings *s, const char *path, char *err,
+		  size_t err_len);
+
+/* The policy for a user name (not terminated). */
+enum slow_policy settings_policy(const struct settings *s, const char *user,
+				 size_t user_len);
+
+/* The table of settings with defaults and sentences, for --help. */
+void settings_print_help(FILE *out);
+
+void settings_fini(struct settings *s);
+
+#endif

@@ -1,0 +1,156 @@
+/*
+ * A stream: a ring, its index, and the cursors of those who read it.
+ *
+ *          tail                                   head
+ *            v                                      v
+ *   ---------|======================================|- - - - - - room
+ *            ^            ^                 ^
+ *         cursor       cursor             cursor
+ *
+ * Invariant: head - size <= tail <= every cursor <= head.  Bytes at or after
+ * the tail are never overwritten.  A cursor is a consumer's offset (which stays
+ * at the start of the span in flight until its completion), or the position up
+ * to which a filtered stream has been fed.
+ *
+ * The main stream has every message; a filtered stream those of one selection
+ * of tables.  Consumers with equal selections share one.
+ *
+ * Messages are whole kdb+ frames.  Records are updates; a mark (`.u.end`) is a
+ * message too, but no record, and goes into every stream.
+ */
+#ifndef RINGTICK_STREAM_H
+#define RINGTICK_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "index.h"
+#include "ring.h"
+#include "schema.h"
+#include "selection.h"
+#include "util.h"
+
+struct stream;
+
+struct cursor {
+	struct list node;
+	struct stream *stream; /* NULL: reads nothing, holds nothing */
+	uint64_t pos;
+};
+
+struct stream {
+	struct ring ring;
+	struct index index;
+	struct index_entry *index_entries;
+	struct list cursors;
+	uint64_t head_pos;   /* end of the last message */
+	uint64_t tail_pos;   /* at or before every cursor, at an index entry or
+				the head; refreshed on need */
+	uint64_t wanted_bytes; /* room that somebody waits for, else 0 */
+	uint64_t records;    /* put into this stream so far */
+	unsigned id;	     /* 0: the main stream */
+	bool is_main;
+
+	/* Of a filtered stream: */
+	struct selection selection;
+	struct cursor fed; /* in the main stream; unused: stream == NULL */
+};
+
+struct streams {
+	struct stream main;
+	struct stream *filtered;
+	unsigned filtered_cnt;
+	const struct schema *schema;
+};
+
+/*
+ * Opens the main stream over a ring of main_bytes (all memory taken now) and
+ * `filtered_max` streams of filtered_bytes (memory taken when first used).
+ * The schema must outlive it. 0 or -errno.
+ */
+int streams_open(struct streams *all, const struct schema *schema,
+		 size_t main_bytes, bool huge_pages, unsigned filtered_max,
+		 size_t filtered_bytes);
+
+/* Accepts a zeroed or half-opened object. */
+void streams_close(struct streams *all);
+
+/*
+ * The stream of a selection: the main one for all tables, else the one that
+ * has it already, else a free one, which starts at the main stream's head.
+ * The caller attaches a cursor before anything else happens: a filtered stream
+ * without cursors is free.  NULL if none is left.
+ */
+struct stream *streams_find(struct streams *all,
+			    const struct selection *selection);
+
+/* Copies what is new in the main stream to the filtered ones, as far as they
+ * have room. */
+void streams_feed(struct streams *all, int64_t now_ns);
+
+/* Whether a stream in use holds everything up to the main stream's head:
+ * only then does its head mean "everything committed so far". */
+bool streams_is_level(const struct streams *all, const struct stream *s);
+
+/* Whether any cursor can lag by `percent` of its ring or more, or be in the
+ * way. Cheap while all keep up. */
+bool streams_may_be_slow(struct streams *all, unsigned percent);
+
+/* ---- writing ---- */
+
+/* Whether len bytes can be put at the head now. If not, wanted_bytes keeps
+ * the wish until the next call. */
+bool stream_has_room(struct stream *s, uint64_t len);
+
+/* Whether a cursor at pos may be what keeps wanted_bytes from fitting: such a
+ * consumer is treated as past the leave mark, wherever the mark is. */
+bool stream_is_in_the_way(const struct stream *s, uint64_t pos);
+
+/* Where the next message goes; contiguous for as long as has_room said. */
+static inline uint8_t *
+stream_head(const struct stream *s)
+{
+	return ring_at(&s->ring, s->head_pos);
+}
+
+/* len bytes were written at the head: one message, of `records` (0 or 1). */
+void stream_commit(struct stream *s, uint64_t len, unsigned records,
+		   int64_t now_ns);
+
+/* ---- reading ---- */
+
+/* A detached cursor is put at pos, within [tail, head]. */
+void cursor_attach(struct cursor *c, struct stream *s, uint64_t pos);
+
+/* Harmless on a detached one. */
+void cursor_detach(struct cursor *c);
+
+static inline uint64_t
+cursor_lag(const struct cursor *c)
+{
+	return c->stream == NULL ? 0 : c->stream->head_pos - c->pos;
+}
+
+/* ---- what a position means; `pos` is in [tail, head] ---- */
+
+struct stream_place {
+	uint64_t frame_pos;  /* start of the message that pos lies in, or pos
+				itself at a boundary */
+	uint64_t frame_end;  /* its end; pos itself at a boundary */
+	uint64_t record;     /* number in this stream of the first record that
+				starts at or after frame_pos */
+	int64_t time_ns;     /* when that message was put in, to 10 ms */
+};
+
+/* Costs a walk over at most 64 KiB of frames. */
+struct stream_place stream_locate(const struct stream *s, uint64_t pos);
+
+/* ---- frames as streams hold them ---- */
+
+uint32_t stream_frame_len(const uint8_t *frame);
+
+/* Whether a frame of a stream is a record (else it is a mark). */
+bool stream_frame_is_record(const uint8_t *frame);
+
+#endif

@@ -1,0 +1,693 @@
+#include "config.h"
+
+#include "sub.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "clock.h"
+#include "print.h"
+#include "seen.h"
+#include "tally.h"
+#include "util.h"
+#include "wire.h"
+
+enum {
+	SUB_REQUEST_MAX = 1024,
+	/*
+	 * --slow and --pause: the kernel shall hold little for us.  It doubles
+	 * this for its own book-keeping.
+	 */
+	SUB_SMALL_BUFFER = 16 << 10,
+};
+
+#define SUB_REPLY_NS (10 * NS_PER_S)
+
+enum sub_mode { SUB_AUTOMATIC, SUB_PRINT, SUB_RATES };
+
+struct sub_counts {
+	uint64_t messages, rows, bytes;
+};
+
+struct sub {
+	struct client_target target;
+	struct client client;
+
+	/* options */
+	const char *wanted; /* "trade,quote"; "": all tables */
+	enum sub_mode mode;
+	bool is_checking;
+	bool is_timing;
+	bool is_paused;
+	uint64_t slow_bytes_s; /* 0: as fast as possible */
+	uint64_t count;
+	uint64_t seconds;
+
+	struct seen seen; /* and the running numbers */
+
+	bool is_waiting; /* for a response */
+	bool is_over;	 /* count is reached */
+	int failure;	 /* -errno that ends it; the sentence is printed */
+
+	struct zone zone;
+	int64_t start_ns, end_ns;
+	int64_t report_ns; /* when the next line is due */
+	int64_t last_ns;   /* when the last one was written */
+	int64_t wall_ns;   /* local time of the last receive, since 2000 */
+	int64_t budget_ns; /* --slow: when the budget was last filled up */
+	uint64_t budget;   /* --slow: bytes that may be read now */
+
+	struct sub_counts counts, told;
+	uint64_t ends;	 /* .u.end */
+	uint64_t others; /* async messages that are no update */
+	struct histogram latencies, recent; /* ns: of all, of this report */
+	struct print_table print;
+};
+
+static int
+fail(struct sub *s, int err, const char *sentence)
+{
+	fprintf(stderr, "ringtick sub: %s, port %s: %s\n", s->target.host,
+		s->target.port, sentence);
+	s->failure = err;
+	return err;
+}
+
+/* ---- what the check and the clock find ---- */
+
+/* The instant in a time column's first row against the wall clock. */
+static void
+add_latency(struct sub *s, int type, const uint8_t *item)
+{
+	const int64_t day = NS_PER_DAY;
+	int64_t now_ns = s->wall_ns, then_ns, late_ns;
+	uint64_t bits = wire_load_u32(item);
+
+	if (type == KT_TIME) {
+		then_ns = (int32_t)bits * NS_PER_MS;
+	} else if (type == KT_TIMESPAN || type == KT_TIMESTAMP) {
+		bits |= (uint64_t)wire_load_u32(item + 4) << 32;
+		then_ns = (int64_t)bits;
+	} else {
+		return;
+	}
+	if (type != KT_TIMESTAMP) {
+		/* From just before midnight, received just after it. */
+		now_ns = (now_ns % day + day) % day;
+		if (then_ns < 0 || then_ns >= day)
+			return;
+		if (then_ns - now_ns > day / 2)
+			then_ns -= day;
+	} else if (then_ns < 0) {
+		return;
+	}
+	late_ns = now_ns - then_ns;
+	histogram_add(&s->latencies, late_ns > 0 ? (uint64_t)late_ns : 0);
+	histogram_add(&s->recent, late_ns > 0 ? (uint64_t)late_ns : 0);
+}
+
+static void
+add_sequence(struct sequence *q, const struct seen_update *update)
+{
+	const uint8_t *items = update->sequence;
+
+	for (uint64_t i = 0; i < update->sequence_cnt; i++, items += 8) {
+		uint64_t low = wire_load_u32(items);
+		uint64_t high = wire_load_u32(items + 4);
+
+		sequence_add(q, (int64_t)(high << 32 | low));
+	}
+}
+
+/* ---- messages ---- */
+
+/* (`.u.end;date), or whatever else the server thinks we should know. */
+static void
+take_other(struct sub *s, const struct client_frame *frame)
+{
+	static const uint8_t end_head[] = { 0,	 0,   2,   0,	0,   0,	  0xf5,
+					    '.', 'u', '.', 'e', 'n', 'd', 0 };
+	bool is_end = frame->body_len > sizeof(end_head) &&
+		      memcmp(frame->body, end_head, sizeof(end_head)) == 0;
+	size_t off = is_end ? sizeof(end_head) : 0;
+	struct print_text text = { .len = 0 };
+
+	if (is_end)
+		s->ends++;
+	else
+		s->others++;
+	if (!is_end && s->mode != SUB_PRINT)
+		return;
+	print_object(&text, wire_reader(frame->body + off,
+					frame->body_len - off, false));
+	if (is_end)
+		printf("end_of_day date=%s\n", text.text);
+	else
+		puts(text.text);
+	s->print.columns_cnt = 0; /* a header comes before the next row */
+	fflush(stdout);
+}
+
+/* Prints the table in the message, which was checked whole. */
+static void
+print_update(struct sub *s, const struct client_frame *frame)
+{
+	struct wire_reader r = wire_reader(frame->body, frame->body_len, false);
+	const char *name;
+	uint8_t attr;
+	size_t len;
+
+	(void)wire_get_u8(&r);
+	(void)wire_get_count(&r, 1, &attr);
+	wire_skip(&r); /* upd */
+	(void)wire_get_u8(&r);
+	name = wire_get_symbol(&r, &len);
+	print_table(&s->print, name, len, r.at, (size_t)(r.end - r.at));
+}
+
+static int
+take_async(struct sub *s, const struct client_frame *frame)
+{
+	struct seen_table *t =
+		seen_find(&s->seen, frame->body, frame->body_len);
+	struct seen_update update;
+	const char *why;
+	bool is_long;
+
+	if (t == NULL || s->mode == SUB_PRINT) {
+		why = wire_check_body(frame->body, frame->body_len, false,
+				      &is_long);
+		if (why != NULL)
+			return fail(s, -EBADMSG, why);
+		t = seen_learn(&s->seen, frame->body, frame->body_len);
+		if (t == NULL) {
+			take_other(s, frame);
+			return 0;
+		}
+	}
+	why = seen_read(t, frame->body, frame->body_len, s->is_timing,
+			s->is_checking, &update);
+	if (why != NULL)
+		return fail(s, -EBADMSG, why);
+	if (update.time != NULL)
+		add_latency(s, update.time_type, update.time);
+	add_sequence(&t->sequence, &update);
+	if (s->mode == SUB_PRINT)
+		print_update(s, frame);
+	s->counts.messages++;
+	s->counts.rows += update.rows;
+	s->is_over = s->counts.messages == s->count;
+	return 0;
+}
+
+/* Tells the tables in the reply of .u.sub: (name;table), or many of these. */
+static void
+tell_tables(struct wire_reader r, bool is_nested)
+{
+	struct print_text text = { .len = 0 };
+	uint8_t attr;
+	uint64_t count;
+
+	if (wire_get_u8(&r) != KT_LIST)
+		return;
+	count = wire_get_count(&r, 1, &attr);
+	if (count == 2 && (int8_t)r.at[0] == -KT_SYMBOL) {
+		print_object(&text, r);
+		fprintf(stderr, "subscribed to %s\n", text.text + 1);
+		return;
+	}
+	for (uint64_t i = 0; i < count && !is_nested; i++) {
+		tell_tables(r, true);
+		wire_skip(&r);
+	}
+}
+
+static int
+take_response(struct sub *s, const struct client_frame *frame)
+{
+	struct wire_reader r = wire_reader(frame->body, frame->body_len, false);
+	struct print_text text = { .len = 0 };
+	char sentence[2 * PRINT_TEXT_MAX];
+	const char *why;
+	bool is_long;
+
+	s->is_waiting = false;
+	why = wire_check_body(frame->body, frame->body_len, false, &is_long);
+	if (why != NULL)
+		return fail(s, -EBADMSG, why);
+	if ((int8_t)frame->body[0] != KT_ERROR) {
+		tell_tables(r, false);
+		return 0;
+	}
+	print_object(&text, r);
+	snprintf(sentence, sizeof(sentence),
+		 "the subscription is refused with %s; an unknown table is "
+		 "answered with its name",
+		 text.text);
+	return fail(s, -EREMOTEIO, sentence);
+}
+
+/* Everything that has come whole. */
+static int
+take_frames(struct sub *s)
+{
+	struct client_frame frame;
+	int err = 0;
+
+	while (err == 0 && !s->is_over) {
+		enum wire_result result = client_next(&s->client, &frame);
+
+		if (result == WIRE_MORE)
+			return 0;
+		if (result == WIRE_BAD)
+			return fail(s, -EBADMSG, s->client.error);
+		s->counts.bytes += frame.wire_len;
+		if (frame.message == WIRE_ASYNC)
+			err = take_async(s, &frame);
+		else if (frame.message == WIRE_RESPONSE)
+			err = take_response(s, &frame);
+	}
+	return err;
+}
+
+/* Receives once and takes what has come.  Bytes got, 0 for none in time. */
+static int
+receive(struct sub *s, size_t max, int64_t deadline_ns)
+{
+	int got = client_receive(&s->client, max, deadline_ns);
+	int err;
+
+	if (got == -ETIMEDOUT || got == -EINTR)
+		return 0;
+	if (got == -EPIPE || got == -ECONNRESET)
+		return fail(s, got,
+			    "the server closed the connection; its log says "
+			    "why");
+	if (got < 0)
+		return fail(s, got, strerror(-got));
+	if (s->is_timing)
+		s->wall_ns = zone_local_ns(&s->zone, clock_utc_ns());
+	err = take_frames(s);
+	if (s->mode == SUB_PRINT)
+		fflush(stdout);
+	return err < 0 ? err : got;
+}
+
+/* ---- subscription ---- */
+
+/* (`.u.sub;`table;`) and its response; "" is all tables. */
+static int
+subscribe_one(struct sub *s, const char *table)
+{
+	int64_t deadline_ns = clock_monotonic_ns() + SUB_REPLY_NS;
+	uint8_t frame[SUB_REQUEST_MAX];
+	struct wire_writer w = wire_writer(frame, sizeof(frame));
+	size_t off = wire_begin_frame(&w, WIRE_SYNC), sent;
+	int err;
+
+	wire_put_list(&w, KT_SYMBOL, KA_NONE, 3);
+	wire_put_symbol_item(&w, ".u.sub", 6);
+	wire_put_symbol_item(&w, table, strlen(table));
+	wire_put_symbol_item(&w, "", 0);
+	wire_end_frame(&w, off);
+	if (w.is_full)
+		return fail(s, -EINVAL, "the name of the table is too long");
+	err = client_send(&s->client, frame, wire_written(&w), deadline_ns,
+			  &sent);
+	if (err < 0)
+		return fail(s, err, strerror(-err));
+	s->is_waiting = true;
+	while (err >= 0 && s->is_waiting && !s->is_over) {
+		if (client_stopped())
+			return fail(s, -EINTR, "ended before the response");
+		if (clock_monotonic_ns() >= deadline_ns)
+			return fail(s, -ETIMEDOUT,
+				    "no response to .u.sub; is this a "
+				    "tickerplant?");
+		err = receive(s, CLIENT_READ_BYTES, deadline_ns);
+	}
+	return err < 0 ? err : 0;
+}
+
+static int
+subscribe(struct sub *s)
+{
+	char name[SUB_REQUEST_MAX];
+	int err = 0;
+
+	for (const char *at = s->wanted; err == 0; at++) {
+		size_t len = strcspn(at, ",");
+
+		if (len >= sizeof(name))
+			len = sizeof(name) - 1; /* and is refused */
+		memcpy(name, at, len);
+		name[len] = '\0';
+		err = subscribe_one(s, name);
+		at += strcspn(at, ",");
+		if (*at == '\0')
+			break;
+	}
+	return err;
+}
+
+/* ---- reports ---- */
+
+static void
+print_counts(FILE *out, const char *what, const struct sub_counts *c,
+	     int64_t span_ns)
+{
+	double seconds = (double)max_u64((uint64_t)span_ns, 1) / 1e9;
+
+	fprintf(out,
+		"%s seconds=%.1f messages=%llu rows=%llu bytes=%llu "
+		"messages_s=%.0f rows_s=%.0f mb_s=%.1f",
+		what, seconds, (unsigned long long)c->messages,
+		(unsigned long long)c->rows, (unsigned long long)c->bytes,
+		(double)c->messages / seconds, (double)c->rows / seconds,
+		(double)c->bytes / seconds / 1e6);
+}
+
+static void
+print_latency(FILE *out, const struct histogram *h)
+{
+	fprintf(out, " p50_us=%.1f p99_us=%.1f max_us=%.1f",
+		(double)histogram_percentile(h, 50) / 1e3,
+		(double)histogram_percentile(h, 99) / 1e3,
+		(double)h->max / 1e3);
+}
+
+static void
+report(struct sub *s, int64_t now_ns)
+{
+	struct sub_counts c = {
+		.messages = s->counts.messages - s->told.messages,
+		.rows = s->counts.rows - s->told.rows,
+		.bytes = s->counts.bytes - s->told.bytes,
+	};
+
+	if (s->mode == SUB_RATES) {
+		print_counts(stdout, "rate", &c, now_ns - s->last_ns);
+		if (s->is_timing)
+			print_latency(stdout, &s->recent);
+		fputc('\n', stdout);
+		fflush(stdout);
+	}
+	memset(&s->recent, 0, sizeof(s->recent));
+	s->told = s->counts;
+	s->last_ns = now_ns;
+	while (s->report_ns <= now_ns)
+		s->report_ns += NS_PER_S;
+}
+
+/* A line for each table that has the column; true if all was as it must be. */
+static bool
+print_check(const struct sub *s, FILE *out)
+{
+	bool is_good = true;
+	unsigned checked = 0;
+
+	for (unsigned i = 0; i < s->seen.tables_cnt; i++) {
+		const struct seen_table *t = s->seen.tables[i];
+		const struct sequence *q = &t->sequence;
+
+		if (q->rows == 0)
+			continue;
+		fprintf(out,
+			"check table=%s rows=%llu missing=%llu doubled=%llu "
+			"late=%llu strange=%llu result=%s\n",
+			t->name, (unsigned long long)q->rows,
+			(unsigned long long)q->missing,
+			(unsigned long long)q->doubled,
+			(unsigned long long)q->late,
+			(unsigned long long)q->strange,
+			sequence_is_good(q) ? "good" : "bad");
+		is_good = is_good && sequence_is_good(q);
+		checked++;
+	}
+	if (checked == 0)
+		fputs("check result=bad: no row with a running number came\n",
+		      out);
+	return is_good && checked > 0;
+}
+
+/* The exit status. */
+static int
+sum_up(struct sub *s)
+{
+	FILE *out = s->mode == SUB_RATES ? stdout : stderr;
+	bool is_short =
+		s->count != UINT64_MAX && !s->is_over && !client_stopped();
+	int status = s->failure != 0 ? CLIENT_EXIT_TROUBLE : 0;
+
+	print_counts(out, "total", &s->counts,
+		     clock_monotonic_ns() - s->start_ns);
+	fprintf(out, " ends=%llu others=%llu", (unsigned long long)s->ends,
+		(unsigned long long)s->others);
+	if (s->is_timing)
+		print_latency(out, &s->latencies);
+	fputc('\n', out);
+	if (!s->is_checking)
+		return status;
+	if (!print_check(s, out))
+		status = CLIENT_EXIT_CHECK;
+	if (is_short) {
+		fprintf(out, "check result=bad: %llu of %llu messages came\n",
+			(unsigned long long)s->counts.messages,
+			(unsigned long long)s->count);
+		status = CLIENT_EXIT_CHECK;
+	}
+	return status;
+}
+
+/* ---- reading ---- */
+
+/*
+ * How much --slow lets us read now; 0 after a nap.  Reads in steps of a
+ * fiftieth of a second, and what was not used does not add up.
+ */
+static size_t
+take_budget(struct sub *s, int64_t now_ns)
+{
+	uint64_t step = max_u64(s->slow_bytes_s / 50, 1);
+	int64_t span_ns = now_ns - s->budget_ns;
+	uint64_t more =
+		(uint64_t)((double)span_ns / 1e9 * (double)s->slow_bytes_s);
+	struct timespec nap = { .tv_nsec = 5 * NS_PER_MS };
+
+	if (s->budget + more < step) {
+		(void)nanosleep(&nap, NULL);
+		return 0;
+	}
+	s->budget = min_u64(s->budget + more, 2 * step);
+	s->budget_ns = now_ns;
+	return min_u64(s->budget, CLIENT_READ_BYTES);
+}
+
+/* Reads nothing; ends when the server has had enough. */
+static int
+pause_reading(struct sub *s)
+{
+	struct pollfd pollfd = { .fd = s->client.fd, .events = POLLRDHUP };
+	int n = poll(&pollfd, 1, 100);
+
+	if (n > 0 && (pollfd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
+		return fail(s, -EPIPE,
+			    "the server closed the connection of this "
+			    "subscriber that does not read");
+	return 0;
+}
+
+static void
+run(struct sub *s)
+{
+	int got = 0;
+
+	while (got >= 0 && !s->is_over && !client_stopped()) {
+		int64_t now_ns = clock_monotonic_ns();
+		size_t max = CLIENT_READ_BYTES;
+
+		if (now_ns >= s->report_ns)
+			report(s, now_ns);
+		if (now_ns >= s->end_ns)
+			break;
+		if (s->is_paused) {
+			got = pause_reading(s);
+			continue;
+		}
+		if (s->slow_bytes_s > 0) {
+			max = take_budget(s, now_ns);
+			if (max == 0)
+				continue;
+		}
+		got = receive(s, max,
+			      s->report_ns < s->end_ns ? s->report_ns
+						       : s->end_ns);
+		if (s->slow_bytes_s > 0 && got > 0)
+			s->budget -= (uint64_t)got;
+	}
+}
+
+static int
+follow(struct sub *s)
+{
+	int err = subscribe(s);
+
+	if (err < 0)
+		return CLIENT_EXIT_TROUBLE;
+	s->start_ns = s->last_ns = s->budget_ns = clock_monotonic_ns();
+	s->report_ns = s->start_ns + NS_PER_S;
+	s->end_ns = s->seconds == 0
+			    ? CLIENT_FOREVER
+			    : s->start_ns + (int64_t)s->seconds * NS_PER_S;
+	run(s);
+	return sum_up(s);
+}
+
+/* ---- command line ---- */
+
+static const struct option options[] = {
+	{ "host", required_argument, NULL, 'h' },
+	{ "port", required_argument, NULL, 'p' },
+	{ "user", required_argument, NULL, 'u' },
+	{ "table", required_argument, NULL, 't' },
+	{ "print", no_argument, NULL, 'r' },
+	{ "rates", no_argument, NULL, 'R' },
+	{ "check", optional_argument, NULL, 'k' },
+	{ "latency", no_argument, NULL, 'l' },
+	{ "slow", required_argument, NULL, 'w' },
+	{ "pause", no_argument, NULL, 'z' },
+	{ "count", required_argument, NULL, 'c' },
+	{ "seconds", required_argument, NULL, 's' },
+	{ "help", no_argument, NULL, 'H' },
+	{ 0 },
+};
+
+static const char usage[] =
+	"usage: ringtick sub [OPTION]...\n"
+	"\n"
+	"Subscribes with .u.sub and follows the updates.\n"
+	"\n"
+	"  -h, --host HOST     server (127.0.0.1); \"unix\": its unix socket\n"
+	"  -p, --port PORT     port (5010)\n"
+	"      --user NAME     NAME or NAME:PASSWORD ($USER)\n"
+	"  -t, --table NAMES   tables, with commas between them (all)\n"
+	"      --print         print rows; the default on a terminal\n"
+	"      --rates         print rates each second; the default elsewhere\n"
+	"      --check[=NAME]  nothing is missing or doubled in the running\n"
+	"                      numbers of `ringtick feed` (size, asize)\n"
+	"      --latency       time from the column time to the receipt\n"
+	"      --slow BYTES    read no more than so many bytes a second\n"
+	"      --pause         subscribe and read nothing\n"
+	"      --count N       end after so many messages\n"
+	"      --seconds S     end after so many seconds\n"
+	"      --help\n"
+	"\n"
+	"Exit status: 0 good, 1 check failed, 2 usage or connection.\n";
+
+static bool
+take_option(struct sub *s, int option, const char *value)
+{
+	switch (option) {
+	case 't':
+		s->wanted = value;
+		return true;
+	case 'r':
+		s->mode = SUB_PRINT;
+		return true;
+	case 'R':
+		s->mode = SUB_RATES;
+		return true;
+	case 'k':
+		s->is_checking = true;
+		s->seen.column = value;
+		return true;
+	case 'l':
+		s->is_timing = true;
+		return true;
+	case 'z':
+		s->is_paused = true;
+		s->target.receive_buffer = SUB_SMALL_BUFFER;
+		return true;
+	case 'w':
+		s->target.receive_buffer = SUB_SMALL_BUFFER;
+		return client_parse_number("--slow", value, 1, 1000000000,
+					   &s->slow_bytes_s);
+	case 'c':
+		return client_parse_number("--count", value, 1, INT64_MAX,
+					   &s->count);
+	case 's':
+		return client_parse_number("--seconds", value, 1, INT32_MAX,
+					   &s->seconds);
+	default:
+		return client_target_option(&s->target, option, value);
+	}
+}
+
+/* -1 to go on, else the exit status. */
+static int
+take_options(struct sub *s, int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h:p:t:", options, NULL)) !=
+	       -1) {
+		if (option == 'H') {
+			fputs(usage, stdout);
+			return 0;
+		}
+		if (option == '?') {
+			fputs("try `ringtick sub --help`\n", stderr);
+			return CLIENT_EXIT_TROUBLE;
+		}
+		if (!take_option(s, option, optarg))
+			return CLIENT_EXIT_TROUBLE;
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr,
+		"ringtick sub: \"%s\" is not an option; try "
+		"`ringtick sub --help`\n",
+		argv[optind]);
+	return CLIENT_EXIT_TROUBLE;
+}
+
+int
+sub_main(int argc, char **argv)
+{
+	/* Static: the histograms and the printed table are large. */
+	static struct sub sub = {
+		.client.fd = -1,
+		.wanted = "",
+		.count = UINT64_MAX,
+	};
+	struct sub *s = &sub;
+	int status;
+
+	client_target_init(&s->target);
+	zone_init(&s->zone, true, 0);
+	s->print.out = stdout;
+	status = take_options(s, argc, argv);
+	if (status >= 0)
+		return status;
+	if (s->mode == SUB_AUTOMATIC)
+		s->mode = isatty(STDOUT_FILENO) ? SUB_PRINT : SUB_RATES;
+	(void)setvbuf(stdout, NULL, _IOFBF, 64 << 10);
+	client_catch_signals();
+	if (client_open(&s->client, &s->target) < 0) {
+		fprintf(stderr, "ringtick sub: %s\n", s->client.error);
+		status = CLIENT_EXIT_TROUBLE;
+	} else {
+		status = follow(s);
+	}
+	client_close(&s->client);
+	seen_fini(&s->seen);
+	fflush(stdout);
+	return status;
+}

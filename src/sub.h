@@ -1,0 +1,11 @@
+/*
+ * `ringtick sub`: a subscriber that prints, counts, checks, or dawdles.
+ * Called by ringtick.c only.
+ */
+#ifndef RINGTICK_SUB_H
+#define RINGTICK_SUB_H
+
+/* argv[0] is "sub". Returns the exit status, see CLIENT_EXIT_*. */
+int sub_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,532 @@
+#include "config.h"
+
+#include "tick.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "inflate.h"
+#include "log.h"
+#include "update.h"
+#include "util.h"
+
+/* A request being evaluated: what the functions below work on. */
+struct call {
+	struct tick *tick;
+	struct tick_client *client;
+	struct tick_outcome *out;
+	bool is_subscribing;
+	bool is_matched;    /* an update recognised by its first bytes: */
+	struct request_arg table, x;
+	bool needs_rewrite; /* it turned out to have 8-byte counts */
+	bool has_effects;   /* something is in the stream already */
+};
+
+/*
+ * "Error" texts that never reach a client: they end an evaluation so that the
+ * request is handed in again, or its connection closed.  Compared by address.
+ */
+static const char must_wait[] = "wait";
+static const char is_malformed[] = "badmsg";
+
+static const char no_such_rank[] = "rank";
+
+/* Handing a request in again must not do the first half of it twice. */
+static const char *
+no_room(const struct call *c)
+{
+	return c->has_effects ? "full" : must_wait;
+}
+
+/* ---- the day ---- */
+
+/* (`.u.end;day), asynchronous (tick-contract.md 2.3). */
+static size_t
+write_end_mark(uint8_t *at, size_t room, int32_t day)
+{
+	struct wire_writer w = wire_writer(at, room);
+	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
+
+	wire_put_list(&w, KT_LIST, KA_NONE, 2);
+	wire_put_symbol(&w, ".u.end");
+	wire_put_date(&w, day);
+	wire_end_frame(&w, header);
+	CHECK(!w.is_full);
+	return wire_written(&w);
+}
+
+enum { END_MARK_BYTES = 27 };
+
+bool
+tick_end_day(struct tick *t)
+{
+	struct stream *s = &t->streams->main;
+	char date[16];
+	size_t len;
+
+	if (!stream_has_room(s, END_MARK_BYTES))
+		return false;
+	len = write_end_mark(stream_head(s), END_MARK_BYTES, t->day);
+	stream_commit(s, len, 0, t->now_ns);
+	log_line(LOG_NOTE, "end_of_day", "date=%s records=%llu",
+		 clock_date_text(date, t->day),
+		 (unsigned long long)s->records);
+	t->day++;
+	return true;
+}
+
+bool
+tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns)
+{
+	int32_t today;
+
+	t->local_ns = zone_local_ns(&t->zone, utc_ns);
+	t->now_ns = now_ns;
+	/* A clock that steps back never takes the day back. */
+	today = clock_day(t->local_ns);
+	if (today <= t->day)
+		return true;
+	if (!stream_has_room(&t->streams->main, END_MARK_BYTES))
+		return false;
+	if (today > t->day + 1)
+		log_line(LOG_WARN, "days_skipped",
+			 "days=%d hint=\"the clock jumped, or the machine "
+			 "slept; the day ends now, once\"",
+			 today - t->day - 1);
+	(void)tick_end_day(t);
+	t->day = today;
+	return true;
+}
+
+/* ---- updates ---- */
+
+static const char *
+refuse(struct call *c, const struct request_arg *table, const char *text)
+{
+	c->tick->counters->rejected++;
+	c->out->why = text;
+	c->out->table = *table;
+	return text;
+}
+
+static const char *
+publish(struct call *c, const struct update *u)
+{
+	struct tick *t = c->tick;
+	struct stream *s = &t->streams->main;
+
+	if (u->rows == 0)
+		return NULL;
+	if (t->is_held || !stream_has_room(s, u->frame_len))
+		return no_room(c);
+	c->has_effects = true;
+	update_write(u, t->local_ns, stream_head(s));
+	stream_commit(s, u->frame_len, 1, t->now_ns);
+	t->counters->in_records++;
+	t->counters->in_rows += u->rows;
+	t->counters->in_bytes += u->frame_len;
+	return NULL;
+}
+
+/* .u.upd[table;x]: NULL or an error text. */
+static const char *
+update(struct call *c, const struct request_arg *table,
+       const struct request_arg *x)
+{
+	struct tick *t = c->tick;
+	const struct schema_table *found;
+	struct update u;
+	const char *why;
+
+	c->out->is_update = true;
+	if ((int8_t)table->at[0] != -KT_SYMBOL)
+		return refuse(c, table, "type");
+	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
+			    table->len - 2);
+	if (found == NULL) {
+		(void)log_value(t->error, sizeof(t->error),
+				(const char *)table->at + 1, table->len - 2);
+		return refuse(c, table, t->error);
+	}
+	switch (update_parse(found, x->at, x->len, t->settings->schema.check,
+			     &u, &why)) {
+	case UPDATE_OK:
+		break;
+	case UPDATE_REFUSED:
+		return refuse(c, table, why);
+	case UPDATE_BAD:
+		c->out->why = why;
+		return is_malformed;
+	case UPDATE_REWRITE:
+		c->needs_rewrite = true;
+		return is_malformed;
+	}
+	if (u.frame_len > t->settings->message.max)
+		return refuse(c, table, "limit");
+	return publish(c, &u);
+}
+
+static const char *
+call_upd(void *context, const struct request_arg *args, unsigned args_cnt,
+	 struct wire_writer *out)
+{
+	const char *error;
+
+	if (args_cnt != 2)
+		return no_such_rank;
+	error = update(context, &args[0], &args[1]);
+	if (error == NULL)
+		wire_put_null(out);
+	return error;
+}
+
+/* ---- subscribing ---- */
+
+static void
+put_sub_reply(struct wire_writer *out, const struct schema_table *t)
+{
+	wire_put_bytes(out, t->sub_reply, t->sub_reply_len);
+}
+
+static const char *
+sub_all(struct call *c, struct wire_writer *out)
+{
+	const struct schema *schema = &c->tick->settings->tables;
+
+	c->out->selection = selection_all(schema);
+	wire_put_list(out, KT_LIST, KA_NONE, schema->tables_cnt);
+	for (unsigned i = 0; i < schema->tables_cnt; i++)
+		put_sub_reply(out, &schema->tables[i]);
+	return NULL;
+}
+
+static bool
+is_null_symbol(const struct request_arg *arg)
+{
+	return (int8_t)arg->at[0] == -KT_SYMBOL && arg->len == 2;
+}
+
+/* .u.sub[table;`] (tick-contract.md 2.2). */
+static const char *
+call_sub(void *context, const struct request_arg *args, unsigned args_cnt,
+	 struct wire_writer *out)
+{
+	struct call *c = context;
+	struct tick *t = c->tick;
+	const struct schema_table *found;
+
+	if (args_cnt != 2)
+		return no_such_rank;
+	if ((int8_t)args[0].at[0] != -KT_SYMBOL)
+		return "type";
+	if (!is_null_symbol(&args[1]))
+		return "symbol filters are not supported: use ` for all";
+	c->is_subscribing = true;
+	if (is_null_symbol(&args[0]))
+		return sub_all(c, out);
+	found = schema_find(&t->settings->tables,
+			    (const char *)args[0].at + 1, args[0].len - 2);
+	if (found == NULL)
+		return log_value(t->error, sizeof(t->error),
+				 (const char *)args[0].at + 1,
+				 args[0].len - 2);
+	selection_add(&c->out->selection, found->idx);
+	put_sub_reply(out, found);
+	return NULL;
+}
+
+/* ---- the rest of .u ---- */
+
+static const char *
+call_endofday(void *context, const struct request_arg *args,
+	      unsigned args_cnt, struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	if (!tick_end_day(c->tick))
+		return no_room(c);
+	c->has_effects = true;
+	wire_put_null(out);
+	return NULL;
+}
+
+static const char *
+get_d(void *context, const struct request_arg *args, unsigned args_cnt,
+      struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	wire_put_date(out, c->tick->day);
+	return NULL;
+}
+
+static const char *
+get_t(void *context, const struct request_arg *args, unsigned args_cnt,
+      struct wire_writer *out)
+{
+	const struct call *c = context;
+	const struct schema *schema = &c->tick->settings->tables;
+
+	(void)args;
+	(void)args_cnt;
+	/* `s# with two tables or more, as q shows it (tick-contract.md 2.1) */
+	wire_put_list(out, KT_SYMBOL,
+		      schema->tables_cnt > 1 ? KA_SORTED : KA_NONE,
+		      schema->tables_cnt);
+	for (unsigned i = 0; i < schema->tables_cnt; i++)
+		wire_put_symbol_item(out, schema->tables[i].name,
+				     strlen(schema->tables[i].name));
+	return NULL;
+}
+
+/* Without a journal .u.i and .u.L do not exist, as in tick.q. */
+static const struct request_name names[] = {
+	{ ".u.sub", call_sub, 2 },
+	{ ".u.upd", call_upd, 2 },
+	{ "upd", call_upd, 2 },
+	{ ".u.endofday", call_endofday, 1 },
+	{ ".u.d", get_d, -1 },
+	{ ".u.t", get_t, -1 },
+};
+
+/* ---- frames ---- */
+
+/*
+ * Recognises (`.u.upd;`table;x) by its first bytes, with the function's name
+ * as a symbol or a char vector: the usual frame is read only once, by the
+ * update's own parser.
+ */
+static bool
+match_update(struct call *c, const uint8_t *body, size_t len)
+{
+	static const uint8_t list_of_3[] = { 0, 0, 3, 0, 0, 0 };
+	static const struct {
+		uint8_t len;
+		char bytes[13];
+	} functions[] = {
+		{ 12, "\x0a\0\x06\0\0\0.u.upd" },
+		{ 8, "\xf5.u.upd" },
+		{ 5, "\xf5upd" },
+		{ 9, "\x0a\0\x03\0\0\0upd" },
+	};
+	const uint8_t *at = body + sizeof(list_of_3), *end = body + len, *nul;
+	size_t i = 0;
+
+	/* Shorter than any of them with data: the general way will do. */
+	if (len < 32 || memcmp(body, list_of_3, sizeof(list_of_3)) != 0)
+		return false;
+	while (i < ARRAY_LEN(functions) &&
+	       memcmp(at, functions[i].bytes, functions[i].len) != 0)
+		i++;
+	if (i == ARRAY_LEN(functions))
+		return false;
+	at += functions[i].len;
+	nul = memchr(at, 0, (size_t)(end - at));
+	if ((int8_t)*at != -KT_SYMBOL || nul == NULL)
+		return false;
+	c->table = (struct request_arg){ at, (size_t)(nul + 1 - at) };
+	c->x = (struct request_arg){ nul + 1, (size_t)(end - nul - 1) };
+	return true;
+}
+
+static const char *
+evaluate(struct call *c, const uint8_t *body, size_t len,
+	 struct wire_writer *w)
+{
+	const char *error;
+
+	if (c->is_matched) {
+		error = update(c, &c->table, &c->x);
+		if (error == NULL)
+			wire_put_null(w);
+		return error;
+	}
+	c->tick->counters->requests++;
+	error = request_evaluate(names, ARRAY_LEN(names), c, body, len, w,
+				 c->tick->error);
+	return error == NULL && w->is_full ? "limit" : error;
+}
+
+/* The stream of the new selection. NULL or an error text. */
+static const char *
+find_stream(struct call *c)
+{
+	struct streams *all = c->tick->streams;
+	struct stream *s = streams_find(all, &c->out->selection);
+
+	if (s == NULL)
+		return "streams";
+	/* Behind: its head would not be the point that the reply promises. */
+	if (!streams_is_level(all, s))
+		return no_room(c);
+	c->out->stream = s;
+	return NULL;
+}
+
+/* Takes a little-endian body without 8-byte counts. */
+static enum tick_result
+handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
+{
+	struct tick *t = c->tick;
+	struct wire_writer w = wire_writer(c->client->reply, t->reply_max);
+	size_t header = wire_begin_frame(&w, WIRE_RESPONSE);
+	uint8_t *value = w.at;
+	const char *error = evaluate(c, body, len, &w);
+
+	if (error == NULL && c->is_subscribing)
+		error = find_stream(c);
+	if (error == must_wait)
+		return TICK_WAIT;
+	if (error == is_malformed)
+		return TICK_BAD;
+	if (error != NULL) {
+		c->out->selection = c->client->selection;
+		w.at = value;
+		w.is_full = false;
+		wire_put_error(&w, error);
+		t->counters->request_errors += !c->out->is_update;
+	}
+	wire_end_frame(&w, header);
+	c->out->reply_len = is_sync ? wire_written(&w) : 0;
+	return TICK_DONE;
+}
+
+/* Checks the body, and brings into the plain form what is not. */
+static enum tick_result
+handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
+{
+	bool is_big_endian = frame[0] == 0, has_long_counts;
+	const uint8_t *body = frame + WIRE_HEADER_BYTES;
+	const char *why;
+
+	if (!is_big_endian) {
+		enum tick_result result;
+
+		c->is_matched =
+			match_update(c, body, len - WIRE_HEADER_BYTES);
+		if (c->is_matched) {
+			result = handle_plain(c, is_sync, body,
+					      len - WIRE_HEADER_BYTES);
+			if (!c->needs_rewrite)
+				return result;
+		}
+	}
+	why = wire_check_body(body, len - WIRE_HEADER_BYTES, is_big_endian,
+			      &has_long_counts);
+	c->out->why = why;
+	if (why != NULL)
+		return TICK_BAD;
+	if (is_big_endian || has_long_counts) {
+		len = wire_rewrite(frame, len, c->tick->rewritten);
+		body = c->tick->rewritten + WIRE_HEADER_BYTES;
+	}
+	c->needs_rewrite = false;
+	c->is_matched = match_update(c, body, len - WIRE_HEADER_BYTES);
+	return handle_plain(c, is_sync, body, len - WIRE_HEADER_BYTES);
+}
+
+static enum tick_result
+handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
+		  size_t len)
+{
+	struct tick *t = c->tick;
+	const char **why = &c->out->why;
+	size_t whole = inflate_length(frame, len, t->settings->message.max,
+				      why);
+
+	if (whole == 0)
+		return TICK_BAD;
+	/* Not inflated only to find that it has to wait. */
+	if (!stream_has_room(&t->streams->main, whole))
+		return TICK_WAIT;
+	*why = inflate(frame, len, t->inflated, whole);
+	if (*why != NULL)
+		return TICK_BAD;
+	return handle_body(c, is_sync, t->inflated, whole);
+}
+
+enum tick_result
+tick_handle(struct tick *t, struct tick_client *client,
+	    const struct wire_header *header, const uint8_t *frame,
+	    struct tick_outcome *out)
+{
+	struct call c = { .tick = t, .client = client, .out = out };
+	bool is_sync = header->message == WIRE_SYNC;
+
+	*out = (struct tick_outcome){ .selection = client->selection };
+	/* A reply stands behind all that was committed before. */
+	if (client->stream != NULL &&
+	    !streams_is_level(t->streams, client->stream))
+		streams_feed(t->streams, t->now_ns);
+	if (client->stream != NULL &&
+	    !streams_is_level(t->streams, client->stream))
+		return TICK_WAIT;
+	if (header->message == WIRE_RESPONSE) {
+		/* We never ask: nobody can be answering. */
+		out->why = "a response to no request";
+		return TICK_BAD;
+	}
+	if (header->compression != 0)
+		return handle_compressed(&c, is_sync, frame, header->len);
+	return handle_body(&c, is_sync, frame, header->len);
+}
+
+/* ---- open and close ---- */
+
+static size_t
+longest_reply(const struct schema *schema)
+{
+	/* A text can name a table more than once; 4 KiB are for the rest. */
+	size_t len = 4096;
+
+	for (unsigned i = 0; i < schema->tables_cnt; i++)
+		len += 2 * (schema->tables[i].sub_reply_len +
+			    strlen(schema->tables[i].name));
+	return len;
+}
+
+static uint8_t *
+map_scratch(size_t len)
+{
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+int
+tick_open(struct tick *t, const struct settings *settings,
+	  struct streams *streams, struct counters *counters)
+{
+	size_t scratch = settings->message.max;
+
+	*t = (struct tick){ .settings = settings,
+			    .streams = streams,
+			    .counters = counters };
+	t->reply_max = longest_reply(&settings->tables);
+	zone_init(&t->zone, settings->day.zone_is_local,
+		  settings->day.zone_offset_ns);
+	t->day = clock_day(zone_local_ns(&t->zone, clock_utc_ns()));
+	t->inflated = map_scratch(scratch);
+	t->rewritten = map_scratch(scratch);
+	if (t->inflated != NULL && t->rewritten != NULL)
+		return 0;
+	tick_close(t);
+	return -ENOMEM;
+}
+
+void
+tick_close(struct tick *t)
+{
+	if (t->inflated != NULL)
+		(void)munmap(t->inflated, t->settings->message.max);
+	if (t->rewritten != NULL)
+		(void)munmap(t->rewritten, t->settings->message.max);
+	*t = (struct tick){ 0 };
+}

@@ -1,0 +1,83 @@
+/*
+ * The rules of a kdb+ tickerplant: what .u.sub, .u.upd, .u.end and the rest
+ * mean (tick-contract.md section 2).  Takes whole frames, puts updates and
+ * marks into the main stream, and writes replies; knows no sockets.
+ */
+#ifndef RINGTICK_TICK_H
+#define RINGTICK_TICK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "counters.h"
+#include "request.h"
+#include "selection.h"
+#include "settings.h"
+#include "stream.h"
+#include "wire.h"
+
+struct tick {
+	const struct settings *settings;
+	struct streams *streams;
+	struct counters *counters;
+	struct zone zone;
+	int32_t day;	   /* the day that runs: days since 2000.01.01 */
+	int64_t local_ns;  /* stamp of what is handled now, in the zone */
+	int64_t now_ns;	   /* the same moment, monotonic */
+	bool is_held;	   /* no updates are taken: a consumer holds the feeds */
+	uint8_t *inflated; /* scratch, message.max each: a decompressed ... */
+	uint8_t *rewritten; /* ... or byte-swapped frame, within one call */
+	size_t reply_max;  /* bytes that a reply can have, frame header too */
+	char error[REQUEST_ERROR_MAX];
+};
+
+/* Who asks. */
+struct tick_client {
+	struct selection selection; /* what it is subscribed to */
+	struct stream *stream;	    /* where it reads; NULL: nowhere */
+	uint8_t *reply;		    /* tick.reply_max bytes */
+};
+
+enum tick_result {
+	TICK_DONE, /* handled; take the frame away, send the reply if any */
+	TICK_WAIT, /* nothing has changed; hand the frame in again when a ring
+		      has room */
+	TICK_BAD,  /* malformed: close the connection */
+};
+
+struct tick_outcome {
+	size_t reply_len;	  /* bytes in client.reply; 0: no reply */
+	struct selection selection; /* the client's from now on */
+	struct stream *stream;	  /* to read from its head on, behind the
+				     reply; NULL: no change */
+	bool is_update;
+	const char *why;	  /* TICK_BAD or a refused update: the reason */
+	struct request_arg table; /* of a refused update: the name sent */
+};
+
+/* The settings must outlive it. 0 or -ENOMEM. */
+int tick_open(struct tick *t, const struct settings *settings,
+	      struct streams *streams, struct counters *counters);
+void tick_close(struct tick *t);
+
+/*
+ * Sets the moment for what follows, and ends the day if it is over: the mark
+ * goes into the stream before anything of the next day.  false if there is no
+ * room for it: then nothing may be handled, call again later.
+ */
+bool tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns);
+
+/* Ends the running day at once. false if there is no room for the mark. */
+bool tick_end_day(struct tick *t);
+
+/*
+ * Handles one whole frame.  client is only read, but for the bytes of
+ * client.reply; the caller applies the outcome.
+ */
+enum tick_result tick_handle(struct tick *t, struct tick_client *client,
+			     const struct wire_header *header,
+			     const uint8_t *frame, struct tick_outcome *out);
+
+#endif

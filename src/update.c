@@ -1,0 +1,523 @@
+#include "config.h"
+
+#include "update.h"
+
+#include <string.h>
+
+#include "clock.h"
+#include "util.h"
+#include "wire.h"
+
+enum { LIST_HEADER_BYTES = 6 }; /* type, attribute, 4-byte count */
+
+static const char bad_type[] = "type";
+static const char bad_length[] = "length";
+
+/* State of one parse, so that the steps below read straight down. */
+struct parse {
+	struct wire_reader r;
+	const struct schema_column *columns;
+	enum check_mode check;
+	const char *refused;
+	struct update u;
+};
+
+static int
+type_at(const struct wire_reader *r)
+{
+	return (int8_t)*r->at;
+}
+
+static bool
+is_atom(int type)
+{
+	return type >= -KT_TIME && type < 0;
+}
+
+static bool
+is_list(int type)
+{
+	return type >= KT_LIST && type <= KT_TIME;
+}
+
+static void
+refuse(struct parse *p, const char *text)
+{
+	if (p->refused == NULL)
+		p->refused = text;
+}
+
+/* ---- one column or cell against the schema ---- */
+
+/* A column of strings: each item a char vector, or a char (a string of one;
+ * both are sent). All chars collapse to a char vector on the wire. */
+static bool
+is_list_of_strings(const uint8_t *at, const uint8_t *end)
+{
+	struct wire_reader r = wire_reader(at, (size_t)(end - at), false);
+	uint32_t cnt;
+
+	if (type_at(&r) == KT_CHAR)
+		return true;
+	if (type_at(&r) != KT_LIST)
+		return false;
+	cnt = wire_load_u32(at + 2);
+	r.at += LIST_HEADER_BYTES;
+	for (uint32_t i = 0; i < cnt; i++) {
+		if (type_at(&r) != KT_CHAR && type_at(&r) != -KT_CHAR)
+			return false;
+		wire_skip(&r);
+	}
+	return true;
+}
+
+static void
+check_column_type(struct parse *p, const struct schema_column *c,
+		  const uint8_t *at, int type)
+{
+	if (is_atom(type))
+		type = -type;
+	if (p->check == CHECK_SHAPE || (c->type == KT_LIST && !c->is_string))
+		return;
+	if (c->is_string ? !is_list_of_strings(at, p->r.at) : type != c->type)
+		refuse(p, bad_type);
+}
+
+static void
+check_cell_type(struct parse *p, const struct schema_column *c, int type)
+{
+	if (p->check == CHECK_SHAPE || (c->type == KT_LIST && !c->is_string))
+		return;
+	if (c->is_string ? type != KT_CHAR && type != -KT_CHAR
+			 : type != -c->type)
+		refuse(p, bad_type);
+}
+
+/* Bytes of the vector of n equal atoms. */
+static uint64_t
+extended_len(uint64_t atom_data_len, uint64_t n)
+{
+	return LIST_HEADER_BYTES + n * atom_data_len;
+}
+
+static void
+parse_column(struct parse *p, const struct schema_column *c)
+{
+	const uint8_t *at = p->r.at;
+	int type;
+
+	if (at == p->r.end)
+		return;
+	type = type_at(&p->r);
+	wire_skip(&p->r);
+	if (p->r.bad != NULL || p->r.has_long_counts)
+		return;
+	if (is_list(type)) {
+		if (wire_load_u32(at + 2) != p->u.rows)
+			refuse(p, bad_length);
+		p->u.frame_len += (uint64_t)(p->r.at - at);
+	} else if (is_atom(type)) {
+		p->u.is_verbatim = false;
+		p->u.frame_len +=
+			extended_len((uint64_t)(p->r.at - at) - 1, p->u.rows);
+	} else {
+		refuse(p, bad_type);
+		return;
+	}
+	check_column_type(p, c, at, type);
+}
+
+/* A string cell given as a char becomes a list of one string of one char. */
+#define CHAR_AS_STRING_BYTES (LIST_HEADER_BYTES + LIST_HEADER_BYTES + 1)
+
+static void
+parse_cell(struct parse *p, const struct schema_column *c)
+{
+	const uint8_t *at = p->r.at;
+	int type;
+	uint64_t len;
+
+	if (at == p->r.end)
+		return;
+	type = type_at(&p->r);
+	wire_skip(&p->r);
+	len = (uint64_t)(p->r.at - at);
+	if (type == -KT_CHAR && c->is_string)
+		p->u.frame_len += CHAR_AS_STRING_BYTES;
+	else if (is_atom(type))
+		p->u.frame_len += extended_len(len - 1, 1);
+	else
+		p->u.frame_len += LIST_HEADER_BYTES + len;
+	check_cell_type(p, c, type);
+}
+
+/* ---- the forms of x ---- */
+
+/* Sets what depends on whether the first column is the time. */
+static const struct schema_column *
+expect_columns(struct parse *p, int first_type, uint64_t cnt)
+{
+	const struct schema_table *t = p->u.table;
+	unsigned missing;
+
+	p->u.has_time = first_type == t->columns[0].type ||
+			-first_type == t->columns[0].type;
+	missing = p->u.has_time ? 0 : 1;
+	if (cnt != t->columns_cnt - missing)
+		refuse(p, bad_length);
+	p->u.items_cnt = (unsigned)(t->columns_cnt - missing);
+	p->u.frame_len = t->publish_prefix_len;
+	return t->columns + missing;
+}
+
+static void
+add_time_len(struct parse *p)
+{
+	size_t width = wire_item_bytes(p->u.table->columns[0].type);
+
+	if (!p->u.has_time)
+		p->u.frame_len += extended_len(width, p->u.rows);
+}
+
+/* Reads on through what was refused, so that malformed bytes behind a wrong
+ * column are still found: the connection is then closed, not answered. */
+static void
+skip_items(struct parse *p, uint64_t cnt)
+{
+	for (uint64_t i = 0; i < cnt && p->r.bad == NULL; i++)
+		wire_skip(&p->r);
+}
+
+static void
+parse_columns(struct parse *p, uint64_t cnt)
+{
+	const struct schema_column *c;
+
+	p->u.form = UPDATE_COLUMNS;
+	p->u.is_verbatim = true;
+	p->u.items = p->r.at;
+	if (p->r.at == p->r.end)
+		return;
+	p->u.rows = is_list(type_at(&p->r)) ? wire_count(&p->r) : 0;
+	c = expect_columns(p, type_at(&p->r), cnt);
+	if (p->refused != NULL) {
+		skip_items(p, cnt);
+		return;
+	}
+	for (uint64_t i = 0; i < cnt && p->r.bad == NULL; i++)
+		parse_column(p, c + i);
+	add_time_len(p);
+}
+
+static void
+parse_cells(struct parse *p, uint64_t cnt)
+{
+	const struct schema_column *c;
+
+	p->u.form = UPDATE_CELLS;
+	p->u.items = p->r.at;
+	p->u.rows = 1;
+	c = expect_columns(p, type_at(&p->r), cnt);
+	if (p->refused != NULL) {
+		skip_items(p, cnt);
+		return;
+	}
+	for (uint64_t i = 0; i < cnt && p->r.bad == NULL; i++)
+		parse_cell(p, c + i);
+	add_time_len(p);
+}
+
+/* x is a general list: the first item tells rows from columns, as in q. */
+static void
+parse_list(struct parse *p)
+{
+	uint8_t attr;
+	uint64_t cnt;
+	int first;
+
+	p->r.at++;
+	cnt = wire_get_count(&p->r, 2, &attr);
+	if (p->r.bad != NULL)
+		return;
+	if (cnt == 0) {
+		refuse(p, bad_length);
+		return;
+	}
+	first = type_at(&p->r);
+	if (is_list(first)) {
+		parse_columns(p, cnt);
+	} else if (is_atom(first)) {
+		parse_cells(p, cnt);
+	} else {
+		refuse(p, bad_type);
+		skip_items(p, cnt);
+	}
+}
+
+/* x is a typed vector: one row whose cells all have that type. */
+static void
+parse_vector(struct parse *p)
+{
+	int type = type_at(&p->r);
+	struct wire_reader items = p->r;
+	const struct schema_column *c;
+	uint8_t attr;
+	uint64_t cnt;
+
+	wire_skip(&p->r);
+	if (p->r.bad != NULL || p->r.has_long_counts)
+		return;
+	items.at++;
+	cnt = wire_get_count(&items, 0, &attr);
+	p->u.form = UPDATE_VECTOR;
+	p->u.vector_type = (int8_t)type;
+	p->u.items = items.at;
+	p->u.rows = 1;
+	c = expect_columns(p, -type, cnt);
+	if (p->refused != NULL)
+		return;
+	p->u.frame_len += (uint64_t)(p->r.at - items.at);
+	for (unsigned i = 0; i < p->u.items_cnt; i++) {
+		check_cell_type(p, c + i, -type);
+		p->u.frame_len += LIST_HEADER_BYTES;
+		if (type == KT_CHAR && c[i].is_string)
+			p->u.frame_len += CHAR_AS_STRING_BYTES -
+					  (LIST_HEADER_BYTES + 1);
+	}
+	add_time_len(p);
+}
+
+static void
+parse_atom(struct parse *p)
+{
+	/* The same bytes as a list of one cell, without the list's header. */
+	parse_cells(p, 1);
+}
+
+/* Whether the symbol vector at r has the schema's names, with or without the
+ * first. Moves r behind it. */
+static bool
+names_match(const struct schema_table *t, struct wire_reader *r)
+{
+	uint8_t attr;
+	uint64_t cnt;
+	unsigned first;
+	bool same;
+
+	if (wire_get_u8(r) != KT_SYMBOL)
+		return false;
+	cnt = wire_get_count(r, 1, &attr);
+	same = cnt == t->columns_cnt || cnt + 1 == t->columns_cnt;
+	first = cnt == t->columns_cnt ? 0 : 1;
+	for (uint64_t i = 0; i < cnt; i++) {
+		size_t len;
+		const char *name = wire_get_symbol(r, &len);
+
+		if (!same || name == NULL)
+			continue;
+		same = strlen(t->columns[first + i].name) == len &&
+		       memcmp(t->columns[first + i].name, name, len) == 0;
+	}
+	return same;
+}
+
+static void
+parse_table(struct parse *p)
+{
+	struct wire_reader inside = p->r;
+	uint8_t attr;
+	uint64_t cnt;
+
+	wire_skip(&p->r);
+	if (p->r.bad != NULL || p->r.has_long_counts)
+		return;
+	inside.at += 3; /* table, attribute, dictionary: wire_skip saw them */
+	if (!names_match(p->u.table, &inside)) {
+		refuse(p, "mismatch");
+		return;
+	}
+	if (wire_get_u8(&inside) != KT_LIST) {
+		refuse(p, bad_type);
+		return;
+	}
+	cnt = wire_get_count(&inside, 2, &attr);
+	p->r.at = inside.at;
+	parse_columns(p, cnt);
+}
+
+enum update_result
+update_parse(const struct schema_table *table, const uint8_t *x, size_t len,
+	     enum check_mode check, struct update *out, const char **why)
+{
+	struct parse p = { .r = wire_reader(x, len, false),
+			   .check = check,
+			   .u.table = table };
+	int type;
+
+	if (len < 2) {
+		*why = "the data is missing";
+		return UPDATE_BAD;
+	}
+	type = type_at(&p.r);
+	if (type == KT_LIST) {
+		parse_list(&p);
+	} else if (is_list(type)) {
+		parse_vector(&p);
+	} else if (is_atom(type)) {
+		parse_atom(&p);
+	} else if (type == KT_TABLE) {
+		parse_table(&p);
+	} else {
+		wire_skip(&p.r);
+		refuse(&p, bad_type);
+	}
+	*why = p.r.bad;
+	if (p.r.bad != NULL)
+		return UPDATE_BAD;
+	if (p.r.has_long_counts)
+		return UPDATE_REWRITE;
+	*why = "bytes after the data";
+	if (p.r.at != p.r.end)
+		return UPDATE_BAD;
+	*why = p.refused;
+	if (p.refused != NULL)
+		return UPDATE_REFUSED;
+	p.u.items_len = (size_t)(p.r.end - p.u.items);
+	*out = p.u;
+	return UPDATE_OK;
+}
+
+/* ---- writing ---- */
+
+static uint8_t *
+put_header(uint8_t *at, int type, uint64_t cnt)
+{
+	at[0] = (uint8_t)type;
+	at[1] = KA_NONE;
+	wire_store_u32(at + 2, (uint32_t)cnt);
+	return at + LIST_HEADER_BYTES;
+}
+
+static uint8_t *
+put_bytes(uint8_t *at, const uint8_t *from, size_t len)
+{
+	memcpy(at, from, len);
+	return at + len;
+}
+
+static uint8_t *
+put_time_column(const struct update *u, int64_t local_ns, uint8_t *at)
+{
+	int type = u->table->columns[0].type;
+	int64_t of_day = local_ns - (int64_t)clock_day(local_ns) * NS_PER_DAY;
+	int64_t value = type == KT_TIMESTAMP ? local_ns : of_day;
+
+	at = put_header(at, type, u->rows);
+	for (uint64_t i = 0; i < u->rows; i++) {
+		if (type == KT_TIME) {
+			wire_store_u32(at, (uint32_t)(of_day / NS_PER_MS));
+			at += 4;
+		} else {
+			wire_store_u64(at, (uint64_t)value);
+			at += 8;
+		}
+	}
+	return at;
+}
+
+/* The atom at `from` (type byte first) as a vector of n. */
+static uint8_t *
+put_extended(uint8_t *at, const uint8_t *from, size_t len, uint64_t n)
+{
+	at = put_header(at, -(int8_t)from[0], n);
+	for (uint64_t i = 0; i < n; i++)
+		at = put_bytes(at, from + 1, len - 1);
+	return at;
+}
+
+static uint8_t *
+put_char_as_string(uint8_t *at, uint8_t c)
+{
+	at = put_header(at, KT_LIST, 1);
+	at = put_header(at, KT_CHAR, 1);
+	*at = c;
+	return at + 1;
+}
+
+static uint8_t *
+put_cell(uint8_t *at, const struct schema_column *c, const uint8_t *from,
+	 size_t len)
+{
+	int type = (int8_t)from[0];
+
+	if (type == -KT_CHAR && c->is_string)
+		return put_char_as_string(at, from[1]);
+	if (is_atom(type))
+		return put_extended(at, from, len, 1);
+	at = put_header(at, KT_LIST, 1);
+	return put_bytes(at, from, len);
+}
+
+static uint8_t *
+put_items(const struct update *u, uint8_t *at)
+{
+	const struct schema_column *c = u->table->columns + !u->has_time;
+	struct wire_reader r = wire_reader(u->items, u->items_len, false);
+
+	for (unsigned i = 0; i < u->items_cnt; i++) {
+		const uint8_t *from = r.at;
+		size_t len;
+
+		wire_skip(&r);
+		len = (size_t)(r.at - from);
+		if (u->form == UPDATE_CELLS)
+			at = put_cell(at, c + i, from, len);
+		else if (is_atom((int8_t)from[0]))
+			at = put_extended(at, from, len, u->rows);
+		else
+			at = put_bytes(at, from, len);
+	}
+	return at;
+}
+
+static uint8_t *
+put_vector_items(const struct update *u, uint8_t *at)
+{
+	const struct schema_column *c = u->table->columns + !u->has_time;
+	size_t width = wire_item_bytes(u->vector_type);
+	const uint8_t *from = u->items;
+
+	for (unsigned i = 0; i < u->items_cnt; i++) {
+		size_t len = width;
+
+		if (u->vector_type == KT_SYMBOL)
+			len = strlen((const char *)from) + 1;
+		if (u->vector_type == KT_CHAR && c[i].is_string) {
+			at = put_char_as_string(at, *from);
+		} else {
+			at = put_header(at, u->vector_type, 1);
+			at = put_bytes(at, from, len);
+		}
+		from += len;
+	}
+	return at;
+}
+
+void
+update_write(const struct update *u, int64_t local_ns, uint8_t *at)
+{
+	const struct schema_table *t = u->table;
+	uint8_t *start = at;
+
+	at = put_bytes(at, t->publish_prefix, t->publish_prefix_len);
+	wire_store_u32(start + 4, (uint32_t)u->frame_len);
+	if (!u->has_time)
+		at = put_time_column(u, local_ns, at);
+	if (u->form == UPDATE_VECTOR)
+		at = put_vector_items(u, at);
+	else if (u->is_verbatim)
+		at = put_bytes(at, u->items, u->items_len);
+	else
+		at = put_items(u, at);
+	CHECK((uint64_t)(at - start) == u->frame_len);
+}

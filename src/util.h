@@ -1,0 +1,86 @@
+/*
+ * Small things that every file may use: CHECK, array length, an intrusive
+ * doubly linked list.  Rank 0: includes nothing of ours.
+ */
+#ifndef RINGTICK_UTIL_H
+#define RINGTICK_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * An invariant of our own code.  Always compiled in: going on with a broken
+ * offset would corrupt every subscriber's stream, stopping does not.
+ */
+#define CHECK(cond)                                                            \
+	((cond) ? (void)0 : check_failed(#cond, __FILE__, __LINE__))
+
+_Noreturn void check_failed(const char *cond, const char *file, int line);
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+#define NS_PER_US 1000ll
+#define NS_PER_MS 1000000ll
+#define NS_PER_S  1000000000ll
+
+#define container_of(ptr, type, member)                                        \
+	((type *)((char *)(ptr)-offsetof(type, member)))
+
+/* A node is in a list exactly while next != NULL. The head is a node too. */
+struct list {
+	struct list *next, *prev;
+};
+
+static inline void
+list_init(struct list *head)
+{
+	head->next = head->prev = head;
+}
+
+static inline bool
+list_is_empty(const struct list *head)
+{
+	return head->next == head;
+}
+
+static inline bool
+list_is_linked(const struct list *node)
+{
+	return node->next != NULL;
+}
+
+static inline void
+list_append(struct list *head, struct list *node)
+{
+	CHECK(node->next == NULL);
+	node->prev = head->prev;
+	node->next = head;
+	head->prev->next = node;
+	head->prev = node;
+}
+
+/* Harmless on a node that is in no list. */
+static inline void
+list_remove(struct list *node)
+{
+	if (node->next == NULL)
+		return;
+	node->prev->next = node->next;
+	node->next->prev = node->prev;
+	node->next = node->prev = NULL;
+}
+
+static inline uint64_t
+min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t
+max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+#endif

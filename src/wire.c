@@ -1,0 +1,669 @@
+#include "config.h"
+
+#include "wire.h"
+
+#include "util.h"
+
+/* ---- frames ---- */
+
+static uint32_t
+load_u32(const uint8_t *at, bool is_big_endian)
+{
+	uint32_t v = wire_load_u32(at);
+
+	return is_big_endian ? __builtin_bswap32(v) : v;
+}
+
+static uint64_t
+load_u64(const uint8_t *at, bool is_big_endian)
+{
+	uint64_t v = wire_load_u32(at) | (uint64_t)wire_load_u32(at + 4) << 32;
+
+	return is_big_endian ? __builtin_bswap64(v) : v;
+}
+
+/* The first field, of those that are here, that no good frame has. */
+static const char *
+header_fault(const uint8_t *at, size_t avail, uint64_t len_max)
+{
+	if (avail > 0 && at[0] > 1)
+		return "the byte order is neither 0 nor 1";
+	if (avail > 1 && at[1] > WIRE_RESPONSE)
+		return "the message type is not 0, 1 or 2";
+	/* 3 is pointers inside one process: never from a socket */
+	if (avail > 2 && at[2] > 2)
+		return "the compression is not 0, 1 or 2";
+	if (avail > 3 && (uint64_t)at[3] << 32 > len_max)
+		return "the frame is longer than the limit";
+	return NULL;
+}
+
+enum wire_result
+wire_read_header(const uint8_t *at, size_t avail, uint64_t len_max,
+		 struct wire_header *out, const char **why)
+{
+	const char *fault = header_fault(at, avail, len_max);
+	struct wire_header h;
+
+	if (fault != NULL) {
+		*why = fault;
+		return WIRE_BAD;
+	}
+	if (avail < WIRE_HEADER_BYTES)
+		return WIRE_MORE;
+	h.is_big_endian = at[0] == 0;
+	h.message = (enum wire_message)at[1];
+	h.compression = at[2];
+	h.len = load_u32(at + 4, h.is_big_endian) | (uint64_t)at[3] << 32;
+	if (h.len < WIRE_FRAME_MIN) {
+		*why = "the frame is too short for an object";
+		return WIRE_BAD;
+	}
+	if (h.len > len_max) {
+		*why = "the frame is longer than the limit";
+		return WIRE_BAD;
+	}
+	*out = h;
+	return WIRE_OK;
+}
+
+/* ---- handshake ---- */
+
+static const char *
+hello_fault(const uint8_t *at, size_t avail)
+{
+	/* The slash keeps a user who is called GET out of this. */
+	static const char *const methods[] = {
+		"GET /",    "POST /",  "PUT /",	   "HEAD /",	 "DELETE /",
+		"CONNECT ", "PATCH /", "OPTIONS ", "PRI * HTTP",
+	};
+
+	/* A TLS record: handshake (0x16), version 3.x. */
+	if (avail >= 2 && at[0] == 0x16 && at[1] == 3)
+		return "this is TLS";
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		size_t len = strlen(methods[i]);
+
+		if (avail >= len && memcmp(at, methods[i], len) == 0)
+			return "this is HTTP";
+	}
+	return NULL;
+}
+
+enum wire_result
+wire_read_hello(const uint8_t *at, size_t avail, struct wire_hello *out,
+		const char **why)
+{
+	const char *fault = hello_fault(at, avail);
+	struct wire_hello h = { 0 };
+	const uint8_t *nul, *colon;
+	size_t len;
+
+	if (fault != NULL) {
+		*why = fault;
+		return WIRE_BAD;
+	}
+	nul = avail == 0 ? NULL : memchr(at, 0, avail);
+	if (nul == NULL)
+		return WIRE_MORE;
+	len = (size_t)(nul - at);
+	h.consumed = len + 1;
+	/* Below the printable characters it is a capability (section 1). */
+	if (len > 0 && at[len - 1] < 0x20)
+		h.capability = at[--len];
+	h.user = (const char *)at;
+	h.user_len = len;
+	colon = memchr(at, ':', len);
+	if (colon != NULL) {
+		h.user_len = (size_t)(colon - at);
+		h.password = (const char *)colon + 1;
+		h.password_len = len - h.user_len - 1;
+	}
+	*out = h;
+	return WIRE_OK;
+}
+
+/* ---- reading objects ---- */
+
+static size_t
+left(const struct wire_reader *r)
+{
+	return (size_t)(r->end - r->at);
+}
+
+static void
+fail(struct wire_reader *r, const char *why)
+{
+	if (r->bad == NULL)
+		r->bad = why;
+}
+
+/* The next len bytes, which are skipped; NULL on fault. */
+static const uint8_t *
+take(struct wire_reader *r, size_t len)
+{
+	const uint8_t *at = r->at;
+
+	if (r->bad != NULL)
+		return NULL;
+	if (len > left(r)) {
+		r->bad = "the object is longer than the frame";
+		return NULL;
+	}
+	r->at += len;
+	return at;
+}
+
+uint8_t
+wire_get_u8(struct wire_reader *r)
+{
+	const uint8_t *at = take(r, 1);
+
+	return at == NULL ? 0 : *at;
+}
+
+uint32_t
+wire_get_u32(struct wire_reader *r)
+{
+	const uint8_t *at = take(r, 4);
+
+	return at == NULL ? 0 : load_u32(at, r->is_big_endian);
+}
+
+uint64_t
+wire_get_u64(struct wire_reader *r)
+{
+	const uint8_t *at = take(r, 8);
+
+	return at == NULL ? 0 : load_u64(at, r->is_big_endian);
+}
+
+const char *
+wire_get_symbol(struct wire_reader *r, size_t *out_len)
+{
+	const uint8_t *at = r->at, *nul;
+
+	if (r->bad != NULL)
+		return NULL;
+	nul = left(r) == 0 ? NULL : memchr(at, 0, left(r));
+	if (nul == NULL) {
+		r->bad = "a symbol has no end";
+		return NULL;
+	}
+	*out_len = (size_t)(nul - at);
+	r->at = nul + 1;
+	return (const char *)at;
+}
+
+enum { ATTR_LONG_COUNT = 0x80 };
+
+uint64_t
+wire_get_count(struct wire_reader *r, size_t item_min, uint8_t *out_attr)
+{
+	uint8_t attr = wire_get_u8(r);
+	bool is_long = (attr & ATTR_LONG_COUNT) != 0;
+	uint64_t count = is_long ? wire_get_u64(r) : wire_get_u32(r);
+
+	CHECK(item_min > 0);
+	attr &= (uint8_t)~ATTR_LONG_COUNT;
+	/* By division: a product could wrap. */
+	if (count > left(r) / item_min)
+		fail(r, "a count is larger than the frame");
+	else if (attr > KA_GROUPED)
+		fail(r, "the attribute is unknown");
+	if (r->bad != NULL)
+		count = attr = 0;
+	else if (is_long)
+		r->has_long_counts = true;
+	if (out_attr != NULL)
+		*out_attr = attr;
+	return count;
+}
+
+size_t
+wire_item_bytes(int type)
+{
+	static const uint8_t bytes[] = {
+		[KT_BOOLEAN] = 1,   [KT_GUID] = 16,    [KT_BYTE] = 1,
+		[KT_SHORT] = 2,	    [KT_INT] = 4,      [KT_LONG] = 8,
+		[KT_REAL] = 4,	    [KT_FLOAT] = 8,    [KT_CHAR] = 1,
+		[KT_TIMESTAMP] = 8, [KT_MONTH] = 4,    [KT_DATE] = 4,
+		[KT_DATETIME] = 8,  [KT_TIMESPAN] = 8, [KT_MINUTE] = 4,
+		[KT_SECOND] = 4,    [KT_TIME] = 4,
+	};
+
+	return type >= 0 && type < (int)ARRAY_LEN(bytes) ? bytes[type] : 0;
+}
+
+static bool
+are_booleans(const uint8_t *at, size_t count)
+{
+	uint64_t seen = 0, word;
+
+	for (; count >= sizeof(word); count -= sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		seen |= word;
+		at += sizeof(word);
+	}
+	while (count-- > 0)
+		seen |= *at++;
+	return (seen & 0xfefefefefefefefeu) == 0;
+}
+
+/*
+ * Moves behind count symbols.  Counts the NULs of eight bytes at once; only
+ * the word with the last one is looked at byte by byte.
+ */
+static void
+skip_symbols(struct wire_reader *r, uint64_t count)
+{
+	const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
+	const uint8_t *at = r->at;
+
+	if (r->bad != NULL || count == 0)
+		return;
+	while ((size_t)(r->end - at) >= sizeof(uint64_t)) {
+		uint64_t word, nuls;
+
+		memcpy(&word, at, sizeof(word));
+		/* exact: 1 in each byte that is zero, no carry between them */
+		nuls = ~(((word & low7) + low7) | word | low7) >> 7;
+		nuls = nuls * 0x0101010101010101u >> 56;
+		if (nuls >= count)
+			break;
+		count -= nuls;
+		at += sizeof(word);
+	}
+	while (at < r->end) {
+		if (*at++ == 0 && --count == 0) {
+			r->at = at;
+			return;
+		}
+	}
+	r->bad = "a symbol has no end";
+}
+
+/* What a table or a dictionary needs to know about its parts. */
+struct shape {
+	int type;
+	uint64_t count;
+};
+
+static struct shape skip_object(struct wire_reader *r, unsigned depth);
+
+static void
+skip_atom(struct wire_reader *r, int type)
+{
+	size_t bytes = wire_item_bytes(type), len;
+	const uint8_t *at;
+
+	if (type == KT_SYMBOL) {
+		(void)wire_get_symbol(r, &len);
+	} else if (bytes == 0) {
+		fail(r, "the type of an atom is unknown");
+	} else {
+		at = take(r, bytes);
+		if (at != NULL && type == KT_BOOLEAN && *at > 1)
+			fail(r, "a boolean is neither 0 nor 1");
+	}
+}
+
+static uint64_t
+skip_vector(struct wire_reader *r, int type)
+{
+	size_t bytes = wire_item_bytes(type);
+	const uint8_t *at;
+	uint64_t count;
+
+	if (type == KT_SYMBOL) {
+		count = wire_get_count(r, 1, NULL);
+		skip_symbols(r, count);
+		return count;
+	}
+	if (bytes == 0) {
+		fail(r, "the type of a vector is unknown");
+		return 0;
+	}
+	count = wire_get_count(r, bytes, NULL);
+	at = take(r, count * bytes);
+	if (at != NULL && type == KT_BOOLEAN && !are_booleans(at, count))
+		fail(r, "a boolean is neither 0 nor 1");
+	return count;
+}
+
+static void
+skip_objects(struct wire_reader *r, uint64_t count, unsigned depth)
+{
+	for (uint64_t i = 0; i < count && r->bad == NULL; i++)
+		(void)skip_object(r, depth);
+}
+
+static uint64_t
+skip_columns(struct wire_reader *r, uint64_t count, unsigned depth)
+{
+	uint64_t rows = 0;
+
+	for (uint64_t i = 0; i < count && r->bad == NULL; i++) {
+		struct shape column = skip_object(r, depth);
+
+		if (column.type < KT_LIST || column.type > KT_TIME)
+			fail(r, "a column is not a list");
+		else if (i > 0 && column.count != rows)
+			fail(r, "the columns differ in length");
+		rows = column.count;
+	}
+	return rows;
+}
+
+/*
+ * kdb+ itself takes most tables that are refused here, but passing them on can
+ * crash a subscriber that uses Kx's C library (section 7, "shape").
+ */
+static uint64_t
+skip_table(struct wire_reader *r, unsigned depth)
+{
+	uint64_t names, columns;
+	int type;
+
+	if (wire_get_u8(r) > KA_GROUPED)
+		fail(r, "the attribute is unknown");
+	type = (int8_t)wire_get_u8(r);
+	if (type != KT_DICT && type != KT_SORTED_DICT)
+		fail(r, "the body of a table is not a dictionary");
+	if (wire_get_u8(r) != KT_SYMBOL)
+		fail(r, "the column names are not symbols");
+	names = wire_get_count(r, 1, NULL);
+	skip_symbols(r, names);
+	if (wire_get_u8(r) != KT_LIST)
+		fail(r, "the columns are not a general list");
+	columns = wire_get_count(r, 2, NULL);
+	if (columns == 0)
+		fail(r, "a table has no columns");
+	if (columns != names)
+		fail(r, "a table has not as many names as columns");
+	return skip_columns(r, columns, depth + 1);
+}
+
+static bool
+has_items(struct shape s)
+{
+	return (s.type >= KT_LIST && s.type <= KT_TIME) || s.type == KT_TABLE ||
+	       s.type == KT_DICT || s.type == KT_SORTED_DICT;
+}
+
+static uint64_t
+skip_dict(struct wire_reader *r, unsigned depth)
+{
+	struct shape keys = skip_object(r, depth + 1);
+	struct shape values = skip_object(r, depth + 1);
+
+	if (!has_items(keys) || !has_items(values))
+		fail(r, "a side of a dictionary is not a list");
+	if (keys.count != values.count)
+		fail(r, "the sides of a dictionary differ in length");
+	return keys.count;
+}
+
+static void
+skip_function(struct wire_reader *r, int type, unsigned depth)
+{
+	/* Greatest index of unary (101), binary (102), adverb (103). */
+	static const uint8_t primitive_max[] = { 0x2c, 0x24, 0x05 };
+	uint64_t count;
+	size_t len;
+	uint8_t idx;
+
+	switch (type) {
+	case KT_LAMBDA:
+		(void)wire_get_symbol(r, &len);
+		if (wire_get_u8(r) != KT_CHAR)
+			fail(r, "the text of a lambda is not a string");
+		(void)take(r, wire_get_count(r, 1, NULL));
+		break;
+	case 101:
+	case 102:
+	case 103:
+		idx = wire_get_u8(r);
+		/* 101 with ff: an argument left out of a projection */
+		if (idx > primitive_max[type - 101] &&
+		    !(type == KT_UNARY && idx == 0xff))
+			fail(r, "the primitive is unknown");
+		break;
+	case 104:
+	case 105:
+		count = wire_get_u32(r);
+		if (count == 0 || count > left(r) / 2)
+			fail(r, "a count does not fit a projection");
+		else
+			skip_objects(r, count, depth + 1);
+		break;
+	case 106:
+	case 107:
+	case 108:
+	case 109:
+	case 110:
+	case 111:
+		(void)skip_object(r, depth + 1);
+		break;
+	default:
+		fail(r, "the type is unknown");
+	}
+}
+
+/* depth is 1 for the outermost object. */
+static struct shape
+skip_object(struct wire_reader *r, unsigned depth)
+{
+	struct shape s = { .type = (int8_t)wire_get_u8(r), .count = 1 };
+
+	if (depth > WIRE_DEPTH_MAX)
+		fail(r, "the objects are nested too deeply");
+	if (r->bad != NULL)
+		return s;
+	if (s.type < KT_LIST) {
+		skip_atom(r, -s.type);
+	} else if (s.type == KT_LIST) {
+		s.count = wire_get_count(r, 2, NULL);
+		skip_objects(r, s.count, depth + 1);
+	} else if (s.type < KT_TABLE) {
+		s.count = skip_vector(r, s.type);
+	} else if (s.type == KT_TABLE) {
+		s.count = skip_table(r, depth);
+	} else if (s.type == KT_DICT || s.type == KT_SORTED_DICT) {
+		s.count = skip_dict(r, depth);
+	} else {
+		skip_function(r, s.type, depth);
+	}
+	return s;
+}
+
+void
+wire_skip(struct wire_reader *r)
+{
+	(void)skip_object(r, 1);
+}
+
+uint64_t
+wire_count(const struct wire_reader *r)
+{
+	struct wire_reader c = *r;
+	int type = (int8_t)wire_get_u8(&c);
+
+	while (type == KT_DICT || type == KT_SORTED_DICT)
+		type = (int8_t)wire_get_u8(&c); /* that of the keys */
+	if (type == KT_TABLE) {
+		(void)take(&c, 3); /* attribute, dictionary, symbol vector */
+		skip_symbols(&c, wire_get_count(&c, 1, NULL));
+		(void)wire_get_u8(&c); /* the list of columns */
+		(void)wire_get_count(&c, 2, NULL);
+		type = (int8_t)wire_get_u8(&c); /* that of the first column */
+	}
+	if (type < KT_LIST || type > KT_TIME)
+		return 1;
+	return wire_get_count(&c, 1, NULL);
+}
+
+static const char *
+check_error(const uint8_t *body, size_t len)
+{
+	const uint8_t *nul = memchr(body, 0, len);
+
+	if (nul == NULL)
+		return "the text of an error has no end";
+	return nul == body + len - 1 ? NULL : "bytes follow the object";
+}
+
+const char *
+wire_check_body(const uint8_t *body, size_t len, bool is_big_endian,
+		bool *out_has_long_counts)
+{
+	struct wire_reader r = wire_reader(body, len, is_big_endian);
+
+	if (len > 0 && (int8_t)body[0] == KT_ERROR) {
+		const char *fault = check_error(body, len);
+
+		if (fault == NULL)
+			*out_has_long_counts = false;
+		return fault;
+	}
+	wire_skip(&r);
+	if (r.bad != NULL)
+		return r.bad;
+	if (r.at != r.end)
+		return "bytes follow the object";
+	*out_has_long_counts = r.has_long_counts;
+	return NULL;
+}
+
+/* ---- rewriting ---- */
+
+struct rewrite {
+	struct wire_reader in;
+	uint8_t *out;
+};
+
+static void
+copy_bytes(struct rewrite *c, size_t len)
+{
+	const uint8_t *at = take(&c->in, len);
+
+	CHECK(at != NULL); /* the caller has checked the frame */
+	memcpy(c->out, at, len);
+	c->out += len;
+}
+
+static void
+swap_items(uint8_t *out, const uint8_t *in, size_t bytes, size_t item_bytes)
+{
+	for (size_t i = 0; i < bytes; i += item_bytes)
+		for (size_t j = 0; j < item_bytes; j++)
+			out[i + j] = in[i + item_bytes - 1 - j];
+}
+
+static void
+copy_items(struct rewrite *c, int type, uint64_t count)
+{
+	size_t item_bytes = wire_item_bytes(type), bytes = count * item_bytes;
+	const uint8_t *at;
+
+	if (item_bytes == 1 || type == KT_GUID || !c->in.is_big_endian) {
+		copy_bytes(c, bytes);
+		return;
+	}
+	at = take(&c->in, bytes);
+	CHECK(at != NULL);
+	swap_items(c->out, at, bytes, item_bytes);
+	c->out += bytes;
+}
+
+static void
+copy_symbols(struct rewrite *c, uint64_t count)
+{
+	const uint8_t *at = c->in.at;
+
+	skip_symbols(&c->in, count);
+	CHECK(c->in.bad == NULL);
+	memcpy(c->out, at, (size_t)(c->in.at - at));
+	c->out += c->in.at - at;
+}
+
+static void
+copy_u32(struct rewrite *c, uint32_t v)
+{
+	wire_store_u32(c->out, v);
+	c->out += 4;
+}
+
+/* Attribute and count, which becomes one of 4 bytes. */
+static uint64_t
+copy_count(struct rewrite *c)
+{
+	uint8_t attr;
+	uint64_t count = wire_get_count(&c->in, 1, &attr);
+
+	CHECK(c->in.bad == NULL && count <= UINT32_MAX);
+	*c->out++ = attr;
+	copy_u32(c, (uint32_t)count);
+	return count;
+}
+
+/* Recursion is bounded because the frame was checked. */
+static void
+copy_objects(struct rewrite *c, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		int type = (int8_t)*c->in.at;
+
+		copy_bytes(c, 1);
+		if (type == -KT_SYMBOL) {
+			copy_symbols(c, 1);
+		} else if (type < KT_LIST) {
+			copy_items(c, -type, 1);
+		} else if (type == KT_LIST) {
+			copy_objects(c, copy_count(c));
+		} else if (type == KT_SYMBOL) {
+			copy_symbols(c, copy_count(c));
+		} else if (type < KT_TABLE) {
+			copy_items(c, type, copy_count(c));
+		} else if (type == KT_TABLE) {
+			copy_bytes(c, 1);
+			copy_objects(c, 1);
+		} else if (type == KT_DICT || type == KT_SORTED_DICT) {
+			copy_objects(c, 2);
+		} else if (type == KT_LAMBDA) {
+			copy_symbols(c, 1);
+			copy_objects(c, 1);
+		} else if (type < 104) {
+			copy_bytes(c, 1);
+		} else if (type < 106) {
+			uint32_t parts = wire_get_u32(&c->in);
+
+			copy_u32(c, parts);
+			copy_objects(c, parts);
+		} else {
+			copy_objects(c, 1);
+		}
+	}
+}
+
+size_t
+wire_rewrite(const uint8_t *frame, size_t len, uint8_t *out)
+{
+	struct rewrite c = {
+		.in = wire_reader(frame, len, frame[0] == 0),
+		.out = out,
+	};
+	size_t out_len;
+
+	copy_bytes(&c, WIRE_HEADER_BYTES);
+	if ((int8_t)*c.in.at == KT_ERROR)
+		copy_bytes(&c, left(&c.in));
+	else
+		copy_objects(&c, 1);
+	CHECK(left(&c.in) == 0);
+	out_len = (size_t)(c.out - out);
+	out[0] = 1;
+	out[3] = (uint8_t)((uint64_t)out_len >> 32);
+	wire_store_u32(out + 4, (uint32_t)out_len);
+	return out_len;
+}

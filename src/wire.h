@@ -1,0 +1,245 @@
+/*
+ * The kdb+ IPC format: frame header, handshake, a validating cursor over
+ * objects, a bounded writer, and the rewriting of foreign frames to the one
+ * form that ringtick relays.  Facts are from shared wire.md, by section.
+ *
+ * Invariant: nothing here reads outside [at, end), whatever the bytes say,
+ * allocates, or keeps a pointer.  Results point into the caller's input.
+ * Called by: everything that reads or writes frames.  Never does I/O.
+ */
+#ifndef RINGTICK_WIRE_H
+#define RINGTICK_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+	WIRE_HEADER_BYTES = 8,
+	WIRE_FRAME_MIN = 10,	   /* header and the smallest object */
+	WIRE_DEPTH_MAX = 64,	   /* nesting of objects; q crashes at 200,000 */
+	WIRE_CAPABILITY = 3,	   /* pins every frame below 2 GiB (section 1) */
+};
+
+enum wire_result {
+	WIRE_OK,   /* a whole value was read */
+	WIRE_MORE, /* a prefix of a possibly good value: bytes are missing */
+	WIRE_BAD,  /* no continuation can make it good */
+};
+
+/* Byte 1 of the header. */
+enum wire_message { WIRE_ASYNC, WIRE_SYNC, WIRE_RESPONSE };
+
+/* First byte of an object, as signed; atoms of the first 19 are negated. */
+enum wire_type {
+	KT_LIST = 0,
+	KT_BOOLEAN = 1,
+	KT_GUID = 2,
+	KT_BYTE = 4,
+	KT_SHORT = 5,
+	KT_INT = 6,
+	KT_LONG = 7,
+	KT_REAL = 8,
+	KT_FLOAT = 9,
+	KT_CHAR = 10,
+	KT_SYMBOL = 11,
+	KT_TIMESTAMP = 12,
+	KT_MONTH = 13,
+	KT_DATE = 14,
+	KT_DATETIME = 15,
+	KT_TIMESPAN = 16,
+	KT_MINUTE = 17,
+	KT_SECOND = 18,
+	KT_TIME = 19,
+	KT_TABLE = 98,
+	KT_DICT = 99,
+	KT_LAMBDA = 100,
+	KT_UNARY = 101,
+	KT_SORTED_DICT = 127,
+	KT_ERROR = -128,
+};
+
+enum { KA_NONE, KA_SORTED, KA_UNIQUE, KA_PARTED, KA_GROUPED };
+
+/* ---- frames (section 2) ---- */
+
+struct wire_header {
+	uint64_t len;	       /* bytes of the whole frame, header included */
+	enum wire_message message;
+	uint8_t compression;   /* 0, 1 or 2: width of the uncompressed length */
+	bool is_big_endian;
+};
+
+/*
+ * Reads the header of the frame that starts at `at`, of which `avail` bytes
+ * are here (any number).  A length above len_max or below WIRE_FRAME_MIN is
+ * WIRE_BAD; so is any unknown flag.  *out is set only on WIRE_OK; on WIRE_BAD
+ * *why is a constant sentence for the log.
+ */
+enum wire_result wire_read_header(const uint8_t *at, size_t avail,
+				  uint64_t len_max, struct wire_header *out,
+				  const char **why);
+
+/* ---- handshake (section 1) ---- */
+
+struct wire_hello {
+	const char *user; /* not terminated; may be empty */
+	size_t user_len;
+	const char *password; /* NULL where there was no colon */
+	size_t password_len;
+	uint8_t capability; /* 0 where the client sent none */
+	size_t consumed;    /* bytes used, the final NUL included */
+};
+
+/*
+ * Reads `credentials [capability] NUL`.  WIRE_MORE while no NUL has come;
+ * WIRE_BAD (with *why) at once for what cannot be kdb+: HTTP and TLS.
+ * The caller bounds avail and the time.
+ */
+enum wire_result wire_read_hello(const uint8_t *at, size_t avail,
+				 struct wire_hello *out, const char **why);
+
+/* ---- reading objects (section 3) ---- */
+
+/*
+ * A cursor with a sticky error: after the first fault every read returns 0 or
+ * NULL, moves nothing and keeps the first reason, so that a decoder reads
+ * straight down and looks at `bad` once.
+ */
+struct wire_reader {
+	const uint8_t *at, *end;
+	const char *bad;       /* NULL, or the first fault as a sentence */
+	bool is_big_endian;
+	bool has_long_counts;  /* an attr bit 80 count was seen (8 bytes) */
+};
+
+static inline struct wire_reader
+wire_reader(const uint8_t *at, size_t len, bool is_big_endian)
+{
+	return (struct wire_reader){ .at = at,
+				     .end = at + len,
+				     .is_big_endian = is_big_endian };
+}
+
+uint8_t wire_get_u8(struct wire_reader *r);
+uint32_t wire_get_u32(struct wire_reader *r);
+uint64_t wire_get_u64(struct wire_reader *r);
+
+/*
+ * The bytes of a symbol up to its NUL, which is skipped; *out_len excludes it.
+ * Not the type byte.  NULL on fault.
+ */
+const char *wire_get_symbol(struct wire_reader *r, size_t *out_len);
+
+/*
+ * After the type byte of a vector or list: reads attr and count.  Checks the
+ * attribute (0..4) and that count items of at least item_min bytes can be in
+ * what is left.  Returns the count.
+ */
+uint64_t wire_get_count(struct wire_reader *r, size_t item_min,
+			uint8_t *out_attr);
+
+/* Bytes of one item of a fixed-width type 1..19; 0 for symbol and unknown. */
+size_t wire_item_bytes(int type);
+
+/*
+ * Validates one object by the rules of section 3 and the shape rules of
+ * section 7 (a table is a dictionary of a symbol vector and as many columns of
+ * equal length, dictionary sides match, booleans are 0 or 1, primitives known)
+ * and moves behind it.  Depth is limited to WIRE_DEPTH_MAX.  An error object
+ * (-128) is valid only as a whole message: wire_check_frame's business.
+ */
+void wire_skip(struct wire_reader *r);
+
+/* The number of items of the object at r->at: atoms 1, tables rows. Does not
+ * move r. Only for an object that wire_skip accepted. */
+uint64_t wire_count(const struct wire_reader *r);
+
+/*
+ * Validates the whole body of an uncompressed frame: one object that ends
+ * exactly at the end; an error object is allowed.  NULL when good, else the
+ * reason.  *out_has_long_counts tells whether wire_rewrite is needed for it.
+ */
+const char *wire_check_body(const uint8_t *body, size_t len,
+			    bool is_big_endian, bool *out_has_long_counts);
+
+/*
+ * Copies an uncompressed, *checked* frame to out in the form that ringtick
+ * relays: little-endian, 4-byte counts.  The result is never longer than the
+ * input; returns its length.  out must have room for `len` bytes and must not
+ * overlap.
+ */
+size_t wire_rewrite(const uint8_t *frame, size_t len, uint8_t *out);
+
+/* ---- writing (wire_write.c) ---- */
+
+/* Appends to [base, end); a write that does not fit sets is_full and writes
+ * nothing, from then on. Always little-endian. */
+struct wire_writer {
+	uint8_t *base, *at, *end;
+	bool is_full;
+};
+
+static inline struct wire_writer
+wire_writer(uint8_t *base, size_t len)
+{
+	return (struct wire_writer){ .base = base,
+				     .at = base,
+				     .end = base + len };
+}
+
+static inline size_t
+wire_written(const struct wire_writer *w)
+{
+	return (size_t)(w->at - w->base);
+}
+
+void wire_put_bytes(struct wire_writer *w, const void *bytes, size_t len);
+void wire_put_u8(struct wire_writer *w, uint8_t v);
+void wire_put_u32(struct wire_writer *w, uint32_t v);
+void wire_put_u64(struct wire_writer *w, uint64_t v);
+/* type byte, attr, count: the start of a vector or (type 0) general list */
+void wire_put_list(struct wire_writer *w, int type, uint8_t attr,
+		   uint32_t count);
+/* the bytes and a NUL, without a type byte: an item of a symbol vector */
+void wire_put_symbol_item(struct wire_writer *w, const char *s, size_t len);
+void wire_put_symbol(struct wire_writer *w, const char *s); /* an atom */
+void wire_put_string(struct wire_writer *w, const char *s); /* char vector */
+void wire_put_long(struct wire_writer *w, int64_t v);
+void wire_put_int(struct wire_writer *w, int32_t v);
+void wire_put_date(struct wire_writer *w, int32_t days);
+void wire_put_null(struct wire_writer *w);		    /* :: */
+void wire_put_error(struct wire_writer *w, const char *text);
+
+/* Begins a frame with a length of 0; returns the header's offset from base.
+ * wire_end_frame patches the length in. */
+size_t wire_begin_frame(struct wire_writer *w, enum wire_message message);
+void wire_end_frame(struct wire_writer *w, size_t header_off);
+
+/* ---- plain little-endian access, for bytes already checked ---- */
+
+static inline uint32_t
+wire_load_u32(const uint8_t *at)
+{
+	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+	       (uint32_t)at[3] << 24;
+}
+
+static inline void
+wire_store_u32(uint8_t *at, uint32_t v)
+{
+	at[0] = (uint8_t)v;
+	at[1] = (uint8_t)(v >> 8);
+	at[2] = (uint8_t)(v >> 16);
+	at[3] = (uint8_t)(v >> 24);
+}
+
+static inline void
+wire_store_u64(uint8_t *at, uint64_t v)
+{
+	wire_store_u32(at, (uint32_t)v);
+	wire_store_u32(at + 4, (uint32_t)(v >> 32));
+}
+
+#endif

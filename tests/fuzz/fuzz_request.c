@@ -1,0 +1,126 @@
+/*
+ * libFuzzer: a request.  Input that is no object is taken as text.  A value is
+ * one good object; an error has a text and leaves nothing written; what does
+ * not fit is 'limit and never a part of the value.
+ */
+#include "config.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "request.h"
+#include "util.h"
+
+enum { OUT_BYTES = 1 << 16, CALLS_MAX = 1 << 16 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static const char *
+call_function(void *context, const struct request_arg *args, unsigned args_cnt,
+	      struct wire_writer *out)
+{
+	unsigned *calls_cnt = context;
+
+	CHECK(++*calls_cnt < CALLS_MAX);
+	CHECK(args_cnt <= 2);
+	wire_put_list(out, KT_LIST, KA_NONE, args_cnt);
+	for (unsigned i = 0; i < args_cnt; i++) {
+		struct wire_reader r =
+			wire_reader(args[i].at, args[i].len, false);
+		size_t text_len;
+
+		wire_skip(&r);
+		CHECK(r.bad == NULL && r.at == r.end);
+		if (request_arg_text(&args[i], &text_len) != NULL)
+			CHECK(text_len < args[i].len);
+		wire_put_bytes(out, args[i].at, args[i].len);
+	}
+	return NULL;
+}
+
+static const char *
+call_variable(void *context, const struct request_arg *args, unsigned args_cnt,
+	      struct wire_writer *out)
+{
+	unsigned *calls_cnt = context;
+
+	(void)args;
+	CHECK(args_cnt == 0);
+	if (++*calls_cnt % 2 == 0)
+		wire_put_long(out, 1);
+	else
+		wire_put_symbol(out, "x");
+	return NULL;
+}
+
+static const char *
+call_failing(void *context, const struct request_arg *args, unsigned args_cnt,
+	     struct wire_writer *out)
+{
+	(void)context;
+	(void)args;
+	CHECK(args_cnt <= 1);
+	wire_put_null(out);
+	return "failed";
+}
+
+static const struct request_name names[] = {
+	{ ".u.sub", call_function, 2 }, { "upd", call_function, 2 },
+	{ ".u.i", call_variable, -1 },	{ ".u.L", call_variable, -1 },
+	{ ".u.e", call_failing, 1 },	{ "t", call_function, 0 },
+};
+
+/* Returns the bytes of the value, 0 for an error. */
+static size_t
+check_evaluate(const uint8_t *body, size_t len, size_t out_bytes)
+{
+	uint8_t *bytes = malloc(out_bytes);
+	struct wire_writer out = wire_writer(bytes, out_bytes);
+	char error[REQUEST_ERROR_MAX];
+	bool has_long_counts;
+	unsigned calls_cnt = 0;
+	const char *bad;
+	size_t value_len;
+
+	CHECK(bytes != NULL);
+	bad = request_evaluate(names, ARRAY_LEN(names), &calls_cnt, body, len,
+			       &out, error);
+	value_len = wire_written(&out);
+	CHECK(!out.is_full);
+	if (bad != NULL)
+		CHECK(value_len == 0 && strlen(bad) > 0 &&
+		      strlen(bad) < REQUEST_ERROR_MAX);
+	else
+		CHECK(wire_check_body(bytes, value_len, false,
+				      &has_long_counts) == NULL);
+	free(bytes);
+	return value_len;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct wire_writer w;
+	uint8_t *text = NULL;
+	bool has_long_counts;
+	size_t value_len;
+
+	if (len > OUT_BYTES / 4)
+		return 0;
+	if (wire_check_body(data, len, false, &has_long_counts) != NULL) {
+		text = malloc(6 + len);
+		CHECK(text != NULL);
+		w = wire_writer(text, 6 + len);
+		wire_put_list(&w, KT_CHAR, KA_NONE, (uint32_t)len);
+		wire_put_bytes(&w, data, len);
+		data = text;
+		len += 6;
+	}
+	value_len = check_evaluate(data, len, OUT_BYTES);
+	if (value_len > 0)
+		CHECK(check_evaluate(data, len, value_len - 1) == 0);
+	free(text);
+	return 0;
+}

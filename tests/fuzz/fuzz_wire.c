@@ -1,0 +1,88 @@
+/*
+ * libFuzzer: one frame.  What the checks accept can be counted and rewritten;
+ * the rewritten frame is accepted as well, means as much, and rewriting it
+ * again changes nothing.
+ */
+#include "config.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+#include "wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static uint64_t
+count_of(const uint8_t *frame, size_t len)
+{
+	struct wire_reader r = wire_reader(frame, len, frame[0] == 0);
+
+	r.at += WIRE_HEADER_BYTES;
+	return wire_count(&r);
+}
+
+static void
+check_hello(const uint8_t *data, size_t len)
+{
+	struct wire_hello hello;
+	const char *why = NULL;
+
+	switch (wire_read_hello(data, len, &hello, &why)) {
+	case WIRE_OK:
+		CHECK(hello.consumed <= len && data[hello.consumed - 1] == 0);
+		CHECK(hello.user_len + hello.password_len < hello.consumed);
+		break;
+	case WIRE_MORE:
+		CHECK(len == 0 || memchr(data, 0, len) == NULL);
+		break;
+	case WIRE_BAD:
+		CHECK(why != NULL);
+		break;
+	}
+}
+
+static void
+check_rewrite(const uint8_t *frame, size_t len)
+{
+	/* exact sizes, for the sanitizer to see a byte too much */
+	uint8_t *first = malloc(len), *second;
+	size_t first_len;
+	bool has_long_counts;
+
+	CHECK(first != NULL);
+	first_len = wire_rewrite(frame, len, first);
+	CHECK(first_len <= len && first[0] == 1);
+	CHECK(wire_check_body(first + WIRE_HEADER_BYTES,
+			      first_len - WIRE_HEADER_BYTES, false,
+			      &has_long_counts) == NULL);
+	CHECK(!has_long_counts);
+	CHECK(count_of(first, first_len) == count_of(frame, len));
+	second = malloc(first_len);
+	CHECK(second != NULL);
+	CHECK(wire_rewrite(first, first_len, second) == first_len);
+	CHECK(memcmp(first, second, first_len) == 0);
+	free(first);
+	free(second);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct wire_header h;
+	bool has_long_counts;
+	const char *why = NULL;
+
+	check_hello(data, len);
+	if (wire_read_header(data, len, UINT32_MAX, &h, &why) == WIRE_BAD)
+		CHECK(why != NULL);
+	if (len < WIRE_FRAME_MIN || data[0] > 1)
+		return 0;
+	/* The length of the input is good enough: no need to guess it. */
+	if (wire_check_body(data + WIRE_HEADER_BYTES, len - WIRE_HEADER_BYTES,
+			    data[0] == 0, &has_long_counts) == NULL)
+		check_rewrite(data, len);
+	return 0;
+}

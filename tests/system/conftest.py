@@ -1,0 +1,112 @@
+"""Fixtures: a started daemon, and clients that are closed after the test."""
+
+import contextlib
+import time
+
+import daemon as daemon_module
+import kdb
+import pytest
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if call.when == "call":
+        item.call_failed = outcome.get_result().failed
+
+
+def finish(daemons, failed):
+    """Ends every daemon; a test that passed must leave it clean."""
+    try:
+        for one in daemons:
+            if not one.stopped and not failed:
+                one.assert_clean()
+                one.stop()
+    finally:
+        for one in daemons:
+            if failed:
+                print("---- log of pid %d ----\n%s" % (one.pid, one.tail(200)))
+            one.abandon()
+
+
+@pytest.fixture
+def _daemons(request):
+    started = []
+    yield started
+    finish(started, getattr(request.node, "call_failed", True))
+
+
+@pytest.fixture
+def clients(_daemons):
+    """An ExitStack: what enters it is closed before the daemons are stopped."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def start(tmp_path, _daemons, clients):
+    """start(changes, ...) runs a daemon with the default configuration changed
+    so; when the test is over its end is checked."""
+    def start_one(changes=None, **how):
+        directory = tmp_path / ("daemon%d" % len(_daemons))
+        directory.mkdir()
+        one = daemon_module.Daemon(directory, changes, **how)
+        _daemons.append(one)
+        return one
+    return start_one
+
+
+@pytest.fixture(params=["sqpoll", "direct"])
+def mode(request):
+    return request.param
+
+
+@pytest.fixture
+def connect(clients):
+    """connect(daemon, user="...") is a client that has shaken hands."""
+    def connect_one(to, user=None, **how):
+        if user is not None:
+            how["creds"] = b"%s:pw\x03" % user.encode()
+        one = kdb.Client(to.port, **how)
+        clients.callback(one.close)
+        return one
+    return connect_one
+
+
+class Midnight:
+    """A daemon in a zone where the day ends at the next full minute (or the
+    one after), with a subscriber.  Started with the session, so that the wait costs nothing."""
+
+    def __init__(self, directory):
+        minute = int(time.time() + 10) // 60 + 1  # of the epoch: 10 s to start
+        ahead = -minute % 1440
+        if ahead > 720:
+            ahead -= 1440
+        zone = "%s%02d:%02d" % ("-" if ahead < 0 else "+", *divmod(abs(ahead), 60))
+        self.daemon = daemon_module.Daemon(directory, {"day": {"zone": zone}})
+        self.client = kdb.Client(self.daemon.port, timeout=90)
+        self.client.subscribe()
+        self.day = self.client.sync(".u.d").value
+
+
+@pytest.fixture(scope="session")
+def _midnight(tmp_path_factory):
+    one = Midnight(tmp_path_factory.mktemp("midnight"))
+    yield one
+    one.client.close()
+    try:
+        one.daemon.stop()
+    finally:
+        one.daemon.abandon()
+
+
+def pytest_collection_modifyitems(items):
+    """Whoever needs midnight waits for it at the end; the daemon of it starts
+    with the first test (see _early)."""
+    items.sort(key=lambda item: "_midnight" in item.fixturenames)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _early(request):
+    if any("_midnight" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("_midnight")

@@ -1,0 +1,231 @@
+"""Every limit: what happens at it, and that it is over when it is over."""
+
+import resource
+import socket
+import threading
+
+import kdb
+import pytest
+from kdb import NIL, Error
+from traffic import Template, published, trade, update
+
+
+def attempt(daemon):
+    """A client, or None if it was turned away."""
+    try:
+        return kdb.Client(daemon.port)
+    except (kdb.Closed, ConnectionError):
+        return None
+
+
+def test_connections_max(start, connect, mode):
+    """Protects the daemon's arithmetic: connections.max fit, one more is turned
+    away with a log line, those inside do not notice, and a place that is given
+    back is given out again."""
+    daemon = start({"connections": {"max": 4}, "engine": {"mode": mode}})
+    inside = [connect(daemon) for _ in range(4)]
+    for _ in range(3):
+        assert attempt(daemon) is None
+    assert daemon.logged("turned_away") or daemon.logged("disconnect", reason="full") \
+        or daemon.logged("refused")
+    for one in inside:
+        assert one.sync("") == NIL
+    inside[2].close()
+    daemon.wait_log("disconnect", peer=inside[2].name)
+    assert connect(daemon).sync("") == NIL
+    assert attempt(daemon) is None
+
+
+def test_full_of_silent_ones_frees_itself(start, connect):
+    """Protects against a flood of half-open connections: the handshake's limit
+    makes room again."""
+    daemon = start({"connections": {"max": 4, "handshake_timeout": "500ms"}})
+    silent = [kdb.dial(daemon.port) for _ in range(4)]
+    for sock in silent:
+        assert kdb.drain(sock) == (b"", "fin")
+        sock.close()
+    assert connect(daemon).sync("") == NIL
+
+
+def test_descriptors_run_out(start, connect, mode):
+    """Protects the CPU and the rest of the service when descriptors run out:
+    accepting does not spin, those inside are served, and when descriptors are
+    free again newcomers are let in."""
+    daemon = start({"connections": {"max": 64}, "engine": {"mode": mode}})
+    inside = connect(daemon)
+    subscriber = connect(daemon)
+    subscriber.subscribe()
+    before = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)[0]
+    daemon.limit_files(3)  # below what is open: nothing new gets one
+    waiting = [kdb.dial(daemon.port) for _ in range(5)]
+    for sock in waiting:
+        sock.sendall(b"u:p\x03\0")
+    assert inside.sync("") == NIL
+    # How long it would spin: nothing happens, and it must cost nothing.
+    # SQPOLL's own thread looks for work for sq_idle (20 ms) after each piece.
+    spent = daemon.cpu_seconds()
+    threading.Event().wait(1.5)
+    spent = daemon.cpu_seconds() - spent
+    assert spent < 0.4, "%.2f s of CPU in 1.5 s" % spent
+    assert inside.update("trade", trade(1)) == NIL
+    assert subscriber.read_frame() == published("trade", trade(1).items)
+    for sock in waiting[:4]:
+        sock.close()
+    daemon.limit_files(before)
+    assert connect(daemon).sync("") == NIL
+    # The one that waited all the time was let in or refused, not forgotten.
+    waiting[4].settimeout(20)
+    try:
+        assert waiting[4].recv(1) in (b"\x03", b"")
+    except ConnectionError:
+        pass
+    waiting[4].close()
+
+
+def test_started_with_few_descriptors(start, connect):
+    """Protects those who run it under a low RLIMIT_NOFILE: it says so at start
+    or serves as many as it can; it never spins or dies."""
+    def few():
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (24, min(hard, 24)))
+    daemon = start({"connections": {"max": 64}}, preexec=few, wait=False)
+    try:
+        daemon.wait_ready()
+    except AssertionError:
+        assert daemon.process.wait(10) == 1
+        assert "LimitNOFILE" in daemon.tail() or "ulimit -n" in daemon.tail()
+        daemon.abandon()
+        return
+    inside = []
+    for _ in range(40):
+        sock = kdb.dial(daemon.port)
+        sock.sendall(b"u:p\x03\0")
+        inside.append(sock)
+    assert inside[0].recv(1) == b"\x03"
+    spent = daemon.cpu_seconds()
+    threading.Event().wait(1.0)
+    assert daemon.cpu_seconds() - spent < 0.3
+    inside[0].sendall(kdb.frame("", kdb.SYNC))
+    assert kdb.FrameReader(inside[0]).next() == kdb.frame(NIL, kdb.RESPONSE)
+    for sock in inside:
+        sock.close()
+    assert connect(daemon).sync("") == NIL
+
+
+def header(length, kind=kdb.ASYNC):
+    return bytes([1, kind, 0, 0]) + length.to_bytes(4, "little")
+
+
+@pytest.mark.parametrize("kind", [kdb.ASYNC, kdb.SYNC])
+def test_message_too_long(start, connect, kind):
+    """Protects memory: a message that says it is longer than message.max ends
+    its connection at its header, before any of it is taken."""
+    daemon = start({"message": {"max": "64K"}})
+    other = connect(daemon)
+    for length in (65536 + 4096, 1 << 20, 0x7FFFFFFF, 0xFFFFFFFF):
+        mark = daemon.mark()
+        client = connect(daemon)
+        client.send(header(length, kind))
+        got, how = kdb.drain(client.sock)
+        assert how == "fin", length
+        daemon.wait_log("disconnect", after=mark, reason="too_long")
+        assert got == b"" or isinstance(kdb.decode(got[8:]), Error)
+        client.close()
+    assert other.sync("") == NIL
+
+
+def test_long_message_must_arrive_in_time(start, connect):
+    """Protects the few buffers for long messages: who began one and does not go
+    on loses its connection; who merely waits for a buffer gets it then."""
+    daemon = start({"message": {"max": "64K", "buffers": 2, "timeout": "700ms"},
+                    "connections": {"receive_buffer": 4096}})
+    data = update("trade", trade(0, 1500), kdb.SYNC)
+    stuck = [connect(daemon) for _ in range(2)]
+    for one in stuck:
+        one.send(data[:20000])
+    waiting = [connect(daemon) for _ in range(4)]
+    for one in waiting:
+        one.send(data)
+    for one in waiting:
+        assert one.read_response()[8:] == b"\x65\0"
+    for one in stuck:
+        assert kdb.drain(one.sock) == (b"", "fin")
+    assert len(daemon.logged("disconnect", reason="message_timeout")) == 2
+
+
+def test_many_long_messages_share_the_buffers(start, connect, mode):
+    """Protects fairness: with 12 feeds of long messages and two buffers for
+    them, each gets its turn and nothing is lost or torn."""
+    daemon = start({"message": {"max": "64K", "buffers": 2},
+                    "connections": {"receive_buffer": 4096},
+                    "slow": {"policy": "block"}, "engine": {"mode": mode}})
+    sub = connect(daemon)
+    sub.subscribe()
+    feeds = [connect(daemon) for _ in range(12)]
+    each, rows = 20, 1000
+
+    def publish(i):
+        template = Template(rows, kind=kdb.SYNC)
+        for n in range(each):
+            data = template.make((i * each + n) * rows)
+            feeds[i].send(data[:9000])
+            feeds[i].send(data[9000:])
+        for n in range(each):
+            assert feeds[i].read_response()[8:] == b"\x65\0"
+    threads = [threading.Thread(target=publish, args=(i,)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    seen = set()
+    for _ in range(12 * each):
+        got = sub.read_frame()
+        first = int.from_bytes(got[-8 * rows :][:8], "little")
+        assert got == published("trade", trade(first, rows).items)
+        seen.add(first // rows)
+    assert seen == set(range(12 * each))
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_memory_does_not_follow_claims(start, connect):
+    """Protects memory from headers that promise much: 60 connections that each
+    announce the longest message cost no more than their buffers."""
+    daemon = start({"ring": {"size": "64M"}, "connections": {"max": 64},
+                    "streams": {"max": 0}})
+    first = connect(daemon)
+    first.sync("")
+    before = daemon.memory("RssAnon")
+    clients = [connect(daemon) for _ in range(60)]
+    for one in clients:
+        one.send(header(16 << 20) + b"\0" * 100)
+    assert first.sync("") == NIL
+    # receive_buffer (64K) of each, once touched, and the pooled ones' first page
+    assert daemon.memory("RssAnon") - before < 60 * (64 << 10) + (2 << 20)
+
+
+def test_idle_costs_nothing(start, connect, mode):
+    """Protects laptops and shared machines: an idle daemon with clients sleeps;
+    SQPOLL's thread too, after engine.sq_idle."""
+    daemon = start({"engine": {"mode": mode}})
+    clients = [connect(daemon) for _ in range(8)]
+    for one in clients:
+        one.subscribe()
+    threading.Event().wait(0.3)
+    spent = daemon.cpu_seconds()
+    threading.Event().wait(1.5)
+    spent = daemon.cpu_seconds() - spent
+    assert spent <= 0.15, "%.2f s of CPU in 1.5 idle seconds" % spent
+
+
+def test_half_closed_client(start, connect):
+    """Protects one-shot scripts that send and close their side at once: what
+    they sent whole is done."""
+    daemon = start()
+    sub = connect(daemon)
+    sub.subscribe()
+    feed = connect(daemon)
+    feed.send(update("trade", trade(1)) + update("trade", trade(2)))
+    feed.sock.shutdown(socket.SHUT_WR)
+    assert kdb.drain(feed.sock) == (b"", "fin")
+    for n in (1, 2):
+        assert sub.read_frame() == published("trade", trade(n).items)

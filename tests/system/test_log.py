@@ -1,0 +1,175 @@
+"""The log: every line in the agreed form, every counter true."""
+
+import re
+
+import kdb
+from kdb import NIL, Error
+from traffic import Account, Flood, Reader, Template, published, quote, trade
+
+CONSUMER_KEYS = ["event", "consumer", "user", "peer", "tables", "state", "policy",
+                 "lag_bytes", "lag_records", "lag_ms", "ring_pct", "kernel_bytes",
+                 "sent_bytes", "high_bytes", "skips", "skipped"]
+REPORT_KEYS = {"event", "in_records", "in_rows", "in_bytes", "out_bytes", "rejected",
+               "ring_pct", "consumers", "slow", "connections"}
+LINE = re.compile(r'<[3-7]>event=\w+( [\w.]+=("[^"]*"|[^\s"=]\S*))*')
+
+
+def test_lines_have_one_form(start, connect):
+    """Protects whoever parses the log: each line is a priority and logfmt,
+    with event= first; the start says what will be used."""
+    daemon = start()
+    client = connect(daemon)
+    client.subscribe()
+    client.sync("foo")
+    client.update("trade", kdb.lst(kdb.NIL))
+    bad = connect(daemon)
+    bad.send(b"\2" * 20)
+    kdb.drain(bad.sock)
+    daemon.report()
+    for event in ("start", "memory", "selftest", "listening", "ready", "connect",
+                  "subscribe", "disconnect", "consumer", "report"):
+        daemon.wait_log(event)
+    for line in daemon.lines:
+        assert LINE.fullmatch(line.text), line.text
+    assert daemon.logged("selftest")[0]["result"] == "ok"
+    assert daemon.logged("listening")[0].number("port") == daemon.port
+    events = [line["event"] for line in daemon.lines]
+    assert events.index("selftest") < events.index("listening") < events.index("ready")
+
+
+def test_subscribe_line(start, connect):
+    """Protects the operator's view: who subscribed to what."""
+    daemon = start()
+    client = connect(daemon, user="rdb")
+    client.subscribe("trade")
+    line = daemon.wait_log("subscribe", user="rdb", peer=client.name, tables="trade")
+    client.subscribe("quote")
+    tables = daemon.wait_log("subscribe", after=daemon.lines.index(line) + 1,
+                             user="rdb")["tables"]
+    assert sorted(tables.split(",")) in (["quote", "trade"], ["*"], ["all"])
+
+
+def test_signal_prints_all_consumers(start, connect):
+    """Protects SIGUSR1: each consumer once, with all its fields; those who are
+    not subscribed are none."""
+    daemon = start()
+    subs = [connect(daemon, user="sub%d" % i) for i in range(5)]
+    feed = connect(daemon, user="feed")
+    for i, sub in enumerate(subs):
+        sub.subscribe("trade" if i % 2 else "")
+    feed.update("trade", trade(1))
+    for sub in subs:
+        sub.read_frame()
+    summary, consumers = daemon.report()
+    assert sorted(line["user"] for line in consumers) == [
+        "sub%d" % i for i in range(5)]
+    for line in consumers:
+        assert [key for key in line if key in CONSUMER_KEYS] == CONSUMER_KEYS
+        assert line["state"] == "live" and line["policy"] == "disconnect"
+        assert line.number("lag_bytes") == 0 and line.number("lag_records") == 0
+    assert REPORT_KEYS <= set(summary)
+    assert summary.number("consumers") == 5 and summary.number("connections") == 6
+    assert summary.number("slow") == 0
+
+
+def test_counters_are_true(start, connect, mode):
+    """Protects the numbers: records, rows and bytes in and out, refused updates,
+    requests and errors are exactly what the clients did and received."""
+    daemon = start({"engine": {"mode": mode}})
+    feed, everything, some = (connect(daemon) for _ in range(3))
+    everything.subscribe()
+    some.subscribe("quote")
+    received = {everything: 0, some: 0}
+    in_bytes = rows = 0
+    for n in range(50):
+        for name, x in (("trade", trade(n, 1 + n)), ("quote", quote(n, 2))):
+            assert feed.update(name, x) == NIL
+            frame = published(name, x.items)
+            in_bytes, rows = in_bytes + len(frame), rows + len(x.items[0])
+            for sub in (everything, some):
+                if sub is everything or name == "quote":
+                    assert sub.read_frame() == frame
+                    received[sub] += len(frame)
+    for _ in range(3):
+        assert isinstance(feed.update("trade", kdb.lst()), Error)
+        assert isinstance(feed.update("nothing", trade(1)), Error)
+    assert isinstance(feed.sync("foo"), Error)
+    bad = connect(daemon)
+    bad.send(b"\1\0\0\0\x0a\0\0\0\x70\0")
+    kdb.drain(bad.sock)
+    daemon.wait_log("disconnect", reason="bad_frame")
+    summary, consumers = daemon.report()
+    assert summary.number("in_records") == 100
+    assert summary.number("in_rows") == rows
+    assert summary.number("in_bytes") == in_bytes
+    assert summary.number("rejected") == 6
+    assert summary.number("bad_frames") == 1
+    assert summary.number("request_errors") == 1
+    assert summary.number("connects") == 4 and summary.number("disconnects") == 1
+    for sub in (everything, some):
+        line = [one for one in consumers if one["peer"] == sub.name][0]
+        assert line.number("lag_bytes") == 0
+        # what it was sent besides the stream: its answers
+        assert 0 <= line.number("sent_bytes") - received[sub] < 1000
+    assert summary.number("out_bytes") >= sum(received.values())
+
+
+def test_report_interval(start, connect):
+    """Protects log.report: the summary comes by itself, and with it the
+    counters of those who are slow, and only of those."""
+    daemon = start({"log": {"report": "200ms"}, "ring": {"size": "2M"},
+                    "connections": {"send_buffer": "64K"},
+                    "slow": {"policy": "block", "block_limit": "30s"}})
+    feed = connect(daemon, user="feed")
+    lazy = connect(daemon, user="lazy", receive_buffer=8192)
+    lazy.subscribe()
+    fast = connect(daemon, user="fast")
+    fast.subscribe()
+    first = daemon.wait_log("report")
+    daemon.wait_log("report", after=daemon.lines.index(first) + 1)
+    assert not daemon.logged("consumer")
+    reader = Reader(fast, Account(400, last=499))
+    flood = Flood(feed, Template(400), limit=500)
+    slow = daemon.wait_log("consumer", user="lazy", state=lambda s: s != "live")
+    assert slow.number("lag_bytes") > 1 << 20 and slow.number("ring_pct") >= 75
+    assert slow.number("lag_records") > 50
+    mark = daemon.lines.index(slow) + 1
+    again = daemon.wait_log("consumer", after=mark, user="lazy")
+    assert again.number("lag_ms") >= slow.number("lag_ms")
+    assert daemon.wait_log("report", after=mark).number("slow") == 1
+    assert not daemon.logged("consumer", user="fast")
+    other = Reader(lazy, Account(400, last=499))
+    flood.finish()
+    reader.finish()
+    other.finish()
+    back = daemon.wait_log("consumer", after=mark, user="lazy", state="live")
+    assert back.number("high_bytes") > 1 << 20
+    mark = daemon.lines.index(back) + 1
+    assert daemon.wait_log("report", after=mark + 1).number("slow") == 0
+
+
+def test_refused_updates_do_not_flood_the_log(start, connect):
+    """Protects the disk from a feed that is wrong all the time: the log is
+    rate-limited, the counter is not."""
+    daemon = start()
+    feed = connect(daemon)
+    for _ in range(5000):
+        feed.async_(kdb.lst(kdb.sym(".u.upd"), kdb.sym("trade"), kdb.lst()))
+    feed.expect_silence()
+    summary, _ = daemon.report()
+    assert summary.number("rejected") == 5000
+    assert 1 <= len(daemon.lines) < 200
+    assert any("length" in line.text for line in daemon.lines)
+
+
+def test_status_has_counts(start, connect):
+    """Protects `systemctl status`: the port first, then how many consumers and
+    feeds there are."""
+    daemon = start({"log": {"report": "100ms"}})
+    assert list(daemon.status)[0] == "port"
+    assert daemon.status["consumers"] == "0" and daemon.status["feeds"] == "0"
+    sub, feed = connect(daemon), connect(daemon)
+    sub.subscribe()
+    feed.update("trade", trade(1))
+    daemon.wait_status(lambda s: s["consumers"] == "1" and s["feeds"] == "1")
+    assert daemon.status.number("port") == daemon.port

@@ -1,0 +1,109 @@
+"""The end: SIGTERM drains what is in flight and exits 0."""
+
+import signal
+import time
+
+import kdb
+from kdb import NIL
+from traffic import Account, Flood, Reader, Template, published, trade
+
+
+def test_stop_drains(start, connect, mode):
+    """Protects the last updates of the day: what was accepted before SIGTERM
+    reaches every subscriber that reads, whole, then FIN, then exit status 0."""
+    daemon = start({"ring": {"size": "4M"}, "connections": {"send_buffer": "16K"},
+                    "engine": {"mode": mode}})
+    feed = connect(daemon)
+    subs = [connect(daemon, receive_buffer=8192) for _ in range(3)]
+    for sub in subs:
+        sub.subscribe()
+    template = Template(400, kind=kdb.SYNC)
+    for n in range(100):
+        assert feed.ask_raw(template.make(n * 400))[8:] == b"\x65\0"
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_log("stop")
+    readers = [Reader(sub, Account(400)) for sub in subs]
+    for reader in readers:
+        reader.finish()
+        assert reader.ended == "fin" and reader.client.reader.torn == 0
+        assert reader.on_frame.received == 100 and reader.on_frame.gaps == []
+    daemon.stop()
+    assert "STOPPING=1" in daemon.notes
+
+
+def test_stop_under_load(start, connect, mode):
+    """Protects frames from being torn by the end: a publisher at full speed is
+    cut somewhere, the subscriber has a whole prefix of what it sent."""
+    daemon = start({"engine": {"mode": mode}, "slow": {"policy": "block"}})
+    feed, sub = connect(daemon), connect(daemon)
+    sub.subscribe()
+    reader = Reader(sub, Account(100))
+    flood = Flood(feed, Template(100))
+    while reader.on_frame.received < 500:
+        reader.join(0.02)
+        assert not reader.ended, reader.failure
+    daemon.signal(signal.SIGTERM)
+    reader.finish()
+    assert reader.ended == "fin" and reader.client.reader.torn == 0
+    assert reader.on_frame.gaps == [] and reader.on_frame.received >= 500
+    daemon.stop()
+    flood._halt.set()
+    flood.join(10)
+    assert not flood.is_alive()
+
+
+def test_stop_does_not_wait_for_ever(start, connect, mode):
+    """Protects a restart from one dead subscriber: after stop.timeout the
+    connections are cut, and it is still exit status 0."""
+    daemon = start({"stop": {"timeout": "700ms"}, "ring": {"size": "2M"},
+                    "connections": {"send_buffer": "16K"},
+                    "engine": {"mode": mode}})
+    lazy, feed = connect(daemon, receive_buffer=4096), connect(daemon)
+    lazy.subscribe()
+    template = Template(400, kind=kdb.SYNC)
+    for n in range(60):
+        assert feed.ask_raw(template.make(n * 400))[8:] == b"\x65\0"
+    began = time.monotonic()
+    daemon.stop()
+    assert 0.5 < time.monotonic() - began < 5
+
+
+def test_stop_when_idle_is_immediate(start, connect, mode):
+    """Protects `systemctl restart`: nothing in flight, nothing to wait for."""
+    daemon = start({"stop": {"timeout": "1h"}, "engine": {"mode": mode}})
+    clients = [connect(daemon) for _ in range(5)]
+    clients[0].subscribe()
+    assert clients[1].update("trade", trade(1)) == NIL
+    assert clients[0].read_frame() == published("trade", trade(1).items)
+    began = time.monotonic()
+    daemon.stop()
+    assert time.monotonic() - began < 3
+    for one in clients:
+        assert kdb.drain(one.sock)[0] == b""
+
+
+def test_interrupt_is_a_stop_too(start, connect):
+    """Protects people who run it on a terminal: Ctrl-C ends it as well."""
+    daemon = start()
+    connect(daemon)
+    daemon.signal(signal.SIGINT)
+    daemon.stop()
+
+
+def test_no_newcomers_while_stopping(start, connect):
+    """Protects the drain from new work: who comes now is not let in."""
+    daemon = start({"stop": {"timeout": "2s"}, "ring": {"size": "2M"},
+                    "connections": {"send_buffer": "16K"}})
+    lazy, feed = connect(daemon, receive_buffer=4096), connect(daemon)
+    lazy.subscribe()
+    template = Template(400, kind=kdb.SYNC)
+    for n in range(60):
+        feed.ask_raw(template.make(n * 400))
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_log("stop")
+    try:
+        late = kdb.Client(daemon.port, timeout=5)
+    except (kdb.Closed, OSError):
+        late = None
+    assert late is None
+    daemon.stop()

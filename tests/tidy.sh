@@ -1,0 +1,302 @@
+#!/bin/sh
+# The house style as a test (TAP); every finding is one line, file:line: what.
+# Runs from any folder: srcdir=PATH tests/tidy.sh
+set -u
+LC_ALL=C
+export LC_ALL
+cd "${srcdir:-$(dirname "$0")/..}" || exit 99
+
+# Lowest first, by the layers of the design.  A file may include the headers of
+# names to the left and above, and its own.  Where header and source stand at
+# different places, the header is named with its suffix.
+ranks='
+0	util log notify clock
+1	options.def counters.def close.def counters ring pool index
+1	wire wire_write inflate schema schema_parse
+1	selection settings.h options settings lag update
+2	engine stream request.h query request
+3	consumer connection delivery listener selftest tick
+4	server.h report session server
+5	main
+'
+# The client tools stand beside the daemon: of its files they may include
+# those of ranks 0 and 1.
+client_ranks='
+5	client print tally seen feed sub ringtick
+'
+
+C_FILES=$(find src tests/unit tests/fuzz -name '*.[ch]' | sort)
+TEXT_FILES="$C_FILES configure.ac Makefile.am $(find . \
+	'(' -path ./.git -o -path ./build -o -name node_modules \
+	-o -name autom4te.cache ')' -prune -o -type f '(' -name '*.sh' \
+	-o -name '*.py' -o -name '*.q' -o -name '*.conf' -o -name '*.def' \
+	-o -name '*.in' -path '*systemd*' -o -name '*.[158]' ')' -print | sort)"
+
+tests_cnt=0
+failed_cnt=0
+found=$(mktemp) || exit 99
+trap 'rm -f "$found"' EXIT
+
+# report NAME: the test passed if the checks before it found nothing.
+report()
+{
+	tests_cnt=$((tests_cnt + 1))
+	if [ -s "$found" ]; then
+		failed_cnt=$((failed_cnt + 1))
+		echo "not ok $tests_cnt - $1"
+		sed 's/^/# /' "$found"
+	else
+		echo "ok $tests_cnt - $1"
+	fi
+}
+
+# C without comments and without what is between quotes; lines stay lines.
+bare()
+{
+	awk '
+	FNR == 1 { in_comment = 0 }
+	{
+		out = ""
+		line = $0
+		while (line != "") {
+			if (in_comment) {
+				end = index(line, "*/")
+				if (end == 0)
+					break
+				line = substr(line, end + 2)
+				in_comment = 0
+			} else if (match(line, /["\047]|\/\*/)) {
+				out = out substr(line, 1, RSTART - 1)
+				start = substr(line, RSTART, RLENGTH)
+				line = substr(line, RSTART + RLENGTH)
+				if (start == "/*") {
+					in_comment = 1
+					continue
+				}
+				while (line != "") {
+					c = substr(line, 1, 1)
+					line = substr(line, c == "\\" ? 3 : 2)
+					if (c == start)
+						break
+				}
+				out = out start start
+			} else {
+				out = out line
+				line = ""
+			}
+		}
+		print FILENAME ":" FNR ": " out
+	}' $C_FILES
+}
+
+bare_c=$(bare)
+
+# ---- layers ----
+
+grep -n '^#[[:space:]]*include "' src/*.[ch] |
+awk -F '[:"]' -v ranks="$ranks" -v client_ranks="$client_ranks" '
+function learn(text, is_client,    lines, n, i, words, k, j) {
+	n = split(text, lines, "\n")
+	for (i = 1; i <= n; i++) {
+		k = split(lines[i], words, /[ \t]+/)
+		for (j = 2; j <= k; j++) {
+			place[words[j]] = ++place_cnt
+			layer[words[j]] = words[1]
+			client[words[j]] = is_client
+		}
+	}
+}
+BEGIN { learn(ranks, 0); learn(client_ranks, 1) }
+{
+	from = $1
+	sub(/.*\//, "", from)
+	own = from
+	sub(/\..*/, "", own)
+	if ($4 == "config.h" || $4 == own ".h")
+		next
+	if (!(from in place))
+		from = own
+	to = $4
+	if (!(to in place))
+		sub(/\..*/, "", to)
+	if (!(from in place))
+		what = "the file has no rank in tests/tidy.sh"
+	else if (!(to in place))
+		what = $4 " has no rank in tests/tidy.sh"
+	else if (place[to] >= place[from])
+		what = $4 " ranks above " $1
+	else if (client[from] && !client[to] && layer[to] > 1)
+		what = $4 " is the daemon'\''s, of a layer above 1"
+	else
+		next
+	print $1 ":" $2 ": " what
+}' >"$found"
+report "includes point to lower ranks only"
+
+for f in src/*.c; do
+	name=$(basename "$f" .c)
+	set -- $(sed -n 's/^#[[:space:]]*include ["<]\(.*\)[">].*/\1/p' "$f")
+	[ "${1-}" = config.h ] ||
+		echo "$f:1: the first include is ${1-none}, not config.h"
+	[ ! -e "src/$name.h" ] || [ "${2-}" = "$name.h" ] ||
+		echo "$f:1: the second include is ${2-none}, not $name.h"
+done >"$found"
+report "config.h comes first, then a file's own header"
+
+only()
+{
+	grep -n "^#[[:space:]]*include <$1>" $C_FILES |
+		grep -v "^$2:" | sed "s|\$|: only $2 may|"
+}
+{
+	only liburing.h src/engine.c
+	only libconfig.h src/settings.c
+	only systemd/sd-daemon.h src/notify.c
+} >"$found"
+report "each library has one file that knows it"
+
+# ---- how C is written ----
+
+echo "$bare_c" | awk '
+BEGIN {
+	with["strcpy"] = with["strncpy"] = with["stpcpy"] = \
+		"memcpy with a checked length"
+	with["strcat"] = with["strncat"] = "snprintf at an offset"
+	with["sprintf"] = with["vsprintf"] = "snprintf, vsnprintf"
+	with["alloca"] = "an array with a limit, or the pool"
+	with["sleep"] = with["usleep"] = "a timer of the turn"
+	with["signal"] = "signalfd, or sigaction"
+	with["strtok"] = "strcspn and strspn"
+	with["gets"] = "fgets"
+	with["atoi"] = with["atol"] = with["atof"] = \
+		"strtol, strtod, with their errors looked at"
+	with["localtime"] = with["gmtime"] = with["ctime"] = \
+		"localtime_r, gmtime_r"
+	with["rand"] = "a generator with a seed of its own"
+	with["assert"] = "CHECK; in unit tests assert_true"
+}
+{
+	where = $1
+	line = substr($0, length(where) + 1)
+	while (match(line, /[A-Za-z_][A-Za-z_0-9]*[ \t]*\(/)) {
+		name = substr(line, RSTART, RLENGTH - 1)
+		line = substr(line, RSTART + RLENGTH)
+		sub(/[ \t]+$/, "", name)
+		if (name in with)
+			print where " " name ": use " with[name]
+	}
+}' >"$found"
+report "no banned calls"
+
+echo "$bare_c" | grep '//' >"$found"
+report "comments are /* */"
+
+awk '
+/^{/ { start = FNR }
+/^}/ {
+	if (start && FNR - start + 1 > 70)
+		print FILENAME ":" start ": " FNR - start + 1 " lines"
+	start = 0
+}' $C_FILES >"$found"
+report "functions have at most 70 lines"
+
+# Columns: tabs are 8, a UTF-8 character is 1.
+for f in $(echo "$C_FILES"; ls check.sh demo.sh tests/*.sh 2>/dev/null); do
+	expand "$f" | tr -d '\200-\277' | awk -v f="$f" '
+		length > 80 { print f ":" NR ": " length " columns" }'
+done >"$found"
+report "lines have at most 80 columns"
+
+grep -n '[[:space:]]$' $TEXT_FILES >"$found"
+report "no space at the end of a line"
+
+for f in src/*.[ch]; do
+	lines=$(wc -l <"$f")
+	[ "$lines" -le 800 ] || echo "$f:800: $lines lines: split it"
+done >"$found"
+report "modules have at most 800 lines"
+
+# ---- tables and what is written about them ----
+
+# rows FILE FIELD...: the fields of each row of a table, without quotes.
+rows()
+{
+	sed -n 's/^[A-Z_]*(\(.*\))[^)]*$/\1/p' "src/$1" |
+		awk -F '[[:space:]]*,[[:space:]]*' -v fields="$2" '
+		{
+			n = split(fields, f, " ")
+			for (i = 1; i <= n; i++)
+				printf "%s%s", $f[i], i < n ? " " : "\n"
+		}' | tr -d '"'
+}
+
+# A sample names each setting, set or commented out, inside its group.
+if [ -e etc/ringtick.conf ]; then
+	awk '
+	FNR == NR {
+		group[$1 "." $2] = 1
+		next
+	}
+	{ sub(/^[ \t]*(#|\/\/)?[ \t]*/, "") }
+	match($0, /^[a-z_]+ *[=:] *[{]/) {
+		at = $0
+		sub(/[ =:].*/, "", at)
+		sub(/^[^{]*[{][ \t]*/, "")
+	}
+	match($0, /^[a-z_]+ *[=:]/) {
+		name = $0
+		sub(/[ =:].*/, "", name)
+		delete group[at "." name]
+	}
+	END {
+		for (row in group)
+			print "src/options.def: " row \
+				" is not in etc/ringtick.conf"
+	}' - etc/ringtick.conf <<-END >"$found"
+	$(rows options.def '2 3')
+	END
+	report "the sample has every setting"
+fi
+
+# documented TABLE DOC FIELDS: DOC has each row's name, whole.
+documented()
+{
+	rows "$1" "$3" | tr ' ' '.' | while read -r name; do
+		tr -d '\\' <"$2" | tr -c 'a-z0-9_.\n' '\n' | sed 's/\.$//' |
+			grep -qxF "$name" || echo "src/$1: $name is not in $2"
+	done
+}
+while read -r table doc fields; do
+	[ -e "src/$table" ] && [ -e "$doc" ] || continue
+	documented "$table" "$doc" "$fields" >"$found"
+	report "every row of $table is in $doc"
+done <<'END'
+options.def doc/configuration.md 2 3
+counters.def doc/operations.md 1
+close.def doc/operations.md 1
+END
+
+# ---- what the documents point at ----
+
+folders='(\./)?(q|etc|doc|src|systemd|tests|bench)'
+for f in README.md doc/*.md; do
+	[ -e "$f" ] || continue
+	grep -no ']([^)#:]*[)#]' "$f" | sed 's/](\(.*\).$/\1/' |
+	while IFS=: read -r line to; do
+		[ -z "$to" ] || [ -e "$(dirname "$f")/$to" ] ||
+			echo "$f:$line: there is no $to"
+	done
+	grep -noE "(^|[\`( ])$folders/[a-z0-9_./]*[a-z0-9]" "$f" |
+	sed 's/:[`( ]/:/' | while IFS=: read -r line to; do
+		[ -e "$to" ] || [ -e "$to.in" ] ||
+			echo "$f:$line: there is no $to"
+	done
+	grep -noE '(^|[^.])\./[a-z_]+\.sh' "$f" | sed 's/:[^.]/:/' |
+	while IFS=: read -r line to; do
+		[ -x "$to" ] || echo "$f:$line: $to is no script to run"
+	done
+done >"$found"
+report "documents name files that exist"
+
+echo "1..$tests_cnt"
+[ "$failed_cnt" -eq 0 ]
