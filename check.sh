@@ -117,9 +117,11 @@ units()
 	groff -man -Tutf8 -ww -z "$root"/usr/local/share/man/man[158]/*
 }
 
+# node-q, out of the way of the sources.
 node_modules()
 {
-	npm ci --prefix tests/system/node --no-audit --no-fund
+	mkdir -p build/node && cp tests/system/node/package*.json build/node &&
+	npm ci --prefix build/node --no-audit --no-fund
 }
 
 # system DIR ARGUMENT...: pytest against the programs built there.
@@ -155,7 +157,8 @@ stage packages install_needs || finish
 stage build build build/plain --enable-werror || finish
 stage unit unit_tests build/plain
 stage units units
-[ ! -e tests/system/node/package.json ] || stage node node_modules
+stage node node_modules
+export NODE_PATH_RINGTICK=$PWD/build/node/node_modules
 stage system system build/plain
 stage distcheck make -C build/plain -j2 distcheck
 

@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")" || exit 1
 . build-aux/common.sh
 
-seconds=
+seconds=0
 port=5010
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -36,6 +36,7 @@ stop()
 		kill -TERM "${started[i]}" 2>/dev/null
 		wait "${started[i]}" 2>/dev/null
 	done
+	wait	# for the daemon's last lines to be shown
 }
 trap stop EXIT
 trap 'exit 130' INT
@@ -46,7 +47,7 @@ start()
 {
 	local prefix=$1
 	shift
-	"$@" > >(exec sed -u "s/^<[0-7]>//; s/^/$prefix | /") 2>&1 </dev/null &
+	"$@" > >(exec sed -u "s/^/$prefix | /") 2>&1 </dev/null &
 	started+=($!)
 }
 
@@ -61,13 +62,11 @@ fi
 log=build/demo/ringtickd.log
 build/demo/ringtickd -c etc/demo.conf -p "$port" >$log 2>&1 </dev/null &
 daemon=$!
-started+=($daemon)
-start 'daemon' tail -n +1 -f --pid=$daemon $log
+started+=("$daemon")
+tail -n +1 -s 0.2 -f --pid="$daemon" $log |
+	sed -u 's/^<[0-7]>//; s/^/daemon | /' &
 until grep -q event=ready $log; do
-	if ! kill -0 $daemon 2>/dev/null; then
-		sleep 0.2	# for tail to show why
-		exit 1
-	fi
+	kill -0 "$daemon" 2>/dev/null || exit 1
 	sleep 0.1
 done
 
@@ -75,13 +74,13 @@ ringtick=build/demo/ringtick
 start 'fast  ' $ringtick sub -p "$port" --user fast --rates
 start 'slow  ' $ringtick sub -p "$port" --user slow --rates --slow 200000
 start 'feed  ' $ringtick feed -p "$port" --user feed -t trade,quote \
-	--rate 2000 --size 2000
+	--rate 500 --size 2000
 
-if [ -n "$seconds" ]; then
-	sleep "$seconds" &
-	started+=($!)
-	wait $!
-else
-	echo "Ctrl-C ends it"
-	wait $daemon
-fi
+[ "$seconds" -gt 0 ] || echo "Ctrl-C ends it"
+# The summary comes by itself; now and then, all consumers' counters are asked
+# for as well.
+for ((t = 0; seconds == 0 || t < seconds; t++)); do
+	kill -0 "$daemon" 2>/dev/null || exit 1
+	[ $((t % 4)) -ne 3 ] || kill -USR1 "$daemon"
+	sleep 1
+done

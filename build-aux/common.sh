@@ -31,8 +31,8 @@ BUILD_NEEDS=(gcc:gcc libc6-dev make:make autoreconf:autoconf
 	automake:automake pkg-config:pkg-config
 	liburing-dev libconfig-dev libsystemd-dev)
 
-# build DIR FLAG...: configures with the flags, if that was not done before,
-# and makes everything there.
+# build DIR FLAG...: configures in DIR (build/NAME) with the flags, if that was
+# not done before, and makes everything there.
 build()
 {
 	local dir=$1
@@ -42,7 +42,8 @@ build()
 		autoreconf -fi || return 1
 	fi
 	mkdir -p "$dir" || return 1
-	if [ "$(cat "$dir/flags" 2>/dev/null)" != "$*" ]; then
+	if [ ! -e "$dir/Makefile" ] ||
+		[ "$(cat "$dir/flags" 2>/dev/null)" != "$*" ]; then
 		(cd "$dir" && ../../configure -q "$@") || return 1
 		echo "$*" >"$dir/flags"
 	fi

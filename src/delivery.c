@@ -171,8 +171,15 @@ delivery_cancel(struct delivery *d, struct connection *c)
 }
 
 void
+delivery_stop(struct delivery *d, struct connection *c)
+{
+	(void)d;
+	list_remove(&c->consumer.queue_node);
+}
+
+void
 delivery_forget(struct delivery *d, struct connection *c)
 {
-	list_remove(&c->consumer.queue_node);
+	delivery_stop(d, c);
 	pool_give(d->pool, consumer_fini(&c->consumer));
 }

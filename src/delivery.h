@@ -65,7 +65,10 @@ int64_t delivery_completed(struct delivery *d, struct connection *c,
  * still comes. Returns whether a cancel was sent. */
 bool delivery_cancel(struct delivery *d, struct connection *c);
 
-/* Takes the consumer out; only without a write in flight. */
+/* Nothing more is submitted for it; what is in flight completes. */
+void delivery_stop(struct delivery *d, struct connection *c);
+
+/* Gives up what the consumer holds; only without a write in flight. */
 void delivery_forget(struct delivery *d, struct connection *c);
 
 #endif

@@ -77,6 +77,18 @@ io_uring_disabled_sysctl(void)
 	return value;
 }
 
+/* Whether it is only the kernel thread that is not permitted. */
+static bool
+works_without_sqpoll(void)
+{
+	struct io_uring probe;
+
+	if (io_uring_queue_init(8, &probe, 0) != 0)
+		return false;
+	io_uring_queue_exit(&probe);
+	return true;
+}
+
 static void
 explain_setup(int error, const struct engine_options *o, char *err,
 	      size_t err_len)
@@ -88,6 +100,12 @@ explain_setup(int error, const struct engine_options *o, char *err,
 		say(err, err_len,
 		    "io_uring is switched off by sysctl; mend it with: "
 		    "sysctl -w kernel.io_uring_disabled=0");
+	else if (error == EPERM && o->mode == ENGINE_SQPOLL &&
+		 works_without_sqpoll())
+		say(err, err_len,
+		    "io_uring works here, but not with an SQPOLL thread "
+		    "(engine.mode = \"sqpoll\"); set engine.mode = "
+		    "\"direct\", or start with CAP_SYS_NICE");
 	else if (error == EPERM || error == EACCES)
 		say(err, err_len,
 		    "io_uring_setup is not permitted (seccomp filter or "

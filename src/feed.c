@@ -411,13 +411,16 @@ send_batch(struct feed *f, uint64_t due, int64_t now_ns)
 static void
 explain_refusal(struct feed *f, const struct feed_table *table)
 {
+	bool is_limit = strcmp(f->client.error, "limit") == 0;
 	char error[64];
 
 	snprintf(error, sizeof(error), "%.63s", f->client.error);
 	snprintf(f->client.error, sizeof(f->client.error),
-		 "update of %s refused with '%s; the schema there must have "
-		 "this table with the columns time (timespan), %s",
-		 table->name, error, table->text);
+		 "update of %s refused with '%s; %s%s", table->name, error,
+		 is_limit ? "take fewer --rows, or raise message.max there"
+			  : "the table there must have the columns time "
+			    "(timespan), ",
+		 is_limit ? "" : table->text);
 }
 
 /* Sends one and waits for the answer. */

@@ -24,7 +24,6 @@ act(const struct lag_state *state, const struct lag_limits *limits,
 			return LAG_EXPEL;
 		return LAG_HOLD;
 	}
-	CHECK(!"a policy without an action");
 	return LAG_NOTHING;
 }
 

@@ -162,15 +162,15 @@ option_limits(const struct option *o)
 	return t;
 }
 
-/* The number of letters to change, add or drop to make b of a. */
+/* The number of letters to change, add or drop to make b, a known name, of
+ * a. */
 static size_t
 distance(const char *a, const char *b)
 {
 	size_t row[32];
 	size_t len = strlen(b);
 
-	if (len >= ARRAY_LEN(row))
-		return SIZE_MAX;
+	CHECK(len < ARRAY_LEN(row));
 	for (size_t k = 0; k <= len; k++)
 		row[k] = k;
 	for (size_t i = 0; a[i] != '\0'; i++) {
@@ -307,7 +307,9 @@ read_quantity(const struct option *o, const struct value *v, int64_t *out)
 	bool is_good = false;
 
 	*out = v->number;
-	if (v->kind == VALUE_STRING)
+	if (v->kind == VALUE_STRING && strcmp(v->string, "0") == 0)
+		is_good = true;
+	else if (v->kind == VALUE_STRING)
 		is_good = parse_quantity(v->string, units_of(o->kind), out);
 	else if (v->kind == VALUE_INTEGER)
 		is_good = o->kind == KIND_SIZE || v->number == 0;

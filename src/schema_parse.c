@@ -261,7 +261,7 @@ static struct shown
 show(const struct token *t)
 {
 	struct shown s = { { 0 } };
-	const char *quote = t->kind == TOKEN_STRING ? "" : "\"";
+	const char *quote = t->len > 0 && t->text[0] == '"' ? "" : "\"";
 	const char *dots = t->len > 36 ? "..." : "";
 	int len = (int)min_u64(t->len, 36);
 

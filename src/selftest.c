@@ -45,7 +45,7 @@ write_message(uint8_t *at, size_t room)
 		wire_put_u64(&w, i * UINT64_C(0x9e3779b97f4a7c15));
 	wire_put_list(&w, KT_SYMBOL, KA_NONE, ROWS);
 	for (size_t i = 0; i < ROWS; i++)
-		wire_put_symbol_item(&w, "ABCDEFGH" + i % 8, 1);
+		wire_put_symbol_item(&w, &"ABCDEFGH"[i % 8], 1);
 	wire_put_list(&w, KT_LONG, KA_NONE, ROWS);
 	for (uint64_t i = 0; i < ROWS; i++)
 		wire_put_u64(&w, i * UINT64_C(0xbf58476d1ce4e5b9));

@@ -72,6 +72,7 @@ session_close(struct server *s, struct connection *c,
 	if (c->state != CONNECTION_ENDING && c->state != CONNECTION_LINGERING)
 		note_end(s, c, reason, detail);
 	stop_waiting(c);
+	delivery_stop(&s->delivery, c);
 	c->state = CONNECTION_CLOSING;
 	c->deadline_ns = 0;
 	/* Ends the recv and the write in flight, wherever they wait. */
@@ -268,7 +269,7 @@ static void
 note_update(struct server *s, struct connection *c,
 	    const struct tick_outcome *out, uint64_t len)
 {
-	char table[64];
+	char table[64], error[64];
 	uint64_t held;
 
 	c->is_feed = true;
@@ -284,7 +285,8 @@ note_update(struct server *s, struct connection *c,
 		  out->table.len - 1);
 	log_line(LOG_WARN, "rejected",
 		 "conn=%u user=%s peer=%s table=%s error=%s rejected=%llu",
-		 c->slot, c->user, c->peer, table, out->why,
+		 c->slot, c->user, c->peer, table,
+		 log_value(error, sizeof(error), out->why, strlen(out->why)),
 		 (unsigned long long)c->rejected);
 }
 

@@ -22,10 +22,11 @@
 enum {
 	SUB_REQUEST_MAX = 1024,
 	/*
-	 * --slow and --pause: the kernel shall hold little for us.  It doubles
-	 * this for its own book-keeping.
+	 * Of --slow and --pause: the kernel shall hold little for us.  It
+	 * doubles this for its own book-keeping.
 	 */
 	SUB_SMALL_BUFFER = 16 << 10,
+	SUB_SLOW_STEPS = 50, /* a second */
 };
 
 #define SUB_REPLY_NS (10 * NS_PER_S)
@@ -345,6 +346,10 @@ subscribe(struct sub *s)
 	for (const char *at = s->wanted; err == 0; at++) {
 		size_t len = strcspn(at, ",");
 
+		/* Sent as it is, it would mean all tables. */
+		if (len == 0 && s->wanted[0] != '\0')
+			return fail(s, -EINVAL,
+				    "--table has an empty name in it");
 		if (len >= sizeof(name))
 			len = sizeof(name) - 1; /* and is refused */
 		memcpy(name, at, len);
@@ -470,22 +475,22 @@ sum_up(struct sub *s)
 
 /*
  * How much --slow lets us read now; 0 after a nap.  Reads in steps of a
- * fiftieth of a second, and what was not used does not add up.
+ * fiftieth of a second; not more than ten of them add up while there is
+ * nothing to read, or no time.
  */
 static size_t
 take_budget(struct sub *s, int64_t now_ns)
 {
-	uint64_t step = max_u64(s->slow_bytes_s / 50, 1);
-	int64_t span_ns = now_ns - s->budget_ns;
-	uint64_t more =
-		(uint64_t)((double)span_ns / 1e9 * (double)s->slow_bytes_s);
+	uint64_t step = max_u64(s->slow_bytes_s / SUB_SLOW_STEPS, 1);
+	double span_s = (double)(now_ns - s->budget_ns) / 1e9;
+	uint64_t more = (uint64_t)(span_s * (double)s->slow_bytes_s);
 	struct timespec nap = { .tv_nsec = 5 * NS_PER_MS };
 
 	if (s->budget + more < step) {
 		(void)nanosleep(&nap, NULL);
 		return 0;
 	}
-	s->budget = min_u64(s->budget + more, 2 * step);
+	s->budget = min_u64(s->budget + more, 10 * step);
 	s->budget_ns = now_ns;
 	return min_u64(s->budget, CLIENT_READ_BYTES);
 }
@@ -616,9 +621,13 @@ take_option(struct sub *s, int option, const char *value)
 		s->target.receive_buffer = SUB_SMALL_BUFFER;
 		return true;
 	case 'w':
-		s->target.receive_buffer = SUB_SMALL_BUFFER;
-		return client_parse_number("--slow", value, 1, 1000000000,
-					   &s->slow_bytes_s);
+		if (!client_parse_number("--slow", value, 1, 1000000000,
+					 &s->slow_bytes_s))
+			return false;
+		/* What one step reads must be there. */
+		s->target.receive_buffer = (int)max_u64(
+			s->slow_bytes_s / SUB_SLOW_STEPS, SUB_SMALL_BUFFER);
+		return true;
 	case 'c':
 		return client_parse_number("--count", value, 1, INT64_MAX,
 					   &s->count);

@@ -40,6 +40,18 @@ no_room(const struct call *c)
 	return c->has_effects ? "full" : must_wait;
 }
 
+/* An error whose text is a name that was sent, byte for byte. */
+static const char *
+name_error(struct tick *t, const struct request_arg *symbol)
+{
+	size_t len = symbol->len - 2; /* without type byte and NUL */
+
+	len = len < sizeof(t->error) ? len : sizeof(t->error) - 1;
+	memcpy(t->error, symbol->at + 1, len);
+	t->error[len] = '\0';
+	return t->error;
+}
+
 /* ---- the day ---- */
 
 /* (`.u.end;day), asynchronous (tick-contract.md 2.3). */
@@ -145,11 +157,8 @@ update(struct call *c, const struct request_arg *table,
 		return refuse(c, table, "type");
 	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
 			    table->len - 2);
-	if (found == NULL) {
-		(void)log_value(t->error, sizeof(t->error),
-				(const char *)table->at + 1, table->len - 2);
-		return refuse(c, table, t->error);
-	}
+	if (found == NULL)
+		return refuse(c, table, name_error(t, table));
 	switch (update_parse(found, x->at, x->len, t->settings->schema.check,
 			     &u, &why)) {
 	case UPDATE_OK:
@@ -229,9 +238,7 @@ call_sub(void *context, const struct request_arg *args, unsigned args_cnt,
 	found = schema_find(&t->settings->tables,
 			    (const char *)args[0].at + 1, args[0].len - 2);
 	if (found == NULL)
-		return log_value(t->error, sizeof(t->error),
-				 (const char *)args[0].at + 1,
-				 args[0].len - 2);
+		return name_error(t, &args[0]);
 	selection_add(&c->out->selection, found->idx);
 	put_sub_reply(out, found);
 	return NULL;

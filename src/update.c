@@ -268,7 +268,7 @@ parse_vector(struct parse *p)
 	if (p->r.bad != NULL || p->r.has_long_counts)
 		return;
 	items.at++;
-	cnt = wire_get_count(&items, 0, &attr);
+	cnt = wire_get_count(&items, 1, &attr);
 	p->u.form = UPDATE_VECTOR;
 	p->u.vector_type = (int8_t)type;
 	p->u.items = items.at;

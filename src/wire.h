@@ -18,8 +18,8 @@
 enum {
 	WIRE_HEADER_BYTES = 8,
 	WIRE_FRAME_MIN = 10,	   /* header and the smallest object */
-	WIRE_DEPTH_MAX = 64,	   /* nesting of objects; q crashes at 200,000 */
-	WIRE_CAPABILITY = 3,	   /* pins every frame below 2 GiB (section 1) */
+	WIRE_DEPTH_MAX = 64,	   /* nesting of objects; q dies at 200,000 */
+	WIRE_CAPABILITY = 3,	   /* keeps frames below 2 GiB (section 1) */
 };
 
 enum wire_result {

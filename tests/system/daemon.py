@@ -32,7 +32,7 @@ DEFAULTS = {
     "ring": {"size": "1M"},
     "streams": {"max": 4, "ring": "256K"},
     "schema": {"tables": [TRADE, QUOTE]},
-    "log": {"report": "1h"},
+    "log": {"report": "250ms"},
     "day": {"zone": "utc"},
 }
 
@@ -135,7 +135,8 @@ class Daemon:
     """One running ringtickd.  port is set once it is ready."""
 
     def __init__(self, directory, changes=None, wrap=(), preexec=None,
-                 arguments=(), base=None, environment=None, wait=True):
+                 arguments=(), base=None, environment=None, pass_fds=(),
+                 wait=True):
         self.directory = pathlib.Path(directory)
         self.config = write_config(self.directory / "ringtick.conf", changes, base)
         self.lines = []
@@ -158,7 +159,8 @@ class Daemon:
         self.process = subprocess.Popen(
             [*wrap, find_ringtickd(), "-c", str(self.config), *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, env=env, preexec_fn=preexec)
+            stderr=subprocess.PIPE, env=env, preexec_fn=preexec,
+            pass_fds=pass_fds)
         self.pid = self.process.pid
         self._threads = [
             threading.Thread(target=self._read_stderr, daemon=True),
@@ -293,16 +295,25 @@ class Daemon:
     def signal(self, number):
         os.kill(self.pid, number)
 
-    def report(self):
-        """SIGUSR1: every consumer's line, closed by a line of the summary."""
+    def index(self, line):
+        """Where this very line stands in the log."""
+        with self._news:
+            return next(i for i, one in enumerate(self.lines) if one is line)
+
+    def consumers(self):
+        """What SIGUSR1 prints: every consumer's line."""
         mark = self.mark()
         self.signal(signal.SIGUSR1)
-        summary = self.wait_log("report", after=mark)
-        with self._news:
-            end = self.lines.index(summary, mark)
-        consumers = [line for line in self.lines[mark:end]
-                     if line.get("event") == "consumer"]
-        return summary, consumers
+        closing = self.wait_log("consumers", after=mark)
+        found = [line for line in self.lines[mark : self.index(closing)]
+                 if line.get("event") == "consumer"]
+        assert closing.number("consumers") == len(found)
+        return found
+
+    def summary(self):
+        """A report line made after this call (the first may be older)."""
+        first = self.wait_log("report", after=self.mark())
+        return self.wait_log("report", after=self.index(first) + 1)
 
     def wait_all_gone(self, timeout=20):
         """Until the log has shown the end of every connection it showed."""
@@ -332,7 +343,7 @@ class Daemon:
         """No sanitizer report, no failed CHECK, no line without a level."""
         for line in self.lines:
             assert not re.search(
-                r"Sanitizer|runtime error:|CHECK|Assertion|double free|corrupt",
+                r"Sanitizer|runtime error:|event=bug|Assertion|double free|corrupt",
                 line.text), self.tail(200)
 
     def stop(self, status=0):

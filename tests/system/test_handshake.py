@@ -258,6 +258,6 @@ def test_user_and_peer_are_logged(start, connect, clients):
     daemon.wait_log("disconnect", conn=line["conn"], user="rdb",
                     reason="peer_closed")
     connect(daemon, creds=b"a b\nevent=\"forged\":pw\x03").close()
-    found = daemon.wait_log("connect", after=daemon.lines.index(line) + 1)
+    found = daemon.wait_log("connect", after=daemon.index(line) + 1)
     assert found["user"].startswith("a?b?event?")
     assert not daemon.logged("forged")

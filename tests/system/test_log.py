@@ -10,8 +10,8 @@ CONSUMER_KEYS = ["event", "consumer", "user", "peer", "tables", "state", "policy
                  "lag_bytes", "lag_records", "lag_ms", "ring_pct", "kernel_bytes",
                  "sent_bytes", "high_bytes", "skips", "skipped"]
 REPORT_KEYS = {"event", "in_records", "in_rows", "in_bytes", "out_bytes", "rejected",
-               "ring_pct", "consumers", "slow", "connections"}
-LINE = re.compile(r'<[3-7]>event=\w+( [\w.]+=("[^"]*"|[^\s"=]\S*))*')
+               "ring_pct", "consumers", "slow", "feeds", "connections"}
+LINE = re.compile(r'<[3-6]>event=\w+( [\w.]+=("[^"]*"|[^\s"=]\S*))*')
 
 
 def test_lines_have_one_form(start, connect):
@@ -25,7 +25,7 @@ def test_lines_have_one_form(start, connect):
     bad = connect(daemon)
     bad.send(b"\2" * 20)
     kdb.drain(bad.sock)
-    daemon.report()
+    daemon.consumers()
     for event in ("start", "memory", "selftest", "listening", "ready", "connect",
                   "subscribe", "disconnect", "consumer", "report"):
         daemon.wait_log(event)
@@ -44,7 +44,7 @@ def test_subscribe_line(start, connect):
     client.subscribe("trade")
     line = daemon.wait_log("subscribe", user="rdb", peer=client.name, tables="trade")
     client.subscribe("quote")
-    tables = daemon.wait_log("subscribe", after=daemon.lines.index(line) + 1,
+    tables = daemon.wait_log("subscribe", after=daemon.index(line) + 1,
                              user="rdb")["tables"]
     assert sorted(tables.split(",")) in (["quote", "trade"], ["*"], ["all"])
 
@@ -60,7 +60,7 @@ def test_signal_prints_all_consumers(start, connect):
     feed.update("trade", trade(1))
     for sub in subs:
         sub.read_frame()
-    summary, consumers = daemon.report()
+    consumers, summary = daemon.consumers(), daemon.summary()
     assert sorted(line["user"] for line in consumers) == [
         "sub%d" % i for i in range(5)]
     for line in consumers:
@@ -98,7 +98,7 @@ def test_counters_are_true(start, connect, mode):
     bad.send(b"\1\0\0\0\x0a\0\0\0\x70\0")
     kdb.drain(bad.sock)
     daemon.wait_log("disconnect", reason="bad_frame")
-    summary, consumers = daemon.report()
+    consumers, summary = daemon.consumers(), daemon.summary()
     assert summary.number("in_records") == 100
     assert summary.number("in_rows") == rows
     assert summary.number("in_bytes") == in_bytes
@@ -117,34 +117,34 @@ def test_counters_are_true(start, connect, mode):
 def test_report_interval(start, connect):
     """Protects log.report: the summary comes by itself, and with it the
     counters of those who are slow, and only of those."""
-    daemon = start({"log": {"report": "200ms"}, "ring": {"size": "2M"},
-                    "connections": {"send_buffer": "64K"},
+    daemon = start({"log": {"report": "200ms"}, "ring": {"size": "4M"},
+                    "connections": {"send_buffer": "256K"},
                     "slow": {"policy": "block", "block_limit": "30s"}})
     feed = connect(daemon, user="feed")
-    lazy = connect(daemon, user="lazy", receive_buffer=8192)
+    lazy = connect(daemon, user="lazy", receive_buffer=65536)
     lazy.subscribe()
     fast = connect(daemon, user="fast")
     fast.subscribe()
     first = daemon.wait_log("report")
-    daemon.wait_log("report", after=daemon.lines.index(first) + 1)
+    daemon.wait_log("report", after=daemon.index(first) + 1)
     assert not daemon.logged("consumer")
-    reader = Reader(fast, Account(400, last=499))
-    flood = Flood(feed, Template(400), limit=500)
+    reader = Reader(fast, Account(400, last=799))
+    flood = Flood(feed, Template(400), limit=800)
     slow = daemon.wait_log("consumer", user="lazy", state=lambda s: s != "live")
     assert slow.number("lag_bytes") > 1 << 20 and slow.number("ring_pct") >= 75
     assert slow.number("lag_records") > 50
-    mark = daemon.lines.index(slow) + 1
+    mark = daemon.index(slow) + 1
     again = daemon.wait_log("consumer", after=mark, user="lazy")
     assert again.number("lag_ms") >= slow.number("lag_ms")
     assert daemon.wait_log("report", after=mark).number("slow") == 1
     assert not daemon.logged("consumer", user="fast")
-    other = Reader(lazy, Account(400, last=499))
+    other = Reader(lazy, Account(400, last=799))
     flood.finish()
     reader.finish()
     other.finish()
     back = daemon.wait_log("consumer", after=mark, user="lazy", state="live")
     assert back.number("high_bytes") > 1 << 20
-    mark = daemon.lines.index(back) + 1
+    mark = daemon.index(back) + 1
     assert daemon.wait_log("report", after=mark + 1).number("slow") == 0
 
 
@@ -156,7 +156,7 @@ def test_refused_updates_do_not_flood_the_log(start, connect):
     for _ in range(5000):
         feed.async_(kdb.lst(kdb.sym(".u.upd"), kdb.sym("trade"), kdb.lst()))
     feed.expect_silence()
-    summary, _ = daemon.report()
+    summary = daemon.summary()
     assert summary.number("rejected") == 5000
     assert 1 <= len(daemon.lines) < 200
     assert any("length" in line.text for line in daemon.lines)

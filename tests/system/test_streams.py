@@ -126,7 +126,7 @@ def test_a_slow_reader_of_a_filtered_stream(start, connect, policy, mode):
     one: the policy applies to it alone, the others get everything."""
     daemon = start({"ring": {"size": "1M"}, "streams": {"ring": "256K"},
                     "message": {"max": "32K"},
-                    "connections": {"send_buffer": "32K"},
+                    "connections": {"send_buffer": "256K", "receive_buffer": "32K"},
                     "slow": {"policy": "block", "block_limit": "400ms",
                              "users": [{"user": "lazy", "policy": policy}]},
                     "engine": {"mode": mode}})
@@ -145,8 +145,7 @@ def test_a_slow_reader_of_a_filtered_stream(start, connect, policy, mode):
         assert reader.ended == "done" and reader.on_frame.gaps == []
         assert reader.on_frame.received == limit
     if policy == "skip":
-        _, consumers = daemon.report()
-        line = [one for one in consumers if one["user"] == "lazy"][0]
+        line = [one for one in daemon.consumers() if one["user"] == "lazy"][0]
         assert line.number("skips") >= 1
     else:
         daemon.wait_log("disconnect", user="lazy",

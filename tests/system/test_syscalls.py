@@ -73,7 +73,8 @@ def test_no_system_calls_under_load(start, connect, tmp_path):
     engine.spin keeps it awake between pieces, engine.sq_idle the kernel's
     thread."""
     daemon = start({"engine": {"mode": "sqpoll", "spin": "1s", "sq_idle": "10s"},
-                    "ring": {"size": "16M"}, "slow": {"policy": "block"}})
+                    "ring": {"size": "16M"}, "slow": {"policy": "block"},
+                    "log": {"report": "1h"}})
     feed, sub = connect(daemon), connect(daemon)
     sub.subscribe()
     trace = Strace(daemon.pid, tmp_path / "trace")
@@ -92,7 +93,7 @@ def test_few_system_calls_in_direct_mode(start, connect, tmp_path):
     """Protects the other mode's promise, and shows that the trace sees calls:
     one io_uring_enter per turn and nothing else."""
     daemon = start({"engine": {"mode": "direct"}, "ring": {"size": "16M"},
-                    "slow": {"policy": "block"}})
+                    "slow": {"policy": "block"}, "log": {"report": "1h"}})
     feed, sub = connect(daemon), connect(daemon)
     sub.subscribe()
     trace = Strace(daemon.pid, tmp_path / "trace")

@@ -345,6 +345,26 @@ test_round_trip_random(void **state)
 
 /* ---- single rules ---- */
 
+/* Refused here, and not only because of what would come out. */
+static void
+test_malformed(void **state)
+{
+	static const char *const names[] = {
+		"bad_z_backref_unset", "bad_z_no_stream", "bad_z_short_hdr",
+		"bad_z_trailing",      "bad_z_trunc_tok", "bad_z_ulen_0",
+		"bad_z_ulen_2g",       "bad_z_ulen_4g",	  "bad_z_ulen_8",
+	};
+	size_t out_len;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const struct vector *v = vectors_find(&all, names[i]);
+
+		if (inflated(v->bytes, v->len, &out_len) != NULL)
+			fail_msg("%s: is accepted", v->name);
+	}
+}
+
 static void
 test_lengths(void **state)
 {
@@ -419,6 +439,7 @@ main(void)
 		cmocka_unit_test(test_round_trip_vectors),
 		cmocka_unit_test(test_round_trip_runs),
 		cmocka_unit_test(test_round_trip_random),
+		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_length_limit),
 		cmocka_unit_test(test_big_endian),

@@ -454,6 +454,9 @@ test_objects(void **state)
 	check_object("0b00 04000000 75706400 00 00 00", "'rank");
 	check_object("0b00 0a000000 75706400 00 00 00 00 00 00 00 00 00",
 		     "'rank");
+	check_object("0000 0a000000 f575706400 fc00 fc00 fc00 fc00 fc00 fc00"
+		     "fc00 fc00 fc00",
+		     "'rank");
 	/* (`.u;`i`L), (".u.i";::), (`.u.endofday;::) */
 	check_object("0000 02000000 f52e7500 0b00 02000000 69004c00",
 		     "0000 02000000" I L);

@@ -1,0 +1,58 @@
+/*
+ * For the tests of what holds and sends messages: tables, frames whose every
+ * byte follows from a number, and random walks that can be repeated
+ * (RINGTICK_SEED=number).  Failures here end the test program.
+ */
+#ifndef RINGTICK_TESTS_FRAMES_H
+#define RINGTICK_TESTS_FRAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schema.h"
+
+/* ---- chance ---- */
+
+struct chance {
+	uint64_t state;
+};
+
+/* Prints the seed, so that a failure can be repeated. */
+struct chance chance_start(const char *what);
+
+uint64_t chance_bits(struct chance *c);
+
+/* 0 .. below - 1 */
+uint64_t chance_below(struct chance *c, uint64_t below);
+
+/* from .. to */
+uint64_t chance_between(struct chance *c, uint64_t from, uint64_t to);
+
+/* ---- tables ---- */
+
+/* A finished schema out of the text of a sym.q. */
+void schema_of(struct schema *s, const char *text);
+
+/* quote, ref, trade (in the order of their numbers) */
+void schema_of_three(struct schema *s);
+
+/* ---- frames ---- */
+
+enum {
+	FRAME_RECORD_MIN = 96, /* holds the prefix of each of the three */
+	FRAME_MARK_BYTES = 27,
+};
+
+/*
+ * A record of table t, or a mark where t is NULL; len is then ignored.  Not a
+ * table that q could read behind the prefix: streams look no further.
+ * Returns its length.
+ */
+size_t frame_make(uint8_t *at, const struct schema_table *t, uint64_t number,
+		  size_t len);
+
+/* Bytes of what is no frame of a stream, such as a reply. */
+void bytes_make(uint8_t *at, uint64_t number, size_t len);
+
+#endif

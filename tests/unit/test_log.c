@@ -1,0 +1,171 @@
+#include "config.h"
+
+#include "log.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "util.h"
+
+static void
+check_value(const char *s, size_t len, size_t buf_len, const char *expected)
+{
+	char buf[64];
+
+	memset(buf, '#', sizeof(buf));
+	assert_ptr_equal(log_value(buf, buf_len, s, len), buf);
+	assert_string_equal(buf, expected);
+	for (size_t i = buf_len; i < sizeof(buf); i++)
+		assert_int_equal(buf[i], '#');
+}
+
+/* Whatever a client calls itself, the line keeps its shape. */
+static void
+test_value(void **state)
+{
+	(void)state;
+	check_value("rdb", 3, 16, "rdb");
+	check_value("", 0, 16, "-");
+	check_value(NULL, 0, 16, "-");
+	check_value("a b=c\"d\ne\t\x7f", 11, 16, "a?b?c?d?e??");
+	check_value("\xc3\xa4", 2, 16, "??");
+	check_value("a\0b", 3, 16, "a?b");
+	check_value("~!'\\", 4, 16, "~!'\\");
+	check_value("abcdef", 6, 4, "abc");
+	check_value("abcdef", 3, 16, "abc");
+	check_value("", 0, 2, "-");
+	check_value("xy", 2, 2, "x");
+}
+
+static void
+test_limit(void **state)
+{
+	struct log_limit limit = { 0 };
+	int64_t t = 5 * NS_PER_S;
+	uint64_t held = 99;
+
+	(void)state;
+	assert_true(log_may(&limit, t, &held));
+	assert_int_equal(held, 0);
+	held = 99;
+	for (unsigned i = 0; i < 10; i++)
+		assert_false(log_may(&limit, t + i, &held));
+	assert_false(log_may(&limit, t + NS_PER_S - 1, &held));
+	assert_int_equal(held, 99);
+	assert_true(log_may(&limit, t + NS_PER_S, &held));
+	assert_int_equal(held, 11);
+	/* counted from the line that passed */
+	assert_false(log_may(&limit, t + 2 * NS_PER_S - 1, &held));
+	assert_true(log_may(&limit, t + 2 * NS_PER_S, &held));
+	assert_int_equal(held, 1);
+}
+
+/* ---- lines, with a pipe in the place of stderr ---- */
+
+static int pipe_fd;
+static int real_stderr;
+
+static int
+open_pipe(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	if (pipe(fds) != 0)
+		return -1;
+	pipe_fd = fds[0];
+	real_stderr = dup(STDERR_FILENO);
+	if (real_stderr < 0 || dup2(fds[1], STDERR_FILENO) < 0)
+		return -1;
+	close(fds[1]);
+	log_open();
+	return fcntl(pipe_fd, F_SETFL, O_NONBLOCK);
+}
+
+static int
+close_pipe(void **state)
+{
+	(void)state;
+	close(pipe_fd);
+	return dup2(real_stderr, STDERR_FILENO) < 0 || close(real_stderr) != 0;
+}
+
+static void
+check_read(const char *expected)
+{
+	char got[2048];
+	ssize_t n = read(pipe_fd, got, sizeof(got) - 1);
+
+	got[n > 0 ? n : 0] = '\0';
+	assert_string_equal(got, expected);
+}
+
+static void
+test_line(void **state)
+{
+	(void)state;
+	log_line(LOG_INFO, "ready", "port=%d", 5010);
+	check_read("<6>event=ready port=5010\n");
+	log_line(LOG_ERROR, "stop", "%s", "");
+	check_read("<3>event=stop \n");
+}
+
+/* Cut, and still one line. */
+static void
+test_long_line(void **state)
+{
+	char text[3000], got[4096];
+	ssize_t n;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	log_line(LOG_INFO, "long", "%s", text);
+	n = read(pipe_fd, got, sizeof(got));
+	assert_true(n > 1000 && n <= 1024);
+	assert_ptr_equal(memchr(got, '\n', (size_t)n), got + n - 1);
+}
+
+/* A pipe that nobody reads: the log does not block, and says so later. */
+static void
+test_full_pipe(void **state)
+{
+	uint64_t before = log_dropped();
+	char got[65536];
+	ssize_t n;
+
+	(void)state;
+	for (unsigned i = 0; i < 100000 && log_dropped() < before + 3; i++)
+		log_line(LOG_INFO, "many", "i=%u", i);
+	assert_int_equal(log_dropped(), before + 3);
+	do
+		n = read(pipe_fd, got, sizeof(got));
+	while (n > 0);
+	log_line(LOG_INFO, "after", "a=1");
+	check_read("<6>event=after a=1 log_lines_lost=3\n");
+	log_line(LOG_INFO, "after", "a=2");
+	check_read("<6>event=after a=2\n");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_value),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test_setup_teardown(test_line, open_pipe,
+						close_pipe),
+		cmocka_unit_test_setup_teardown(test_long_line, open_pipe,
+						close_pipe),
+		cmocka_unit_test_setup_teardown(test_full_pipe, open_pipe,
+						close_pipe),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

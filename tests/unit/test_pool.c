@@ -1,0 +1,85 @@
+#include "config.h"
+
+#include "pool.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "util.h"
+
+enum { BUFFERS = 5, BYTES = 10000 };
+
+/* Every buffer once, none overlaps another, and then none is left. */
+static void
+test_take_all(void **state)
+{
+	uint8_t *taken[BUFFERS];
+	struct pool p;
+
+	(void)state;
+	assert_int_equal(pool_open(&p, BUFFERS, BYTES), 0);
+	for (unsigned i = 0; i < BUFFERS; i++) {
+		taken[i] = pool_take(&p);
+		assert_non_null(taken[i]);
+		memset(taken[i], (int)i + 1, BYTES);
+	}
+	assert_null(pool_take(&p));
+	assert_null(pool_take(&p));
+	for (unsigned i = 0; i < BUFFERS; i++)
+		for (size_t k = 0; k < BYTES; k++)
+			assert_int_equal(taken[i][k], i + 1);
+	pool_close(&p);
+}
+
+static void
+test_give_back(void **state)
+{
+	uint8_t *a, *b;
+	struct pool p;
+
+	(void)state;
+	assert_int_equal(pool_open(&p, 2, BYTES), 0);
+	a = pool_take(&p);
+	b = pool_take(&p);
+	assert_null(pool_take(&p));
+	pool_give(&p, NULL);
+	assert_null(pool_take(&p));
+	pool_give(&p, a);
+	assert_ptr_equal(pool_take(&p), a);
+	assert_null(pool_take(&p));
+	pool_give(&p, b);
+	pool_give(&p, a);
+	assert_int_equal(p.free_cnt, 2);
+	assert_true(pool_take(&p) != pool_take(&p));
+	pool_close(&p);
+}
+
+static void
+test_failure_and_close(void **state)
+{
+	struct pool p;
+
+	(void)state;
+	memset(&p, 0xa5, sizeof(p));
+	assert_int_equal(pool_open(&p, 4, (size_t)1 << 60), -ENOMEM);
+	assert_null(pool_take(&p));
+	pool_close(&p);
+	assert_null(p.memory);
+	pool_close(&p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_take_all),
+		cmocka_unit_test(test_give_back),
+		cmocka_unit_test(test_failure_and_close),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
