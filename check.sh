@@ -64,7 +64,7 @@ stage()
 	fi
 	printf '%-14s FAILED  %4d s  the end of %s:\n' \
 		"$name" $((SECONDS - start)) "$log"
-	tail -n 150 "$log" | sed 's/^/    /'
+	grep -v '^PASS: ' "$log" | tail -n 150 | sed 's/^/    /'
 	return 1
 }
 

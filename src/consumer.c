@@ -121,10 +121,20 @@ consumer_written(struct consumer *c, size_t accepted)
 
 /* ---- how far behind ---- */
 
+/* Up to where `here` is to be sent, also behind the reply. */
+static uint64_t
+last_pos(const struct consumer *c)
+{
+	return c->next.stream != NULL ? end_pos(c) : c->here.stream->head_pos;
+}
+
 uint64_t
 consumer_lag_bytes(struct consumer *c)
 {
-	uint64_t lag = here_lag(c) + cursor_lag(&c->next);
+	uint64_t lag = cursor_lag(&c->next);
+
+	if (c->here.stream != NULL)
+		lag += last_pos(c) - c->here.pos;
 
 	if (c->rest != NULL)
 		lag += c->rest_len - c->rest_sent;
@@ -181,7 +191,7 @@ consumer_lag_records(const struct consumer *c, int64_t now_ns,
 	*out_records = 0;
 	*out_age_ns = 0;
 	if (c->here.stream != NULL)
-		add_records(c->here.stream, c->here.pos, end_pos(c), now_ns,
+		add_records(c->here.stream, c->here.pos, last_pos(c), now_ns,
 			    out_records, out_age_ns);
 	if (c->next.stream != NULL)
 		add_records(c->next.stream, c->next.pos,

@@ -251,7 +251,12 @@ class Daemon:
                     if line.matches(event, fields)]
 
     def tail(self, n=60):
-        return "\n".join(line.text for line in self.lines[-n:])
+        """The end of the log for people; of the summaries only the last."""
+        with self._news:
+            reports = [line for line in self.lines if line.get("event") == "report"]
+            kept = [line.text for line in self.lines
+                    if line.get("event") != "report" or line is reports[-1]]
+        return "\n".join(kept[-n:])
 
     # what the kernel knows about it
 
