@@ -1,0 +1,61 @@
+/*
+ * The journal as bytes in a file: the kdb+ log format (wire.md section 5,
+ * tick-contract.md section 3).  Reading, counting, checking; pure: works on
+ * bytes that the caller has mapped or read.
+ *
+ *   ff 01 00 00 00 00 00 00 | record | record | ...
+ *
+ * A record is a bare object: the list (`upd;`table;x).  There is no length and
+ * no checksum: a record is whole when its object is.  Zero bytes would parse
+ * as empty lists: what is not (`upd;...) is no record.
+ */
+#ifndef RINGTICK_JOURNAL_FILE_H
+#define RINGTICK_JOURNAL_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { JOURNAL_HEADER_BYTES = 8 };
+
+extern const uint8_t journal_header[JOURNAL_HEADER_BYTES];
+
+/* One record: where it is and which table it is for. */
+struct journal_record {
+	const uint8_t *at;
+	size_t len;
+	const char *table; /* not terminated */
+	size_t table_len;
+	const uint8_t *x; /* the columns, row or table, to the record's end */
+};
+
+enum journal_step {
+	JOURNAL_RECORD, /* *out is the record at `at`; the next is behind it */
+	JOURNAL_END,	/* at the end exactly */
+	JOURNAL_BAD,	/* no whole record starts here: *why says what is wrong */
+};
+
+/* Reads the record at bytes + off, off <= len. */
+enum journal_step journal_next(const uint8_t *bytes, uint64_t len,
+			       uint64_t off, struct journal_record *out,
+			       const char **why);
+
+enum journal_verdict {
+	JOURNAL_WHOLE,	 /* every byte belongs to a whole record */
+	JOURNAL_TORN,	 /* whole records, then a tail that is none */
+	JOURNAL_DAMAGED, /* behind the bad bytes there are records again */
+	JOURNAL_FOREIGN, /* does not start as a journal */
+};
+
+struct journal_check {
+	enum journal_verdict verdict;
+	uint64_t records;    /* whole ones before anything bad */
+	uint64_t good_bytes; /* header and those records */
+	const char *why;     /* unless WHOLE: what is wrong at good_bytes */
+	uint64_t next_record_off; /* DAMAGED: where records go on */
+};
+
+/* Walks the whole file. An empty one (0 bytes) is FOREIGN. Near the speed of
+ * memory: vectors are not looked into, but for symbols and booleans. */
+struct journal_check journal_check(const uint8_t *bytes, uint64_t len);
+
+#endif
