@@ -62,9 +62,14 @@ stage()
 		printf '%-14s ok      %4d s\n' "$name" $((SECONDS - start))
 		return 0
 	fi
-	printf '%-14s FAILED  %4d s  the end of %s:\n' \
+	printf '%-14s FAILED  %4d s  from %s:\n' \
 		"$name" $((SECONDS - start)) "$log"
-	grep -v '^PASS: ' "$log" | tail -n 150 | sed 's/^/    /'
+	{
+		grep -E '^(FAIL|ERROR|FAILED)[: ]|(error|warning): ' "$log" |
+			head -n 50
+		echo ...
+		grep -v '^PASS: ' "$log" | tail -n 100
+	} | cut -c 1-300 | sed 's/^/    /'
 	return 1
 }
 
@@ -124,10 +129,10 @@ node_modules()
 	npm ci --prefix build/node --no-audit --no-fund
 }
 
-# system DIR ARGUMENT...: pytest against the programs built there.
+# The daemon of a build as its clients see it.
 system()
 {
-	make -s -C "$1" check-system PYTESTFLAGS="-q --tb=short ${*:2}"
+	make -s -C "$1" check-system PYTESTFLAGS="-q --tb=short --maxfail=25"
 }
 
 fuzz()

@@ -100,17 +100,23 @@ extended_len(uint64_t atom_data_len, uint64_t n)
 	return LIST_HEADER_BYTES + n * atom_data_len;
 }
 
+/* Moves behind the next item, if there is one. Whether what it needs can be
+ * told now: it is there, well-formed, and not to be rewritten first. */
+static bool
+next_item(struct parse *p, int *out_type)
+{
+	*out_type = p->r.at < p->r.end ? type_at(&p->r) : 0;
+	wire_skip(&p->r);
+	return p->r.bad == NULL && !p->r.has_long_counts;
+}
+
 static void
 parse_column(struct parse *p, const struct schema_column *c)
 {
 	const uint8_t *at = p->r.at;
 	int type;
 
-	if (at == p->r.end)
-		return;
-	type = type_at(&p->r);
-	wire_skip(&p->r);
-	if (p->r.bad != NULL || p->r.has_long_counts)
+	if (!next_item(p, &type))
 		return;
 	if (is_list(type)) {
 		if (wire_load_u32(at + 2) != p->u.rows)
@@ -137,10 +143,8 @@ parse_cell(struct parse *p, const struct schema_column *c)
 	int type;
 	uint64_t len;
 
-	if (at == p->r.end)
+	if (!next_item(p, &type))
 		return;
-	type = type_at(&p->r);
-	wire_skip(&p->r);
 	len = (uint64_t)(p->r.at - at);
 	if (type == -KT_CHAR && c->is_string)
 		p->u.frame_len += CHAR_AS_STRING_BYTES;
@@ -196,8 +200,6 @@ parse_columns(struct parse *p, uint64_t cnt)
 	p->u.form = UPDATE_COLUMNS;
 	p->u.is_verbatim = true;
 	p->u.items = p->r.at;
-	if (p->r.at == p->r.end)
-		return;
 	p->u.rows = is_list(type_at(&p->r)) ? wire_count(&p->r) : 0;
 	c = expect_columns(p, type_at(&p->r), cnt);
 	if (p->refused != NULL) {
@@ -374,11 +376,11 @@ update_parse(const struct schema_table *table, const uint8_t *x, size_t len,
 	*why = p.r.bad;
 	if (p.r.bad != NULL)
 		return UPDATE_BAD;
-	if (p.r.has_long_counts)
-		return UPDATE_REWRITE;
 	*why = "bytes after the data";
 	if (p.r.at != p.r.end)
 		return UPDATE_BAD;
+	if (p.r.has_long_counts)
+		return UPDATE_REWRITE;
 	*why = p.refused;
 	if (p.refused != NULL)
 		return UPDATE_REFUSED;

@@ -276,7 +276,17 @@ counters.def doc/operations.md 1
 close.def doc/operations.md 1
 END
 
-# ---- what the documents point at ----
+# ---- what is where ----
+
+find src etc q doc systemd tests -name __pycache__ -prune -o \
+	-name .pytest_cache -prune -o -name node_modules -prune -o \
+	-type f ! -name '*.o' ! -name .dirstamp ! -name '*.log' \
+	! -name '*.trs' ! -path '*/.deps/*' ! -perm -u=x -print |
+	while read -r f; do
+		grep -qF "${f%.in}" Makefile.am ||
+			echo "$f:1: Makefile.am does not name it"
+	done >"$found"
+report "the package has every file"
 
 folders='(\./)?(q|etc|doc|src|systemd|tests|bench)'
 for f in README.md doc/*.md; do

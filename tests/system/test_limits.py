@@ -26,8 +26,7 @@ def test_connections_max(start, connect, mode):
     inside = [connect(daemon) for _ in range(4)]
     for _ in range(3):
         assert attempt(daemon) is None
-    assert daemon.logged("turned_away") or daemon.logged("disconnect", reason="full") \
-        or daemon.logged("refused")
+    daemon.wait_log("turned_away", reason="full")
     for one in inside:
         assert one.sync("") == NIL
     inside[2].close()

@@ -4,16 +4,19 @@ import hashlib
 import threading
 
 import kdb
+import pytest
 from traffic import published, quote, trade, update
 
 
-def test_many_feeds_one_order(start, connect, mode):
+@pytest.mark.parametrize("caps", [{}, {"span_max": "4K", "in_flight_max": "64K"}],
+                         ids=["usual", "small caps"])
+def test_many_feeds_one_order(start, connect, mode, caps):
     """Protects the one promise that makes replicas equal: 4 publishers at full
     speed, 8 subscribers, and all 8 see the same bytes in the same order, every
     update once, each publisher's in the order it sent them."""
-    daemon = start({"engine": {"mode": mode}, "slow": {"policy": "block"}})
+    daemon = start({"engine": {"mode": mode, **caps}, "slow": {"policy": "block"}})
     each, feeds_cnt, subs_cnt = 2500, 4, 8
-    subs = [connect(daemon) for _ in range(subs_cnt)]
+    subs = [connect(daemon, unix=i % 4 == 3) for i in range(subs_cnt)]
     for sub in subs:
         sub.subscribe()
     feeds = [connect(daemon, unix=i % 2 == 1) for i in range(feeds_cnt)]
@@ -65,7 +68,7 @@ def test_order_across_the_seam(start, connect, mode):
     daemon = start({"ring": {"size": "64K"}, "streams": {"ring": "64K"},
                     "connections": {"receive_buffer": "16K"},
                     "engine": {"mode": mode}, "slow": {"policy": "block"}})
-    feed, sub, some = connect(daemon), connect(daemon), connect(daemon)
+    feed, sub, some = connect(daemon), connect(daemon), connect(daemon, unix=True)
     sub.subscribe()
     some.subscribe("quote")
     turns = 3000

@@ -165,23 +165,94 @@ def test_block_loses_nothing(start, connect, mode):
     daemon = start(small(mode, policy="block", block_limit="30s"))
     feed, lazy = connect(daemon), connect(daemon, user="lazy", receive_buffer=65536)
     lazy.subscribe()
-    flood = Flood(feed, Template(ROWS), limit=1500)
-    # It holds when the summary says that a feed waits and nothing moves.
-    flood.join(1.5)
+    limit = 6000  # far more than the kernel holds for a feed that is not read
+    flood = Flood(feed, Template(ROWS), limit=limit)
+    daemon.wait_log("consumer", user="lazy", state="slow")
+    held = daemon.summary().number("in_records")
+    assert daemon.summary().number("in_records") == held
+    flood.join(1.0)
     assert flood.is_alive(), "the feed was not held"
-    held = flood.sent
-    flood.join(0.5)
-    assert flood.sent == held
     # Other requests, also of feeds that do not publish, are answered.
     other = connect(daemon)
     assert other.sync("") == NIL
     assert other.subscribe("trade").items[0] == kdb.sym("trade")
     other.close()
-    reader = Reader(lazy, Account(ROWS, last=1499))
+    reader = Reader(lazy, Account(ROWS, last=limit - 1))
     flood.finish()
     reader.finish()
-    assert reader.on_frame.gaps == [] and reader.on_frame.received == 1500
+    assert reader.on_frame.gaps == [] and reader.on_frame.received == limit
     assert consumer_of(daemon, "lazy").number("skipped") == 0
+
+
+def test_a_held_feed_goes_away(start, connect, mode):
+    """Protects the same when the feed does not wait for the end: what it had
+    sent whole is published once there is room, and nothing is left of it."""
+    daemon = start(small(mode, policy="block", block_limit="30s"))
+    feed, lazy = connect(daemon, user="feed"), connect(daemon, receive_buffer=65536)
+    lazy.subscribe()
+    flood = Flood(feed, Template(ROWS), limit=500)
+    daemon.wait_log("consumer", state="slow")
+    flood.finish()  # into the kernel's buffers
+    feed.close()
+    Reader(lazy, Account(ROWS, last=499)).finish()
+    daemon.wait_log("disconnect", user="feed", reason="peer_closed")
+
+
+@pytest.mark.parametrize("policy", ["skip", "block"])
+def test_requests_of_a_slow_consumer(start, connect, policy, mode):
+    """Protects invariant 4 where it is hardest: a consumer that does not read
+    asks, adds a table, and asks again.  When it reads, every answer comes
+    once, in order, between whole frames, and the account is exact."""
+    daemon = start(small(mode, policy=policy, block_limit="30s"))
+    feed, lazy = connect(daemon), connect(daemon, user="lazy", receive_buffer=65536)
+    lazy.subscribe("trade")
+    flood = Flood(feed, Template(ROWS))
+    if policy == "skip":
+        daemon.wait_log("skip", user="lazy")
+    else:
+        daemon.wait_log("consumer", user="lazy", state="slow")
+    asked = [kdb.sym("q1"), kdb.text(".u.sub[`quote;`]"), kdb.sym("q2"), kdb.text(""),
+             kdb.text(".u.sub[`trade;`]"), kdb.sym("q3")]
+    for one in asked:
+        lazy.send(kdb.frame(one, kdb.SYNC))
+    flood.join(0.5)  # goes on meanwhile, as far as the policy lets it
+    account, answers = Account(ROWS), []
+    while len(answers) < len(asked):
+        got = lazy.reader.next()
+        if got[1] == kdb.RESPONSE:
+            answers.append(kdb.decode(got[8:]))
+        else:
+            account(got)
+    assert answers[0] == kdb.Error(b"q1") and answers[2] == kdb.Error(b"q2")
+    assert answers[1].items[0] == kdb.sym("quote") and answers[3] == NIL
+    assert answers[4].items[0] == kdb.sym("trade") and answers[5] == kdb.Error(b"q3")
+    reader = Reader(lazy, account)
+    sent = flood.halt()
+    sent = finish_with(feed, sent, reader)
+    assert account.received + account.missing == sent
+    assert consumer_of(daemon, "lazy").number("skipped") == account.missing
+    assert policy == "skip" or account.missing == 0
+
+
+def test_skip_without_a_buffer(start, connect, mode):
+    """Protects the ring when a laggard must leave in the middle of a frame and
+    every buffer for the rest of it is taken: it is cut off, with the reason,
+    and its lag does not hold the others."""
+    daemon = start({**small(mode, policy="block", users=users(lazy="skip")),
+                    "message": {"max": "64K", "buffers": 2},
+                    "connections": {"send_buffer": "256K", "receive_buffer": "16K"}})
+    stuck = [connect(daemon) for _ in range(2)]
+    for one in stuck:
+        one.send(update("trade", trade(0, 1500))[:30000])
+    feed, fast = connect(daemon), connect(daemon, user="fast")
+    fast.subscribe()
+    lazy = connect(daemon, user="lazy", receive_buffer=8192)
+    lazy.subscribe()
+    reader = Reader(fast, Account(ROWS, last=1999))
+    Flood(feed, Template(ROWS), limit=2000).finish()
+    reader.finish()
+    assert reader.on_frame.gaps == [] and reader.on_frame.received == 2000
+    daemon.wait_log("disconnect", user="lazy", reason="no_buffer")
 
 
 def test_block_has_a_limit(start, connect, mode):

@@ -508,80 +508,81 @@ test_names_each_mistake(void **state)
 	}
 }
 
+/* each is a whole file */
+static const struct mistake schema_mistakes[] = {
+	{ "", ": setting schema: is missing; allowed: schema = \"sym.q\", "
+	      "or a group with file or tables" },
+	{ "schema = { check = \"shape\"; };",
+	  ": setting schema: is missing; allowed: schema = \"sym.q\", "
+	  "or a group with file or tables" },
+	{ "schema = 5;",
+	  ":1: setting schema: 5 is not a group; allowed: a path, or { "
+	  "NAME = VALUE; ... }" },
+	{ "schema = { file = 5; };",
+	  ":1: setting schema.file: 5 is not a string; allowed: the "
+	  "path of a schema, such as \"sym.q\"" },
+	{ "schema = { file = \"sym.q\"; tables = ( ); };",
+	  ":1: setting schema.tables: a list is a second schema; "
+	  "allowed: one of schema.file and schema.tables" },
+	{ "schema = { tables = ( ); file = \"sym.q\"; };",
+	  ":1: setting schema.file: \"sym.q\" is a second schema; "
+	  "allowed: one of schema.file and schema.tables" },
+	{ "schema = { tables = ( ); };",
+	  ":1: setting schema: there is no table in it" },
+	{ "schema = { tables = { }; };",
+	  ":1: setting schema.tables: a group is not a list; allowed: "
+	  "( { name = ...; columns = ...; }, ... )" },
+	{ "schema = { tables = ( { name = \"t\"; } ); };",
+	  ":1: setting schema.tables[0]: a group is not complete; "
+	  "allowed: { name = ...; columns = ...; }" },
+	{ "schema = { tables = ( { name = 5; columns = ( ); } ); };",
+	  ":1: setting schema.tables[0].name: 5 is not a string; "
+	  "allowed: a name, such as \"trade\"" },
+	{ "schema = { tables = ( { name = \"a\nb\"; columns = (); } ); "
+	  "};",
+	  ":1: setting schema.tables[0].name: \"a?b\" cannot be a "
+	  "name; allowed: a letter, then letters, digits and _, 127 in "
+	  "all" },
+	{ "schema = { tables = ( { name = \"t\"; columns = 5; } ); };",
+	  ":1: setting schema.tables[0].columns: 5 is not a list; "
+	  "allowed: ( \"time timespan\", \"sym symbol\", ... )" },
+	{ "schema = { tables = ( { name = \"t\"; columns = ( \"time "
+	  "n\",\n"
+	  "5 ); } ); };",
+	  ":2: setting schema.tables[0].columns[1]: 5 is not a string; "
+	  "allowed: a column, such as \"price float\"" },
+	{ "schema = { tables = ( { name = \"t\"; columns = ( \" \" ); "
+	  "} ); };",
+	  ":1: setting schema.tables[0].columns[0]: \" \" is not a "
+	  "column; allowed: \"NAME\", \"NAME TYPE\" or \"NAME TYPE "
+	  "ATTRIBUTE\", with s, u, p or g" },
+	{ "schema = { tables = ( { name = \"t\"; columns = ( \"time n "
+	  "x\" ); } ); };",
+	  ":1: setting schema.tables[0].columns[0]: \"time n x\" is "
+	  "not a column; allowed: \"NAME\", \"NAME TYPE\" or \"NAME "
+	  "TYPE ATTRIBUTE\", with s, u, p or g" },
+	{ "schema = { tables = ( { name = \"t\"; columns = ( \"time n "
+	  "s s\" ); } ); };",
+	  ":1: setting schema.tables[0].columns[0]: \"time n s s\" is "
+	  "not a column; allowed: \"NAME\", \"NAME TYPE\" or \"NAME "
+	  "TYPE ATTRIBUTE\", with s, u, p or g" },
+	{ "schema = { tables = ( { name = \"t\"; columns = ( \"time "
+	  "float\" ); } ); };",
+	  ":1: setting schema.tables[0].columns[0]: column time of "
+	  "table t is a float; allowed: timespan, timestamp, time" },
+	{ "schema = { tables = ( { name = \"t\"; columns = ( \"time "
+	  "n\" ); } ); };",
+	  ":1: setting schema: table t does not begin with columns "
+	  "time and sym" },
+};
+
 static void
 test_names_mistakes_in_the_schema(void **state)
 {
-	static const struct mistake bad[] = {
-		{ "",
-		  ": setting schema: is missing; allowed: schema = \"sym.q\", "
-		  "or a group with file or tables" },
-		{ "schema = { check = \"shape\"; };",
-		  ": setting schema: is missing; allowed: schema = \"sym.q\", "
-		  "or a group with file or tables" },
-		{ "schema = 5;",
-		  ":1: setting schema: 5 is not a group; allowed: a path, or { "
-		  "NAME = VALUE; ... }" },
-		{ "schema = { file = 5; };",
-		  ":1: setting schema.file: 5 is not a string; allowed: the "
-		  "path of a schema, such as \"sym.q\"" },
-		{ "schema = { file = \"sym.q\"; tables = ( ); };",
-		  ":1: setting schema.tables: a list is a second schema; "
-		  "allowed: one of schema.file and schema.tables" },
-		{ "schema = { tables = ( ); file = \"sym.q\"; };",
-		  ":1: setting schema.file: \"sym.q\" is a second schema; "
-		  "allowed: one of schema.file and schema.tables" },
-		{ "schema = { tables = ( ); };",
-		  ":1: setting schema: there is no table in it" },
-		{ "schema = { tables = { }; };",
-		  ":1: setting schema.tables: a group is not a list; allowed: "
-		  "( { name = ...; columns = ...; }, ... )" },
-		{ "schema = { tables = ( { name = \"t\"; } ); };",
-		  ":1: setting schema.tables[0]: a group is not complete; "
-		  "allowed: { name = ...; columns = ...; }" },
-		{ "schema = { tables = ( { name = 5; columns = ( ); } ); };",
-		  ":1: setting schema.tables[0].name: 5 is not a string; "
-		  "allowed: a name, such as \"trade\"" },
-		{ "schema = { tables = ( { name = \"a\nb\"; columns = (); } ); "
-		  "};",
-		  ":1: setting schema.tables[0].name: \"a?b\" cannot be a "
-		  "name; allowed: a letter, then letters, digits and _, 127 in "
-		  "all" },
-		{ "schema = { tables = ( { name = \"t\"; columns = 5; } ); };",
-		  ":1: setting schema.tables[0].columns: 5 is not a list; "
-		  "allowed: ( \"time timespan\", \"sym symbol\", ... )" },
-		{ "schema = { tables = ( { name = \"t\"; columns = ( \"time "
-		  "n\",\n"
-		  "5 ); } ); };",
-		  ":2: setting schema.tables[0].columns[1]: 5 is not a string; "
-		  "allowed: a column, such as \"price float\"" },
-		{ "schema = { tables = ( { name = \"t\"; columns = ( \" \" ); "
-		  "} ); };",
-		  ":1: setting schema.tables[0].columns[0]: \" \" is not a "
-		  "column; allowed: \"NAME\", \"NAME TYPE\" or \"NAME TYPE "
-		  "ATTRIBUTE\", with s, u, p or g" },
-		{ "schema = { tables = ( { name = \"t\"; columns = ( \"time n "
-		  "x\" ); } ); };",
-		  ":1: setting schema.tables[0].columns[0]: \"time n x\" is "
-		  "not a column; allowed: \"NAME\", \"NAME TYPE\" or \"NAME "
-		  "TYPE ATTRIBUTE\", with s, u, p or g" },
-		{ "schema = { tables = ( { name = \"t\"; columns = ( \"time n "
-		  "s s\" ); } ); };",
-		  ":1: setting schema.tables[0].columns[0]: \"time n s s\" is "
-		  "not a column; allowed: \"NAME\", \"NAME TYPE\" or \"NAME "
-		  "TYPE ATTRIBUTE\", with s, u, p or g" },
-		{ "schema = { tables = ( { name = \"t\"; columns = ( \"time "
-		  "float\" ); } ); };",
-		  ":1: setting schema.tables[0].columns[0]: column time of "
-		  "table t is a float; allowed: timespan, timestamp, time" },
-		{ "schema = { tables = ( { name = \"t\"; columns = ( \"time "
-		  "n\" ); } ); };",
-		  ":1: setting schema: table t does not begin with columns "
-		  "time and sym" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_refuses(bad[i].text, bad[i].expected);
+	for (size_t i = 0; i < ARRAY_LEN(schema_mistakes); i++)
+		assert_refuses(schema_mistakes[i].text,
+			       schema_mistakes[i].expected);
 }
 
 static void
