@@ -14,13 +14,30 @@ consumer_init(struct consumer *c, uint8_t *reply, enum slow_policy policy)
 static uint64_t
 end_pos(const struct consumer *c)
 {
-	return c->is_replying ? c->limit_pos : c->here.stream->head_pos;
+	uint64_t visible = c->here.stream->visible_pos;
+
+	if (c->is_replying && c->limit_pos - c->here.pos < visible - c->here.pos)
+		return c->limit_pos;
+	return visible;
 }
 
 static uint64_t
 here_lag(const struct consumer *c)
 {
 	return c->here.stream == NULL ? 0 : end_pos(c) - c->here.pos;
+}
+
+static bool
+is_at_limit(const struct consumer *c)
+{
+	return c->here.stream == NULL || c->here.pos == c->limit_pos;
+}
+
+static bool
+is_gate_open(const struct consumer *c)
+{
+	return c->gate.reached == NULL ||
+	       (int64_t)(*c->gate.reached - c->gate.pos) >= 0;
 }
 
 static void
@@ -40,8 +57,8 @@ change_stream(struct consumer *c)
 static void
 advance(struct consumer *c)
 {
-	if (!c->is_replying || c->rest != NULL || here_lag(c) > 0 ||
-	    c->reply_sent < c->reply_len)
+	if (!c->is_replying || c->rest != NULL || !is_at_limit(c) ||
+	    !is_gate_open(c) || c->reply_sent < c->reply_len)
 		return;
 	c->is_replying = false;
 	c->reply_len = c->reply_sent = 0;
@@ -50,16 +67,21 @@ advance(struct consumer *c)
 }
 
 void
-consumer_queue(struct consumer *c, size_t len, struct stream *stream)
+consumer_queue(struct consumer *c, size_t len, struct stream *stream,
+	       struct reply_gate gate)
 {
-	CHECK(!c->is_replying);
+	CHECK(!c->is_replying && (len > 0 || gate.reached == NULL));
+	/* A subscription begins with what becomes visible from now on; any
+	 * other reply stands behind all that was committed before it. */
 	if (c->here.stream != NULL)
-		c->limit_pos = c->here.stream->head_pos;
+		c->limit_pos = stream != NULL ? c->here.stream->visible_pos
+					      : c->here.stream->head_pos;
 	c->is_replying = true;
+	c->gate = gate;
 	c->reply_len = len;
 	c->reply_sent = 0;
 	if (stream != NULL && stream != c->here.stream)
-		cursor_attach(&c->next, stream, stream->head_pos);
+		cursor_attach(&c->next, stream, stream->visible_pos);
 	if (c->writing == PART_NONE)
 		advance(c);
 }
@@ -78,7 +100,8 @@ consumer_next(const struct consumer *c, size_t span_max, struct span *out)
 				      ring_at(&s->ring, c->here.pos),
 				      (size_t)min_u64(here_lag(c), span_max),
 				      s->is_main };
-	} else if (c->is_replying) {
+	} else if (c->is_replying && is_at_limit(c) && is_gate_open(c) &&
+		   c->reply_sent < c->reply_len) {
 		*out = (struct span){ PART_REPLY, c->reply + c->reply_sent,
 				      c->reply_len - c->reply_sent, false };
 	} else {
@@ -125,7 +148,8 @@ consumer_written(struct consumer *c, size_t accepted)
 static uint64_t
 last_pos(const struct consumer *c)
 {
-	return c->next.stream != NULL ? end_pos(c) : c->here.stream->head_pos;
+	return c->next.stream != NULL ? end_pos(c)
+				      : c->here.stream->visible_pos;
 }
 
 uint64_t
@@ -195,7 +219,7 @@ consumer_lag_records(const struct consumer *c, int64_t now_ns,
 			    out_records, out_age_ns);
 	if (c->next.stream != NULL)
 		add_records(c->next.stream, c->next.pos,
-			    c->next.stream->head_pos, now_ns, out_records,
+			    c->next.stream->visible_pos, now_ns, out_records,
 			    out_age_ns);
 	/* A rest is one record more, as old as can no longer be told. */
 	*out_records += c->rest != NULL;
@@ -244,10 +268,15 @@ consumer_skip(struct consumer *c, uint8_t *buffer)
 		if (c->here.stream != NULL)
 			records = skip_cursor(&c->here, end_pos(c));
 		cursor_detach(&c->here);
-		records += skip_cursor(&c->next, c->next.stream->head_pos);
+		records += skip_cursor(&c->next,
+				       c->next.stream->visible_pos);
 	} else if (c->here.stream != NULL) {
-		c->limit_pos = c->here.stream->head_pos;
-		records = skip_cursor(&c->here, c->limit_pos);
+		uint64_t visible = c->here.stream->visible_pos;
+
+		/* A reply that stood inside of what is skipped comes next. */
+		if (c->limit_pos - c->here.pos < visible - c->here.pos)
+			c->limit_pos = visible;
+		records = skip_cursor(&c->here, visible);
 	}
 	c->skips++;
 	c->skipped_records += records;

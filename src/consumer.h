@@ -28,6 +28,15 @@
 
 enum consumer_part { PART_NONE, PART_REST, PART_STREAM, PART_REPLY };
 
+/*
+ * What a reply waits for besides its turn: that *reached (a position in the
+ * main stream) has come to pos.  reached NULL: nothing.
+ */
+struct reply_gate {
+	const uint64_t *reached;
+	uint64_t pos;
+};
+
 struct consumer {
 	/* the parts */
 	uint8_t *rest; /* a pool buffer, NULL when there is none */
@@ -37,6 +46,7 @@ struct consumer {
 	bool is_replying;
 	uint8_t *reply; /* the connection's reply buffer */
 	size_t reply_len, reply_sent;
+	struct reply_gate gate;
 	struct cursor next; /* attached while a change of stream waits */
 
 	/* the write in flight */
@@ -88,10 +98,14 @@ consumer_is_busy(const struct consumer *c)
 
 /*
  * Queues a reply of len bytes (0: none), which already are in the reply
- * buffer, behind what the stream holds now; then goes on in `stream` from its
- * head (NULL: in the same one as before).  Not while is_busy.
+ * buffer, behind what the stream holds now, to be sent when the gate opens
+ * (a gate needs a reply);
+ * then goes on in `stream` from what is visible in it now (NULL: in the same
+ * one as before).  Not while is_busy.
  */
-void consumer_queue(struct consumer *c, size_t len, struct stream *stream);
+void consumer_queue(struct consumer *c, size_t len, struct stream *stream,
+		    struct reply_gate gate);
+
 
 /* The next write, at most span_max bytes of a stream. false: nothing to do.
  * Only while none is in flight. */

@@ -38,7 +38,7 @@ delivery_init(struct delivery *d, struct engine *engine,
 }
 
 static bool
-has_work(const struct connection *c, size_t span_max)
+has_work(struct connection *c, size_t span_max)
 {
 	struct span span;
 
@@ -56,7 +56,7 @@ delivery_wake(struct delivery *d, struct connection *c)
 	list_remove(&consumer->queue_node);
 	if (has_work(c, d->span_max))
 		list_append(&d->ready, &consumer->queue_node);
-	else if (consumer_is_subscribed(consumer))
+	else if (consumer_is_subscribed(consumer) || consumer_is_busy(consumer))
 		list_append(&d->idle, &consumer->queue_node);
 }
 
@@ -84,15 +84,17 @@ uncount_parked(struct delivery *d, int64_t now_ns)
 	}
 }
 
-/* Idle consumers become ready when a stream has moved. */
+/* Idle consumers become ready when a stream, or what replies wait for, has
+ * moved. */
 static void
 wake_idle(struct delivery *d)
 {
-	uint64_t heads = d->streams->main.head_pos;
+	uint64_t heads = d->streams->main.visible_pos + *d->gates[0] +
+			 *d->gates[1];
 	struct list *n, *next;
 
 	for (unsigned i = 0; i < d->streams->filtered_cnt; i++)
-		heads += d->streams->filtered[i].head_pos;
+		heads += d->streams->filtered[i].visible_pos;
 	if (heads == d->heads_seen)
 		return;
 	d->heads_seen = heads;

@@ -54,6 +54,14 @@ struct journal_check {
 	uint64_t next_record_off; /* DAMAGED: where records go on */
 };
 
+/*
+ * Where records go on behind bad bytes: the first offset from off on at which
+ * a whole record stands, and then another one or the end.  0 for nowhere.
+ * Gives up at the thousandth place that only looks like one, and returns that:
+ * what cannot be told from records must not be cut as a tail.
+ */
+uint64_t journal_search(const uint8_t *bytes, uint64_t len, uint64_t off);
+
 /* Walks the whole file. An empty one (0 bytes) is FOREIGN. Near the speed of
  * memory: vectors are not looked into, but for symbols and booleans. */
 struct journal_check journal_check(const uint8_t *bytes, uint64_t len);

@@ -19,6 +19,10 @@ enum {
 const char *const slow_policy_names[] = { "disconnect", "skip", "block", NULL };
 const char *const engine_mode_names[] = { "sqpoll", "direct", NULL };
 static const char *const schema_check_names[] = { "types", "shape", NULL };
+static const char *const journal_sync_names[] = { "none", "interval", "batch",
+						  NULL };
+static const char *const publish_after_names[] = { "ring", "journal", "sync",
+						   NULL };
 
 #define NAMES_SIZE(group, name)	  NULL
 #define NAMES_TIME(group, name)	  NULL
@@ -489,6 +493,26 @@ is_zone_good(const struct settings *s)
 	       parse_offset(s->day.zone, &offset_ns);
 }
 
+static bool
+is_after_good(const struct settings *s)
+{
+	return s->publish.after == AFTER_RING ||
+	       s->journal.directory[0] != '\0';
+}
+
+static bool
+is_sync_good(const struct settings *s)
+{
+	return s->publish.after != AFTER_SYNC || s->journal.sync != SYNC_NONE;
+}
+
+static bool
+is_journal_name_good(const struct settings *s)
+{
+	return strchr(s->journal.name, '/') == NULL &&
+	       s->journal.name[0] != '.';
+}
+
 static const struct rule {
 	bool (*is_kept)(const struct settings *s);
 	const char *sentence; /* what is allowed for the first setting */
@@ -518,6 +542,19 @@ static const struct rule {
 	  "below slow.leave_percent",
 	  { OPTION_slow_return_percent, OPTION_slow_leave_percent },
 	  2 },
+	{ is_after_good,
+	  "\"ring\", unless journal.directory is set",
+	  { OPTION_publish_after, OPTION_journal_directory },
+	  2 },
+	{ is_sync_good,
+	  "\"ring\" or \"journal\", unless journal.sync is \"interval\" or "
+	  "\"batch\"",
+	  { OPTION_publish_after, OPTION_journal_sync },
+	  2 },
+	{ is_journal_name_good,
+	  "a name without \"/\" that does not begin with \".\"",
+	  { OPTION_journal_name },
+	  1 },
 	{ is_zone_good,
 	  "\"local\", \"utc\", or \"-14:00\" to \"+14:00\"",
 	  { OPTION_day_zone },
@@ -530,7 +567,10 @@ show_stored(const struct settings *s, const struct option *o)
 	const void *field = (const char *)s + o->off;
 
 	if (o->kind == KIND_TEXT)
-		return phrase_of("\"%s\"", *(char *const *)field);
+		return phrase_of("\"%.60s\"", *(char *const *)field);
+	if (o->kind == KIND_CHOICE)
+		return phrase_of("\"%s\"",
+				 o->names[*(const unsigned *)field]);
 	return show_quantity(o, *(const int64_t *)field);
 }
 

@@ -466,6 +466,7 @@ skip(struct server *s, struct connection *c)
 	struct consumer *consumer = &c->consumer;
 	uint8_t *buffer = NULL;
 	uint64_t records;
+	bool was_busy;
 
 	if (consumer->writing == PART_STREAM) {
 		s->counters.cancels += delivery_cancel(&s->delivery, c);
@@ -478,12 +479,16 @@ skip(struct server *s, struct connection *c)
 			return;
 		}
 	}
+	was_busy = consumer_is_busy(consumer);
 	records = consumer_skip(consumer, buffer);
 	s->counters.skips++;
 	s->counters.skipped_records += records;
 	consumer->lag.is_slow = false;
 	report_skip(s, c, records);
 	delivery_wake(&s->delivery, c);
+	/* A change of stream without a reply may have happened just now. */
+	if (was_busy && !consumer_is_busy(consumer))
+		session_serve(s, c);
 }
 
 bool

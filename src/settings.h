@@ -18,6 +18,8 @@
 
 enum check_mode { CHECK_TYPES, CHECK_SHAPE };
 enum engine_mode { ENGINE_SQPOLL, ENGINE_DIRECT };
+enum journal_sync { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH };
+enum publish_after { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC };
 enum slow_policy { SLOW_DISCONNECT, SLOW_SKIP, SLOW_BLOCK };
 
 extern const char *const slow_policy_names[]; /* by enum slow_policy */
@@ -76,6 +78,15 @@ struct settings {
 		struct slow_user *users;
 		unsigned users_cnt;
 	} slow;
+	struct {
+		char *directory;
+		char *name;
+		enum journal_sync sync;
+		int64_t sync_interval;
+	} journal;
+	struct {
+		enum publish_after after;
+	} publish;
 	struct {
 		int64_t report;
 		uint64_t report_consumers;

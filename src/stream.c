@@ -130,7 +130,7 @@ stream_is_in_the_way(const struct stream *s, uint64_t pos)
 {
 	uint64_t from;
 
-	if (s->wanted_bytes == 0 || pos == s->head_pos)
+	if (s->wanted_bytes == 0 || pos == s->visible_pos)
 		return false;
 	from = index_find(&s->index, pos)->pos;
 	return s->head_pos - from + s->wanted_bytes > s->ring.size;
@@ -171,6 +171,15 @@ stream_commit(struct stream *s, uint64_t len, unsigned records, int64_t now_ns)
 						   .time_ns = now_ns });
 	s->head_pos += len;
 	s->records += records;
+	if (!s->is_gated)
+		s->visible_pos = s->head_pos;
+}
+
+void
+stream_show(struct stream *s, uint64_t pos)
+{
+	CHECK(s->is_gated && s->head_pos - pos <= s->ring.size);
+	s->visible_pos = pos;
 }
 
 /* ---- filtered streams ---- */
@@ -194,7 +203,7 @@ streams_find(struct streams *all, const struct selection *selection)
 		return NULL;
 	unused->selection = *selection;
 	refresh_tail(unused);
-	cursor_attach(&unused->fed, &all->main, all->main.head_pos);
+	cursor_attach(&unused->fed, &all->main, all->main.visible_pos);
 	return unused;
 }
 
@@ -233,7 +242,7 @@ feed_stream(struct streams *all, struct stream *s, int64_t now_ns)
 {
 	struct cursor *fed = &s->fed;
 
-	while (fed->pos != all->main.head_pos) {
+	while (fed->pos != all->main.visible_pos) {
 		const uint8_t *frame = ring_at(&all->main.ring, fed->pos);
 		uint32_t len = stream_frame_len(frame);
 
@@ -247,7 +256,7 @@ feed_stream(struct streams *all, struct stream *s, int64_t now_ns)
 bool
 streams_is_level(const struct streams *all, const struct stream *s)
 {
-	return s->is_main || s->fed.pos == all->main.head_pos;
+	return s->is_main || s->fed.pos == all->main.visible_pos;
 }
 
 bool

@@ -48,9 +48,12 @@ struct stream {
 	uint64_t tail_pos;   /* at or before every cursor, at an index entry or
 				the head; refreshed on need */
 	uint64_t wanted_bytes; /* room that somebody waits for, else 0 */
+	uint64_t visible_pos; /* up to where consumers may read: the head, or
+				 less where the main stream is gated */
 	uint64_t records;    /* put into this stream so far */
 	unsigned id;	     /* 0: the main stream */
 	bool is_main;
+	bool is_gated;	     /* stream_show moves visible_pos, not commits */
 
 	/* Of a filtered stream: */
 	struct selection selection;
@@ -89,8 +92,8 @@ struct stream *streams_find(struct streams *all,
  * have room. */
 void streams_feed(struct streams *all, int64_t now_ns);
 
-/* Whether a stream in use holds everything up to the main stream's head:
- * only then does its head mean "everything committed so far". */
+/* Whether a stream in use holds everything that is visible in the main stream:
+ * only then do both end at the same record. */
 bool streams_is_level(const struct streams *all, const struct stream *s);
 
 /* Whether any cursor can lag by `percent` of its ring or more, or be in the
@@ -118,6 +121,9 @@ stream_head(const struct stream *s)
 void stream_commit(struct stream *s, uint64_t len, unsigned records,
 		   int64_t now_ns);
 
+/* Lets consumers of a gated stream read up to pos, a frame boundary. */
+void stream_show(struct stream *s, uint64_t pos);
+
 /* ---- reading ---- */
 
 /* A detached cursor is put at pos, within [tail, head]. */
@@ -126,10 +132,11 @@ void cursor_attach(struct cursor *c, struct stream *s, uint64_t pos);
 /* Harmless on a detached one. */
 void cursor_detach(struct cursor *c);
 
+/* What the cursor could have read and has not. */
 static inline uint64_t
 cursor_lag(const struct cursor *c)
 {
-	return c->stream == NULL ? 0 : c->stream->head_pos - c->pos;
+	return c->stream == NULL ? 0 : c->stream->visible_pos - c->pos;
 }
 
 /* ---- what a position means; `pos` is in [tail, head] ---- */

@@ -1,0 +1,109 @@
+/*
+ * The journal: a consumer of the main stream, into a file that q's -11! can
+ * replay at every moment (tick-contract.md 2.7, 3; wire.md section 5).
+ *
+ *   main ring:    ...====|--------- not yet staged ---------| head
+ *                        cursor
+ *   staging ring: |== in the file ==|== being written ==|== staged ==|
+ *                 file offset:   written              batch end    staged
+ *
+ * A record is the frame without its IPC header and without the table wrapper
+ * around the columns: two pieces of the ring, copied to a staging ring whose
+ * positions are the file's offsets (measured against gathered writes: three
+ * times cheaper at 100 bytes, equal at 1 KiB; doc/performance.md).  One write
+ * is in flight at most; it ends at a record's end; the next one takes all that
+ * was staged meanwhile: that is the batching.
+ *
+ * Invariants: the file never shows a hole or zeros; the first state.records
+ * records are whole; a failed write is cut back to a whole record and tried
+ * again, for ever; the ring keeps what is not in the file.
+ *
+ * A mark (`.u.end`) in the stream ends the file: the next record goes into the
+ * next day's.
+ */
+#ifndef RINGTICK_JOURNAL_H
+#define RINGTICK_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine.h"
+#include "journal_state.h"
+#include "log.h"
+#include "ring.h"
+#include "settings.h"
+#include "stream.h"
+
+enum journal_phase {
+	JOURNAL_READY,	 /* nothing in flight */
+	JOURNAL_WRITING,
+	JOURNAL_SYNCING, /* fdatasync in flight */
+	JOURNAL_FAILED,	 /* waits for its next try */
+};
+
+/* The end of a write, in all three measures. */
+struct journal_point {
+	uint64_t off;	 /* in the file */
+	uint64_t pos;	 /* in the main stream */
+	uint64_t records; /* of the main stream */
+};
+
+struct journal {
+	const struct settings *settings;
+	struct engine *engine;
+	struct stream *main;
+	const struct schema *schema;
+	struct journal_state state;
+	struct cursor cursor; /* staged up to here */
+	struct ring staging;
+	struct journal_point staged;
+	struct journal_point batch;   /* end of the write in flight */
+	struct journal_point written;
+	uint64_t batch_off;	      /* of it, in the file so far */
+	enum journal_phase phase;
+	int64_t retry_ns;	      /* JOURNAL_FAILED: when */
+	int64_t next_sync_ns;
+	uint64_t dropped_off; /* pages before it were given back */
+	unsigned ops_cnt;     /* in flight, all kinds */
+
+	/* trouble, for the log and the counters */
+	int64_t failing_since_ns; /* 0: all is well */
+	int64_t next_complaint_ns;
+	uint64_t failures;
+	uint64_t written_bytes;
+	uint64_t syncs;
+	int64_t write_since_ns;
+	int64_t write_max_ns; /* longest write since the last report */
+	int64_t next_look_ns; /* whether the file is still there */
+	char next_path[JOURNAL_PATH_MAX]; /* the next file, opened early */
+	int next_fd;
+};
+
+/*
+ * Opens (or creates) the file of `day`, checks and counts what is in it, cuts a
+ * torn tail into a side file.  false, with one line in err, if it cannot be
+ * used: what is wrong, where, and what the operator can do.  Off (true) when
+ * journal.directory is "".
+ */
+bool journal_open(struct journal *j, const struct settings *settings,
+		  struct engine *engine, struct stream *main, int32_t day,
+		  char *err, size_t err_len);
+
+/* Stages, writes, syncs, rolls: whatever is due. today is the running day. */
+void journal_run(struct journal *j, int32_t today, int64_t now_ns);
+
+/* An operation of the journal has completed. */
+void journal_completed(struct journal *j, struct ticket ticket, int32_t result,
+		       int64_t now_ns);
+
+/* When journal_run has something to do by the clock; INT64_MAX: nothing. */
+int64_t journal_due_ns(const struct journal *j);
+
+/* Everything committed is in the file, and on disk if anything promises so. */
+bool journal_has_drained(const struct journal *j);
+
+/* Notes a clean stop (or not), closes the file. */
+void journal_close(struct journal *j, bool is_clean);
+
+#endif

@@ -1,0 +1,277 @@
+#include "config.h"
+
+#include "journal_file.h"
+
+#include <endian.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "util.h"
+#include "wire.h"
+
+/*
+ * A search behind bad bytes gives up after so many places that look like the
+ * start of a record and are none.  Each may cost a look at all that is left,
+ * and what stands in a cut update is the feed's choice.
+ */
+enum { SEARCH_PLACES_MAX = 1000 };
+
+const uint8_t journal_header[JOURNAL_HEADER_BYTES] = { 0xff, 1 };
+
+/* A list of three, the first of them `upd. */
+static const uint8_t record_start[] = {
+	KT_LIST, KA_NONE, 3, 0, 0, 0, 256 - KT_SYMBOL, 'u', 'p', 'd', 0,
+};
+
+static const char not_a_record[] = "it does not begin as (`upd;`table;x)";
+
+/*
+ * Behind the symbol at `at`, its NUL included; NULL if that is not within the
+ * next eight bytes.
+ */
+static inline const uint8_t *
+skip_short_symbol(const uint8_t *at, const uint8_t *end)
+{
+	const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
+	uint64_t word, nuls;
+
+	if ((size_t)(end - at) < sizeof(word))
+		return NULL;
+	memcpy(&word, at, sizeof(word));
+	word = le64toh(word);
+	nuls = ~(((word & low7) + low7) | word | low7);
+	return nuls == 0 ? NULL : at + __builtin_ctzll(nuls) / 8 + 1;
+}
+
+/*
+ * Of the types that need no look at their items, both atoms and vectors.  The
+ * others are 0.
+ */
+static const uint8_t item_bytes[256] = {
+	[KT_GUID] = 16,
+	[KT_BYTE] = 1,
+	[KT_SHORT] = 2,
+	[KT_INT] = 4,
+	[KT_LONG] = 8,
+	[KT_REAL] = 4,
+	[KT_FLOAT] = 8,
+	[KT_CHAR] = 1,
+	[KT_TIMESTAMP] = 8,
+	[KT_MONTH] = 4,
+	[KT_DATE] = 4,
+	[KT_DATETIME] = 8,
+	[KT_TIMESPAN] = 8,
+	[KT_MINUTE] = 4,
+	[KT_SECOND] = 4,
+	[KT_TIME] = 4,
+	[256 - KT_GUID] = 16,
+	[256 - KT_BYTE] = 1,
+	[256 - KT_SHORT] = 2,
+	[256 - KT_INT] = 4,
+	[256 - KT_LONG] = 8,
+	[256 - KT_REAL] = 4,
+	[256 - KT_FLOAT] = 8,
+	[256 - KT_CHAR] = 1,
+	[256 - KT_TIMESTAMP] = 8,
+	[256 - KT_MONTH] = 4,
+	[256 - KT_DATE] = 4,
+	[256 - KT_DATETIME] = 8,
+	[256 - KT_TIMESPAN] = 8,
+	[256 - KT_MINUTE] = 4,
+	[256 - KT_SECOND] = 4,
+	[256 - KT_TIME] = 4,
+};
+
+/*
+ * Behind a vector or atom; NULL if it is none, or of a kind or a place that is
+ * left to wire_skip.  The lengths of one item are constants in branches of
+ * their own: the processor then goes on with the next column before it has
+ * read this one.
+ */
+static inline const uint8_t *
+skip_column(const uint8_t *at, const uint8_t *end)
+{
+	const uint64_t one = 0x0000000100000000u >> 16;
+	uint64_t head, bytes;
+
+	if (end - at < 16)
+		return NULL;
+	memcpy(&head, at, sizeof(head));
+	head = le64toh(head) & 0xffffffffffffu;
+	if (head == (one | KT_SYMBOL))
+		return skip_short_symbol(at + 6, end);
+	bytes = item_bytes[head & 0xff];
+	if (bytes == 8 && (head & 0xffffffffff80u) == one)
+		return at + 14;
+	if (bytes == 4 && (head & 0xffffffffff80u) == one)
+		return at + 10;
+	if ((head & 0x80) != 0)
+		return bytes > 0 && bytes < (uint64_t)(end - at)
+			       ? at + 1 + bytes
+		       : at[0] == 256 - KT_SYMBOL
+			       ? skip_short_symbol(at + 1, end)
+			       : NULL;
+	bytes *= head >> 16;
+	if (bytes == 0 || at[1] > KA_GROUPED ||
+	    bytes > (uint64_t)(end - at - 6))
+		return NULL;
+	return at + 6 + bytes;
+}
+
+/*
+ * The same by wire_skip.  Nothing with objects inside: their depth counts from
+ * x, not from here.
+ */
+static const uint8_t *
+skip_flat(const uint8_t *at, const uint8_t *end)
+{
+	struct wire_reader r = wire_reader(at, (size_t)(end - at), false);
+
+	if (at == end || at[0] == KT_LIST ||
+	    (at[0] >= KT_TABLE && at[0] <= KT_SORTED_DICT))
+		return NULL;
+	wire_skip(&r);
+	return r.bad == NULL ? r.at : NULL;
+}
+
+/*
+ * Behind the list of columns, or the row, at `at`; NULL if it is none, or
+ * none that is told here.  What it accepts, wire_skip accepts, and ends at the
+ * same byte; on small records, of which a start must count very many, it takes
+ * a small part of the time.
+ */
+static const uint8_t *
+skip_columns(const uint8_t *at, const uint8_t *end)
+{
+	uint32_t count;
+
+	if (end - at < 6 || at[0] != KT_LIST || at[1] > KA_GROUPED)
+		return NULL;
+	count = wire_load_u32(at + 2);
+	at += 6;
+	for (; count > 0; count--) {
+		const uint8_t *behind = skip_column(at, end);
+
+		if (behind == NULL)
+			behind = skip_flat(at, end);
+		if (behind == NULL)
+			return NULL;
+		at = behind;
+	}
+	return at;
+}
+
+/* (`upd;`table; as *out, all but its len.  Why not, or NULL. */
+static const char *
+read_start(const uint8_t *at, const uint8_t *end, struct journal_record *out)
+{
+	const uint8_t *name = at + sizeof(record_start) + 1, *behind;
+	size_t avail = (size_t)(end - at);
+
+	if (avail <= sizeof(record_start) + 1)
+		return memcmp(at, record_start,
+			      min_u64(avail, sizeof(record_start))) == 0
+			       ? "it ends within the first bytes of a record"
+			       : not_a_record;
+	if (memcmp(at, record_start, sizeof(record_start)) != 0)
+		return not_a_record;
+	if (name[-1] != 256 - KT_SYMBOL)
+		return "the name of the table is not a symbol";
+	behind = skip_short_symbol(name, end);
+	if (behind == NULL) {
+		behind = memchr(name, 0, (size_t)(end - name));
+		if (behind == NULL)
+			return "the name of the table has no end";
+		behind++;
+	}
+	out->at = at;
+	out->table = (const char *)name;
+	out->table_len = (size_t)(behind - name) - 1;
+	out->x = behind;
+	return NULL;
+}
+
+enum journal_step
+journal_next(const uint8_t *bytes, uint64_t len, uint64_t off,
+	     struct journal_record *out, const char **why)
+{
+	const uint8_t *at = bytes + off, *end = bytes + len, *behind;
+	struct journal_record record;
+	const char *fault;
+
+	if (at == end)
+		return JOURNAL_END;
+	fault = read_start(at, end, &record);
+	if (fault != NULL) {
+		*why = fault;
+		return JOURNAL_BAD;
+	}
+	behind = skip_columns(record.x, end);
+	if (behind == NULL) {
+		struct wire_reader r = wire_reader(
+			record.x, (size_t)(end - record.x), false);
+
+		wire_skip(&r);
+		if (r.bad != NULL) {
+			*why = r.bad;
+			return JOURNAL_BAD;
+		}
+		behind = r.at;
+	}
+	record.len = (size_t)(behind - at);
+	*out = record;
+	return JOURNAL_RECORD;
+}
+
+uint64_t
+journal_search(const uint8_t *bytes, uint64_t len, uint64_t off)
+{
+	struct journal_record record;
+	const char *why;
+
+	for (unsigned places = 0; places < SEARCH_PLACES_MAX; places++) {
+		const uint8_t *found = memmem(bytes + off, len - off,
+					      record_start,
+					      sizeof(record_start));
+
+		if (found == NULL)
+			return 0;
+		off = (uint64_t)(found - bytes);
+		if (journal_next(bytes, len, off, &record, &why) ==
+			    JOURNAL_RECORD &&
+		    journal_next(bytes, len, off + record.len, &record, &why) !=
+			    JOURNAL_BAD)
+			return off;
+		off++;
+	}
+	return off - 1;
+}
+
+struct journal_check
+journal_check(const uint8_t *bytes, uint64_t len)
+{
+	struct journal_check c = { .verdict = JOURNAL_FOREIGN };
+	struct journal_record record;
+	enum journal_step step;
+
+	if (len < JOURNAL_HEADER_BYTES) {
+		c.why = "it is shorter than the header of a journal";
+		return c;
+	}
+	if (memcmp(bytes, journal_header, JOURNAL_HEADER_BYTES) != 0) {
+		c.why = "it does not begin with ff01000000000000";
+		return c;
+	}
+	c.good_bytes = JOURNAL_HEADER_BYTES;
+	while ((step = journal_next(bytes, len, c.good_bytes, &record,
+				    &c.why)) == JOURNAL_RECORD) {
+		c.records++;
+		c.good_bytes += record.len;
+	}
+	c.verdict = JOURNAL_WHOLE;
+	if (step == JOURNAL_END)
+		return c;
+	c.next_record_off = journal_search(bytes, len, c.good_bytes + 1);
+	c.verdict = c.next_record_off > 0 ? JOURNAL_DAMAGED : JOURNAL_TORN;
+	return c;
+}

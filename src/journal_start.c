@@ -1,0 +1,274 @@
+#include "config.h"
+
+#include "journal_start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "journal_file.h"
+#include "log.h"
+#include "util.h"
+
+__attribute__((format(printf, 3, 4))) static bool
+fail(char *err, size_t err_len, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(err, err_len, format, args);
+	va_end(args);
+	return false;
+}
+
+bool
+journal_path(const char *directory, const char *name, int32_t day, char *path,
+	     size_t path_len, char *err, size_t err_len)
+{
+	char real[PATH_MAX], date[16];
+	int n;
+
+	if (realpath(directory, real) == NULL)
+		return fail(err, err_len,
+			    "journal.directory \"%s\": %s; make it with: "
+			    "install -d -o ringtick %s",
+			    directory, strerror(errno), directory);
+	n = snprintf(path, path_len, "%s/%s%s", real, name,
+		     clock_date_text(date, day));
+	if (n < 0 || (size_t)n >= path_len)
+		return fail(err, err_len, "journal.directory is too long");
+	return true;
+}
+
+/* ---- a torn tail ---- */
+
+static int
+copy_range(int from, uint64_t off, uint64_t len, int to)
+{
+	char buf[64 << 10];
+
+	while (len > 0) {
+		ssize_t n = pread(from, buf,
+				  (size_t)min_u64(len, sizeof(buf)),
+				  (off_t)off);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		if (write(to, buf, (size_t)n) != n)
+			return -EIO;
+		off += (uint64_t)n;
+		len -= (uint64_t)n;
+	}
+	return fsync(to) == 0 ? 0 : -errno;
+}
+
+/* Moves what is behind good_bytes to the first free `path.torn.N`. */
+static bool
+cut_tail(const char *path, int fd, const struct journal_check *check,
+	 uint64_t bytes, char *err, size_t err_len)
+{
+	char side[PATH_MAX + 32];
+	int to = -1, res;
+
+	for (unsigned n = 1; to < 0; n++) {
+		(void)snprintf(side, sizeof(side), "%s.torn.%u", path, n);
+		to = open(side, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		if (to < 0 && errno != EEXIST)
+			return fail(err, err_len,
+				    "%s has a torn tail, and %s cannot be "
+				    "made for it: %s",
+				    path, side, strerror(errno));
+	}
+	res = copy_range(fd, check->good_bytes, bytes - check->good_bytes, to);
+	(void)close(to);
+	if (res == 0 && ftruncate(fd, (off_t)check->good_bytes) != 0)
+		res = -errno;
+	if (res != 0)
+		return fail(err, err_len, "%s: its torn tail cannot be cut: %s",
+			    path, strerror(-res));
+	log_line(LOG_WARN, "journal_torn",
+		 "file=%s records=%" PRIu64 " cut_bytes=%" PRIu64
+		 " side_file=%s why=\"%s\"",
+		 path, check->records, bytes - check->good_bytes, side,
+		 check->why);
+	return true;
+}
+
+/* ---- an existing file ---- */
+
+static bool
+judge(const char *path, int fd, const struct journal_check *check,
+      uint64_t bytes, char *err, size_t err_len)
+{
+	switch (check->verdict) {
+	case JOURNAL_WHOLE:
+		return true;
+	case JOURNAL_TORN:
+		return cut_tail(path, fd, check, bytes, err, err_len);
+	case JOURNAL_DAMAGED:
+		return fail(err, err_len,
+			    "%s is damaged in the middle: record %" PRIu64
+			    " at byte %" PRIu64
+			    " is no record (%s), and records go on at byte "
+			    "%" PRIu64
+			    "; look at it with: ringtick log --verify %s, "
+			    "then move it away or restore it",
+			    path, check->records, check->good_bytes,
+			    check->why, check->next_record_off, path);
+	case JOURNAL_FOREIGN:
+		return fail(err, err_len,
+			    "%s is no kdb+ journal (%s); move it away, or "
+			    "change journal.directory or journal.name",
+			    path, check->why);
+	}
+	return false;
+}
+
+static bool
+check_file(const char *path, struct journal_opened *out, char *err,
+	   size_t err_len)
+{
+	struct journal_check check;
+	int64_t since = clock_monotonic_ns();
+	uint8_t *bytes = mmap(NULL, out->bytes, PROT_READ, MAP_SHARED, out->fd,
+			      0);
+
+	if (bytes == MAP_FAILED)
+		return fail(err, err_len, "%s cannot be mapped: %s", path,
+			    strerror(errno));
+	(void)madvise(bytes, out->bytes, MADV_SEQUENTIAL);
+	check = journal_check(bytes, out->bytes);
+	(void)munmap(bytes, out->bytes);
+	since = clock_monotonic_ns() - since;
+	if (!judge(path, out->fd, &check, out->bytes, err, err_len))
+		return false;
+	log_line(LOG_NOTE, "journal_recovered",
+		 "file=%s records=%" PRIu64 " bytes=%" PRIu64
+		 " seconds=%.3f mb_s=%.0f",
+		 path, check.records, check.good_bytes,
+		 (double)since / (double)NS_PER_S,
+		 (double)out->bytes * 1e3 / (double)(since + 1));
+	out->records = check.records;
+	out->bytes = check.good_bytes;
+	return true;
+}
+
+static bool
+write_header(const char *path, struct journal_opened *out, char *err,
+	     size_t err_len)
+{
+	ssize_t n = pwrite(out->fd, journal_header, JOURNAL_HEADER_BYTES, 0);
+
+	if (n != JOURNAL_HEADER_BYTES)
+		return fail(err, err_len, "%s cannot be written: %s", path,
+			    n < 0 ? strerror(errno) : "disk full");
+	out->bytes = JOURNAL_HEADER_BYTES;
+	return true;
+}
+
+bool
+journal_open_file(const char *path, struct journal_opened *out, char *err,
+		  size_t err_len)
+{
+	struct stat st;
+	bool ok;
+
+	*out = (struct journal_opened){
+		.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644)
+	};
+	if (out->fd < 0)
+		return fail(err, err_len,
+			    "%s cannot be opened: %s; the daemon's user must "
+			    "be able to write in journal.directory",
+			    path, strerror(errno));
+	if (flock(out->fd, LOCK_EX | LOCK_NB) != 0) {
+		ok = fail(err, err_len,
+			  "%s is in use by another ringtickd; see who has it "
+			  "with: fuser %s",
+			  path, path);
+	} else if (fstat(out->fd, &st) != 0) {
+		ok = fail(err, err_len, "%s: %s", path, strerror(errno));
+	} else if (st.st_size == 0) {
+		ok = write_header(path, out, err, err_len);
+	} else {
+		out->bytes = (uint64_t)st.st_size;
+		ok = check_file(path, out, err, err_len);
+	}
+	if (!ok)
+		(void)close(out->fd);
+	return ok;
+}
+
+/* ---- the epoch ---- */
+
+static void
+epoch_path(const char *directory, const char *name, const char *suffix,
+	   char *path, size_t path_len)
+{
+	(void)snprintf(path, path_len, "%s/%s.epoch%s", directory, name,
+		       suffix);
+}
+
+/* Whole or not at all: written aside, then renamed. */
+static bool
+store_epoch(const char *directory, const char *name, uint64_t epoch,
+	    const char *state)
+{
+	char path[PATH_MAX], aside[PATH_MAX];
+	FILE *f;
+	bool ok;
+
+	epoch_path(directory, name, "", path, sizeof(path));
+	epoch_path(directory, name, ".new", aside, sizeof(aside));
+	f = fopen(aside, "we");
+	if (f == NULL)
+		return false;
+	ok = fprintf(f, "%" PRIu64 " %s\n", epoch, state) > 0;
+	ok = fflush(f) == 0 && fsync(fileno(f)) == 0 && ok;
+	ok = fclose(f) == 0 && ok;
+	return ok && rename(aside, path) == 0;
+}
+
+bool
+journal_begin_epoch(const char *directory, const char *name,
+		    uint64_t *out_epoch, bool *out_was_clean, char *err,
+		    size_t err_len)
+{
+	char path[PATH_MAX], state[8] = "";
+	FILE *f;
+
+	*out_epoch = 0;
+	epoch_path(directory, name, "", path, sizeof(path));
+	f = fopen(path, "re");
+	*out_was_clean = f == NULL;
+	if (f != NULL) {
+		if (fscanf(f, "%" SCNu64 " %7s", out_epoch, state) == 2)
+			*out_was_clean = strcmp(state, "clean") == 0;
+		(void)fclose(f);
+	}
+	if (!*out_was_clean)
+		++*out_epoch;
+	if (!store_epoch(directory, name, *out_epoch, "open"))
+		return fail(err, err_len, "%s cannot be written: %s", path,
+			    strerror(errno));
+	return true;
+}
+
+void
+journal_end_epoch(const char *directory, const char *name, uint64_t epoch)
+{
+	if (!store_epoch(directory, name, epoch, "clean"))
+		log_line(LOG_WARN, "epoch_not_stored",
+			 "directory=%s error=\"%s\"", directory,
+			 strerror(errno));
+}

@@ -1,0 +1,27 @@
+/*
+ * What the rest of the daemon may know of the journal: how far it is.  The
+ * journal keeps it true; tick.c answers .u.i and .u.L from it.
+ *
+ * Positions are of the main stream and always ends of messages.
+ */
+#ifndef RINGTICK_JOURNAL_STATE_H
+#define RINGTICK_JOURNAL_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { JOURNAL_PATH_MAX = 4096 };
+
+struct journal_state {
+	bool is_on;
+	bool is_rolling;	 /* a mark waits to be passed: no file now */
+	char path[JOURNAL_PATH_MAX]; /* of the file, absolute */
+	int fd;
+	uint64_t records;	 /* in the file, readable by others */
+	uint64_t stream_records; /* the main stream's count at written_pos */
+	uint64_t written_pos;	 /* all before it is in the file */
+	uint64_t synced_pos;	 /* all before it is on disk */
+	uint64_t epoch;		 /* grows with each start after a crash */
+};
+
+#endif

@@ -1,0 +1,170 @@
+#include "config.h"
+
+#include "mapping.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "util.h"
+
+enum { AHEAD_BYTES = 16 << 20 }; /* a multiple of all sizes of pages */
+
+/* A page that is mapped and no longer in the file, or cannot be read. */
+static void
+on_bus_error(int signal_number)
+{
+	static const char text[] =
+		"ringtick: the file was cut while it was read, or the disk "
+		"cannot read it; try again\n";
+
+	(void)signal_number;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(CLIENT_EXIT_TROUBLE);
+	_exit(CLIENT_EXIT_TROUBLE);
+}
+
+/* The map is longer than the file, so that it need not be moved often. */
+static int
+map(struct mapping *m, uint64_t len)
+{
+	uint64_t room = (len / AHEAD_BYTES + 1) * AHEAD_BYTES;
+	void *bytes = m->room == 0 ? mmap(NULL, room, PROT_READ, MAP_SHARED,
+					  m->fd, 0)
+		      : room > m->room
+			      ? mremap((void *)(uintptr_t)m->bytes, m->room,
+				       room, MREMAP_MAYMOVE)
+			      : (void *)(uintptr_t)m->bytes;
+
+	if (bytes == MAP_FAILED)
+		return -errno;
+	(void)madvise(bytes, room, MADV_SEQUENTIAL);
+	m->bytes = bytes;
+	m->room = max_u64(room, m->room);
+	m->len = len;
+	return 0;
+}
+
+int
+mapping_open(struct mapping *m, const char *path, bool is_writable)
+{
+	struct sigaction action = { .sa_handler = on_bus_error };
+	struct stat st;
+	int err;
+
+	*m = MAPPING_CLOSED;
+	m->path = path;
+	/* Not for ever at a fifo, which is refused below. */
+	m->fd = open(path, (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC |
+				   O_NONBLOCK | O_NOCTTY);
+	if (m->fd < 0)
+		return -errno;
+	if (fstat(m->fd, &st) < 0)
+		err = -errno;
+	else if (!S_ISREG(st.st_mode))
+		err = -EINVAL;
+	else
+		err = map(m, (uint64_t)st.st_size);
+	if (err < 0) {
+		mapping_close(m);
+		return err;
+	}
+	m->mode = st.st_mode & 0777;
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGBUS, &action, NULL);
+	return 0;
+}
+
+void
+mapping_close(struct mapping *m)
+{
+	if (m->room > 0)
+		(void)munmap((void *)(uintptr_t)m->bytes, m->room);
+	if (m->fd >= 0)
+		close(m->fd);
+	if (m->watch_fd >= 0)
+		close(m->watch_fd);
+	*m = MAPPING_CLOSED;
+}
+
+int
+mapping_grow(struct mapping *m)
+{
+	struct stat st;
+	int err;
+
+	if (fstat(m->fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size < m->len)
+		return -ESTALE;
+	if ((uint64_t)st.st_size == m->len)
+		return st.st_nlink == 0 ? -ENOENT : 0;
+	err = map(m, (uint64_t)st.st_size);
+	return err < 0 ? err : 1;
+}
+
+/* Watches the file that is open, whatever its name stands for by now. */
+static int
+watch(struct mapping *m)
+{
+	char path[64];
+
+	m->watch_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (m->watch_fd < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->fd);
+	if (inotify_add_watch(m->watch_fd, path, IN_MODIFY | IN_ATTRIB) < 0)
+		return -errno;
+	return 0;
+}
+
+int
+mapping_wait(struct mapping *m)
+{
+	struct pollfd pollfd = { .events = POLLIN };
+	char events[4096];
+	sigset_t ends, before;
+	int got = m->watch_fd < 0 ? watch(m) : 0;
+
+	if (got < 0)
+		return got;
+	pollfd.fd = m->watch_fd;
+	/* Held back until ppoll: one that comes before must end it too. */
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &ends, &before);
+	while (got == 0) {
+		/* After the watch began, so that no growth is missed. */
+		got = client_stopped() ? -EINTR : mapping_grow(m);
+		if (got != 0)
+			break;
+		(void)ppoll(&pollfd, 1, NULL, &before);
+		while (read(m->watch_fd, events, sizeof(events)) > 0)
+			; /* what has happened, fstat tells */
+	}
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return got;
+}
+
+void
+mapping_read_ahead(struct mapping *m, uint64_t off)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t from = off & ~(page - 1);
+	uint64_t to = min_u64(from + AHEAD_BYTES, m->len);
+
+	if (from >= to)
+		return;
+	/* Linux 5.14; without it the pages fault one after the other. */
+	(void)madvise((void *)(uintptr_t)(m->bytes + from), to - from,
+		      MADV_POPULATE_READ);
+	m->ready_off = to;
+}

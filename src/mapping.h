@@ -1,0 +1,62 @@
+/*
+ * A file as memory, which may grow while it is read.
+ *
+ * Owns the descriptors and the map.  Invariant: bytes [0, len) are mapped and
+ * were in the file when it was last looked at; pointers into them are good
+ * until mapping_grow() or mapping_wait() has returned more than 0.  Called by
+ * logtool.c, salvage.c.  Prints only what leaves no other way: that the file
+ * was cut below us.
+ */
+#ifndef RINGTICK_MAPPING_H
+#define RINGTICK_MAPPING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct mapping {
+	const char *path;
+	int fd;	      /* -1 when closed */
+	int watch_fd; /* inotify; -1 until somebody waits */
+	const uint8_t *bytes;
+	uint64_t len;
+	uint64_t room;	    /* that the map has, in bytes; 0: there is none */
+	uint64_t ready_off; /* pages were taken out of the cache up to here */
+	mode_t mode;
+};
+
+/* For an object to be closed. */
+#define MAPPING_CLOSED ((struct mapping){ .fd = -1, .watch_fd = -1 })
+
+/* 0, or -errno; -EINVAL if it is no regular file.  path must outlive m. */
+int mapping_open(struct mapping *m, const char *path, bool is_writable);
+
+/* Accepts one that is closed. */
+void mapping_close(struct mapping *m);
+
+/*
+ * Looks how long the file is now.  1 if there is more, 0 if not, -ESTALE if it
+ * is shorter than it was, else -errno.
+ */
+int mapping_grow(struct mapping *m);
+
+/*
+ * Waits until there is more.  1; -EINTR once a signal has asked for the end
+ * (client_catch_signals); -ESTALE if the file is cut, -ENOENT if it is
+ * deleted, else -errno.  Sees only what this machine writes.
+ */
+int mapping_wait(struct mapping *m);
+
+/* Takes the pages from off on out of the cache in one go. */
+void mapping_read_ahead(struct mapping *m, uint64_t off);
+
+/* To be called on the way through the file: saves a fault for each page. */
+static inline void
+mapping_touch(struct mapping *m, uint64_t off)
+{
+	if (off >= m->ready_off)
+		mapping_read_ahead(m, off);
+}
+
+#endif

@@ -1,0 +1,278 @@
+#include "config.h"
+
+#include "payload.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+#include "wire.h"
+
+enum {
+	LIST_HEADER_BYTES = 6, /* type, attribute, count */
+	/* An atom in a column is repeated for each row: that could be much. */
+	TABLE_BYTES_MAX = 1 << 30,
+};
+
+/* ---- reading ---- */
+
+static bool
+is_atom(int type)
+{
+	return type < 0 && type >= -KT_TIME;
+}
+
+static bool
+is_vector(int type)
+{
+	return type > 0 && type <= KT_TIME;
+}
+
+static struct wire_reader
+record_reader(const struct journal_record *record, const uint8_t *at)
+{
+	return wire_reader(at, (size_t)(record->at + record->len - at), false);
+}
+
+/* The time column is the object at r.at, an atom or a vector. */
+static void
+read_time(struct payload *p, struct wire_reader r)
+{
+	int type = (int8_t)wire_get_u8(&r);
+	size_t bytes;
+
+	p->time_type = is_atom(type) ? -type : is_vector(type) ? type : 0;
+	bytes = wire_item_bytes(p->time_type);
+	if (p->time_type < KT_TIMESTAMP)
+		p->time_type = 0;
+	if (p->time_type == 0)
+		return;
+	if (is_atom(type)) {
+		p->time_first = p->time_last = r.at;
+	} else {
+		uint64_t count = wire_get_count(&r, 1, NULL);
+
+		if (count > 0) {
+			p->time_first = r.at;
+			p->time_last = r.at + (count - 1) * bytes;
+		}
+	}
+}
+
+static void
+read_table(struct payload *p, struct wire_reader r)
+{
+	uint64_t count, time_idx = 0;
+	size_t len;
+
+	p->form = PAYLOAD_TABLE;
+	p->rows = wire_count(&r);
+	(void)wire_get_u8(&r); /* table */
+	(void)wire_get_u8(&r); /* its attribute */
+	(void)wire_get_u8(&r); /* dictionary */
+	(void)wire_get_u8(&r); /* symbol vector */
+	count = wire_get_count(&r, 1, NULL);
+	for (uint64_t i = 0; i < count; i++) {
+		const char *name = wire_get_symbol(&r, &len);
+
+		if (len == 4 && memcmp(name, "time", len) == 0)
+			time_idx = i;
+	}
+	p->columns = r.at;
+	p->columns_len = (size_t)(r.end - r.at);
+	(void)wire_get_u8(&r); /* list of columns */
+	(void)wire_get_count(&r, 1, NULL);
+	for (uint64_t i = 0; i < time_idx; i++)
+		wire_skip(&r);
+	read_time(p, r);
+}
+
+void
+payload_read(struct payload *out, const struct journal_record *record)
+{
+	struct wire_reader r = record_reader(record, record->x), first;
+	struct payload p = {
+		.form = PAYLOAD_OTHER,
+		.columns = r.at,
+		.columns_len = (size_t)(r.end - r.at),
+	};
+	int type = (int8_t)r.at[0];
+	uint64_t count;
+
+	if (type == KT_TABLE) {
+		read_table(&p, r);
+	} else if (is_vector(type)) {
+		/* A row of atoms of one type is a vector. */
+		count = wire_count(&r);
+		p.form = count > 0 ? PAYLOAD_ROW : PAYLOAD_COLUMNS;
+		p.rows = count > 0;
+		if (count > 0) {
+			read_time(&p, r);
+			p.time_last = p.time_first;
+		}
+	} else if (type == KT_LIST) {
+		first = r;
+		(void)wire_get_u8(&first);
+		count = wire_get_count(&first, 1, NULL);
+		p.form = PAYLOAD_COLUMNS;
+		if (count > 0) {
+			p.form = is_atom((int8_t)first.at[0]) ? PAYLOAD_ROW
+							      : PAYLOAD_COLUMNS;
+			p.rows = wire_count(&first);
+			read_time(&p, first);
+		}
+	}
+	*out = p;
+}
+
+/* ---- making a table ---- */
+
+/* The table while it is made; after a fault nothing more is added. */
+struct build {
+	struct payload_table *t;
+	bool is_bad;
+};
+
+static void
+add_bytes(struct build *b, const void *bytes, size_t len)
+{
+	struct payload_table *t = b->t;
+	size_t cap = t->cap > 0 ? t->cap : 4096;
+	uint8_t *grown;
+
+	b->is_bad = b->is_bad || len > TABLE_BYTES_MAX - t->len;
+	if (b->is_bad)
+		return;
+	while (cap < t->len + len)
+		cap *= 2;
+	if (cap > t->cap) {
+		grown = realloc(t->bytes, cap);
+		if (grown == NULL) {
+			b->is_bad = true;
+			return;
+		}
+		t->bytes = grown;
+		t->cap = cap;
+	}
+	if (len > 0)
+		memcpy(t->bytes + t->len, bytes, len);
+	t->len += len;
+}
+
+static void
+add_list(struct build *b, int type, uint64_t count)
+{
+	uint8_t header[LIST_HEADER_BYTES];
+	struct wire_writer w = wire_writer(header, sizeof(header));
+
+	b->is_bad = b->is_bad || count > UINT32_MAX;
+	wire_put_list(&w, type, KA_NONE, (uint32_t)count);
+	add_bytes(b, header, sizeof(header));
+}
+
+/* A column of `rows` times the item of len bytes, whose type is given. */
+static void
+add_repeated(struct build *b, int type, const uint8_t *item, size_t len,
+	     uint64_t rows)
+{
+	b->is_bad = b->is_bad || rows > TABLE_BYTES_MAX / max_u64(len, 1);
+	add_list(b, type, rows);
+	for (uint64_t i = 0; i < rows && !b->is_bad; i++)
+		add_bytes(b, item, len);
+}
+
+/* The object at r->at as a column, and moves behind it. */
+static void
+add_column(struct build *b, const struct payload *p, struct wire_reader *r)
+{
+	int type = (int8_t)r->at[0];
+	const uint8_t *at = r->at;
+	uint64_t count = wire_count(r);
+
+	wire_skip(r);
+	if (is_atom(type)) {
+		/* tick.q publishes it as many times as there are rows */
+		add_repeated(b, -type, at + 1, (size_t)(r->at - at) - 1,
+			     p->rows);
+	} else if (p->form == PAYLOAD_ROW) {
+		add_repeated(b, KT_LIST, at, (size_t)(r->at - at), 1);
+	} else if (type >= KT_LIST && type <= KT_TIME && count == p->rows) {
+		add_bytes(b, at, (size_t)(r->at - at));
+	} else {
+		b->is_bad = true;
+	}
+}
+
+/* A row that is a vector: each item is a column. */
+static void
+add_items(struct build *b, int type, uint64_t count, struct wire_reader *r)
+{
+	size_t len = wire_item_bytes(type);
+
+	for (uint64_t i = 0; i < count && !b->is_bad; i++) {
+		const uint8_t *at = r->at;
+
+		if (type == KT_SYMBOL) {
+			(void)wire_get_symbol(r, &len);
+			len++; /* its NUL */
+		} else {
+			r->at += len;
+		}
+		add_repeated(b, type, at, len, 1);
+	}
+}
+
+static void
+add_names(struct build *b, uint64_t count)
+{
+	add_list(b, KT_SYMBOL, count);
+	for (uint64_t i = 0; i < count && !b->is_bad; i++) {
+		char name[32];
+		int len = snprintf(name, sizeof(name), "c%llu",
+				   (unsigned long long)i);
+
+		add_bytes(b, name, (size_t)len + 1);
+	}
+}
+
+const uint8_t *
+payload_make_table(struct payload_table *t, const struct payload *p,
+		   const struct journal_record *record, size_t *out_len)
+{
+	static const uint8_t head[] = { KT_TABLE, KA_NONE, KT_DICT };
+	struct wire_reader r = record_reader(record, record->x);
+	struct build b = { .t = t };
+	uint64_t count;
+	int type;
+
+	if (p->form == PAYLOAD_TABLE) {
+		*out_len = (size_t)(r.end - r.at);
+		return r.at;
+	}
+	if (p->form == PAYLOAD_OTHER)
+		return NULL;
+	type = (int8_t)wire_get_u8(&r);
+	count = wire_get_count(&r, 1, NULL);
+	if (count == 0)
+		return NULL;
+	t->len = 0;
+	add_bytes(&b, head, sizeof(head));
+	add_names(&b, count);
+	add_list(&b, KT_LIST, count);
+	if (type == KT_LIST)
+		for (uint64_t i = 0; i < count && !b.is_bad; i++)
+			add_column(&b, p, &r);
+	else
+		add_items(&b, type, count, &r);
+	*out_len = t->len;
+	return b.is_bad ? NULL : t->bytes;
+}
+
+void
+payload_table_fini(struct payload_table *t)
+{
+	free(t->bytes);
+	*t = (struct payload_table){ 0 };
+}

@@ -1,0 +1,278 @@
+#include "config.h"
+
+#include "replay.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "util.h"
+#include "when.h"
+#include "wire.h"
+
+enum { UPDATE_HEAD_BYTES = 22 }; /* IPC header, list of three, `.u.upd */
+
+#define REPLAY_ANSWER_NS (30 * NS_PER_S)
+#define REPLAY_GRACE_NS	 (2 * NS_PER_S) /* for a begun message, at the end */
+#define REPLAY_NAP_NS	 (NS_PER_S / 4) /* a signal just before one is seen */
+
+static int
+fail(const struct replay *r, int err, const char *sentence)
+{
+	fprintf(stderr, "ringtick log: %s, port %s: %s\n", r->target.host,
+		r->target.port, sentence);
+	return err;
+}
+
+static int
+fail_send(const struct replay *r, int err)
+{
+	if (err == -EPIPE || err == -ECONNRESET)
+		return fail(r, err,
+			    "the server closed the connection; its log says "
+			    "why");
+	if (err == -ETIMEDOUT)
+		return fail(r, err,
+			    "the server does not take what is sent; look for "
+			    "a consumer with policy \"block\" in its log");
+	return fail(r, err, strerror(-err));
+}
+
+int
+replay_open(struct replay *r)
+{
+	int err = client_open(&r->client, &r->target);
+
+	r->open_ns = clock_monotonic_ns();
+	if (err < 0)
+		fprintf(stderr, "ringtick log: %s\n", r->client.error);
+	return err;
+}
+
+/*
+ * However long the server lets it wait; a signal leaves a little time, so that
+ * the server is not left with half a message.
+ */
+static int
+send_all(struct replay *r, const uint8_t *bytes, size_t len)
+{
+	int64_t deadline_ns = CLIENT_FOREVER;
+	size_t sent;
+	int err;
+
+	for (;;) {
+		err = client_send(&r->client, bytes, len, deadline_ns, &sent);
+		if (err == 0)
+			return 0;
+		if (err != -EINTR || r->is_ending)
+			return fail_send(r, err);
+		bytes += sent;
+		len -= sent;
+		deadline_ns = clock_monotonic_ns() + REPLAY_GRACE_NS;
+		r->is_ending = true;
+		client_resume();
+	}
+}
+
+static int
+flush(struct replay *r)
+{
+	size_t len = r->len;
+
+	r->len = 0;
+	return send_all(r, r->batch, len);
+}
+
+/* ---- time ---- */
+
+static int
+nap_until(struct replay *r, int64_t due_ns)
+{
+	int64_t now_ns = clock_monotonic_ns();
+	int err = now_ns < due_ns ? flush(r) : 0;
+
+	while (err == 0 && now_ns < due_ns && !client_stopped()) {
+		int64_t nap_ns = due_ns - now_ns < REPLAY_NAP_NS
+					 ? due_ns - now_ns
+					 : REPLAY_NAP_NS;
+		struct timespec ts = { .tv_nsec = nap_ns };
+
+		(void)nanosleep(&ts, NULL);
+		now_ns = clock_monotonic_ns();
+	}
+	return err;
+}
+
+/* A record without a time, or from before the one in front, is not waited
+ * for. */
+static int
+wait_turn(struct replay *r, const struct payload *payload)
+{
+	struct when when;
+	double gap_ns;
+
+	if (r->speed <= 0 || payload->time_first == NULL ||
+	    !when_read(payload->time_type, payload->time_first, &when))
+		return 0;
+	if (!r->has_start) {
+		r->has_start = true;
+		r->first_ns = when.ns;
+		r->start_ns = clock_monotonic_ns();
+	}
+	gap_ns = ((double)when.ns - (double)r->first_ns) / r->speed;
+	/* a year: what is longer is no time that anybody waits for */
+	if (gap_ns <= 0 || gap_ns > 366.0 * (double)NS_PER_DAY)
+		return 0;
+	return nap_until(r, r->start_ns + (int64_t)gap_ns);
+}
+
+/* ---- messages ---- */
+
+/* What a message is put together from, behind its head. */
+struct pieces {
+	const uint8_t *table; /* a symbol */
+	size_t table_len;
+	const uint8_t *columns;
+	size_t columns_len;
+	uint64_t total; /* bytes of the message */
+};
+
+static void
+put_front(struct wire_writer *w, enum wire_message message,
+	  const struct pieces *p)
+{
+	size_t off = wire_begin_frame(w, message);
+
+	wire_put_list(w, KT_LIST, KA_NONE, 3);
+	wire_put_symbol(w, ".u.upd");
+	CHECK(wire_written(w) - off == UPDATE_HEAD_BYTES);
+	wire_put_bytes(w, p->table, p->table_len);
+	CHECK(!w->is_full);
+	wire_store_u32(w->base + off + 4, (uint32_t)p->total);
+}
+
+static int
+send_sync(struct replay *r, const struct pieces *p, uint64_t number)
+{
+	uint8_t *frame = malloc(p->total);
+	struct wire_writer w = wire_writer(frame, p->total);
+	char sentence[512];
+	int err = flush(r);
+
+	if (frame == NULL)
+		return fail(r, -ENOMEM, "no memory for a record that long");
+	put_front(&w, WIRE_SYNC, p);
+	wire_put_bytes(&w, p->columns, p->columns_len);
+	CHECK(!w.is_full);
+	if (err == 0) {
+		err = client_request(&r->client, frame, p->total,
+				     clock_monotonic_ns() + REPLAY_ANSWER_NS);
+		snprintf(sentence, sizeof(sentence),
+			 err == -EREMOTEIO
+				 ? "record %llu, of table %.*s, is refused "
+				   "with '%s; choose those that it has with "
+				   "--table"
+				 : "record %llu, of table %.*s: %s",
+			 (unsigned long long)number, (int)p->table_len - 2,
+			 (const char *)p->table + 1, r->client.error);
+		/* The name comes out of the file and goes to a terminal. */
+		for (char *c = sentence; *c != '\0'; c++)
+			if (*c < ' ' || *c > '~')
+				*c = '?';
+		if (err < 0)
+			(void)fail(r, err, sentence);
+	}
+	free(frame);
+	return err;
+}
+
+static int
+send_async(struct replay *r, const struct pieces *p)
+{
+	struct wire_writer w;
+	int err = 0;
+
+	if (p->total > sizeof(r->batch) - r->len)
+		err = flush(r);
+	if (err < 0)
+		return err;
+	w = wire_writer(r->batch + r->len, sizeof(r->batch) - r->len);
+	put_front(&w, WIRE_ASYNC, p);
+	if (p->total <= sizeof(r->batch) - r->len)
+		wire_put_bytes(&w, p->columns, p->columns_len);
+	r->len += wire_written(&w);
+	if (p->total <= sizeof(r->batch))
+		return 0;
+	err = flush(r);
+	return err < 0 ? err : send_all(r, p->columns, p->columns_len);
+}
+
+int
+replay_record(struct replay *r, const struct journal_record *record,
+	      const struct payload *payload, uint64_t number, bool is_sync)
+{
+	struct pieces p = {
+		.table = (const uint8_t *)record->table - 1,
+		.table_len = record->table_len + 2,
+		.columns = payload->columns,
+		.columns_len = payload->columns_len,
+	};
+	int err = wait_turn(r, payload);
+
+	if (err < 0 || client_stopped())
+		return err;
+	p.total = UPDATE_HEAD_BYTES + p.table_len + p.columns_len;
+	if (p.total > INT32_MAX || p.table_len > REPLAY_BATCH_BYTES / 2)
+		return fail(r, -EMSGSIZE,
+			    "a record is longer than a message may be; leave "
+			    "it out with --from and --to");
+	err = is_sync ? send_sync(r, &p, number) : send_async(r, &p);
+	if (err == 0) {
+		r->records++;
+		r->rows += payload->rows;
+		r->bytes += p.total;
+	}
+	return err;
+}
+
+/* `""` is answered behind everything sent before. */
+static int
+chase(struct replay *r)
+{
+	uint8_t frame[32];
+	struct wire_writer w = wire_writer(frame, sizeof(frame));
+	size_t off = wire_begin_frame(&w, WIRE_SYNC);
+	int err;
+
+	wire_put_string(&w, "");
+	wire_end_frame(&w, off);
+	CHECK(!w.is_full);
+	err = flush(r);
+	if (err < 0)
+		return err;
+	client_resume();
+	err = client_request(&r->client, frame, wire_written(&w),
+			     clock_monotonic_ns() + REPLAY_ANSWER_NS);
+	return err < 0 ? fail(r, err, r->client.error) : 0;
+}
+
+int
+replay_close(struct replay *r, int err)
+{
+	double seconds;
+
+	if (err == 0)
+		err = chase(r);
+	seconds = (double)(clock_monotonic_ns() - r->open_ns + 1) / 1e9;
+	fprintf(stderr,
+		"total seconds=%.1f messages=%llu rows=%llu messages_s=%.0f "
+		"rows_s=%.0f mb_s=%.1f\n",
+		seconds, (unsigned long long)r->records,
+		(unsigned long long)r->rows, (double)r->records / seconds,
+		(double)r->rows / seconds, (double)r->bytes / seconds / 1e6);
+	client_close(&r->client);
+	return err == 0 ? 0 : CLIENT_EXIT_TROUBLE;
+}

@@ -1,0 +1,38 @@
+/*
+ * `ringtick log --repair` and `--filter`: what changes or makes a journal.
+ *
+ * Invariant: no byte of a journal is gone before its copy is on the disk, and
+ * no file is overwritten.  What fails is told on stderr.  Called by logtool.c.
+ */
+#ifndef RINGTICK_SALVAGE_H
+#define RINGTICK_SALVAGE_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "journal_file.h"
+#include "mapping.h"
+
+/*
+ * Moves what is behind the good bytes of a torn journal, opened for writing,
+ * into the first free PATH.torn.N.  0 or -errno.
+ */
+int salvage_cut(struct mapping *m, const struct journal_check *torn);
+
+/* A new journal; path NULL when closed. */
+struct salvage_copy {
+	const char *path;
+	FILE *out;
+	uint64_t records, bytes;
+};
+
+/* 0 or -errno; -EEXIST if there is such a file. */
+int salvage_open(struct salvage_copy *c, const char *path);
+
+int salvage_add(struct salvage_copy *c, const struct journal_record *record);
+
+/* Unless err is not 0, makes sure that all is on the disk; else, or if that
+ * fails, removes the file.  0 or -errno. */
+int salvage_close(struct salvage_copy *c, int err);
+
+#endif
