@@ -2,8 +2,8 @@
 # Installs what the tests need, builds with gcc, with sanitizers and with
 # clang, and runs all tests.  Everything it writes is in build/.
 #
-#   ./check.sh            all of it
-#   FUZZ_SECONDS=60 ./check.sh    longer than the usual 8 s a fuzz target
+#   ./check.sh
+#   FUZZ_SECONDS=600 ./check.sh	longer than the usual 8 s a fuzz target
 set -u
 cd "$(dirname "$0")" || exit 1
 . build-aux/common.sh
@@ -65,11 +65,11 @@ stage()
 	printf '%-14s FAILED  %4d s  from %s:\n' \
 		"$name" $((SECONDS - start)) "$log"
 	{
-		grep -E '^(FAIL|ERROR|FAILED)[: ]|(error|warning): ' "$log" |
-			head -n 50
+		grep -E '^(FAIL|ERROR|FAILED)[: ]|^E  |(error|warning): ' \
+			"$log" | head -n 60
 		echo ...
-		grep -v '^PASS: ' "$log" | tail -n 100
-	} | cut -c 1-300 | sed 's/^/    /'
+		grep -v '^PASS: ' "$log" | tail -n 40
+	} | cut -c 1-240 | sed 's/^/    /'
 	return 1
 }
 
@@ -107,7 +107,7 @@ unit_tests()
 	return 1
 }
 
-# The unit has to hold in the file's final form, with the programs in place.
+# The units in their final form, with the programs in place; the manual.
 units()
 {
 	local root=$PWD/build/root
@@ -118,8 +118,9 @@ units()
 	systemd-analyze verify --man=no "$units"/ringtick.* &&
 	# in tenths: exposure below 3.0
 	systemd-analyze security --offline=yes --threshold=29 --no-pager \
-		"$units/ringtick.service" &&
-	groff -man -Tutf8 -ww -z "$root"/usr/local/share/man/man[158]/*
+		"$units/ringtick.service" || return 1
+	! groff -man -Tutf8 -ww -z "$root"/usr/local/share/man/man[158]/* 2>&1 |
+		grep .
 }
 
 # node-q, out of the way of the sources.
@@ -145,6 +146,7 @@ fuzz()
 	    with open(sys.argv[2] + "/" + vector["name"], "wb") as file:
 	        file.write(bytes.fromhex(vector["hex"]))
 	END
+	cp etc/sym.q "$seeds"
 	for target in build/clang/tests/fuzz/fuzz_*; do
 		[ -x "$target" ] || continue
 		local found=$PWD/build/fuzz/${target##*/}

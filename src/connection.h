@@ -78,7 +78,7 @@ struct connection {
 	size_t small_bytes;
 	bool is_receiving;   /* a recv is in flight */
 	enum connection_wait waits_for;
-	uint64_t wanted_bytes; /* WAIT_ROOM: in the main ring; 0: other reason */
+	uint64_t wanted_bytes; /* WAIT_ROOM: in the main ring, or 0 */
 	int64_t deadline_ns; /* 0: none; of what its state is about */
 
 	unsigned ops_cnt;    /* operations in flight, cancels too */
@@ -92,6 +92,9 @@ struct connection {
 	uint64_t rejected;
 	struct log_limit reject_log;
 	struct log_limit skip_log;
+	struct log_limit change_log;
+	uint64_t skips_reported; /* the count when it was last reported */
+	const char *state_logged; /* the state last told; NULL: none yet */
 };
 
 /* A free slot becomes a connection in state HELLO. */

@@ -109,10 +109,9 @@ explain_setup(int error, const struct engine_options *o, char *err,
 	else if (error == EPERM || error == EACCES)
 		say(err, err_len,
 		    "io_uring_setup is not permitted (seccomp filter or "
-		    "container policy); allow io_uring_setup, io_uring_enter "
-		    "and io_uring_register, in a systemd unit with: "
-		    "SystemCallFilter=@io-uring io_uring_setup io_uring_enter "
-		    "io_uring_register");
+		    "container policy); allow the three calls, in a systemd "
+		    "unit with: SystemCallFilter=io_uring_setup "
+		    "io_uring_enter io_uring_register");
 	else if (error == ENOSYS)
 		say(err, err_len,
 		    "this kernel (%s) has no io_uring; boot one of 6.1 or "

@@ -30,6 +30,7 @@ enum engine_kind {
 	ENGINE_WRITE,
 	ENGINE_CANCEL,
 	ENGINE_SIGNAL,
+	ENGINE_NOTHING, /* nobody waits for it: the cancel of an accept */
 };
 
 /*

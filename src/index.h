@@ -1,8 +1,9 @@
 /*
  * The index of a ring: which record, and which moment, a position belongs to.
- * One entry per 64 KiB (of a small ring: a sixteenth of it) or 10 ms,
- * whichever is first; in between, frames are walked by their length fields.  It answers what a lag is in records and
- * in time, and where the frame around a half-sent byte starts.
+ * One entry per 64 KiB (of a small ring: a sixteenth of it) or 10 ms, whichever
+ * is first; in between, frames are walked by their length fields.  It answers
+ * what a lag is in records and in time, and where the frame around a half-sent
+ * byte starts.
  *
  * Bounded: when the array is full, every second entry is dropped where that
  * leaves no gap above that size.  At a trickle of updates older entries thus

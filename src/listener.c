@@ -164,6 +164,7 @@ listeners_open(struct listeners *l, const struct settings *s, char *err,
 
 	*l = (struct listeners){ 0 };
 	l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	l->is_passed = passed > 0;
 	if (passed > 0)
 		ok = take_over(l, passed, err, err_len);
 	else
@@ -182,6 +183,15 @@ listeners_close(struct listeners *l)
 	if (l->reserve_fd > 0)
 		(void)close(l->reserve_fd);
 	*l = (struct listeners){ 0 };
+}
+
+bool
+listeners_has_unix(const struct listeners *l)
+{
+	for (unsigned i = 0; i < l->cnt; i++)
+		if (l->all[i].is_unix)
+			return true;
+	return false;
 }
 
 void

@@ -22,6 +22,7 @@ struct listener {
 struct listeners {
 	struct listener all[LISTENERS_MAX];
 	unsigned cnt;
+	bool is_passed; /* by systemd */
 	unsigned port;	/* of the first TCP socket */
 	int reserve_fd; /* kept to be able to turn somebody away at EMFILE */
 };
@@ -33,6 +34,9 @@ struct listeners {
 bool listeners_open(struct listeners *l, const struct settings *settings,
 		    char *err, size_t err_len);
 void listeners_close(struct listeners *l);
+
+/* Whether a unix socket is among them. */
+bool listeners_has_unix(const struct listeners *l);
 
 /*
  * No descriptor is left: accepts one waiting connection with the reserve and

@@ -84,12 +84,33 @@ kernel_bytes(const struct connection *c)
 	return bytes;
 }
 
-static const char *
-state_text(const struct consumer *c)
+/* Past the leave mark, or moved to the head since the last report, or with a
+ * message that waits for longer than SLOW_AGE_NS. */
+static bool
+is_slow(const struct server *s, struct connection *c)
 {
-	if (c->is_cancelled)
+	struct consumer *consumer = &c->consumer;
+	uint64_t records;
+	int64_t age_ns;
+
+	if (!consumer_is_subscribed(consumer))
+		return false;
+	if (consumer->lag.is_slow || consumer->skips != c->skips_reported)
+		return true;
+	if (consumer_lag_bytes(consumer) == 0)
+		return false;
+	consumer_lag_records(consumer, s->now_ns, &records, &age_ns);
+	return age_ns >= SLOW_AGE_NS;
+}
+
+static const char *
+state_text(const struct server *s, struct connection *c)
+{
+	if (c->consumer.is_cancelled)
 		return "leaving";
-	return c->lag.is_slow ? "slow" : "live";
+	if (c->consumer.lag.is_slow && c->consumer.policy == SLOW_BLOCK)
+		return "holding";
+	return is_slow(s, c) ? "slow" : "live";
 }
 
 void
@@ -102,20 +123,30 @@ report_consumer(struct server *s, struct connection *c)
 
 	consumer_ring_lag(consumer, &ring_lag, &ring);
 	consumer_lag_records(consumer, s->now_ns, &records, &age_ns);
-	log_line(consumer->lag.is_slow ? LOG_WARN : LOG_INFO, "consumer",
+	c->state_logged = state_text(s, c);
+	log_line(is_slow(s, c) ? LOG_WARN : LOG_INFO, "consumer",
 		 "consumer=%u user=%s peer=%s tables=%s state=%s policy=%s "
 		 "lag_bytes=%llu lag_records=%llu lag_ms=%lld ring_pct=%llu "
 		 "kernel_bytes=%d sent_bytes=%llu high_bytes=%llu skips=%llu "
 		 "skipped=%llu",
 		 c->slot, c->user, c->peer,
 		 tables_text(s, c, tables, sizeof(tables)),
-		 state_text(consumer),
+		 c->state_logged,
 		 slow_policy_names[consumer->policy],
 		 (ull)consumer_lag_bytes(consumer), (ull)records,
 		 (long long)(age_ns / NS_PER_MS),
 		 (ull)(ring == 0 ? 0 : ring_lag * 100 / ring), kernel_bytes(c),
 		 (ull)consumer->sent_bytes, (ull)consumer->high_bytes,
 		 (ull)consumer->skips, (ull)consumer->skipped_records);
+}
+
+void
+report_change(struct server *s, struct connection *c)
+{
+	uint64_t held;
+
+	if (log_may(&c->change_log, s->now_ns, &held))
+		report_consumer(s, c);
 }
 
 void
@@ -163,21 +194,6 @@ report_all_consumers(struct server *s)
 struct census {
 	unsigned consumers, slow, feeds;
 };
-
-static bool
-is_slow(const struct server *s, struct connection *c)
-{
-	uint64_t records;
-	int64_t age_ns;
-
-	if (!consumer_is_subscribed(&c->consumer) ||
-	    consumer_lag_bytes(&c->consumer) == 0)
-		return false;
-	if (c->consumer.lag.is_slow)
-		return true;
-	consumer_lag_records(&c->consumer, s->now_ns, &records, &age_ns);
-	return age_ns >= SLOW_AGE_NS;
-}
 
 /* The slow consumer with the longest lag that comes after (lag, slot) in the
  * order of falling lag; NULL: no more. */
@@ -277,6 +293,7 @@ report_summary(struct server *s)
 	const struct engine_counters *engine = engine_counters(s->engine);
 	struct counters *before = &s->report_base.counters;
 	struct census census = take_census(s);
+	struct connection *c = NULL;
 	char totals[768], status[256];
 	double seconds = (double)(s->now_ns - s->report_base.at_ns) /
 			 (double)NS_PER_S;
@@ -297,6 +314,12 @@ report_summary(struct server *s)
 		       s->streams.main.ring.size),
 		 census.consumers, census.slow, census.feeds, s->open_cnt,
 		 (ull)engine->waits, (ull)engine->submit_stalls, totals);
+	while ((c = next_open(s, c)) != NULL) {
+		c->skips_reported = c->consumer.skips;
+		if (c->state_logged != NULL &&
+		    strcmp(c->state_logged, state_text(s, c)) != 0)
+			report_consumer(s, c);
+	}
 	s->report_base.at_ns = s->now_ns;
 	s->report_base.counters = s->counters;
 	notify_status("%s", report_status(s, status, sizeof(status)));

@@ -19,6 +19,10 @@ void report_subscribe(struct server *s, const struct connection *c,
 /* The counters of one consumer. */
 void report_consumer(struct server *s, struct connection *c);
 
+/* The same on a change of its state; at most one line a second for each, but
+ * where it ends up is told with the next summary at the latest. */
+void report_change(struct server *s, struct connection *c);
+
 /* A slow consumer was moved to the head and lost so many records; at most one
  * line a second for each consumer. */
 void report_skip(struct server *s, struct connection *c, uint64_t records);

@@ -21,7 +21,7 @@
 enum {
 	TURN_COMPLETIONS = 256, /* taken in one turn */
 	DESCRIPTORS_BESIDES = 64, /* listeners, log, signals, io_uring */
-	STRADDLE_BEFORE = 6,	/* bytes of the start-up message before the seam */
+	STRADDLE_BEFORE = 6, /* bytes of its message before the seam */
 };
 
 /* What waits for room is looked at this often; completions come sooner. */
@@ -181,8 +181,10 @@ open_listeners(struct server *s)
 	if (!listeners_open(&s->listeners, s->settings, err, sizeof(err)))
 		die("%s", err);
 	log_line(LOG_INFO, "listening", "port=%u address=%s unix=%s",
-		 s->listeners.port, s->settings->listen.address,
-		 s->settings->listen.unix_socket ? "yes" : "no");
+		 s->listeners.port,
+		 s->listeners.is_passed ? "systemd"
+					: s->settings->listen.address,
+		 listeners_has_unix(&s->listeners) ? "yes" : "no");
 }
 
 void
@@ -234,6 +236,12 @@ server_close(struct server *s)
 
 /* ---- what comes in ---- */
 
+static struct ticket
+accept_ticket(unsigned idx)
+{
+	return (struct ticket){ .slot = (uint16_t)idx, .kind = ENGINE_ACCEPT };
+}
+
 static void
 arm_accept(struct server *s, unsigned idx)
 {
@@ -241,9 +249,7 @@ arm_accept(struct server *s, unsigned idx)
 
 	if (l->is_accepting || s->is_stopping)
 		return;
-	engine_accept(s->engine, l->fd,
-		      (struct ticket){ .slot = (uint16_t)idx,
-				       .kind = ENGINE_ACCEPT });
+	engine_accept(s->engine, l->fd, accept_ticket(idx));
 	l->is_accepting = true;
 }
 
@@ -286,7 +292,9 @@ on_accept(struct server *s, const struct completion *done)
 
 	if (done->is_last)
 		s->listeners.all[idx].is_accepting = false;
-	if (done->result >= 0)
+	if (done->result >= 0 && s->is_stopping)
+		(void)close(done->result);
+	else if (done->result >= 0)
 		session_accepted(s, done->result);
 	else if (done->result != -ECANCELED)
 		accept_failed(s, idx, -done->result);
@@ -308,6 +316,9 @@ begin_stop(struct server *s)
 	if (s->is_stopping)
 		return;
 	s->is_stopping = true;
+	for (unsigned i = 0; i < s->listeners.cnt; i++)
+		engine_cancel(s->engine, accept_ticket(i),
+			      (struct ticket){ .kind = ENGINE_NOTHING });
 	s->stop_deadline_ns = s->now_ns + s->settings->stop.timeout;
 	log_line(LOG_NOTE, "stopping", "signal=%s connections=%u",
 		 s->signal.ssi_signo == SIGINT ? "INT" : "TERM", s->open_cnt);
@@ -337,6 +348,8 @@ dispatch(struct server *s, const struct completion *done)
 		on_signal(s);
 		return;
 	}
+	if (done->ticket.kind == ENGINE_NOTHING)
+		return;
 	c = &s->connections[done->ticket.slot];
 	/* A slot is not freed while an operation of it is in flight. */
 	CHECK(c->generation == done->ticket.generation && c->ops_cnt > 0);

@@ -282,7 +282,7 @@ note_update(struct server *s, struct connection *c,
 	if (!log_may(&c->reject_log, s->now_ns, &held))
 		return;
 	log_value(table, sizeof(table), (const char *)out->table.at + 1,
-		  out->table.len - 1);
+		  out->table.len - 2);
 	log_line(LOG_WARN, "rejected",
 		 "conn=%u user=%s peer=%s table=%s error=%s rejected=%llu",
 		 c->slot, c->user, c->peer, table,
@@ -506,13 +506,13 @@ session_judge(struct server *s, struct connection *c)
 	action = lag_judge(&consumer->lag, &s->lag_limits, consumer->policy,
 			   lag, ring, s->now_ns);
 	if (was_slow && !consumer->lag.is_slow)
-		report_consumer(s, c);
+		report_change(s, c);
 	switch (action) {
 	case LAG_NOTHING:
 		return false;
 	case LAG_HOLD:
 		if (!was_slow)
-			report_consumer(s, c);
+			report_change(s, c);
 		return true;
 	case LAG_SKIP:
 		skip(s, c);

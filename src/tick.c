@@ -124,7 +124,8 @@ refuse(struct call *c, const struct request_arg *table, const char *text)
 }
 
 static const char *
-publish(struct call *c, const struct update *u)
+publish(struct call *c, const struct request_arg *table,
+	const struct update *u)
 {
 	struct tick *t = c->tick;
 	struct stream *s = &t->streams->main;
@@ -132,7 +133,7 @@ publish(struct call *c, const struct update *u)
 	if (u->rows == 0)
 		return NULL;
 	if (t->is_held || !stream_has_room(s, u->frame_len))
-		return no_room(c);
+		return c->has_effects ? refuse(c, table, "full") : must_wait;
 	c->has_effects = true;
 	update_write(u, t->local_ns, stream_head(s));
 	stream_commit(s, u->frame_len, 1, t->now_ns);
@@ -174,7 +175,7 @@ update(struct call *c, const struct request_arg *table,
 	}
 	if (u.frame_len > t->settings->message.max)
 		return refuse(c, table, "limit");
-	return publish(c, &u);
+	return publish(c, table, &u);
 }
 
 static const char *

@@ -26,7 +26,7 @@ struct tick {
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */
 	int64_t local_ns;  /* stamp of what is handled now, in the zone */
 	int64_t now_ns;	   /* the same moment, monotonic */
-	bool is_held;	   /* no updates are taken: a consumer holds the feeds */
+	bool is_held;	   /* a consumer holds the feeds: no updates */
 	uint8_t *inflated; /* scratch, message.max each: a decompressed ... */
 	uint8_t *rewritten; /* ... or byte-swapped frame, within one call */
 	size_t reply_max;  /* bytes that a reply can have, frame header too */

@@ -1,11 +1,28 @@
 """Fixtures: a started daemon, and clients that are closed after the test."""
 
 import contextlib
+import os
+import resource
 import time
 
 import daemon as daemon_module
 import kdb
 import pytest
+
+
+LOCKED_BYTES = 128 << 20  # a user's, for all daemons that live at once
+
+
+def pytest_sessionstart(session):
+    """Rings are locked memory; without it every other test would fail."""
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if os.geteuid() == 0 or hard == resource.RLIM_INFINITY or hard >= LOCKED_BYTES:
+        return
+    if session.config.option.collectonly:
+        return
+    pytest.exit("these tests lock up to %d MiB of memory, the limit is %d KiB; run "
+                "them as root, or first: sudo prlimit --memlock=unlimited --pid $$"
+                % (LOCKED_BYTES >> 20, hard >> 10), returncode=2)
 
 
 @pytest.hookimpl(hookwrapper=True)

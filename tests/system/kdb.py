@@ -673,6 +673,11 @@ class Client:
         self.close()
 
     def close(self):
+        """Ends the connection, also under a thread that still reads."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.sock.close()
 
     def send(self, data):

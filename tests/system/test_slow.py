@@ -167,7 +167,7 @@ def test_block_loses_nothing(start, connect, mode):
     lazy.subscribe()
     limit = 6000  # far more than the kernel holds for a feed that is not read
     flood = Flood(feed, Template(ROWS), limit=limit)
-    daemon.wait_log("consumer", user="lazy", state="slow")
+    daemon.wait_log("consumer", user="lazy", state="holding")
     held = daemon.summary().number("in_records")
     assert daemon.summary().number("in_records") == held
     flood.join(1.0)
@@ -191,7 +191,7 @@ def test_a_held_feed_goes_away(start, connect, mode):
     feed, lazy = connect(daemon, user="feed"), connect(daemon, receive_buffer=65536)
     lazy.subscribe()
     flood = Flood(feed, Template(ROWS), limit=500)
-    daemon.wait_log("consumer", state="slow")
+    daemon.wait_log("consumer", state="holding")
     flood.finish()  # into the kernel's buffers
     feed.close()
     Reader(lazy, Account(ROWS, last=499)).finish()
@@ -210,7 +210,7 @@ def test_requests_of_a_slow_consumer(start, connect, policy, mode):
     if policy == "skip":
         daemon.wait_log("skip", user="lazy")
     else:
-        daemon.wait_log("consumer", user="lazy", state="slow")
+        daemon.wait_log("consumer", user="lazy", state="holding")
     asked = [kdb.sym("q1"), kdb.text(".u.sub[`quote;`]"), kdb.sym("q2"), kdb.text(""),
              kdb.text(".u.sub[`trade;`]"), kdb.sym("q3")]
     for one in asked:
@@ -325,7 +325,7 @@ def test_slow_ones_beside_a_fast_one(start, connect, mode):
 def reset(client):
     """Closes by RST, as a killed host's peer looks."""
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
+    client.sock.close()
 
 
 def test_reconnect_storm(start, connect, mode):

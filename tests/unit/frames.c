@@ -29,8 +29,7 @@ chance_start(const char *what)
 	c.state = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	if (given != NULL)
 		c.state = strtoull(given, NULL, 0);
-	printf("# %s: RINGTICK_SEED=%llu\n", what,
-	       (unsigned long long)c.state);
+	printf("# %s: RINGTICK_SEED=%llu\n", what, (unsigned long long)c.state);
 	fflush(stdout);
 	return c;
 }
@@ -96,7 +95,8 @@ bytes_make(uint8_t *at, uint64_t number, size_t len)
 		uint64_t word = mixed(number * 0x9e3779b97f4a7c15u + i + 1);
 		size_t left = len - i;
 
-		memcpy(at + i, &word, left < sizeof(word) ? left : sizeof(word));
+		memcpy(at + i, &word,
+		       left < sizeof(word) ? left : sizeof(word));
 	}
 }
 

@@ -99,11 +99,9 @@ test_local_offset_changes(void **state)
 
 	(void)state;
 	local_zone(&z, "CET-1CEST,M3.5.0,M10.5.0/3");
-	assert_int_equal(zone_local_ns(&z, forward - 1),
-			 forward - 1 + HOUR_NS);
+	assert_int_equal(zone_local_ns(&z, forward - 1), forward - 1 + HOUR_NS);
 	assert_int_equal(zone_local_ns(&z, forward), forward + 2 * HOUR_NS);
-	assert_int_equal(zone_local_ns(&z, forward - 1),
-			 forward - 1 + HOUR_NS);
+	assert_int_equal(zone_local_ns(&z, forward - 1), forward - 1 + HOUR_NS);
 	assert_int_equal(zone_local_ns(&z, back - 1), back - 1 + 2 * HOUR_NS);
 	assert_int_equal(zone_local_ns(&z, back), back + HOUR_NS);
 }

@@ -247,10 +247,9 @@ test_random_splits(void **state)
 
 		put_hello();
 		while (frames_cnt < 12)
-			put_frame(chance_between(&chance, WIRE_FRAME_MIN,
-						 chance_below(&chance, 4) == 0
-							 ? 1200
-							 : 80));
+			put_frame(chance_between(
+				&chance, WIRE_FRAME_MIN,
+				chance_below(&chance, 4) == 0 ? 1200 : 80));
 		cuts[0] = chance_between(&chance, 1, 300);
 		for (size_t k = 1; k < ARRAY_LEN(cuts); k++)
 			cuts[k] = cuts[k - 1] + chance_between(&chance, 1, 300);
@@ -421,9 +420,9 @@ test_not_kdb(void **state)
 	uint8_t capability;
 
 	(void)state;
-	assert_int_equal(hello_of("GET / HTTP/1.1\r\n", 16, &capability,
-				  &reason),
-			 WIRE_BAD);
+	assert_int_equal(
+		hello_of("GET / HTTP/1.1\r\n", 16, &capability, &reason),
+		WIRE_BAD);
 	assert_int_equal(reason, CLOSE_http);
 	reason = CLOSE_COUNT;
 	assert_int_equal(hello_of("\x16\3\1\2", 4, &capability, &reason),
@@ -474,9 +473,9 @@ test_drop_input(void **state)
 	connection_room(&c, &at, &room);
 	memcpy(at, stream + HELLO_BYTES, 100);
 	c.filled += 100;
-	assert_int_equal(connection_frame(&c, MESSAGE_MAX, &header, &frame,
-					  &why),
-			 FRAME_TOO_BIG);
+	assert_int_equal(
+		connection_frame(&c, MESSAGE_MAX, &header, &frame, &why),
+		FRAME_TOO_BIG);
 	connection_use_buffer(&c, big, header.len);
 	connection_room(&c, &at, &room);
 	/* exactly the frame's rest: nothing behind it comes into the buffer */
@@ -497,7 +496,7 @@ test_reasons(void **state)
 	assert_string_equal(close_reason_names[CLOSE_peer_closed],
 			    "peer_closed");
 	assert_string_equal(close_reason_names[CLOSE_stopping], "stopping");
-	assert_int_equal(close_reason_levels[CLOSE_failed], LOG_ERROR);
+	assert_int_equal(close_reason_levels[CLOSE_bad_frame], LOG_WARN);
 	for (size_t i = 0; i < CLOSE_COUNT; i++)
 		assert_true(close_reason_sentences[i][0] != '\0');
 }

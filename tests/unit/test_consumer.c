@@ -144,8 +144,8 @@ make_owed(const struct owed *o, uint8_t *at)
 	if (o->is_reply)
 		bytes_make(at, o->number, o->len);
 	else
-		frame_make(at, o->table == MARK ? NULL
-						: &schema.tables[o->table],
+		frame_make(at,
+			   o->table == MARK ? NULL : &schema.tables[o->table],
 			   o->number, o->len);
 }
 
@@ -245,8 +245,8 @@ put(int table, size_t len)
 	if (!stream_has_room(s, len))
 		return false;
 	owe_frame(table, len, s->head_pos);
-	frame_make(stream_head(s),
-		   table == MARK ? NULL : &schema.tables[table], number++, len);
+	frame_make(stream_head(s), table == MARK ? NULL : &schema.tables[table],
+		   number++, len);
 	stream_commit(s, len, table != MARK, now);
 	return true;
 }
@@ -413,9 +413,9 @@ static void
 walk_put(void)
 {
 	int table = (int)chance_below(&chance, 4);
-	size_t len = chance_between(&chance, FRAME_RECORD_MIN,
-				    chance_below(&chance, 3) == 0 ? FRAME_MAX
-								  : 200);
+	size_t len =
+		chance_between(&chance, FRAME_RECORD_MIN,
+			       chance_below(&chance, 3) == 0 ? FRAME_MAX : 200);
 
 	streams_feed(&all, now);
 	if (!put(table == 3 ? MARK : table, len)) {
@@ -476,8 +476,8 @@ walk_queue(struct reader *r)
 		if (stream != NULL && !streams_is_level(&all, stream))
 			return;
 	}
-	stream_changes += stream != NULL && r->stream != NULL &&
-			  stream != r->stream;
+	stream_changes +=
+		stream != NULL && r->stream != NULL && stream != r->stream;
 	queue(r, len, stream, &selection);
 }
 
@@ -673,7 +673,8 @@ test_skip_mid_frame(void **state)
 	assert_true(put(MARK, 0));
 	assert_true(submit(r, 150));
 	complete(r, 150);
-	skip_ahead(r); /* loses two records and a mark, of which records count */
+	skip_ahead(
+		r); /* loses two records and a mark, of which records count */
 	assert_int_equal(r->c.skipped_records, 2);
 	assert_true(put(2, 500));
 	/* and a second time, while the rest still waits */

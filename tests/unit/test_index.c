@@ -175,8 +175,7 @@ static void
 test_gap_of_large_rings(void **state)
 {
 	size_t bytes = 64 << 20;
-	struct index_entry *many =
-		calloc(index_capacity(bytes), sizeof(*many));
+	struct index_entry *many = calloc(index_capacity(bytes), sizeof(*many));
 	struct index big;
 
 	(void)state;
@@ -275,8 +274,8 @@ follow(struct chance *chance, uint64_t head_pos, uint64_t len)
 		index_trim(&x, head_pos);
 	else
 		index_trim(&x, tail->pos);
-	while (oldest < messages_cnt && (x.cnt == 0 ||
-					 messages[oldest].pos != entry(0)->pos))
+	while (oldest < messages_cnt &&
+	       (x.cnt == 0 || messages[oldest].pos != entry(0)->pos))
 		oldest++;
 }
 

@@ -121,16 +121,16 @@ test_a_full_ring_is_slow(void **state)
 			uint64_t mark = ring * percent / 100;
 
 			start(NULL);
-			assert_int_equal(lag_judge(&lag, &l, SLOW_SKIP, mark,
-						   ring, 1),
-					 LAG_NOTHING);
+			assert_int_equal(
+				lag_judge(&lag, &l, SLOW_SKIP, mark, ring, 1),
+				LAG_NOTHING);
 			assert_int_equal(lag_judge(&lag, &l, SLOW_SKIP,
 						   mark + 1, ring, 1),
 					 LAG_SKIP);
 			start(NULL);
-			assert_int_equal(lag_judge(&lag, &l, SLOW_SKIP, ring,
-						   ring, 1),
-					 LAG_SKIP);
+			assert_int_equal(
+				lag_judge(&lag, &l, SLOW_SKIP, ring, ring, 1),
+				LAG_SKIP);
 		}
 	}
 }

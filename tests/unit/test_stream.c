@@ -326,8 +326,8 @@ frame_at(uint64_t pos)
 {
 	size_t i = log_cnt;
 
-	while (i > 0 && (int64_t)(log_of[i - 1].pos + log_of[i - 1].len - pos) >
-				0)
+	while (i > 0 &&
+	       (int64_t)(log_of[i - 1].pos + log_of[i - 1].len - pos) > 0)
 		i--;
 	return i;
 }
@@ -365,8 +365,8 @@ walk_cursors(struct chance *chance, struct cursor *cursors)
 	else if (chance_below(chance, 10) == 0)
 		c->pos = all.main.head_pos;
 	else if (cursor_lag(c) > 0)
-		c->pos += chance_between(
-			chance, 1, min_u64(cursor_lag(c), 2 * FRAME_MAX));
+		c->pos += chance_between(chance, 1,
+					 min_u64(cursor_lag(c), 2 * FRAME_MAX));
 }
 
 static uint64_t
@@ -465,13 +465,12 @@ test_locate_every_byte(void **state)
 			assert_true(put(QUOTE, 1000));
 		cursor_attach(&c, &all.main, all.main.head_pos);
 		for (unsigned k = 0; k < 13; k++) {
-			log_of[log_cnt++] =
-				(struct kept){ .pos = all.main.head_pos,
-					       .record = all.main.records,
-					       .len = k % 4 == 3
-							      ? FRAME_MARK_BYTES
-							      : 1200 + k,
-					       .time_ns = now };
+			log_of[log_cnt++] = (struct kept){
+				.pos = all.main.head_pos,
+				.record = all.main.records,
+				.len = k % 4 == 3 ? FRAME_MARK_BYTES : 1200 + k,
+				.time_ns = now
+			};
 			assert_true(put(k % 4 == 3 ? MARK : TRADE, 1200 + k));
 			now += NS_PER_MS;
 		}

@@ -47,21 +47,22 @@ add_table(const char *name, const char *const *columns)
 static int
 set_up(void **state)
 {
-	static const char *const trade[] = { "time", "n", "sym", "s",
+	static const char *const trade[] = { "time",  "n", "sym", "s",
 					     "price", "f", NULL };
-	static const char *const stamp[] = { "time", "p", "sym", "s",
+	static const char *const stamp[] = { "time",  "p", "sym", "s",
 					     "price", "f", NULL };
-	static const char *const clock[] = { "time", "t", "sym", "s",
+	static const char *const clock[] = { "time",  "t", "sym", "s",
 					     "price", "f", NULL };
-	static const char *const news[] = { "time", "n", "sym", "s",
+	static const char *const news[] = { "time", "n",      "sym", "s",
 					    "text", "string", NULL };
-	static const char *const any[] = { "time", "n", "sym", "s",
-					   "v", "list", NULL };
+	static const char *const any[] = { "time", "n",	   "sym", "s",
+					   "v",	   "list", NULL };
 	static const char *const pair[] = { "time", "n", "sym", "s", NULL };
-	static const char *const names[] = { "time", "n", "sym", "s",
-					     "ex", "s", "ccy", "s", NULL };
-	static const char *const letters[] = { "time", "n", "sym", "c", "side",
-					       "c", "text", "string", NULL };
+	static const char *const names[] = { "time", "n",   "sym", "s", "ex",
+					     "s",    "ccy", "s",   NULL };
+	static const char *const letters[] = { "time", "n",	 "sym",
+					       "c",    "side",	 "c",
+					       "text", "string", NULL };
 	struct schema_error err;
 
 	(void)state;
@@ -149,7 +150,8 @@ check_broken(const struct schema_table *t, const uint8_t *x, size_t len,
 	}
 	memcpy(longer, x, len);
 	longer[len] = 0;
-	assert_int_equal(update_parse(t, fence_place(&in_fence, longer, len + 1),
+	assert_int_equal(update_parse(t,
+				      fence_place(&in_fence, longer, len + 1),
 				      len + 1, check, &none, &why),
 			 UPDATE_BAD);
 	assert_memory_equal(&none, &before, sizeof(none));
@@ -201,25 +203,25 @@ check(const char *name, const char *x_hex, const char *expected)
 }
 
 /* Pieces: vectors of two, atoms, and what the atoms become. */
-#define LIST(n)	 "0000 0" #n "000000"
-#define TIMES	 "1000 02000000 0100000000000000 0200000000000000"
-#define TIMES_P	 "0c00 02000000 0100000000000000 0200000000000000"
-#define TIMES_T	 "1300 02000000 01000000 02000000"
-#define SYMS	 "0b00 02000000 4100 424300"
-#define PRICES	 "0900 02000000 000000000000f83f 0000000000000040"
-#define LONGS	 "0700 02000000 0100000000000000 0200000000000000"
-#define TIME_A	 "f0 0700000000000000"
-#define TIME_AP	 "f4 0700000000000000"
-#define TIME_AT	 "ed 07000000"
-#define SYM_A	 "f5 49424d00"
-#define PRICE_A	 "f7 000000000000f83f"
-#define LONG_A	 "f9 0500000000000000"
-#define TIME_1	 "1000 01000000 0700000000000000"
-#define TIME_1P	 "0c00 01000000 0700000000000000"
-#define TIME_1T	 "1300 01000000 07000000"
-#define SYM_1	 "0b00 01000000 49424d00"
-#define PRICE_1	 "0900 01000000 000000000000f83f"
-#define LONG_1	 "0700 01000000 0500000000000000"
+#define LIST(n) "0000 0" #n "000000"
+#define TIMES	"1000 02000000 0100000000000000 0200000000000000"
+#define TIMES_P "0c00 02000000 0100000000000000 0200000000000000"
+#define TIMES_T "1300 02000000 01000000 02000000"
+#define SYMS	"0b00 02000000 4100 424300"
+#define PRICES	"0900 02000000 000000000000f83f 0000000000000040"
+#define LONGS	"0700 02000000 0100000000000000 0200000000000000"
+#define TIME_A	"f0 0700000000000000"
+#define TIME_AP "f4 0700000000000000"
+#define TIME_AT "ed 07000000"
+#define SYM_A	"f5 49424d00"
+#define PRICE_A "f7 000000000000f83f"
+#define LONG_A	"f9 0500000000000000"
+#define TIME_1	"1000 01000000 0700000000000000"
+#define TIME_1P "0c00 01000000 0700000000000000"
+#define TIME_1T "1300 01000000 07000000"
+#define SYM_1	"0b00 01000000 49424d00"
+#define PRICE_1 "0900 01000000 000000000000f83f"
+#define LONG_1	"0700 01000000 0500000000000000"
 
 /* ---- bulk columns ---- */
 
@@ -289,15 +291,15 @@ test_another_type_of_time(void **state)
 static void
 check_stamp(const char *name, int64_t local_ns, uint64_t value)
 {
-	static const uint8_t x[] = { 0, 0, 2,	 0, 0, 0,    0xf5, 0, 0xf7, 0,
-				     0, 0, 0,	 0, 0, 0,    0 };
+	static const uint8_t x[] = { 0, 0, 2, 0, 0, 0, 0xf5, 0, 0xf7,
+				     0, 0, 0, 0, 0, 0, 0,    0 };
 	const char *why;
 	uint8_t frame[256];
 	size_t off, width;
 
-	assert_int_equal(update_parse(table(name), x, sizeof(x), CHECK_TYPES,
-				      &u, &why),
-			 UPDATE_OK);
+	assert_int_equal(
+		update_parse(table(name), x, sizeof(x), CHECK_TYPES, &u, &why),
+		UPDATE_OK);
 	assert_true(u.frame_len <= sizeof(frame));
 	update_write(&u, local_ns, frame);
 	off = u.table->publish_prefix_len + 6;
@@ -309,14 +311,10 @@ check_stamp(const char *name, int64_t local_ns, uint64_t value)
 static void
 test_stamps(void **state)
 {
-	static const int64_t times[] = { 0,
-					 1,
-					 NS_PER_DAY - 1,
-					 NS_PER_DAY,
-					 NOW,
-					 -1,
-					 -NS_PER_DAY,
-					 -NS_PER_DAY - 1 };
+	static const int64_t times[] = {
+		0,   1,	 NS_PER_DAY - 1, NS_PER_DAY,
+		NOW, -1, -NS_PER_DAY,	 -NS_PER_DAY - 1
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
@@ -398,8 +396,7 @@ static void
 test_empty(void **state)
 {
 	(void)state;
-	check("trade",
-	      LIST(3) "1000 00000000 0b00 00000000 0900 00000000",
+	check("trade", LIST(3) "1000 00000000 0b00 00000000 0900 00000000",
 	      "1000 00000000 0b00 00000000 0900 00000000");
 	assert_int_equal(u.rows, 0);
 	check("trade", LIST(2) "0b00 00000000 0900 00000000",
@@ -437,12 +434,9 @@ test_row(void **state)
 	assert_int_equal(u.rows, 1);
 	check("stamp", LIST(3) TIME_AP SYM_A PRICE_A, TIME_1P SYM_1 PRICE_1);
 	check("clock", LIST(3) TIME_AT SYM_A PRICE_A, TIME_1T SYM_1 PRICE_1);
-	check("trade", LIST(2) SYM_A PRICE_A,
-	      TIME_N(STAMP_N) SYM_1 PRICE_1);
-	check("stamp", LIST(2) SYM_A PRICE_A,
-	      TIME_P(STAMP_P) SYM_1 PRICE_1);
-	check("clock", LIST(2) SYM_A PRICE_A,
-	      TIME_T(STAMP_T) SYM_1 PRICE_1);
+	check("trade", LIST(2) SYM_A PRICE_A, TIME_N(STAMP_N) SYM_1 PRICE_1);
+	check("stamp", LIST(2) SYM_A PRICE_A, TIME_P(STAMP_P) SYM_1 PRICE_1);
+	check("clock", LIST(2) SYM_A PRICE_A, TIME_T(STAMP_T) SYM_1 PRICE_1);
 	check("trade", LIST(1) SYM_A, "'length");
 	check("trade", LIST(2) TIME_A SYM_A, "'length");
 	check("trade", LIST(3) SYM_A PRICE_A PRICE_A, "'length");
@@ -506,15 +500,14 @@ test_strings(void **state)
 	check("news", LIST(3) TIMES SYMS "0a00 02000000 7879",
 	      TIMES SYMS "0a00 02000000 7879");
 	check("news", LIST(2) SYMS LIST(2) "f678 0a00 01000000 79",
-	      "1000 02000000" STAMP_N STAMP_N SYMS
-	      LIST(2) "f678 0a00 01000000 79");
+	      "1000 02000000" STAMP_N STAMP_N SYMS LIST(
+		      2) "f678 0a00 01000000 79");
 	check("news", LIST(3) TIMES SYMS SYMS, "'type");
 	check("news", LIST(3) TIMES SYMS LIST(2) SYM_A SYM_A, "'type");
 	check("news", LIST(3) TIMES SYMS LIST(2) "0a00 01000000 79" LONG_A,
 	      "'type");
 	/* a text where a list of texts must be */
-	check("news", LIST(3) TIMES SYMS "0a00 05000000 68656c6c6f",
-	      "'length");
+	check("news", LIST(3) TIMES SYMS "0a00 05000000 68656c6c6f", "'length");
 	check("news", LIST(3) "1000 00000000 0b00 00000000 0000 00000000",
 	      "1000 00000000 0b00 00000000 0000 00000000");
 }
@@ -536,8 +529,8 @@ test_string_cells(void **state)
 	check("news", LIST(3) TIME_A SYM_A LIST(1) "f678", "'type");
 	/* in a column of chars a char is a char */
 	check("letters", LIST(4) TIME_A "f661 f662 f663",
-	      TIME_1 "0a00 01000000 61 0a00 01000000 62"
-	      LIST(1) "0a00 01000000 63");
+	      TIME_1
+	      "0a00 01000000 61 0a00 01000000 62" LIST(1) "0a00 01000000 63");
 }
 
 /* Anything goes into an untyped column; only its length is looked at. */
@@ -550,16 +543,17 @@ test_untyped(void **state)
 	      TIMES SYMS LIST(2) LONG_A SYM_A);
 	check("any", LIST(3) TIMES SYMS LIST(2) LONGS LIST(0),
 	      TIMES SYMS LIST(2) LONGS LIST(0));
-	check("any", LIST(3) TIMES SYMS LIST(2) "6500" "63" SYM_1 LONG_1,
-	      TIMES SYMS LIST(2) "6500" "63" SYM_1 LONG_1);
+	check("any",
+	      LIST(3) TIMES SYMS LIST(2) "6500"
+					 "63" SYM_1 LONG_1,
+	      TIMES SYMS LIST(2) "6500"
+				 "63" SYM_1 LONG_1);
 	/* cells: an atom makes a vector of one, anything else is nested */
 	check("any", LIST(3) TIME_A SYM_A LONG_A, TIME_1 SYM_1 LONG_1);
-	check("any", LIST(3) TIME_A SYM_A LONGS,
-	      TIME_1 SYM_1 LIST(1) LONGS);
+	check("any", LIST(3) TIME_A SYM_A LONGS, TIME_1 SYM_1 LIST(1) LONGS);
 	check("any", LIST(3) TIME_A SYM_A LIST(0),
 	      TIME_1 SYM_1 LIST(1) LIST(0));
-	check("any", LIST(3) TIME_A SYM_A "6500",
-	      TIME_1 SYM_1 LIST(1) "6500");
+	check("any", LIST(3) TIME_A SYM_A "6500", TIME_1 SYM_1 LIST(1) "6500");
 	check("any", LIST(3) TIME_A SYM_A "f678",
 	      TIME_1 SYM_1 "0a00 01000000 78");
 	/* but as a column neither a dictionary nor a function */
@@ -569,7 +563,7 @@ test_untyped(void **state)
 
 /* ---- tables ---- */
 
-#define TABLE(n, names, columns)                                               \
+#define TABLE(n, names, columns) \
 	"6200 63 0b00 0" #n "000000" names " 0000 0" #n "000000" columns
 #define N_TIME	"74696d6500"
 #define N_SYM	"73796d00"
@@ -607,13 +601,13 @@ test_table_names(void **state)
 	      "'mismatch");
 	check("trade", TABLE(3, N_TIME N_SYM "707200", TIMES SYMS PRICES),
 	      "'mismatch");
-	check("trade", TABLE(3, N_TIME N_SYM "70726963657300",
-			     TIMES SYMS PRICES),
+	check("trade",
+	      TABLE(3, N_TIME N_SYM "70726963657300", TIMES SYMS PRICES),
 	      "'mismatch");
 	check("trade", TABLE(2, N_TIME N_SYM, TIMES SYMS), "'mismatch");
 	check("trade", TABLE(1, N_PRICE, PRICES), "'mismatch");
-	check("trade", TABLE(4, N_TIME N_SYM N_PRICE N_SYM,
-			     TIMES SYMS PRICES SYMS),
+	check("trade",
+	      TABLE(4, N_TIME N_SYM N_PRICE N_SYM, TIMES SYMS PRICES SYMS),
 	      "'mismatch");
 	check("trade", TABLE(3, "00 00 00", TIMES SYMS PRICES), "'mismatch");
 	/* named time, but of another type */
@@ -641,8 +635,8 @@ static const char type_letters[] = "bgxhijefcspmdznuvt";
 static int
 type_of_letter(size_t i)
 {
-	static const int types[] = { 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
-				     14, 15, 16, 17, 18, 19 };
+	static const int types[] = { 1,	 2,  4,	 5,  6,	 7,  8,	 9,  10,
+				     11, 12, 13, 14, 15, 16, 17, 18, 19 };
 
 	return types[i];
 }
@@ -809,15 +803,14 @@ test_long_counts(void **state)
 	check_long("trade",
 		   LIST(3) TIMES "0b84 0200000000000000 4100 424300" PRICES,
 		   TIMES "0b04 02000000 4100 424300" PRICES);
-	check_long("news",
-		   LIST(3) TIME_A SYM_A "0a80 0200000000000000 6869",
+	check_long("news", LIST(3) TIME_A SYM_A "0a80 0200000000000000 6869",
 		   TIME_1 SYM_1 LIST(1) "0a00 02000000 6869");
 	check_long("names", "0b80 0300000000000000 49424d00 4e00 5500",
 		   TIME_N(STAMP_N) SYM_1 "0b00 01000000 4e00"
 					 "0b00 01000000 5500");
 	check_long("trade",
-		   "6200 63 0b80 0200000000000000" N_SYM N_PRICE LIST(2) SYMS
-			   PRICES,
+		   "6200 63 0b80 0200000000000000" N_SYM N_PRICE LIST(2)
+			   SYMS PRICES,
 		   "1000 02000000" STAMP_N STAMP_N SYMS PRICES);
 	/* also where it will be refused: only then is it known */
 	check_long("trade", LIST(2) "0b80 0100000000000000 4100" LONG_1,

@@ -1,0 +1,105 @@
+/*
+ * libFuzzer: what a feed sends, behind one byte that chooses table and check.
+ * update_parse and wire_check_body agree on what is malformed, although the
+ * one reads no more than it must; what is written is as long as announced, and
+ * good for every subscriber.
+ */
+#include "config.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "update.h"
+#include "util.h"
+#include "wire.h"
+
+enum { FRAME_MAX = 1 << 20 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static struct schema schema;
+
+static void
+add_table(const char *name, const char *time_type, const char *const *types)
+{
+	char column[] = "a";
+	struct schema_table *t;
+	struct schema_error err;
+
+	CHECK(schema_add_table(&schema, name, &t, &err) == 0);
+	CHECK(schema_add_column(t, "time", time_type, KA_NONE, &err) == 0);
+	CHECK(schema_add_column(t, "sym", "s", KA_NONE, &err) == 0);
+	for (; *types != NULL; types++, column[0]++)
+		CHECK(schema_add_column(t, column, *types, KA_NONE, &err) == 0);
+}
+
+static void
+make_schema(void)
+{
+	static const char *const none[] = { NULL };
+	static const char *const price[] = { "f", NULL };
+	static const char *const texts[] = { "string", "c", NULL };
+	static const char *const any[] = { "list", "s", NULL };
+	static const char *const types[] = { "b", "g", "x", "h", "i", "j", "e",
+					     "f", "c", "s", "p", "m", "d", "z",
+					     "n", "u", "v", "t", NULL };
+	struct schema_error err;
+
+	add_table("none", "n", none);
+	add_table("price", "p", price);
+	add_table("texts", "t", texts);
+	add_table("any", "n", any);
+	add_table("types", "n", types);
+	CHECK(schema_finish(&schema, &err) == 0);
+}
+
+static void
+check_written(const struct update *u)
+{
+	uint8_t *frame = malloc(u->frame_len);
+	bool has_long_counts = false;
+	const char *bad;
+
+	CHECK(frame != NULL);
+	update_write(u, 9822 * NS_PER_DAY + 1, frame);
+	CHECK(wire_load_u32(frame + 4) == u->frame_len);
+	bad = wire_check_body(frame + WIRE_HEADER_BYTES,
+			      u->frame_len - WIRE_HEADER_BYTES, false,
+			      &has_long_counts);
+	/* Around what was sent there are levels of our own. */
+	CHECK(bad == NULL || strstr(bad, "too deeply") != NULL);
+	CHECK(!has_long_counts);
+	free(frame);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	const char *why = NULL, *bad;
+	bool has_long_counts = false;
+	enum update_result result;
+	struct update u;
+
+	if (schema.tables_cnt == 0)
+		make_schema();
+	if (len < 1 || len > FRAME_MAX)
+		return 0;
+	result = update_parse(
+		&schema.tables[data[0] % schema.tables_cnt], data + 1, len - 1,
+		data[0] & 0x80 ? CHECK_SHAPE : CHECK_TYPES, &u, &why);
+	CHECK(why != NULL || result == UPDATE_OK || result == UPDATE_REWRITE);
+	bad = wire_check_body(data + 1, len - 1, false, &has_long_counts);
+	if (len > 1 && (int8_t)data[1] == KT_ERROR)
+		CHECK(result == UPDATE_BAD);
+	else if (bad == NULL)
+		CHECK(result != UPDATE_BAD &&
+		      (result == UPDATE_REWRITE) == has_long_counts);
+	else if (strstr(bad, "too deeply") == NULL)
+		CHECK(result == UPDATE_BAD);
+	if (result == UPDATE_OK && u.rows > 0 && u.frame_len <= FRAME_MAX)
+		check_written(&u);
+	return 0;
+}
