@@ -3,8 +3,8 @@
  * receive into a growing buffer, one frame at a time.
  *
  * Owns the socket and the buffers.  Invariant: at <= end <= cap; bytes
- * [at, end) were received and not yet handed out.  Called by feed.c and
- * sub.c.  Never prints: what went wrong is a sentence in `error`.
+ * [at, end) were received and not yet handed out.  Called by feed.c,
+ * sub.c and replay.c.  Never prints: what went wrong is a sentence in `error`.
  */
 #ifndef RINGTICK_CLIENT_H
 #define RINGTICK_CLIENT_H

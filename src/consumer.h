@@ -28,15 +28,6 @@
 
 enum consumer_part { PART_NONE, PART_REST, PART_STREAM, PART_REPLY };
 
-/*
- * What a reply waits for besides its turn: that *reached (a position in the
- * main stream) has come to pos.  reached NULL: nothing.
- */
-struct reply_gate {
-	const uint64_t *reached;
-	uint64_t pos;
-};
-
 struct consumer {
 	/* the parts */
 	uint8_t *rest; /* a pool buffer, NULL when there is none */

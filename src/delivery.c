@@ -25,13 +25,15 @@ write_ticket(const struct connection *c)
 void
 delivery_init(struct delivery *d, struct engine *engine,
 	      struct streams *streams, struct pool *pool, size_t span_max,
-	      uint64_t in_flight_max)
+	      uint64_t in_flight_max, const struct journal_state *journal)
 {
 	*d = (struct delivery){ .engine = engine,
 				.streams = streams,
 				.pool = pool,
 				.span_max = span_max,
-				.in_flight_max = in_flight_max };
+				.in_flight_max = in_flight_max,
+				.gates = { &journal->written_pos,
+					   &journal->synced_pos } };
 	list_init(&d->idle);
 	list_init(&d->ready);
 	list_init(&d->flight);

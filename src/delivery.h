@@ -19,6 +19,7 @@
 
 #include "connection.h"
 #include "engine.h"
+#include "journal_state.h"
 #include "pool.h"
 #include "stream.h"
 #include "util.h"
@@ -31,6 +32,7 @@ struct delivery {
 	uint64_t in_flight_max;
 	uint64_t in_flight_bytes; /* of counted writes */
 	uint64_t heads_seen;	  /* sum of all heads at the last run */
+	const uint64_t *gates[2]; /* what replies may wait for */
 	struct list idle;
 	struct list ready;
 	struct list flight; /* counted writes, oldest first */
@@ -38,7 +40,8 @@ struct delivery {
 
 void delivery_init(struct delivery *d, struct engine *engine,
 		   struct streams *streams, struct pool *pool,
-		   size_t span_max, uint64_t in_flight_max);
+		   size_t span_max, uint64_t in_flight_max,
+		   const struct journal_state *journal);
 
 /* The consumer may have something to send: sorts it into ready or idle. No
  * change while a write is in flight. */

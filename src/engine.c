@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -330,6 +331,46 @@ engine_cancel(struct engine *e, struct ticket victim, struct ticket ticket)
 	struct io_uring_sqe *sqe = next_sqe(e);
 
 	io_uring_prep_cancel64(sqe, ticket_word(victim), 0);
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_write_file(struct engine *e, int fd, const void *at, size_t len,
+		  uint64_t off, struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	io_uring_prep_write(sqe, fd, at, (unsigned)len, off);
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_sync_file(struct engine *e, int fd, struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
+		    struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	/* Linked: the pages are dropped when they are clean, not before. The
+	 * first half succeeds silently; if it fails, the second is cancelled,
+	 * and its completion is the one that counts. */
+	io_uring_prep_sync_file_range(sqe, fd, len, off,
+				      SYNC_FILE_RANGE_WAIT_BEFORE |
+					      SYNC_FILE_RANGE_WRITE |
+					      SYNC_FILE_RANGE_WAIT_AFTER);
+	sqe->flags |= IOSQE_IO_LINK;
+	io_uring_sqe_set_data64(sqe, ticket_word((struct ticket){
+					     .kind = ENGINE_NOTHING }));
+	sqe = next_sqe(e);
+	io_uring_prep_fadvise(sqe, fd, off, len, POSIX_FADV_DONTNEED);
 	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
 }
 

@@ -30,6 +30,7 @@ enum engine_kind {
 	ENGINE_WRITE,
 	ENGINE_CANCEL,
 	ENGINE_SIGNAL,
+	ENGINE_JOURNAL, /* a file operation; slot tells which */
 	ENGINE_NOTHING, /* nobody waits for it: the cancel of an accept */
 };
 
@@ -104,6 +105,18 @@ void engine_send(struct engine *e, const void *at, size_t len,
 /* Tries to end the operation with ticket `victim`; completes itself too. */
 void engine_cancel(struct engine *e, struct ticket victim,
 		   struct ticket ticket);
+
+/* Writes at an offset of a file. May write less than len. */
+void engine_write_file(struct engine *e, int fd, const void *at, size_t len,
+		       uint64_t off, struct ticket ticket);
+
+/* fdatasync. */
+void engine_sync_file(struct engine *e, int fd, struct ticket ticket);
+
+/* Writes [off, off + len) of a file out, waits for it, and drops its pages
+ * from the page cache; completes once. */
+void engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
+			 struct ticket ticket);
 
 /* One read of a signalfd. */
 void engine_read_signal(struct engine *e, int fd, void *at, size_t len,

@@ -62,6 +62,7 @@ struct journal {
 	struct journal_point written;
 	uint64_t batch_off;	      /* of it, in the file so far */
 	enum journal_phase phase;
+	bool is_rolling;	      /* a mark stands at the cursor */
 	int64_t retry_ns;	      /* JOURNAL_FAILED: when */
 	int64_t next_sync_ns;
 	uint64_t dropped_off; /* pages before it were given back */
@@ -75,9 +76,9 @@ struct journal {
 	uint64_t syncs;
 	int64_t write_since_ns;
 	int64_t write_max_ns; /* longest write since the last report */
+	int64_t slow_since_ns; /* 0: it keeps up */
+	int64_t next_slow_ns;
 	int64_t next_look_ns; /* whether the file is still there */
-	char next_path[JOURNAL_PATH_MAX]; /* the next file, opened early */
-	int next_fd;
 };
 
 /*

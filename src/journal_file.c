@@ -208,8 +208,8 @@ journal_next(const uint8_t *bytes, uint64_t len, uint64_t off,
 	}
 	behind = skip_columns(record.x, end);
 	if (behind == NULL) {
-		struct wire_reader r = wire_reader(
-			record.x, (size_t)(end - record.x), false);
+		struct wire_reader r =
+			wire_reader(record.x, (size_t)(end - record.x), false);
 
 		wire_skip(&r);
 		if (r.bad != NULL) {
@@ -230,9 +230,9 @@ journal_search(const uint8_t *bytes, uint64_t len, uint64_t off)
 	const char *why;
 
 	for (unsigned places = 0; places < SEARCH_PLACES_MAX; places++) {
-		const uint8_t *found = memmem(bytes + off, len - off,
-					      record_start,
-					      sizeof(record_start));
+		const uint8_t *found =
+			memmem(bytes + off, len - off, record_start,
+			       sizeof(record_start));
 
 		if (found == NULL)
 			return 0;

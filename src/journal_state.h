@@ -14,13 +14,15 @@ enum { JOURNAL_PATH_MAX = 4096 };
 
 struct journal_state {
 	bool is_on;
-	bool is_rolling;	 /* a mark waits to be passed: no file now */
 	char path[JOURNAL_PATH_MAX]; /* of the file, absolute */
 	int fd;
 	uint64_t records;	 /* in the file, readable by others */
 	uint64_t stream_records; /* the main stream's count at written_pos */
 	uint64_t written_pos;	 /* all before it is in the file */
-	uint64_t synced_pos;	 /* all before it is on disk */
+	uint64_t synced_pos;	 /* all before it is on disk (as far as
+				    journal.sync wants to know) */
+	uint64_t synced_records; /* of `records`, those before synced_pos */
+	uint64_t marks;		 /* of the main stream, passed by rolling */
 	uint64_t epoch;		 /* grows with each start after a crash */
 };
 

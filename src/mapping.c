@@ -36,12 +36,11 @@ static int
 map(struct mapping *m, uint64_t len)
 {
 	uint64_t room = (len / AHEAD_BYTES + 1) * AHEAD_BYTES;
-	void *bytes = m->room == 0 ? mmap(NULL, room, PROT_READ, MAP_SHARED,
-					  m->fd, 0)
-		      : room > m->room
-			      ? mremap((void *)(uintptr_t)m->bytes, m->room,
-				       room, MREMAP_MAYMOVE)
-			      : (void *)(uintptr_t)m->bytes;
+	void *bytes =
+		m->room == 0 ? mmap(NULL, room, PROT_READ, MAP_SHARED, m->fd, 0)
+		: room > m->room ? mremap((void *)(uintptr_t)m->bytes, m->room,
+					  room, MREMAP_MAYMOVE)
+				 : (void *)(uintptr_t)m->bytes;
 
 	if (bytes == MAP_FAILED)
 		return -errno;

@@ -3,7 +3,8 @@
  *
  * Reads only bytes that wire_check_body or wire_skip accepted.  Every byte
  * that is not printable ASCII is shown as an octal escape: what a feed sends
- * must not steer the terminal.  Called by sub.c.
+ * must not steer the terminal.  Called by sub.c, logtool.c,
+ * table_list.c, json.c.
  */
 #ifndef RINGTICK_PRINT_H
 #define RINGTICK_PRINT_H

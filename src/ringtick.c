@@ -6,6 +6,7 @@
 
 #include "client.h"
 #include "feed.h"
+#include "logtool.h"
 #include "sub.h"
 #include "util.h"
 
@@ -15,6 +16,7 @@ static const struct {
 	const char *text;
 } commands[] = {
 	{ "feed", feed_main, "publish generated trades and quotes" },
+	{ "log", logtool_main, "read, check, repair or replay a journal" },
 	{ "sub", sub_main, "subscribe; print rows, or rates and latencies" },
 };
 

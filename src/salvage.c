@@ -147,10 +147,9 @@ salvage_open(struct salvage_copy *c, const char *path)
 	if (fd < 0) {
 		err = -errno;
 		return fail(path, err,
-			    err == -EEXIST
-				    ? "there is such a file; it is not "
-				      "overwritten"
-				    : strerror(-err));
+			    err == -EEXIST ? "there is such a file; it is not "
+					     "overwritten"
+					   : strerror(-err));
 	}
 	c->out = fdopen(fd, "w");
 	if (c->out == NULL) {

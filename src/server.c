@@ -174,6 +174,17 @@ open_signals(struct server *s)
 }
 
 static void
+open_journal(struct server *s)
+{
+	char err[JOURNAL_PATH_MAX + 512];
+
+	notify_status("checking the journal");
+	if (!journal_open(&s->journal, s->settings, s->engine,
+			  &s->streams.main, s->tick.day, err, sizeof(err)))
+		die("%s", err);
+}
+
+static void
 open_listeners(struct server *s)
 {
 	char err[512];
@@ -203,7 +214,8 @@ server_open(struct server *s, const struct settings *set)
 	pin_thread(set);
 	open_signals(s);
 	open_streams(s);
-	if (tick_open(&s->tick, set, &s->streams, &s->counters) != 0 ||
+	if (tick_open(&s->tick, set, &s->streams, &s->counters,
+		      &s->journal.state) != 0 ||
 	    pool_open(&s->pool, (unsigned)set->message.buffers,
 		      set->message.max) != 0)
 		die("no memory for buffers of message.max = %llu bytes; "
@@ -212,7 +224,9 @@ server_open(struct server *s, const struct settings *set)
 	open_connections(s);
 	open_engine(s);
 	delivery_init(&s->delivery, s->engine, &s->streams, &s->pool,
-		      set->engine.span_max, set->engine.in_flight_max);
+		      set->engine.span_max, set->engine.in_flight_max,
+		      &s->journal.state);
+	open_journal(s);
 	report_memory(s);
 	open_listeners(s);
 }
@@ -348,6 +362,11 @@ dispatch(struct server *s, const struct completion *done)
 		on_signal(s);
 		return;
 	}
+	if (done->ticket.kind == ENGINE_JOURNAL) {
+		journal_completed(&s->journal, done->ticket, done->result,
+				  s->now_ns);
+		return;
+	}
 	if (done->ticket.kind == ENGINE_NOTHING)
 		return;
 	c = &s->connections[done->ticket.slot];
@@ -409,23 +428,27 @@ run_timers(struct server *s)
 }
 
 static int64_t
+min_i64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t
 wait_ns(const struct server *s)
 {
 	int64_t until = s->now_ns + TURN_WAIT_NS;
 
 	/* Waiting for room, or for parked writes to leave the cap. */
-	if (!list_is_empty(&s->waiting) || delivery_is_capped(&s->delivery))
+	if (!list_is_empty(&s->waiting) || delivery_is_capped(&s->delivery) ||
+	    s->is_stopping || s->is_day_pending)
 		until = s->now_ns + RETRY_NS;
-	if (s->is_stopping || s->is_day_pending)
-		until = s->now_ns + RETRY_NS;
-	if (s->next_deadline_ns < until)
-		until = s->next_deadline_ns;
-	if (s->next_report_ns < until)
-		until = s->next_report_ns;
-	if (s->watchdog_ns > 0 && s->next_watchdog_ns < until)
-		until = s->next_watchdog_ns;
-	if (s->rearm_accept_ns != 0 && s->rearm_accept_ns < until)
-		until = s->rearm_accept_ns;
+	until = min_i64(until, journal_due_ns(&s->journal));
+	until = min_i64(until, s->next_deadline_ns);
+	until = min_i64(until, s->next_report_ns);
+	if (s->watchdog_ns > 0)
+		until = min_i64(until, s->next_watchdog_ns);
+	if (s->rearm_accept_ns != 0)
+		until = min_i64(until, s->rearm_accept_ns);
 	return until > s->now_ns ? until - s->now_ns : 0;
 }
 
@@ -501,6 +524,7 @@ turn(struct server *s)
 		serve_waiting(s);
 		streams_feed(&s->streams, s->now_ns);
 	}
+	journal_run(&s->journal, s->tick.day, s->now_ns);
 	run_timers(s);
 	delivery_run(&s->delivery, s->now_ns);
 }
@@ -510,7 +534,7 @@ turn(struct server *s)
 static bool
 has_drained(const struct server *s)
 {
-	if (!list_is_empty(&s->waiting))
+	if (!list_is_empty(&s->waiting) || !journal_has_drained(&s->journal))
 		return false;
 	for (struct list *n = s->open.next; n != &s->open; n = n->next) {
 		struct connection *c =
@@ -543,6 +567,7 @@ void
 server_run(struct server *s)
 {
 	char status[256];
+	bool drained;
 
 	s->now_ns = clock_monotonic_ns();
 	s->report_base.at_ns = s->now_ns;
@@ -562,8 +587,10 @@ server_run(struct server *s)
 			 "connections=%u hint=\"consumers had not taken "
 			 "everything within stop.timeout\"",
 			 s->open_cnt);
+	drained = has_drained(s);
 	close_all(s);
 	report_summary(s);
+	journal_close(&s->journal, drained);
 	log_line(LOG_NOTE, "stop", "in_records=%llu",
 		 (unsigned long long)s->counters.in_records);
 }

@@ -18,6 +18,7 @@
 #include "counters.h"
 #include "delivery.h"
 #include "engine.h"
+#include "journal.h"
 #include "listener.h"
 #include "log.h"
 #include "pool.h"
@@ -36,6 +37,7 @@ struct server {
 	struct engine *engine;
 	struct streams streams;
 	struct tick tick;
+	struct journal journal;
 	struct pool pool;
 	struct counters counters;
 	struct delivery delivery;

@@ -147,7 +147,8 @@ end_badly(struct server *s, struct connection *c, enum close_reason reason,
 	header = wire_begin_frame(&w, WIRE_RESPONSE);
 	wire_put_error(&w, reason == CLOSE_too_long ? "limit" : "badmsg");
 	wire_end_frame(&w, header);
-	consumer_queue(&c->consumer, wire_written(&w), NULL);
+	consumer_queue(&c->consumer, wire_written(&w), NULL,
+		       (struct reply_gate){ 0 });
 	c->state = CONNECTION_ENDING;
 	set_deadline(s, c, LINGER_NS);
 	delivery_wake(&s->delivery, c);
@@ -242,7 +243,7 @@ serve_hello(struct server *s, struct connection *c)
 	c->consumer.policy =
 		settings_policy(s->settings, c->user, strlen(c->user));
 	c->consumer.reply[0] = capability;
-	consumer_queue(&c->consumer, 1, NULL);
+	consumer_queue(&c->consumer, 1, NULL, (struct reply_gate){ 0 });
 	delivery_wake(&s->delivery, c);
 	report_connect(s, c);
 	return true;
@@ -300,7 +301,8 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 		note_update(s, c, out, len);
 	c->selection = out->selection;
 	if (out->reply_len > 0 || out->stream != NULL) {
-		consumer_queue(&c->consumer, out->reply_len, out->stream);
+		consumer_queue(&c->consumer, out->reply_len, out->stream,
+			       out->gate);
 		delivery_wake(&s->delivery, c);
 	}
 	if (out->stream != NULL)

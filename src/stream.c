@@ -171,6 +171,7 @@ stream_commit(struct stream *s, uint64_t len, unsigned records, int64_t now_ns)
 						   .time_ns = now_ns });
 	s->head_pos += len;
 	s->records += records;
+	s->marks += records == 0;
 	if (!s->is_gated)
 		s->visible_pos = s->head_pos;
 }

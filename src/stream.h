@@ -51,6 +51,7 @@ struct stream {
 	uint64_t visible_pos; /* up to where consumers may read: the head, or
 				 less where the main stream is gated */
 	uint64_t records;    /* put into this stream so far */
+	uint64_t marks;	     /* the same for messages that are no records */
 	unsigned id;	     /* 0: the main stream */
 	bool is_main;
 	bool is_gated;	     /* stream_show moves visible_pos, not commits */
@@ -138,6 +139,15 @@ cursor_lag(const struct cursor *c)
 {
 	return c->stream == NULL ? 0 : c->stream->visible_pos - c->pos;
 }
+
+/*
+ * What a reply waits for besides its turn: that *reached (a position in the
+ * main stream) has come to pos.  reached NULL: nothing.
+ */
+struct reply_gate {
+	const uint64_t *reached;
+	uint64_t pos;
+};
 
 /* ---- what a position means; `pos` is in [tail, head] ---- */
 

@@ -3,6 +3,7 @@
 #include "tick.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,6 +23,7 @@ struct call {
 	struct request_arg table, x;
 	bool needs_rewrite; /* it turned out to have 8-byte counts */
 	bool has_effects;   /* something is in the stream already */
+	bool has_told_i;    /* .u.i was answered before anything subscribed */
 };
 
 /*
@@ -293,7 +295,106 @@ get_t(void *context, const struct request_arg *args, unsigned args_cnt,
 	return NULL;
 }
 
-/* Without a journal .u.i and .u.L do not exist, as in tick.q. */
+/* ---- the journal ---- */
+
+/*
+ * The number of records that a subscriber has to replay: what comes after them
+ * is in its stream (design: a subscription takes effect at the visible head).
+ */
+static uint64_t
+records_to_replay(const struct call *c)
+{
+	const struct journal_state *j = c->tick->journal;
+
+	switch (c->tick->settings->publish.after) {
+	case AFTER_RING:
+		return j->records + c->tick->streams->main.records -
+		       j->stream_records;
+	case AFTER_JOURNAL:
+		return j->records;
+	case AFTER_SYNC:
+		return j->synced_records;
+	}
+	return j->records;
+}
+
+/* Between the end of a day and its next file there is no right answer. */
+static bool
+is_between_files(const struct call *c)
+{
+	return c->tick->streams->main.marks != c->tick->journal->marks;
+}
+
+/* .u.i asked for alone is what can be read now; together with a subscription,
+ * what it has to replay (its reply is held until that can be read). */
+static const char *
+get_i(void *context, const struct request_arg *args, unsigned args_cnt,
+      struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	if (is_between_files(c))
+		return no_room(c);
+	c->has_told_i = !c->is_subscribing;
+	wire_put_long(out, (int64_t)(c->is_subscribing
+					     ? records_to_replay(c)
+					     : c->tick->journal->records));
+	return NULL;
+}
+
+static const char *
+get_L(void *context, const struct request_arg *args, unsigned args_cnt,
+      struct wire_writer *out)
+{
+	struct call *c = context;
+	char handle[JOURNAL_PATH_MAX + 1];
+
+	(void)args;
+	(void)args_cnt;
+	if (is_between_files(c))
+		return no_room(c);
+	(void)snprintf(handle, sizeof(handle), ":%s", c->tick->journal->path);
+	wire_put_symbol(out, handle);
+	return NULL;
+}
+
+static const char *
+get_l(void *context, const struct request_arg *args, unsigned args_cnt,
+      struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	wire_put_int(out, c->tick->journal->fd);
+	return NULL;
+}
+
+/* What the reply to a sync caller waits for. */
+static struct reply_gate
+gate_of(const struct call *c)
+{
+	const struct tick *t = c->tick;
+	const struct settings *set = t->settings;
+	struct reply_gate gate = { .pos = t->streams->main.head_pos };
+	bool wants_disk = set->publish.after == AFTER_SYNC ||
+			  set->journal.sync == SYNC_BATCH;
+
+	if (!t->journal->is_on)
+		return gate;
+	if (c->has_effects)
+		gate.reached = wants_disk ? &t->journal->synced_pos
+					  : &t->journal->written_pos;
+	else if (c->is_subscribing && set->publish.after == AFTER_RING)
+		gate.reached = &t->journal->written_pos;
+	return gate;
+}
+
+/* The last JOURNAL_NAMES do not exist without a journal, as in tick.q. */
+enum { JOURNAL_NAMES = 3 };
+
 static const struct request_name names[] = {
 	{ ".u.sub", call_sub, 2 },
 	{ ".u.upd", call_upd, 2 },
@@ -301,6 +402,9 @@ static const struct request_name names[] = {
 	{ ".u.endofday", call_endofday, 1 },
 	{ ".u.d", get_d, -1 },
 	{ ".u.t", get_t, -1 },
+	{ ".u.i", get_i, -1 },
+	{ ".u.L", get_L, -1 },
+	{ ".u.l", get_l, -1 },
 };
 
 /* ---- frames ---- */
@@ -347,6 +451,7 @@ static const char *
 evaluate(struct call *c, const uint8_t *body, size_t len,
 	 struct wire_writer *w)
 {
+	size_t names_cnt = ARRAY_LEN(names);
 	const char *error;
 
 	if (c->is_matched) {
@@ -355,8 +460,9 @@ evaluate(struct call *c, const uint8_t *body, size_t len,
 			wire_put_null(w);
 		return error;
 	}
-	c->tick->counters->requests++;
-	error = request_evaluate(names, ARRAY_LEN(names), c, body, len, w,
+	if (!c->tick->journal->is_on)
+		names_cnt -= JOURNAL_NAMES;
+	error = request_evaluate(names, names_cnt, c, body, len, w,
 				 c->tick->error);
 	return error == NULL && w->is_full ? "limit" : error;
 }
@@ -387,6 +493,13 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	uint8_t *value = w.at;
 	const char *error = evaluate(c, body, len, &w);
 
+	t->counters->requests += !c->is_matched;
+	/* (.u.i;.u.sub[...]): now it is known whom the count is for. */
+	if (error == NULL && c->is_subscribing && c->has_told_i &&
+	    !c->has_effects) {
+		w.at = value;
+		error = evaluate(c, body, len, &w);
+	}
 	if (error == NULL && c->is_subscribing)
 		error = find_stream(c);
 	if (error == must_wait)
@@ -402,6 +515,8 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	}
 	wire_end_frame(&w, header);
 	c->out->reply_len = is_sync ? wire_written(&w) : 0;
+	if (is_sync)
+		c->out->gate = gate_of(c);
 	return TICK_DONE;
 }
 
@@ -491,7 +606,7 @@ static size_t
 longest_reply(const struct schema *schema)
 {
 	/* A text can name a table more than once; 4 KiB are for the rest. */
-	size_t len = 4096;
+	size_t len = 4096 + JOURNAL_PATH_MAX;
 
 	for (unsigned i = 0; i < schema->tables_cnt; i++)
 		len += 2 * (schema->tables[i].sub_reply_len +
@@ -510,13 +625,15 @@ map_scratch(size_t len)
 
 int
 tick_open(struct tick *t, const struct settings *settings,
-	  struct streams *streams, struct counters *counters)
+	  struct streams *streams, struct counters *counters,
+	  const struct journal_state *journal)
 {
 	size_t scratch = settings->message.max;
 
 	*t = (struct tick){ .settings = settings,
 			    .streams = streams,
-			    .counters = counters };
+			    .counters = counters,
+			    .journal = journal };
 	t->reply_max = longest_reply(&settings->tables);
 	zone_init(&t->zone, settings->day.zone_is_local,
 		  settings->day.zone_offset_ns);

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "counters.h"
+#include "journal_state.h"
 #include "request.h"
 #include "selection.h"
 #include "settings.h"
@@ -22,6 +23,7 @@ struct tick {
 	const struct settings *settings;
 	struct streams *streams;
 	struct counters *counters;
+	const struct journal_state *journal;
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */
 	int64_t local_ns;  /* stamp of what is handled now, in the zone */
@@ -52,6 +54,7 @@ struct tick_outcome {
 	struct selection selection; /* the client's from now on */
 	struct stream *stream;	  /* to read from its head on, behind the
 				     reply; NULL: no change */
+	struct reply_gate gate;	  /* what the reply waits for */
 	bool is_update;
 	const char *why;	  /* TICK_BAD or a refused update: the reason */
 	struct request_arg table; /* of a refused update: the name sent */
@@ -59,7 +62,8 @@ struct tick_outcome {
 
 /* The settings must outlive it. 0 or -ENOMEM. */
 int tick_open(struct tick *t, const struct settings *settings,
-	      struct streams *streams, struct counters *counters);
+	      struct streams *streams, struct counters *counters,
+	      const struct journal_state *journal);
 void tick_close(struct tick *t);
 
 /*

@@ -113,8 +113,8 @@ when_parse(const char *text, struct when *out)
 static int64_t
 load_i64(const uint8_t *item)
 {
-	return (int64_t)(wire_load_u32(item) |
-			 (uint64_t)wire_load_u32(item + 4) << 32);
+	return (int64_t)(wire_load_u32(item) | (uint64_t)wire_load_u32(item + 4)
+						       << 32);
 }
 
 /* As a count of units of that many ns; the null is the least value. */

@@ -12,7 +12,7 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 ranks='
 0	util log notify clock
 1	options.def counters.def close.def counters ring pool index
-1	wire wire_write inflate schema schema_parse
+1	wire wire_write inflate journal_file schema schema_parse
 1	selection settings.h options settings lag update
 2	engine stream request.h query request
 3	consumer connection delivery listener selftest tick
@@ -22,7 +22,8 @@ ranks='
 # The client tools stand beside the daemon: of its files they may include
 # those of ranks 0 and 1.
 client_ranks='
-5	client print tally seen feed sub ringtick
+5	client print tally seen when payload json mapping table_list replay
+5	salvage feed sub logtool ringtick
 '
 
 C_FILES=$(find src tests/unit tests/fuzz -name '*.[ch]' | sort)

@@ -1,0 +1,580 @@
+#include "config.h"
+
+#include "journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "journal_file.h"
+#include "journal_start.h"
+#include "wire.h"
+
+enum {
+	STAGING_BYTES_MIN = 4 << 20,
+	RECYCLE_BYTES = 64 << 20, /* given back to the kernel at a time */
+};
+
+#define RETRY_NS    (250 * NS_PER_MS)
+#define COMPLAIN_NS (60 * NS_PER_S)
+#define LOOK_NS	    (1 * NS_PER_S)
+
+/* What an operation of the journal was: the slot of its ticket. */
+enum journal_op { OP_WRITE, OP_SYNC, OP_RECYCLE };
+
+static struct ticket
+op_ticket(enum journal_op op)
+{
+	return (struct ticket){ .slot = (uint16_t)op, .kind = ENGINE_JOURNAL };
+}
+
+/* ---- trouble ---- */
+
+static void
+complain(struct journal *j, const char *what, int err, int64_t now_ns)
+{
+	j->failures++;
+	if (j->failing_since_ns == 0) {
+		j->failing_since_ns = now_ns;
+		j->next_complaint_ns = now_ns;
+	}
+	if (now_ns < j->next_complaint_ns)
+		return;
+	j->next_complaint_ns = now_ns + COMPLAIN_NS;
+	log_line(LOG_ERROR, "journal_failing",
+		 "file=%s operation=%s error=\"%s\" failures=%" PRIu64
+		 " seconds=%lld waiting_bytes=%" PRIu64
+		 " hint=\"nothing is lost while the ring has room (then feeds "
+		 "wait); make room or mend the disk\"",
+		 j->state.path, what, strerror(err), j->failures,
+		 (now_ns - j->failing_since_ns) / NS_PER_S,
+		 j->main->head_pos - j->state.written_pos);
+}
+
+static void
+recovered(struct journal *j, int64_t now_ns)
+{
+	if (j->failing_since_ns == 0)
+		return;
+	log_line(LOG_NOTE, "journal_mended",
+		 "file=%s failures=%" PRIu64 " seconds=%lld",
+		 j->state.path, j->failures,
+		 (now_ns - j->failing_since_ns) / NS_PER_S);
+	j->failing_since_ns = 0;
+	j->failures = 0;
+}
+
+/* The disk is slow: told when it begins, every minute, and when it ends. */
+static void
+watch_lag(struct journal *j, int64_t now_ns)
+{
+	uint64_t lag = j->main->head_pos - j->cursor.pos;
+	uint64_t ring = j->main->ring.size;
+
+	if (j->slow_since_ns == 0) {
+		if (lag < ring / 2)
+			return;
+		j->slow_since_ns = j->next_slow_ns = now_ns;
+	}
+	if (lag < ring / 4) {
+		log_line(LOG_NOTE, "journal_kept_up",
+			 "file=%s slow_seconds=%lld", j->state.path,
+			 (now_ns - j->slow_since_ns) / NS_PER_S);
+		j->slow_since_ns = 0;
+	} else if (now_ns >= j->next_slow_ns) {
+		log_line(LOG_WARN, "journal_slow",
+			 "file=%s lag_bytes=%" PRIu64 " ring_pct=%" PRIu64
+			 " seconds=%lld write_max_ms=%lld hint=\"the journal "
+			 "is the laggard: no consumer leaves for it; feeds wait "
+			 "when the ring is full\"",
+			 j->state.path, lag, lag * 100 / ring,
+			 (now_ns - j->slow_since_ns) / NS_PER_S,
+			 (long long)(j->write_max_ns / NS_PER_MS));
+		j->next_slow_ns = now_ns + COMPLAIN_NS;
+	}
+}
+
+/* ---- how far it is ---- */
+
+static void
+set_written(struct journal *j, struct journal_point to)
+{
+	j->state.records += to.records - j->written.records;
+	j->state.stream_records = to.records;
+	j->state.written_pos = to.pos;
+	j->written = to;
+}
+
+static void
+set_synced(struct journal *j, struct journal_point to)
+{
+	j->state.synced_pos = to.pos;
+	j->state.synced_records =
+		j->state.records - (j->written.records - to.records);
+}
+
+/* Subscribers see what publish.after promises. */
+static void
+show(struct journal *j)
+{
+	switch (j->settings->publish.after) {
+	case AFTER_RING:
+		break;
+	case AFTER_JOURNAL:
+		stream_show(j->main, j->state.written_pos);
+		break;
+	case AFTER_SYNC:
+		stream_show(j->main, j->state.synced_pos);
+		break;
+	}
+}
+
+/* ---- staging ---- */
+
+/*
+ * The bytes of a record in the order of the file: what is in the frame before
+ * the table wrapper (list, `upd, the table's name), and behind it (the list of
+ * columns).  To change the record's form, change this and journal_file.h.
+ */
+static size_t
+stage_record(struct journal *j, const uint8_t *frame, size_t frame_len)
+{
+	const uint8_t *head = frame + WIRE_HEADER_BYTES;
+	/* list header, `upd with type byte and NUL, type byte, name, NUL */
+	size_t name_off = WIRE_HEADER_BYTES + 6 + 5 + 1;
+	const char *name = (const char *)frame + name_off;
+	size_t name_len = strlen(name);
+	const struct schema_table *t = schema_find(j->schema, name, name_len);
+	size_t head_len, columns_off;
+	uint8_t *at = ring_at(&j->staging, j->staged.off);
+
+	CHECK(t != NULL);
+	head_len = name_off + name_len + 1 - WIRE_HEADER_BYTES;
+	/* The prefix ends with the header of the list of columns. */
+	columns_off = t->publish_prefix_len - 6;
+	memcpy(at, head, head_len);
+	memcpy(at + head_len, frame + columns_off, frame_len - columns_off);
+	return head_len + frame_len - columns_off;
+}
+
+/* Copies records until the staging ring is full, or a mark stands before the
+ * next one. */
+static void
+stage(struct journal *j)
+{
+	while (j->cursor.pos != j->main->head_pos) {
+		const uint8_t *frame = ring_at(&j->main->ring, j->cursor.pos);
+		uint32_t len = stream_frame_len(frame);
+		uint64_t room = j->staging.size -
+				(j->staged.off - j->written.off);
+
+		if (!stream_frame_is_record(frame)) {
+			j->is_rolling = true;
+			return;
+		}
+		if (len > room)
+			return;
+		j->staged.off += stage_record(j, frame, len);
+		j->staged.records++;
+		j->cursor.pos += len;
+		j->staged.pos = j->cursor.pos;
+	}
+}
+
+/* ---- writing ---- */
+
+static void
+submit_write(struct journal *j, int64_t now_ns)
+{
+	uint64_t off = j->batch_off;
+
+	engine_write_file(j->engine, j->state.fd, ring_at(&j->staging, off),
+			  (size_t)(j->batch.off - off), off,
+			  op_ticket(OP_WRITE));
+	j->ops_cnt++;
+	j->phase = JOURNAL_WRITING;
+	j->write_since_ns = now_ns;
+}
+
+static void
+submit_sync(struct journal *j)
+{
+	engine_sync_file(j->engine, j->state.fd, op_ticket(OP_SYNC));
+	j->ops_cnt++;
+	j->phase = JOURNAL_SYNCING;
+	/* What is written now is what this will have made safe. */
+	j->batch = j->written;
+}
+
+static bool
+is_sync_due(const struct journal *j, int64_t now_ns)
+{
+	if (j->state.synced_pos == j->state.written_pos)
+		return false;
+	switch (j->settings->journal.sync) {
+	case SYNC_NONE:
+		return false;
+	case SYNC_INTERVAL:
+		return now_ns >= j->next_sync_ns || j->is_rolling;
+	case SYNC_BATCH:
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Fresh pages of the page cache are dear: what was written is sent to the disk
+ * and its pages given back, one stretch behind the one being written.
+ */
+static void
+recycle(struct journal *j)
+{
+	while (j->written.off - j->dropped_off >= 2 * (uint64_t)RECYCLE_BYTES) {
+		engine_recycle_file(j->engine, j->state.fd, j->dropped_off,
+				    RECYCLE_BYTES, op_ticket(OP_RECYCLE));
+		j->ops_cnt++;
+		j->dropped_off += RECYCLE_BYTES;
+	}
+}
+
+/*
+ * Cuts the file back to its last whole record, so that whoever opens it after
+ * a crash finds nothing half-done; the write is tried again later, from there.
+ */
+static void
+write_failed(struct journal *j, int err, int64_t now_ns)
+{
+	complain(j, "write", err, now_ns);
+	if (ftruncate(j->state.fd, (off_t)j->written.off) != 0)
+		complain(j, "truncate", errno, now_ns);
+	j->phase = JOURNAL_FAILED;
+	j->retry_ns = now_ns + RETRY_NS;
+}
+
+static void
+on_write(struct journal *j, int32_t result, int64_t now_ns)
+{
+	int64_t took = now_ns - j->write_since_ns;
+
+	j->phase = JOURNAL_READY;
+	if (result == -EINTR || result == -EAGAIN)
+		result = 0;
+	else if (result <= 0) {
+		write_failed(j, result == 0 ? ENOSPC : -result, now_ns);
+		return;
+	}
+	j->batch_off += (uint64_t)result;
+	j->written_bytes += (uint64_t)result;
+	if (took > j->write_max_ns)
+		j->write_max_ns = took;
+	if (j->batch_off < j->batch.off) {
+		submit_write(j, now_ns);
+		return;
+	}
+	set_written(j, j->batch);
+	recovered(j, now_ns);
+	recycle(j);
+	if (j->settings->journal.sync == SYNC_NONE)
+		set_synced(j, j->written);
+	show(j);
+}
+
+/*
+ * After a failed fdatasync the kernel may have thrown the pages away and call
+ * the next one a success: what is on disk is unknown, and going on would make
+ * a promise that nobody can keep.
+ */
+static void
+on_sync(struct journal *j, int32_t result, int64_t now_ns)
+{
+	j->phase = JOURNAL_READY;
+	if (result < 0)
+		die("journal %s: fdatasync failed (%s): records from %" PRIu64
+		    " on may not be on disk; stopped, because no later success "
+		    "could be believed; check the disk, then start again",
+		    j->state.path, strerror(-result), j->state.records);
+	set_synced(j, j->batch);
+	j->next_sync_ns = now_ns + j->settings->journal.sync_interval;
+	j->syncs++;
+	show(j);
+}
+
+void
+journal_completed(struct journal *j, struct ticket ticket, int32_t result,
+		  int64_t now_ns)
+{
+	CHECK(j->ops_cnt > 0);
+	j->ops_cnt--;
+	switch ((enum journal_op)ticket.slot) {
+	case OP_WRITE:
+		on_write(j, result, now_ns);
+		break;
+	case OP_SYNC:
+		on_sync(j, result, now_ns);
+		break;
+	case OP_RECYCLE: /* only advice: a failure costs speed */
+		break;
+	}
+}
+
+/* ---- the end of a day ---- */
+
+static void
+take_file(struct journal *j, const char *path, const struct journal_opened *f,
+	  uint64_t pos)
+{
+	(void)snprintf(j->state.path, sizeof(j->state.path), "%s", path);
+	j->state.fd = f->fd;
+	j->state.records = f->records;
+	j->staged = (struct journal_point){ f->bytes, pos, j->written.records };
+	j->written = j->batch = j->staged;
+	j->batch_off = f->bytes;
+	j->dropped_off = f->bytes - f->bytes % RECYCLE_BYTES;
+	j->cursor.pos = pos;
+	j->state.written_pos = pos;
+	j->state.stream_records = j->written.records;
+	set_synced(j, j->written);
+	j->is_rolling = false;
+}
+
+/* The date of the file behind the mark at mark_pos: the day that the next mark
+ * will end, or the running one. */
+static int32_t
+day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
+{
+	uint64_t pos = mark_pos;
+
+	for (;;) {
+		const uint8_t *frame = ring_at(&j->main->ring, pos);
+		uint32_t len = stream_frame_len(frame);
+
+		if (pos != mark_pos && !stream_frame_is_record(frame))
+			return (int32_t)wire_load_u32(frame + len - 4);
+		pos += len;
+		if (pos == j->main->head_pos)
+			return today;
+	}
+}
+
+/*
+ * Everything before the mark is in the file: closes it and goes on in the
+ * next.  An fdatasync of the old one was done if anything promises it.
+ */
+static void
+roll(struct journal *j, int32_t today, int64_t now_ns)
+{
+	uint64_t mark = j->cursor.pos;
+	int32_t day = day_after(j, mark, today);
+	uint32_t len = stream_frame_len(ring_at(&j->main->ring, mark));
+	struct journal_opened next;
+	char path[JOURNAL_PATH_MAX], err[1024];
+	int old_fd = j->state.fd;
+
+	if (!journal_path(j->settings->journal.directory,
+			  j->settings->journal.name, day, path, sizeof(path),
+			  err, sizeof(err)) ||
+	    !journal_open_file(path, &next, err, sizeof(err))) {
+		complain(j, "roll", EIO, now_ns);
+		log_line(LOG_ERROR, "journal_roll_failed", "why=\"%s\"", err);
+		j->phase = JOURNAL_FAILED;
+		j->retry_ns = now_ns + RETRY_NS;
+		return;
+	}
+	log_line(LOG_NOTE, "journal_rolled",
+		 "old=%s records=%" PRIu64 " bytes=%" PRIu64
+		 " new=%s new_records=%" PRIu64,
+		 j->state.path, j->state.records, j->written.off, path,
+		 next.records);
+	take_file(j, path, &next, mark + len);
+	j->state.marks++;
+	recovered(j, now_ns);
+	show(j);
+	(void)close(old_fd);
+}
+
+/* ---- is the file still there ---- */
+
+/*
+ * A file that was deleted takes all that is written to it along.  While it is
+ * open its bytes can still be had: they are copied to a new file of the name.
+ */
+static void
+bring_back(struct journal *j, int64_t now_ns)
+{
+	off_t from = 0, to = 0;
+	uint64_t left = j->written.off;
+	int fd = open(j->state.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+		      0644);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		complain(j, "bring back", errno, now_ns);
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	while (left > 0) {
+		ssize_t n = copy_file_range(j->state.fd, &from, fd, &to, left,
+					    0);
+
+		if (n <= 0) {
+			complain(j, "bring back", n < 0 ? errno : EIO, now_ns);
+			(void)unlink(j->state.path);
+			(void)close(fd);
+			return;
+		}
+		left -= (uint64_t)n;
+	}
+	log_line(LOG_ERROR, "journal_brought_back",
+		 "file=%s bytes=%" PRIu64
+		 " hint=\"the file was deleted or replaced under the daemon; "
+		 "it was copied back from the open descriptor\"",
+		 j->state.path, j->written.off);
+	(void)close(j->state.fd);
+	j->state.fd = fd;
+	recovered(j, now_ns);
+}
+
+static void
+look_for_file(struct journal *j, int64_t now_ns)
+{
+	struct stat st;
+
+	if (now_ns < j->next_look_ns || j->ops_cnt > 0)
+		return;
+	j->next_look_ns = now_ns + LOOK_NS;
+	if (fstat(j->state.fd, &st) == 0 && st.st_nlink == 0)
+		bring_back(j, now_ns);
+}
+
+/* ---- the turn ---- */
+
+static void
+start_batch(struct journal *j, int64_t now_ns)
+{
+	j->batch = j->staged;
+	j->batch_off = j->written.off;
+	submit_write(j, now_ns);
+}
+
+void
+journal_run(struct journal *j, int32_t today, int64_t now_ns)
+{
+	if (!j->state.is_on)
+		return;
+	stage(j);
+	watch_lag(j, now_ns);
+	if (j->phase == JOURNAL_FAILED && now_ns >= j->retry_ns)
+		j->phase = JOURNAL_READY;
+	if (j->phase != JOURNAL_READY)
+		return;
+	look_for_file(j, now_ns);
+	if (is_sync_due(j, now_ns))
+		submit_sync(j);
+	else if (j->staged.off > j->written.off)
+		start_batch(j, now_ns);
+	else if (j->is_rolling && j->ops_cnt == 0)
+		roll(j, today, now_ns);
+}
+
+int64_t
+journal_due_ns(const struct journal *j)
+{
+	if (!j->state.is_on)
+		return INT64_MAX;
+	if (j->phase == JOURNAL_FAILED)
+		return j->retry_ns;
+	if (j->phase == JOURNAL_READY &&
+	    (j->is_rolling || j->cursor.pos != j->main->head_pos))
+		return 0;
+	if (j->settings->journal.sync == SYNC_INTERVAL &&
+	    j->state.synced_pos != j->state.written_pos)
+		return j->next_sync_ns;
+	return INT64_MAX;
+}
+
+bool
+journal_has_drained(const struct journal *j)
+{
+	return !j->state.is_on ||
+	       (j->ops_cnt == 0 && j->phase == JOURNAL_READY &&
+		j->state.written_pos == j->main->head_pos);
+}
+
+/* ---- open and close ---- */
+
+static size_t
+staging_bytes(const struct settings *settings)
+{
+	size_t bytes = STAGING_BYTES_MIN;
+
+	while (bytes < settings->message.max)
+		bytes *= 2;
+	return bytes;
+}
+
+bool
+journal_open(struct journal *j, const struct settings *settings,
+	     struct engine *engine, struct stream *main, int32_t day,
+	     char *err, size_t err_len)
+{
+	const char *directory = settings->journal.directory;
+	const char *name = settings->journal.name;
+	char path[JOURNAL_PATH_MAX];
+	struct journal_opened file;
+	bool was_clean;
+	int res;
+
+	*j = (struct journal){ .settings = settings,
+			       .engine = engine,
+			       .main = main,
+			       .schema = &settings->tables };
+	if (directory[0] == '\0')
+		return true;
+	res = ring_open(&j->staging, staging_bytes(settings), false, true);
+	if (res != 0) {
+		(void)snprintf(err, err_len, "no memory for the journal: %s",
+			       strerror(-res));
+		return false;
+	}
+	if (!journal_path(directory, name, day, path, sizeof(path), err,
+			  err_len) ||
+	    !journal_open_file(path, &file, err, err_len) ||
+	    !journal_begin_epoch(directory, name, &j->state.epoch, &was_clean,
+				 err, err_len))
+		return false;
+	main->is_gated = settings->publish.after != AFTER_RING;
+	cursor_attach(&j->cursor, main, main->head_pos);
+	take_file(j, path, &file, main->head_pos);
+	j->state.is_on = true;
+	log_line(LOG_INFO, "journal",
+		 "file=%s records=%" PRIu64 " bytes=%" PRIu64
+		 " epoch=%" PRIu64 " last_stop=%s",
+		 path, file.records, file.bytes, j->state.epoch,
+		 was_clean ? "clean" : "unclean");
+	return true;
+}
+
+void
+journal_close(struct journal *j, bool is_clean)
+{
+	if (!j->state.is_on) {
+		ring_close(&j->staging);
+		return;
+	}
+	if (j->settings->journal.sync != SYNC_NONE &&
+	    fdatasync(j->state.fd) != 0)
+		is_clean = false;
+	if (is_clean)
+		journal_end_epoch(j->settings->journal.directory,
+				  j->settings->journal.name, j->state.epoch);
+	(void)close(j->state.fd);
+	cursor_detach(&j->cursor);
+	ring_close(&j->staging);
+	j->state.is_on = false;
+}

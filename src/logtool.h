@@ -1,0 +1,11 @@
+/*
+ * `ringtick log`: reads, checks, repairs, thins out and replays a journal, of
+ * ringtickd or of q.  Called by ringtick.c only.
+ */
+#ifndef RINGTICK_LOGTOOL_H
+#define RINGTICK_LOGTOOL_H
+
+/* argv[0] is "log". Returns the exit status, see CLIENT_EXIT_*. */
+int logtool_main(int argc, char **argv);
+
+#endif

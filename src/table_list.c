@@ -1,0 +1,138 @@
+#include "config.h"
+
+#include "table_list.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "print.h"
+#include "wire.h"
+
+static bool
+is_wanted(const char *wanted, const char *name, size_t len)
+{
+	for (const char *at = wanted; at != NULL; at++) {
+		size_t one = strcspn(at, ",");
+
+		if (one == len && memcmp(at, name, len) == 0)
+			return true;
+		at += one;
+		if (*at == '\0')
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_table(const struct table_sums *t, const struct journal_record *record)
+{
+	return t->name_len == record->table_len &&
+	       memcmp(t->name, record->table, record->table_len) == 0;
+}
+
+struct table_sums *
+table_list_find(struct table_list *l, const struct journal_record *record)
+{
+	struct table_sums *t;
+
+	if (l->cnt > 0 && is_table(&l->tables[l->idx], record))
+		return &l->tables[l->idx];
+	for (l->idx = 0; l->idx < l->cnt; l->idx++)
+		if (is_table(&l->tables[l->idx], record))
+			return &l->tables[l->idx];
+	l->idx = 0;
+	if (l->cnt == l->cap) {
+		size_t cap = l->cap == 0 ? 64 : 2 * l->cap;
+
+		t = reallocarray(l->tables, cap, sizeof(*t));
+		if (t == NULL)
+			return NULL;
+		l->tables = t;
+		l->cap = cap;
+	}
+	t = &l->tables[l->cnt];
+	*t = (struct table_sums){
+		.name = strndup(record->table, record->table_len),
+		.name_len = record->table_len,
+		.is_wanted =
+			is_wanted(l->wanted, record->table, record->table_len),
+	};
+	if (t->name == NULL)
+		return NULL;
+	l->idx = l->cnt++;
+	return t;
+}
+
+void
+table_sums_add(struct table_sums *t, const struct journal_record *record,
+	       const struct payload *p)
+{
+	size_t bytes = wire_item_bytes(p->time_type);
+
+	t->rows += p->rows;
+	t->bytes += record->len;
+	if (p->time_first == NULL)
+		return;
+	if (t->first_type == 0) {
+		t->first_type = p->time_type;
+		memcpy(t->first, p->time_first, bytes);
+	}
+	t->last_type = p->time_type;
+	memcpy(t->last, p->time_last, bytes);
+}
+
+/* As print.c shows a symbol: with escapes. */
+static void
+print_name(const struct table_sums *t)
+{
+	struct print_text text = { .len = 0 };
+	size_t len = t->name_len + 2;
+	uint8_t *atom = malloc(len);
+
+	if (atom != NULL) {
+		atom[0] = 256 - KT_SYMBOL;
+		memcpy(atom + 1, t->name, t->name_len + 1);
+		print_object(&text, wire_reader(atom, len, false));
+	}
+	printf("table=%s", atom == NULL ? "" : text.text + 1);
+	free(atom);
+}
+
+static void
+print_time(const char *key, int type, const uint8_t *item)
+{
+	struct print_text text = { .len = 0 };
+
+	if (type != 0)
+		print_item(&text, type, item);
+	printf(" %s=%s", key, type != 0 ? text.text : "");
+}
+
+void
+table_list_print(const struct table_list *l)
+{
+	for (size_t i = 0; i < l->cnt; i++) {
+		const struct table_sums *t = &l->tables[i];
+
+		if (t->records == 0)
+			continue;
+		print_name(t);
+		printf(" records=%llu rows=%llu bytes=%llu",
+		       (unsigned long long)t->records,
+		       (unsigned long long)t->rows,
+		       (unsigned long long)t->bytes);
+		print_time("first", t->first_type, t->first);
+		print_time("last", t->last_type, t->last);
+		putchar('\n');
+	}
+}
+
+void
+table_list_fini(struct table_list *l)
+{
+	for (size_t i = 0; i < l->cnt; i++)
+		free(l->tables[i].name);
+	free(l->tables);
+	*l = (struct table_list){ 0 };
+}
