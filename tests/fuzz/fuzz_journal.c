@@ -1,0 +1,125 @@
+/*
+ * libFuzzer: a journal, or the records of one.  The walk sees what wire_skip
+ * sees; its verdict is the one that the bytes have; each record can be shown
+ * in every way.
+ */
+#include "config.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "journal_file.h"
+#include "json.h"
+#include "payload.h"
+#include "print.h"
+#include "util.h"
+#include "when.h"
+#include "wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static FILE *sink;
+static struct payload_table made;
+static struct print_table table_print;
+
+static void
+show(const struct journal_record *record)
+{
+	struct wire_reader x = wire_reader(
+		record->x, (size_t)(record->at + record->len - record->x),
+		false);
+	struct payload p;
+	struct when when;
+	const uint8_t *table;
+	bool is_long;
+	size_t len;
+
+	payload_read(&p, record);
+	CHECK(p.columns >= record->x &&
+	      p.columns + p.columns_len == record->at + record->len);
+	if (p.time_first != NULL) {
+		(void)when_read(p.time_type, p.time_first, &when);
+		(void)when_read(p.time_type, p.time_last, &when);
+	}
+	json_object(sink, &x);
+	CHECK(x.at == x.end && x.bad == NULL);
+	table = payload_make_table(&made, &p, record, &len);
+	if (table == NULL)
+		return;
+	CHECK(wire_check_body(table, len, false, &is_long) == NULL);
+	x = wire_reader(table, len, false);
+	CHECK(wire_count(&x) == p.rows);
+	print_table(&table_print, record->table, record->table_len, table, len);
+	json_names(sink, x);
+	CHECK(json_rows(sink, x) == 0);
+}
+
+/* What the header of journal_file.h says, without its short cuts. */
+static bool
+is_record(const uint8_t *bytes, uint64_t len, uint64_t off, uint64_t *out_len)
+{
+	static const uint8_t start[] = { 0,    0,   3,	 0,   0, 0,
+					 0xf5, 'u', 'p', 'd', 0, 0xf5 };
+	struct wire_reader r =
+		wire_reader(bytes + off, (size_t)(len - off), false);
+	size_t name_len;
+
+	if (len - off < sizeof(start) ||
+	    memcmp(bytes + off, start, sizeof(start)) != 0)
+		return false;
+	r.at += sizeof(start);
+	(void)wire_get_symbol(&r, &name_len);
+	wire_skip(&r);
+	*out_len = (uint64_t)(r.at - (bytes + off));
+	return r.bad == NULL;
+}
+
+static void
+check_journal(const uint8_t *bytes, uint64_t len)
+{
+	struct journal_check c = journal_check(bytes, len);
+	uint64_t off = JOURNAL_HEADER_BYTES, records = 0, record_len;
+	struct journal_record record;
+	const char *why;
+
+	if (c.verdict == JOURNAL_FOREIGN) {
+		CHECK(c.why != NULL && c.records == 0);
+		return;
+	}
+	while (is_record(bytes, len, off, &record_len)) {
+		CHECK(journal_next(bytes, len, off, &record, &why) ==
+		      JOURNAL_RECORD);
+		CHECK(record.len == record_len);
+		show(&record);
+		off += record_len;
+		records++;
+	}
+	CHECK(c.records == records && c.good_bytes == off);
+	CHECK((c.verdict == JOURNAL_WHOLE) == (off == len));
+	CHECK((c.verdict == JOURNAL_DAMAGED) == (c.next_record_off > 0));
+	CHECK(c.next_record_off == 0 || c.next_record_off > off);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	uint8_t *bytes;
+
+	if (sink == NULL) {
+		sink = fopen("/dev/null", "w");
+		CHECK(sink != NULL);
+		table_print.out = sink;
+	}
+	check_journal(data, len);
+	/* exact size, for the sanitizer to see a byte too much */
+	bytes = malloc(JOURNAL_HEADER_BYTES + len);
+	CHECK(bytes != NULL);
+	memcpy(bytes, journal_header, JOURNAL_HEADER_BYTES);
+	memcpy(bytes + JOURNAL_HEADER_BYTES, data, len);
+	check_journal(bytes, JOURNAL_HEADER_BYTES + len);
+	free(bytes);
+	return 0;
+}
