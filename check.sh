@@ -65,8 +65,8 @@ stage()
 	printf '%-14s FAILED  %4d s  from %s:\n' \
 		"$name" $((SECONDS - start)) "$log"
 	{
-		grep -E '^(FAIL|ERROR|FAILED)[: ]|^E  |(error|warning): ' \
-			"$log" | head -n 60
+		grep -E '^(FAIL|ERROR|FAILED)[: ]|(error|warning): ' "$log" |
+			sort -u | head -n 60
 		echo ...
 		grep -v '^PASS: ' "$log" | tail -n 40
 	} | cut -c 1-240 | sed 's/^/    /'

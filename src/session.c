@@ -311,6 +311,19 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 	c->deadline_ns = 0;
 }
 
+/* A feed stands behind those that wait for room already: a long message would
+ * starve behind short ones that still fit. */
+static bool
+must_queue(const struct server *s, const struct connection *c)
+{
+	const struct connection *first;
+
+	if (!c->is_feed || list_is_empty(&s->waiting))
+		return false;
+	first = container_of(s->waiting.next, struct connection, wait_node);
+	return first != c && first->waits_for == WAIT_ROOM;
+}
+
 /* One whole frame. Returns whether the next one may be looked at. */
 static bool
 serve_frame(struct server *s, struct connection *c,
@@ -323,7 +336,8 @@ serve_frame(struct server *s, struct connection *c,
 	struct tick_outcome out;
 	uint64_t len = header->len;
 
-	if (s->is_day_pending) {
+	if (s->is_day_pending || must_queue(s, c)) {
+		c->wanted_bytes = 0;
 		wait_for(s, c, WAIT_ROOM);
 		return false;
 	}

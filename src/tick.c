@@ -145,6 +145,15 @@ publish(struct call *c, const struct request_arg *table,
 	return NULL;
 }
 
+static bool
+is_whole_object(const struct request_arg *x)
+{
+	struct wire_reader r = wire_reader(x->at, x->len, false);
+
+	wire_skip(&r);
+	return r.bad == NULL && r.at == r.end;
+}
+
 /* .u.upd[table;x]: NULL or an error text. */
 static const char *
 update(struct call *c, const struct request_arg *table,
@@ -160,6 +169,10 @@ update(struct call *c, const struct request_arg *table,
 		return refuse(c, table, "type");
 	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
 			    table->len - 2);
+	if (found == NULL && !is_whole_object(x)) {
+		c->out->why = "malformed data for an unknown table";
+		return is_malformed;
+	}
 	if (found == NULL)
 		return refuse(c, table, name_error(t, table));
 	switch (update_parse(found, x->at, x->len, t->settings->schema.check,
@@ -472,8 +485,15 @@ static const char *
 find_stream(struct call *c)
 {
 	struct streams *all = c->tick->streams;
-	struct stream *s = streams_find(all, &c->out->selection);
+	const struct stream *old = c->client->stream;
+	struct stream *s;
 
+	/* What this request itself has published is the old stream's. */
+	if (c->has_effects)
+		streams_feed(all, c->tick->now_ns);
+	if (old != NULL && !streams_is_level(all, old))
+		return no_room(c);
+	s = streams_find(all, &c->out->selection);
 	if (s == NULL)
 		return "streams";
 	/* Behind: its head would not be the point that the reply promises. */
@@ -493,7 +513,6 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	uint8_t *value = w.at;
 	const char *error = evaluate(c, body, len, &w);
 
-	t->counters->requests += !c->is_matched;
 	/* (.u.i;.u.sub[...]): now it is known whom the count is for. */
 	if (error == NULL && c->is_subscribing && c->has_told_i &&
 	    !c->has_effects) {
@@ -504,6 +523,7 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		error = find_stream(c);
 	if (error == must_wait)
 		return TICK_WAIT;
+	t->counters->requests += !c->is_matched;
 	if (error == is_malformed)
 		return TICK_BAD;
 	if (error != NULL) {

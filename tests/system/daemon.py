@@ -10,7 +10,6 @@ import copy
 import os
 import pathlib
 import re
-import resource
 import signal
 import socket
 import subprocess
@@ -126,6 +125,11 @@ class Line(dict):
             elif have != str(wanted):
                 return False
         return True
+
+
+def not_live(state):
+    """For wait_log(state=): slow, holding the feeds, or about to leave."""
+    return state != "live"
 
 
 # ---- the process ----
@@ -289,11 +293,6 @@ class Daemon:
     def is_sanitized(self):
         with open("/proc/%d/maps" % self.pid) as file:
             return "libasan" in file.read()
-
-    def limit_files(self, soft):
-        """Lowers RLIMIT_NOFILE of the running daemon."""
-        hard = resource.prlimit(self.pid, resource.RLIMIT_NOFILE)[1]
-        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (soft, hard))
 
     # ending
 

@@ -2,6 +2,7 @@
 
 import kdb
 import pytest
+from daemon import not_live
 from kdb import NIL, Error, sym
 from traffic import Account, Flood, Reader, Template, published, quote, update
 
@@ -151,3 +152,31 @@ def test_a_slow_reader_of_a_filtered_stream(start, connect, policy, mode):
         daemon.wait_log("disconnect", user="lazy",
                         reason={"disconnect": "slow",
                                 "block": "slow_block"}[policy])
+
+
+def test_joining_a_stream_that_is_behind(start, connect, mode):
+    """Protects invariant 5: a subscription takes effect at the head, even if
+    the filtered stream it joins lags behind because a slow reader holds it;
+    nothing older than the request comes behind its reply."""
+    daemon = start({"streams": {"ring": "256K"}, "ring": {"size": "4M"},
+                    "connections": {"send_buffer": "256K", "receive_buffer": "64K"},
+                    "slow": {"policy": "block", "block_limit": "30s"},
+                    "engine": {"mode": mode}})
+    feed = connect(daemon)
+    lazy = connect(daemon, user="lazy", receive_buffer=65536)
+    lazy.subscribe("trade")
+    flood = Flood(feed, Template(20), limit=60000)
+    daemon.wait_log("consumer", user="lazy", state=not_live)
+    accepted = daemon.summary().number("in_records")
+    assert daemon.summary().number("in_records") == accepted < 60000
+    late = connect(daemon)
+    late.send(kdb.frame(kdb.q(sym(".u.sub"), sym("trade"), sym("")), kdb.SYNC))
+    reader = Reader(lazy, Account(20, last=59999))
+    assert late.reader.next()[1] == kdb.RESPONSE
+    account = Account(20, last=59999)
+    Reader(late, account).finish()
+    (missing, how_many), = account.gaps
+    assert missing == 0 and how_many >= accepted
+    flood.finish()
+    reader.finish()
+    assert reader.on_frame.gaps == []
