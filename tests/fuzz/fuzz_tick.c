@@ -25,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static struct settings settings;
 static struct streams streams;
 static struct counters counters;
+static const struct journal_state no_journal;
 static struct tick tick;
 static uint8_t *reply;
 static int64_t utc_ns, now_ns;
@@ -48,7 +49,8 @@ open_all(void)
 	CHECK(schema_finish(&settings.tables, &err) == 0);
 	CHECK(streams_open(&streams, &settings.tables, RING_BYTES, false, 2,
 			   RING_BYTES) == 0);
-	CHECK(tick_open(&tick, &settings, &streams, &counters) == 0);
+	CHECK(tick_open(&tick, &settings, &streams, &counters,
+		      &no_journal) == 0);
 	reply = malloc(tick.reply_max);
 	CHECK(reply != NULL);
 }

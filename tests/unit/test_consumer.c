@@ -98,9 +98,12 @@ start_at(uint64_t pos)
 	assert_int_equal(streams_open(&all, &schema, RING_BYTES, false,
 				      FILTERED_MAX, FILTERED_BYTES),
 			 0);
-	all.main.head_pos = all.main.tail_pos = pos;
-	for (unsigned i = 0; i < all.filtered_cnt; i++)
-		all.filtered[i].head_pos = all.filtered[i].tail_pos = pos;
+	all.main.head_pos = all.main.tail_pos = all.main.visible_pos = pos;
+	for (unsigned i = 0; i < all.filtered_cnt; i++) {
+		struct stream *s = &all.filtered[i];
+
+		s->head_pos = s->tail_pos = s->visible_pos = pos;
+	}
 	for (size_t i = 0; i < CONSUMERS; i++)
 		start_reader(&readers[i]);
 	number = 0;
@@ -309,7 +312,7 @@ queue(struct reader *r, size_t len, struct stream *stream,
 {
 	assert_false(consumer_is_busy(&r->c));
 	bytes_make(r->reply, ++number, len);
-	consumer_queue(&r->c, len, stream);
+	consumer_queue(&r->c, len, stream, (struct reply_gate){ 0 });
 	if (len > 0)
 		owe(r, (struct owed){ .is_reply = true,
 				      .number = number,

@@ -59,9 +59,12 @@ start_at(uint64_t pos)
 	assert_int_equal(streams_open(&all, &schema, RING_BYTES, false,
 				      FILTERED_MAX, FILTERED_BYTES),
 			 0);
-	all.main.head_pos = all.main.tail_pos = pos;
-	for (unsigned i = 0; i < all.filtered_cnt; i++)
-		all.filtered[i].head_pos = all.filtered[i].tail_pos = pos;
+	all.main.head_pos = all.main.tail_pos = all.main.visible_pos = pos;
+	for (unsigned i = 0; i < all.filtered_cnt; i++) {
+		struct stream *s = &all.filtered[i];
+
+		s->head_pos = s->tail_pos = s->visible_pos = pos;
+	}
 	number = 0;
 	now = 1;
 }

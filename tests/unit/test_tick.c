@@ -30,6 +30,7 @@ static struct vectors all;
 static struct settings settings;
 static struct streams streams;
 static struct counters counters;
+static const struct journal_state no_journal;
 static struct tick tick;
 static struct tick_client client;
 static struct tick_outcome out;
@@ -69,7 +70,8 @@ start_with(const char *text)
 	counters = (struct counters){ 0 };
 	if (streams_open(&streams, &settings.tables, RING_BYTES, false,
 			 FILTERED_MAX, FILTERED_BYTES) != 0 ||
-	    tick_open(&tick, &settings, &streams, &counters) != 0)
+	    tick_open(&tick, &settings, &streams, &counters,
+		      &no_journal) != 0)
 		return -1;
 	client = (struct tick_client){ .reply = malloc(tick.reply_max) };
 	cursor_attach(&reader, &streams.main, 0);
