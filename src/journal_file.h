@@ -31,7 +31,7 @@ struct journal_record {
 enum journal_step {
 	JOURNAL_RECORD, /* *out is the record at `at`; the next is behind it */
 	JOURNAL_END,	/* at the end exactly */
-	JOURNAL_BAD,	/* no whole record starts here: *why says what is wrong */
+	JOURNAL_BAD,	/* no whole record starts here; *why tells */
 };
 
 /* Reads the record at bytes + off, off <= len. */

@@ -108,6 +108,11 @@ salvage_cut(struct mapping *m, const struct journal_check *torn)
 		return fail(m->path, -EBUSY,
 			    "another process has it open; stop the "
 			    "tickerplant and its readers first");
+	/* What came since is not in the copy, and must not be cut. */
+	err = mapping_grow(m);
+	if (err != 0)
+		return fail(m->path, err < 0 ? err : -ESTALE,
+			    "it is being changed; stop the tickerplant first");
 	fd = create_side(path, sizeof(path), m);
 	if (fd < 0) {
 		fprintf(stderr,

@@ -1,0 +1,505 @@
+"""The journal in trouble: full disks, files and directories that go away.
+
+Nothing that was accepted may be lost, and the log must say what is wrong when it
+begins and when it ends."""
+
+import os
+import resource
+import shutil
+import signal
+import threading
+
+import journal
+import kdb
+import pytest
+from kdb import NIL
+from traffic import Flood, Reader, Template, published, quote, trade, update
+
+ROWS = 20
+LENGTH = len(journal.record("trade", trade(0, ROWS)))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = tmp_path / "journal"
+    found.mkdir()
+    return found
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of 1 MiB that fills."""
+    made = journal.SmallDisk(tmp_path / "disk", 1 << 20)
+    yield made
+    made.close()
+
+
+class Limit:
+    """A disk that is full for one process: RLIMIT_FSIZE; needs no root."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+
+    def set(self, size):
+        hard = resource.prlimit(self.daemon.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(self.daemon.pid, resource.RLIMIT_FSIZE, (size, hard))
+
+    def lift(self):
+        self.set(resource.RLIM_INFINITY)
+
+
+class Keeper:
+    """on_frame: keeps the records, and wakes who waits for so many."""
+
+    def __init__(self, wanted):
+        self.records, self.wanted = [], wanted
+        self.news = threading.Condition()
+
+    def __call__(self, frame):
+        with self.news:
+            self.records.append(journal.record_of(frame))
+            self.news.notify()
+            return len(self.records) == self.wanted
+
+
+def at_rest(path):
+    """The file between two tries to write: whole records.  A try itself may be
+    seen half done, but not the state between them."""
+    torn = 0
+    for _ in range(40):
+        found = journal.File(path)
+        if not found.torn:
+            return found
+        torn += 1
+    raise AssertionError("always a torn tail, of %d bytes" % len(found.torn))
+
+
+def number_of(record):
+    """Of the update that Template made."""
+    return int.from_bytes(record[-8 * ROWS : -8 * ROWS + 8], "little") // ROWS
+
+
+def assert_two_feeds(records, each):
+    """Two floods' updates, all of them once, each in order."""
+    numbers = [number_of(one) for one in records]
+    first = [n for n in numbers if n < 1_000_000]
+    second = [n for n in numbers if n >= 1_000_000]
+    assert first == list(range(each))
+    assert second == list(range(1_000_000, 1_000_000 + each))
+
+
+EACH = 6000  # two feeds: 8 MB of records, more than disk, staging and ring
+
+
+def two_floods(connect, daemon):
+    template = Template(ROWS)
+    return [Flood(connect(daemon), template, first + EACH, first=first)
+            for first in (0, 1_000_000)]
+
+
+@pytest.mark.parametrize("after,sync", [("ring", "none"), ("journal", "none"),
+                                        ("sync", "batch")])
+def test_disk_full(disk, start, connect, mode, after, sync):
+    """Protects the day from a full disk: what was accepted waits in memory, feeds
+    wait when that is full, the log says so once; when there is space every record
+    comes into the file once, in order, and subscribers have the same."""
+    daemon = start(journal.settings(disk.path, {
+        "engine": {"mode": mode}, "slow": {"policy": "block"}}, sync=sync,
+        after=after))
+    path = journal.path_now(disk.path)
+    sub, other = connect(daemon), connect(daemon)
+    assert journal.join(sub) == (0, path)
+    reader = Reader(sub, Keeper(2 * EACH))
+    floods = two_floods(connect, daemon)
+    failing = daemon.wait_log("journal_failing")
+    assert failing.level == 3 and failing["operation"] == "write"
+    assert "No space left" in failing["error"] and failing["file"] == str(path)
+    slow = daemon.wait_log("journal_slow")
+    assert slow.level == 4
+    # the ring is full: feeds are held, and only now
+    daemon.wait_log("report", feed_waits=lambda n: int(n) >= 2)
+    assert all(one.is_alive() and one.sent < 1_000_000 + EACH for one in floods)
+    for _ in range(5):
+        found = at_rest(path)
+        assert journal.count_and_path(other) == (len(found), path)
+        assert (1 << 20) - disk.free() - found.good_bytes < 16384, "space is left"
+        daemon.summary()
+    if after != "ring":
+        assert len(reader.on_frame.records) <= len(found)
+    before_file = found.records
+    assert len(daemon.logged("journal_failing")) == 1
+    assert len(daemon.logged("journal_slow")) == 1
+    assert not daemon.logged("journal_mended")
+    disk.resize(64 << 20)
+    mended = daemon.wait_log("journal_mended")
+    assert mended.level == 5 and mended.number("failures") > 1
+    for one in floods:
+        one.finish()
+    reader.finish()
+    daemon.wait_log("journal_kept_up")
+    assert other.update("quote", quote(1)) == NIL
+    records = journal.read(path).records
+    assert records[:-1] == reader.on_frame.records
+    assert records[: len(before_file)] == before_file
+    assert_two_feeds(records[:-1], EACH)
+    assert journal.count_and_path(other) == (2 * EACH + 1, path)
+
+
+@pytest.mark.parametrize("after", ["ring", "journal"])
+@pytest.mark.parametrize("ring", ["64K", "1M"])
+def test_disk_full_and_nobody_listens(disk, start, connect, mode, after, ring):
+    """Protects the daemon's bounds where no subscriber holds the ring: much more
+    than the ring waits to be written, and who joins then gets all."""
+    daemon = start(journal.settings(disk.path, {
+        "engine": {"mode": mode}, "slow": {"policy": "block"},
+        "ring": {"size": ring}, "streams": {"max": 0}}, after=after))
+    path = journal.path_now(disk.path)
+    floods = two_floods(connect, daemon)
+    daemon.wait_log("journal_failing")
+    daemon.wait_log("report", feed_waits=lambda n: int(n) >= 2)
+    sub = connect(daemon, timeout=60)
+    sub.send(kdb.frame(journal.JOIN, kdb.SYNC))
+    daemon.wait_log("subscribe")
+    disk.resize(64 << 20)
+    daemon.wait_log("journal_mended")
+    i, _ = kdb.decode(sub.read_response()[8:]).items[1].items
+    assert not sub.inbox
+    reader = Reader(sub, Keeper(2 * EACH - i.value))
+    for one in floods:
+        one.finish()
+    assert connect(daemon).update("quote", quote(1)) == NIL
+    if reader.on_frame.wanted > 0:
+        reader.finish()
+    records = journal.read(path).records
+    assert_two_feeds(records[:-1], EACH)
+    assert records[i.value : 2 * EACH] == reader.on_frame.records[: 2 * EACH - i.value]
+
+
+@pytest.mark.parametrize("ring", ["64K", "256K"])
+def test_small_ring_and_nobody_listens(start, connect, folder, mode, ring):
+    """Protects small rings under publish.after = journal: the journal may hold
+    more than a ring's length that is not visible yet."""
+    daemon = start(journal.settings(folder, {
+        "engine": {"mode": mode}, "ring": {"size": ring}, "streams": {"max": 0}},
+        after="journal"))
+    for one in two_floods(connect, daemon):
+        one.finish()
+    client = connect(daemon)
+    assert client.update("quote", quote(1)) == NIL
+    i, path = journal.count_and_path(client)
+    assert i == 2 * EACH + 1
+    assert_two_feeds(journal.read(path).records[:-1], EACH)
+
+
+@pytest.mark.parametrize("policy", ["disconnect", "skip", "block"])
+def test_joining_while_the_disk_is_full(disk, start, connect, policy):
+    """Protects subscribers from being blamed for the disk: one that joins now
+    waits for its reply, for as long as the journal needs, and then has all."""
+    daemon = start(journal.settings(disk.path, {
+        "slow": {"policy": policy, "block_limit": "50ms"}, "ring": {"size": "1M"}}))
+    path = journal.path_now(disk.path)
+    feed, other = connect(daemon), connect(daemon)
+    big = trade(0, 500)
+    fills = 0
+    while not daemon.logged("journal_failing"):
+        feed.send(update("trade", big))
+        fills += 1
+        assert fills < 10000
+        other.sync("")
+    subs = [connect(daemon) for _ in range(3)]
+    asked = (journal.JOIN, journal.JOIN_TRADE, journal.JOIN)
+    for one, what in zip(subs, asked):
+        one.send(kdb.frame(what, kdb.SYNC))
+        daemon.wait_log("subscribe", peer=one.name)
+    flood = Flood(feed, Template(ROWS), EACH * 2)
+    daemon.wait_log("report", feed_waits=lambda n: int(n) >= 1)
+    daemon.summary()
+    assert not daemon.logged("disconnect"), "a subscriber left for the journal"
+    disk.resize(64 << 20)
+    flood.finish()
+    for one in subs:
+        i, _ = kdb.decode(one.read_response()[8:]).items[1].items
+        assert i.value >= 1 and not one.inbox
+        count = fills + EACH * 2 - i.value
+        got = [journal.record_of(one.read_frame()) for _ in range(count)]
+        assert other.sync("") is not None
+        assert got == journal.File(path).records[i.value :]
+
+
+def test_stop_with_a_full_disk(disk, start, connect):
+    """Protects the operator from silence: what could not be written before the
+    end is said with its number, and the next start knows of it."""
+    daemon = start(journal.settings(disk.path, {"stop": {"timeout": "700ms"}}))
+    path = journal.path_now(disk.path)
+    feed = connect(daemon)
+    flood = Flood(feed, Template(ROWS), 2500)
+    flood.finish()
+    daemon.wait_log("journal_failing")
+    daemon.wait_log("report", in_records=2500)
+    daemon.signal(signal.SIGTERM)
+    daemon.stop()
+    found = journal.read(path)
+    lost = daemon.wait_log("journal_lost")
+    assert lost.level == 3
+    assert lost.number("first_record") == len(found)
+    assert lost.number("records") == 2500 - len(found)
+    disk.resize(8 << 20)
+    again = start(journal.settings(disk.path))
+    line = again.wait_log("journal")
+    assert (line["last_stop"], line.number("epoch")) == ("unclean", 1)
+    assert journal.count_and_path(connect(again)) == (len(found), path)
+
+
+def test_size_limit_of_the_process(start, connect, folder, mode):
+    """Protects the daemon from SIGXFSZ, and lets this be tested without root: a
+    file that may not grow is trouble like a full disk, and ends as that does."""
+    daemon = start(journal.settings(folder, {"engine": {"mode": mode}}))
+    path = journal.path_now(folder)
+    limit = Limit(daemon)
+    feed, other = connect(daemon), connect(daemon)
+    assert feed.update("trade", trade(0, ROWS)) == NIL
+    limit.set(8 + LENGTH * 10 + LENGTH // 2)
+    flood = Flood(feed, Template(ROWS), 500, first=1)
+    failing = daemon.wait_log("journal_failing")
+    assert "too large" in failing["error"]
+    flood.finish()
+    daemon.summary()
+    assert len(at_rest(path)) == journal.count_and_path(other)[0] == 10
+    limit.lift()
+    daemon.wait_log("journal_mended")
+    assert feed.update("trade", trade(ROWS * 500, ROWS)) == NIL
+    assert [number_of(one) for one in journal.read(path).records] == list(range(501))
+
+
+def test_disk_full_at_the_start(disk, tmp_path):
+    """Protects the operator's time: a start without room for the header says so."""
+    import daemon as daemon_module
+    with open(disk.path / "ballast", "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+    config = daemon_module.write_config(tmp_path / "ringtick.conf",
+                                        journal.settings(disk.path))
+    done = daemon_module.run("-c", config, timeout=20)
+    assert done.returncode == 1 and "No space left" in done.stderr
+
+
+# ---- files that go away ----
+
+
+@pytest.mark.parametrize("after", ["ring", "journal"])
+def test_file_deleted(start, connect, folder, mode, after):
+    """Protects the day from rm: the file comes back under its name, complete, as
+    long as the daemon has it open; under load, more than once."""
+    daemon = start(journal.settings(folder, {
+        "engine": {"mode": mode}, "slow": {"policy": "block"}}, after=after))
+    path = journal.path_now(folder)
+    sub, other = connect(daemon), connect(daemon)
+    journal.join(sub)
+    total = 200_000
+    reader = Reader(sub, Keeper(total))
+    flood = Flood(connect(daemon), Template(ROWS), total)
+    for _ in range(2):
+        mark = daemon.mark()
+        path.unlink()
+        line = daemon.wait_log("journal_brought_back", after=mark)
+        assert line.level == 3 and line["file"] == str(path)
+        assert journal.count_and_path(other)[1] == path
+    sent = flood.halt()
+    assert other.sync("") is not None
+    i, _ = journal.count_and_path(other)
+    daemon.wait_log("report", in_records=sent)
+    assert other.update("quote", quote(1)) == NIL
+    sub.send(kdb.frame("", kdb.SYNC))
+    records = journal.read(path).records
+    assert [number_of(one) for one in records[:-1]] == list(range(sent))
+    with reader.on_frame.news:
+        assert reader.on_frame.news.wait_for(
+            lambda: len(reader.on_frame.records) > sent, 20)
+    assert reader.on_frame.records == records
+    number = other.sync(".u.l").value
+    assert os.readlink("/proc/%d/fd/%d" % (daemon.pid, number)) == str(path)
+    # the lock came along
+    import daemon as daemon_module
+    done = daemon_module.run("-c", daemon.config, "-p", "0", timeout=20)
+    assert done.returncode == 1 and "in use" in done.stderr
+
+
+def test_file_deleted_just_before_the_end_of_day(start, connect, folder):
+    """Protects the whole day: also when the file goes away in the second before
+    it is closed, it is there afterwards."""
+    daemon = start(journal.settings(folder))
+    client = connect(daemon)
+    for n in range(100):
+        assert client.update("trade", trade(n)) == NIL
+    i, path = journal.count_and_path(client)
+    before = path.read_bytes()
+    path.unlink()
+    assert client.sync(".u.endofday[]") == NIL
+    assert journal.count_and_path(client)[0] == 0
+    assert path.read_bytes() == before and i == 100
+    daemon.wait_log("journal_brought_back")
+
+
+def test_file_deleted_just_before_the_stop(start, connect, folder):
+    """The same for SIGTERM."""
+    daemon = start(journal.settings(folder))
+    client = connect(daemon)
+    for n in range(100):
+        assert client.update("trade", trade(n)) == NIL
+    path = journal.path_now(folder)
+    before = path.read_bytes()
+    path.unlink()
+    client.close()
+    daemon.stop()
+    assert path.read_bytes() == before
+
+
+def test_file_replaced(start, connect, folder):
+    """Protects from `mv other sym2026.11.23`: the stranger is not overwritten, the
+    log says it, and once it is away the day's file is complete."""
+    daemon = start(journal.settings(folder))
+    client = connect(daemon)
+    for n in range(10):
+        assert client.update("trade", trade(n)) == NIL
+    path = journal.path_now(folder)
+    stranger = folder / "stranger"
+    stranger.write_bytes(b"somebody else's")
+    stranger.rename(path)
+    failing = daemon.wait_log("journal_failing")
+    assert "bring back" in failing.text and "File exists" in failing["error"]
+    for n in range(10, 20):
+        assert client.update("trade", trade(n)) == NIL
+        daemon.summary()
+    assert path.read_bytes() == b"somebody else's"
+    assert len(daemon.logged("journal_failing")) == 1, "it says so again and again"
+    assert not daemon.logged("journal_mended"), "it is not mended"
+    path.unlink()
+    daemon.wait_log("journal_brought_back")
+    daemon.wait_log("journal_mended")
+    assert journal.read(path).records == [
+        journal.record("trade", trade(n)) for n in range(20)]
+
+
+def test_directory_deleted(start, connect, folder, mode):
+    """Protects the day from `rm -r`: updates go on, and when the directory is
+    there again, so is the file, complete."""
+    daemon = start(journal.settings(folder, {"engine": {"mode": mode}}))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    assert client.update("trade", trade(0)) == NIL
+    shutil.rmtree(folder)
+    failing = daemon.wait_log("journal_failing")
+    assert "No such file" in failing["error"]
+    for n in range(1, 8):
+        assert client.update("trade", trade(n)) == NIL
+        daemon.summary()
+    assert len(daemon.logged("journal_failing")) == 1
+    assert not daemon.logged("journal_mended")
+    folder.mkdir()
+    daemon.wait_log("journal_brought_back")
+    daemon.wait_log("journal_mended")
+    assert journal.read(path).records == [
+        journal.record("trade", trade(n)) for n in range(8)]
+    assert journal.count_and_path(client) == (8, path)
+
+
+# ---- the end of the day in trouble ----
+
+
+def spoil_gone(folder, path):
+    shutil.move(folder, str(folder) + ".away")
+
+
+def spoil_foreign(folder, path):
+    path.write_bytes(b"not a journal")
+
+
+def spoil_locked(folder, path):
+    import fcntl
+    file = open(path, "wb")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def mend_gone(folder, path, what):
+    shutil.move(str(folder) + ".away", folder)
+
+
+def mend_foreign(folder, path, what):
+    path.unlink()
+
+
+def mend_locked(folder, path, what):
+    what.close()
+
+
+@pytest.mark.parametrize("spoil,mend", [
+    (spoil_gone, mend_gone), (spoil_foreign, mend_foreign),
+    (spoil_locked, mend_locked)], ids=["no directory", "foreign file", "locked"])
+@pytest.mark.parametrize("after", ["ring", "journal"])
+def test_next_file_cannot_be_opened(start, connect, folder, spoil, mend, after):
+    """Protects the night: when the next day's file cannot be had, the old one is
+    complete, updates of the new day wait in memory, the log says why and not all
+    the time, clients that ask for .u.i wait; then all goes on."""
+    daemon = start(journal.settings(folder, after=after))
+    client, sub, asker = connect(daemon), connect(daemon), connect(daemon)
+    old = journal.path_now(folder)
+    day = client.sync(".u.d").value
+    new = journal.path_of(folder, day + 1)
+    journal.join(sub)
+    assert client.update("trade", trade(0)) == NIL
+    what = spoil(folder, new)
+    client.async_(kdb.text(".u.endofday[]"))
+    for n in range(1, 6):
+        client.send(update("trade", trade(n)))
+    failed = daemon.wait_log("journal_roll_failed")
+    assert failed.level == 3 and failed["why"]
+    asker.send(kdb.frame("(.u.i;.u.L)", kdb.SYNC))
+    for _ in range(8):
+        daemon.summary()
+    assert len(daemon.logged("journal_roll_failed")) <= 2, "said all the time"
+    assert len(daemon.logged("journal_failing")) <= 1
+    mend(folder, new, what)
+    line = daemon.wait_log("journal_rolled")
+    assert (line["old"], line["new"]) == (str(old), str(new))
+    daemon.wait_log("journal_mended")
+    i, handle = kdb.decode(asker.read_response()[8:]).items
+    assert handle.text == b":%s" % str(new).encode() and i.value <= 5
+    assert client.update("trade", trade(6)) == NIL
+    assert journal.read(old).records == [journal.record("trade", trade(0))]
+    assert journal.read(new).records == [
+        journal.record("trade", trade(n)) for n in range(1, 7)]
+    frames = [published("trade", trade(n).items) for n in range(7)]
+    assert [sub.read_frame() for _ in range(8)] == [
+        frames[0], journal.end_frame(day), *frames[1:]]
+
+
+def test_disk_full_at_the_end_of_day(disk, start, connect, mode):
+    """Protects both days when the disk is full over midnight: the old file gets
+    its last records, then the new one its own."""
+    daemon = start(journal.settings(disk.path, {
+        "engine": {"mode": mode}, "slow": {"policy": "block"}}))
+    client, sub = connect(daemon), connect(daemon)
+    day = client.sync(".u.d").value
+    journal.join(sub)
+    Flood(client, Template(ROWS), 2000).finish()
+    daemon.wait_log("journal_failing")
+    client.async_(kdb.text(".u.endofday[]"))
+    Flood(client, Template(ROWS), 2500, first=2000).finish()
+    client.async_(kdb.text(".u.endofday[]"))
+    Flood(client, Template(ROWS), 2600, first=2500).finish()
+    frames = [sub.read_frame() for _ in range(2602)]
+    assert (frames[2000], frames[2501]) == (
+        journal.end_frame(day), journal.end_frame(day + 1))
+    assert not daemon.logged("journal_rolled")
+    disk.resize(64 << 20)
+    assert journal.count_and_path(client) == (
+        100, journal.path_of(disk.path, day + 2))
+    counts = [[number_of(one) for one in
+               journal.read(journal.path_of(disk.path, day + n)).records]
+              for n in range(3)]
+    assert counts == [list(range(2000)), list(range(2000, 2500)),
+                      list(range(2500, 2600))]
