@@ -133,7 +133,8 @@ node_modules()
 # The daemon of a build as its clients see it.
 system()
 {
-	make -s -C "$1" check-system PYTESTFLAGS="-q --tb=short --maxfail=25"
+	timeout -k 10 1200 make -s -C "$1" check-system \
+		PYTESTFLAGS="-q --tb=short --maxfail=25"
 }
 
 fuzz()

@@ -127,11 +127,6 @@ class Line(dict):
         return True
 
 
-def not_live(state):
-    """For wait_log(state=): slow, holding the feeds, or about to leave."""
-    return state != "live"
-
-
 # ---- the process ----
 
 

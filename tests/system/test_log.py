@@ -3,7 +3,6 @@
 import re
 
 import kdb
-from daemon import not_live
 from kdb import NIL, Error
 from traffic import Account, Flood, Reader, Template, published, quote, trade
 
@@ -131,7 +130,7 @@ def test_report_interval(start, connect):
     assert not daemon.logged("consumer")
     reader = Reader(fast, Account(400, last=799))
     flood = Flood(feed, Template(400), limit=800)
-    slow = daemon.wait_log("consumer", user="lazy", state=not_live)
+    slow = daemon.wait_log("consumer", user="lazy", state=lambda s: s != "live")
     assert slow.number("lag_bytes") > 1 << 20 and slow.number("ring_pct") >= 75
     assert slow.number("lag_records") > 50
     mark = daemon.index(slow) + 1
