@@ -90,7 +90,7 @@ install_needs()
 		clang:clang libclang-rt-dev \
 		python3:python3 pytest-3:python3-pytest \
 		node:nodejs npm:npm \
-		strace:strace ip:iproute2 xz:xz-utils \
+		strace:strace xz:xz-utils ca-certificates \
 		systemd-analyze:systemd groff:groff-base
 }
 
@@ -133,7 +133,8 @@ node_modules()
 # The daemon of a build as its clients see it.
 system()
 {
-	make -s -C "$1" check-system PYTESTFLAGS="-q --tb=short --maxfail=25"
+	timeout -k 10 1200 make -s -C "$1" check-system \
+		PYTESTFLAGS="-q --tb=short --maxfail=25"
 }
 
 fuzz()

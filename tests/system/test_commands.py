@@ -1,9 +1,12 @@
 """ringtickd's command line, and every way in which it refuses to start."""
 
+import ctypes
+import errno
 import os
 import pathlib
 import shutil
 import socket
+import struct
 import sys
 import tempfile
 
@@ -282,16 +285,38 @@ def test_memlock_too_low(public_dir, mode, monkeypatch):
         one.abandon()
 
 
-def test_no_io_uring(tmp_path):
-    """Protects those whose kernel forbids io_uring: which setting it is, and
-    the command.  (Only where the test may write the sysctl's namespace: here
-    seccomp is not at hand, so a filter by systemd-run or bwrap is not tried;
-    the limit on locked memory and descriptors are the causes tested.)"""
-    setting = pathlib.Path("/proc/sys/kernel/io_uring_disabled")
-    if not setting.exists() or setting.read_text().strip() == "0":
-        pytest.skip("io_uring is allowed here, and a test does not change sysctls")
-    said = one_line(run("-c", write_config(tmp_path / "c.conf")))
-    assert "io_uring_disabled" in said
+class _Filter(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+
+
+def without_io_uring(error):
+    """For preexec: a seccomp filter that fails io_uring_setup with `error`."""
+    io_uring_setup = 425
+    code = b"".join(struct.pack("HBBI", *row) for row in (
+        (0x20, 0, 0, 0),  # load the number of the system call
+        (0x15, 0, 1, io_uring_setup),
+        (0x06, 0, 0, 0x00050000 | error),  # SECCOMP_RET_ERRNO
+        (0x06, 0, 0, 0x7FFF0000)))  # SECCOMP_RET_ALLOW
+    libc = ctypes.CDLL(None)
+
+    def apply():
+        libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+        libc.prctl(22, 2, ctypes.byref(_Filter(4, code)), 0, 0)  # PR_SET_SECCOMP
+    return apply
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS, errno.EACCES])
+def test_no_io_uring(tmp_path, error):
+    """Protects those in a container or on a hardened host: one line says that
+    io_uring is forbidden or missing, by what, and what to change."""
+    done = run("-c", write_config(tmp_path / "c.conf"),
+               preexec_fn=without_io_uring(error))
+    said = one_line(done)
+    assert "io_uring" in said
+    if error == errno.ENOSYS:
+        assert "kernel" in said
+    else:
+        assert "seccomp" in said or "io_uring_disabled" in said, said
 
 
 def test_socket_activation(start, connect):

@@ -47,6 +47,7 @@ def test_end_of_day_by_a_user(start, connect, form, mode):
         assert feed.sync(".u.d").value == today + turn + 1
     none.expect_silence()
     feed.expect_silence()
+    daemon.summary()  # the log has been read up to here
     assert len(daemon.logged("end_of_day")) == 3
 
 
@@ -110,6 +111,7 @@ def test_midnight(_midnight):
     assert client.read_frame() == end_frame(_midnight.day)
     client.expect_silence()
     assert client.sync(".u.d").value == _midnight.day + 1
+    daemon.wait_log("end_of_day")
     assert len(daemon.logged("end_of_day")) == 1
     feed = kdb.Client(daemon.port)
     assert feed.update("trade", lst(sym("a"), kdb.atom("f", 1.0),

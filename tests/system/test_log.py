@@ -1,9 +1,10 @@
 """The log: every line in the agreed form, every counter true."""
 
+import fcntl
 import re
 
 import kdb
-from daemon import not_live
+from daemon import F_SETPIPE_SZ
 from kdb import NIL, Error
 from traffic import Account, Flood, Reader, Template, published, quote, trade
 
@@ -131,7 +132,7 @@ def test_report_interval(start, connect):
     assert not daemon.logged("consumer")
     reader = Reader(fast, Account(400, last=799))
     flood = Flood(feed, Template(400), limit=800)
-    slow = daemon.wait_log("consumer", user="lazy", state=not_live)
+    slow = daemon.wait_log("consumer", user="lazy", state=lambda s: s != "live")
     assert slow.number("lag_bytes") > 1 << 20 and slow.number("ring_pct") >= 75
     assert slow.number("lag_records") > 50
     mark = daemon.index(slow) + 1
@@ -161,6 +162,25 @@ def test_refused_updates_do_not_flood_the_log(start, connect):
     assert summary.number("rejected") == 5000
     assert 1 <= len(daemon.lines) < 200
     assert any("length" in line.text for line in daemon.lines)
+
+
+def test_the_log_never_blocks(start, connect):
+    """Protects the one thread from whoever reads the log and hangs: lines are
+    lost, not time, and afterwards the log says how many."""
+    daemon = start()
+    fcntl.fcntl(daemon.process.stderr, F_SETPIPE_SZ, 4096)
+    client = connect(daemon)
+    daemon.log_is_read.clear()
+    for _ in range(300):
+        kdb.Client(daemon.port).close()
+    assert client.sync("") == NIL
+    daemon.log_is_read.set()
+    found = daemon._await(
+        lambda: next((line for line in daemon.lines if "log_lines_lost" in line), None),
+        20, "log_lines_lost")
+    assert 0 < found.number("log_lines_lost") < 700
+    client.close()
+    daemon.wait_log("report", after=daemon.mark(), connections="0")
 
 
 def test_status_has_counts(start, connect):

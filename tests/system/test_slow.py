@@ -8,7 +8,6 @@ import time
 
 import kdb
 import pytest
-from daemon import not_live
 from kdb import NIL
 from traffic import (Account, Flood, Reader, Template, published, sizes_of, trade,
                      update)
