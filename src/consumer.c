@@ -14,9 +14,10 @@ consumer_init(struct consumer *c, uint8_t *reply, enum slow_policy policy)
 static uint64_t
 end_pos(const struct consumer *c)
 {
+	uint64_t pos = c->here.pos;
 	uint64_t visible = c->here.stream->visible_pos;
 
-	if (c->is_replying && c->limit_pos - c->here.pos < visible - c->here.pos)
+	if (c->is_replying && c->limit_pos - pos < visible - pos)
 		return c->limit_pos;
 	return visible;
 }

@@ -91,8 +91,8 @@ watch_lag(struct journal *j, int64_t now_ns)
 		log_line(LOG_WARN, "journal_slow",
 			 "file=%s lag_bytes=%" PRIu64 " ring_pct=%" PRIu64
 			 " seconds=%lld write_max_ms=%lld hint=\"the journal "
-			 "is the laggard: no consumer leaves for it; feeds wait "
-			 "when the ring is full\"",
+			 "is the laggard: no consumer leaves for it; feeds "
+			 "wait when the ring is full\"",
 			 j->state.path, lag, lag * 100 / ring,
 			 (now_ns - j->slow_since_ns) / NS_PER_S,
 			 (long long)(j->write_max_ns / NS_PER_MS));

@@ -287,6 +287,28 @@ counters_text(const struct counters *now, char *buf, size_t buf_len)
 	return len;
 }
 
+/* How far the journal is; nothing where there is none. */
+static const char *
+journal_text(struct server *s, char *buf, size_t buf_len)
+{
+	struct journal *j = &s->journal;
+
+	buf[0] = '\0';
+	if (!j->state.is_on)
+		return buf;
+	(void)snprintf(buf, buf_len,
+		       " journal_records=%llu journal_lag_bytes=%llu "
+		       "journal_written_bytes=%llu journal_write_max_ms=%lld "
+		       "journal_syncs=%llu journal_failures=%llu",
+		       (ull)j->state.records,
+		       (ull)(s->streams.main.head_pos - j->state.written_pos),
+		       (ull)j->written_bytes,
+		       (long long)(j->write_max_ns / NS_PER_MS), (ull)j->syncs,
+		       (ull)j->failures);
+	j->write_max_ns = 0;
+	return buf;
+}
+
 void
 report_summary(struct server *s)
 {
@@ -294,7 +316,7 @@ report_summary(struct server *s)
 	struct counters *before = &s->report_base.counters;
 	struct census census = take_census(s);
 	struct connection *c = NULL;
-	char totals[768], status[256];
+	char totals[768], status[256], journal[256];
 	double seconds = (double)(s->now_ns - s->report_base.at_ns) /
 			 (double)NS_PER_S;
 
@@ -303,7 +325,7 @@ report_summary(struct server *s)
 	log_line(LOG_INFO, "report",
 		 "in_per_s=%.0f in_mb_s=%.1f out_mb_s=%.1f ring_pct=%llu "
 		 "consumers=%u slow=%u feeds=%u connections=%u waits=%llu "
-		 "submit_stalls=%llu%s",
+		 "submit_stalls=%llu%s%s",
 		 (double)(s->counters.in_records - before->in_records) /
 			 seconds,
 		 (double)(s->counters.in_bytes - before->in_bytes) / seconds /
@@ -313,7 +335,8 @@ report_summary(struct server *s)
 		 (ull)(ring_used(&s->streams.main) * 100 /
 		       s->streams.main.ring.size),
 		 census.consumers, census.slow, census.feeds, s->open_cnt,
-		 (ull)engine->waits, (ull)engine->submit_stalls, totals);
+		 (ull)engine->waits, (ull)engine->submit_stalls, totals,
+		 journal_text(s, journal, sizeof(journal)));
 	while ((c = next_open(s, c)) != NULL) {
 		c->skips_reported = c->consumer.skips;
 		if (c->state_logged != NULL &&
@@ -356,20 +379,22 @@ report_memory(const struct server *s)
 	uint64_t pool = set->message.buffers * set->message.max;
 	uint64_t scratch = 2 * set->message.max;
 	uint64_t table = n * sizeof(struct connection);
+	uint64_t staging = s->journal.staging.size;
 
 	index *= sizeof(struct index_entry);
 	log_line(LOG_INFO, "memory",
 		 "total_max_kb=%llu ring_kb=%llu ring_pages=%s "
 		 "locked_kb=%llu streams_max_kb=%llu receive_max_kb=%llu "
 		 "replies_max_kb=%llu buffers_max_kb=%llu scratch_max_kb=%llu "
-		 "index_kb=%llu connections_kb=%llu "
+		 "index_kb=%llu connections_kb=%llu journal_kb=%llu "
 		 "kernel_sockets_max_kb=%llu",
 		 (ull)(ring + streams + receive + replies + pool + scratch +
-		       index + table) /
+		       index + table + staging) /
 			 1024,
 		 (ull)ring / 1024, s->streams.main.ring.is_huge ? "huge" : "4k",
 		 (ull)(2 * ring) / 1024, (ull)streams / 1024,
 		 (ull)receive / 1024, (ull)replies / 1024, (ull)pool / 1024,
 		 (ull)scratch / 1024, (ull)index / 1024, (ull)table / 1024,
+		 (ull)staging / 1024,
 		 (ull)(n * set->connections.send_buffer) / 1024);
 }

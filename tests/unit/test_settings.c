@@ -338,7 +338,8 @@ static const struct mistake {
 	  ":2: setting port: is unknown; did you mean listen.port?" },
 	{ "prt = 5010;",
 	  ":2: setting prt: is unknown; allowed: listen, connections, schema, "
-	  "ring, streams, message, engine, slow, log, day, stop" },
+	  "ring, streams, message, engine, slow, journal, publish, log, day, "
+	  "stop" },
 	{ "slow = { user = 1; };",
 	  ":2: setting slow.user: is unknown; did you mean slow.users?" },
 	{ "log = { x = 1; };",
