@@ -36,7 +36,8 @@ op_ticket(enum journal_op op)
 
 /* ---- trouble ---- */
 
-static void
+/* Returns whether it was said: once a minute. */
+static bool
 complain(struct journal *j, const char *what, int err, int64_t now_ns)
 {
 	j->failures++;
@@ -45,7 +46,7 @@ complain(struct journal *j, const char *what, int err, int64_t now_ns)
 		j->next_complaint_ns = now_ns;
 	}
 	if (now_ns < j->next_complaint_ns)
-		return;
+		return false;
 	j->next_complaint_ns = now_ns + COMPLAIN_NS;
 	log_line(LOG_ERROR, "journal_failing",
 		 "file=%s operation=%s error=\"%s\" failures=%" PRIu64
@@ -55,17 +56,18 @@ complain(struct journal *j, const char *what, int err, int64_t now_ns)
 		 j->state.path, what, strerror(err), j->failures,
 		 (now_ns - j->failing_since_ns) / NS_PER_S,
 		 j->main->head_pos - j->state.written_pos);
+	return true;
 }
 
 static void
 recovered(struct journal *j, int64_t now_ns)
 {
-	if (j->failing_since_ns == 0)
+	/* A write to a file without a name mends nothing. */
+	if (j->failing_since_ns == 0 || j->is_gone)
 		return;
 	log_line(LOG_NOTE, "journal_mended",
-		 "file=%s failures=%" PRIu64 " seconds=%lld",
-		 j->state.path, j->failures,
-		 (now_ns - j->failing_since_ns) / NS_PER_S);
+		 "file=%s failures=%" PRIu64 " seconds=%lld", j->state.path,
+		 j->failures, (now_ns - j->failing_since_ns) / NS_PER_S);
 	j->failing_since_ns = 0;
 	j->failures = 0;
 }
@@ -119,6 +121,17 @@ set_synced(struct journal *j, struct journal_point to)
 		j->state.records - (j->written.records - to.records);
 }
 
+/*
+ * The ring keeps what is not staged; in a gated stream all that is not visible
+ * yet, which may be more: consumers begin there.
+ */
+static void
+hold(struct journal *j)
+{
+	j->cursor.pos =
+		j->main->is_gated ? j->main->visible_pos : j->staged.pos;
+}
+
 /* Subscribers see what publish.after promises. */
 static void
 show(struct journal *j)
@@ -133,6 +146,7 @@ show(struct journal *j)
 		stream_show(j->main, j->state.synced_pos);
 		break;
 	}
+	hold(j);
 }
 
 /* ---- staging ---- */
@@ -168,23 +182,23 @@ stage_record(struct journal *j, const uint8_t *frame, size_t frame_len)
 static void
 stage(struct journal *j)
 {
-	while (j->cursor.pos != j->main->head_pos) {
-		const uint8_t *frame = ring_at(&j->main->ring, j->cursor.pos);
+	while (j->staged.pos != j->main->head_pos) {
+		const uint8_t *frame = ring_at(&j->main->ring, j->staged.pos);
 		uint32_t len = stream_frame_len(frame);
-		uint64_t room = j->staging.size -
-				(j->staged.off - j->written.off);
+		uint64_t room =
+			j->staging.size - (j->staged.off - j->written.off);
 
 		if (!stream_frame_is_record(frame)) {
 			j->is_rolling = true;
-			return;
+			break;
 		}
 		if (len > room)
-			return;
+			break;
 		j->staged.off += stage_record(j, frame, len);
 		j->staged.records++;
-		j->cursor.pos += len;
-		j->staged.pos = j->cursor.pos;
+		j->staged.pos += len;
 	}
+	hold(j);
 }
 
 /* ---- writing ---- */
@@ -243,6 +257,13 @@ recycle(struct journal *j)
 	}
 }
 
+static void
+try_later(struct journal *j, int64_t now_ns)
+{
+	j->phase = JOURNAL_FAILED;
+	j->retry_ns = now_ns + RETRY_NS;
+}
+
 /*
  * Cuts the file back to its last whole record, so that whoever opens it after
  * a crash finds nothing half-done; the write is tried again later, from there.
@@ -253,8 +274,7 @@ write_failed(struct journal *j, int err, int64_t now_ns)
 	complain(j, "write", err, now_ns);
 	if (ftruncate(j->state.fd, (off_t)j->written.off) != 0)
 		complain(j, "truncate", errno, now_ns);
-	j->phase = JOURNAL_FAILED;
-	j->retry_ns = now_ns + RETRY_NS;
+	try_later(j, now_ns);
 }
 
 static void
@@ -323,6 +343,80 @@ journal_completed(struct journal *j, struct ticket ticket, int32_t result,
 	}
 }
 
+/* ---- is the file still there ---- */
+
+/*
+ * A file that was deleted takes all that is written to it along.  While it is
+ * open its bytes can still be had: they are copied to a new file of the name.
+ */
+static void
+bring_back(struct journal *j, int64_t now_ns)
+{
+	off_t from = 0, to = 0;
+	uint64_t left = j->written.off;
+	int err = 0;
+	int fd = open(j->state.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+		      0644);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		complain(j, "bring back", errno, now_ns);
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	while (left > 0) {
+		ssize_t n =
+			copy_file_range(j->state.fd, &from, fd, &to, left, 0);
+
+		if (n <= 0) {
+			err = n < 0 ? errno : EIO;
+			break;
+		}
+		left -= (uint64_t)n;
+	}
+	/* What was promised to be on disk must be so in the copy. */
+	if (err == 0 && j->settings->journal.sync != SYNC_NONE &&
+	    fdatasync(fd) != 0)
+		err = errno;
+	if (err != 0) {
+		complain(j, "bring back", err, now_ns);
+		(void)unlink(j->state.path);
+		(void)close(fd);
+		return;
+	}
+	log_line(LOG_ERROR, "journal_brought_back",
+		 "file=%s bytes=%" PRIu64
+		 " hint=\"the file was deleted or replaced under the daemon; "
+		 "it was copied back from the open descriptor\"",
+		 j->state.path, j->written.off);
+	(void)close(j->state.fd);
+	j->state.fd = fd;
+	j->is_gone = false;
+	recovered(j, now_ns);
+}
+
+/* Whether the file has its name, or has it again. */
+static bool
+is_there(struct journal *j, int64_t now_ns)
+{
+	struct stat st;
+
+	if (fstat(j->state.fd, &st) == 0 && st.st_nlink == 0) {
+		j->is_gone = true;
+		bring_back(j, now_ns);
+	}
+	return !j->is_gone;
+}
+
+static void
+look_for_file(struct journal *j, int64_t now_ns)
+{
+	if (now_ns < j->next_look_ns || j->ops_cnt > 0)
+		return;
+	j->next_look_ns = now_ns + LOOK_NS;
+	(void)is_there(j, now_ns);
+}
+
 /* ---- the end of a day ---- */
 
 static void
@@ -336,7 +430,6 @@ take_file(struct journal *j, const char *path, const struct journal_opened *f,
 	j->written = j->batch = j->staged;
 	j->batch_off = f->bytes;
 	j->dropped_off = f->bytes - f->bytes % RECYCLE_BYTES;
-	j->cursor.pos = pos;
 	j->state.written_pos = pos;
 	j->state.stream_records = j->written.records;
 	set_synced(j, j->written);
@@ -369,21 +462,27 @@ day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
 static void
 roll(struct journal *j, int32_t today, int64_t now_ns)
 {
-	uint64_t mark = j->cursor.pos;
+	uint64_t mark = j->staged.pos;
 	int32_t day = day_after(j, mark, today);
 	uint32_t len = stream_frame_len(ring_at(&j->main->ring, mark));
 	struct journal_opened next;
 	char path[JOURNAL_PATH_MAX], err[1024];
-	int old_fd = j->state.fd;
+	int old_fd;
 
+	/* Once closed, it could not be brought back. */
+	if (!is_there(j, now_ns)) {
+		try_later(j, now_ns);
+		return;
+	}
+	old_fd = j->state.fd;
 	if (!journal_path(j->settings->journal.directory,
 			  j->settings->journal.name, day, path, sizeof(path),
 			  err, sizeof(err)) ||
 	    !journal_open_file(path, &next, err, sizeof(err))) {
-		complain(j, "roll", EIO, now_ns);
-		log_line(LOG_ERROR, "journal_roll_failed", "why=\"%s\"", err);
-		j->phase = JOURNAL_FAILED;
-		j->retry_ns = now_ns + RETRY_NS;
+		if (complain(j, "roll", EIO, now_ns))
+			log_line(LOG_ERROR, "journal_roll_failed", "why=\"%s\"",
+				 err);
+		try_later(j, now_ns);
 		return;
 	}
 	log_line(LOG_NOTE, "journal_rolled",
@@ -396,60 +495,6 @@ roll(struct journal *j, int32_t today, int64_t now_ns)
 	recovered(j, now_ns);
 	show(j);
 	(void)close(old_fd);
-}
-
-/* ---- is the file still there ---- */
-
-/*
- * A file that was deleted takes all that is written to it along.  While it is
- * open its bytes can still be had: they are copied to a new file of the name.
- */
-static void
-bring_back(struct journal *j, int64_t now_ns)
-{
-	off_t from = 0, to = 0;
-	uint64_t left = j->written.off;
-	int fd = open(j->state.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-		      0644);
-
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		complain(j, "bring back", errno, now_ns);
-		if (fd >= 0)
-			(void)close(fd);
-		return;
-	}
-	while (left > 0) {
-		ssize_t n = copy_file_range(j->state.fd, &from, fd, &to, left,
-					    0);
-
-		if (n <= 0) {
-			complain(j, "bring back", n < 0 ? errno : EIO, now_ns);
-			(void)unlink(j->state.path);
-			(void)close(fd);
-			return;
-		}
-		left -= (uint64_t)n;
-	}
-	log_line(LOG_ERROR, "journal_brought_back",
-		 "file=%s bytes=%" PRIu64
-		 " hint=\"the file was deleted or replaced under the daemon; "
-		 "it was copied back from the open descriptor\"",
-		 j->state.path, j->written.off);
-	(void)close(j->state.fd);
-	j->state.fd = fd;
-	recovered(j, now_ns);
-}
-
-static void
-look_for_file(struct journal *j, int64_t now_ns)
-{
-	struct stat st;
-
-	if (now_ns < j->next_look_ns || j->ops_cnt > 0)
-		return;
-	j->next_look_ns = now_ns + LOOK_NS;
-	if (fstat(j->state.fd, &st) == 0 && st.st_nlink == 0)
-		bring_back(j, now_ns);
 }
 
 /* ---- the turn ---- */
@@ -490,7 +535,7 @@ journal_due_ns(const struct journal *j)
 	if (j->phase == JOURNAL_FAILED)
 		return j->retry_ns;
 	if (j->phase == JOURNAL_READY &&
-	    (j->is_rolling || j->cursor.pos != j->main->head_pos))
+	    (j->is_rolling || j->staged.pos != j->main->head_pos))
 		return 0;
 	if (j->settings->journal.sync == SYNC_INTERVAL &&
 	    j->state.synced_pos != j->state.written_pos)
@@ -503,7 +548,9 @@ journal_has_drained(const struct journal *j)
 {
 	return !j->state.is_on ||
 	       (j->ops_cnt == 0 && j->phase == JOURNAL_READY &&
-		j->state.written_pos == j->main->head_pos);
+		j->state.written_pos == j->main->head_pos &&
+		(j->settings->publish.after != AFTER_SYNC ||
+		 j->state.synced_pos == j->main->head_pos));
 }
 
 /* ---- open and close ---- */
@@ -520,8 +567,8 @@ staging_bytes(const struct settings *settings)
 
 bool
 journal_open(struct journal *j, const struct settings *settings,
-	     struct engine *engine, struct stream *main, int32_t day,
-	     char *err, size_t err_len)
+	     struct engine *engine, struct stream *main, int32_t day, char *err,
+	     size_t err_len)
 {
 	const char *directory = settings->journal.directory;
 	const char *name = settings->journal.name;
@@ -553,11 +600,28 @@ journal_open(struct journal *j, const struct settings *settings,
 	take_file(j, path, &file, main->head_pos);
 	j->state.is_on = true;
 	log_line(LOG_INFO, "journal",
-		 "file=%s records=%" PRIu64 " bytes=%" PRIu64
-		 " epoch=%" PRIu64 " last_stop=%s",
+		 "file=%s records=%" PRIu64 " bytes=%" PRIu64 " epoch=%" PRIu64
+		 " last_stop=%s",
 		 path, file.records, file.bytes, j->state.epoch,
 		 was_clean ? "clean" : "unclean");
 	return true;
+}
+
+/* What was accepted and is not in the file when it is closed. */
+static bool
+has_lost(const struct journal *j)
+{
+	uint64_t lost = j->main->records - j->state.stream_records;
+
+	if (lost > 0)
+		log_line(LOG_ERROR, "journal_lost",
+			 "file=%s first_record=%" PRIu64 " records=%" PRIu64
+			 " bytes=%" PRIu64 " hint=\"they were accepted and "
+			 "could not be written before the stop; send them "
+			 "again\"",
+			 j->state.path, j->state.records, lost,
+			 j->main->head_pos - j->state.written_pos);
+	return lost > 0;
 }
 
 void
@@ -567,6 +631,8 @@ journal_close(struct journal *j, bool is_clean)
 		ring_close(&j->staging);
 		return;
 	}
+	if (has_lost(j) || !is_there(j, clock_monotonic_ns()))
+		is_clean = false;
 	if (j->settings->journal.sync != SYNC_NONE &&
 	    fdatasync(j->state.fd) != 0)
 		is_clean = false;

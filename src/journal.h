@@ -36,7 +36,7 @@
 #include "stream.h"
 
 enum journal_phase {
-	JOURNAL_READY,	 /* nothing in flight */
+	JOURNAL_READY, /* nothing in flight */
 	JOURNAL_WRITING,
 	JOURNAL_SYNCING, /* fdatasync in flight */
 	JOURNAL_FAILED,	 /* waits for its next try */
@@ -44,8 +44,8 @@ enum journal_phase {
 
 /* The end of a write, in all three measures. */
 struct journal_point {
-	uint64_t off;	 /* in the file */
-	uint64_t pos;	 /* in the main stream */
+	uint64_t off;	  /* in the file */
+	uint64_t pos;	  /* in the main stream */
 	uint64_t records; /* of the main stream */
 };
 
@@ -55,15 +55,15 @@ struct journal {
 	struct stream *main;
 	const struct schema *schema;
 	struct journal_state state;
-	struct cursor cursor; /* staged up to here */
+	struct cursor cursor; /* what the ring keeps for it begins here */
 	struct ring staging;
 	struct journal_point staged;
-	struct journal_point batch;   /* end of the write in flight */
+	struct journal_point batch; /* end of the write in flight */
 	struct journal_point written;
-	uint64_t batch_off;	      /* of it, in the file so far */
+	uint64_t batch_off; /* of it, in the file so far */
 	enum journal_phase phase;
-	bool is_rolling;	      /* a mark stands at the cursor */
-	int64_t retry_ns;	      /* JOURNAL_FAILED: when */
+	bool is_rolling;  /* a mark stands at the cursor */
+	int64_t retry_ns; /* JOURNAL_FAILED: when */
 	int64_t next_sync_ns;
 	uint64_t dropped_off; /* pages before it were given back */
 	unsigned ops_cnt;     /* in flight, all kinds */
@@ -75,10 +75,11 @@ struct journal {
 	uint64_t written_bytes;
 	uint64_t syncs;
 	int64_t write_since_ns;
-	int64_t write_max_ns; /* longest write since the last report */
+	int64_t write_max_ns;  /* longest write since the last report */
 	int64_t slow_since_ns; /* 0: it keeps up */
 	int64_t next_slow_ns;
 	int64_t next_look_ns; /* whether the file is still there */
+	bool is_gone;	      /* it was not, and is not back yet */
 };
 
 /*

@@ -14,7 +14,7 @@ import pytest
 from kdb import NIL
 from traffic import Flood, Template, quote, trade, update
 
-SECONDS = float(os.environ.get("RINGTICK_JOIN_SECONDS", "3.2"))
+SECONDS = float(os.environ.get("RINGTICK_JOIN_SECONDS", "2.5"))
 RECORDS_MAX = 120_000  # of one run: they are all decoded afterwards
 
 
