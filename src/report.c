@@ -342,6 +342,21 @@ report_status(const struct server *s, char *buf, size_t buf_len)
 
 /* ---- memory ---- */
 
+/* What the kernel may hold of one connection's input, at most. */
+static uint64_t
+receive_window_max(void)
+{
+	unsigned long long least, usual, most = 6u << 20;
+	FILE *f = fopen("/proc/sys/net/ipv4/tcp_rmem", "re");
+
+	if (f == NULL)
+		return most;
+	if (fscanf(f, "%llu %llu %llu", &least, &usual, &most) != 3)
+		most = 6u << 20;
+	(void)fclose(f);
+	return most;
+}
+
 void
 report_memory(const struct server *s)
 {
@@ -371,5 +386,7 @@ report_memory(const struct server *s)
 		 (ull)(2 * ring) / 1024, (ull)streams / 1024,
 		 (ull)receive / 1024, (ull)replies / 1024, (ull)pool / 1024,
 		 (ull)scratch / 1024, (ull)index / 1024, (ull)table / 1024,
-		 (ull)(n * set->connections.send_buffer) / 1024);
+		 (ull)(n * (set->connections.send_buffer +
+			    receive_window_max())) /
+			 1024);
 }
