@@ -315,10 +315,10 @@ report_summary(struct server *s)
 		 census.consumers, census.slow, census.feeds, s->open_cnt,
 		 (ull)engine->waits, (ull)engine->submit_stalls, totals);
 	while ((c = next_open(s, c)) != NULL) {
-		c->skips_reported = c->consumer.skips;
 		if (c->state_logged != NULL &&
 		    strcmp(c->state_logged, state_text(s, c)) != 0)
 			report_consumer(s, c);
+		c->skips_reported = c->consumer.skips;
 	}
 	s->report_base.at_ns = s->now_ns;
 	s->report_base.counters = s->counters;
