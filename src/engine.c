@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include "clock.h"
 #include "util.h"
@@ -21,6 +22,7 @@ enum {
 	SQ_ENTRIES_MAX = 4096,
 	CQ_ENTRIES_MAX = 65536, /* the kernel's IORING_MAX_CQ_ENTRIES */
 	OPS_BESIDES_SLOTS = 64, /* accepts, signals, and room */
+	REGISTER_TRIES = 10,	/* of the ring, 50 ms apart */
 };
 
 struct engine {
@@ -239,19 +241,28 @@ engine_register(struct engine *e, void *base, size_t len, char *err,
 {
 	struct iovec view = { .iov_base = base, .iov_len = len };
 	struct rlimit limit = { 0 };
-	int error = -io_uring_register_buffers(&e->uring, &view, 1);
+	int error = ENOMEM;
 
-	if (error == 0)
-		return true;
+	/* A predecessor's pages are given back a moment after its end, and
+	 * count for the same user until then. */
+	for (unsigned tries = 0; tries < REGISTER_TRIES; tries++) {
+		error = -io_uring_register_buffers(&e->uring, &view, 1);
+		if (error == 0)
+			return true;
+		if (error != ENOMEM)
+			break;
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 50000000 },
+				NULL);
+	}
 	(void)getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (error == ENOMEM)
 		say(err, err_len,
 		    "the ring needs %zu KiB of locked memory (twice "
-		    "ring.size), the limit is %llu KiB; raise it with: "
-		    "ulimit -l %zu (systemd: LimitMEMLOCK=infinity), or lower "
-		    "ring.size",
+		    "ring.size); the limit is %llu KiB for all processes of "
+		    "this user; raise it with: ulimit -l %llu (systemd: "
+		    "LimitMEMLOCK=infinity), or lower ring.size",
 		    len / 1024, (unsigned long long)limit.rlim_cur / 1024,
-		    len / 1024 + 1024);
+		    (unsigned long long)(limit.rlim_cur + len) / 1024 + 1024);
 	else
 		say(err, err_len, "cannot register the ring of %zu bytes: %s",
 		    len, strerror(error));

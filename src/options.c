@@ -449,6 +449,9 @@ options_derive(struct settings *s)
 	if (s->message.max == 0)
 		s->message.max =
 			min_u64(MESSAGE_MAX_DEFAULT, smallest_ring(s) / 4);
+	/* A longer one would never be filled. */
+	s->connections.receive_buffer =
+		min_u64(s->connections.receive_buffer, s->message.max);
 	s->day.zone_is_local = strcmp(s->day.zone, "local") == 0;
 	s->day.zone_offset_ns = 0;
 	(void)parse_offset(s->day.zone, &s->day.zone_offset_ns);
@@ -464,12 +467,6 @@ static bool
 is_message_good(const struct settings *s)
 {
 	return s->message.max <= smallest_ring(s) / 4;
-}
-
-static bool
-is_receive_buffer_good(const struct settings *s)
-{
-	return s->connections.receive_buffer <= s->message.max;
 }
 
 static bool
@@ -528,11 +525,6 @@ static const struct rule {
 	  "of streams.ring",
 	  { OPTION_message_max, OPTION_ring_size, OPTION_streams_ring,
 	    OPTION_streams_max },
-	  4 },
-	{ is_receive_buffer_good,
-	  "at most message.max",
-	  { OPTION_connections_receive_buffer, OPTION_message_max,
-	    OPTION_ring_size, OPTION_streams_ring },
 	  4 },
 	{ is_span_good,
 	  "at most engine.in_flight_max",

@@ -338,10 +338,10 @@ report_summary(struct server *s)
 		 (ull)engine->waits, (ull)engine->submit_stalls, totals,
 		 journal_text(s, journal, sizeof(journal)));
 	while ((c = next_open(s, c)) != NULL) {
-		c->skips_reported = c->consumer.skips;
 		if (c->state_logged != NULL &&
 		    strcmp(c->state_logged, state_text(s, c)) != 0)
 			report_consumer(s, c);
+		c->skips_reported = c->consumer.skips;
 	}
 	s->report_base.at_ns = s->now_ns;
 	s->report_base.counters = s->counters;
@@ -364,6 +364,21 @@ report_status(const struct server *s, char *buf, size_t buf_len)
 }
 
 /* ---- memory ---- */
+
+/* What the kernel may hold of one connection's input, at most. */
+static uint64_t
+receive_window_max(void)
+{
+	unsigned long long least, usual, most = 6u << 20;
+	FILE *f = fopen("/proc/sys/net/ipv4/tcp_rmem", "re");
+
+	if (f == NULL)
+		return most;
+	if (fscanf(f, "%llu %llu %llu", &least, &usual, &most) != 3)
+		most = 6u << 20;
+	(void)fclose(f);
+	return most;
+}
 
 void
 report_memory(const struct server *s)
@@ -396,5 +411,7 @@ report_memory(const struct server *s)
 		 (ull)receive / 1024, (ull)replies / 1024, (ull)pool / 1024,
 		 (ull)scratch / 1024, (ull)index / 1024, (ull)table / 1024,
 		 (ull)staging / 1024,
-		 (ull)(n * set->connections.send_buffer) / 1024);
+		 (ull)(n * (set->connections.send_buffer +
+			    receive_window_max())) /
+			 1024);
 }

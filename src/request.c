@@ -394,6 +394,11 @@ evaluate_body(struct evaluation *e, const uint8_t *body, size_t len)
 	int type = (int8_t)wire_get_u8(&r);
 	struct text text;
 
+	/* The generic null is its own value. */
+	if (type == KT_UNARY && len == 2 && body[1] == 0) {
+		wire_put_null(e->out);
+		return NULL;
+	}
 	if (type == KT_LIST)
 		return evaluate_call_object(e, &r);
 	if (type == KT_SYMBOL)

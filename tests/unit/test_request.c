@@ -481,7 +481,8 @@ test_objects(void **state)
 	check_object("0000 02000000 fc00 f500", "'type");
 	check_object("0000 02000000 6500 f500", "'nyi");
 	check_object("0000 02000000 64000a0003000000 7b787d f500", "'nyi");
-	check_object("6500", "'nyi");
+	check_object("6500", NULL_);
+	check_object("6501", "'nyi");
 	check_object("63 0b0000000000 000000000000", "'nyi");
 }
 

@@ -453,15 +453,6 @@ static const struct mistake {
 	  ":4: setting message.max: 1M does not fit with ring.size 64M, "
 	  "streams.ring 1M, streams.max 8; allowed: at most a quarter of "
 	  "ring.size and, where streams.max is above 0, of streams.ring" },
-	{ "connections = { receive_buffer = \"32K\"; };\n"
-	  "message = { max = 32767; };",
-	  ":2: setting connections.receive_buffer: 32K does not fit with "
-	  "message.max 32767, ring.size 64M, streams.ring 64M; allowed: at "
-	  "most message.max" },
-	{ "ring = { size = \"64K\"; };",
-	  ":2: setting connections.receive_buffer: 64K does not fit with "
-	  "message.max 16K, ring.size 64K, streams.ring 64K; allowed: at most "
-	  "message.max" },
 	{ "engine = { span_max = \"16M\"; };",
 	  ":2: setting engine.span_max: 16M does not fit with "
 	  "engine.in_flight_max 8M; allowed: at most engine.in_flight_max" },
