@@ -14,7 +14,7 @@ import pytest
 from kdb import NIL
 from traffic import Flood, Template, quote, trade, update
 
-SECONDS = float(os.environ.get("RINGTICK_JOIN_SECONDS", "2.5"))
+SECONDS = float(os.environ.get("RINGTICK_JOIN_SECONDS", "2.2"))
 RECORDS_MAX = 120_000  # of one run: they are all decoded afterwards
 
 
@@ -264,9 +264,11 @@ def test_replay_and_stream_are_all(start, connect, folder, mode, after, sync):
 # ---- nobody is told of what is not in the file ----
 
 
-@pytest.mark.parametrize("tables", [journal.JOIN, journal.JOIN_TRADE],
-                         ids=["main stream", "filtered stream"])
-@pytest.mark.parametrize("after,sync", [("journal", "none"), ("sync", "batch")])
+@pytest.mark.parametrize("mode,after,sync,tables", [
+    ("sqpoll", "journal", "none", journal.JOIN),
+    ("direct", "journal", "none", journal.JOIN_TRADE),
+    ("direct", "sync", "batch", journal.JOIN),
+    ("sqpoll", "sync", "batch", journal.JOIN_TRADE)])
 def test_never_ahead_of_the_file(start, connect, folder, mode, after, sync, tables):
     """Protects publish.after: at the moment a byte of record n reaches a
     subscriber, the whole record is in the file already."""
