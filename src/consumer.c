@@ -143,6 +143,13 @@ consumer_written(struct consumer *c, size_t accepted)
 	return free_buffer;
 }
 
+bool
+consumer_waits_for_gate(const struct consumer *c)
+{
+	return c->is_replying && c->rest == NULL && is_at_limit(c) &&
+	       !is_gate_open(c);
+}
+
 /* ---- how far behind ---- */
 
 /* Up to where `here` is to be sent, also behind the reply. */

@@ -50,6 +50,7 @@ struct consumer {
 	/* being slow */
 	enum slow_policy policy;
 	struct lag_state lag;
+	int64_t blameless_until_ns; /* its lag was the journal's */
 
 	/* for delivery.c */
 	struct list queue_node;
@@ -106,6 +107,10 @@ bool consumer_next(const struct consumer *c, size_t span_max,
 /* The write in flight has completed: `accepted` bytes of it were taken.
  * Returns a pool buffer that is no longer needed, or NULL. */
 uint8_t *consumer_written(struct consumer *c, size_t accepted);
+
+/* Whether it waits for a gate, and for nothing that it could do itself: it is
+ * not to blame for its lag. */
+bool consumer_waits_for_gate(const struct consumer *c);
 
 /* Bytes that it lacks, of all parts; keeps high_bytes. */
 uint64_t consumer_lag_bytes(struct consumer *c);

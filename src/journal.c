@@ -24,6 +24,7 @@ enum {
 #define RETRY_NS    (250 * NS_PER_MS)
 #define COMPLAIN_NS (60 * NS_PER_S)
 #define LOOK_NS	    (1 * NS_PER_S)
+#define SLOW_NS	    (1 * NS_PER_S)
 
 /* What an operation of the journal was: the slot of its ticket. */
 enum journal_op { OP_WRITE, OP_SYNC, OP_RECYCLE };
@@ -72,7 +73,8 @@ recovered(struct journal *j, int64_t now_ns)
 	j->failures = 0;
 }
 
-/* The disk is slow: told when it begins, every minute, and when it ends. */
+/* The disk is slow: told after a second of it, every minute, and when it
+ * ends. */
 static void
 watch_lag(struct journal *j, int64_t now_ns)
 {
@@ -82,12 +84,15 @@ watch_lag(struct journal *j, int64_t now_ns)
 	if (j->slow_since_ns == 0) {
 		if (lag < ring / 2)
 			return;
-		j->slow_since_ns = j->next_slow_ns = now_ns;
+		j->slow_since_ns = now_ns;
+		j->next_slow_ns = now_ns + SLOW_NS;
+		j->is_slow_told = false;
 	}
 	if (lag < ring / 4) {
-		log_line(LOG_NOTE, "journal_kept_up",
-			 "file=%s slow_seconds=%lld", j->state.path,
-			 (now_ns - j->slow_since_ns) / NS_PER_S);
+		if (j->is_slow_told)
+			log_line(LOG_NOTE, "journal_kept_up",
+				 "file=%s slow_seconds=%lld", j->state.path,
+				 (now_ns - j->slow_since_ns) / NS_PER_S);
 		j->slow_since_ns = 0;
 	} else if (now_ns >= j->next_slow_ns) {
 		log_line(LOG_WARN, "journal_slow",
@@ -99,6 +104,7 @@ watch_lag(struct journal *j, int64_t now_ns)
 			 (now_ns - j->slow_since_ns) / NS_PER_S,
 			 (long long)(j->write_max_ns / NS_PER_MS));
 		j->next_slow_ns = now_ns + COMPLAIN_NS;
+		j->is_slow_told = true;
 	}
 }
 
@@ -134,16 +140,16 @@ hold(struct journal *j)
 
 /* Subscribers see what publish.after promises. */
 static void
-show(struct journal *j)
+show(struct journal *j, int64_t now_ns)
 {
 	switch (j->settings->publish.after) {
 	case AFTER_RING:
 		break;
 	case AFTER_JOURNAL:
-		stream_show(j->main, j->state.written_pos);
+		stream_show(j->main, j->state.written_pos, now_ns);
 		break;
 	case AFTER_SYNC:
-		stream_show(j->main, j->state.synced_pos);
+		stream_show(j->main, j->state.synced_pos, now_ns);
 		break;
 	}
 	hold(j);
@@ -302,7 +308,7 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 	recycle(j);
 	if (j->settings->journal.sync == SYNC_NONE)
 		set_synced(j, j->written);
-	show(j);
+	show(j, now_ns);
 }
 
 /*
@@ -322,7 +328,7 @@ on_sync(struct journal *j, int32_t result, int64_t now_ns)
 	set_synced(j, j->batch);
 	j->next_sync_ns = now_ns + j->settings->journal.sync_interval;
 	j->syncs++;
-	show(j);
+	show(j, now_ns);
 }
 
 void
@@ -493,7 +499,7 @@ roll(struct journal *j, int32_t today, int64_t now_ns)
 	take_file(j, path, &next, mark + len);
 	j->state.marks++;
 	recovered(j, now_ns);
-	show(j);
+	show(j, now_ns);
 	(void)close(old_fd);
 }
 

@@ -78,6 +78,7 @@ struct journal {
 	int64_t write_max_ns;  /* longest write since the last report */
 	int64_t slow_since_ns; /* 0: it keeps up */
 	int64_t next_slow_ns;
+	bool is_slow_told;
 	int64_t next_look_ns; /* whether the file is still there */
 	bool is_gone;	      /* it was not, and is not back yet */
 };

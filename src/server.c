@@ -520,12 +520,12 @@ turn(struct server *s)
 		dispatch(s, &done[i]);
 	streams_feed(&s->streams, s->now_ns);
 	judge_consumers(s);
-	if (!list_is_empty(&s->waiting)) {
+	if (!list_is_empty(&s->waiting))
 		serve_waiting(s);
-		streams_feed(&s->streams, s->now_ns);
-	}
 	journal_run(&s->journal, s->tick.day, s->now_ns);
 	run_timers(s);
+	/* Once more: what was served, and what the journal has let be seen. */
+	streams_feed(&s->streams, s->now_ns);
 	delivery_run(&s->delivery, s->now_ns);
 }
 

@@ -13,6 +13,10 @@
 /* How long a refused client may take to notice, before it is cut off. */
 #define LINGER_NS (2 * NS_PER_S)
 
+/* For so long after the journal has let go no lag is held against a consumer.
+ * What the ring holds meanwhile is what it held before. */
+#define LEAP_GRACE_NS (1 * NS_PER_S)
+
 static struct ticket
 ticket_of(const struct connection *c, enum engine_kind kind)
 {
@@ -507,6 +511,21 @@ skip(struct server *s, struct connection *c)
 		session_serve(s, c);
 }
 
+/*
+ * Whether the journal is why a consumer lags: it keeps its reply back, or has
+ * just let go, or has let much be seen at once, which nobody can have taken.
+ */
+static bool
+is_blameless(const struct server *s, struct consumer *c)
+{
+	int64_t leap_ns = s->streams.main.leap_ns;
+
+	if (consumer_waits_for_gate(c))
+		c->blameless_until_ns = s->now_ns + LEAP_GRACE_NS;
+	return s->now_ns < c->blameless_until_ns ||
+	       (leap_ns != 0 && s->now_ns - leap_ns < LEAP_GRACE_NS);
+}
+
 bool
 session_judge(struct server *s, struct connection *c)
 {
@@ -516,7 +535,8 @@ session_judge(struct server *s, struct connection *c)
 	enum lag_action action;
 
 	consumer_ring_lag(consumer, &lag, &ring);
-	if (ring == 0 || c->state == CONNECTION_CLOSING)
+	if (ring == 0 || c->state == CONNECTION_CLOSING ||
+	    is_blameless(s, consumer))
 		return false;
 	(void)consumer_lag_bytes(consumer);
 	action = lag_judge(&consumer->lag, &s->lag_limits, consumer->policy,

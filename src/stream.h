@@ -54,6 +54,8 @@ struct stream {
 	uint64_t marks;	     /* the same for messages that are no records */
 	unsigned id;	     /* 0: the main stream */
 	bool is_main;
+	int64_t leap_ns;     /* when more than a quarter of a gated ring became
+				visible at once; 0: never */
 	bool is_gated;	     /* stream_show moves visible_pos, not commits */
 
 	/* Of a filtered stream: */
@@ -123,7 +125,7 @@ void stream_commit(struct stream *s, uint64_t len, unsigned records,
 		   int64_t now_ns);
 
 /* Lets consumers of a gated stream read up to pos, a frame boundary. */
-void stream_show(struct stream *s, uint64_t pos);
+void stream_show(struct stream *s, uint64_t pos, int64_t now_ns);
 
 /* ---- reading ---- */
 

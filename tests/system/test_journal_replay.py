@@ -15,7 +15,7 @@ from kdb import NIL
 from traffic import Flood, Template, quote, trade, update
 
 SECONDS = float(os.environ.get("RINGTICK_JOIN_SECONDS", "2.2"))
-RECORDS_MAX = 120_000  # of one run: they are all decoded afterwards
+RECORDS_MAX = int(SECONDS * 40_000)  # they are all decoded afterwards
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ class Feed(threading.Thread):
     """Updates of both tables, each unlike any other, in groups of random length
     that end with a sync one: full load, and nobody gets ahead without end."""
 
-    def __init__(self, client, number, budget):
+    def __init__(self, client, number):
         super().__init__(daemon=True)
-        self.client, self.number, self.budget = client, number, budget
+        self.client, self.number = client, number
         self.random = random.Random(number)
         self.sent = 0
         self.failure = None
@@ -56,7 +56,7 @@ class Feed(threading.Thread):
 
     def run(self):
         try:
-            while not self.halt.is_set() and self.sent < self.budget:
+            while not self.halt.is_set():
                 group = [self.make(kdb.ASYNC)
                          for _ in range(self.random.choice((0, 1, 5, 40)))]
                 group.append(self.make(kdb.SYNC))
@@ -223,12 +223,12 @@ def test_replay_and_stream_are_all(start, connect, folder, mode, after, sync):
         part = one_join(client, way, path, 0)[0]
         assert part.i == 0
         witnesses.append(Recorder(client, part))
-    feeds = [Feed(connect(daemon, unix=n % 2 == 1), n, RECORDS_MAX // 4)
-             for n in range(4)]
+    feeds = [Feed(connect(daemon, unix=n % 2 == 1), n) for n in range(4)]
     joiners = [Joiner(daemon, path, n) for n in range(3)]
     late = []
     deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline and any(one.is_alive() for one in feeds):
+    while (time.monotonic() < deadline and
+           sum(one.sent for one in feeds) < RECORDS_MAX):
         # these stay to the end
         client = connect(daemon)
         part = one_join(client, random.choice(WAYS[:3]), path, 0)[0]

@@ -160,7 +160,7 @@ def test_disk_full(disk, start, connect, mode, after, sync):
     held = wait_held(daemon)
     accepted = held.number("in_records")
     assert accepted < 2 * EACH and held.number("journal_lag_bytes") > 900_000
-    for _ in range(5):
+    for _ in range(3):
         found = at_rest(path)
         assert journal.count_and_path(other) == (len(found), path)
         daemon.summary()
