@@ -135,6 +135,7 @@ def test_long_message_must_arrive_in_time(start, connect):
         assert one.read_response()[8:] == b"\x65\0"
     for one in stuck:
         assert kdb.drain(one.sock) == (b"", "fin")
+    daemon.summary()  # the log has been read up to here
     assert len(daemon.logged("disconnect", reason="message_timeout")) == 2
 
 
