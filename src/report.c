@@ -266,9 +266,11 @@ ring_used(const struct stream *stream)
 	uint64_t longest = 0;
 
 	for (struct list *n = stream->cursors.next; n != &stream->cursors;
-	     n = n->next)
-		longest = max_u64(longest, cursor_lag(container_of(
-						   n, struct cursor, node)));
+	     n = n->next) {
+		struct cursor *c = container_of(n, struct cursor, node);
+
+		longest = max_u64(longest, stream->head_pos - c->pos);
+	}
 	return longest;
 }
 

@@ -133,7 +133,8 @@ stream_is_in_the_way(const struct stream *s, uint64_t pos)
 	if (s->wanted_bytes == 0 || pos == s->visible_pos)
 		return false;
 	from = index_find(&s->index, pos)->pos;
-	return s->head_pos - from + s->wanted_bytes > s->ring.size;
+	/* What nobody may see yet is not its lag. */
+	return s->visible_pos - from + s->wanted_bytes > s->ring.size;
 }
 
 static bool
