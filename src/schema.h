@@ -73,7 +73,8 @@ int schema_add_table(struct schema *s, const char *name,
 
 /*
  * Adds a column; type as a q name ("timespan"), a q letter ("n"), "string"
- * or "" / "list" for an untyped column.  -EINVAL, -EEXIST, -E2BIG, with *err.
+ * or "" / "list" for an untyped column.  -ENOENT (no such type),
+ * -EINVAL, -EEXIST, -E2BIG, with *err.
  */
 int schema_add_column(struct schema_table *t, const char *name,
 		      const char *type, uint8_t attr,
