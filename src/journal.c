@@ -7,12 +7,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "journal_file.h"
+#include "journal_rescue.h"
 #include "journal_start.h"
 #include "wire.h"
 
@@ -25,6 +24,9 @@ enum {
 #define COMPLAIN_NS (60 * NS_PER_S)
 #define LOOK_NS	    (1 * NS_PER_S)
 #define SLOW_NS	    (1 * NS_PER_S)
+/* The next day's file is opened so long before the day ends: time enough to
+ * mend what keeps it from being opened. */
+#define AHEAD_NS (60 * NS_PER_S)
 
 /* What an operation of the journal was: the slot of its ticket. */
 enum journal_op { OP_WRITE, OP_SYNC, OP_RECYCLE };
@@ -37,8 +39,8 @@ op_ticket(enum journal_op op)
 
 /* ---- trouble ---- */
 
-/* Returns whether it was said: once a minute. */
-static bool
+/* Counts it, and says it once a minute. */
+static void
 complain(struct journal *j, const char *what, int err, int64_t now_ns)
 {
 	j->failures++;
@@ -47,7 +49,7 @@ complain(struct journal *j, const char *what, int err, int64_t now_ns)
 		j->next_complaint_ns = now_ns;
 	}
 	if (now_ns < j->next_complaint_ns)
-		return false;
+		return;
 	j->next_complaint_ns = now_ns + COMPLAIN_NS;
 	log_line(LOG_ERROR, "journal_failing",
 		 "file=%s operation=%s error=\"%s\" failures=%" PRIu64
@@ -57,7 +59,6 @@ complain(struct journal *j, const char *what, int err, int64_t now_ns)
 		 j->state.path, what, strerror(err), j->failures,
 		 (now_ns - j->failing_since_ns) / NS_PER_S,
 		 j->main->head_pos - j->state.written_pos);
-	return true;
 }
 
 static void
@@ -351,67 +352,30 @@ journal_completed(struct journal *j, struct ticket ticket, int32_t result,
 
 /* ---- is the file still there ---- */
 
-/*
- * A file that was deleted takes all that is written to it along.  While it is
- * open its bytes can still be had: they are copied to a new file of the name.
- */
-static void
-bring_back(struct journal *j, int64_t now_ns)
-{
-	off_t from = 0, to = 0;
-	uint64_t left = j->written.off;
-	int err = 0;
-	int fd = open(j->state.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-		      0644);
-
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		complain(j, "bring back", errno, now_ns);
-		if (fd >= 0)
-			(void)close(fd);
-		return;
-	}
-	while (left > 0) {
-		ssize_t n =
-			copy_file_range(j->state.fd, &from, fd, &to, left, 0);
-
-		if (n <= 0) {
-			err = n < 0 ? errno : EIO;
-			break;
-		}
-		left -= (uint64_t)n;
-	}
-	/* What was promised to be on disk must be so in the copy. */
-	if (err == 0 && j->settings->journal.sync != SYNC_NONE &&
-	    fdatasync(fd) != 0)
-		err = errno;
-	if (err != 0) {
-		complain(j, "bring back", err, now_ns);
-		(void)unlink(j->state.path);
-		(void)close(fd);
-		return;
-	}
-	log_line(LOG_ERROR, "journal_brought_back",
-		 "file=%s bytes=%" PRIu64
-		 " hint=\"the file was deleted or replaced under the daemon; "
-		 "it was copied back from the open descriptor\"",
-		 j->state.path, j->written.off);
-	(void)close(j->state.fd);
-	j->state.fd = fd;
-	j->is_gone = false;
-	recovered(j, now_ns);
-}
-
-/* Whether the file has its name, or has it again. */
+/* Gives the file its name back if it lost it. Returns whether it has any. */
 static bool
-is_there(struct journal *j, int64_t now_ns)
+has_name(struct journal *j, int64_t now_ns)
 {
-	struct stat st;
+	bool was_gone = j->is_gone;
+	enum rescue_result result =
+		journal_rescue(j->state.path, &j->state.fd, j->written.off,
+			       j->settings->journal.sync != SYNC_NONE);
 
-	if (fstat(j->state.fd, &st) == 0 && st.st_nlink == 0) {
-		j->is_gone = true;
-		bring_back(j, now_ns);
+	j->is_gone = result == RESCUE_FAILED;
+	if (j->is_gone) {
+		complain(j, "bring back", errno, now_ns);
+		return !journal_is_deleted(j->state.fd);
 	}
-	return !j->is_gone;
+	if (result != RESCUE_NOT_NEEDED)
+		log_line(LOG_ERROR, "journal_brought_back",
+			 "file=%s bytes=%" PRIu64
+			 " how=%s hint=\"the file was deleted, moved or "
+			 "replaced under the daemon\"",
+			 j->state.path, j->written.off,
+			 result == RESCUE_COPIED ? "copied" : "linked");
+	if (was_gone)
+		recovered(j, now_ns);
+	return true;
 }
 
 static void
@@ -420,7 +384,7 @@ look_for_file(struct journal *j, int64_t now_ns)
 	if (now_ns < j->next_look_ns || j->ops_cnt > 0)
 		return;
 	j->next_look_ns = now_ns + LOOK_NS;
-	(void)is_there(j, now_ns);
+	(void)has_name(j, now_ns);
 }
 
 /* ---- the end of a day ---- */
@@ -461,6 +425,61 @@ day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
 	}
 }
 
+static void
+forget_next(struct journal *j)
+{
+	if (j->next.is_open)
+		(void)close(j->next.file.fd);
+	j->next.is_open = false;
+}
+
+/* The file of a day, prepared or not. */
+static bool
+open_day(struct journal *j, int32_t day, char *path, size_t path_len,
+	 struct journal_opened *out, char *err, size_t err_len)
+{
+	if (!journal_path(j->settings->journal.directory,
+			  j->settings->journal.name, day, path, path_len, err,
+			  err_len))
+		return false;
+	if (j->next.is_open && j->next.day == day) {
+		*out = j->next.file;
+		j->next.is_open = false;
+		return true;
+	}
+	forget_next(j);
+	return journal_open_file(path, out, err, err_len);
+}
+
+/*
+ * Opens the next day's file before it is needed: what is wrong with it is said
+ * while there is time to mend it, and midnight costs nothing.
+ */
+static void
+prepare(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
+{
+	int32_t day = clock_day(local_ns + AHEAD_NS);
+	char path[JOURNAL_PATH_MAX], err[1024];
+
+	if (day <= today || (j->next.is_open && j->next.day == day) ||
+	    now_ns < j->next.retry_ns)
+		return;
+	j->next.retry_ns = now_ns + COMPLAIN_NS;
+	if (!open_day(j, day, path, sizeof(path), &j->next.file, err,
+		      sizeof(err))) {
+		log_line(LOG_ERROR, "journal_next_failed",
+			 "why=\"%s\" hint=\"mend it before the day ends: "
+			 "updates wait in the ring when it cannot be opened "
+			 "then\"",
+			 err);
+		return;
+	}
+	j->next.day = day;
+	j->next.is_open = true;
+	log_line(LOG_INFO, "journal_next", "file=%s records=%" PRIu64, path,
+		 j->next.file.records);
+}
+
 /*
  * Everything before the mark is in the file: closes it and goes on in the
  * next.  An fdatasync of the old one was done if anything promises it.
@@ -476,18 +495,18 @@ roll(struct journal *j, int32_t today, int64_t now_ns)
 	int old_fd;
 
 	/* Once closed, it could not be brought back. */
-	if (!is_there(j, now_ns)) {
+	if (!has_name(j, now_ns)) {
 		try_later(j, now_ns);
 		return;
 	}
 	old_fd = j->state.fd;
-	if (!journal_path(j->settings->journal.directory,
-			  j->settings->journal.name, day, path, sizeof(path),
-			  err, sizeof(err)) ||
-	    !journal_open_file(path, &next, err, sizeof(err))) {
-		if (complain(j, "roll", EIO, now_ns))
+	if (!open_day(j, day, path, sizeof(path), &next, err, sizeof(err))) {
+		complain(j, "roll", EIO, now_ns);
+		if (now_ns >= j->next_roll_complaint_ns) {
+			j->next_roll_complaint_ns = now_ns + COMPLAIN_NS;
 			log_line(LOG_ERROR, "journal_roll_failed", "why=\"%s\"",
 				 err);
+		}
 		try_later(j, now_ns);
 		return;
 	}
@@ -514,10 +533,11 @@ start_batch(struct journal *j, int64_t now_ns)
 }
 
 void
-journal_run(struct journal *j, int32_t today, int64_t now_ns)
+journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 {
 	if (!j->state.is_on)
 		return;
+	prepare(j, today, local_ns, now_ns);
 	stage(j);
 	watch_lag(j, now_ns);
 	if (j->phase == JOURNAL_FAILED && now_ns >= j->retry_ns)
@@ -540,8 +560,10 @@ journal_due_ns(const struct journal *j)
 		return INT64_MAX;
 	if (j->phase == JOURNAL_FAILED)
 		return j->retry_ns;
+	/* A roll waits for what is in flight: its completion wakes. */
 	if (j->phase == JOURNAL_READY &&
-	    (j->is_rolling || j->staged.pos != j->main->head_pos))
+	    (j->is_rolling ? j->ops_cnt == 0
+			   : j->staged.pos != j->main->head_pos))
 		return 0;
 	if (j->settings->journal.sync == SYNC_INTERVAL &&
 	    j->state.synced_pos != j->state.written_pos)
@@ -631,13 +653,15 @@ has_lost(const struct journal *j)
 }
 
 void
-journal_close(struct journal *j, bool is_clean)
+journal_close(struct journal *j)
 {
+	bool is_clean = journal_has_drained(j);
+
 	if (!j->state.is_on) {
 		ring_close(&j->staging);
 		return;
 	}
-	if (has_lost(j) || !is_there(j, clock_monotonic_ns()))
+	if (has_lost(j) || !has_name(j, clock_monotonic_ns()))
 		is_clean = false;
 	if (j->settings->journal.sync != SYNC_NONE &&
 	    fdatasync(j->state.fd) != 0)
@@ -645,6 +669,7 @@ journal_close(struct journal *j, bool is_clean)
 	if (is_clean)
 		journal_end_epoch(j->settings->journal.directory,
 				  j->settings->journal.name, j->state.epoch);
+	forget_next(j);
 	(void)close(j->state.fd);
 	cursor_detach(&j->cursor);
 	/* A write that hangs in the disk still reads from it. */

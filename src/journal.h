@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "engine.h"
+#include "journal_start.h"
 #include "journal_state.h"
 #include "log.h"
 #include "ring.h"
@@ -71,6 +72,7 @@ struct journal {
 	/* trouble, for the log and the counters */
 	int64_t failing_since_ns; /* 0: all is well */
 	int64_t next_complaint_ns;
+	int64_t next_roll_complaint_ns;
 	uint64_t failures;
 	uint64_t written_bytes;
 	uint64_t syncs;
@@ -81,6 +83,13 @@ struct journal {
 	bool is_slow_told;
 	int64_t next_look_ns; /* whether the file is still there */
 	bool is_gone;	      /* it was not, and is not back yet */
+
+	struct { /* the next day's file, opened ahead */
+		struct journal_opened file;
+		int32_t day;
+		bool is_open;
+		int64_t retry_ns;
+	} next;
 };
 
 /*
@@ -93,8 +102,10 @@ bool journal_open(struct journal *j, const struct settings *settings,
 		  struct engine *engine, struct stream *main, int32_t day,
 		  char *err, size_t err_len);
 
-/* Stages, writes, syncs, rolls: whatever is due. today is the running day. */
-void journal_run(struct journal *j, int32_t today, int64_t now_ns);
+/* Stages, writes, syncs, rolls: whatever is due. today is the running day,
+ * local_ns the moment in the zone of days. */
+void journal_run(struct journal *j, int32_t today, int64_t local_ns,
+		 int64_t now_ns);
 
 /* An operation of the journal has completed. */
 void journal_completed(struct journal *j, struct ticket ticket, int32_t result,
@@ -106,7 +117,7 @@ int64_t journal_due_ns(const struct journal *j);
 /* Everything committed is in the file, and on disk if anything promises so. */
 bool journal_has_drained(const struct journal *j);
 
-/* Notes a clean stop (or not), closes the file. */
-void journal_close(struct journal *j, bool is_clean);
+/* Closes the file; a clean stop, if everything accepted is in it. */
+void journal_close(struct journal *j);
 
 #endif

@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "journal_file.h"
 #include "log.h"
+#include "torn_tail.h"
 #include "util.h"
 
 __attribute__((format(printf, 3, 4))) static bool
@@ -50,52 +51,21 @@ journal_path(const char *directory, const char *name, int32_t day, char *path,
 	return true;
 }
 
-/* ---- a torn tail ---- */
+/* ---- an existing file ---- */
 
-static int
-copy_range(int from, uint64_t off, uint64_t len, int to)
-{
-	char buf[64 << 10];
-
-	while (len > 0) {
-		ssize_t n = pread(from, buf,
-				  (size_t)min_u64(len, sizeof(buf)),
-				  (off_t)off);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		if (write(to, buf, (size_t)n) != n)
-			return -EIO;
-		off += (uint64_t)n;
-		len -= (uint64_t)n;
-	}
-	return fsync(to) == 0 ? 0 : -errno;
-}
-
-/* Moves what is behind good_bytes to the first free `path.torn.N`. */
 static bool
 cut_tail(const char *path, int fd, const struct journal_check *check,
 	 uint64_t bytes, char *err, size_t err_len)
 {
-	char side[PATH_MAX + 32];
-	int to = -1, res;
+	char side[PATH_MAX];
+	int res = torn_tail_cut(fd, path, check->good_bytes, bytes, side,
+				sizeof(side));
 
-	for (unsigned n = 1; to < 0; n++) {
-		(void)snprintf(side, sizeof(side), "%s.torn.%u", path, n);
-		to = open(side, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-		if (to < 0 && errno != EEXIST)
-			return fail(err, err_len,
-				    "%s has a torn tail, and %s cannot be "
-				    "made for it: %s",
-				    path, side, strerror(errno));
-	}
-	res = copy_range(fd, check->good_bytes, bytes - check->good_bytes, to);
-	(void)close(to);
-	if (res == 0 && ftruncate(fd, (off_t)check->good_bytes) != 0)
-		res = -errno;
 	if (res != 0)
-		return fail(err, err_len, "%s: its torn tail cannot be cut: %s",
-			    path, strerror(-res));
+		return fail(err, err_len,
+			    "%s: its torn tail cannot be moved to %s.torn.N: "
+			    "%s",
+			    path, path, strerror(-res));
 	log_line(LOG_WARN, "journal_torn",
 		 "file=%s records=%" PRIu64 " cut_bytes=%" PRIu64
 		 " side_file=%s why=\"%s\"",
@@ -103,8 +73,6 @@ cut_tail(const char *path, int fd, const struct journal_check *check,
 		 check->why);
 	return true;
 }
-
-/* ---- an existing file ---- */
 
 static bool
 judge(const char *path, int fd, const struct journal_check *check,
@@ -167,12 +135,21 @@ check_file(const char *path, struct journal_opened *out, char *err,
 	return true;
 }
 
+/* The name is on the disk before the file is a journal: where that fails the
+ * next try finds it unfinished, and does both again. */
 static bool
-write_header(const char *path, struct journal_opened *out, char *err,
-	     size_t err_len)
+begin_file(const char *path, struct journal_opened *out, char *err,
+	   size_t err_len)
 {
-	ssize_t n = pwrite(out->fd, journal_header, JOURNAL_HEADER_BYTES, 0);
+	int res = sync_directory_of(path);
+	ssize_t n;
 
+	if (res != 0)
+		return fail(err, err_len,
+			    "the directory of %s cannot be brought to the "
+			    "disk: %s",
+			    path, strerror(-res));
+	n = pwrite(out->fd, journal_header, JOURNAL_HEADER_BYTES, 0);
 	if (n != JOURNAL_HEADER_BYTES)
 		return fail(err, err_len, "%s cannot be written: %s", path,
 			    n < 0 ? strerror(errno) : "disk full");
@@ -214,7 +191,7 @@ journal_open_file(const char *path, struct journal_opened *out, char *err,
 	} else if (st.st_size < JOURNAL_HEADER_BYTES &&
 		   is_header_start(out->fd, (size_t)st.st_size)) {
 		/* New, or cut off while it was made: nothing is lost. */
-		ok = write_header(path, out, err, err_len);
+		ok = begin_file(path, out, err, err_len);
 	} else {
 		out->bytes = (uint64_t)st.st_size;
 		ok = check_file(path, out, err, err_len);
@@ -234,24 +211,28 @@ epoch_path(const char *directory, const char *name, const char *suffix,
 		       suffix);
 }
 
-/* Whole or not at all: written aside, then renamed. */
-static bool
+/* Whole or not at all: written aside, then renamed.  0 or -errno. */
+static int
 store_epoch(const char *directory, const char *name, uint64_t epoch,
 	    const char *state)
 {
 	char path[PATH_MAX], aside[PATH_MAX];
 	FILE *f;
-	bool ok;
+	int err = 0;
 
 	epoch_path(directory, name, "", path, sizeof(path));
 	epoch_path(directory, name, ".new", aside, sizeof(aside));
 	f = fopen(aside, "we");
 	if (f == NULL)
-		return false;
-	ok = fprintf(f, "%" PRIu64 " %s\n", epoch, state) > 0;
-	ok = fflush(f) == 0 && fsync(fileno(f)) == 0 && ok;
-	ok = fclose(f) == 0 && ok;
-	return ok && rename(aside, path) == 0;
+		return -errno;
+	if (fprintf(f, "%" PRIu64 " %s\n", epoch, state) < 0 ||
+	    fflush(f) != 0 || fsync(fileno(f)) != 0)
+		err = -errno;
+	if (fclose(f) != 0 && err == 0)
+		err = -errno;
+	if (err == 0 && rename(aside, path) != 0)
+		err = -errno;
+	return err == 0 ? sync_directory_of(path) : err;
 }
 
 bool
@@ -261,6 +242,7 @@ journal_begin_epoch(const char *directory, const char *name,
 {
 	char path[PATH_MAX], state[8] = "";
 	FILE *f;
+	int res;
 
 	*out_epoch = 0;
 	epoch_path(directory, name, "", path, sizeof(path));
@@ -273,17 +255,20 @@ journal_begin_epoch(const char *directory, const char *name,
 	}
 	if (!*out_was_clean)
 		++*out_epoch;
-	if (!store_epoch(directory, name, *out_epoch, "open"))
+	res = store_epoch(directory, name, *out_epoch, "open");
+	if (res != 0)
 		return fail(err, err_len, "%s cannot be written: %s", path,
-			    strerror(errno));
+			    strerror(-res));
 	return true;
 }
 
 void
 journal_end_epoch(const char *directory, const char *name, uint64_t epoch)
 {
-	if (!store_epoch(directory, name, epoch, "clean"))
+	int res = store_epoch(directory, name, epoch, "clean");
+
+	if (res != 0)
 		log_line(LOG_WARN, "epoch_not_stored",
 			 "directory=%s error=\"%s\"", directory,
-			 strerror(errno));
+			 strerror(-res));
 }

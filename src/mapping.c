@@ -75,7 +75,6 @@ mapping_open(struct mapping *m, const char *path, bool is_writable)
 		mapping_close(m);
 		return err;
 	}
-	m->mode = st.st_mode & 0777;
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGBUS, &action, NULL);
 	return 0;

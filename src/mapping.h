@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 struct mapping {
 	const char *path;
@@ -23,7 +22,6 @@ struct mapping {
 	uint64_t len;
 	uint64_t room;	    /* that the map has, in bytes; 0: there is none */
 	uint64_t ready_off; /* pages were taken out of the cache up to here */
-	mode_t mode;
 };
 
 /* For an object to be closed. */

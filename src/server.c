@@ -522,7 +522,7 @@ turn(struct server *s)
 	judge_consumers(s);
 	if (!list_is_empty(&s->waiting))
 		serve_waiting(s);
-	journal_run(&s->journal, s->tick.day, s->now_ns);
+	journal_run(&s->journal, s->tick.day, s->tick.local_ns, s->now_ns);
 	run_timers(s);
 	/* Once more: what was served, and what the journal has let be seen. */
 	streams_feed(&s->streams, s->now_ns);
@@ -567,7 +567,6 @@ void
 server_run(struct server *s)
 {
 	char status[256];
-	bool drained;
 
 	s->now_ns = clock_monotonic_ns();
 	s->report_base.at_ns = s->now_ns;
@@ -584,13 +583,16 @@ server_run(struct server *s)
 		turn(s);
 	if (!has_drained(s))
 		log_line(LOG_WARN, "stop_cut",
-			 "connections=%u hint=\"consumers had not taken "
-			 "everything within stop.timeout\"",
-			 s->open_cnt);
-	drained = has_drained(s);
+			 "connections=%u journal=%s hint=\"%s within "
+			 "stop.timeout\"",
+			 s->open_cnt,
+			 journal_has_drained(&s->journal) ? "whole" : "behind",
+			 journal_has_drained(&s->journal)
+				 ? "consumers had not taken everything"
+				 : "not everything was in the journal");
 	close_all(s);
 	report_summary(s);
-	journal_close(&s->journal, drained);
+	journal_close(&s->journal);
 	log_line(LOG_NOTE, "stop", "in_records=%llu",
 		 (unsigned long long)s->counters.in_records);
 }

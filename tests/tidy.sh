@@ -12,11 +12,11 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 ranks='
 0	util log notify clock
 1	options.def counters.def close.def counters ring pool index
-1	wire wire_write inflate journal_file schema schema_parse
+1	wire wire_write inflate journal_file torn_tail schema schema_parse
 1	selection settings.h options settings lag update journal_state
 2	engine stream request.h query request
 3	consumer connection delivery listener selftest tick
-3	journal_start journal
+3	journal_rescue journal_start journal
 4	server.h report session server
 5	main
 '

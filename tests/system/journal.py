@@ -263,5 +263,10 @@ class Clock:
         with open(self.file, "r+b") as file:
             file.write(struct.pack("<q", seconds))
 
+    def set_before_the_end(self, day, seconds):
+        """So many seconds before a day (of 2000.01.01) ends in UTC; negative: after."""
+        end = (day + 1 + 10957) * 86400
+        self.set_ahead(round(end - seconds - time.time()))
+
     def set_days(self, days):
         self.set_ahead(days * 86400)

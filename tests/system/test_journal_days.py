@@ -281,6 +281,45 @@ def test_midnight(start, connect, folder, clock, mode):
         ["sym.epoch"] + [journal.path_of(folder, day + n).name for n in range(3)])
 
 
+def test_next_file_is_ready(start, connect, folder, clock):
+    """Protects midnight: shortly before it the next day's file is open, and is the
+    one that the day then gets."""
+    daemon = start(journal.settings(folder, {"day": {"zone": "utc"}}),
+                   environment=clock.environment())
+    client = connect(daemon)
+    day = client.sync(".u.d").value
+    path = journal.path_of(folder, day + 1)
+    clock.set_before_the_end(day, 30)
+    assert daemon.wait_log("journal_next")["file"] == str(path)
+    assert journal.read(path).records == []
+    inode = path.stat().st_ino
+    assert client.update("trade", trade(1)) == NIL
+    clock.set_before_the_end(day, -1)
+    assert client.update("trade", trade(2)) == NIL
+    assert journal.count_and_path(client) == (1, path)
+    assert path.stat().st_ino == inode
+    assert [journal.read(journal.path_of(folder, day + n)).records
+            for n in range(2)] == [
+        [journal.record("trade", trade(n))] for n in (1, 2)]
+
+
+def test_next_file_cannot_be_made_ready(start, connect, folder, clock):
+    """What is wrong with it is said while there is time to mend it."""
+    daemon = start(journal.settings(folder, {"day": {"zone": "utc"}}),
+                   environment=clock.environment())
+    client = connect(daemon)
+    day = client.sync(".u.d").value
+    path = journal.path_of(folder, day + 1)
+    path.write_bytes(b"no journal")
+    clock.set_before_the_end(day, 30)
+    line = daemon.wait_log("journal_next_failed")
+    assert line.level == 3 and str(path) in line["why"]
+    path.unlink()
+    clock.set_before_the_end(day, -1)
+    assert client.update("trade", trade(1)) == NIL
+    assert journal.count_and_path(client) == (1, path)
+
+
 def test_days_late(start, connect, folder, clock):
     """Protects the service from tick.q's `more than one day?`: after a jump of
     days (a machine that slept) the day ends once, with a warning, and the next

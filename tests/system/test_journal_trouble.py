@@ -382,6 +382,25 @@ def test_file_deleted(start, connect, folder, mode, after, sync):
     assert done.returncode == 1 and "in use" in done.stderr
 
 
+def test_file_moved(start, connect, folder):
+    """Protects from `mv sym2026.11.23 elsewhere`: the file gets its name too, so
+    that late joiners find what .u.L names; nothing is copied."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    moved = folder / "moved"
+    for n in range(100):
+        assert client.update("trade", trade(n)) == NIL
+    path.rename(moved)
+    line = daemon.wait_log("journal_brought_back")
+    assert line.level == 3 and line["file"] == str(path)
+    for n in range(100, 200):
+        assert client.update("trade", trade(n)) == NIL
+    assert path.samefile(moved)
+    assert journal.read(path).records == [
+        journal.record("trade", trade(n)) for n in range(200)]
+
+
 def test_file_deleted_just_before_the_end_of_day(start, connect, folder):
     """Protects the whole day: also when the file goes away in the second before
     it is closed, it is there afterwards."""

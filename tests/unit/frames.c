@@ -125,3 +125,34 @@ frame_make(uint8_t *at, const struct schema_table *t, uint64_t number,
 		give_up("a mark is not what it", "was");
 	return FRAME_MARK_BYTES;
 }
+
+bool
+frame_put(struct stream *s, const struct schema_table *t, uint64_t number,
+	  size_t len, int64_t now_ns)
+{
+	if (t == NULL)
+		len = FRAME_MARK_BYTES;
+	if (!stream_has_room(s, len))
+		return false;
+	frame_make(stream_head(s), t, number, len);
+	stream_commit(s, len, t != NULL, now_ns);
+	return true;
+}
+
+/* ---- streams ---- */
+
+void
+streams_open_at(struct streams *all, const struct schema *schema,
+		size_t main_bytes, unsigned filtered_max, size_t filtered_bytes,
+		uint64_t pos)
+{
+	if (streams_open(all, schema, main_bytes, false, filtered_max,
+			 filtered_bytes) != 0)
+		give_up("no memory for", "streams");
+	all->main.head_pos = all->main.tail_pos = all->main.visible_pos = pos;
+	for (unsigned i = 0; i < all->filtered_cnt; i++) {
+		struct stream *s = &all->filtered[i];
+
+		s->head_pos = s->tail_pos = s->visible_pos = pos;
+	}
+}

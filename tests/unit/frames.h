@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "schema.h"
+#include "stream.h"
 
 /* ---- chance ---- */
 
@@ -52,7 +53,18 @@ enum {
 size_t frame_make(uint8_t *at, const struct schema_table *t, uint64_t number,
 		  size_t len);
 
+/* Commits what frame_make makes. false if there is no room for it. */
+bool frame_put(struct stream *s, const struct schema_table *t, uint64_t number,
+	       size_t len, int64_t now_ns);
+
 /* Bytes of what is no frame of a stream, such as a reply. */
 void bytes_make(uint8_t *at, uint64_t number, size_t len);
+
+/* ---- streams ---- */
+
+/* Empty streams that begin at pos, as if so many bytes had gone through. */
+void streams_open_at(struct streams *all, const struct schema *schema,
+		     size_t main_bytes, unsigned filtered_max,
+		     size_t filtered_bytes, uint64_t pos);
 
 #endif

@@ -95,15 +95,8 @@ start_reader(struct reader *r)
 static void
 start_at(uint64_t pos)
 {
-	assert_int_equal(streams_open(&all, &schema, RING_BYTES, false,
-				      FILTERED_MAX, FILTERED_BYTES),
-			 0);
-	all.main.head_pos = all.main.tail_pos = all.main.visible_pos = pos;
-	for (unsigned i = 0; i < all.filtered_cnt; i++) {
-		struct stream *s = &all.filtered[i];
-
-		s->head_pos = s->tail_pos = s->visible_pos = pos;
-	}
+	streams_open_at(&all, &schema, RING_BYTES, FILTERED_MAX, FILTERED_BYTES,
+			pos);
 	for (size_t i = 0; i < CONSUMERS; i++)
 		start_reader(&readers[i]);
 	number = 0;
@@ -141,15 +134,20 @@ owe(struct reader *r, struct owed o)
 	*owed_at(r, r->cnt++) = o;
 }
 
+/* NULL: a mark */
+static const struct schema_table *
+table_of(int table)
+{
+	return table == MARK ? NULL : &schema.tables[table];
+}
+
 static void
 make_owed(const struct owed *o, uint8_t *at)
 {
 	if (o->is_reply)
 		bytes_make(at, o->number, o->len);
 	else
-		frame_make(at,
-			   o->table == MARK ? NULL : &schema.tables[o->table],
-			   o->number, o->len);
+		frame_make(at, table_of(o->table), o->number, o->len);
 }
 
 /* Whether a frame that is owed has reached the stream that brings it. */
@@ -241,16 +239,12 @@ forgive(struct reader *r)
 static bool
 put(int table, size_t len)
 {
-	struct stream *s = &all.main;
+	uint64_t pos = all.main.head_pos;
 
-	if (table == MARK)
-		len = FRAME_MARK_BYTES;
-	if (!stream_has_room(s, len))
+	if (!frame_put(&all.main, table_of(table), number, len, now))
 		return false;
-	owe_frame(table, len, s->head_pos);
-	frame_make(stream_head(s), table == MARK ? NULL : &schema.tables[table],
-		   number++, len);
-	stream_commit(s, len, table != MARK, now);
+	owe_frame(table, all.main.head_pos - pos, pos);
+	number++;
 	return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "frames.h"
 #include "util.h"
 #include "vectors.h"
 #include "wire.h"
@@ -588,16 +589,6 @@ test_has_limits(void **state)
 
 /* ---- the constant bytes ---- */
 
-static void
-load(struct schema *s, const char *text)
-{
-	struct schema_error err;
-
-	*s = (struct schema){ 0 };
-	assert_int_equal(schema_parse(s, text, strlen(text), &err), 0);
-	assert_int_equal(schema_finish(s, &err), 0);
-}
-
 static const char two_tables[] =
 	"trade:([]time:`timespan$();sym:`symbol$();price:`float$();"
 	"size:`long$())\n"
@@ -612,7 +603,7 @@ test_publish_prefix_is_golden(void **state)
 	struct schema s;
 
 	(void)state;
-	load(&s, two_tables);
+	schema_of(&s, two_tables);
 	t = schema_find(&s, "trade", 5);
 	assert_non_null(t);
 	assert_true(t->publish_prefix_len < v->len);
@@ -640,7 +631,7 @@ test_sub_reply_is_golden(void **state)
 	struct schema s;
 
 	(void)state;
-	load(&s, two_tables);
+	schema_of(&s, two_tables);
 	assert_int_equal(s.tables[1].sub_reply_len,
 			 one->len - WIRE_HEADER_BYTES);
 	assert_memory_equal(s.tables[1].sub_reply,
@@ -657,7 +648,7 @@ test_sub_reply_is_golden(void **state)
 	assert_int_equal(at, both->len);
 	schema_fini(&s);
 
-	load(&s, "trade:flip`time`sym`price!\"nsf\"$\\:()");
+	schema_of(&s, "trade:flip`time`sym`price!\"nsf\"$\\:()");
 	assert_int_equal(hex_bytes(contract, bytes, sizeof(bytes)),
 			 s.tables[0].sub_reply_len);
 	assert_memory_equal(s.tables[0].sub_reply, bytes,
@@ -674,8 +665,9 @@ test_sub_reply_of_every_type_is_golden(void **state)
 	struct schema s;
 
 	(void)state;
-	load(&s, "t:flip`time`sym`cb`cg`cx`ch`ci`cj`ce`cf`cc`cs`cp`cm`cd`cz`cn"
-		 "`cu`cv`ct`cl!\"nsbgxhijefcspmdznuvt*\"$\\:()");
+	schema_of(&s,
+		  "t:flip`time`sym`cb`cg`cx`ch`ci`cj`ce`cf`cc`cs`cp`cm`cd`cz`cn"
+		  "`cu`cv`ct`cl!\"nsbgxhijefcspmdznuvt*\"$\\:()");
 	t = &s.tables[0];
 	assert_memory_equal(t->sub_reply + t->sub_reply_len - columns,
 			    v->bytes + v->len - columns, columns);
@@ -731,8 +723,9 @@ test_finds_whole_names_only(void **state)
 	struct schema s;
 
 	(void)state;
-	load(&s, "a:flip`time`sym!\"ns\"$\\:();ab:flip`time`sym!\"ns\"$\\:();"
-		 "B:flip`time`sym!\"ns\"$\\:()");
+	schema_of(&s,
+		  "a:flip`time`sym!\"ns\"$\\:();ab:flip`time`sym!\"ns\"$\\:();"
+		  "B:flip`time`sym!\"ns\"$\\:()");
 	assert_ptr_equal(schema_find(&s, "B", 1), &s.tables[0]);
 	assert_ptr_equal(schema_find(&s, "a", 1), &s.tables[1]);
 	assert_ptr_equal(schema_find(&s, "ab", 2), &s.tables[2]);

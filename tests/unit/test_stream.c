@@ -56,15 +56,8 @@ tear_down(void **state)
 static void
 start_at(uint64_t pos)
 {
-	assert_int_equal(streams_open(&all, &schema, RING_BYTES, false,
-				      FILTERED_MAX, FILTERED_BYTES),
-			 0);
-	all.main.head_pos = all.main.tail_pos = all.main.visible_pos = pos;
-	for (unsigned i = 0; i < all.filtered_cnt; i++) {
-		struct stream *s = &all.filtered[i];
-
-		s->head_pos = s->tail_pos = s->visible_pos = pos;
-	}
+	streams_open_at(&all, &schema, RING_BYTES, FILTERED_MAX, FILTERED_BYTES,
+			pos);
 	number = 0;
 	now = 1;
 }
@@ -85,19 +78,20 @@ stop(void **state)
 	return 0;
 }
 
+/* NULL: a mark */
+static const struct schema_table *
+table_of(unsigned table)
+{
+	return table == MARK ? NULL : &schema.tables[table];
+}
+
 /* Whether there was room for it. */
 static bool
 put(unsigned table, size_t len)
 {
-	struct stream *s = &all.main;
-
-	if (table == MARK)
-		len = FRAME_MARK_BYTES;
-	if (!stream_has_room(s, len))
+	if (!frame_put(&all.main, table_of(table), number, len, now))
 		return false;
-	frame_make(stream_head(s), table == MARK ? NULL : &schema.tables[table],
-		   number++, len);
-	stream_commit(s, len, table != MARK, now);
+	number++;
 	return true;
 }
 
@@ -290,8 +284,7 @@ check_frame(const struct stream *s, const struct kept *k)
 {
 	uint8_t expected[FRAME_MAX];
 
-	frame_make(expected, k->table == MARK ? NULL : &schema.tables[k->table],
-		   k->number, k->len);
+	frame_make(expected, table_of(k->table), k->number, k->len);
 	assert_memory_equal(ring_at(&s->ring, k->pos), expected, k->len);
 }
 
@@ -608,9 +601,8 @@ read_frames(struct cursor *c, const unsigned *tables, size_t cnt,
 
 		if (table != MARK && !selection_has(wanted, table))
 			continue;
-		len = frame_make(expected,
-				 table == MARK ? NULL : &schema.tables[table],
-				 *next, FRAME_RECORD_MIN + *next % 700);
+		len = frame_make(expected, table_of(table), *next,
+				 FRAME_RECORD_MIN + *next % 700);
 		assert_true(cursor_lag(c) >= len);
 		assert_memory_equal(ring_at(&c->stream->ring, c->pos), expected,
 				    len);

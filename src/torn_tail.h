@@ -1,0 +1,35 @@
+/*
+ * The bytes behind a journal's last whole record: moved into a file of their
+ * own, never thrown away.
+ *
+ * Invariant: no byte of a journal is gone before its copy is on the disk, and
+ * no file is overwritten.  Reads without a map, so that a disk that cannot be
+ * read is an error and no SIGBUS.  Called by journal_start.c, salvage.c; logs
+ * nothing.
+ */
+#ifndef RINGTICK_TORN_TAIL_H
+#define RINGTICK_TORN_TAIL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Moves what is behind good_bytes of the journal at path, open in fd for
+ * reading and writing and `bytes` long, into the first free PATH.torn.N, whose
+ * mode is the journal's, less the umask.  There has to be a tail.
+ *
+ * 0 with the name of that file in out_side; or -errno, and then the journal is
+ * as it was and there is no such file, unless only the last step, bringing the
+ * shorter journal to the disk, failed.  -ESTALE if the journal is no longer
+ * `bytes` long or has been deleted.
+ */
+int torn_tail_cut(int fd, const char *path, uint64_t good_bytes, uint64_t bytes,
+		  char *out_side, size_t side_len);
+
+/*
+ * Brings a file's new name to the disk: its bytes may be there and belong to
+ * no name after a power failure.  0 or -errno.
+ */
+int sync_directory_of(const char *path);
+
+#endif
