@@ -8,13 +8,18 @@
  *            buffer (kernel 6.15)
  *   staging  the pieces copied to a staging buffer, one pwrite() for 256 KiB
  *
- * Usage: journal_ways FILE [MiB].  Prints one line for each way and size:
- * MB/s, CPU seconds per GB.  The file is written out and dropped from the page
- * cache behind the writes, as the daemon does, and removed at the end.
+ * Build: cc -O2 -o journal_ways bench/journal_ways.c -luring
+ * Usage: journal_ways FILE [MiB (1024)]
+ *
+ * Prints a Markdown table of what a record costs in each way, medians of
+ * ROUNDS; "nan" where the kernel does not have the way.  Sizes are those of
+ * published messages.  The file is written out and dropped from the page cache
+ * behind the writes, as the daemon does, and removed at the end.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <liburing.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +31,9 @@
 #include <unistd.h>
 
 enum {
+	ROUNDS = 3,
+	SIZES = 3,
+	WAYS = 3,
 	RING_BYTES = 16 << 20,
 	HEAD_BYTES = 22,    /* list, `upd, `trade */
 	WRAPPER_BYTES = 46, /* table wrapper, not journalled */
@@ -35,6 +43,14 @@ enum {
 	RECYCLE_BYTES = 64 << 20,
 	OP_WRITEV_FIXED = 61, /* IORING_OP_WRITEV_FIXED, newer than liburing 2.3 */
 };
+
+/* What a record costs, as time and as CPU time. */
+struct cost {
+	double ns[ROUNDS], cpu_ns[ROUNDS];
+};
+
+static const size_t sizes[SIZES] = { 100, 1024, 16384 };
+static const char *const ways[WAYS] = { "gather", "fixed", "staging" };
 
 static uint8_t *ring;
 static struct io_uring uring;
@@ -94,12 +110,19 @@ write_fixed(int fd, const struct iovec *pieces, unsigned n, uint64_t off)
 	return result;
 }
 
+/* In the journal. */
+static size_t
+record_bytes(size_t frame)
+{
+	return frame - FRAME_HEADER - WRAPPER_BYTES;
+}
+
 /* Takes records from the ring until a write is full; returns its bytes. */
 static size_t
 take_records(char way, size_t frame, uint64_t *pos, struct iovec *pieces,
 	     size_t *out_cnt)
 {
-	size_t body = frame - FRAME_HEADER - HEAD_BYTES - WRAPPER_BYTES;
+	size_t body = record_bytes(frame) - HEAD_BYTES;
 	size_t n = 0, bytes = 0;
 
 	while (n + 2 <= PIECES_MAX && bytes + frame <= STAGING_BYTES) {
@@ -121,6 +144,7 @@ take_records(char way, size_t frame, uint64_t *pos, struct iovec *pieces,
 	return bytes;
 }
 
+/* Returns the bytes written: less than `total` if this way failed. */
 static uint64_t
 run(int fd, char way, size_t frame, uint64_t total)
 {
@@ -149,42 +173,90 @@ run(int fd, char way, size_t frame, uint64_t total)
 }
 
 static void
-measure(const char *path, size_t round, size_t size, const char *way,
-	uint64_t total)
+measure(const char *path, size_t size, char way, uint64_t total,
+	struct cost *cost, size_t round)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	double t = now_s(), c = cpu_s();
-	uint64_t n = run(fd, way[0], size, total);
+	double t = now_s(), c = cpu_s(), records;
+	uint64_t n = run(fd, way, size, total);
 
 	t = now_s() - t;
 	c = cpu_s() - c;
-	printf("size=%zu way=%s round=%zu mb_s=%.0f cpu_s_per_gb=%.3f\n", size,
-	       way, round, (double)n / 1e6 / t, c / ((double)n / 1e9));
+	records = n < total ? NAN : (double)n / (double)record_bytes(size);
+	cost->ns[round] = t * 1e9 / records;
+	cost->cpu_ns[round] = c * 1e9 / records;
 	close(fd);
 	unlink(path);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static double
+median(double *values)
+{
+	qsort(values, ROUNDS, sizeof(values[0]), compare);
+	return values[ROUNDS / 2];
+}
+
+static void
+print_costs(struct cost costs[SIZES][WAYS])
+{
+	printf("| message | record | |");
+	for (size_t w = 0; w < WAYS; w++)
+		printf(" %s |", ways[w]);
+	printf("\n|---|---|---|---|---|---|\n");
+	for (size_t s = 0; s < SIZES; s++) {
+		size_t bytes = record_bytes(sizes[s]);
+		double cpu_ns[WAYS];
+
+		printf("| %zu B | %zu B | ns |", sizes[s], bytes);
+		for (size_t w = 0; w < WAYS; w++)
+			printf(" %.0f |", median(costs[s][w].ns));
+		printf("\n| | | CPU ns |");
+		for (size_t w = 0; w < WAYS; w++) {
+			cpu_ns[w] = median(costs[s][w].cpu_ns);
+			printf(" %.0f |", cpu_ns[w]);
+		}
+		printf("\n| | | CPU s per GB |");
+		for (size_t w = 0; w < WAYS; w++)
+			printf(" %.2f |", cpu_ns[w] / (double)bytes);
+		printf("\n");
+	}
 }
 
 int
 main(int argc, char **argv)
 {
-	static const size_t sizes[] = { 100, 1024, 16384 };
-	static const char *const ways[] = { "gather", "fixed", "staging" };
+	static struct cost costs[SIZES][WAYS];
 	uint64_t total = (argc > 2 ? strtoull(argv[2], NULL, 10) : 1024) << 20;
 	struct iovec view;
 
-	if (argc < 2)
+	if (argc < 2) {
+		fprintf(stderr, "usage: journal_ways FILE [MiB]\n");
 		return 2;
+	}
 	ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (ring == MAP_FAILED)
+		return 1;
 	memset(ring, 7, RING_BYTES);
 	view = (struct iovec){ ring, RING_BYTES };
 	if (io_uring_queue_init(8, &uring, 0) != 0 ||
-	    io_uring_register_buffers(&uring, &view, 1) != 0)
+	    io_uring_register_buffers(&uring, &view, 1) != 0) {
+		fprintf(stderr, "journal_ways: no io_uring here\n");
 		return 1;
-	for (size_t round = 0; round < 3; round++)
-		for (size_t s = 0; s < 3; s++)
-			for (size_t w = 0; w < 3; w++)
-				measure(argv[1], round, sizes[s], ways[w],
-					total);
+	}
+	for (size_t round = 0; round < ROUNDS; round++)
+		for (size_t s = 0; s < SIZES; s++)
+			for (size_t w = 0; w < WAYS; w++)
+				measure(argv[1], sizes[s], ways[w][0], total,
+					&costs[s][w], round);
+	print_costs(costs);
 	return 0;
 }
