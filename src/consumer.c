@@ -5,9 +5,13 @@
 #include <string.h>
 
 void
-consumer_init(struct consumer *c, uint8_t *reply, enum slow_policy policy)
+consumer_init(struct consumer *c, const struct streams *streams, uint8_t *reply,
+	      uint8_t *past_buffer, enum slow_policy policy)
 {
-	*c = (struct consumer){ .reply = reply, .policy = policy };
+	*c = (struct consumer){ .streams = streams,
+				.reply = reply,
+				.past.buffer = past_buffer,
+				.policy = policy };
 }
 
 /* Up to where `here` is to be sent now. */
@@ -31,6 +35,9 @@ here_lag(const struct consumer *c)
 static bool
 is_at_limit(const struct consumer *c)
 {
+	if (c->past.is_on)
+		return c->past.at.pos == c->past.limit_pos &&
+		       c->past.sent == c->past.len;
 	return c->here.stream == NULL || c->here.pos == c->limit_pos;
 }
 
@@ -54,6 +61,44 @@ change_stream(struct consumer *c)
 	cursor_detach(&c->next);
 }
 
+/* What a debt has grown to. */
+static struct stream_total
+debt_now(const struct consumer *c, const struct consumer_debt *debt,
+	 const struct selection *selection)
+{
+	const struct streams *all = c->streams;
+	struct stream_total now = streams_total(
+		all, debt->is_all ? &all->main.selection : selection);
+
+	now.bytes += debt->fixed.bytes - debt->since.bytes;
+	now.records += debt->fixed.records - debt->since.records;
+	return now;
+}
+
+/* Reads the past from now on as was asked for, and no stream. */
+static void
+change_past(struct consumer *c)
+{
+	struct past *p = &c->past;
+
+	cursor_detach(&c->here);
+	p->selection = p->next_selection;
+	p->debt = p->next_debt;
+	p->has_next = false;
+	p->skip_bytes = 0;
+	p->is_on = true;
+	if (p->next.file == NULL) {
+		p->from_pos = p->at.pos;
+		return;
+	}
+	if (p->at.file != NULL)
+		p->at.file->readers--;
+	p->at = p->next;
+	p->next.file = NULL;
+	p->from_pos = p->at.pos;
+	p->from_record = p->next_record;
+}
+
 /* Ends the reply's part once everything before it and itself is sent. */
 static void
 advance(struct consumer *c)
@@ -63,26 +108,77 @@ advance(struct consumer *c)
 		return;
 	c->is_replying = false;
 	c->reply_len = c->reply_sent = 0;
-	if (c->next.stream != NULL)
+	if (c->past.has_next)
+		change_past(c);
+	else if (c->next.stream != NULL)
 		change_stream(c);
+}
+
+/*
+ * A subscription begins with what becomes visible from now on; any other reply
+ * stands behind all that was committed before it.
+ */
+static void
+queue_reply(struct consumer *c, size_t len, bool is_subscription,
+	    struct reply_gate gate)
+{
+	const struct stream *main = &c->streams->main;
+	const struct stream *s = c->here.stream;
+
+	CHECK(!c->is_replying && (len > 0 || gate.reached == NULL));
+	if (s != NULL)
+		c->limit_pos = is_subscription ? s->visible_pos : s->head_pos;
+	/* A filtered stream has only what is visible. */
+	c->limit_main_pos = is_subscription || (s != NULL && !s->is_main)
+				    ? main->visible_pos
+				    : main->head_pos;
+	c->past.limit_pos = c->limit_main_pos;
+	c->is_replying = true;
+	c->gate = gate;
+	c->reply_len = len;
+	c->reply_sent = 0;
 }
 
 void
 consumer_queue(struct consumer *c, size_t len, struct stream *stream,
 	       struct reply_gate gate)
 {
-	CHECK(!c->is_replying && (len > 0 || gate.reached == NULL));
-	/* A subscription begins with what becomes visible from now on; any
-	 * other reply stands behind all that was committed before it. */
-	if (c->here.stream != NULL)
-		c->limit_pos = stream != NULL ? c->here.stream->visible_pos
-					      : c->here.stream->head_pos;
-	c->is_replying = true;
-	c->gate = gate;
-	c->reply_len = len;
-	c->reply_sent = 0;
+	CHECK(stream == NULL || !c->past.is_on);
+	queue_reply(c, len, stream != NULL, gate);
 	if (stream != NULL && stream != c->here.stream)
 		cursor_attach(&c->next, stream, stream->visible_pos);
+	if (c->writing == PART_NONE)
+		advance(c);
+}
+
+void
+consumer_queue_past(struct consumer *c, size_t len,
+		    const struct selection *selection,
+		    const struct past_request *request, struct reply_gate gate,
+		    int64_t now_ns)
+{
+	struct past *p = &c->past;
+	const struct stream *main = &c->streams->main;
+	struct consumer_debt *debt = &p->next_debt;
+
+	CHECK(p->is_on || request != NULL);
+	if (p->is_on) /* what it had until now grows no more */
+		p->debt.fixed = debt_now(c, &p->debt, &p->selection);
+	else
+		p->since_ns = now_ns;
+	queue_reply(c, len, true, gate);
+	p->has_next = true;
+	p->next_selection = *selection;
+	*debt = (struct consumer_debt){ .is_all = request != NULL };
+	debt->since = streams_total(
+		c->streams, debt->is_all ? &main->selection : selection);
+	if (request != NULL) {
+		p->next = request->place;
+		p->next.file->readers++;
+		p->next_record = request->record;
+		debt->fixed.bytes = main->visible_pos - p->next.pos;
+		debt->fixed.records = request->end_record - p->next.record;
+	}
 	if (c->writing == PART_NONE)
 		advance(c);
 }
@@ -94,6 +190,9 @@ consumer_next(const struct consumer *c, size_t span_max, struct span *out)
 	if (c->rest != NULL) {
 		*out = (struct span){ PART_REST, c->rest + c->rest_sent,
 				      c->rest_len - c->rest_sent, false };
+	} else if (c->past.sent < c->past.len) {
+		*out = (struct span){ PART_PAST, c->past.buffer + c->past.sent,
+				      c->past.len - c->past.sent, false };
 	} else if (here_lag(c) > 0) {
 		const struct stream *s = c->here.stream;
 
@@ -126,6 +225,9 @@ consumer_written(struct consumer *c, size_t accepted)
 			free_buffer = c->rest;
 			c->rest = NULL;
 		}
+		break;
+	case PART_PAST:
+		c->past.sent += accepted;
 		break;
 	case PART_STREAM:
 		c->here.pos += accepted;
@@ -160,6 +262,22 @@ last_pos(const struct consumer *c)
 				      : c->here.stream->visible_pos;
 }
 
+/* Of a consumer that reads the past, up to where it will return. */
+static struct stream_total
+past_debt(const struct consumer *c)
+{
+	const struct past *p = &c->past;
+	struct stream_total debt, next;
+
+	if (!p->has_next)
+		return debt_now(c, &p->debt, &p->selection);
+	debt = p->is_on ? p->debt.fixed : (struct stream_total){ 0 };
+	next = debt_now(c, &p->next_debt, &p->next_selection);
+	debt.bytes += next.bytes;
+	debt.records += next.records;
+	return debt;
+}
+
 uint64_t
 consumer_lag_bytes(struct consumer *c)
 {
@@ -167,7 +285,8 @@ consumer_lag_bytes(struct consumer *c)
 
 	if (c->here.stream != NULL)
 		lag += last_pos(c) - c->here.pos;
-
+	if (c->past.is_on || c->past.has_next)
+		lag += past_debt(c).bytes + c->past.len - c->past.sent;
 	if (c->rest != NULL)
 		lag += c->rest_len - c->rest_sent;
 	c->high_bytes = max_u64(c->high_bytes, lag);
@@ -216,6 +335,22 @@ add_records(const struct stream *s, uint64_t from_pos, uint64_t to_pos,
 		*age_ns = now_ns - from.time_ns;
 }
 
+/* Records in the buffer that were not fully sent. */
+static uint64_t
+buffered_records(const struct past *p)
+{
+	size_t off = p->first_len;
+	uint64_t records = p->is_first_record && p->sent < off;
+
+	while (off < p->len) {
+		const uint8_t *frame = p->buffer + off;
+
+		off += stream_frame_len(frame);
+		records += off > p->sent && stream_frame_is_record(frame);
+	}
+	return records;
+}
+
 void
 consumer_lag_records(const struct consumer *c, int64_t now_ns,
 		     uint64_t *out_records, int64_t *out_age_ns)
@@ -231,6 +366,11 @@ consumer_lag_records(const struct consumer *c, int64_t now_ns,
 			    out_age_ns);
 	/* A rest is one record more, as old as can no longer be told. */
 	*out_records += c->rest != NULL;
+	if (!c->past.is_on && !c->past.has_next)
+		return;
+	*out_records += past_debt(c).records + buffered_records(&c->past);
+	if (*out_records > 0 && c->past.time_ns != 0)
+		*out_age_ns = now_ns - c->past.time_ns;
 }
 
 /* ---- leaving ---- */
@@ -293,6 +433,159 @@ consumer_skip(struct consumer *c, uint8_t *buffer)
 	return records;
 }
 
+/* ---- the past ---- */
+
+void
+consumer_main_place(const struct consumer *c, uint64_t *out_main_pos,
+		    uint64_t *out_skip_bytes)
+{
+	*out_main_pos = c->limit_main_pos;
+	*out_skip_bytes = 0;
+	if (c->here.stream != NULL)
+		stream_main_place(c->here.stream, c->here.pos, out_main_pos,
+				  out_skip_bytes);
+}
+
+/* A debt that begins as what a cursor lacks up to a position. */
+static struct consumer_debt
+debt_of(const struct consumer *c, const struct cursor *cursor, uint64_t to_pos,
+	int64_t now_ns, int64_t *age_ns)
+{
+	struct consumer_debt debt = {
+		.fixed.bytes = to_pos - cursor->pos,
+		.since = streams_total(c->streams, &cursor->stream->selection),
+	};
+
+	add_records(cursor->stream, cursor->pos, to_pos, now_ns,
+		    &debt.fixed.records, age_ns);
+	return debt;
+}
+
+void
+consumer_leave(struct consumer *c, const struct history_place *place,
+	       int64_t now_ns)
+{
+	struct past *p = &c->past;
+	int64_t age_ns = 0;
+
+	CHECK(c->writing != PART_STREAM && consumer_is_subscribed(c) &&
+	      !p->is_on);
+	consumer_main_place(c, &p->from_pos, &p->skip_bytes);
+	p->from_record = 0;
+	p->selection = (struct selection){ 0 };
+	p->debt = (struct consumer_debt){ 0 };
+	if (c->here.stream != NULL) {
+		p->selection = c->here.stream->selection;
+		p->debt = debt_of(c, &c->here, last_pos(c), now_ns, &age_ns);
+	}
+	p->limit_pos = c->limit_main_pos;
+	if (c->next.stream != NULL) {
+		p->has_next = true;
+		p->next_selection = c->next.stream->selection;
+		p->next_debt = debt_of(c, &c->next, c->next.stream->visible_pos,
+				       now_ns, &age_ns);
+	}
+	cursor_detach(&c->here);
+	cursor_detach(&c->next);
+	p->at = *place;
+	p->at.file->readers++;
+	p->time_ns = now_ns - age_ns;
+	p->is_on = true;
+	p->since_ns = now_ns;
+	p->spills++;
+}
+
+bool
+consumer_is_hungry(const struct consumer *c)
+{
+	return c->past.is_on && c->rest == NULL &&
+	       c->past.sent == c->past.len;
+}
+
+uint64_t
+consumer_past_end(const struct consumer *c)
+{
+	const struct past *p = &c->past;
+	uint64_t at = p->at.pos;
+	uint64_t len = c->streams->main.visible_pos - at;
+
+	if (c->is_replying)
+		len = min_u64(len, p->limit_pos - at);
+	return at + len;
+}
+
+/* Whether what stands at its place is to be sent, but for the selection. */
+static bool
+is_in_range(const struct past *p)
+{
+	return p->at.record >= p->from_record &&
+	       (int64_t)(p->at.pos - p->from_pos) >= 0;
+}
+
+size_t
+consumer_wants(const struct consumer *c, const struct past_message *m)
+{
+	const struct past *p = &c->past;
+
+	if (!m->is_selected || !is_in_range(p))
+		return 0;
+	return m->frame_len - min_u64(m->frame_len, p->skip_bytes);
+}
+
+void
+consumer_pass(struct consumer *c, const struct past_message *m)
+{
+	struct past *p = &c->past;
+	struct stream_total *debt = &p->debt.fixed;
+	size_t wanted = consumer_wants(c, m);
+
+	if (m->is_selected && is_in_range(p))
+		p->skip_bytes -= m->frame_len - wanted;
+	debt->bytes -= p->debt.is_all ? m->pos_len : wanted;
+	debt->records -= m->is_record && (p->debt.is_all || wanted > 0);
+	p->served_records += m->is_record && wanted > 0;
+	p->at.off += m->record_len;
+	p->at.record += m->is_record;
+	p->at.pos += m->pos_len;
+}
+
+void
+consumer_next_file(struct consumer *c, struct history_file *file)
+{
+	struct past *p = &c->past;
+
+	p->at.file->readers--;
+	file->readers++;
+	p->at = history_start(file);
+	p->from_record = 0;
+}
+
+bool
+consumer_return(struct consumer *c, struct streams *streams, int64_t now_ns)
+{
+	struct past *p = &c->past;
+
+	CHECK(p->is_on && p->sent == p->len);
+	/* Before first_off positions are none of the stream's. */
+	if (c->is_replying || p->skip_bytes > 0 || !is_in_range(p) ||
+	    p->at.off < p->at.file->first_off ||
+	    !streams_resume(streams, &p->selection, p->at.pos, &c->here))
+		return false;
+	p->at.file->readers--;
+	p->at.file = NULL;
+	p->is_on = false;
+	p->len = p->sent = p->first_len = 0;
+	p->spent_ns += now_ns - p->since_ns;
+	return true;
+}
+
+int64_t
+consumer_past_ns(const struct consumer *c, int64_t now_ns)
+{
+	return c->past.spent_ns +
+	       (c->past.is_on ? now_ns - c->past.since_ns : 0);
+}
+
 uint8_t *
 consumer_fini(struct consumer *c)
 {
@@ -302,5 +595,10 @@ consumer_fini(struct consumer *c)
 	c->rest = NULL;
 	cursor_detach(&c->here);
 	cursor_detach(&c->next);
+	if (c->past.at.file != NULL)
+		c->past.at.file->readers--;
+	if (c->past.next.file != NULL)
+		c->past.next.file->readers--;
+	c->past = (struct past){ .buffer = c->past.buffer };
 	return free_buffer;
 }

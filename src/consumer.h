@@ -7,6 +7,9 @@
  *    frame cut
  *    off by a skip)
  *
+ * Instead of a stream it may read the past: the journal's files, through a
+ * small buffer that catchup.c fills.  Then it holds nothing of any ring.
+ *
  * A part starts when the one before was fully accepted by the kernel.  At most
  * one write is in flight, and an offset moves only by what its completion
  * reported.  While a reply waits, no further request of the connection may be
@@ -21,12 +24,63 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "history.h"
 #include "lag.h"
 #include "settings.h"
 #include "stream.h"
 #include "util.h"
 
-enum consumer_part { PART_NONE, PART_REST, PART_STREAM, PART_REPLY };
+enum consumer_part {
+	PART_NONE,
+	PART_REST,
+	PART_PAST,
+	PART_STREAM,
+	PART_REPLY,
+};
+
+/*
+ * How much is still to be sent: `fixed`, and all that came to the selection's
+ * total since.
+ */
+struct consumer_debt {
+	struct stream_total fixed;
+	struct stream_total since;
+	bool is_all; /* counts what is gone through, of all tables: nobody
+			knows how much of the selection is in it */
+};
+
+/* Reading the journal. Positions are of the main stream. */
+struct past {
+	bool is_on;
+	struct history_place at;    /* the next record to look at; held */
+	struct selection selection; /* of what is there, this is sent ... */
+	uint64_t from_pos;	    /* ... from here on, ... */
+	uint64_t from_record;	    /* ... from this record of the file on, */
+	uint64_t skip_bytes;	    /* but for these, which were sent */
+	uint8_t *buffer; /* the connection's: frames, whole or the end of one */
+	size_t len, sent;
+	size_t first_len;    /* of it, the end of the first message ... */
+	bool is_first_record; /* ... which is a record */
+	int64_t time_ns;     /* about when it came */
+	uint64_t limit_pos;  /* while is_replying: where it pauses */
+	bool has_next;	     /* behind the reply: */
+	struct selection next_selection;
+	struct history_place next; /* file NULL: it goes on where it is; held */
+	uint64_t next_record;
+
+	/* the account */
+	struct consumer_debt debt;	/* of selection; up to the limit ... */
+	struct consumer_debt next_debt; /* ... and of next_selection */
+	int64_t since_ns;		/* when it left the ring */
+	uint64_t served_records;	/* in all its life */
+	int64_t spent_ns;		/* before since_ns, if is_on */
+	uint64_t spills;
+
+	/* for catchup.c */
+	struct list node;
+	bool is_reading;  /* a read for it is in flight */
+	size_t long_bytes; /* what to read of a long record; 0: it is short */
+};
 
 struct consumer {
 	/* the parts */
@@ -34,11 +88,14 @@ struct consumer {
 	size_t rest_len, rest_sent;
 	struct cursor here;
 	uint64_t limit_pos; /* while is_replying: where `here` pauses */
+	uint64_t limit_main_pos; /* the same in the main stream */
 	bool is_replying;
 	uint8_t *reply; /* the connection's reply buffer */
 	size_t reply_len, reply_sent;
 	struct reply_gate gate;
 	struct cursor next; /* attached while a change of stream waits */
+	struct past past;
+	const struct streams *streams;
 
 	/* the write in flight */
 	enum consumer_part writing; /* PART_NONE: nothing is in flight */
@@ -71,14 +128,17 @@ struct span {
 	bool is_in_main_ring;
 };
 
-void consumer_init(struct consumer *c, uint8_t *reply,
+/* reply and past_buffer are the connection's. */
+void consumer_init(struct consumer *c, const struct streams *streams,
+		   uint8_t *reply, uint8_t *past_buffer,
 		   enum slow_policy policy);
 
-/* Reads a stream now or from its next part on. */
+/* Reads a stream or the past, now or from its next part on. */
 static inline bool
 consumer_is_subscribed(const struct consumer *c)
 {
-	return c->here.stream != NULL || c->next.stream != NULL;
+	return c->here.stream != NULL || c->next.stream != NULL ||
+	       c->past.is_on || c->past.has_next;
 }
 
 /* Whether requests of this connection have to wait. */
@@ -98,6 +158,22 @@ consumer_is_busy(const struct consumer *c)
 void consumer_queue(struct consumer *c, size_t len, struct stream *stream,
 		    struct reply_gate gate);
 
+/* A selection's records from number `record` of the last file on. */
+struct past_request {
+	struct history_place place; /* at or before that record */
+	uint64_t record;
+	uint64_t end_record; /* number of the next one to become visible */
+};
+
+/*
+ * The same, but behind the reply it reads the past, from what is requested on;
+ * or, where that is NULL, for one that reads the past already: from the end of
+ * what is visible now.
+ */
+void consumer_queue_past(struct consumer *c, size_t len,
+			 const struct selection *selection,
+			 const struct past_request *request,
+			 struct reply_gate gate, int64_t now_ns);
 
 /* The next write, at most span_max bytes of a stream. false: nothing to do.
  * Only while none is in flight. */
@@ -135,6 +211,51 @@ size_t consumer_torn_bytes(const struct consumer *c);
  * this consumer.  Not while a part of the stream is in flight.
  */
 uint64_t consumer_skip(struct consumer *c, uint8_t *buffer);
+
+/* ---- the past ---- */
+
+/*
+ * What place in the main stream it must go on from if it leaves now; then
+ * *out_skip_bytes of its selection were sent already.
+ */
+void consumer_main_place(const struct consumer *c, uint64_t *out_main_pos,
+			 uint64_t *out_skip_bytes);
+
+/* Leaves the rings for the past, at a place at or before consumer_main_place.
+ * Not while a part of the stream is in flight. */
+void consumer_leave(struct consumer *c, const struct history_place *place,
+		    int64_t now_ns);
+
+/* Whether its buffer wants to be filled. */
+bool consumer_is_hungry(const struct consumer *c);
+
+/* Up to where the past may be read into the buffer now. */
+uint64_t consumer_past_end(const struct consumer *c);
+
+/* A message of the journal, as what reads the past sees it. */
+struct past_message {
+	bool is_record;	   /* else a mark, at the end of a file */
+	bool is_selected;  /* of a table that the consumer wants, or a mark */
+	size_t record_len; /* in the file; 0 for a mark */
+	size_t frame_len;  /* as sent */
+	size_t pos_len;	   /* in the main stream */
+};
+
+/* How many of the last bytes of the message at past.at are to be sent. */
+size_t consumer_wants(const struct consumer *c, const struct past_message *m);
+
+/* Goes on behind that message. */
+void consumer_pass(struct consumer *c, const struct past_message *m);
+
+/* Goes on in the next file. */
+void consumer_next_file(struct consumer *c, struct history_file *file);
+
+/* Back to the ring if that has everything from past.at on: true. */
+bool consumer_return(struct consumer *c, struct streams *streams,
+		     int64_t now_ns);
+
+/* Time spent in the past, in all. */
+int64_t consumer_past_ns(const struct consumer *c, int64_t now_ns);
 
 /* Gives up all cursors. Not while a part of the stream is in flight. Returns
  * a pool buffer that is no longer needed, or NULL. */

@@ -7,6 +7,9 @@
 /* After so long a write waits for the peer, not for the kernel's work. */
 #define PARKED_NS (1 * NS_PER_MS)
 
+/* Of the past, so much at once: what is live comes first. */
+enum { PAST_BYTES_MAX = 512 << 10 };
+
 static struct connection *
 connection_of(struct list *queue_node)
 {
@@ -36,6 +39,7 @@ delivery_init(struct delivery *d, struct engine *engine,
 					   &journal->synced_pos } };
 	list_init(&d->idle);
 	list_init(&d->ready);
+	list_init(&d->ready_past);
 	list_init(&d->flight);
 }
 
@@ -48,6 +52,12 @@ has_work(struct connection *c, size_t span_max)
 	       consumer_next(&c->consumer, span_max, &span);
 }
 
+static struct list *
+ready_list(struct delivery *d, const struct connection *c)
+{
+	return c->consumer.past.is_on ? &d->ready_past : &d->ready;
+}
+
 void
 delivery_wake(struct delivery *d, struct connection *c)
 {
@@ -57,7 +67,7 @@ delivery_wake(struct delivery *d, struct connection *c)
 		return;
 	list_remove(&consumer->queue_node);
 	if (has_work(c, d->span_max))
-		list_append(&d->ready, &consumer->queue_node);
+		list_append(ready_list(d, c), &consumer->queue_node);
 	else if (consumer_is_subscribed(consumer) || consumer_is_busy(consumer))
 		list_append(&d->idle, &consumer->queue_node);
 }
@@ -70,7 +80,10 @@ uncount(struct delivery *d, struct consumer *c)
 		return;
 	c->is_counted = false;
 	list_remove(&c->flight_node);
-	d->in_flight_bytes -= c->writing_len;
+	if (c->writing == PART_PAST)
+		d->past_bytes -= c->writing_len;
+	else
+		d->in_flight_bytes -= c->writing_len;
 }
 
 static void
@@ -107,7 +120,7 @@ wake_idle(struct delivery *d)
 		if (!has_work(c, d->span_max))
 			continue;
 		list_remove(n);
-		list_append(&d->ready, n);
+		list_append(ready_list(d, c), n);
 	}
 }
 
@@ -128,8 +141,20 @@ submit(struct delivery *d, struct connection *c, int64_t now_ns)
 	consumer->writing_len = span.len;
 	consumer->writing_since_ns = now_ns;
 	consumer->is_counted = true;
-	d->in_flight_bytes += span.len;
+	if (span.part == PART_PAST)
+		d->past_bytes += span.len;
+	else
+		d->in_flight_bytes += span.len;
 	list_append(&d->flight, &consumer->flight_node);
+}
+
+static void
+submit_first(struct delivery *d, struct list *ready, int64_t now_ns)
+{
+	struct list *first = ready->next;
+
+	list_remove(first);
+	submit(d, connection_of(first), now_ns);
 }
 
 void
@@ -138,12 +163,12 @@ delivery_run(struct delivery *d, int64_t now_ns)
 	uncount_parked(d, now_ns);
 	wake_idle(d);
 	while (!list_is_empty(&d->ready) &&
-	       d->in_flight_bytes < d->in_flight_max) {
-		struct list *first = d->ready.next;
-
-		list_remove(first);
-		submit(d, connection_of(first), now_ns);
-	}
+	       d->in_flight_bytes < d->in_flight_max)
+		submit_first(d, &d->ready, now_ns);
+	while (!list_is_empty(&d->ready_past) &&
+	       d->past_bytes < PAST_BYTES_MAX &&
+	       d->in_flight_bytes < d->in_flight_max)
+		submit_first(d, &d->ready_past, now_ns);
 }
 
 int64_t

@@ -59,18 +59,28 @@ report_disconnect(struct server *s, struct connection *c, const char *detail)
 		 detail != NULL ? detail : "");
 }
 
+static const char *
+stream_text(const struct stream *stream, char *buf, size_t buf_len)
+{
+	if (stream == NULL)
+		return "journal";
+	(void)snprintf(buf, buf_len, "%u", stream->id);
+	return buf;
+}
+
 void
 report_subscribe(struct server *s, const struct connection *c,
 		 const struct stream *stream)
 {
-	char tables[512];
+	char tables[512], id[16];
 
 	log_line(LOG_INFO, "subscribe",
-		 "consumer=%u user=%s peer=%s tables=%s stream=%u policy=%s",
+		 "consumer=%u user=%s peer=%s tables=%s stream=%s policy=%s",
 		 c->slot, c->user, c->peer,
 		 selection_text(&c->selection, &s->settings->tables, tables,
 				sizeof(tables)),
-		 stream->id, slow_policy_names[c->consumer.policy]);
+		 stream_text(stream, id, sizeof(id)),
+		 slow_policy_names[c->consumer.policy]);
 }
 
 /* Bytes that the kernel holds for the peer. */
@@ -95,7 +105,8 @@ is_slow(const struct server *s, struct connection *c)
 
 	if (!consumer_is_subscribed(consumer))
 		return false;
-	if (consumer->lag.is_slow || consumer->skips != c->skips_reported)
+	if (consumer->past.is_on || consumer->lag.is_slow ||
+	    consumer->skips != c->skips_reported)
 		return true;
 	if (consumer_lag_bytes(consumer) == 0)
 		return false;
@@ -108,6 +119,8 @@ state_text(const struct server *s, struct connection *c)
 {
 	if (c->consumer.is_cancelled)
 		return "leaving";
+	if (c->consumer.past.is_on)
+		return "catching_up";
 	if (c->consumer.lag.is_slow && c->consumer.policy == SLOW_BLOCK)
 		return "holding";
 	return is_slow(s, c) ? "slow" : "live";
@@ -128,7 +141,7 @@ report_consumer(struct server *s, struct connection *c)
 		 "consumer=%u user=%s peer=%s tables=%s state=%s policy=%s "
 		 "lag_bytes=%llu lag_records=%llu lag_ms=%lld ring_pct=%llu "
 		 "kernel_bytes=%d sent_bytes=%llu high_bytes=%llu skips=%llu "
-		 "skipped=%llu",
+		 "skipped=%llu spills=%llu journal_records=%llu journal_ms=%lld",
 		 c->slot, c->user, c->peer,
 		 tables_text(s, c, tables, sizeof(tables)),
 		 c->state_logged,
@@ -137,7 +150,11 @@ report_consumer(struct server *s, struct connection *c)
 		 (long long)(age_ns / NS_PER_MS),
 		 (ull)(ring == 0 ? 0 : ring_lag * 100 / ring), kernel_bytes(c),
 		 (ull)consumer->sent_bytes, (ull)consumer->high_bytes,
-		 (ull)consumer->skips, (ull)consumer->skipped_records);
+		 (ull)consumer->skips, (ull)consumer->skipped_records,
+		 (ull)consumer->past.spills,
+		 (ull)consumer->past.served_records,
+		 (long long)(consumer_past_ns(consumer, s->now_ns) /
+			     NS_PER_MS));
 }
 
 void

@@ -44,6 +44,14 @@ arm_recv(struct server *s, struct connection *c)
 	c->ops_cnt++;
 }
 
+/* It may have something to send now, or has sent what it had. */
+static void
+wake(struct server *s, struct connection *c)
+{
+	delivery_wake(&s->delivery, c);
+	catchup_wake(&s->catchup, c);
+}
+
 /* ---- the end ---- */
 
 static void
@@ -63,7 +71,7 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 	s->counters.bad_frames += reason == CLOSE_bad_frame;
 	s->counters.slow_disconnects +=
 		reason == CLOSE_slow || reason == CLOSE_slow_block ||
-		reason == CLOSE_no_buffer;
+		reason == CLOSE_slow_spill || reason == CLOSE_no_buffer;
 	report_disconnect(s, c, detail);
 }
 
@@ -89,6 +97,7 @@ session_reap(struct server *s, struct connection *c)
 {
 	if (c->state != CONNECTION_CLOSING || c->ops_cnt > 0)
 		return;
+	catchup_forget(&s->catchup, c);
 	delivery_forget(&s->delivery, c);
 	pool_give(&s->pool, connection_drop_input(c));
 	connection_fini(c);
@@ -108,6 +117,7 @@ static void
 linger(struct server *s, struct connection *c)
 {
 	stop_waiting(c);
+	catchup_forget(&s->catchup, c);
 	delivery_forget(&s->delivery, c);
 	c->state = CONNECTION_LINGERING;
 	(void)shutdown(c->fd, SHUT_WR);
@@ -304,12 +314,15 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 	if (out->is_update)
 		note_update(s, c, out, len);
 	c->selection = out->selection;
-	if (out->reply_len > 0 || out->stream != NULL) {
+	if (out->is_subscribing && out->stream == NULL)
+		consumer_queue_past(&c->consumer, out->reply_len,
+				    &out->selection, NULL, out->gate,
+				    s->now_ns);
+	else if (out->is_subscribing || out->reply_len > 0)
 		consumer_queue(&c->consumer, out->reply_len, out->stream,
 			       out->gate);
-		delivery_wake(&s->delivery, c);
-	}
-	if (out->stream != NULL)
+	wake(s, c);
+	if (out->is_subscribing)
 		report_subscribe(s, c, out->stream);
 	pool_give(&s->pool, connection_consume(c, len));
 	c->deadline_ns = 0;
@@ -335,6 +348,7 @@ serve_frame(struct server *s, struct connection *c,
 {
 	struct tick_client client = { .selection = c->selection,
 				      .stream = c->consumer.here.stream,
+				      .is_behind = c->consumer.past.is_on,
 				      .reply = c->consumer.reply };
 	bool is_sync = header->message == WIRE_SYNC;
 	struct tick_outcome out;
@@ -468,7 +482,7 @@ session_written(struct server *s, struct connection *c, int32_t result)
 		lost(s, c, (int)-n);
 		return;
 	}
-	delivery_wake(&s->delivery, c);
+	wake(s, c);
 	if (!was_busy || consumer_is_busy(&c->consumer))
 		return;
 	if (c->state == CONNECTION_ENDING)
@@ -478,6 +492,44 @@ session_written(struct server *s, struct connection *c, int32_t result)
 }
 
 /* ---- slow consumers ---- */
+
+/*
+ * Leaves the ring for the journal, now or when its cancelled write is in.  If
+ * what it needs next is not in the journal yet, the journal is what is slow:
+ * then nobody leaves.
+ */
+static void
+leave(struct server *s, struct connection *c)
+{
+	struct consumer *consumer = &c->consumer;
+	struct history_place place;
+	uint64_t from_pos, skip_bytes;
+
+	consumer_main_place(consumer, &from_pos, &skip_bytes);
+	if (from_pos == s->journal.state.written_pos ||
+	    !history_find_pos(&s->journal.history, from_pos, &place))
+		return;
+	if (consumer->writing == PART_STREAM) {
+		s->counters.cancels += delivery_cancel(&s->delivery, c);
+		return;
+	}
+	consumer_leave(consumer, &place, s->now_ns);
+	consumer->lag.is_slow = false;
+	s->counters.spills++;
+	report_change(s, c);
+	wake(s, c);
+}
+
+void
+session_caught_up(struct server *s, struct connection *c)
+{
+	if (c->consumer.past.is_on) {
+		session_close(s, c, CLOSE_unreadable, NULL);
+		return;
+	}
+	s->counters.returns++;
+	report_change(s, c);
+}
 
 /* Moves a consumer to the head, now or when its cancelled write is in. */
 static void
@@ -509,6 +561,25 @@ skip(struct server *s, struct connection *c)
 	/* A change of stream without a reply may have happened just now. */
 	if (was_busy && !consumer_is_busy(consumer))
 		session_serve(s, c);
+}
+
+void
+session_check_spills(struct server *s)
+{
+	int64_t limit_ns = s->settings->slow.spill_limit;
+	struct list *n, *next;
+
+	if (limit_ns == 0)
+		return;
+	for (n = s->open.next; n != &s->open; n = next) {
+		struct connection *c =
+			container_of(n, struct connection, open_node);
+		const struct past *p = &c->consumer.past;
+
+		next = n->next;
+		if (p->is_on && s->now_ns - p->since_ns >= limit_ns)
+			session_close(s, c, CLOSE_slow_spill, NULL);
+	}
 }
 
 /*
@@ -550,6 +621,9 @@ session_judge(struct server *s, struct connection *c)
 		if (!was_slow)
 			report_change(s, c);
 		return true;
+	case LAG_LEAVE:
+		leave(s, c);
+		return false;
 	case LAG_SKIP:
 		skip(s, c);
 		return false;

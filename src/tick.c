@@ -10,6 +10,7 @@
 
 #include "inflate.h"
 #include "log.h"
+#include "record.h"
 #include "update.h"
 #include "util.h"
 
@@ -56,34 +57,16 @@ name_error(struct tick *t, const struct request_arg *symbol)
 
 /* ---- the day ---- */
 
-/* (`.u.end;day), asynchronous (tick-contract.md 2.3). */
-static size_t
-write_end_mark(uint8_t *at, size_t room, int32_t day)
-{
-	struct wire_writer w = wire_writer(at, room);
-	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
-
-	wire_put_list(&w, KT_LIST, KA_NONE, 2);
-	wire_put_symbol(&w, ".u.end");
-	wire_put_date(&w, day);
-	wire_end_frame(&w, header);
-	CHECK(!w.is_full);
-	return wire_written(&w);
-}
-
-enum { END_MARK_BYTES = 27 };
-
 bool
 tick_end_day(struct tick *t)
 {
 	struct stream *s = &t->streams->main;
 	char date[16];
-	size_t len;
 
-	if (!stream_has_room(s, END_MARK_BYTES))
+	if (!stream_has_room(s, MARK_BYTES))
 		return false;
-	len = write_end_mark(stream_head(s), END_MARK_BYTES, t->day);
-	stream_commit(s, len, 0, t->now_ns);
+	mark_write(stream_head(s), t->day);
+	stream_commit(s, MARK_BYTES, 0, t->now_ns);
 	log_line(LOG_NOTE, "end_of_day", "date=%s records=%llu",
 		 clock_date_text(date, t->day),
 		 (unsigned long long)s->records);
@@ -102,7 +85,7 @@ tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns)
 	today = clock_day(t->local_ns);
 	if (today <= t->day)
 		return true;
-	if (!stream_has_room(&t->streams->main, END_MARK_BYTES))
+	if (!stream_has_room(&t->streams->main, MARK_BYTES))
 		return false;
 	if (today > t->day + 1)
 		log_line(LOG_WARN, "days_skipped",
@@ -138,7 +121,7 @@ publish(struct call *c, const struct request_arg *table,
 		return c->has_effects ? refuse(c, table, "full") : must_wait;
 	c->has_effects = true;
 	update_write(u, t->local_ns, stream_head(s));
-	stream_commit(s, u->frame_len, 1, t->now_ns);
+	streams_commit(t->streams, u->table->idx, u->frame_len, t->now_ns);
 	t->counters->in_records++;
 	t->counters->in_rows += u->rows;
 	t->counters->in_bytes += u->frame_len;
@@ -519,7 +502,7 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		w.at = value;
 		error = evaluate(c, body, len, &w);
 	}
-	if (error == NULL && c->is_subscribing)
+	if (error == NULL && c->is_subscribing && !c->client->is_behind)
 		error = find_stream(c);
 	if (error == must_wait)
 		return TICK_WAIT;
@@ -528,12 +511,14 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		return TICK_BAD;
 	if (error != NULL) {
 		c->out->selection = c->client->selection;
+		c->is_subscribing = false;
 		w.at = value;
 		w.is_full = false;
 		wire_put_error(&w, error);
 		t->counters->request_errors += !c->out->is_update;
 	}
 	wire_end_frame(&w, header);
+	c->out->is_subscribing = c->is_subscribing;
 	c->out->reply_len = is_sync ? wire_written(&w) : 0;
 	if (is_sync)
 		c->out->gate = gate_of(c);

@@ -39,6 +39,7 @@ struct tick {
 struct tick_client {
 	struct selection selection; /* what it is subscribed to */
 	struct stream *stream;	    /* where it reads; NULL: nowhere */
+	bool is_behind;		    /* reads the journal instead */
 	uint8_t *reply;		    /* tick.reply_max bytes */
 };
 
@@ -52,8 +53,9 @@ enum tick_result {
 struct tick_outcome {
 	size_t reply_len;	  /* bytes in client.reply; 0: no reply */
 	struct selection selection; /* the client's from now on */
+	bool is_subscribing;	  /* the selection was asked for: */
 	struct stream *stream;	  /* to read from its head on, behind the
-				     reply; NULL: no change */
+				     reply; NULL if is_behind */
 	struct reply_gate gate;	  /* what the reply waits for */
 	bool is_update;
 	const char *why;	  /* TICK_BAD or a refused update: the reason */

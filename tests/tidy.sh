@@ -15,7 +15,8 @@ ranks='
 1	wire wire_write inflate journal_file torn_tail schema schema_parse
 1	selection settings.h options settings lag update journal_state
 2	engine stream request.h query request
-3	consumer connection delivery listener selftest tick
+3	history consumer connection delivery listener selftest tick
+3	catchup
 3	journal_rescue journal_start journal
 4	server.h report session server
 5	main

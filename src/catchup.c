@@ -1,0 +1,549 @@
+#include "config.h"
+
+#include "catchup.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "journal_file.h"
+#include "log.h"
+#include "record.h"
+#include "update.h"
+
+enum { LONG_READ = CATCHUP_READS }; /* slot of its ticket */
+
+/* ---- open and close ---- */
+
+size_t
+catchup_margin(const struct schema *schema)
+{
+	size_t margin = 0;
+
+	for (unsigned i = 0; i < schema->tables_cnt; i++)
+		margin = max_u64(margin, record_saves(&schema->tables[i]));
+	return margin;
+}
+
+int
+catchup_open(struct catchup *cu, const struct settings *settings,
+	     struct engine *engine, struct streams *streams,
+	     struct history *history, struct delivery *delivery,
+	     struct pool *pool)
+{
+	*cu = (struct catchup){ .settings = settings,
+				.engine = engine,
+				.streams = streams,
+				.history = history,
+				.delivery = delivery,
+				.pool = pool,
+				.margin = catchup_margin(&settings->tables) };
+	list_init(&cu->hungry);
+	list_init(&cu->done);
+	cu->memory = mmap(NULL, CATCHUP_READS * CATCHUP_READ_BYTES,
+			  PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (cu->memory == MAP_FAILED)
+		return -ENOMEM;
+	for (unsigned i = 0; i < CATCHUP_READS; i++)
+		cu->reads[i].at = cu->memory + i * CATCHUP_READ_BYTES;
+	return 0;
+}
+
+void
+catchup_close(struct catchup *cu)
+{
+	CHECK(!catchup_is_reading(cu));
+	(void)munmap(cu->memory, CATCHUP_READS * CATCHUP_READ_BYTES);
+}
+
+bool
+catchup_is_reading(const struct catchup *cu)
+{
+	for (unsigned i = 0; i < CATCHUP_READS; i++)
+		if (cu->reads[i].file != NULL)
+			return true;
+	return cu->long_read.file != NULL;
+}
+
+/* ---- who waits ---- */
+
+static struct connection *
+connection_of(struct list *node)
+{
+	return container_of(node, struct connection, consumer.past.node);
+}
+
+void
+catchup_wake(struct catchup *cu, struct connection *c)
+{
+	struct past *p = &c->consumer.past;
+
+	if (!p->is_reading && !list_is_linked(&p->node) &&
+	    consumer_is_hungry(&c->consumer))
+		list_append(&cu->hungry, &p->node);
+}
+
+struct connection *
+catchup_next_done(struct catchup *cu)
+{
+	struct list *first = cu->done.next;
+
+	if (list_is_empty(&cu->done))
+		return NULL;
+	list_remove(first);
+	return connection_of(first);
+}
+
+static void
+give_back_memory(struct connection *c)
+{
+	(void)madvise(c->consumer.past.buffer, CATCHUP_BUFFER_BYTES,
+		      MADV_DONTNEED);
+}
+
+void
+catchup_forget(struct catchup *cu, struct connection *c)
+{
+	(void)cu;
+	list_remove(&c->consumer.past.node);
+	if (c->consumer.past.is_on)
+		give_back_memory(c);
+}
+
+static void
+is_done(struct catchup *cu, struct connection *c)
+{
+	list_remove(&c->consumer.past.node);
+	list_append(&cu->done, &c->consumer.past.node);
+}
+
+/* ---- from records to frames ---- */
+
+/* A record as it is in the file, and what is known of its frame. */
+struct found {
+	struct journal_record record;
+	const struct schema_table *table; /* NULL: nobody can have it */
+	bool is_ours;	 /* written by this run: the frame's own bytes */
+	struct update u; /* unless is_ours */
+	struct past_message message;
+};
+
+/*
+ * What others wrote, before this run, may have any form that q logs: it is
+ * read like an update from a feed.  What does not fit the schema any more is
+ * nobody's.
+ */
+static void
+look_at_foreign(struct catchup *cu, struct found *f)
+{
+	const struct journal_record *r = &f->record;
+	size_t x_len = r->len - (size_t)(r->x - r->at);
+	const char *why;
+
+	f->message.pos_len = r->len;
+	if (f->table != NULL &&
+	    (update_parse(f->table, r->x, x_len, cu->settings->schema.check,
+			  &f->u, &why) != UPDATE_OK ||
+	     f->u.rows == 0 ||
+	     f->u.frame_len > cu->settings->message.max))
+		f->table = NULL;
+	if (f->table == NULL)
+		cu->refused_records++;
+	else
+		f->message.frame_len = f->u.frame_len;
+}
+
+static void
+look_at(struct catchup *cu, const struct consumer *c, struct found *f)
+{
+	const struct past *p = &c->past;
+	const struct journal_record *r = &f->record;
+
+	f->table = schema_find(&cu->settings->tables, r->table, r->table_len);
+	f->is_ours = p->at.off >= p->at.file->first_off && f->table != NULL;
+	f->message = (struct past_message){ .is_record = true,
+					    .record_len = r->len };
+	if (f->is_ours) {
+		f->message.frame_len = r->len + record_saves(f->table);
+		f->message.pos_len = f->message.frame_len;
+	} else {
+		look_at_foreign(cu, f);
+	}
+	f->message.is_selected = f->table != NULL &&
+				 selection_has(&p->selection, f->table->idx);
+}
+
+static void
+write_frame(const struct found *f, uint8_t *at)
+{
+	if (f->is_ours)
+		record_to_frame(f->table, f->record.at, f->record.len, at);
+	else
+		update_write(&f->u, 0, at);
+}
+
+/* Accounts for the first message of a buffer: len bytes of it are there. */
+static void
+note_first(struct past *p, bool is_record, size_t len)
+{
+	int64_t time_ns = history_time(&p->at);
+
+	p->first_len = len;
+	p->is_first_record = is_record;
+	/* Before the first one nothing newer can be the oldest. */
+	if (time_ns > p->time_ns)
+		p->time_ns = time_ns;
+}
+
+/* Puts the last `wanted` bytes of a frame, written behind the buffer's end,
+ * at its end. */
+static void
+keep_end(struct past *p, const struct past_message *m, size_t wanted)
+{
+	uint8_t *at = p->buffer + p->len;
+
+	if (wanted < m->frame_len)
+		memmove(at, at + m->frame_len - wanted, wanted);
+	if (p->len == 0)
+		note_first(p, m->is_record, wanted);
+	p->len += wanted;
+}
+
+static bool
+has_room(const struct past *p, size_t frame_len)
+{
+	return frame_len <= CATCHUP_BUFFER_BYTES - p->len;
+}
+
+static void
+empty_buffer(struct past *p)
+{
+	p->len = p->sent = p->first_len = 0;
+}
+
+/* Fills the consumer's buffer with what of [off, off + len) of its file, which
+ * bytes are, comes next. */
+static void
+serve(struct catchup *cu, struct connection *c, const uint8_t *bytes,
+      uint64_t off, size_t len)
+{
+	struct past *p = &c->consumer.past;
+	uint64_t end_pos = consumer_past_end(&c->consumer);
+	struct found f;
+	const char *why;
+
+	empty_buffer(p);
+	while (p->at.pos != end_pos &&
+	       journal_next(bytes, len, p->at.off - off, &f.record, &why) ==
+		       JOURNAL_RECORD) {
+		size_t wanted;
+
+		look_at(cu, &c->consumer, &f);
+		wanted = consumer_wants(&c->consumer, &f.message);
+		if (wanted > 0) {
+			if (!has_room(p, f.message.frame_len))
+				break;
+			write_frame(&f, p->buffer + p->len);
+			keep_end(p, &f.message, wanted);
+		}
+		consumer_pass(&c->consumer, &f.message);
+	}
+}
+
+/* At the end of a day's file: its mark, and on to the next one. */
+static void
+serve_mark(struct catchup *cu, struct connection *c)
+{
+	struct past *p = &c->consumer.past;
+	struct history_file *next = history_next(cu->history, p->at.file);
+	const struct past_message mark = { .is_selected = true,
+					   .frame_len = MARK_BYTES,
+					   .pos_len = MARK_BYTES };
+	size_t wanted = consumer_wants(&c->consumer, &mark);
+
+	empty_buffer(p);
+	mark_write(p->buffer, p->at.file->day);
+	keep_end(p, &mark, wanted);
+	consumer_pass(&c->consumer, &mark);
+	consumer_next_file(&c->consumer, next);
+}
+
+/* ---- reading ---- */
+
+static void
+start_read(struct catchup *cu, struct catchup_read *read, unsigned slot,
+	   struct connection *c, size_t len_max)
+{
+	struct past *p = &c->consumer.past;
+	uint64_t left = p->at.file->written_off - p->at.off;
+
+	read->file = p->at.file;
+	read->file->readers++;
+	read->off = p->at.off;
+	read->len = (size_t)min_u64(left, len_max);
+	read->owner = c;
+	read->generation = c->generation;
+	list_remove(&p->node);
+	p->is_reading = true;
+	engine_read_file(cu->engine, read->file->fd, read->at, read->len,
+			 read->off,
+			 (struct ticket){ .slot = (uint16_t)slot,
+					  .kind = ENGINE_CATCHUP });
+}
+
+static struct catchup_read *
+free_read(struct catchup *cu)
+{
+	for (unsigned i = 0; i < CATCHUP_READS; i++)
+		if (cu->reads[i].file == NULL)
+			return &cu->reads[i];
+	return NULL;
+}
+
+/* The pool's buffer, and how much of a record it can hold. */
+static size_t
+long_read_max(const struct catchup *cu)
+{
+	return cu->settings->message.max;
+}
+
+static void
+start_long_read(struct catchup *cu, struct connection *c)
+{
+	struct past *p = &c->consumer.past;
+	uint8_t *buffer;
+
+	if (cu->long_read.file != NULL)
+		return;
+	buffer = pool_take(cu->pool);
+	if (buffer == NULL)
+		return;
+	cu->long_read.at = buffer + cu->margin;
+	start_read(cu, &cu->long_read, LONG_READ, c,
+		   min_u64(p->long_bytes, long_read_max(cu)));
+}
+
+/* Sends what is in its buffer, or queues it for more. */
+static void
+go_on(struct catchup *cu, struct connection *c)
+{
+	delivery_wake(cu->delivery, c);
+	catchup_wake(cu, c);
+}
+
+/* Under the return mark of the smallest ring that it could go to. */
+static bool
+may_return(const struct catchup *cu, const struct past *p)
+{
+	const struct stream *main = &cu->streams->main;
+	uint64_t ring = main->ring.size;
+
+	if (!selection_is_equal(&p->selection, &main->selection))
+		ring = min_u64(ring, cu->settings->streams.ring);
+	return main->visible_pos - p->at.pos <
+	       ring / 100 * cu->settings->slow.return_percent;
+}
+
+/* Does what can be done for one who is hungry. */
+static void
+feed(struct catchup *cu, struct connection *c, int64_t now_ns)
+{
+	struct past *p = &c->consumer.past;
+	struct catchup_read *read;
+
+	if (may_return(cu, p) &&
+	    consumer_return(&c->consumer, cu->streams, now_ns)) {
+		give_back_memory(c);
+		is_done(cu, c);
+		delivery_wake(cu->delivery, c);
+		return;
+	}
+	if (p->at.pos == consumer_past_end(&c->consumer))
+		return;
+	if (p->at.off == p->at.file->written_off) {
+		if (!p->at.file->is_ended ||
+		    history_next(cu->history, p->at.file) == NULL)
+			return;
+		serve_mark(cu, c);
+		list_remove(&p->node);
+		go_on(cu, c);
+		return;
+	}
+	if (p->long_bytes > 0) {
+		start_long_read(cu, c);
+		return;
+	}
+	read = free_read(cu);
+	if (read != NULL)
+		start_read(cu, read, (unsigned)(read - cu->reads), c,
+			   CATCHUP_READ_BYTES);
+}
+
+void
+catchup_run(struct catchup *cu, int64_t now_ns)
+{
+	struct list *n, *next;
+
+	for (n = cu->hungry.next; n != &cu->hungry; n = next) {
+		struct connection *c = connection_of(n);
+
+		next = n->next;
+		if (consumer_is_hungry(&c->consumer))
+			feed(cu, c, now_ns);
+		else
+			list_remove(n);
+	}
+}
+
+/* ---- what was read ---- */
+
+/* The consumer that asked, if it is still there. */
+static struct connection *
+owner_of(const struct catchup_read *read)
+{
+	struct connection *c = read->owner;
+
+	return c->generation == read->generation &&
+			       c->state != CONNECTION_CLOSING &&
+			       consumer_is_hungry(&c->consumer)
+		       ? c
+		       : NULL;
+}
+
+/* After a read: gives it what it can take. */
+static void
+take(struct catchup *cu, struct connection *c, const struct catchup_read *read,
+     size_t len)
+{
+	struct past *p = &c->consumer.past;
+	uint64_t before = p->at.off;
+
+	serve(cu, c, read->at, read->off, len);
+	/* Nothing whole from its very beginning on: a long one. */
+	if (p->at.off == before && before == read->off &&
+	    p->at.pos != consumer_past_end(&c->consumer))
+		p->long_bytes = 4 * CATCHUP_READ_BYTES;
+}
+
+/* Others who are hungry and stand in what was read, not too many at once. */
+static void
+take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
+{
+	struct list *n, *next;
+	unsigned left = CATCHUP_READS;
+
+	for (n = cu->hungry.next; n != &cu->hungry && left > 0; n = next) {
+		struct connection *c = connection_of(n);
+		struct past *p = &c->consumer.past;
+
+		next = n->next;
+		if (p->at.file != read->file || p->long_bytes > 0 ||
+		    p->at.off < read->off ||
+		    p->at.off - read->off >= len / 2 ||
+		    !consumer_is_hungry(&c->consumer))
+			continue;
+		list_remove(n);
+		take(cu, c, read, len);
+		go_on(cu, c);
+		left--;
+	}
+}
+
+/* The whole record at read->at becomes the consumer's rest. Returns whether
+ * the buffer is in use now. */
+static bool
+take_long(struct catchup *cu, struct connection *c, uint8_t *buffer,
+	  struct found *f)
+{
+	struct consumer *consumer = &c->consumer;
+	const struct past_message *m = &f->message;
+	size_t wanted = consumer_wants(consumer, m);
+	uint8_t *frame = buffer + cu->margin, *other;
+
+	if (wanted == 0) {
+		consumer_pass(consumer, m);
+		return false;
+	}
+	if (f->is_ours) {
+		frame -= record_saves(f->table);
+		record_become_frame(f->table, frame, f->record.len);
+	} else {
+		other = pool_take(cu->pool);
+		if (other == NULL)
+			return false; /* again, when there is one */
+		update_write(&f->u, 0, other);
+		pool_give(cu->pool, buffer);
+		frame = buffer = other;
+	}
+	empty_buffer(&consumer->past);
+	note_first(&consumer->past, true, 0);
+	consumer->rest = buffer;
+	consumer->rest_len = (size_t)(frame - buffer) + m->frame_len;
+	consumer->rest_sent = consumer->rest_len - wanted;
+	consumer_pass(consumer, m);
+	return true;
+}
+
+static void
+long_read_completed(struct catchup *cu, struct connection *c, size_t len)
+{
+	struct catchup_read *read = &cu->long_read;
+	uint8_t *buffer = read->at - cu->margin;
+	struct past *p = &c->consumer.past;
+	bool is_taken = false;
+	struct found f;
+	const char *why;
+
+	if (journal_next(read->at, len, 0, &f.record, &why) == JOURNAL_RECORD) {
+		look_at(cu, &c->consumer, &f);
+		p->long_bytes = 0;
+		is_taken = take_long(cu, c, buffer, &f);
+	} else if (len >= long_read_max(cu) ||
+		   read->off + len >= read->file->written_off) {
+		log_line(LOG_ERROR, "journal_unreadable",
+			 "off=%llu why=\"%s\"", (unsigned long long)read->off,
+			 why);
+		is_done(cu, c);
+	} else {
+		p->long_bytes *= 4;
+	}
+	if (!is_taken)
+		pool_give(cu->pool, buffer);
+}
+
+void
+catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
+{
+	bool is_long = ticket.slot == LONG_READ;
+	struct catchup_read *read =
+		is_long ? &cu->long_read : &cu->reads[ticket.slot];
+	struct connection *c = owner_of(read);
+	bool is_again = result == -EINTR || result == -EAGAIN ||
+			result == -EBADF || result == -ECANCELED;
+
+	if (c != NULL)
+		c->consumer.past.is_reading = false;
+	if (c != NULL && result <= 0 && !is_again) {
+		log_line(LOG_ERROR, "journal_unreadable",
+			 "off=%llu why=\"%s\"", (unsigned long long)read->off,
+			 result == 0 ? "the file is shorter than it was"
+				     : strerror(-result));
+		is_done(cu, c);
+	}
+	if (c != NULL && result > 0) {
+		cu->read_bytes += (uint64_t)result;
+		if (is_long)
+			long_read_completed(cu, c, (size_t)result);
+		else
+			take(cu, c, read, (size_t)result);
+	} else if (is_long) {
+		pool_give(cu->pool, read->at - cu->margin);
+	}
+	if (c != NULL)
+		go_on(cu, c);
+	if (!is_long && result > 0)
+		take_others(cu, read, (size_t)result);
+	read->file->readers--;
+	read->file = NULL;
+}

@@ -1,0 +1,100 @@
+/*
+ * Catching up: serves consumers that left the ring, or asked for the past, out
+ * of the journal's files.
+ *
+ *   journal ──read──► one of a few read buffers ──frames rebuilt──► consumer's
+ *                     (shared by all who stand there)               buffer ──►
+ *
+ * A consumer whose buffer is empty is hungry and queues for a read.  What is
+ * read is enough for others who are near: they take from it too.  Records
+ * become the frames that the ring had, byte for byte (record.h), so that the
+ * socket never notices.  A record that is too long for a read is read into a
+ * pool buffer, alone.  Once a consumer's lag is under the return mark it goes
+ * back to the ring.
+ *
+ * Nothing waits for the disk: reads are operations of the engine.
+ */
+#ifndef RINGTICK_CATCHUP_H
+#define RINGTICK_CATCHUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "connection.h"
+#include "delivery.h"
+#include "engine.h"
+#include "history.h"
+#include "pool.h"
+#include "settings.h"
+#include "stream.h"
+#include "util.h"
+
+enum {
+	CATCHUP_BUFFER_BYTES = 128 << 10, /* of each consumer */
+	CATCHUP_READ_BYTES = 256 << 10,
+	CATCHUP_READS = 4, /* at once, and one of a long record */
+};
+
+struct catchup_read {
+	struct history_file *file; /* held; NULL: not in use */
+	uint64_t off;
+	uint8_t *at;
+	size_t len;
+	struct connection *owner; /* if it still has the generation */
+	uint32_t generation;
+};
+
+struct catchup {
+	const struct settings *settings;
+	struct engine *engine;
+	struct streams *streams;
+	struct history *history;
+	struct delivery *delivery;
+	struct pool *pool;
+	size_t margin; /* longest record_saves of all tables */
+	uint8_t *memory;
+	struct catchup_read reads[CATCHUP_READS];
+	struct catchup_read long_read; /* at: in a pool buffer behind margin */
+	struct list hungry;
+	struct list done;
+	uint64_t read_bytes;
+	uint64_t refused_records; /* not of the schema, in files of others */
+};
+
+/* Bytes that a pool buffer must have besides message.max. */
+size_t catchup_margin(const struct schema *schema);
+
+/* 0 or -ENOMEM. */
+int catchup_open(struct catchup *cu, const struct settings *settings,
+		 struct engine *engine, struct streams *streams,
+		 struct history *history, struct delivery *delivery,
+		 struct pool *pool);
+
+/* No read is in flight. */
+void catchup_close(struct catchup *cu);
+
+/* The consumer may need to be fed: to be called when it has left the ring, and
+ * whenever a write of it has completed. */
+void catchup_wake(struct catchup *cu, struct connection *c);
+
+/* Starts reads for those who are hungry; lets go who has caught up. */
+void catchup_run(struct catchup *cu, int64_t now_ns);
+
+/* A read has completed. */
+void catchup_completed(struct catchup *cu, struct ticket ticket,
+		       int32_t result);
+
+/*
+ * Who is done, one after the other; NULL: nobody more.  It is back in a ring;
+ * or, where past.is_on is still set, the journal cannot be read for it.
+ */
+struct connection *catchup_next_done(struct catchup *cu);
+
+/* The consumer ends: gives its memory back. */
+void catchup_forget(struct catchup *cu, struct connection *c);
+
+/* Whether reads are in flight. */
+bool catchup_is_reading(const struct catchup *cu);
+
+#endif
