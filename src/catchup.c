@@ -235,6 +235,7 @@ serve(struct catchup *cu, struct connection *c, const uint8_t *bytes,
 
 	empty_buffer(p);
 	while (p->at.pos != end_pos &&
+	       !consumer_claims_too_much(&c->consumer) &&
 	       journal_next(bytes, len, p->at.off - off, &f.record, &why) ==
 		       JOURNAL_RECORD) {
 		size_t wanted;
@@ -352,6 +353,10 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 	struct past *p = &c->consumer.past;
 	struct catchup_read *read;
 
+	if (consumer_claims_too_much(&c->consumer)) {
+		is_done(cu, c);
+		return;
+	}
 	if (may_return(cu, p) &&
 	    consumer_return(&c->consumer, cu->streams, now_ns)) {
 		give_back_memory(c);

@@ -87,16 +87,17 @@ change_past(struct consumer *c)
 	p->has_next = false;
 	p->skip_bytes = 0;
 	p->is_on = true;
-	if (p->next.file == NULL) {
-		p->from_pos = p->at.pos;
-		return;
+	p->skip_records = 0;
+	if (p->next.place.file != NULL) {
+		if (p->at.file != NULL)
+			p->at.file->readers--;
+		p->at = p->next.place;
+		p->from_record = p->next.record;
+		p->skip_records = p->next.skip_records;
+		p->sure_record = p->next.sure_record;
+		p->next.place.file = NULL;
 	}
-	if (p->at.file != NULL)
-		p->at.file->readers--;
-	p->at = p->next;
-	p->next.file = NULL;
 	p->from_pos = p->at.pos;
-	p->from_record = p->next_record;
 }
 
 /* Ends the reply's part once everything before it and itself is sent. */
@@ -173,11 +174,11 @@ consumer_queue_past(struct consumer *c, size_t len,
 	debt->since = streams_total(
 		c->streams, debt->is_all ? &main->selection : selection);
 	if (request != NULL) {
-		p->next = request->place;
-		p->next.file->readers++;
-		p->next_record = request->record;
-		debt->fixed.bytes = main->visible_pos - p->next.pos;
-		debt->fixed.records = request->end_record - p->next.record;
+		p->next = *request;
+		p->next.place.file->readers++;
+		debt->fixed.bytes = main->visible_pos - p->next.place.pos;
+		debt->fixed.records =
+			request->end_record - p->next.place.record;
 	}
 	if (c->writing == PART_NONE)
 		advance(c);
@@ -202,7 +203,10 @@ consumer_next(const struct consumer *c, size_t span_max, struct span *out)
 				      s->is_main };
 	} else if (c->is_replying && is_at_limit(c) && is_gate_open(c) &&
 		   c->reply_sent < c->reply_len) {
-		*out = (struct span){ PART_REPLY, c->reply + c->reply_sent,
+		const uint8_t *reply =
+			c->long_reply != NULL ? c->long_reply : c->reply;
+
+		*out = (struct span){ PART_REPLY, reply + c->reply_sent,
 				      c->reply_len - c->reply_sent, false };
 	} else {
 		return false;
@@ -236,6 +240,10 @@ consumer_written(struct consumer *c, size_t accepted)
 		break;
 	case PART_REPLY:
 		c->reply_sent += accepted;
+		if (c->reply_sent == c->reply_len) {
+			free_buffer = c->long_reply;
+			c->long_reply = NULL;
+		}
 		break;
 	}
 	c->sent_bytes += accepted;
@@ -471,7 +479,7 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 	CHECK(c->writing != PART_STREAM && consumer_is_subscribed(c) &&
 	      !p->is_on);
 	consumer_main_place(c, &p->from_pos, &p->skip_bytes);
-	p->from_record = 0;
+	p->from_record = p->skip_records = 0;
 	p->selection = (struct selection){ 0 };
 	p->debt = (struct consumer_debt){ 0 };
 	if (c->here.stream != NULL) {
@@ -527,7 +535,7 @@ consumer_wants(const struct consumer *c, const struct past_message *m)
 {
 	const struct past *p = &c->past;
 
-	if (!m->is_selected || !is_in_range(p))
+	if (!m->is_selected || !is_in_range(p) || p->skip_records > 0)
 		return 0;
 	return m->frame_len - min_u64(m->frame_len, p->skip_bytes);
 }
@@ -539,7 +547,9 @@ consumer_pass(struct consumer *c, const struct past_message *m)
 	struct stream_total *debt = &p->debt.fixed;
 	size_t wanted = consumer_wants(c, m);
 
-	if (m->is_selected && is_in_range(p))
+	if (m->is_selected && is_in_range(p) && p->skip_records > 0)
+		p->skip_records--;
+	else if (m->is_selected && is_in_range(p))
 		p->skip_bytes -= m->frame_len - wanted;
 	debt->bytes -= p->debt.is_all ? m->pos_len : wanted;
 	debt->records -= m->is_record && (p->debt.is_all || wanted > 0);
@@ -547,6 +557,15 @@ consumer_pass(struct consumer *c, const struct past_message *m)
 	p->at.off += m->record_len;
 	p->at.record += m->is_record;
 	p->at.pos += m->pos_len;
+}
+
+bool
+consumer_claims_too_much(const struct consumer *c)
+{
+	const struct past *p = &c->past;
+
+	return p->is_on && p->skip_records > 0 &&
+	       p->at.record >= p->sure_record;
 }
 
 void
@@ -567,7 +586,8 @@ consumer_return(struct consumer *c, struct streams *streams, int64_t now_ns)
 
 	CHECK(p->is_on && p->sent == p->len);
 	/* Before first_off positions are none of the stream's. */
-	if (c->is_replying || p->skip_bytes > 0 || !is_in_range(p) ||
+	if (c->is_replying || p->skip_bytes > 0 || p->skip_records > 0 ||
+	    !is_in_range(p) ||
 	    p->at.off < p->at.file->first_off ||
 	    !streams_resume(streams, &p->selection, p->at.pos, &c->here))
 		return false;
@@ -597,8 +617,8 @@ consumer_fini(struct consumer *c)
 	cursor_detach(&c->next);
 	if (c->past.at.file != NULL)
 		c->past.at.file->readers--;
-	if (c->past.next.file != NULL)
-		c->past.next.file->readers--;
+	if (c->past.next.place.file != NULL)
+		c->past.next.place.file->readers--;
 	c->past = (struct past){ .buffer = c->past.buffer };
 	return free_buffer;
 }

@@ -49,6 +49,15 @@ struct consumer_debt {
 			knows how much of the selection is in it */
 };
 
+/* A selection's records from number `record` of a file on. */
+struct past_request {
+	struct history_place place; /* at or before that record */
+	uint64_t record;
+	uint64_t skip_records; /* so many of the selection's first */
+	uint64_t sure_record;  /* they must come before this one */
+	uint64_t end_record; /* number of the next one to become visible */
+};
+
 /* Reading the journal. Positions are of the main stream. */
 struct past {
 	bool is_on;
@@ -56,7 +65,10 @@ struct past {
 	struct selection selection; /* of what is there, this is sent ... */
 	uint64_t from_pos;	    /* ... from here on, ... */
 	uint64_t from_record;	    /* ... from this record of the file on, */
-	uint64_t skip_bytes;	    /* but for these, which were sent */
+	uint64_t skip_bytes;	    /* but for these, which were sent, ... */
+	uint64_t skip_records;	    /* ... and these, which the client has; */
+	uint64_t sure_record;	    /* if they are not all before this record,
+				       it has what was lost */
 	uint8_t *buffer; /* the connection's: frames, whole or the end of one */
 	size_t len, sent;
 	size_t first_len;    /* of it, the end of the first message ... */
@@ -65,8 +77,7 @@ struct past {
 	uint64_t limit_pos;  /* while is_replying: where it pauses */
 	bool has_next;	     /* behind the reply: */
 	struct selection next_selection;
-	struct history_place next; /* file NULL: it goes on where it is; held */
-	uint64_t next_record;
+	struct past_request next; /* file NULL: goes on where it is; held */
 
 	/* the account */
 	struct consumer_debt debt;	/* of selection; up to the limit ... */
@@ -91,6 +102,7 @@ struct consumer {
 	uint64_t limit_main_pos; /* the same in the main stream */
 	bool is_replying;
 	uint8_t *reply; /* the connection's reply buffer */
+	uint8_t *long_reply; /* a pool buffer instead, or NULL */
 	size_t reply_len, reply_sent;
 	struct reply_gate gate;
 	struct cursor next; /* attached while a change of stream waits */
@@ -157,13 +169,6 @@ consumer_is_busy(const struct consumer *c)
  */
 void consumer_queue(struct consumer *c, size_t len, struct stream *stream,
 		    struct reply_gate gate);
-
-/* A selection's records from number `record` of the last file on. */
-struct past_request {
-	struct history_place place; /* at or before that record */
-	uint64_t record;
-	uint64_t end_record; /* number of the next one to become visible */
-};
 
 /*
  * The same, but behind the reply it reads the past, from what is requested on;
@@ -246,6 +251,9 @@ size_t consumer_wants(const struct consumer *c, const struct past_message *m);
 
 /* Goes on behind that message. */
 void consumer_pass(struct consumer *c, const struct past_message *m);
+
+/* Whether it claims to have records that are not there. */
+bool consumer_claims_too_much(const struct consumer *c);
 
 /* Goes on in the next file. */
 void consumer_next_file(struct consumer *c, struct history_file *file);

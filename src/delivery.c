@@ -210,5 +210,7 @@ void
 delivery_forget(struct delivery *d, struct connection *c)
 {
 	delivery_stop(d, c);
+	pool_give(d->pool, c->consumer.long_reply);
+	c->consumer.long_reply = NULL;
 	pool_give(d->pool, consumer_fini(&c->consumer));
 }

@@ -22,6 +22,7 @@ history_begin(struct history *h, struct history_file *f, uint64_t pos)
 {
 	f->written_off = f->first_off;
 	f->first_pos = f->written_pos = pos;
+	f->written_records = f->first_record;
 	for (size_t i = 0; i < f->index.cnt; i++)
 		f->index.entries[i].pos =
 			pos - (f->first_off - f->index.entries[i].off);
@@ -104,16 +105,22 @@ history_find_pos(const struct history *h, uint64_t pos,
 	return false;
 }
 
-bool
-history_find_record(const struct history *h, uint64_t record,
-		    struct history_place *out)
+struct history_place
+history_find_record(struct history_file *file, uint64_t record)
 {
-	struct history_file *f = history_last(h);
+	return place_of(file, journal_index_find_record(&file->index, record));
+}
 
-	if (f == NULL)
-		return false;
-	*out = place_of(f, journal_index_find_record(&f->index, record));
-	return true;
+struct history_file *
+history_find_day(const struct history *h, int32_t day, int32_t today)
+{
+	for (struct list *n = h->files.prev; n != &h->files; n = n->prev) {
+		struct history_file *f = file_of(n);
+
+		if (f->is_ended ? f->day == day : day == today)
+			return f;
+	}
+	return NULL;
 }
 
 int64_t
@@ -135,7 +142,8 @@ forget(struct history_file *f)
 bool
 history_is_long(const struct history *h)
 {
-	return h->files.next != h->files.prev;
+	return h->files.next != h->files.prev &&
+	       h->files.next->next != h->files.prev;
 }
 
 void
@@ -145,8 +153,7 @@ history_trim(struct history *h, uint64_t tail_pos)
 
 	while (!list_is_empty(&h->files)) {
 		f = file_of(h->files.next);
-		if (!f->is_ended || f->readers > 0 ||
-		    history_next(h, f) == NULL ||
+		if (f->node.next->next == &h->files || f->readers > 0 ||
 		    !is_before(f->written_pos, tail_pos))
 			return;
 		forget(f);

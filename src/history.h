@@ -28,6 +28,7 @@ struct history_file {
 	uint64_t first_pos;
 	uint64_t written_off; /* whole records up to here can be read */
 	uint64_t written_pos;
+	uint64_t written_records;
 	bool is_ended;	  /* a mark stands at written_pos; the next file goes on
 			     behind it */
 	int32_t day;	  /* that the mark ends; only if is_ended */
@@ -73,24 +74,32 @@ struct history_file *history_next(const struct history *h,
 /* The place of the first record of this run in a file. */
 struct history_place history_start(struct history_file *file);
 
+/* A place at or before a record of a file, to walk from. */
+struct history_place history_find_record(struct history_file *file,
+					 uint64_t record);
+
+/* The file of a day; today is the running one. NULL if it is not there (any
+ * more). */
+struct history_file *history_find_day(const struct history *h, int32_t day,
+				      int32_t today);
+
 /*
- * A place at or before a main stream position, or a record of the last file,
- * to walk from.  false if the history does not go back so far, or not so far
- * forward: it is not in a file yet.
+ * A place at or before a main stream position, to walk from.  false if the
+ * history does not go back so far, or not so far forward: it is not in a file
+ * yet.
  */
 bool history_find_pos(const struct history *h, uint64_t pos,
 		      struct history_place *out);
-bool history_find_record(const struct history *h, uint64_t record,
-			 struct history_place *out);
 
 /* About when the record at a place came; 0: before this run. */
 int64_t history_time(const struct history_place *place);
 
-/* Whether there is more than the journal's file. */
+/* Whether there is more than the journal's file and the one before it. */
 bool history_is_long(const struct history *h);
 
 /* Forgets ended files that nobody reads and that end before tail_pos: nobody
- * can come from the ring for them. Closes them. */
+ * can come from the ring for them.  But for the last one: who lost its
+ * connection around the end of the day may want to go on there. */
 void history_trim(struct history *h, uint64_t tail_pos);
 
 /* Forgets and closes all. */

@@ -118,6 +118,8 @@ set_written(struct journal *j, struct journal_point to)
 
 	file->written_off = to.off;
 	file->written_pos = to.pos;
+	file->written_records = j->state.records + to.records -
+				j->written.records;
 	j->state.records += to.records - j->written.records;
 	j->state.stream_records = to.records;
 	j->state.written_pos = to.pos;
@@ -614,8 +616,8 @@ journal_open(struct journal *j, const struct settings *settings,
 			  err_len) ||
 	    (file = journal_open_file(path, err, err_len)) == NULL)
 		return false;
-	if (!journal_begin_epoch(directory, name, &j->state.epoch, &was_clean,
-				 err, err_len)) {
+	if (!epoch_begin(&j->state.epochs, directory, name, day,
+			 file->first_record, &was_clean, err, err_len)) {
 		history_file_free(file);
 		return false;
 	}
@@ -624,7 +626,8 @@ journal_open(struct journal *j, const struct settings *settings,
 	log_line(LOG_INFO, "journal",
 		 "file=%s records=%" PRIu64 " bytes=%" PRIu64 " epoch=%" PRIu64
 		 " last_stop=%s",
-		 path, file->first_record, file->first_off, j->state.epoch,
+		 path, file->first_record, file->first_off,
+		 j->state.epochs.now,
 		 was_clean ? "clean" : "unclean");
 	take_file(j, path, file, main->head_pos);
 	j->state.is_on = true;
@@ -648,6 +651,19 @@ has_lost(const struct journal *j)
 	return lost > 0;
 }
 
+static void
+end_epoch(const struct journal *j)
+{
+	const char *directory = j->settings->journal.directory;
+	int err = epoch_end(&j->state.epochs, directory,
+			    j->settings->journal.name);
+
+	if (err != 0)
+		log_line(LOG_WARN, "epoch_not_stored",
+			 "directory=%s error=\"%s\"", directory,
+			 strerror(-err));
+}
+
 void
 journal_close(struct journal *j)
 {
@@ -663,8 +679,7 @@ journal_close(struct journal *j)
 	    fdatasync(j->state.fd) != 0)
 		is_clean = false;
 	if (is_clean)
-		journal_end_epoch(j->settings->journal.directory,
-				  j->settings->journal.name, j->state.epoch);
+		end_epoch(j);
 	history_file_free(j->next.file);
 	history_close(&j->history);
 	cursor_detach(&j->cursor);

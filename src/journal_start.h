@@ -26,14 +26,4 @@ bool journal_path(const char *directory, const char *name, int32_t day,
 struct history_file *journal_open_file(const char *path, char *err,
 				       size_t err_len);
 
-/*
- * The epoch: a number that grows with each start after an unclean stop, kept
- * in `<directory>/<name>.epoch`.  begin marks the run as open; end as clean.
- */
-bool journal_begin_epoch(const char *directory, const char *name,
-			 uint64_t *out_epoch, bool *out_was_clean, char *err,
-			 size_t err_len);
-void journal_end_epoch(const char *directory, const char *name,
-		       uint64_t epoch);
-
 #endif

@@ -114,8 +114,8 @@ is_slow(const struct server *s, struct connection *c)
 	return age_ns >= SLOW_AGE_NS;
 }
 
-static const char *
-state_text(const struct server *s, struct connection *c)
+const char *
+report_state(const struct server *s, struct connection *c)
 {
 	if (c->consumer.is_cancelled)
 		return "leaving";
@@ -126,35 +126,58 @@ state_text(const struct server *s, struct connection *c)
 	return is_slow(s, c) ? "slow" : "live";
 }
 
-void
-report_consumer(struct server *s, struct connection *c)
+struct figures
+report_figures(struct server *s, struct connection *c)
 {
 	struct consumer *consumer = &c->consumer;
 	uint64_t ring_lag, ring, records;
 	int64_t age_ns;
-	char tables[256];
 
 	consumer_ring_lag(consumer, &ring_lag, &ring);
 	consumer_lag_records(consumer, s->now_ns, &records, &age_ns);
-	c->state_logged = state_text(s, c);
+	return (struct figures){
+		.lag_bytes = (int64_t)consumer_lag_bytes(consumer),
+		.lag_records = (int64_t)records,
+		.lag_ms = age_ns / NS_PER_MS,
+		.ring_pct = ring == 0 ? 0 : (int64_t)(ring_lag * 100 / ring),
+		.kernel_bytes = kernel_bytes(c),
+		.sent_bytes = (int64_t)consumer->sent_bytes,
+		.high_bytes = (int64_t)consumer->high_bytes,
+		.skips = (int64_t)consumer->skips,
+		.skipped = (int64_t)consumer->skipped_records,
+		.spills = (int64_t)consumer->past.spills,
+		.journal_records = (int64_t)consumer->past.served_records,
+		.journal_ms = consumer_past_ns(consumer, s->now_ns) / NS_PER_MS,
+	};
+}
+
+static const char *
+figures_text(const struct figures *f, char *buf, size_t buf_len)
+{
+	size_t len = 0;
+
+#define FIGURE(name, column, sentence)                                         \
+	len += (size_t)snprintf(buf + len, buf_len - len, " %s=%lld", #name,   \
+				(long long)f->name);
+#include "figures.def"
+#undef FIGURE
+	CHECK(len < buf_len);
+	return buf;
+}
+
+void
+report_consumer(struct server *s, struct connection *c)
+{
+	struct figures figures = report_figures(s, c);
+	char tables[256], text[512];
+
+	c->state_logged = report_state(s, c);
 	log_line(is_slow(s, c) ? LOG_WARN : LOG_INFO, "consumer",
-		 "consumer=%u user=%s peer=%s tables=%s state=%s policy=%s "
-		 "lag_bytes=%llu lag_records=%llu lag_ms=%lld ring_pct=%llu "
-		 "kernel_bytes=%d sent_bytes=%llu high_bytes=%llu skips=%llu "
-		 "skipped=%llu spills=%llu journal_records=%llu journal_ms=%lld",
+		 "consumer=%u user=%s peer=%s tables=%s state=%s policy=%s%s",
 		 c->slot, c->user, c->peer,
-		 tables_text(s, c, tables, sizeof(tables)),
-		 c->state_logged,
-		 slow_policy_names[consumer->policy],
-		 (ull)consumer_lag_bytes(consumer), (ull)records,
-		 (long long)(age_ns / NS_PER_MS),
-		 (ull)(ring == 0 ? 0 : ring_lag * 100 / ring), kernel_bytes(c),
-		 (ull)consumer->sent_bytes, (ull)consumer->high_bytes,
-		 (ull)consumer->skips, (ull)consumer->skipped_records,
-		 (ull)consumer->past.spills,
-		 (ull)consumer->past.served_records,
-		 (long long)(consumer_past_ns(consumer, s->now_ns) /
-			     NS_PER_MS));
+		 tables_text(s, c, tables, sizeof(tables)), c->state_logged,
+		 slow_policy_names[c->consumer.policy],
+		 figures_text(&figures, text, sizeof(text)));
 }
 
 void
@@ -358,7 +381,7 @@ report_summary(struct server *s)
 		 journal_text(s, journal, sizeof(journal)));
 	while ((c = next_open(s, c)) != NULL) {
 		if (c->state_logged != NULL &&
-		    strcmp(c->state_logged, state_text(s, c)) != 0)
+		    strcmp(c->state_logged, report_state(s, c)) != 0)
 			report_consumer(s, c);
 		c->skips_reported = c->consumer.skips;
 	}

@@ -16,6 +16,18 @@ void report_disconnect(struct server *s, struct connection *c,
 void report_subscribe(struct server *s, const struct connection *c,
 		      const struct stream *stream);
 
+/* The figures of a consumer, as they are now. */
+struct figures {
+#define FIGURE(name, column, sentence) int64_t name;
+#include "figures.def"
+#undef FIGURE
+};
+
+struct figures report_figures(struct server *s, struct connection *c);
+
+/* live, slow, leaving, catching_up, holding (doc/operations.md). */
+const char *report_state(const struct server *s, struct connection *c);
+
 /* The counters of one consumer. */
 void report_consumer(struct server *s, struct connection *c);
 

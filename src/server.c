@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "lag_table.h"
 #include "notify.h"
 #include "report.h"
 #include "selftest.h"
@@ -220,12 +221,14 @@ server_open(struct server *s, const struct settings *set)
 	open_signals(s);
 	open_streams(s);
 	if (tick_open(&s->tick, set, &s->streams, &s->counters,
-		      &s->journal.state) != 0 ||
+		      &s->journal.state, &s->journal.history) != 0 ||
 	    pool_open(&s->pool, (unsigned)set->message.buffers,
 		      set->message.max + catchup_margin(&set->tables)) != 0)
 		die("no memory for buffers of message.max = %llu bytes; "
 		    "lower message.max or message.buffers",
 		    (unsigned long long)set->message.max);
+	s->tick.put_lag = lag_table_put;
+	s->tick.put_lag_context = s;
 	open_connections(s);
 	open_engine(s);
 	delivery_init(&s->delivery, s->engine, &s->streams, &s->pool,

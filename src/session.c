@@ -305,19 +305,54 @@ note_update(struct server *s, struct connection *c,
 		 (unsigned long long)c->rejected);
 }
 
+/* A reply that is too long for the connection's own buffer gets one of the
+ * pool, until it is sent. */
+static bool
+take_reply_buffer(struct server *s, struct connection *c)
+{
+	uint8_t *buffer = pool_take(&s->pool);
+
+	if (buffer == NULL) {
+		wait_for(s, c, WAIT_BUFFER);
+		return false;
+	}
+	stop_waiting(c);
+	c->consumer.long_reply = buffer;
+	return true;
+}
+
+static uint8_t *
+reply_buffer(const struct connection *c)
+{
+	return c->consumer.long_reply != NULL ? c->consumer.long_reply
+					      : c->consumer.reply;
+}
+
+static size_t
+reply_room(const struct server *s, const struct connection *c)
+{
+	return c->consumer.long_reply != NULL ? s->settings->message.max
+					      : s->tick.reply_max;
+}
+
 /* Applies what a handled frame asks for. */
 static void
 apply(struct server *s, struct connection *c, const struct tick_outcome *out,
       uint64_t len)
 {
 	stop_waiting(c);
+	if (out->reply_len == 0) {
+		pool_give(&s->pool, c->consumer.long_reply);
+		c->consumer.long_reply = NULL;
+	}
 	if (out->is_update)
 		note_update(s, c, out, len);
 	c->selection = out->selection;
 	if (out->is_subscribing && out->stream == NULL)
 		consumer_queue_past(&c->consumer, out->reply_len,
-				    &out->selection, NULL, out->gate,
-				    s->now_ns);
+				    &out->selection,
+				    out->has_past ? &out->past : NULL,
+				    out->gate, s->now_ns);
 	else if (out->is_subscribing || out->reply_len > 0)
 		consumer_queue(&c->consumer, out->reply_len, out->stream,
 			       out->gate);
@@ -349,7 +384,8 @@ serve_frame(struct server *s, struct connection *c,
 	struct tick_client client = { .selection = c->selection,
 				      .stream = c->consumer.here.stream,
 				      .is_behind = c->consumer.past.is_on,
-				      .reply = c->consumer.reply };
+				      .reply = reply_buffer(c),
+				      .reply_max = reply_room(s, c) };
 	bool is_sync = header->message == WIRE_SYNC;
 	struct tick_outcome out;
 	uint64_t len = header->len;
@@ -367,6 +403,10 @@ serve_frame(struct server *s, struct connection *c,
 		c->wanted_bytes = s->streams.main.wanted_bytes;
 		wait_for(s, c, WAIT_ROOM);
 		return false;
+	case TICK_LARGE:
+		if (!take_reply_buffer(s, c))
+			return false;
+		return serve_frame(s, c, header, frame);
 	case TICK_BAD:
 		end_badly(s, c, CLOSE_bad_frame, is_sync, out.why);
 		return false;
@@ -524,7 +564,11 @@ void
 session_caught_up(struct server *s, struct connection *c)
 {
 	if (c->consumer.past.is_on) {
-		session_close(s, c, CLOSE_unreadable, NULL);
+		session_close(s, c,
+			      consumer_claims_too_much(&c->consumer)
+				      ? CLOSE_epoch
+				      : CLOSE_unreadable,
+			      NULL);
 		return;
 	}
 	s->counters.returns++;

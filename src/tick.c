@@ -8,44 +8,28 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "call.h"
 #include "inflate.h"
+#include "late.h"
 #include "log.h"
+#include "query.h"
 #include "record.h"
 #include "update.h"
 #include "util.h"
 
-/* A request being evaluated: what the functions below work on. */
-struct call {
-	struct tick *tick;
-	struct tick_client *client;
-	struct tick_outcome *out;
-	bool is_subscribing;
-	bool is_matched;    /* an update recognised by its first bytes: */
-	struct request_arg table, x;
-	bool needs_rewrite; /* it turned out to have 8-byte counts */
-	bool has_effects;   /* something is in the stream already */
-	bool has_told_i;    /* .u.i was answered before anything subscribed */
-};
-
-/*
- * "Error" texts that never reach a client: they end an evaluation so that the
- * request is handed in again, or its connection closed.  Compared by address.
- */
 static const char must_wait[] = "wait";
 static const char is_malformed[] = "badmsg";
 
 static const char no_such_rank[] = "rank";
 
-/* Handing a request in again must not do the first half of it twice. */
-static const char *
-no_room(const struct call *c)
+const char *
+call_no_room(const struct call *c)
 {
 	return c->has_effects ? "full" : must_wait;
 }
 
-/* An error whose text is a name that was sent, byte for byte. */
-static const char *
-name_error(struct tick *t, const struct request_arg *symbol)
+const char *
+call_name_error(struct tick *t, const struct request_arg *symbol)
 {
 	size_t len = symbol->len - 2; /* without type byte and NUL */
 
@@ -157,7 +141,7 @@ update(struct call *c, const struct request_arg *table,
 		return is_malformed;
 	}
 	if (found == NULL)
-		return refuse(c, table, name_error(t, table));
+		return refuse(c, table, call_name_error(t, table));
 	switch (update_parse(found, x->at, x->len, t->settings->schema.check,
 			     &u, &why)) {
 	case UPDATE_OK:
@@ -216,31 +200,37 @@ is_null_symbol(const struct request_arg *arg)
 	return (int8_t)arg->at[0] == -KT_SYMBOL && arg->len == 2;
 }
 
+const char *
+call_subscribe(struct call *c, const struct request_arg *table,
+	       const struct request_arg *symbols, struct wire_writer *out)
+{
+	struct tick *t = c->tick;
+	const struct schema_table *found;
+
+	if ((int8_t)table->at[0] != -KT_SYMBOL)
+		return "type";
+	if (!is_null_symbol(symbols))
+		return "symbol filters are not supported: use ` for all";
+	c->is_subscribing = true;
+	if (is_null_symbol(table))
+		return sub_all(c, out);
+	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
+			    table->len - 2);
+	if (found == NULL)
+		return call_name_error(t, table);
+	selection_add(&c->out->selection, found->idx);
+	put_sub_reply(out, found);
+	return NULL;
+}
+
 /* .u.sub[table;`] (tick-contract.md 2.2). */
 static const char *
 call_sub(void *context, const struct request_arg *args, unsigned args_cnt,
 	 struct wire_writer *out)
 {
-	struct call *c = context;
-	struct tick *t = c->tick;
-	const struct schema_table *found;
-
 	if (args_cnt != 2)
 		return no_such_rank;
-	if ((int8_t)args[0].at[0] != -KT_SYMBOL)
-		return "type";
-	if (!is_null_symbol(&args[1]))
-		return "symbol filters are not supported: use ` for all";
-	c->is_subscribing = true;
-	if (is_null_symbol(&args[0]))
-		return sub_all(c, out);
-	found = schema_find(&t->settings->tables,
-			    (const char *)args[0].at + 1, args[0].len - 2);
-	if (found == NULL)
-		return name_error(t, &args[0]);
-	selection_add(&c->out->selection, found->idx);
-	put_sub_reply(out, found);
-	return NULL;
+	return call_subscribe(context, &args[0], &args[1], out);
 }
 
 /* ---- the rest of .u ---- */
@@ -254,7 +244,7 @@ call_endofday(void *context, const struct request_arg *args,
 	(void)args;
 	(void)args_cnt;
 	if (!tick_end_day(c->tick))
-		return no_room(c);
+		return call_no_room(c);
 	c->has_effects = true;
 	wire_put_null(out);
 	return NULL;
@@ -293,12 +283,8 @@ get_t(void *context, const struct request_arg *args, unsigned args_cnt,
 
 /* ---- the journal ---- */
 
-/*
- * The number of records that a subscriber has to replay: what comes after them
- * is in its stream (design: a subscription takes effect at the visible head).
- */
-static uint64_t
-records_to_replay(const struct call *c)
+uint64_t
+call_visible_records(const struct call *c)
 {
 	const struct journal_state *j = c->tick->journal;
 
@@ -314,9 +300,8 @@ records_to_replay(const struct call *c)
 	return j->records;
 }
 
-/* Between the end of a day and its next file there is no right answer. */
-static bool
-is_between_files(const struct call *c)
+bool
+call_is_between_files(const struct call *c)
 {
 	return c->tick->streams->main.marks != c->tick->journal->marks;
 }
@@ -331,11 +316,11 @@ get_i(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (is_between_files(c))
-		return no_room(c);
+	if (call_is_between_files(c))
+		return call_no_room(c);
 	c->has_told_i = !c->is_subscribing;
 	wire_put_long(out, (int64_t)(c->is_subscribing
-					     ? records_to_replay(c)
+					     ? call_visible_records(c)
 					     : c->tick->journal->records));
 	return NULL;
 }
@@ -349,8 +334,8 @@ get_L(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (is_between_files(c))
-		return no_room(c);
+	if (call_is_between_files(c))
+		return call_no_room(c);
 	(void)snprintf(handle, sizeof(handle), ":%s", c->tick->journal->path);
 	wire_put_symbol(out, handle);
 	return NULL;
@@ -388,8 +373,21 @@ gate_of(const struct call *c)
 	return gate;
 }
 
+/* .ringtick.lag[]: the consumers, as a table. */
+static const char *
+call_lag(void *context, const struct request_arg *args, unsigned args_cnt,
+	 struct wire_writer *out)
+{
+	const struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	c->tick->put_lag(c->tick->put_lag_context, out);
+	return NULL;
+}
+
 /* The last JOURNAL_NAMES do not exist without a journal, as in tick.q. */
-enum { JOURNAL_NAMES = 3 };
+enum { JOURNAL_NAMES = 6 };
 
 static const struct request_name names[] = {
 	{ ".u.sub", call_sub, 2 },
@@ -398,9 +396,13 @@ static const struct request_name names[] = {
 	{ ".u.endofday", call_endofday, 1 },
 	{ ".u.d", get_d, -1 },
 	{ ".u.t", get_t, -1 },
+	{ ".ringtick.lag", call_lag, 1 },
 	{ ".u.i", get_i, -1 },
 	{ ".u.L", get_L, -1 },
 	{ ".u.l", get_l, -1 },
+	{ ".ringtick.subfrom", call_subfrom, 3 },
+	{ ".ringtick.rejoin", call_rejoin, 3 },
+	{ ".ringtick.epoch", get_epoch, -1 },
 };
 
 /* ---- frames ---- */
@@ -460,7 +462,7 @@ evaluate(struct call *c, const uint8_t *body, size_t len,
 		names_cnt -= JOURNAL_NAMES;
 	error = request_evaluate(names, names_cnt, c, body, len, w,
 				 c->tick->error);
-	return error == NULL && w->is_full ? "limit" : error;
+	return error == NULL && w->is_full ? query_too_much : error;
 }
 
 /* The stream of the new selection. NULL or an error text. */
@@ -475,13 +477,13 @@ find_stream(struct call *c)
 	if (c->has_effects)
 		streams_feed(all, c->tick->now_ns);
 	if (old != NULL && !streams_is_level(all, old))
-		return no_room(c);
+		return call_no_room(c);
 	s = streams_find(all, &c->out->selection);
 	if (s == NULL)
 		return "streams";
 	/* Behind: its head would not be the point that the reply promises. */
 	if (!streams_is_level(all, s))
-		return no_room(c);
+		return call_no_room(c);
 	c->out->stream = s;
 	return NULL;
 }
@@ -491,7 +493,8 @@ static enum tick_result
 handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 {
 	struct tick *t = c->tick;
-	struct wire_writer w = wire_writer(c->client->reply, t->reply_max);
+	struct wire_writer w =
+		wire_writer(c->client->reply, c->client->reply_max);
 	size_t header = wire_begin_frame(&w, WIRE_RESPONSE);
 	uint8_t *value = w.at;
 	const char *error = evaluate(c, body, len, &w);
@@ -502,7 +505,11 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		w.at = value;
 		error = evaluate(c, body, len, &w);
 	}
-	if (error == NULL && c->is_subscribing && !c->client->is_behind)
+	if (error == query_too_much && !c->has_effects &&
+	    c->client->reply_max == t->reply_max)
+		return TICK_LARGE;
+	if (error == NULL && c->is_subscribing && !c->client->is_behind &&
+	    !c->out->has_past)
 		error = find_stream(c);
 	if (error == must_wait)
 		return TICK_WAIT;
@@ -511,7 +518,7 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		return TICK_BAD;
 	if (error != NULL) {
 		c->out->selection = c->client->selection;
-		c->is_subscribing = false;
+		c->out->has_past = c->is_subscribing = false;
 		w.at = value;
 		w.is_full = false;
 		wire_put_error(&w, error);
@@ -631,14 +638,15 @@ map_scratch(size_t len)
 int
 tick_open(struct tick *t, const struct settings *settings,
 	  struct streams *streams, struct counters *counters,
-	  const struct journal_state *journal)
+	  const struct journal_state *journal, const struct history *history)
 {
 	size_t scratch = settings->message.max;
 
 	*t = (struct tick){ .settings = settings,
 			    .streams = streams,
 			    .counters = counters,
-			    .journal = journal };
+			    .journal = journal,
+			    .history = history };
 	t->reply_max = longest_reply(&settings->tables);
 	zone_init(&t->zone, settings->day.zone_is_local,
 		  settings->day.zone_offset_ns);

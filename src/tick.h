@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "consumer.h"
 #include "counters.h"
 #include "journal_state.h"
 #include "request.h"
@@ -24,6 +25,10 @@ struct tick {
 	struct streams *streams;
 	struct counters *counters;
 	const struct journal_state *journal;
+	const struct history *history;
+	/* Writes the table of consumers: set by who knows them. */
+	void (*put_lag)(void *context, struct wire_writer *out);
+	void *put_lag_context;
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */
 	int64_t local_ns;  /* stamp of what is handled now, in the zone */
@@ -40,13 +45,16 @@ struct tick_client {
 	struct selection selection; /* what it is subscribed to */
 	struct stream *stream;	    /* where it reads; NULL: nowhere */
 	bool is_behind;		    /* reads the journal instead */
-	uint8_t *reply;		    /* tick.reply_max bytes */
+	uint8_t *reply;		    /* reply_max bytes: tick.reply_max, or */
+	size_t reply_max;	    /* ... message.max after TICK_LARGE */
 };
 
 enum tick_result {
 	TICK_DONE, /* handled; take the frame away, send the reply if any */
 	TICK_WAIT, /* nothing has changed; hand the frame in again when a ring
 		      has room */
+	TICK_LARGE, /* nothing has changed; hand the frame in again with a
+		       reply_max of message.max */
 	TICK_BAD,  /* malformed: close the connection */
 };
 
@@ -55,7 +63,9 @@ struct tick_outcome {
 	struct selection selection; /* the client's from now on */
 	bool is_subscribing;	  /* the selection was asked for: */
 	struct stream *stream;	  /* to read from its head on, behind the
-				     reply; NULL if is_behind */
+				     reply; NULL if is_behind or has_past */
+	bool has_past;		  /* the journal is asked for: */
+	struct past_request past;
 	struct reply_gate gate;	  /* what the reply waits for */
 	bool is_update;
 	const char *why;	  /* TICK_BAD or a refused update: the reason */
@@ -65,7 +75,8 @@ struct tick_outcome {
 /* The settings must outlive it. 0 or -ENOMEM. */
 int tick_open(struct tick *t, const struct settings *settings,
 	      struct streams *streams, struct counters *counters,
-	      const struct journal_state *journal);
+	      const struct journal_state *journal,
+	      const struct history *history);
 void tick_close(struct tick *t);
 
 /*
