@@ -323,7 +323,8 @@ on_sync(struct journal *j, int32_t result, int64_t now_ns)
 		die("journal %s: fdatasync failed (%s): records from %" PRIu64
 		    " on may not be on disk; stopped, because no later success "
 		    "could be believed; check the disk, then start again",
-		    j->state.path, strerror(-result), j->state.records);
+		    j->state.path, strerror(-result),
+		    j->state.synced_records);
 	set_synced(j, j->batch);
 	j->next_sync_ns = now_ns + j->settings->journal.sync_interval;
 	j->syncs++;
@@ -426,6 +427,21 @@ day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
 	}
 }
 
+/* What is in a file already counts as on the disk: so it is brought there. */
+static struct history_file *
+open_file(const struct journal *j, const char *path, char *err, size_t err_len)
+{
+	struct history_file *f = journal_open_file(path, err, err_len);
+
+	if (f == NULL || j->settings->journal.sync == SYNC_NONE ||
+	    fdatasync(f->fd) == 0)
+		return f;
+	(void)snprintf(err, err_len, "%s cannot be brought to the disk: %s",
+		       path, strerror(errno));
+	history_file_free(f);
+	return NULL;
+}
+
 /* The file of a day, prepared or not; NULL with err. */
 static struct history_file *
 open_day(struct journal *j, int32_t day, char *path, size_t path_len, char *err,
@@ -441,7 +457,7 @@ open_day(struct journal *j, int32_t day, char *path, size_t path_len, char *err,
 	if (prepared != NULL && j->next.day == day)
 		return prepared;
 	history_file_free(prepared);
-	return journal_open_file(path, err, err_len);
+	return open_file(j, path, err, err_len);
 }
 
 /*
@@ -557,7 +573,8 @@ journal_due_ns(const struct journal *j)
 	    (j->is_rolling ? j->ops_cnt == 0
 			   : j->staged.pos != j->main->head_pos))
 		return 0;
-	if (j->settings->journal.sync == SYNC_INTERVAL &&
+	if (j->phase == JOURNAL_READY &&
+	    j->settings->journal.sync == SYNC_INTERVAL &&
 	    j->state.synced_pos != j->state.written_pos)
 		return j->next_sync_ns;
 	return INT64_MAX;
@@ -614,7 +631,7 @@ journal_open(struct journal *j, const struct settings *settings,
 	}
 	if (!journal_path(directory, name, day, path, sizeof(path), err,
 			  err_len) ||
-	    (file = journal_open_file(path, err, err_len)) == NULL)
+	    (file = open_file(j, path, err, err_len)) == NULL)
 		return false;
 	if (!epoch_begin(&j->state.epochs, directory, name, day,
 			 file->first_record, &was_clean, err, err_len)) {

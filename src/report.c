@@ -433,10 +433,17 @@ report_memory(const struct server *s)
 	uint64_t streams = set->streams.max * set->streams.ring;
 	uint64_t receive = n * set->connections.receive_buffer;
 	uint64_t replies = n * s->tick.reply_max;
-	uint64_t pool = set->message.buffers * set->message.max;
+	uint64_t pool = set->message.buffers *
+			(set->message.max + catchup_margin(&set->tables));
 	uint64_t scratch = 2 * set->message.max;
 	uint64_t table = n * sizeof(struct connection);
 	uint64_t staging = s->journal.staging.size;
+	bool has_journal = s->journal.state.is_on;
+	uint64_t past = has_journal ? n * CATCHUP_BUFFER_BYTES +
+					      CATCHUP_READS * CATCHUP_READ_BYTES
+				    : 0;
+	/* The running file, the last one, and the next. */
+	uint64_t files = has_journal ? 3 * sizeof(struct history_file) : 0;
 
 	index *= sizeof(struct index_entry);
 	log_line(LOG_INFO, "memory",
@@ -444,15 +451,15 @@ report_memory(const struct server *s)
 		 "locked_kb=%llu streams_max_kb=%llu receive_max_kb=%llu "
 		 "replies_max_kb=%llu buffers_max_kb=%llu scratch_max_kb=%llu "
 		 "index_kb=%llu connections_kb=%llu journal_kb=%llu "
-		 "kernel_sockets_max_kb=%llu",
+		 "catchup_max_kb=%llu kernel_sockets_max_kb=%llu",
 		 (ull)(ring + streams + receive + replies + pool + scratch +
-		       index + table + staging) /
+		       index + table + staging + files + past) /
 			 1024,
 		 (ull)ring / 1024, s->streams.main.ring.is_huge ? "huge" : "4k",
 		 (ull)(2 * ring) / 1024, (ull)streams / 1024,
 		 (ull)receive / 1024, (ull)replies / 1024, (ull)pool / 1024,
 		 (ull)scratch / 1024, (ull)index / 1024, (ull)table / 1024,
-		 (ull)staging / 1024,
+		 (ull)(staging + files) / 1024, (ull)past / 1024,
 		 (ull)(n * (set->connections.send_buffer +
 			    receive_window_max())) /
 			 1024);
