@@ -112,6 +112,8 @@ struct consumer {
 	/* the write in flight */
 	enum consumer_part writing; /* PART_NONE: nothing is in flight */
 	size_t writing_len;
+	const uint8_t *writing_at;
+	uint64_t writing_sum; /* only with --enable-span-check */
 	int64_t writing_since_ns;
 	bool is_cancelled; /* its cancel was sent; its completion is awaited */
 	bool is_counted;   /* in delivery's bytes in flight */

@@ -43,6 +43,22 @@ delivery_init(struct delivery *d, struct engine *engine,
 	list_init(&d->flight);
 }
 
+/*
+ * With --enable-span-check the bytes of a write are summed up before and after:
+ * nobody may have changed them while the kernel could still read them.
+ */
+static uint64_t
+sum_of(const uint8_t *at, size_t len)
+{
+	uint64_t sum = len;
+
+	if (!SPAN_CHECK)
+		return 0;
+	for (size_t i = 0; i < len; i++)
+		sum = (sum ^ at[i]) * 0x100000001b3u;
+	return sum;
+}
+
 static bool
 has_work(struct connection *c, size_t span_max)
 {
@@ -139,6 +155,8 @@ submit(struct delivery *d, struct connection *c, int64_t now_ns)
 	c->ops_cnt++;
 	consumer->writing = span.part;
 	consumer->writing_len = span.len;
+	consumer->writing_at = span.at;
+	consumer->writing_sum = sum_of(span.at, span.len);
 	consumer->writing_since_ns = now_ns;
 	consumer->is_counted = true;
 	if (span.part == PART_PAST)
@@ -176,6 +194,8 @@ delivery_completed(struct delivery *d, struct connection *c, int32_t result)
 {
 	size_t accepted = result > 0 ? (size_t)result : 0;
 
+	CHECK(sum_of(c->consumer.writing_at, c->consumer.writing_len) ==
+	      c->consumer.writing_sum);
 	uncount(d, &c->consumer);
 	pool_give(d->pool, consumer_written(&c->consumer, accepted));
 	/* Nothing was sent, and nothing is wrong: it is tried again. */

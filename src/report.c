@@ -232,7 +232,7 @@ report_all_consumers(struct server *s)
 }
 
 struct census {
-	unsigned consumers, slow, feeds;
+	unsigned consumers, slow, behind, feeds;
 };
 
 /* The slow consumer with the longest lag that comes after (lag, slot) in the
@@ -295,6 +295,7 @@ take_census(const struct server *s)
 
 	while ((c = next_open(s, c)) != NULL) {
 		census.consumers += consumer_is_subscribed(&c->consumer);
+		census.behind += c->consumer.past.is_on;
 		census.feeds += c->is_feed;
 	}
 	return census;
@@ -366,8 +367,8 @@ report_summary(struct server *s)
 	(void)counters_text(&s->counters, totals, sizeof(totals));
 	log_line(LOG_INFO, "report",
 		 "in_per_s=%.0f in_mb_s=%.1f out_mb_s=%.1f ring_pct=%llu "
-		 "consumers=%u slow=%u feeds=%u connections=%u waits=%llu "
-		 "submit_stalls=%llu%s%s",
+		 "consumers=%u slow=%u behind=%u feeds=%u connections=%u "
+		 "leave_max_us=%lld waits=%llu submit_stalls=%llu%s%s",
 		 (double)(s->counters.in_records - before->in_records) /
 			 seconds,
 		 (double)(s->counters.in_bytes - before->in_bytes) / seconds /
@@ -376,7 +377,8 @@ report_summary(struct server *s)
 			 seconds / 1e6,
 		 (ull)(ring_used(&s->streams.main) * 100 /
 		       s->streams.main.ring.size),
-		 census.consumers, census.slow, census.feeds, s->open_cnt,
+		 census.consumers, census.slow, census.behind, census.feeds,
+		 s->open_cnt, (long long)(s->leave_max_ns / NS_PER_US),
 		 (ull)engine->waits, (ull)engine->submit_stalls, totals,
 		 journal_text(s, journal, sizeof(journal)));
 	while ((c = next_open(s, c)) != NULL) {
@@ -385,6 +387,7 @@ report_summary(struct server *s)
 			report_consumer(s, c);
 		c->skips_reported = c->consumer.skips;
 	}
+	s->leave_max_ns = 0;
 	s->report_base.at_ns = s->now_ns;
 	s->report_base.counters = s->counters;
 	notify_status("%s", report_status(s, status, sizeof(status)));

@@ -68,6 +68,7 @@ struct server {
 	int64_t stop_deadline_ns;
 	int signal_fd;
 	struct signalfd_siginfo signal; /* where the read in flight goes */
+	int64_t leave_max_ns; /* longest way out of the ring, of this report */
 	struct report_base report_base;
 	struct log_limit accept_log;
 };

@@ -555,6 +555,8 @@ leave(struct server *s, struct connection *c)
 	}
 	consumer_leave(consumer, &place, s->now_ns);
 	consumer->lag.is_slow = false;
+	if (s->now_ns - consumer->lag.slow_since_ns > s->leave_max_ns)
+		s->leave_max_ns = s->now_ns - consumer->lag.slow_since_ns;
 	s->counters.spills++;
 	report_change(s, c);
 	wake(s, c);

@@ -11,11 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "client.h"
 #include "clock.h"
 #include "print.h"
+#include "rejoin.h"
 #include "seen.h"
-#include "tally.h"
 #include "util.h"
 #include "wire.h"
 
@@ -33,10 +34,6 @@ enum {
 
 enum sub_mode { SUB_AUTOMATIC, SUB_PRINT, SUB_RATES };
 
-struct sub_counts {
-	uint64_t messages, rows, bytes;
-};
-
 struct sub {
 	struct client_target target;
 	struct client client;
@@ -45,7 +42,6 @@ struct sub {
 	const char *wanted; /* "trade,quote"; "": all tables */
 	enum sub_mode mode;
 	bool is_checking;
-	bool is_timing;
 	bool is_paused;
 	uint64_t slow_bytes_s; /* 0: as fast as possible */
 	uint64_t count;
@@ -58,17 +54,13 @@ struct sub {
 	int failure;	 /* -errno that ends it; the sentence is printed */
 
 	struct zone zone;
-	int64_t start_ns, end_ns;
+	int64_t end_ns;
 	int64_t report_ns; /* when the next line is due */
-	int64_t last_ns;   /* when the last one was written */
 	int64_t wall_ns;   /* local time of the last receive, since 2000 */
 	int64_t budget_ns; /* --slow: when the budget was last filled up */
 	uint64_t budget;   /* --slow: bytes that may be read now */
 
-	struct sub_counts counts, told;
-	uint64_t ends;	 /* .u.end */
-	uint64_t others; /* async messages that are no update */
-	struct histogram latencies, recent; /* ns: of all, of this report */
+	struct account account;
 	struct print_table print;
 };
 
@@ -110,8 +102,7 @@ add_latency(struct sub *s, int type, const uint8_t *item)
 		return;
 	}
 	late_ns = now_ns - then_ns;
-	histogram_add(&s->latencies, late_ns > 0 ? (uint64_t)late_ns : 0);
-	histogram_add(&s->recent, late_ns > 0 ? (uint64_t)late_ns : 0);
+	account_add_latency(&s->account, late_ns > 0 ? (uint64_t)late_ns : 0);
 }
 
 static void
@@ -141,9 +132,9 @@ take_other(struct sub *s, const struct client_frame *frame)
 	struct print_text text = { .len = 0 };
 
 	if (is_end)
-		s->ends++;
+		s->account.ends++;
 	else
-		s->others++;
+		s->account.others++;
 	if (!is_end && s->mode != SUB_PRINT)
 		return;
 	print_object(&text, wire_reader(frame->body + off,
@@ -193,7 +184,7 @@ take_async(struct sub *s, const struct client_frame *frame)
 			return 0;
 		}
 	}
-	why = seen_read(t, frame->body, frame->body_len, s->is_timing,
+	why = seen_read(t, frame->body, frame->body_len, s->account.is_timing,
 			s->is_checking, &update);
 	if (why != NULL)
 		return fail(s, -EBADMSG, why);
@@ -202,9 +193,9 @@ take_async(struct sub *s, const struct client_frame *frame)
 	add_sequence(&t->sequence, &update);
 	if (s->mode == SUB_PRINT)
 		print_update(s, frame);
-	s->counts.messages++;
-	s->counts.rows += update.rows;
-	s->is_over = s->counts.messages == s->count;
+	s->account.counts.messages++;
+	s->account.counts.rows += update.rows;
+	s->is_over = s->account.counts.messages == s->count;
 	return 0;
 }
 
@@ -269,7 +260,7 @@ take_frames(struct sub *s)
 			return 0;
 		if (result == WIRE_BAD)
 			return fail(s, -EBADMSG, s->client.error);
-		s->counts.bytes += frame.wire_len;
+		s->account.counts.bytes += frame.wire_len;
 		if (frame.message == WIRE_ASYNC)
 			err = take_async(s, &frame);
 		else if (frame.message == WIRE_RESPONSE)
@@ -293,7 +284,7 @@ receive(struct sub *s, size_t max, int64_t deadline_ns)
 			    "why");
 	if (got < 0)
 		return fail(s, got, strerror(-got));
-	if (s->is_timing)
+	if (s->account.is_timing)
 		s->wall_ns = zone_local_ns(&s->zone, clock_utc_ns());
 	err = take_frames(s);
 	if (s->mode == SUB_PRINT)
@@ -365,81 +356,12 @@ subscribe(struct sub *s)
 /* ---- reports ---- */
 
 static void
-print_counts(FILE *out, const char *what, const struct sub_counts *c,
-	     int64_t span_ns)
-{
-	double seconds = (double)max_u64((uint64_t)span_ns, 1) / 1e9;
-
-	fprintf(out,
-		"%s seconds=%.1f messages=%llu rows=%llu bytes=%llu "
-		"messages_s=%.0f rows_s=%.0f mb_s=%.1f",
-		what, seconds, (unsigned long long)c->messages,
-		(unsigned long long)c->rows, (unsigned long long)c->bytes,
-		(double)c->messages / seconds, (double)c->rows / seconds,
-		(double)c->bytes / seconds / 1e6);
-}
-
-static void
-print_latency(FILE *out, const struct histogram *h)
-{
-	fprintf(out, " p50_us=%.1f p99_us=%.1f max_us=%.1f",
-		(double)histogram_percentile(h, 50) / 1e3,
-		(double)histogram_percentile(h, 99) / 1e3,
-		(double)h->max / 1e3);
-}
-
-static void
 report(struct sub *s, int64_t now_ns)
 {
-	struct sub_counts c = {
-		.messages = s->counts.messages - s->told.messages,
-		.rows = s->counts.rows - s->told.rows,
-		.bytes = s->counts.bytes - s->told.bytes,
-	};
-
-	if (s->mode == SUB_RATES) {
-		print_counts(stdout, "rate", &c, now_ns - s->last_ns);
-		if (s->is_timing)
-			print_latency(stdout, &s->recent);
-		fputc('\n', stdout);
-		fflush(stdout);
-	}
-	memset(&s->recent, 0, sizeof(s->recent));
-	s->told = s->counts;
-	s->last_ns = now_ns;
+	account_print_rate(&s->account, s->mode == SUB_RATES ? stdout : NULL,
+			   now_ns);
 	while (s->report_ns <= now_ns)
 		s->report_ns += NS_PER_S;
-}
-
-/* A line for each table that has the column; true if all was as it must be. */
-static bool
-print_check(const struct sub *s, FILE *out)
-{
-	bool is_good = true;
-	unsigned checked = 0;
-
-	for (unsigned i = 0; i < s->seen.tables_cnt; i++) {
-		const struct seen_table *t = s->seen.tables[i];
-		const struct sequence *q = &t->sequence;
-
-		if (q->rows == 0)
-			continue;
-		fprintf(out,
-			"check table=%s rows=%llu missing=%llu doubled=%llu "
-			"late=%llu strange=%llu result=%s\n",
-			t->name, (unsigned long long)q->rows,
-			(unsigned long long)q->missing,
-			(unsigned long long)q->doubled,
-			(unsigned long long)q->late,
-			(unsigned long long)q->strange,
-			sequence_is_good(q) ? "good" : "bad");
-		is_good = is_good && sequence_is_good(q);
-		checked++;
-	}
-	if (checked == 0)
-		fputs("check result=bad: no row with a running number came\n",
-		      out);
-	return is_good && checked > 0;
 }
 
 /* The exit status. */
@@ -451,20 +373,14 @@ sum_up(struct sub *s)
 		s->count != UINT64_MAX && !s->is_over && !client_stopped();
 	int status = s->failure != 0 ? CLIENT_EXIT_TROUBLE : 0;
 
-	print_counts(out, "total", &s->counts,
-		     clock_monotonic_ns() - s->start_ns);
-	fprintf(out, " ends=%llu others=%llu", (unsigned long long)s->ends,
-		(unsigned long long)s->others);
-	if (s->is_timing)
-		print_latency(out, &s->latencies);
-	fputc('\n', out);
+	account_print_total(&s->account, out, clock_monotonic_ns());
 	if (!s->is_checking)
 		return status;
-	if (!print_check(s, out))
+	if (!account_print_check(&s->seen, out))
 		status = CLIENT_EXIT_CHECK;
 	if (is_short) {
 		fprintf(out, "check result=bad: %llu of %llu messages came\n",
-			(unsigned long long)s->counts.messages,
+			(unsigned long long)s->account.counts.messages,
 			(unsigned long long)s->count);
 		status = CLIENT_EXIT_CHECK;
 	}
@@ -546,11 +462,12 @@ follow(struct sub *s)
 
 	if (err < 0)
 		return CLIENT_EXIT_TROUBLE;
-	s->start_ns = s->last_ns = s->budget_ns = clock_monotonic_ns();
-	s->report_ns = s->start_ns + NS_PER_S;
+	now_ns = clock_monotonic_ns();
+	s->account.start_ns = s->account.last_ns = s->budget_ns = now_ns;
+	s->report_ns = now_ns + NS_PER_S;
 	s->end_ns = s->seconds == 0
 			    ? CLIENT_FOREVER
-			    : s->start_ns + (int64_t)s->seconds * NS_PER_S;
+			    : now_ns + (int64_t)s->seconds * NS_PER_S;
 	run(s);
 	return sum_up(s);
 }
@@ -614,7 +531,7 @@ take_option(struct sub *s, int option, const char *value)
 		s->seen.column = value;
 		return true;
 	case 'l':
-		s->is_timing = true;
+		s->account.is_timing = true;
 		return true;
 	case 'z':
 		s->is_paused = true;
