@@ -4,13 +4,40 @@
 
 #include <string.h>
 
+#include "clock.h"
 #include "util.h"
+#include "wire.h"
 
 void
-account_add_latency(struct account *a, uint64_t late_ns)
+account_add_time(struct account *a, int type, const uint8_t *item,
+		 int64_t now_ns)
 {
-	histogram_add(&a->latencies, late_ns);
-	histogram_add(&a->recent, late_ns);
+	const int64_t day = NS_PER_DAY;
+	int64_t then_ns, late_ns;
+	uint64_t bits = wire_load_u32(item), late;
+
+	if (type == KT_TIME) {
+		then_ns = (int32_t)bits * NS_PER_MS;
+	} else if (type == KT_TIMESPAN || type == KT_TIMESTAMP) {
+		bits |= (uint64_t)wire_load_u32(item + 4) << 32;
+		then_ns = (int64_t)bits;
+	} else {
+		return;
+	}
+	if (type != KT_TIMESTAMP) {
+		/* From just before midnight, received just after it. */
+		now_ns = (now_ns % day + day) % day;
+		if (then_ns < 0 || then_ns >= day)
+			return;
+		if (then_ns - now_ns > day / 2)
+			then_ns -= day;
+	} else if (then_ns < 0) {
+		return;
+	}
+	late_ns = now_ns - then_ns;
+	late = late_ns > 0 ? (uint64_t)late_ns : 0;
+	histogram_add(&a->latencies, late);
+	histogram_add(&a->recent, late);
 }
 
 static void

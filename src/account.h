@@ -22,12 +22,16 @@ struct account {
 	struct account_counts counts, told;
 	uint64_t ends;	 /* .u.end */
 	uint64_t others; /* async messages that are no update */
-	struct histogram latencies, recent; /* ns: of all, since the last line */
+	struct histogram latencies; /* ns */
+	struct histogram recent;    /* the same, since the last line */
 	int64_t start_ns;
 	int64_t last_ns; /* of the last line */
 };
 
-void account_add_latency(struct account *a, uint64_t late_ns);
+/* The instant in a time column's first row against the wall clock: local time
+ * since 2000. */
+void account_add_time(struct account *a, int type, const uint8_t *item,
+		      int64_t now_ns);
 
 /* The line of what came since the last one; out NULL: only begins anew. */
 void account_print_rate(struct account *a, FILE *out, int64_t now_ns);

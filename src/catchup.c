@@ -15,16 +15,6 @@ enum { LONG_READ = CATCHUP_READS }; /* slot of its ticket */
 
 /* ---- open and close ---- */
 
-size_t
-catchup_margin(const struct schema *schema)
-{
-	size_t margin = 0;
-
-	for (unsigned i = 0; i < schema->tables_cnt; i++)
-		margin = max_u64(margin, record_saves(&schema->tables[i]));
-	return margin;
-}
-
 int
 catchup_open(struct catchup *cu, const struct settings *settings,
 	     struct engine *engine, struct streams *streams,
@@ -36,8 +26,7 @@ catchup_open(struct catchup *cu, const struct settings *settings,
 				.streams = streams,
 				.history = history,
 				.delivery = delivery,
-				.pool = pool,
-				.margin = catchup_margin(&settings->tables) };
+				.pool = pool };
 	list_init(&cu->hungry);
 	list_init(&cu->done);
 	cu->memory = mmap(NULL, CATCHUP_READS * CATCHUP_READ_BYTES,
@@ -124,8 +113,8 @@ is_done(struct catchup *cu, struct connection *c)
 struct found {
 	struct journal_record record;
 	const struct schema_table *table; /* NULL: nobody can have it */
-	bool is_ours;	 /* written by this run: the frame's own bytes */
-	struct update u; /* unless is_ours */
+	bool is_verbatim; /* it has the frame's own bytes; else: */
+	struct update u;
 	struct past_message message;
 };
 
@@ -139,19 +128,23 @@ look_at_foreign(struct catchup *cu, struct found *f)
 {
 	const struct journal_record *r = &f->record;
 	size_t x_len = r->len - (size_t)(r->x - r->at);
+	struct update *u = &f->u;
 	const char *why;
 
 	f->message.pos_len = r->len;
 	if (f->table != NULL &&
-	    (update_parse(f->table, r->x, x_len, cu->settings->schema.check,
-			  &f->u, &why) != UPDATE_OK ||
-	     f->u.rows == 0 ||
-	     f->u.frame_len > cu->settings->message.max))
+	    (update_parse(f->table, r->x, x_len, cu->settings->schema.check, u,
+			  &why) != UPDATE_OK ||
+	     u->rows == 0 || u->frame_len > cu->settings->message.max))
 		f->table = NULL;
-	if (f->table == NULL)
+	if (f->table == NULL) {
 		cu->refused_records++;
-	else
-		f->message.frame_len = f->u.frame_len;
+		return;
+	}
+	f->message.frame_len = u->frame_len;
+	f->is_verbatim = u->form == UPDATE_COLUMNS && u->is_verbatim &&
+			 u->has_time &&
+			 u->frame_len == r->len + record_saves(f->table);
 }
 
 static void
@@ -161,10 +154,10 @@ look_at(struct catchup *cu, const struct consumer *c, struct found *f)
 	const struct journal_record *r = &f->record;
 
 	f->table = schema_find(&cu->settings->tables, r->table, r->table_len);
-	f->is_ours = p->at.off >= p->at.file->first_off && f->table != NULL;
+	f->is_verbatim = p->at.off >= p->at.file->first_off && f->table != NULL;
 	f->message = (struct past_message){ .is_record = true,
 					    .record_len = r->len };
-	if (f->is_ours) {
+	if (f->is_verbatim) {
 		f->message.frame_len = r->len + record_saves(f->table);
 		f->message.pos_len = f->message.frame_len;
 	} else {
@@ -177,7 +170,7 @@ look_at(struct catchup *cu, const struct consumer *c, struct found *f)
 static void
 write_frame(const struct found *f, uint8_t *at)
 {
-	if (f->is_ours)
+	if (f->is_verbatim)
 		record_to_frame(f->table, f->record.at, f->record.len, at);
 	else
 		update_write(&f->u, 0, at);
@@ -274,14 +267,14 @@ serve_mark(struct catchup *cu, struct connection *c)
 
 static void
 start_read(struct catchup *cu, struct catchup_read *read, unsigned slot,
-	   struct connection *c, size_t len_max)
+	   struct connection *c, uint64_t off, size_t len_max)
 {
 	struct past *p = &c->consumer.past;
-	uint64_t left = p->at.file->written_off - p->at.off;
+	uint64_t left = p->at.file->written_off - off;
 
 	read->file = p->at.file;
 	read->file->readers++;
-	read->off = p->at.off;
+	read->off = off;
 	read->len = (size_t)min_u64(left, len_max);
 	read->owner = c;
 	read->generation = c->generation;
@@ -293,6 +286,38 @@ start_read(struct catchup *cu, struct catchup_read *read, unsigned slot,
 					  .kind = ENGINE_CATCHUP });
 }
 
+/* The long record that stands at its place. Returns its table. */
+static const struct schema_table *
+long_message(const struct consumer *c, struct past_message *out)
+{
+	const struct past *p = &c->past;
+	const struct schema_table *t = p->long_table;
+	size_t frame_len = p->long_len + record_saves(t);
+
+	*out = (struct past_message){
+		.is_record = true,
+		.is_selected = true,
+		.record_len = p->long_len,
+		.frame_len = frame_len,
+		.pos_len = p->at.off >= p->at.file->first_off ? frame_len
+							       : p->long_len,
+	};
+	return t;
+}
+
+/* Where in a long record the next piece of what its frame shares with it
+ * begins. */
+static uint64_t
+piece_off(const struct consumer *c)
+{
+	struct past_message m;
+	const struct schema_table *t = long_message(c, &m);
+	size_t done = m.frame_len - consumer_wants(c, &m);
+	size_t start = frame_start_len(t);
+
+	return record_start_len(t) + (done > start ? done - start : 0);
+}
+
 static struct catchup_read *
 free_read(struct catchup *cu)
 {
@@ -300,13 +325,6 @@ free_read(struct catchup *cu)
 		if (cu->reads[i].file == NULL)
 			return &cu->reads[i];
 	return NULL;
-}
-
-/* The pool's buffer, and how much of a record it can hold. */
-static size_t
-long_read_max(const struct catchup *cu)
-{
-	return cu->settings->message.max;
 }
 
 static void
@@ -320,9 +338,9 @@ start_long_read(struct catchup *cu, struct connection *c)
 	buffer = pool_take(cu->pool);
 	if (buffer == NULL)
 		return;
-	cu->long_read.at = buffer + cu->margin;
-	start_read(cu, &cu->long_read, LONG_READ, c,
-		   min_u64(p->long_bytes, long_read_max(cu)));
+	cu->long_read.at = buffer;
+	start_read(cu, &cu->long_read, LONG_READ, c, p->at.off,
+		   min_u64(p->long_bytes, cu->settings->message.max));
 }
 
 /* Sends what is in its buffer, or queues it for more. */
@@ -352,6 +370,7 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 {
 	struct past *p = &c->consumer.past;
 	struct catchup_read *read;
+	uint64_t off;
 
 	if (consumer_claims_too_much(&c->consumer)) {
 		is_done(cu, c);
@@ -380,9 +399,13 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 		return;
 	}
 	read = free_read(cu);
-	if (read != NULL)
-		start_read(cu, read, (unsigned)(read - cu->reads), c,
-			   CATCHUP_READ_BYTES);
+	if (read == NULL)
+		return;
+	off = p->at.off;
+	if (p->long_len > 0)
+		off += piece_off(&c->consumer);
+	start_read(cu, read, (unsigned)(read - cu->reads), c, off,
+		   CATCHUP_READ_BYTES);
 }
 
 void
@@ -444,6 +467,7 @@ take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
 
 		next = n->next;
 		if (p->at.file != read->file || p->long_bytes > 0 ||
+		    p->long_len > 0 ||
 		    p->at.off < read->off ||
 		    p->at.off - read->off >= len / 2 ||
 		    !consumer_is_hungry(&c->consumer))
@@ -455,56 +479,53 @@ take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
 	}
 }
 
-/* The whole record at read->at becomes the consumer's rest. Returns whether
- * the buffer is in use now. */
-static bool
-take_long(struct catchup *cu, struct connection *c, uint8_t *buffer,
-	  struct found *f)
+/*
+ * A long record was read whole.  Its frame is sent in pieces, each read again:
+ * a consumer that does not move keeps no buffer of the pool.  What has another
+ * form in the file than in its frame is the exception: it becomes the rest.
+ */
+static void
+take_long(struct catchup *cu, struct connection *c, struct found *f)
 {
 	struct consumer *consumer = &c->consumer;
 	const struct past_message *m = &f->message;
 	size_t wanted = consumer_wants(consumer, m);
-	uint8_t *frame = buffer + cu->margin, *other;
+	uint8_t *frame;
 
 	if (wanted == 0) {
 		consumer_pass(consumer, m);
-		return false;
+		return;
 	}
-	if (f->is_ours) {
-		frame -= record_saves(f->table);
-		record_become_frame(f->table, frame, f->record.len);
-	} else {
-		other = pool_take(cu->pool);
-		if (other == NULL)
-			return false; /* again, when there is one */
-		update_write(&f->u, 0, other);
-		pool_give(cu->pool, buffer);
-		frame = buffer = other;
+	if (f->is_verbatim) {
+		consumer->past.long_len = f->record.len;
+		consumer->past.long_table = f->table;
+		return;
 	}
+	frame = pool_take(cu->pool);
+	if (frame == NULL)
+		return; /* again, when there is one */
+	update_write(&f->u, 0, frame);
 	empty_buffer(&consumer->past);
 	note_first(&consumer->past, true, 0);
-	consumer->rest = buffer;
-	consumer->rest_len = (size_t)(frame - buffer) + m->frame_len;
-	consumer->rest_sent = consumer->rest_len - wanted;
+	consumer->rest = frame;
+	consumer->rest_len = m->frame_len;
+	consumer->rest_sent = m->frame_len - wanted;
 	consumer_pass(consumer, m);
-	return true;
 }
 
 static void
 long_read_completed(struct catchup *cu, struct connection *c, size_t len)
 {
 	struct catchup_read *read = &cu->long_read;
-	uint8_t *buffer = read->at - cu->margin;
 	struct past *p = &c->consumer.past;
-	bool is_taken = false;
 	struct found f;
 	const char *why;
 
 	if (journal_next(read->at, len, 0, &f.record, &why) == JOURNAL_RECORD) {
 		look_at(cu, &c->consumer, &f);
 		p->long_bytes = 0;
-		is_taken = take_long(cu, c, buffer, &f);
-	} else if (len >= long_read_max(cu) ||
+		take_long(cu, c, &f);
+	} else if (len >= cu->settings->message.max ||
 		   read->off + len >= read->file->written_off) {
 		log_line(LOG_ERROR, "journal_unreadable",
 			 "off=%llu why=\"%s\"", (unsigned long long)read->off,
@@ -513,8 +534,37 @@ long_read_completed(struct catchup *cu, struct connection *c, size_t len)
 	} else {
 		p->long_bytes *= 4;
 	}
-	if (!is_taken)
-		pool_give(cu->pool, buffer);
+}
+
+/* The next piece of a long record's frame: what is left of the start, and of
+ * what was read from piece_off on. */
+static void
+take_piece(struct connection *c, const uint8_t *bytes, size_t len)
+{
+	struct past *p = &c->consumer.past;
+	struct past_message m;
+	const struct schema_table *t = long_message(&c->consumer, &m);
+	size_t wanted = consumer_wants(&c->consumer, &m);
+	size_t done = m.frame_len - wanted, start = frame_start_len(t);
+	size_t head = done < start ? start - done : 0, body;
+	uint8_t *at = p->buffer;
+
+	empty_buffer(p);
+	if (head > 0) {
+		frame_start_write(t, p->long_len, at);
+		memmove(at, at + done, head);
+	}
+	body = min_u64(len, min_u64(CATCHUP_BUFFER_BYTES - head,
+				    wanted - head));
+	memcpy(at + head, bytes, body);
+	p->len = head + body;
+	note_first(p, p->len == wanted, p->len);
+	if (p->len < wanted) {
+		consumer_pass_piece(&c->consumer, p->len);
+		return;
+	}
+	p->long_len = 0;
+	consumer_pass(&c->consumer, &m);
 }
 
 void
@@ -524,6 +574,7 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 	struct catchup_read *read =
 		is_long ? &cu->long_read : &cu->reads[ticket.slot];
 	struct connection *c = owner_of(read);
+	bool is_piece = c != NULL && c->consumer.past.long_len > 0;
 	bool is_again = result == -EINTR || result == -EAGAIN ||
 			result == -EBADF || result == -ECANCELED;
 
@@ -540,14 +591,16 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 		cu->read_bytes += (uint64_t)result;
 		if (is_long)
 			long_read_completed(cu, c, (size_t)result);
+		else if (c->consumer.past.long_len > 0)
+			take_piece(c, read->at, (size_t)result);
 		else
 			take(cu, c, read, (size_t)result);
-	} else if (is_long) {
-		pool_give(cu->pool, read->at - cu->margin);
 	}
+	if (is_long)
+		pool_give(cu->pool, read->at);
 	if (c != NULL)
 		go_on(cu, c);
-	if (!is_long && result > 0)
+	if (!is_long && !is_piece && result > 0)
 		take_others(cu, read, (size_t)result);
 	read->file->readers--;
 	read->file = NULL;

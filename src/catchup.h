@@ -8,8 +8,8 @@
  * A consumer whose buffer is empty is hungry and queues for a read.  What is
  * read is enough for others who are near: they take from it too.  Records
  * become the frames that the ring had, byte for byte (record.h), so that the
- * socket never notices.  A record that is too long for a read is read into a
- * pool buffer, alone.  Once a consumer's lag is under the return mark it goes
+ * socket never notices.  A record that is too long for a read is read whole
+ * once, to know its length, and then sent in pieces.  Once a consumer's lag is under the return mark it goes
  * back to the ring.
  *
  * Nothing waits for the disk: reads are operations of the engine.
@@ -52,18 +52,14 @@ struct catchup {
 	struct history *history;
 	struct delivery *delivery;
 	struct pool *pool;
-	size_t margin; /* longest record_saves of all tables */
 	uint8_t *memory;
 	struct catchup_read reads[CATCHUP_READS];
-	struct catchup_read long_read; /* at: in a pool buffer behind margin */
+	struct catchup_read long_read; /* at: a pool buffer */
 	struct list hungry;
 	struct list done;
 	uint64_t read_bytes;
 	uint64_t refused_records; /* not of the schema, in files of others */
 };
-
-/* Bytes that a pool buffer must have besides message.max. */
-size_t catchup_margin(const struct schema *schema);
 
 /* 0 or -ENOMEM. */
 int catchup_open(struct catchup *cu, const struct settings *settings,

@@ -262,12 +262,34 @@ consumer_waits_for_gate(const struct consumer *c)
 
 /* ---- how far behind ---- */
 
-/* Up to where `here` is to be sent, also behind the reply. */
-static uint64_t
-last_pos(const struct consumer *c)
+/* Whether a cursor's part has no end: `here` ends at the limit where something
+ * else comes behind the reply. */
+static bool
+is_open(const struct consumer *c, const struct cursor *cursor)
 {
-	return c->next.stream != NULL ? end_pos(c)
-				      : c->here.stream->visible_pos;
+	return cursor == &c->next ||
+	       (c->next.stream == NULL && !c->past.has_next);
+}
+
+static uint64_t
+last_pos(const struct consumer *c, const struct cursor *cursor)
+{
+	return is_open(c, cursor) ? cursor->stream->visible_pos : end_pos(c);
+}
+
+/* What a cursor lacks; but of the records only those that its stream lacks
+ * too. */
+static struct stream_total
+lack_of(const struct consumer *c, const struct cursor *cursor)
+{
+	struct stream_total lack = { 0 };
+
+	if (cursor->stream == NULL)
+		return lack;
+	if (is_open(c, cursor))
+		lack = streams_unfed(c->streams, cursor->stream);
+	lack.bytes += last_pos(c, cursor) - cursor->pos;
+	return lack;
 }
 
 /* Of a consumer that reads the past, up to where it will return. */
@@ -289,10 +311,8 @@ past_debt(const struct consumer *c)
 uint64_t
 consumer_lag_bytes(struct consumer *c)
 {
-	uint64_t lag = cursor_lag(&c->next);
+	uint64_t lag = lack_of(c, &c->here).bytes + lack_of(c, &c->next).bytes;
 
-	if (c->here.stream != NULL)
-		lag += last_pos(c) - c->here.pos;
 	if (c->past.is_on || c->past.has_next)
 		lag += past_debt(c).bytes + c->past.len - c->past.sent;
 	if (c->rest != NULL)
@@ -329,18 +349,22 @@ consumer_ring_lag(const struct consumer *c, uint64_t *out_lag_bytes,
 	take_ring_lag(&c->next, out_lag_bytes, out_ring_bytes);
 }
 
-static void
-add_records(const struct stream *s, uint64_t from_pos, uint64_t to_pos,
-	    int64_t now_ns, uint64_t *records, int64_t *age_ns)
+/* The records that a cursor lacks; raises *age_ns to the oldest one's. */
+static uint64_t
+lack_of_records(const struct consumer *c, const struct cursor *cursor,
+		int64_t now_ns, int64_t *age_ns)
 {
+	uint64_t records = lack_of(c, cursor).records;
 	struct stream_place from;
 
-	if (s == NULL || from_pos == to_pos)
-		return;
-	from = stream_locate(s, from_pos);
-	*records += stream_locate(s, to_pos).record - from.record;
+	if (cursor->stream == NULL || last_pos(c, cursor) == cursor->pos)
+		return records;
+	from = stream_locate(cursor->stream, cursor->pos);
+	records -= from.record;
+	records += stream_locate(cursor->stream, last_pos(c, cursor)).record;
 	if (now_ns - from.time_ns > *age_ns)
 		*age_ns = now_ns - from.time_ns;
+	return records;
 }
 
 /* Records in the buffer that were not fully sent. */
@@ -363,15 +387,9 @@ void
 consumer_lag_records(const struct consumer *c, int64_t now_ns,
 		     uint64_t *out_records, int64_t *out_age_ns)
 {
-	*out_records = 0;
 	*out_age_ns = 0;
-	if (c->here.stream != NULL)
-		add_records(c->here.stream, c->here.pos, last_pos(c), now_ns,
-			    out_records, out_age_ns);
-	if (c->next.stream != NULL)
-		add_records(c->next.stream, c->next.pos,
-			    c->next.stream->visible_pos, now_ns, out_records,
-			    out_age_ns);
+	*out_records = lack_of_records(c, &c->here, now_ns, out_age_ns) +
+		       lack_of_records(c, &c->next, now_ns, out_age_ns);
 	/* A rest is one record more, as old as can no longer be told. */
 	*out_records += c->rest != NULL;
 	if (!c->past.is_on && !c->past.has_next)
@@ -449,24 +467,23 @@ consumer_main_place(const struct consumer *c, uint64_t *out_main_pos,
 {
 	*out_main_pos = c->limit_main_pos;
 	*out_skip_bytes = 0;
-	if (c->here.stream != NULL)
+	/* At the limit the stream only knows a place behind it. */
+	if (c->here.stream != NULL &&
+	    !(c->is_replying && c->here.pos == c->limit_pos))
 		stream_main_place(c->here.stream, c->here.pos, out_main_pos,
 				  out_skip_bytes);
 }
 
-/* A debt that begins as what a cursor lacks up to a position. */
+/* A debt that begins as what a cursor lacks. */
 static struct consumer_debt
-debt_of(const struct consumer *c, const struct cursor *cursor, uint64_t to_pos,
-	int64_t now_ns, int64_t *age_ns)
+debt_of(const struct consumer *c, const struct cursor *cursor, int64_t now_ns,
+	int64_t *age_ns)
 {
-	struct consumer_debt debt = {
-		.fixed.bytes = to_pos - cursor->pos,
+	return (struct consumer_debt){
+		.fixed.bytes = lack_of(c, cursor).bytes,
+		.fixed.records = lack_of_records(c, cursor, now_ns, age_ns),
 		.since = streams_total(c->streams, &cursor->stream->selection),
 	};
-
-	add_records(cursor->stream, cursor->pos, to_pos, now_ns,
-		    &debt.fixed.records, age_ns);
-	return debt;
 }
 
 void
@@ -484,14 +501,13 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 	p->debt = (struct consumer_debt){ 0 };
 	if (c->here.stream != NULL) {
 		p->selection = c->here.stream->selection;
-		p->debt = debt_of(c, &c->here, last_pos(c), now_ns, &age_ns);
+		p->debt = debt_of(c, &c->here, now_ns, &age_ns);
 	}
 	p->limit_pos = c->limit_main_pos;
 	if (c->next.stream != NULL) {
 		p->has_next = true;
 		p->next_selection = c->next.stream->selection;
-		p->next_debt = debt_of(c, &c->next, c->next.stream->visible_pos,
-				       now_ns, &age_ns);
+		p->next_debt = debt_of(c, &c->next, now_ns, &age_ns);
 	}
 	cursor_detach(&c->here);
 	cursor_detach(&c->next);
@@ -508,6 +524,15 @@ consumer_is_hungry(const struct consumer *c)
 {
 	return c->past.is_on && c->rest == NULL &&
 	       c->past.sent == c->past.len;
+}
+
+bool
+consumer_advance(struct consumer *c)
+{
+	if (c->writing != PART_NONE || !c->is_replying)
+		return false;
+	advance(c);
+	return !c->is_replying;
 }
 
 uint64_t
@@ -538,6 +563,16 @@ consumer_wants(const struct consumer *c, const struct past_message *m)
 	if (!m->is_selected || !is_in_range(p) || p->skip_records > 0)
 		return 0;
 	return m->frame_len - min_u64(m->frame_len, p->skip_bytes);
+}
+
+void
+consumer_pass_piece(struct consumer *c, size_t len)
+{
+	struct past *p = &c->past;
+
+	p->skip_bytes += len;
+	if (!p->debt.is_all)
+		p->debt.fixed.bytes -= len;
 }
 
 void

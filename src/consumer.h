@@ -89,8 +89,11 @@ struct past {
 
 	/* for catchup.c */
 	struct list node;
-	bool is_reading;  /* a read for it is in flight */
-	size_t long_bytes; /* what to read of a long record; 0: it is short */
+	bool is_reading;   /* a read for it is in flight */
+	size_t long_bytes; /* the next record is long: how much to read to see
+			      its length, 0: it is short */
+	size_t long_len;   /* its length, 0: not known yet */
+	const struct schema_table *long_table;
 };
 
 struct consumer {
@@ -236,6 +239,13 @@ void consumer_leave(struct consumer *c, const struct history_place *place,
 /* Whether its buffer wants to be filled. */
 bool consumer_is_hungry(const struct consumer *c);
 
+/*
+ * A reply without bytes that stands where a hungry one has come to is done:
+ * true, and requests of the connection may be handled again.  To be asked
+ * before its buffer is filled.
+ */
+bool consumer_advance(struct consumer *c);
+
 /* Up to where the past may be read into the buffer now. */
 uint64_t consumer_past_end(const struct consumer *c);
 
@@ -251,7 +261,11 @@ struct past_message {
 /* How many of the last bytes of the message at past.at are to be sent. */
 size_t consumer_wants(const struct consumer *c, const struct past_message *m);
 
-/* Goes on behind that message. */
+/* The first `len` of the wanted bytes of that message are in the buffer; it is
+ * longer than that. */
+void consumer_pass_piece(struct consumer *c, size_t len);
+
+/* Goes on behind that message: what was wanted of it is in the buffer. */
 void consumer_pass(struct consumer *c, const struct past_message *m);
 
 /* Whether it claims to have records that are not there. */

@@ -25,6 +25,8 @@ subscribe_to(struct call *c, const struct request_arg *tables,
 		return call_subscribe(c, tables, symbols, out);
 	(void)wire_get_u8(&r);
 	count = wire_get_u32(&r);
+	if (count == 0)
+		return "length";
 	wire_put_list(out, KT_LIST, KA_NONE, (uint32_t)count);
 	for (; count > 0; count--) {
 		size_t len;
@@ -60,18 +62,26 @@ read_integer(struct wire_reader *r, int64_t *out)
 	return r->bad == NULL && *out >= 0;
 }
 
-/* The records from number i of the file on, which has so many. */
+/* How many records a file has, as far as they may be seen. */
+static uint64_t
+records_of(const struct call *c, const struct history_file *file)
+{
+	return file->is_ended ? file->written_records : call_visible_records(c);
+}
+
+/* The records from number i of the file on, and of the files behind it. */
 static const char *
-ask_for(struct call *c, struct history_file *file, uint64_t i,
-	uint64_t records)
+ask_for(struct call *c, struct history_file *file, uint64_t i)
 {
 	struct past_request *past = &c->out->past;
 
-	if (i > records)
+	if (i > records_of(c, file))
 		return "range";
 	past->place = history_find_record(file, i);
 	past->record = i;
-	past->end_record = records;
+	past->end_record = records_of(c, file);
+	while ((file = history_next(c->tick->history, file)) != NULL)
+		past->end_record += records_of(c, file) - file->first_record;
 	c->out->has_past = true;
 	return NULL;
 }
@@ -92,8 +102,7 @@ call_subfrom(void *context, const struct request_arg *args, unsigned args_cnt,
 		return "type";
 	if (call_is_between_files(c))
 		return call_no_room(c);
-	error = ask_for(c, history_last(c->tick->history), (uint64_t)i,
-			call_visible_records(c));
+	error = ask_for(c, history_last(c->tick->history), (uint64_t)i);
 	return error != NULL ? error : subscribe_to(c, &args[0], &args[1], out);
 }
 
@@ -130,7 +139,7 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 	struct history_file *file;
 	struct claim claim;
 	const char *error;
-	uint64_t records, sure;
+	uint64_t sure;
 
 	if (args_cnt != 3)
 		return no_such_rank;
@@ -141,13 +150,11 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 	file = history_find_day(t->history, claim.day, t->day);
 	if (file == NULL)
 		return "day";
-	records = file->is_ended ? file->written_records
-				 : call_visible_records(c);
 	sure = epoch_sure_records(&t->journal->epochs, (uint64_t)claim.epoch,
-				  claim.day, records);
+				  claim.day, records_of(c, file));
 	if ((uint64_t)claim.i + (uint64_t)claim.n > sure)
 		return "epoch";
-	error = ask_for(c, file, (uint64_t)claim.i, records);
+	error = ask_for(c, file, (uint64_t)claim.i);
 	if (error != NULL)
 		return error;
 	c->out->past.skip_records = (uint64_t)claim.n;

@@ -27,15 +27,14 @@ record_table(const struct schema *schema, const uint8_t *frame)
 	return t;
 }
 
-/* The constant beginnings of both forms, up to the list of columns. */
-static size_t
-frame_start(const struct schema_table *t)
+size_t
+frame_start_len(const struct schema_table *t)
 {
 	return t->publish_prefix_len - LIST_HEADER_BYTES;
 }
 
-static size_t
-record_start(const struct schema_table *t)
+size_t
+record_start_len(const struct schema_table *t)
 {
 	return START_BYTES + 1 + strlen(t->name) + 1;
 }
@@ -43,14 +42,14 @@ record_start(const struct schema_table *t)
 size_t
 record_saves(const struct schema_table *t)
 {
-	return frame_start(t) - record_start(t);
+	return frame_start_len(t) - record_start_len(t);
 }
 
 size_t
 record_from_frame(const struct schema_table *t, const uint8_t *frame,
 		  size_t frame_len, uint8_t *at)
 {
-	size_t start = record_start(t), columns_off = frame_start(t);
+	size_t start = record_start_len(t), columns_off = frame_start_len(t);
 
 	memcpy(at, frame + WIRE_HEADER_BYTES, start);
 	memcpy(at + start, frame + columns_off, frame_len - columns_off);
@@ -58,23 +57,22 @@ record_from_frame(const struct schema_table *t, const uint8_t *frame,
 }
 
 void
-record_become_frame(const struct schema_table *t, uint8_t *frame,
-		    size_t record_len)
+frame_start_write(const struct schema_table *t, size_t record_len, uint8_t *at)
 {
 	uint32_t len = htole32((uint32_t)(record_len + record_saves(t)));
 
-	memcpy(frame, t->publish_prefix, frame_start(t));
-	memcpy(frame + 4, &len, sizeof(len));
+	memcpy(at, t->publish_prefix, frame_start_len(t));
+	memcpy(at + 4, &len, sizeof(len));
 }
 
 void
 record_to_frame(const struct schema_table *t, const uint8_t *record,
 		size_t record_len, uint8_t *at)
 {
-	size_t start = record_start(t);
+	size_t start = record_start_len(t);
 
-	memcpy(at + frame_start(t), record + start, record_len - start);
-	record_become_frame(t, at, record_len);
+	frame_start_write(t, record_len, at);
+	memcpy(at + frame_start_len(t), record + start, record_len - start);
 }
 
 void

@@ -33,10 +33,14 @@ size_t record_from_frame(const struct schema_table *t, const uint8_t *frame,
 void record_to_frame(const struct schema_table *t, const uint8_t *record,
 		     size_t record_len, uint8_t *at);
 
-/* Makes a frame of a record that stands at its place inside of it already,
- * at frame + record_saves(t): only its beginning is overwritten. */
-void record_become_frame(const struct schema_table *t, uint8_t *frame,
-			 size_t record_len);
+/* Bytes of a frame, or of a record, that are constant for the table (but for
+ * the frame's length): what follows is the same in both. */
+size_t frame_start_len(const struct schema_table *t);
+size_t record_start_len(const struct schema_table *t);
+
+/* Writes the first frame_start_len bytes of a record's frame. */
+void frame_start_write(const struct schema_table *t, size_t record_len,
+		       uint8_t *at);
 
 /* (`.u.end;day), asynchronous (tick-contract.md 2.3): the end of a day. */
 enum { MARK_BYTES = 27 };

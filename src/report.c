@@ -436,8 +436,7 @@ report_memory(const struct server *s)
 	uint64_t streams = set->streams.max * set->streams.ring;
 	uint64_t receive = n * set->connections.receive_buffer;
 	uint64_t replies = n * s->tick.reply_max;
-	uint64_t pool = set->message.buffers *
-			(set->message.max + catchup_margin(&set->tables));
+	uint64_t pool = set->message.buffers * set->message.max;
 	uint64_t scratch = 2 * set->message.max;
 	uint64_t table = n * sizeof(struct connection);
 	uint64_t staging = s->journal.staging.size;

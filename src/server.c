@@ -223,7 +223,7 @@ server_open(struct server *s, const struct settings *set)
 	if (tick_open(&s->tick, set, &s->streams, &s->counters,
 		      &s->journal.state, &s->journal.history) != 0 ||
 	    pool_open(&s->pool, (unsigned)set->message.buffers,
-		      set->message.max + catchup_margin(&set->tables)) != 0)
+		      set->message.max) != 0)
 		die("no memory for buffers of message.max = %llu bytes; "
 		    "lower message.max or message.buffers",
 		    (unsigned long long)set->message.max);

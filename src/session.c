@@ -652,8 +652,12 @@ session_judge(struct server *s, struct connection *c)
 	enum lag_action action;
 
 	consumer_ring_lag(consumer, &lag, &ring);
-	if (ring == 0 || c->state == CONNECTION_CLOSING ||
-	    is_blameless(s, consumer))
+	if (ring == 0 || c->state == CONNECTION_CLOSING)
+		return false;
+	/* To leave is no punishment: it may where room is wanted. */
+	if (is_blameless(s, consumer) &&
+	    (consumer->policy != SLOW_SPILL ||
+	     s->streams.main.wanted_bytes == 0))
 		return false;
 	(void)consumer_lag_bytes(consumer);
 	action = lag_judge(&consumer->lag, &s->lag_limits, consumer->policy,

@@ -249,11 +249,41 @@ choose(struct streams *all, const struct selection *selection)
 	return unused;
 }
 
+/* Of a selection, what stands in the main stream before pos. */
+static struct stream_total
+total_before(const struct streams *all, const struct selection *selection,
+	     uint64_t pos)
+{
+	const struct stream *s = &all->main;
+	struct stream_total total = { .bytes = s->mark_bytes };
+
+	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
+		if (!selection_has(selection, i))
+			continue;
+		total.records += all->tables[i].records;
+		total.bytes += all->tables[i].bytes;
+	}
+	while (pos != s->head_pos) {
+		const uint8_t *frame = ring_at(&s->ring, pos);
+		uint32_t len = stream_frame_len(frame);
+
+		if (is_wanted(all, selection, frame)) {
+			total.records -= stream_frame_is_record(frame);
+			total.bytes -= len;
+		}
+		pos += len;
+	}
+	return total;
+}
+
 /* A free filtered stream begins at its head, with what follows main_pos. */
 static void
 begin_filtered(struct streams *all, struct stream *s,
 	       const struct selection *selection, uint64_t main_pos)
 {
+	s->missed = total_before(all, selection, main_pos);
+	s->missed.records -= s->records;
+	s->missed.bytes -= s->head_pos;
 	s->selection = *selection;
 	/* What it had for others cannot be gone back to. */
 	forget_all(s);
@@ -395,27 +425,20 @@ streams_feed(struct streams *all, int64_t now_ns)
 struct stream_total
 streams_total(const struct streams *all, const struct selection *selection)
 {
-	const struct stream *s = &all->main;
-	struct stream_total total = { .bytes = s->mark_bytes };
+	return total_before(all, selection, all->main.visible_pos);
+}
 
-	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
-		if (!selection_has(selection, i))
-			continue;
-		total.records += all->tables[i].records;
-		total.bytes += all->tables[i].bytes;
-	}
-	/* What the gate still hides. */
-	for (uint64_t at = s->visible_pos; at != s->head_pos;) {
-		const uint8_t *frame = ring_at(&s->ring, at);
-		uint32_t len = stream_frame_len(frame);
+struct stream_total
+streams_unfed(const struct streams *all, const struct stream *s)
+{
+	struct stream_total unfed = { 0 };
 
-		if (is_wanted(all, selection, frame)) {
-			total.records -= stream_frame_is_record(frame);
-			total.bytes -= len;
-		}
-		at += len;
-	}
-	return total;
+	if (streams_is_level(all, s))
+		return unfed;
+	unfed = streams_total(all, &s->selection);
+	unfed.records -= s->missed.records + s->records;
+	unfed.bytes -= s->missed.bytes + s->head_pos;
+	return unfed;
 }
 
 uint64_t

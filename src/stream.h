@@ -39,6 +39,12 @@ struct cursor {
 	uint64_t pos;
 };
 
+/* What was put in so far, of some tables. */
+struct stream_total {
+	uint64_t records;
+	uint64_t bytes; /* as published */
+};
+
 struct stream {
 	struct ring ring;
 	struct index index;
@@ -63,12 +69,8 @@ struct stream {
 	/* Of a filtered stream: */
 	struct selection selection;
 	struct cursor fed; /* in the main stream; unused: stream == NULL */
-};
-
-/* What was put in so far, of some tables. */
-struct stream_total {
-	uint64_t records;
-	uint64_t bytes; /* as published */
+	struct stream_total missed; /* of the selection's total what is in no
+				record and at no position here; modular */
 };
 
 struct streams {
@@ -112,6 +114,10 @@ bool streams_resume(struct streams *all, const struct selection *selection,
 /* What is visible of a selection, since the start, marks in the bytes. */
 struct stream_total streams_total(const struct streams *all,
 				  const struct selection *selection);
+
+/* Of that, what a stream in use lacks: its ring is full, or it was not fed. */
+struct stream_total streams_unfed(const struct streams *all,
+				  const struct stream *s);
 
 /* No cursor of any stream needs what is before this main stream position. */
 uint64_t streams_oldest_pos(struct streams *all);
