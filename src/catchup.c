@@ -525,7 +525,7 @@ long_read_completed(struct catchup *cu, struct connection *c, size_t len)
 		look_at(cu, &c->consumer, &f);
 		p->long_bytes = 0;
 		take_long(cu, c, &f);
-	} else if (len >= cu->settings->message.max ||
+	} else if (len < read->len || len >= cu->settings->message.max ||
 		   read->off + len >= read->file->written_off) {
 		log_line(LOG_ERROR, "journal_unreadable",
 			 "off=%llu why=\"%s\"", (unsigned long long)read->off,

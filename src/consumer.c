@@ -437,13 +437,15 @@ consumer_skip(struct consumer *c, uint8_t *buffer)
 		c->rest_sent = 0;
 		c->here.pos += torn;
 	}
-	if (c->next.stream != NULL) {
-		/* The change of stream is kept; nothing holds the old one. */
+	if (!is_open(c, &c->here)) {
+		/* What comes behind the reply is kept; nothing holds the old
+		 * stream. */
 		if (c->here.stream != NULL)
 			records = skip_cursor(&c->here, end_pos(c));
 		cursor_detach(&c->here);
-		records += skip_cursor(&c->next,
-				       c->next.stream->visible_pos);
+		if (c->next.stream != NULL)
+			records += skip_cursor(&c->next,
+					       c->next.stream->visible_pos);
 	} else if (c->here.stream != NULL) {
 		uint64_t visible = c->here.stream->visible_pos;
 

@@ -85,9 +85,9 @@ index_trim(struct index *x, uint64_t tail_pos)
 	}
 }
 
-/* The last entry whose field (at field_off) is at or before pos. */
-static const struct index_entry *
-find(const struct index *x, size_t field_off, uint64_t pos)
+/* How many entries there are whose field (at field_off) is at or before pos. */
+static size_t
+count(const struct index *x, size_t field_off, uint64_t pos)
 {
 	size_t low = 0, high = x->cnt;
 
@@ -102,17 +102,22 @@ find(const struct index *x, size_t field_off, uint64_t pos)
 		else
 			high = middle;
 	}
-	return low == 0 ? NULL : entry_at(x, low - 1);
+	return low;
 }
 
 const struct index_entry *
 index_find(const struct index *x, uint64_t pos)
 {
-	return find(x, offsetof(struct index_entry, pos), pos);
+	size_t cnt = count(x, offsetof(struct index_entry, pos), pos);
+
+	return cnt == 0 ? NULL : entry_at(x, cnt - 1);
 }
 
 const struct index_entry *
 index_find_main(const struct index *x, uint64_t main_pos)
 {
-	return find(x, offsetof(struct index_entry, main_pos), main_pos);
+	size_t cnt = count(x, offsetof(struct index_entry, main_pos),
+			   main_pos - 1);
+
+	return cnt == x->cnt ? NULL : entry_at(x, cnt);
 }

@@ -55,7 +55,8 @@ void index_trim(struct index *x, uint64_t tail_pos);
 /* The last entry at or before pos; NULL if the index starts after it. */
 const struct index_entry *index_find(const struct index *x, uint64_t pos);
 
-/* The same for a position of the main stream. */
+/* The first entry at or after a position of the main stream; NULL if the index
+ * ends before it. */
 const struct index_entry *index_find_main(const struct index *x,
 					  uint64_t main_pos);
 

@@ -139,8 +139,6 @@ rejoin_explain(const char *error)
 			   "here; begin again with --from 0" },
 		{ "day", "the server has that day's journal no longer open; "
 			 "begin again with --from 0" },
-		{ "streams", "streams.max other selections of tables are in "
-			     "use" },
 		{ ".ringtick.subfrom", "the server has no journal, or is no "
 				       "ringtickd" },
 		{ ".ringtick.rejoin", "the server has no journal any more" },

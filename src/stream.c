@@ -316,27 +316,26 @@ reclaim(struct stream *s, uint64_t pos)
 	return true;
 }
 
-/* The position in a filtered stream of what follows main_pos. */
+/* The position in a filtered stream of what follows main_pos: so much before
+ * what comes later.  (What came before may be long gone from the main ring:
+ * tables can be rare.) */
 static bool
 find_filtered(const struct streams *all, const struct stream *s,
 	      uint64_t main_pos, uint64_t *out_pos)
 {
-	const struct index_entry *e = index_find_main(&s->index, main_pos);
-	uint64_t at;
+	const struct index_entry *later = index_find_main(&s->index, main_pos);
+	uint64_t end = later != NULL ? later->main_pos : s->fed.pos;
 
-	*out_pos = s->head_pos;
-	if (main_pos == s->fed.pos)
-		return true;
-	if (e == NULL || (int64_t)(s->fed.pos - main_pos) < 0 ||
-	    all->main.head_pos - e->main_pos > all->main.ring.size)
+	if ((int64_t)(s->fed.pos - main_pos) < 0 ||
+	    all->main.head_pos - main_pos > all->main.ring.size)
 		return false;
-	*out_pos = e->pos;
-	for (at = e->main_pos; at != main_pos;) {
+	*out_pos = later != NULL ? later->pos : s->head_pos;
+	for (uint64_t at = main_pos; at != end;) {
 		const uint8_t *frame = ring_at(&all->main.ring, at);
 		uint32_t len = stream_frame_len(frame);
 
 		if (is_wanted(all, &s->selection, frame))
-			*out_pos += len;
+			*out_pos -= len;
 		at += len;
 	}
 	return true;
@@ -441,22 +440,28 @@ streams_unfed(const struct streams *all, const struct stream *s)
 	return unfed;
 }
 
+/* Where the slowest cursor of a stream must go on in the main stream. */
+static uint64_t
+slowest_main_pos(struct stream *s)
+{
+	uint64_t main_pos, skip_bytes;
+
+	refresh_tail(s);
+	stream_main_place(s, s->slowest_pos, &main_pos, &skip_bytes);
+	return main_pos;
+}
+
 uint64_t
 streams_oldest_pos(struct streams *all)
 {
-	uint64_t head = all->main.head_pos, longest;
+	uint64_t head = all->main.head_pos;
+	uint64_t longest = head - slowest_main_pos(&all->main);
 
-	refresh_tail(&all->main);
-	longest = head - all->main.slowest_pos;
 	for (unsigned i = 0; i < all->filtered_cnt; i++) {
 		struct stream *s = &all->filtered[i];
-		uint64_t main_pos, skip_bytes;
 
-		if (!is_in_use(s))
-			continue;
-		refresh_tail(s);
-		stream_main_place(s, s->slowest_pos, &main_pos, &skip_bytes);
-		longest = max_u64(longest, head - main_pos);
+		if (is_in_use(s))
+			longest = max_u64(longest, head - slowest_main_pos(s));
 	}
 	return head - longest;
 }

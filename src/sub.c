@@ -73,7 +73,7 @@ struct sub {
 	/* --reconnect */
 	bool has_place; /* `place` is known: it can go on there */
 	struct rejoin place;
-	int64_t epoch; /* of the server that is being rejoined */
+	int64_t epoch; /* of the server; place.epoch once it has confirmed */
 	int64_t nap_ns;
 	unsigned fruitless; /* of SUB_FRUITLESS_MAX */
 
@@ -116,19 +116,6 @@ lose(struct sub *s, int err, const char *sentence)
 		(unsigned long long)s->place.n, (unsigned long long)s->place.i,
 		clock_date_text(date, s->place.day));
 	return SUB_LOST;
-}
-
-static void
-add_sequence(struct sequence *q, const struct seen_update *update)
-{
-	const uint8_t *items = update->sequence;
-
-	for (uint64_t i = 0; i < update->sequence_cnt; i++, items += 8) {
-		uint64_t low = wire_load_u32(items);
-		uint64_t high = wire_load_u32(items + 4);
-
-		sequence_add(q, (int64_t)(high << 32 | low));
-	}
 }
 
 /* ---- messages ---- */
@@ -214,11 +201,10 @@ take_async(struct sub *s, const struct client_frame *frame)
 	if (update.time != NULL)
 		account_add_time(&s->account, update.time_type, update.time,
 				 s->wall_ns);
-	add_sequence(&t->sequence, &update);
+	seen_count(t, &update);
 	if (s->mode == SUB_PRINT)
 		print_update(s, frame);
 	s->place.n++;
-	s->fruitless = 0;
 	s->account.counts.messages++;
 	s->account.counts.rows += update.rows;
 	s->is_over = s->account.counts.messages == s->count;
@@ -245,6 +231,18 @@ tell_tables(struct wire_reader r, bool is_nested)
 		tell_tables(r, true);
 		wire_skip(&r);
 	}
+}
+
+/*
+ * Something came behind the subscription: the server has found all that was
+ * said to be here, so that this is what its epoch has.  Not before that: the
+ * same claim would mean other records in a later epoch.
+ */
+static void
+confirm(struct sub *s)
+{
+	s->place.epoch = s->epoch;
+	s->fruitless = 0;
 }
 
 /* The server has refused what is awaited. */
@@ -279,10 +277,12 @@ take_response(struct sub *s, const struct client_frame *frame)
 		return take_error(s, what, r);
 	switch (what) {
 	case REQUEST_NONE:
+	case REQUEST_REJOIN:
 		break;
 	case REQUEST_FIRST:
 		is_good = rejoin_read_first(&r, &s->place);
 		s->has_place = s->is_reconnecting;
+		s->epoch = s->place.epoch;
 		/* fall through */
 	case REQUEST_SUB:
 		if (is_good)
@@ -291,12 +291,8 @@ take_response(struct sub *s, const struct client_frame *frame)
 	case REQUEST_EPOCH:
 		is_good = rejoin_read_epoch(&r, &s->epoch);
 		break;
-	case REQUEST_REJOIN:
-		/* From now on it has what this epoch has. */
-		s->place.epoch = s->epoch;
-		break;
 	case REQUEST_SIGN:
-		s->fruitless = 0;
+		confirm(s);
 		break;
 	}
 	return is_good ? 0
@@ -318,9 +314,10 @@ take_frames(struct sub *s)
 		if (result == WIRE_BAD)
 			return fail(s, -EBADMSG, s->client.error);
 		s->account.counts.bytes += frame.wire_len;
-		if (frame.message == WIRE_ASYNC)
+		if (frame.message == WIRE_ASYNC) {
+			confirm(s);
 			err = take_async(s, &frame);
-		else if (frame.message == WIRE_RESPONSE)
+		} else if (frame.message == WIRE_RESPONSE)
 			err = take_response(s, &frame);
 	}
 	return err;
@@ -672,10 +669,10 @@ static const char usage[] =
 	"      --check[=NAME]  nothing is missing or doubled in the running\n"
 	"                      numbers of `ringtick feed` (size, asize)\n"
 	"      --latency       time from the column time to the receipt\n"
-	"      --from I        begin with record I of the day (0: all of it);\n"
-	"                      this and the next need ringtickd with a journal\n"
+	"      --from I        begin with record I of the day (0: all of it)\n"
 	"      --reconnect     when the connection breaks, connect again and\n"
-	"                      go on without loss\n"
+	"                      go on without loss; both of these need\n"
+	"                      ringtickd with a journal\n"
 	"      --slow BYTES    read no more than so many bytes a second\n"
 	"      --pause         subscribe and read nothing\n"
 	"      --count N       end after so many messages\n"

@@ -26,8 +26,8 @@ ranks='
 # The client tools stand beside the daemon: of its files they may include
 # those of ranks 0 and 1.
 client_ranks='
-5	client print tally seen when payload json mapping table_list replay
-5	salvage feed sub logtool ringtick
+5	client print tally seen account rejoin when payload json mapping
+5	table_list replay salvage feed sub logtool ringtick
 '
 
 C_FILES=$(find src tests/unit tests/fuzz -name '*.[ch]' | sort)
@@ -279,6 +279,7 @@ done <<'END'
 options.def doc/configuration.md 2 3
 counters.def doc/operations.md 1
 close.def doc/operations.md 1
+figures.def doc/operations.md 1
 END
 
 # ---- what is where ----
