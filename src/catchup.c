@@ -118,6 +118,19 @@ struct found {
 	struct past_message message;
 };
 
+static void
+tell_refused(struct catchup *cu, const struct journal_record *r)
+{
+	char table[64];
+
+	if (cu->refused_records++ > 0)
+		return;
+	log_line(LOG_WARN, "journal_records_refused",
+		 "table=%s hint=\"records from before this start that the "
+		 "schema does not take are not sent; told once\"",
+		 log_value(table, sizeof(table), r->table, r->table_len));
+}
+
 /*
  * What others wrote, before this run, may have any form that q logs: it is
  * read like an update from a feed.  What does not fit the schema any more is
@@ -138,7 +151,7 @@ look_at_foreign(struct catchup *cu, struct found *f)
 	     u->rows == 0 || u->frame_len > cu->settings->message.max))
 		f->table = NULL;
 	if (f->table == NULL) {
-		cu->refused_records++;
+		tell_refused(cu, r);
 		return;
 	}
 	f->message.frame_len = u->frame_len;

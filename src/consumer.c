@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "wire.h"
+
 void
 consumer_init(struct consumer *c, const struct streams *streams, uint8_t *reply,
 	      uint8_t *past_buffer, enum slow_policy policy)
@@ -108,6 +110,7 @@ advance(struct consumer *c)
 	    !is_gate_open(c) || c->reply_sent < c->reply_len)
 		return;
 	c->is_replying = false;
+	c->notice.is_after_reply = false;
 	c->reply_len = c->reply_sent = 0;
 	if (c->past.has_next)
 		change_past(c);
@@ -184,11 +187,70 @@ consumer_queue_past(struct consumer *c, size_t len,
 		advance(c);
 }
 
+static void
+end_notice(struct notice *n)
+{
+	n->len = n->sent = 0;
+	if (n->is_all)
+		n->has_mark = n->has_range = false;
+}
+
+/* (`.ringtick.skipped;from;to) */
+static size_t
+write_range(uint8_t *at, size_t room, uint64_t from, uint64_t to)
+{
+	struct wire_writer w = wire_writer(at, room);
+	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
+
+	wire_put_list(&w, KT_LIST, KA_NONE, 3);
+	wire_put_symbol(&w, ".ringtick.skipped");
+	wire_put_long(&w, (int64_t)from);
+	wire_put_long(&w, (int64_t)to);
+	wire_end_frame(&w, header);
+	CHECK(!w.is_full);
+	return wire_written(&w);
+}
+
+static bool
+may_notice(const struct consumer *c)
+{
+	const struct notice *n = &c->notice;
+
+	return !n->is_after_reply &&
+	       (n->len > 0 || n->has_mark || n->has_range);
+}
+
+/* Whether there is a notice to send; makes its bytes. */
+static bool
+has_notice(struct consumer *c)
+{
+	struct notice *n = &c->notice;
+
+	if (!may_notice(c))
+		return false;
+	if (n->len > 0)
+		return true;
+	if (n->has_mark) {
+		mark_write(n->bytes, n->mark_day);
+		n->len = MARK_BYTES;
+	}
+	if (n->has_range)
+		n->len += write_range(n->bytes + n->len,
+				      sizeof(n->bytes) - n->len,
+				      n->from_record, n->to_record);
+	n->is_all = true;
+	return n->len > 0;
+}
+
 bool
-consumer_next(const struct consumer *c, size_t span_max, struct span *out)
+consumer_next(struct consumer *c, size_t span_max, struct span *out)
 {
 	CHECK(c->writing == PART_NONE);
-	if (c->rest != NULL) {
+	if (c->rest == NULL && has_notice(c)) {
+		*out = (struct span){ PART_NOTICE,
+				      c->notice.bytes + c->notice.sent,
+				      c->notice.len - c->notice.sent, false };
+	} else if (c->rest != NULL) {
 		*out = (struct span){ PART_REST, c->rest + c->rest_sent,
 				      c->rest_len - c->rest_sent, false };
 	} else if (c->past.sent < c->past.len) {
@@ -230,6 +292,11 @@ consumer_written(struct consumer *c, size_t accepted)
 			c->rest = NULL;
 		}
 		break;
+	case PART_NOTICE:
+		c->notice.sent += accepted;
+		if (c->notice.sent == c->notice.len)
+			end_notice(&c->notice);
+		break;
 	case PART_PAST:
 		c->past.sent += accepted;
 		break;
@@ -256,8 +323,8 @@ consumer_written(struct consumer *c, size_t accepted)
 bool
 consumer_waits_for_gate(const struct consumer *c)
 {
-	return c->is_replying && c->rest == NULL && is_at_limit(c) &&
-	       !is_gate_open(c);
+	return c->is_replying && c->rest == NULL && !may_notice(c) &&
+	       is_at_limit(c) && !is_gate_open(c);
 }
 
 /* ---- how far behind ---- */
@@ -411,54 +478,99 @@ consumer_torn_bytes(const struct consumer *c)
 			c->here.pos);
 }
 
-static uint64_t
-skip_cursor(struct cursor *cursor, uint64_t to_pos)
+/* Begins anew what is to be told, if the old bytes are on their way. */
+static void
+keep_notice_open(struct consumer *c)
 {
-	uint64_t first, last;
+	struct notice *n = &c->notice;
+	bool is_on_its_way = n->sent > 0 || c->writing == PART_NOTICE;
 
-	first = stream_locate(cursor->stream, cursor->pos).record;
-	last = stream_locate(cursor->stream, to_pos).record;
-	cursor->pos = to_pos;
-	return last - first;
+	if (is_on_its_way && n->is_all)
+		n->has_mark = n->has_range = false;
+	if (!is_on_its_way)
+		n->len = 0;
+	n->is_all = false;
+	n->is_after_reply = c->reply_sent > 0 || c->writing == PART_REPLY;
 }
 
-uint64_t
-consumer_skip(struct consumer *c, uint8_t *buffer)
+/* Moves a cursor, and adds to what that skips. */
+static void
+skip_cursor(struct consumer *c, struct cursor *cursor, uint64_t to_pos,
+	    struct skipped *skipped)
+{
+	const struct stream *s = cursor->stream;
+	uint64_t pos = cursor->pos;
+	int32_t day;
+
+	if (skipped->records == 0)
+		skipped->from_record = stream_main_record(s, pos);
+	skipped->to_record = stream_main_record(s, to_pos);
+	skipped->records +=
+		stream_locate(s, to_pos).record - stream_locate(s, pos).record;
+	cursor->pos = to_pos;
+	if (!stream_find_mark(s, pos, to_pos, &day))
+		return;
+	keep_notice_open(c);
+	c->notice.has_mark = true;
+	c->notice.mark_day = day;
+}
+
+/* Copies out what is left of a half-sent frame. */
+static void
+keep_rest(struct consumer *c, uint8_t *buffer)
 {
 	size_t torn = consumer_torn_bytes(c);
-	uint64_t records = 0;
 
-	if (torn > 0) {
-		CHECK(buffer != NULL && c->rest == NULL);
-		memcpy(buffer, ring_at(&c->here.stream->ring, c->here.pos),
-		       torn);
-		c->rest = buffer;
-		c->rest_len = torn;
-		c->rest_sent = 0;
-		c->here.pos += torn;
-	}
+	if (torn == 0)
+		return;
+	CHECK(buffer != NULL && c->rest == NULL);
+	memcpy(buffer, ring_at(&c->here.stream->ring, c->here.pos), torn);
+	c->rest = buffer;
+	c->rest_len = torn;
+	c->rest_sent = 0;
+	c->here.pos += torn;
+}
+
+struct skipped
+consumer_skip(struct consumer *c, uint8_t *buffer)
+{
+	struct skipped skipped = { 0 };
+
+	keep_rest(c, buffer);
 	if (!is_open(c, &c->here)) {
 		/* What comes behind the reply is kept; nothing holds the old
 		 * stream. */
 		if (c->here.stream != NULL)
-			records = skip_cursor(&c->here, end_pos(c));
+			skip_cursor(c, &c->here, end_pos(c), &skipped);
 		cursor_detach(&c->here);
 		if (c->next.stream != NULL)
-			records += skip_cursor(&c->next,
-					       c->next.stream->visible_pos);
+			skip_cursor(c, &c->next, c->next.stream->visible_pos,
+				    &skipped);
 	} else if (c->here.stream != NULL) {
 		uint64_t visible = c->here.stream->visible_pos;
 
 		/* A reply that stood inside of what is skipped comes next. */
 		if (c->limit_pos - c->here.pos < visible - c->here.pos)
 			c->limit_pos = visible;
-		records = skip_cursor(&c->here, visible);
+		skip_cursor(c, &c->here, visible, &skipped);
 	}
 	c->skips++;
-	c->skipped_records += records;
+	c->skipped_records += skipped.records;
 	if (c->writing == PART_NONE)
 		advance(c);
-	return records;
+	return skipped;
+}
+
+void
+consumer_tell_skip(struct consumer *c, uint64_t from_record, uint64_t to_record)
+{
+	struct notice *n = &c->notice;
+
+	keep_notice_open(c);
+	if (!n->has_range)
+		n->from_record = from_record;
+	n->to_record = to_record;
+	n->has_range = true;
 }
 
 /* ---- the past ---- */
@@ -524,7 +636,8 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 bool
 consumer_is_hungry(const struct consumer *c)
 {
-	return c->past.is_on && c->rest == NULL &&
+	/* A notice comes first: a long record from the past would be a rest. */
+	return c->past.is_on && c->rest == NULL && !may_notice(c) &&
 	       c->past.sent == c->past.len;
 }
 

@@ -2,10 +2,10 @@
  * A consumer: the output side of one connection.  It owns nothing of what it
  * sends: it is an offset into a stream, and an ordered list of parts:
  *
- *   rest     | stream, up to the limit | reply | stream, from `next` on ...
- *   (of a      here.pos ----> limit_pos  bytes   next.pos
- *    frame cut
- *    off by a skip)
+ *   rest, notice | stream, up to the limit | reply | stream, from `next` on
+ *   (of a frame    here.pos ----> limit_pos  bytes   next.pos
+ *    cut off by
+ *    a skip)
  *
  * Instead of a stream it may read the past: the journal's files, through a
  * small buffer that catchup.c fills.  Then it holds nothing of any ring.
@@ -26,6 +26,7 @@
 
 #include "history.h"
 #include "lag.h"
+#include "record.h"
 #include "settings.h"
 #include "stream.h"
 #include "util.h"
@@ -33,6 +34,7 @@
 enum consumer_part {
 	PART_NONE,
 	PART_REST,
+	PART_NOTICE,
 	PART_PAST,
 	PART_STREAM,
 	PART_REPLY,
@@ -96,10 +98,26 @@ struct past {
 	const struct schema_table *long_table;
 };
 
+/*
+ * What comes behind a skip and before what is new: the end of a day that it
+ * would have missed, and, for who asked, word of the records that it did miss.
+ */
+struct notice {
+	bool has_mark;
+	int32_t mark_day; /* of several the last */
+	bool has_range;
+	uint64_t from_record, to_record; /* of the day; `to` is not missed */
+	uint8_t bytes[MARK_BYTES + 80];
+	size_t len, sent;
+	bool is_all; /* bytes has all of the above, else more is to come */
+	bool is_after_reply; /* which had begun */
+};
+
 struct consumer {
 	/* the parts */
 	uint8_t *rest; /* a pool buffer, NULL when there is none */
 	size_t rest_len, rest_sent;
+	struct notice notice;
 	struct cursor here;
 	uint64_t limit_pos; /* while is_replying: where `here` pauses */
 	uint64_t limit_main_pos; /* the same in the main stream */
@@ -123,6 +141,7 @@ struct consumer {
 
 	/* being slow */
 	enum slow_policy policy;
+	bool wants_skips; /* asked to be told */
 	struct lag_state lag;
 	int64_t blameless_until_ns; /* its lag was the journal's */
 
@@ -187,8 +206,7 @@ void consumer_queue_past(struct consumer *c, size_t len,
 
 /* The next write, at most span_max bytes of a stream. false: nothing to do.
  * Only while none is in flight. */
-bool consumer_next(const struct consumer *c, size_t span_max,
-		   struct span *out);
+bool consumer_next(struct consumer *c, size_t span_max, struct span *out);
 
 /* The write in flight has completed: `accepted` bytes of it were taken.
  * Returns a pool buffer that is no longer needed, or NULL. */
@@ -215,12 +233,23 @@ void consumer_lag_records(const struct consumer *c, int64_t now_ns,
  * frame. Not while a part of the stream is in flight. */
 size_t consumer_torn_bytes(const struct consumer *c);
 
+struct skipped {
+	uint64_t records; /* lost to this consumer */
+	/* They are among these of the main stream: */
+	uint64_t from_record, to_record;
+};
+
 /*
- * Moves to the head, at a frame boundary. `buffer` takes consumer_torn_bytes()
- * and becomes `rest`; NULL if they are 0. Returns how many records are lost to
- * this consumer.  Not while a part of the stream is in flight.
+ * Moves to the head, at a frame boundary; the last end of a day on the way is
+ * not lost. `buffer` takes consumer_torn_bytes() and becomes `rest`; NULL if
+ * they are 0.  Not while a part of the stream is in flight.
  */
-uint64_t consumer_skip(struct consumer *c, uint8_t *buffer);
+struct skipped consumer_skip(struct consumer *c, uint8_t *buffer);
+
+/* Tells it that it may lack records [from, to) of the day, in
+ * (`.ringtick.skipped;from;to). */
+void consumer_tell_skip(struct consumer *c, uint64_t from_record,
+			uint64_t to_record);
 
 /* ---- the past ---- */
 

@@ -127,10 +127,10 @@ epoch_sure_records(const struct epochs *e, uint64_t epoch, int32_t day,
 	for (unsigned i = 0; i < e->cnt; i++) {
 		if (e->begins[i].epoch <= epoch)
 			continue;
-		if (e->begins[i].day < day)
+		/* What a crash left of another day's file is not known. */
+		if (e->begins[i].day != day)
 			return 0;
-		if (e->begins[i].day == day)
-			records = min_u64(records, e->begins[i].records);
+		records = min_u64(records, e->begins[i].records);
 	}
 	return records;
 }

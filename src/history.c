@@ -114,11 +114,18 @@ history_find_record(struct history_file *file, uint64_t record)
 struct history_file *
 history_find_day(const struct history *h, int32_t day, int32_t today)
 {
-	for (struct list *n = h->files.prev; n != &h->files; n = n->prev) {
-		struct history_file *f = file_of(n);
+	struct history_file *before = NULL;
 
-		if (f->is_ended ? f->day == day : day == today)
+	for (struct list *n = h->files.next; n != &h->files; n = n->next) {
+		struct history_file *f = file_of(n);
+		int32_t last = f->is_ended ? f->day : today;
+
+		/* Days may have been skipped: its day begins where the one
+		 * before ended. */
+		if (day == last || (before != NULL && day > before->day &&
+				    day < last))
 			return f;
+		before = f;
 	}
 	return NULL;
 }

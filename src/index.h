@@ -23,7 +23,8 @@ struct index_entry {
 	uint64_t pos;	 /* start of a message */
 	uint64_t record; /* its number (of a mark: the next record's) */
 	int64_t time_ns; /* monotonic, when it was put into the ring */
-	uint64_t main_pos; /* where it is in the main stream */
+	uint64_t main_pos; /* where it is in the main stream, ... */
+	uint64_t main_record; /* ... and its number (or the next) there */
 };
 
 struct index {

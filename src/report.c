@@ -190,7 +190,8 @@ report_change(struct server *s, struct connection *c)
 }
 
 void
-report_skip(struct server *s, struct connection *c, uint64_t records)
+report_skip(struct server *s, struct connection *c,
+	    const struct skipped *skipped)
 {
 	uint64_t held;
 
@@ -198,9 +199,10 @@ report_skip(struct server *s, struct connection *c, uint64_t records)
 	if (!log_may(&c->skip_log, s->now_ns, &held))
 		return;
 	log_line(LOG_WARN, "skip",
-		 "consumer=%u user=%s peer=%s lost_records=%llu skips=%llu "
-		 "skipped=%llu",
-		 c->slot, c->user, c->peer, (ull)records,
+		 "consumer=%u user=%s peer=%s lost_records=%llu "
+		 "from_record=%llu to_record=%llu skips=%llu skipped=%llu",
+		 c->slot, c->user, c->peer, (ull)skipped->records,
+		 (ull)skipped->from_record, (ull)skipped->to_record,
 		 (ull)c->consumer.skips, (ull)c->consumer.skipped_records);
 }
 

@@ -348,6 +348,8 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 	if (out->is_update)
 		note_update(s, c, out, len);
 	c->selection = out->selection;
+	if (out->wants_skips)
+		c->consumer.wants_skips = true;
 	if (out->is_subscribing && out->stream == NULL)
 		consumer_queue_past(&c->consumer, out->reply_len,
 				    &out->selection,
@@ -583,7 +585,7 @@ skip(struct server *s, struct connection *c)
 {
 	struct consumer *consumer = &c->consumer;
 	uint8_t *buffer = NULL;
-	uint64_t records;
+	struct skipped skipped;
 	bool was_busy;
 
 	if (consumer->writing == PART_STREAM) {
@@ -598,11 +600,16 @@ skip(struct server *s, struct connection *c)
 		}
 	}
 	was_busy = consumer_is_busy(consumer);
-	records = consumer_skip(consumer, buffer);
+	skipped = consumer_skip(consumer, buffer);
+	skipped.from_record = tick_day_record(&s->tick, skipped.from_record);
+	skipped.to_record = tick_day_record(&s->tick, skipped.to_record);
+	if (consumer->wants_skips && skipped.records > 0)
+		consumer_tell_skip(consumer, skipped.from_record,
+				   skipped.to_record);
 	s->counters.skips++;
-	s->counters.skipped_records += records;
+	s->counters.skipped_records += skipped.records;
 	consumer->lag.is_slow = false;
-	report_skip(s, c, records);
+	report_skip(s, c, &skipped);
 	delivery_wake(&s->delivery, c);
 	/* A change of stream without a reply may have happened just now. */
 	if (was_busy && !consumer_is_busy(consumer))

@@ -183,14 +183,18 @@ stream_has_room(struct stream *s, uint64_t len)
 void
 stream_commit(struct stream *s, uint64_t len, unsigned records, int64_t now_ns)
 {
-	uint64_t main_pos = s->is_main ? s->head_pos : s->fed.pos;
+	struct index_entry e = {
+		.pos = s->head_pos,
+		.record = s->records,
+		.time_ns = now_ns,
+		.main_pos = s->is_main ? s->head_pos : s->fed.pos,
+		.main_record = s->is_main ? s->records : s->fed_records,
+	};
 
 	CHECK(s->head_pos - s->tail_pos + len <= s->ring.size);
-	index_add(&s->index, (struct index_entry){ .pos = s->head_pos,
-						   .record = s->records,
-						   .time_ns = now_ns,
-						   .main_pos = main_pos },
-		  s->tail_pos);
+	index_add(&s->index, e, s->tail_pos);
+	if (records == 0)
+		s->last_mark_pos = s->head_pos;
 	s->head_pos += len;
 	/* Entries live as long as their bytes: who comes back to the ring may
 	 * find a place behind the tail. */
@@ -288,6 +292,7 @@ begin_filtered(struct streams *all, struct stream *s,
 	/* What it had for others cannot be gone back to. */
 	forget_all(s);
 	cursor_attach(&s->fed, &all->main, main_pos);
+	s->fed_records = stream_locate(&all->main, main_pos).record;
 }
 
 struct stream *
@@ -390,6 +395,7 @@ feed_stream(struct streams *all, struct stream *s, int64_t now_ns)
 		    !feed_frame(s, frame, len, now_ns))
 			return;
 		fed->pos += len;
+		s->fed_records += stream_frame_is_record(frame);
 	}
 }
 
@@ -530,4 +536,38 @@ stream_main_place(const struct stream *s, uint64_t pos, uint64_t *out_main_pos,
 		*out_main_pos = e->main_pos;
 		*out_skip_bytes = pos - e->pos;
 	}
+}
+
+uint64_t
+stream_main_record(const struct stream *s, uint64_t pos)
+{
+	if (s->is_main)
+		return stream_locate(s, pos).record;
+	return pos == s->head_pos ? s->fed_records
+				  : index_find(&s->index, pos)->main_record;
+}
+
+bool
+stream_find_mark(const struct stream *s, uint64_t pos, uint64_t to_pos,
+		 int32_t *out_day)
+{
+	bool is_any = false;
+
+	/* Mostly there is none. */
+	if (s->marks == 0 || (int64_t)(s->last_mark_pos - pos) < 0)
+		return false;
+	if (s->last_mark_pos - pos < to_pos - pos) {
+		*out_day = mark_day(ring_at(&s->ring, s->last_mark_pos));
+		return true;
+	}
+	while (pos != to_pos) {
+		const uint8_t *frame = ring_at(&s->ring, pos);
+
+		if (!stream_frame_is_record(frame)) {
+			*out_day = mark_day(frame);
+			is_any = true;
+		}
+		pos += stream_frame_len(frame);
+	}
+	return is_any;
 }

@@ -60,6 +60,7 @@ struct stream {
 	uint64_t records;    /* put into this stream so far */
 	uint64_t marks;	     /* the same for messages that are no records */
 	uint64_t mark_bytes; /* of them */
+	uint64_t last_mark_pos; /* if there was one */
 	unsigned id;	     /* 0: the main stream */
 	bool is_main;
 	int64_t leap_ns;     /* when more than a quarter of a gated ring became
@@ -69,6 +70,7 @@ struct stream {
 	/* Of a filtered stream: */
 	struct selection selection;
 	struct cursor fed; /* in the main stream; unused: stream == NULL */
+	uint64_t fed_records; /* of the main stream before fed.pos */
 	struct stream_total missed; /* of the selection's total what is in no
 				record and at no position here; modular */
 };
@@ -206,6 +208,17 @@ struct stream_place stream_locate(const struct stream *s, uint64_t pos);
  */
 void stream_main_place(const struct stream *s, uint64_t pos,
 		       uint64_t *out_main_pos, uint64_t *out_skip_bytes);
+
+/*
+ * The number in the main stream of the first record at or after pos that the
+ * stream has; of a filtered one, at most 64 KiB or 10 ms of it too low.
+ */
+uint64_t stream_main_record(const struct stream *s, uint64_t pos);
+
+/* Whether a mark stands in [pos, to_pos), both frame boundaries; the day that
+ * the last one ends. */
+bool stream_find_mark(const struct stream *s, uint64_t pos, uint64_t to_pos,
+		      int32_t *out_day);
 
 /* ---- frames as streams hold them ---- */
 

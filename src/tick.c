@@ -55,7 +55,22 @@ tick_end_day(struct tick *t)
 		 clock_date_text(date, t->day),
 		 (unsigned long long)s->records);
 	t->day++;
+	t->day_begin = s->records;
 	return true;
+}
+
+uint64_t
+tick_day_record(const struct tick *t, uint64_t stream_record)
+{
+	const struct journal_state *j = t->journal;
+	uint64_t begin = t->day_begin;
+	int64_t record;
+
+	/* Its file may have had records before this run. */
+	if (j->is_on && j->marks == t->streams->main.marks)
+		begin = j->stream_records - j->records;
+	record = (int64_t)(stream_record - begin);
+	return record < 0 ? 0 : (uint64_t)record;
 }
 
 bool
@@ -373,6 +388,20 @@ gate_of(const struct call *c)
 	return gate;
 }
 
+/* .ringtick.tellskips[]: says what policy skip takes from this connection. */
+static const char *
+call_tellskips(void *context, const struct request_arg *args,
+	       unsigned args_cnt, struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	c->out->wants_skips = true;
+	wire_put_null(out);
+	return NULL;
+}
+
 /* .ringtick.lag[]: the consumers, as a table. */
 static const char *
 call_lag(void *context, const struct request_arg *args, unsigned args_cnt,
@@ -397,6 +426,7 @@ static const struct request_name names[] = {
 	{ ".u.d", get_d, -1 },
 	{ ".u.t", get_t, -1 },
 	{ ".ringtick.lag", call_lag, 1 },
+	{ ".ringtick.tellskips", call_tellskips, 1 },
 	{ ".u.i", get_i, -1 },
 	{ ".u.L", get_L, -1 },
 	{ ".u.l", get_l, -1 },

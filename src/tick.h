@@ -31,6 +31,8 @@ struct tick {
 	void *put_lag_context;
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */
+	uint64_t day_begin; /* number in the main stream of its record 0,
+			       unless a journal counts; modular */
 	int64_t local_ns;  /* stamp of what is handled now, in the zone */
 	int64_t now_ns;	   /* the same moment, monotonic */
 	bool is_held;	   /* a consumer holds the feeds: no updates */
@@ -67,6 +69,7 @@ struct tick_outcome {
 	bool has_past;		  /* the journal is asked for: */
 	struct past_request past;
 	struct reply_gate gate;	  /* what the reply waits for */
+	bool wants_skips;	  /* to be told what policy skip takes away */
 	bool is_update;
 	const char *why;	  /* TICK_BAD or a refused update: the reason */
 	struct request_arg table; /* of a refused update: the name sent */
@@ -85,6 +88,10 @@ void tick_close(struct tick *t);
  * room for it: then nothing may be handled, call again later.
  */
 bool tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns);
+
+/* The number in the running day of a record of the main stream; 0 for those of
+ * earlier days. */
+uint64_t tick_day_record(const struct tick *t, uint64_t stream_record);
 
 /* Ends the running day at once. false if there is no room for the mark. */
 bool tick_end_day(struct tick *t);

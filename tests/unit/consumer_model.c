@@ -127,8 +127,8 @@ owe(struct reader *r, struct owed o)
 static bool
 is_visible(const struct owed *o)
 {
-	return !o->is_reply && (o->frame->is_foreign ||
-				o->frame < m.published + m.visible_cnt);
+	return !o->is_reply &&
+	       (o->frame->is_foreign || o->frame < m.published + m.visible_cnt);
 }
 
 static bool
@@ -179,8 +179,7 @@ check_bytes(struct reader *r, const uint8_t *at, size_t len)
 			fail_msg("%zu bytes more than owed", len);
 		if (!o->is_reply && !is_visible(o))
 			fail_msg("%zu bytes that nobody may see yet", len);
-		if (o->has_gate &&
-		    (int64_t)(m.written_pos - o->gate_pos) < 0)
+		if (o->has_gate && (int64_t)(m.written_pos - o->gate_pos) < 0)
 			fail_msg("a reply before its gate is open");
 		make_owed(o, expected);
 		n = min_u64(len, o->len - off);
@@ -214,23 +213,56 @@ is_in_stream(const struct owed *o)
 		(int64_t)(o->frame->pos - o->stream->fed.pos) < 0);
 }
 
-/* Drops what a skip drops; returns the records among it. */
+static void
+insert_owed(struct reader *r, size_t at, struct owed o)
+{
+	assert_true(r->cnt < OWED_MAX);
+	for (size_t i = r->cnt++; i > at; i--)
+		*owed_at(r, i) = *owed_at(r, i - 1);
+	*owed_at(r, at) = o;
+}
+
+static bool
+is_forgiven(const struct owed *o)
+{
+	return !o->is_reply && !o->is_notice && is_in_stream(o);
+}
+
+/* Drops what a skip drops, but for the last mark; returns the records among
+ * it. */
 static uint64_t
 forgive(struct reader *r)
 {
 	size_t kept = r->sent > 0 || r->is_cut;
 	uint64_t records = 0;
 
-	r->is_cut = kept > 0 && !owed_at(r, 0)->is_reply;
+	size_t notice_at = kept;
+	struct owed notice = { 0 };
+
+	r->is_cut = kept > 0 && !owed_at(r, 0)->is_reply &&
+		    !owed_at(r, 0)->is_notice;
+	/* What is on its way comes first. */
+	if (r->c.writing == PART_NOTICE || r->c.writing == PART_REPLY)
+		notice_at = kept = 1;
+	for (size_t i = kept; i < r->cnt; i++)
+		if (is_forgiven(owed_at(r, i)) && !is_record(owed_at(r, i)))
+			notice = *owed_at(r, i);
 	for (size_t i = kept; i < r->cnt; i++) {
 		const struct owed *o = owed_at(r, i);
 
-		if (o->is_reply || !is_in_stream(o))
+		/* One that is not on its way yet gives way to a later one. */
+		if (o->is_notice && notice.frame != NULL)
+			continue;
+		if (!is_forgiven(o))
 			*owed_at(r, kept++) = *o;
 		else
 			records += is_record(o);
 	}
 	r->cnt = kept;
+	if (notice.frame != NULL) {
+		notice.is_notice = true;
+		insert_owed(r, notice_at, notice);
+	}
 	return records;
 }
 
@@ -253,10 +285,10 @@ put(int table, size_t len)
 
 	assert_true(m.published_cnt < PUBLISHED_MAX);
 	*f = (struct frame){ .table = table,
-				 .number = m.number,
-				 .len = table == MARK ? MARK_BYTES : len,
-				 .pos = m.all.main.head_pos,
-				 .time_ns = m.now };
+			     .number = m.number,
+			     .len = table == MARK ? MARK_BYTES : len,
+			     .pos = m.all.main.head_pos,
+			     .time_ns = m.now };
 	if (!streams_put(&m.all, model_table(table), m.number, len, m.now))
 		return false;
 	m.number++;
@@ -270,11 +302,11 @@ put(int table, size_t len)
 static void
 write_record(struct history_file *file, struct frame *f)
 {
-	journal_index_add(&file->index,
-			  (struct journal_index_entry){ .off = f->off,
-							.record = f->record,
-							.pos = f->pos,
-							.time_ns = f->time_ns });
+	journal_index_add(&file->index, (struct journal_index_entry){
+						.off = f->off,
+						.record = f->record,
+						.pos = f->pos,
+						.time_ns = f->time_ns });
 	file->written_off += f->len - record_saves(model_table(f->table));
 	file->written_pos += f->len;
 	file->written_records++;
@@ -520,7 +552,7 @@ skip_ahead(struct reader *r)
 	uint64_t records;
 	uint8_t *buffer = NULL;
 
-	if (r->sent > 0 && !o->is_reply && !r->is_cut)
+	if (r->sent > 0 && !o->is_reply && !o->is_notice && !r->is_cut)
 		expected = o->len - r->sent;
 	assert_int_equal(torn, expected);
 	if (torn > 0) {
@@ -530,7 +562,7 @@ skip_ahead(struct reader *r)
 		buffer = r->rest;
 		m.torn_skips++;
 	}
-	records = consumer_skip(&r->c, buffer);
+	records = consumer_skip(&r->c, buffer).records;
 	assert_int_equal(records, forgive(r));
 	r->skips++;
 	r->skipped += records;
@@ -666,7 +698,8 @@ serve_one(struct reader *r, const struct frame *f, enum serving how)
 	const struct schema_table *t = model_table(f->table);
 	struct past_message message = {
 		.is_record = t != NULL,
-		.is_selected = t == NULL || selection_has(&p->selection, t->idx),
+		.is_selected =
+			t == NULL || selection_has(&p->selection, t->idx),
 		.record_len = t == NULL ? 0 : f->len - record_saves(t),
 		.frame_len = f->len,
 		.pos_len = f->len,
@@ -693,8 +726,7 @@ serve_one(struct reader *r, const struct frame *f, enum serving how)
 		fill(p, frame, &message, wanted);
 	consumer_pass(&r->c, &message);
 	if (t == NULL) {
-		consumer_next_file(&r->c,
-				   history_next(&m.history, p->at.file));
+		consumer_next_file(&r->c, history_next(&m.history, p->at.file));
 		m.marks++;
 	}
 	return t != NULL && r->c.rest == NULL;
@@ -778,7 +810,7 @@ what_is_left(struct reader *r)
 		const struct owed *o = owed_at(r, i);
 		bool is_rest = i == 0 && r->is_cut;
 
-		if (!is_visible(o))
+		if (!is_visible(o) || o->is_notice)
 			continue;
 		left.bytes += o->len - (i == 0 ? r->sent : 0);
 		left.records += is_record(o) || is_rest;
@@ -798,7 +830,8 @@ check_age(struct reader *r, const struct left *left, int64_t age)
 	if (left->oldest_ns == 0)
 		assert_true(age == 0 || r->is_cut || is_on);
 	/* A filtered stream counts from when it was fed. */
-	else if (is_on ? !r->was_filtered : !is_filtered(&r->c.here) && !is_filtered(&r->c.next))
+	else if (is_on ? !r->was_filtered
+		       : !is_filtered(&r->c.here) && !is_filtered(&r->c.next))
 		assert_true(age >= m.now - left->oldest_ns);
 }
 
@@ -829,8 +862,8 @@ check_lag(struct reader *r)
 	assert_true(r->c.high_bytes >= bytes);
 	consumer_lag_records(&r->c, m.now, &records, &age);
 	if (r->is_vague) {
-		assert_true(bytes <= m.all.main.head_pos - m.published[0].pos +
-					     1000000);
+		assert_true(bytes <=
+			    m.all.main.head_pos - m.published[0].pos + 1000000);
 		assert_true(records >= left.records);
 		return;
 	}
@@ -855,10 +888,9 @@ check_reader(struct reader *r)
 	else
 		assert_true(ring > 0 || p->has_next);
 	assert_int_equal(r->c.past.spills, r->spills);
-	assert_int_equal(consumer_past_ns(&r->c, m.now),
-			 r->past_ns + (r->c.past.is_on
-					       ? m.now - r->past_since_ns
-					       : 0));
+	assert_int_equal(
+		consumer_past_ns(&r->c, m.now),
+		r->past_ns + (r->c.past.is_on ? m.now - r->past_since_ns : 0));
 }
 
 /* ---- to the end ---- */

@@ -64,6 +64,7 @@ struct owed {
 	uint64_t gate_pos;	     /* not before the journal is there ... */
 	bool has_gate;		     /* ... if so */
 	const struct stream *stream; /* that brings it; NULL: the past */
+	bool is_notice; /* the mark that a skip went over: it comes first */
 };
 
 struct reader {
@@ -114,7 +115,8 @@ struct model {
 	/* how often it went where it hurts */
 	uint64_t refusals, seams, torn_skips, stream_changes;
 	uint64_t spills, torn_spills, busy_spills, change_spills, far_spills;
-	uint64_t requests, old_requests, past_changes, past_replies, marks, rests, pieces;
+	uint64_t requests, old_requests, past_changes, past_replies, marks,
+		rests, pieces;
 	uint64_t returns, filtered_returns, gate_waits, trims;
 };
 

@@ -21,7 +21,7 @@ enum { STEPS = 100000 };
 
 static struct chance chance;
 static uint64_t mark_pos; /* end of the last mark */
-static bool are_asking;   /* some for the past: then lags are not exact */
+static bool are_asking;	  /* some for the past: then lags are not exact */
 
 static int
 set_up(void **state)
@@ -161,8 +161,9 @@ static void
 walk_ask(struct reader *r)
 {
 	static const unsigned sets[] = { 7, 1, 6 };
-	struct selection selection = { .tables = {
-					       sets[chance_below(&chance, 3)] } };
+	struct selection selection = {
+		.tables = { sets[chance_below(&chance, 3)] }
+	};
 	struct history_file *file = history_last(&m.history);
 	uint64_t records, first, skipped = 0;
 
@@ -177,8 +178,8 @@ walk_ask(struct reader *r)
 	if (chance_below(&chance, 3) == 0)
 		file = container_of(m.history.files.next, struct history_file,
 				    node);
-	records = file->is_ended ? file->written_records
-				 : visible_records(file);
+	records =
+		file->is_ended ? file->written_records : visible_records(file);
 	first = chance_between(&chance, 0, records);
 	if (chance_below(&chance, 2) == 0)
 		skipped = chance_below(&chance, 4);
@@ -428,8 +429,7 @@ test_skip_mid_frame(void **state)
 	assert_true(put(MARK, 0));
 	assert_true(submit(r, 150));
 	complete(r, 150);
-	skip_ahead(
-		r); /* loses two records and a mark, of which records count */
+	skip_ahead(r); /* loses two records; the mark is kept for later */
 	assert_int_equal(r->c.skipped_records, 2);
 	assert_true(put(2, 500));
 	/* and a second time, while the rest still waits */
@@ -445,6 +445,17 @@ test_skip_mid_frame(void **state)
 	skip_ahead(r);
 	assert_int_equal(r->c.skipped_records, 4);
 	complete(r, 30);
+	assert_true(submit(r, 1000));
+	assert_int_equal(r->c.writing, PART_NOTICE);
+	complete(r, 20);
+	/* a half-sent notice is finished, and a second one comes behind it */
+	assert_true(put(MARK, 0));
+	skip_ahead(r);
+	assert_true(submit(r, 1000));
+	complete(r, MARK_BYTES - 20);
+	assert_true(submit(r, 1000));
+	assert_int_equal(r->c.writing, PART_NOTICE);
+	complete(r, MARK_BYTES);
 	assert_false(submit(r, 1000));
 	assert_true(put(1, 400));
 	assert_true(submit(r, 1000));
@@ -610,6 +621,163 @@ test_ring_lag(void **state)
 	vanish(r);
 }
 
+/* ---- single steps in the past ---- */
+
+/* A part of so many bytes is sent. */
+static void
+expect(struct reader *r, enum consumer_part part, size_t len)
+{
+	assert_true(submit(r, 10000));
+	assert_int_equal(r->c.writing, part);
+	assert_int_equal(r->span.len, len);
+	complete(r, len);
+	check_reader(r);
+}
+
+/* A half-sent frame goes on with its very next byte, out of the journal; what
+ * is new comes out of the ring again. */
+static void
+test_leave_mid_frame(void **state)
+{
+	struct reader *r = &m.readers[SKIPPERS];
+	struct selection s = everything();
+
+	(void)state;
+	queue(r, 0, &m.all.main, &s, false);
+	for (int i = 0; i < 3; i++)
+		assert_true(put(i, 200));
+	assert_true(submit(r, 250));
+	complete(r, 250);
+	/* The next record is not in the journal yet: nobody leaves. */
+	assert_false(spill(r));
+	journal_write(1);
+	assert_false(spill(r));
+	journal_write(1);
+	assert_true(spill(r));
+	check_reader(r);
+	serve(r, 10, SERVE_WHOLE);
+	expect(r, PART_PAST, 150);
+	assert_false(submit(r, 1000));
+	journal_write(1);
+	assert_true(put(0, 300));
+	serve(r, 10, SERVE_WHOLE);
+	expect(r, PART_PAST, 200);
+	assert_true(come_back(r));
+	expect(r, PART_STREAM, 300);
+	assert_int_equal(r->c.past.served_records, 2);
+	vanish(r);
+}
+
+/* Invariant 4, in the past: the reply behind what was committed before. */
+static void
+test_a_reply_in_the_past(void **state)
+{
+	struct reader *r = &m.readers[SKIPPERS];
+	struct selection s = everything();
+
+	(void)state;
+	queue(r, 0, &m.all.main, &s, false);
+	assert_true(put(0, 100));
+	queue(r, 50, NULL, NULL, false);
+	assert_true(put(1, 200));
+	journal_write(2);
+	assert_true(spill(r));
+	assert_false(submit(r, 1000));
+	serve(r, 10, SERVE_WHOLE);
+	expect(r, PART_PAST, 100);
+	assert_false(come_back(r));
+	expect(r, PART_REPLY, 50);
+	serve(r, 10, SERVE_WHOLE);
+	expect(r, PART_PAST, 200);
+	vanish(r);
+}
+
+/* It leaves while its reply is half sent, and its stream has nothing but what
+ * comes behind it: that is not sent first. */
+static void
+test_leave_behind_the_limit(void **state)
+{
+	struct reader *r = &m.readers[SKIPPERS];
+	struct selection one = { .tables = { 1 } };
+
+	(void)state;
+	queue(r, 0, streams_find(&m.all, &one), &one, false);
+	assert_true(put(1, 100));
+	streams_feed(&m.all, m.now);
+	queue(r, 50, NULL, NULL, false);
+	assert_true(submit(r, 1000));
+	complete(r, 20);
+	assert_true(put(2, 200));
+	assert_true(put(0, 300));
+	streams_feed(&m.all, m.now);
+	journal_write(3);
+	assert_true(spill(r));
+	serve(r, 10, SERVE_WHOLE);
+	expect(r, PART_REPLY, 30);
+	serve(r, 10, SERVE_WHOLE);
+	expect(r, PART_PAST, 300);
+	vanish(r);
+}
+
+/* A subscription without a reply, behind frames that are not wanted: nothing
+ * will ever be written that could end it. */
+static void
+test_a_change_without_bytes(void **state)
+{
+	struct reader *r = &m.readers[SKIPPERS];
+	struct selection one = { .tables = { 1 } }, two = { .tables = { 2 } };
+
+	(void)state;
+	queue(r, 0, streams_find(&m.all, &one), &one, false);
+	assert_true(put(0, 100));
+	streams_feed(&m.all, m.now);
+	journal_write(1);
+	assert_true(spill(r));
+	assert_true(put(1, 200));
+	queue(r, 0, NULL, &two, false);
+	assert_true(put(1, 300));
+	journal_write(2);
+	serve(r, 1, SERVE_WHOLE);
+	expect(r, PART_PAST, 100);
+	assert_true(consumer_is_busy(&r->c));
+	serve(r, 10, SERVE_WHOLE);
+	assert_false(submit(r, 1000));
+	assert_true(consumer_advance(&r->c));
+	assert_false(consumer_is_busy(&r->c));
+	check_reader(r);
+	serve(r, 10, SERVE_WHOLE);
+	expect(r, PART_PAST, 300);
+	vanish(r);
+}
+
+/* Who says that it has more records than there are is found out before it is
+ * sent anything. */
+static void
+test_claims_too_much(void **state)
+{
+	struct reader *r = &m.readers[SKIPPERS];
+	struct selection one = { .tables = { 1 } };
+	struct past_request request = { .skip_records = 3,
+					.sure_record = 4,
+					.end_record = 4 };
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		assert_true(put(i % 2, 100));
+	journal_write(4);
+	request.place = history_find_record(history_last(&m.history), 0);
+	consumer_queue_past(&r->c, 0, &one, &request, (struct reply_gate){ 0 },
+			    m.now);
+	assert_false(consumer_claims_too_much(&r->c));
+	serve(r, 3, SERVE_WHOLE);
+	assert_false(consumer_claims_too_much(&r->c));
+	serve(r, 1, SERVE_WHOLE);
+	assert_true(consumer_claims_too_much(&r->c));
+	assert_false(submit(r, 1000));
+	assert_false(come_back(r));
+	vanish(r);
+}
+
 int
 main(void)
 {
@@ -625,6 +793,11 @@ main(void)
 		TEST(test_change_of_stream),
 		TEST(test_skip_during_a_change),
 		TEST(test_ring_lag),
+		TEST(test_leave_mid_frame),
+		TEST(test_a_reply_in_the_past),
+		TEST(test_leave_behind_the_limit),
+		TEST(test_a_change_without_bytes),
+		TEST(test_claims_too_much),
 		cmocka_unit_test(test_random_walk),
 		cmocka_unit_test(test_random_walk_gated),
 	};

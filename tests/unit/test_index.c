@@ -65,7 +65,8 @@ main_pos_of(uint64_t pos)
 static void
 add(uint64_t pos, uint64_t record, int64_t time_ns)
 {
-	struct index_entry e = { pos, record, time_ns, main_pos_of(pos) };
+	struct index_entry e = { pos, record, time_ns, main_pos_of(pos),
+				 record };
 
 	assert_true(messages_cnt < MESSAGES_MAX);
 	messages[messages_cnt++] = e;
@@ -313,8 +314,8 @@ follow(struct chance *chance, uint64_t head_pos, uint64_t len)
 	if (head_pos + len - tail <= RING_BYTES &&
 	    chance_below(chance, 200) != 0)
 		return;
-	keep = chance_below(chance, min_u64(RING_BYTES - len,
-					    head_pos - tail) + 1);
+	keep = chance_below(chance,
+			    min_u64(RING_BYTES - len, head_pos - tail) + 1);
 	e = index_find(&x, head_pos - keep);
 	assert_non_null(e);
 	tail = e->pos;
