@@ -191,11 +191,11 @@ follow()
 	exec dd <&3 of=/dev/null bs=256K status=none 2>/dev/null
 }
 
-neighbour()	# KIND
+neighbour()	# KIND; as the process that it is called in
 {
 	case $1 in
-	stuck)	"$build/ringtick" sub -p "$port" --pause ;;
-	slow)	"$build/ringtick" sub -p "$port" --from 0 --slow 1000000 ;;
+	stuck)	exec "$build/ringtick" sub -p "$port" --pause ;;
+	slow)	exec "$build/ringtick" sub -p "$port" --from 0 --slow 1000000 ;;
 	joining)
 		join_again_and_again "$(field in_bytes "$log" event=report)" ;;
 	live)	follow ;;
@@ -250,23 +250,24 @@ transfer()	# latency|rate COUNT FEED_OPTION...
 
 beside()	# KIND COUNT
 {
-	local key=$1-$2 start p
+	local key=$1-$2 there=" behind=$2 " start p
 
+	[ "$1" != live ] || there=" consumers=$2 "
 	start_daemon 64M
-	[ "$1" != stuck ] || start_neighbours "$1" "$2"
-	await " consumers=$([ "$1" = stuck ] && echo "$2" || echo 0) " \
-		"$daemon" "$log"
+	if [ "$1" = stuck ]; then
+		start_neighbours "$1" "$2"
+		await " consumers=$2 " "$daemon" "$log"
+	fi
 	fill 1024 100000
 	cat "$scratch"/sym????.??.?? >/dev/null	# what counts is not the disk
 	[ "$1" = stuck ] || start_neighbours "$1" "$2"
-	[ "$1" = live ] && await " consumers=$2 " "$daemon" "$log" ||
-		await " behind=$2 " "$daemon" "$log"
+	await "$there" "$daemon" "$log"
 	start=$(wc -l <"$log")
-	transfer latency 20000 --rate 20000 --stamp
+	transfer latency 15000 --rate 20000 --stamp
 	for p in p50 p99; do
 		note "$key-$p" "$(field ${p}_us "$scratch/sub" ^total)"
 	done
-	transfer rate 200000 --rate 0
+	transfer rate 150000 --rate 0
 	note "$key-rate" "$(field mb_s "$scratch/sub" ^total)"
 	note "$key-behind" "$(tail -n "+$start" "$log" |
 		sed -n 's/.*event=report.* behind=\([0-9]*\).*/\1/p' |

@@ -28,7 +28,7 @@ catchup_open(struct catchup *cu, const struct settings *settings,
 				.delivery = delivery,
 				.pool = pool };
 	list_init(&cu->hungry);
-	list_init(&cu->done);
+	list_init(&cu->news);
 	cu->memory = mmap(NULL, CATCHUP_READS * CATCHUP_READ_BYTES,
 			  PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -42,8 +42,9 @@ catchup_open(struct catchup *cu, const struct settings *settings,
 void
 catchup_close(struct catchup *cu)
 {
-	CHECK(!catchup_is_reading(cu));
-	(void)munmap(cu->memory, CATCHUP_READS * CATCHUP_READ_BYTES);
+	/* A read that hangs in the disk still writes there. */
+	if (!catchup_is_reading(cu))
+		(void)munmap(cu->memory, CATCHUP_READS * CATCHUP_READ_BYTES);
 }
 
 bool
@@ -74,11 +75,11 @@ catchup_wake(struct catchup *cu, struct connection *c)
 }
 
 struct connection *
-catchup_next_done(struct catchup *cu)
+catchup_next_news(struct catchup *cu)
 {
-	struct list *first = cu->done.next;
+	struct list *first = cu->news.next;
 
-	if (list_is_empty(&cu->done))
+	if (list_is_empty(&cu->news))
 		return NULL;
 	list_remove(first);
 	return connection_of(first);
@@ -92,19 +93,26 @@ give_back_memory(struct connection *c)
 }
 
 void
-catchup_forget(struct catchup *cu, struct connection *c)
+catchup_stop(struct catchup *cu, struct connection *c)
 {
 	(void)cu;
 	list_remove(&c->consumer.past.node);
+}
+
+void
+catchup_forget(struct catchup *cu, struct connection *c)
+{
+	catchup_stop(cu, c);
 	if (c->consumer.past.is_on)
 		give_back_memory(c);
 }
 
 static void
-is_done(struct catchup *cu, struct connection *c)
+tell(struct catchup *cu, struct connection *c, enum past_news news)
 {
 	list_remove(&c->consumer.past.node);
-	list_append(&cu->done, &c->consumer.past.node);
+	list_append(&cu->news, &c->consumer.past.node);
+	c->consumer.past.news = news;
 }
 
 /* ---- from records to frames ---- */
@@ -386,13 +394,18 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 	uint64_t off;
 
 	if (consumer_claims_too_much(&c->consumer)) {
-		is_done(cu, c);
+		tell(cu, c, NEWS_LOST);
+		return;
+	}
+	/* Nothing was written at whose end this would be seen. */
+	if (consumer_advance(&c->consumer)) {
+		tell(cu, c, NEWS_ANSWERED);
 		return;
 	}
 	if (may_return(cu, p) &&
 	    consumer_return(&c->consumer, cu->streams, now_ns)) {
 		give_back_memory(c);
-		is_done(cu, c);
+		tell(cu, c, NEWS_CAUGHT_UP);
 		delivery_wake(cu->delivery, c);
 		return;
 	}
@@ -492,38 +505,77 @@ take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
 	}
 }
 
+/* A piece of `len` bytes of a long record's frame is in the buffer. */
+static void
+pass_piece(struct connection *c, const struct past_message *m, size_t len)
+{
+	struct past *p = &c->consumer.past;
+	size_t wanted = consumer_wants(&c->consumer, m);
+
+	p->len = len;
+	note_first(p, len == wanted, len);
+	if (len < wanted) {
+		consumer_pass_piece(&c->consumer, len);
+		return;
+	}
+	p->long_bytes = p->long_len = 0;
+	consumer_pass(&c->consumer, m);
+}
+
 /*
  * A long record was read whole.  Its frame is sent in pieces, each read again:
  * a consumer that does not move keeps no buffer of the pool.  What has another
- * form in the file than in its frame is the exception: it becomes the rest.
+ * form in the file than in its frame, from before this run, is the exception:
+ * for each piece it is read whole again, and made again.
  */
 static void
 take_long(struct catchup *cu, struct connection *c, struct found *f)
 {
-	struct consumer *consumer = &c->consumer;
+	struct past *p = &c->consumer.past;
 	const struct past_message *m = &f->message;
-	size_t wanted = consumer_wants(consumer, m);
+	size_t wanted = consumer_wants(&c->consumer, m), len;
 	uint8_t *frame;
 
+	p->long_bytes = f->record.len;
 	if (wanted == 0) {
-		consumer_pass(consumer, m);
+		p->long_bytes = 0;
+		consumer_pass(&c->consumer, m);
 		return;
 	}
 	if (f->is_verbatim) {
-		consumer->past.long_len = f->record.len;
-		consumer->past.long_table = f->table;
+		p->long_bytes = 0;
+		p->long_len = f->record.len;
+		p->long_table = f->table;
 		return;
 	}
 	frame = pool_take(cu->pool);
 	if (frame == NULL)
 		return; /* again, when there is one */
 	update_write(&f->u, 0, frame);
-	empty_buffer(&consumer->past);
-	note_first(&consumer->past, true, 0);
-	consumer->rest = frame;
-	consumer->rest_len = m->frame_len;
-	consumer->rest_sent = m->frame_len - wanted;
-	consumer_pass(consumer, m);
+	len = min_u64(wanted, CATCHUP_BUFFER_BYTES);
+	empty_buffer(p);
+	memcpy(p->buffer, frame + m->frame_len - wanted, len);
+	pool_give(cu->pool, frame);
+	pass_piece(c, m, len);
+}
+
+/* A record of others that is longer than any message: nobody can have it.
+ * false if nobody knows where it ends. */
+static bool
+pass_too_long(struct catchup *cu, struct connection *c)
+{
+	struct past *p = &c->consumer.past;
+	uint64_t end = history_record_end(&p->at);
+	struct past_message m = { .is_record = true };
+	struct journal_record unread = { .table = "?", .table_len = 1 };
+
+	if (end == 0)
+		return false;
+	m.record_len = m.pos_len = (size_t)(end - p->at.off);
+	consumer_pass(&c->consumer, &m);
+	tell_refused(cu, &unread);
+	p->long_bytes = 0;
+	return true;
 }
 
 static void
@@ -536,17 +588,19 @@ long_read_completed(struct catchup *cu, struct connection *c, size_t len)
 
 	if (journal_next(read->at, len, 0, &f.record, &why) == JOURNAL_RECORD) {
 		look_at(cu, &c->consumer, &f);
-		p->long_bytes = 0;
 		take_long(cu, c, &f);
-	} else if (len < read->len || len >= cu->settings->message.max ||
-		   read->off + len >= read->file->written_off) {
-		log_line(LOG_ERROR, "journal_unreadable",
-			 "off=%llu why=\"%s\"", (unsigned long long)read->off,
-			 why);
-		is_done(cu, c);
-	} else {
-		p->long_bytes *= 4;
+		return;
 	}
+	if (len == read->len && len < cu->settings->message.max &&
+	    read->off + len < read->file->written_off) {
+		p->long_bytes *= 4;
+		return;
+	}
+	if (len >= cu->settings->message.max && pass_too_long(cu, c))
+		return;
+	log_line(LOG_ERROR, "journal_unreadable", "off=%llu why=\"%s\"",
+		 (unsigned long long)read->off, why);
+	tell(cu, c, NEWS_UNREADABLE);
 }
 
 /* The next piece of a long record's frame: what is left of the start, and of
@@ -570,14 +624,7 @@ take_piece(struct connection *c, const uint8_t *bytes, size_t len)
 	body = min_u64(len, min_u64(CATCHUP_BUFFER_BYTES - head,
 				    wanted - head));
 	memcpy(at + head, bytes, body);
-	p->len = head + body;
-	note_first(p, p->len == wanted, p->len);
-	if (p->len < wanted) {
-		consumer_pass_piece(&c->consumer, p->len);
-		return;
-	}
-	p->long_len = 0;
-	consumer_pass(&c->consumer, &m);
+	pass_piece(c, &m, head + body);
 }
 
 void
@@ -589,7 +636,7 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 	struct connection *c = owner_of(read);
 	bool is_piece = c != NULL && c->consumer.past.long_len > 0;
 	bool is_again = result == -EINTR || result == -EAGAIN ||
-			result == -EBADF || result == -ECANCELED;
+			result == -ECANCELED;
 
 	if (c != NULL)
 		c->consumer.past.is_reading = false;
@@ -598,7 +645,7 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 			 "off=%llu why=\"%s\"", (unsigned long long)read->off,
 			 result == 0 ? "the file is shorter than it was"
 				     : strerror(-result));
-		is_done(cu, c);
+		tell(cu, c, NEWS_UNREADABLE);
 	}
 	if (c != NULL && result > 0) {
 		cu->read_bytes += (uint64_t)result;

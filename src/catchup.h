@@ -9,8 +9,8 @@
  * read is enough for others who are near: they take from it too.  Records
  * become the frames that the ring had, byte for byte (record.h), so that the
  * socket never notices.  A record that is too long for a read is read whole
- * once, to know its length, and then sent in pieces.  Once a consumer's lag is under the return mark it goes
- * back to the ring.
+ * once, to know its length, and then sent in pieces.  Once a consumer's lag is
+ * under the return mark it goes back to the ring.
  *
  * Nothing waits for the disk: reads are operations of the engine.
  */
@@ -31,7 +31,7 @@
 #include "util.h"
 
 enum {
-	CATCHUP_BUFFER_BYTES = 128 << 10, /* of each consumer */
+	CATCHUP_BUFFER_BYTES = 256 << 10, /* of each consumer */
 	CATCHUP_READ_BYTES = 256 << 10,
 	CATCHUP_READS = 4, /* at once, and one of a long record */
 };
@@ -56,7 +56,7 @@ struct catchup {
 	struct catchup_read reads[CATCHUP_READS];
 	struct catchup_read long_read; /* at: a pool buffer */
 	struct list hungry;
-	struct list done;
+	struct list news;
 	uint64_t read_bytes;
 	uint64_t refused_records; /* not of the schema, in files of others */
 };
@@ -67,7 +67,6 @@ int catchup_open(struct catchup *cu, const struct settings *settings,
 		 struct history *history, struct delivery *delivery,
 		 struct pool *pool);
 
-/* No read is in flight. */
 void catchup_close(struct catchup *cu);
 
 /* The consumer may need to be fed: to be called when it has left the ring, and
@@ -81,13 +80,13 @@ void catchup_run(struct catchup *cu, int64_t now_ns);
 void catchup_completed(struct catchup *cu, struct ticket ticket,
 		       int32_t result);
 
-/*
- * Who is done, one after the other; NULL: nobody more.  It is back in a ring;
- * or, where past.is_on is still set, the journal cannot be read for it.
- */
-struct connection *catchup_next_done(struct catchup *cu);
+/* About whom there is news (past.news), one after the other; NULL: no more. */
+struct connection *catchup_next_news(struct catchup *cu);
 
-/* The consumer ends: gives its memory back. */
+/* The consumer is to end: no more is read for it. */
+void catchup_stop(struct catchup *cu, struct connection *c);
+
+/* It has ended: gives its memory back. */
 void catchup_forget(struct catchup *cu, struct connection *c);
 
 /* Whether reads are in flight. */

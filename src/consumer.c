@@ -617,7 +617,6 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 		p->selection = c->here.stream->selection;
 		p->debt = debt_of(c, &c->here, now_ns, &age_ns);
 	}
-	p->limit_pos = c->limit_main_pos;
 	if (c->next.stream != NULL) {
 		p->has_next = true;
 		p->next_selection = c->next.stream->selection;

@@ -60,6 +60,15 @@ struct past_request {
 	uint64_t end_record; /* number of the next one to become visible */
 };
 
+/* What catchup.c has to say of a consumer. */
+enum past_news {
+	NEWS_NONE,
+	NEWS_CAUGHT_UP,	 /* it is back in a ring */
+	NEWS_ANSWERED,	 /* a reply without bytes is done: requests may go on */
+	NEWS_UNREADABLE, /* the journal cannot be read for it */
+	NEWS_LOST,	 /* it has what a crash took from the journal */
+};
+
 /* Reading the journal. Positions are of the main stream. */
 struct past {
 	bool is_on;
@@ -91,6 +100,7 @@ struct past {
 
 	/* for catchup.c */
 	struct list node;
+	enum past_news news;
 	bool is_reading;   /* a read for it is in flight */
 	size_t long_bytes; /* the next record is long: how much to read to see
 			      its length, 0: it is short */

@@ -130,6 +130,18 @@ history_find_day(const struct history *h, int32_t day, int32_t today)
 	return NULL;
 }
 
+uint64_t
+history_record_end(const struct history_place *place)
+{
+	const struct history_file *f = place->file;
+	const struct journal_index_entry *e = journal_index_find_record(
+		&f->index, place->record + 1);
+
+	if (place->record + 1 == f->first_record)
+		return f->first_off;
+	return e != NULL && e->record == place->record + 1 ? e->off : 0;
+}
+
 int64_t
 history_time(const struct history_place *place)
 {

@@ -91,6 +91,10 @@ struct history_file *history_find_day(const struct history *h, int32_t day,
 bool history_find_pos(const struct history *h, uint64_t pos,
 		      struct history_place *out);
 
+/* Where the record at a place ends, one from before this run; 0 if that is not
+ * known without reading it. */
+uint64_t history_record_end(const struct history_place *place);
+
 /* About when the record at a place came; 0: before this run. */
 int64_t history_time(const struct history_place *place);
 

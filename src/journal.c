@@ -81,9 +81,11 @@ watch_lag(struct journal *j, int64_t now_ns)
 {
 	uint64_t lag = j->main->head_pos - j->cursor.pos;
 	uint64_t ring = j->main->ring.size;
+	/* It may be what feeds wait for with less, where others lag too. */
+	bool is_waited_for = j->main->wanted_bytes > 0 && lag > ring / 4;
 
 	if (j->slow_since_ns == 0) {
-		if (lag < ring / 2)
+		if (lag < ring / 2 && !is_waited_for)
 			return;
 		j->slow_since_ns = now_ns;
 		j->next_slow_ns = now_ns + SLOW_NS;
@@ -357,10 +359,9 @@ has_name(struct journal *j, int64_t now_ns)
 {
 	bool was_gone = j->is_gone;
 	enum rescue_result result =
-		journal_rescue(j->state.path, &j->state.fd, j->written.off,
+		journal_rescue(j->state.path, j->state.fd, j->written.off,
 			       j->settings->journal.sync != SYNC_NONE);
 
-	history_last(&j->history)->fd = j->state.fd;
 	j->is_gone = result == RESCUE_FAILED;
 	if (j->is_gone) {
 		complain(j, "bring back", errno, now_ns);

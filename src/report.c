@@ -130,13 +130,15 @@ struct figures
 report_figures(struct server *s, struct connection *c)
 {
 	struct consumer *consumer = &c->consumer;
+	/* Also keeps high_bytes. */
+	uint64_t lag_bytes = consumer_lag_bytes(consumer);
 	uint64_t ring_lag, ring, records;
 	int64_t age_ns;
 
 	consumer_ring_lag(consumer, &ring_lag, &ring);
 	consumer_lag_records(consumer, s->now_ns, &records, &age_ns);
 	return (struct figures){
-		.lag_bytes = (int64_t)consumer_lag_bytes(consumer),
+		.lag_bytes = (int64_t)lag_bytes,
 		.lag_records = (int64_t)records,
 		.lag_ms = age_ns / NS_PER_MS,
 		.ring_pct = ring == 0 ? 0 : (int64_t)(ring_lag * 100 / ring),

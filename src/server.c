@@ -81,7 +81,8 @@ open_connections(struct server *s)
 	list_init(&s->free);
 	list_init(&s->open);
 	list_init(&s->waiting);
-	for (unsigned i = 0; i < s->connections_max; i++) {
+	/* Taken from the end: so slot 0 comes first. */
+	for (unsigned i = s->connections_max; i-- > 0;) {
 		struct connection *c = &s->connections[i];
 
 		c->slot = i;
@@ -528,8 +529,8 @@ run_catchup(struct server *s)
 	struct connection *c;
 
 	catchup_run(&s->catchup, s->now_ns);
-	while ((c = catchup_next_done(&s->catchup)) != NULL)
-		session_caught_up(s, c);
+	while ((c = catchup_next_news(&s->catchup)) != NULL)
+		session_hear(s, c);
 }
 
 static void

@@ -85,6 +85,7 @@ session_close(struct server *s, struct connection *c,
 		note_end(s, c, reason, detail);
 	stop_waiting(c);
 	delivery_stop(&s->delivery, c);
+	catchup_stop(&s->catchup, c);
 	c->state = CONNECTION_CLOSING;
 	c->deadline_ns = 0;
 	/* Ends the recv and the write in flight, wherever they wait. */
@@ -215,7 +216,8 @@ session_accepted(struct server *s, int fd)
 		turn_away(s, fd);
 		return;
 	}
-	c = container_of(s->free.next, struct connection, open_node);
+	/* The one that was freed last: its memory is in use already. */
+	c = container_of(s->free.prev, struct connection, open_node);
 	err = listener_prepare(fd, s->settings);
 	if (err == 0)
 		err = engine_bind(s->engine, c->slot, fd);
@@ -565,18 +567,26 @@ leave(struct server *s, struct connection *c)
 }
 
 void
-session_caught_up(struct server *s, struct connection *c)
+session_hear(struct server *s, struct connection *c)
 {
-	if (c->consumer.past.is_on) {
-		session_close(s, c,
-			      consumer_claims_too_much(&c->consumer)
-				      ? CLOSE_epoch
-				      : CLOSE_unreadable,
-			      NULL);
-		return;
+	switch (c->consumer.past.news) {
+	case NEWS_NONE:
+		break;
+	case NEWS_CAUGHT_UP:
+		s->counters.returns++;
+		report_change(s, c);
+		break;
+	case NEWS_ANSWERED:
+		wake(s, c);
+		session_serve(s, c);
+		break;
+	case NEWS_UNREADABLE:
+		session_close(s, c, CLOSE_unreadable, NULL);
+		break;
+	case NEWS_LOST:
+		session_close(s, c, CLOSE_epoch, NULL);
+		break;
 	}
-	s->counters.returns++;
-	report_change(s, c);
 }
 
 /* Moves a consumer to the head, now or when its cancelled write is in. */

@@ -136,17 +136,6 @@ def frames_of(data):
     return found, bytes(data[at:])
 
 
-def read_now(client, quiet=0.3):
-    """What the kernel has for a client now: until nothing came for a while."""
-    got = bytearray(client.reader.buffer[client.reader.at:])
-    while select.select([client.sock], [], [], quiet)[0]:
-        piece = client.sock.recv(1 << 18)
-        if not piece:
-            break
-        got += piece
-    return bytes(got)
-
-
 # ---- what the daemon says of them ----
 
 
@@ -192,11 +181,6 @@ def wait_stuck(daemon, user):
 def wait_level(daemon, user):
     """Until a consumer has been sent everything; its line."""
     return wait_line(daemon, user, lambda line: line["lag_bytes"] == "0", "level")
-
-
-def wait_requests(daemon, count):
-    """Until the daemon has handled so many requests in all."""
-    daemon.wait_log("report", requests=lambda n: int(n) >= count)
 
 
 class Subscriber:

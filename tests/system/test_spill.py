@@ -3,17 +3,19 @@ comes back; its socket never notices.
 
 RINGTICK_SPILL_MB=4000 makes a long test of the stop-and-go ones."""
 
+import fcntl
 import os
 import random
+import struct
+import termios
 import time
 
 import journal
 import kdb
 import pytest
 from kdb import NIL
-from spill import (SMALL, WINDOW, Mix, Stream, Subscriber, assert_same, frames_of, line_of,
-                   lines_of, publish, read_now, settings, wait_level, wait_line, wait_requests,
-                   wait_state, wait_stuck)
+from spill import (SMALL, WINDOW, Mix, Subscriber, assert_same, frames_of, line_of,
+                   lines_of, publish, settings, wait_level, wait_state, wait_stuck)
 from traffic import Flood, Template, published, quote, trade, update
 
 MEGABYTES = int(os.environ.get("RINGTICK_SPILL_MB", "24"))
@@ -62,7 +64,7 @@ def test_stop_and_go(start, connect, folder, mode, after, sync):
             for table in ("", "trade", "quote")]
     feeds = [connect(daemon) for _ in range(2)]
     day = feeds[0].sync(".u.d").value
-    turns = 10
+    turns = 10 * max(MEGABYTES // 24, 1)
     for turn in range(turns):
         for one in slow:
             if rng.random() < 0.8:
@@ -163,23 +165,22 @@ def test_long_messages(start, connect, folder, mode, after):
 
 
 class Numbered:
-    """Frames of a subscriber of updates that are numbered: trade's by size,
-    quote's by asize; with what else came, in between."""
+    """What a subscriber of a Publisher's updates gets, as number_of shows it."""
 
     def __init__(self, client):
-        self.client, self.seen = client, []
+        self.reader = client.reader
 
     def read_to_reply(self):
-        """(updates since the last call, the reply's value)"""
+        """(what comes before it, the reply's value)"""
         seen = []
         while True:
-            frame = self.client.reader.next()
+            frame = self.reader.next()
             if frame[1] == kdb.RESPONSE:
                 return seen, kdb.decode_frame(frame)[1]
             seen.append(number_of(frame))
 
     def read(self, count):
-        return [number_of(self.client.reader.next()) for _ in range(count)]
+        return [number_of(self.reader.next()) for _ in range(count)]
 
 
 def number_of(frame):
@@ -513,6 +514,11 @@ def assert_account(line, base, messages):
     assert line.number("lag_records") == lacking, line.text
 
 
+def unread(sock):
+    """Bytes that the kernel has for a client."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))[0]
+
+
 def messages_of(data):
     frames, torn = frames_of(data)
     assert torn == b""
@@ -538,6 +544,10 @@ def test_the_account(start, connect, folder, mode, after):
             wait_stuck(daemon, user)
         lines = lines_of(daemon)
         for user in users:
+            stream = slow[user].stream
+            have = stream.total + unread(stream.sock)
+            assert (have + lines[user].number("kernel_bytes") ==
+                    lines[user].number("sent_bytes") - slow[user].base)
             total = lines["fast" + user].number("sent_bytes") - fast[user].base
             fast[user].stream.wait_for(total)
             assert lines[user]["state"] in states, lines[user].text

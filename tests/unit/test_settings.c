@@ -317,7 +317,8 @@ static void
 test_spill_needs_a_journal(void **state)
 {
 	static const char slow[] =
-		"slow = { users = ( { user = \"screen\"; policy = \"skip\"; },\n"
+		"slow = { users = (\n"
+		"{ user = \"screen\"; policy = \"skip\"; },\n"
 		"{ user = \"rdb\"; policy = \"spill\"; } ); };\n";
 	struct settings s;
 

@@ -39,6 +39,7 @@ struct reader {
 	struct selection selection;
 	size_t next; /* the frame that it is to read, if it is wanted, ... */
 	size_t sent; /* ... but for these bytes */
+	bool is_asleep;
 };
 
 static struct schema schema;
@@ -52,8 +53,8 @@ static int64_t now;
 static bool is_trickle;
 
 /* How often it went where it hurts. */
-static unsigned main_returns, joined, begun, main_gone, filtered_gone, not_fed,
-	too_early, none_free, behind_tail, rare_returns, thinned;
+static unsigned refusals, main_returns, joined, begun, main_gone, filtered_gone,
+	not_fed, too_early, none_free, behind_tail, rare_returns, thinned;
 
 static int
 set_up(void **state)
@@ -83,7 +84,7 @@ start(uint64_t pos, bool is_gated)
 	is_trickle = false;
 	main_returns = joined = begun = main_gone = filtered_gone = 0;
 	not_fed = too_early = none_free = behind_tail = 0;
-	rare_returns = thinned = 0;
+	rare_returns = thinned = refusals = 0;
 }
 
 static bool
@@ -190,6 +191,9 @@ check_main_place(const struct reader *r)
 	struct stream_total skipped;
 	size_t i;
 
+	if (r->c.pos != r->c.stream->head_pos)
+		assert_int_equal(stream_locate(r->c.stream, r->c.pos).frame_pos,
+				 r->c.pos - r->sent);
 	stream_main_place(r->c.stream, r->c.pos, &main_pos, &skip_bytes);
 	assert_true(!is_before(main_pos, oldest));
 	i = frame_at(main_pos);
@@ -342,8 +346,7 @@ come_back(struct reader *r)
 	}
 	if (s != NULL)
 		assert_ptr_equal(r->c.stream, s);
-	assert_true(selection_is_equal(&r->c.stream->selection,
-				       &r->selection));
+	assert_true(selection_is_equal(&r->c.stream->selection, &r->selection));
 	note_return(r, s, i, tail_pos);
 }
 
@@ -351,9 +354,8 @@ come_back(struct reader *r)
 static void
 subscribe(struct reader *r)
 {
-	struct selection selection = {
-		.tables = { chance_between(&chance, 1, 7) }
-	};
+	struct selection selection = { .tables = { chance_between(&chance, 1,
+								  7) } };
 	const struct stream *before = stream_in_use(&selection);
 	struct stream *s = streams_find(&all, &selection);
 
@@ -392,8 +394,10 @@ walk_put(void)
 		f.len = FRAME_MARK_BYTES;
 	}
 	assert_true(frames_cnt < FRAMES_MAX);
-	if (!streams_put(&all, f.table, f.number, f.len, now))
+	if (!streams_put(&all, f.table, f.number, f.len, now)) {
+		refusals++;
 		return;
+	}
 	frames[frames_cnt++] = f;
 	thinned += all.main.index.cnt + 10 < cnt_before;
 	if (!all.main.is_gated)
@@ -414,6 +418,12 @@ walk_reader(struct reader *r)
 {
 	uint64_t lag = cursor_lag(&r->c);
 
+	/* One stands still until the ring is full, and longer. */
+	if (r == &readers[0] && r->c.stream != NULL &&
+	    chance_below(&chance, r->is_asleep ? 6 : 20) == 0)
+		r->is_asleep = !r->is_asleep;
+	if (r->is_asleep)
+		return;
 	if (r->c.stream == NULL) {
 		if (chance_below(&chance, 3) > 0)
 			come_back(r);
@@ -461,7 +471,7 @@ walk(uint64_t pos, bool is_gated)
 	assert_true(main_returns > 50 && joined > 50 && begun > 20);
 	assert_true(behind_tail > 30 && rare_returns > 5 && thinned > 20);
 	assert_true(main_gone > 50 && filtered_gone > 5 && none_free > 50);
-	assert_true(not_fed > 3 && too_early > 0);
+	assert_true(not_fed > 3 && too_early > 0 && refusals > 1000);
 	streams_close(&all);
 }
 

@@ -76,7 +76,7 @@ start_with(const char *text)
 		      &no_history) != 0)
 		return -1;
 	client = (struct tick_client){ .reply = malloc(tick.reply_max),
-					.reply_max = tick.reply_max };
+				       .reply_max = tick.reply_max };
 	cursor_attach(&reader, &streams.main, 0);
 	tick.day = TODAY;
 	return client.reply != NULL && tick_set_time(&tick, NOW, 1) ? 0 : -1;
