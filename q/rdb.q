@@ -1,26 +1,60 @@
 / rdb.q: the day's data in memory, as kdb+tick's r.q, but saves nothing
-/ q rdb.q [host:port] [-p 5011]                (localhost:5010)
+/ q rdb.q [host:port] [wire] [-p 5011]         (localhost:5010)
+/ wire, for ringtickd with a journal: the day so far comes over the connection
+/ and not out of the journal's file, which may be on another machine; and a
+/ broken connection is made again without loss
 
-a:.z.x,(count .z.x)_enlist"localhost:5010"
-h:hopen`$":",a 0
+a:.z.x,(count .z.x)_("localhost:5010";"")
+tp:`$":",a 0
+h:hopen tp
+n:0                              / updates of this day
 
-upd:insert
+upd:{[t;x]n::n+1;t insert x}
+define:{[x]{(x 0)set x 1}each x}
 
 / at the end of the day the tables are emptied; sym keeps its index
-.u.end:{[d]
+.u.end:{[x]
+  d::x+1;n::0;
   t:tables`.;
   {x set 0#value x}each t;
   {@[x;`sym;`g#]}each t;
-  -1"end of day ",string d;
+  -1"end of day ",string x;
   }
-.z.pc:{[x] -1"rdb.q: the tickerplant closed the connection";exit 1}
 
 / schemas, and how many updates are in which journal: one request, so that
-/ nothing comes between the two
-r:h"(.u.sub[`;`];.u `i`L)"
-{(x 0)set x 1}each r 0
+/ nothing comes between the two; without a journal there is (::;::)
+replay:{[]
+  r:h"(.u.sub[`;`];.u `i`L)";
+  define r 0;
+  if[not null first r 1;-11!r 1];
+  }
 
-/ what came before us; a tickerplant without a journal says (::;::)
-if[not null first r 1;-11!r 1]
+/ the same over the wire: all of day d, in epoch e
+wire:{[]
+  r:h"(.ringtick.subfrom[`;`;0];.u.d;.ringtick.epoch)";
+  define r 0;
+  d::r 1;e::r 2;n::0;
+  }
 
+/ goes on behind what is here; where that is no more what the journal has, as
+/ after a crash or in another day, begins again
+rejoin:{[]
+  now:h".ringtick.epoch";
+  r:@[{h x};(".ringtick.rejoin";`;`;(e;d;0;n));{-1"rdb.q: begins again: ",x;()}];
+  $[count r;e::now;wire[]];
+  -1"rdb.q: connected again";
+  system"t 0";
+  }
+
+.z.pc:{[x]
+  if[x<>h;:(::)];                / one who asked us
+  -1"rdb.q: the tickerplant closed the connection";
+  $["wire"~a 1;system"t 1000";exit 1];
+  }
+.z.ts:{[x]
+  c:@[hopen;tp;0];
+  if[c>0;h::c;@[rejoin;::;{-1"rdb.q: ",x;hclose h}]];
+  }
+
+$["wire"~a 1;wire[];replay[]]
 -1"tables: "," "sv string tables`.;

@@ -25,7 +25,9 @@ const char *const close_reason_sentences[CLOSE_COUNT] = {
 void
 connection_start(struct connection *c, int fd, enum slow_policy policy)
 {
-	uint8_t *reply = c->consumer.reply;
+	struct consumer *consumer = &c->consumer;
+	const struct streams *streams = consumer->streams;
+	uint8_t *reply = consumer->reply, *past = consumer->past.buffer;
 
 	CHECK(c->state == CONNECTION_FREE);
 	*c = (struct connection){ .state = CONNECTION_HELLO,
@@ -37,7 +39,7 @@ connection_start(struct connection *c, int fd, enum slow_policy policy)
 				  .small = c->small,
 				  .small_bytes = c->small_bytes,
 				  .user = "-" };
-	consumer_init(&c->consumer, reply, policy);
+	consumer_init(consumer, streams, reply, past, policy);
 }
 
 void

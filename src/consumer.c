@@ -4,10 +4,16 @@
 
 #include <string.h>
 
+#include "wire.h"
+
 void
-consumer_init(struct consumer *c, uint8_t *reply, enum slow_policy policy)
+consumer_init(struct consumer *c, const struct streams *streams, uint8_t *reply,
+	      uint8_t *past_buffer, enum slow_policy policy)
 {
-	*c = (struct consumer){ .reply = reply, .policy = policy };
+	*c = (struct consumer){ .streams = streams,
+				.reply = reply,
+				.past.buffer = past_buffer,
+				.policy = policy };
 }
 
 /* Up to where `here` is to be sent now. */
@@ -31,6 +37,9 @@ here_lag(const struct consumer *c)
 static bool
 is_at_limit(const struct consumer *c)
 {
+	if (c->past.is_on)
+		return c->past.at.pos == c->past.limit_pos &&
+		       c->past.sent == c->past.len;
 	return c->here.stream == NULL || c->here.pos == c->limit_pos;
 }
 
@@ -54,6 +63,45 @@ change_stream(struct consumer *c)
 	cursor_detach(&c->next);
 }
 
+/* What a debt has grown to. */
+static struct stream_total
+debt_now(const struct consumer *c, const struct consumer_debt *debt,
+	 const struct selection *selection)
+{
+	const struct streams *all = c->streams;
+	struct stream_total now = streams_total(
+		all, debt->is_all ? &all->main.selection : selection);
+
+	now.bytes += debt->fixed.bytes - debt->since.bytes;
+	now.records += debt->fixed.records - debt->since.records;
+	return now;
+}
+
+/* Reads the past from now on as was asked for, and no stream. */
+static void
+change_past(struct consumer *c)
+{
+	struct past *p = &c->past;
+
+	cursor_detach(&c->here);
+	p->selection = p->next_selection;
+	p->debt = p->next_debt;
+	p->has_next = false;
+	p->skip_bytes = 0;
+	p->is_on = true;
+	p->skip_records = 0;
+	if (p->next.place.file != NULL) {
+		if (p->at.file != NULL)
+			p->at.file->readers--;
+		p->at = p->next.place;
+		p->from_record = p->next.record;
+		p->skip_records = p->next.skip_records;
+		p->sure_record = p->next.sure_record;
+		p->next.place.file = NULL;
+	}
+	p->from_pos = p->at.pos;
+}
+
 /* Ends the reply's part once everything before it and itself is sent. */
 static void
 advance(struct consumer *c)
@@ -62,38 +110,152 @@ advance(struct consumer *c)
 	    !is_gate_open(c) || c->reply_sent < c->reply_len)
 		return;
 	c->is_replying = false;
+	c->notice.is_after_reply = false;
 	c->reply_len = c->reply_sent = 0;
-	if (c->next.stream != NULL)
+	if (c->past.has_next)
+		change_past(c);
+	else if (c->next.stream != NULL)
 		change_stream(c);
+}
+
+/*
+ * A subscription begins with what becomes visible from now on; any other reply
+ * stands behind all that was committed before it.
+ */
+static void
+queue_reply(struct consumer *c, size_t len, bool is_subscription,
+	    struct reply_gate gate)
+{
+	const struct stream *main = &c->streams->main;
+	const struct stream *s = c->here.stream;
+
+	CHECK(!c->is_replying && (len > 0 || gate.reached == NULL));
+	if (s != NULL)
+		c->limit_pos = is_subscription ? s->visible_pos : s->head_pos;
+	/* A filtered stream has only what is visible. */
+	c->limit_main_pos = is_subscription || (s != NULL && !s->is_main)
+				    ? main->visible_pos
+				    : main->head_pos;
+	c->past.limit_pos = c->limit_main_pos;
+	c->is_replying = true;
+	c->gate = gate;
+	c->reply_len = len;
+	c->reply_sent = 0;
 }
 
 void
 consumer_queue(struct consumer *c, size_t len, struct stream *stream,
 	       struct reply_gate gate)
 {
-	CHECK(!c->is_replying && (len > 0 || gate.reached == NULL));
-	/* A subscription begins with what becomes visible from now on; any
-	 * other reply stands behind all that was committed before it. */
-	if (c->here.stream != NULL)
-		c->limit_pos = stream != NULL ? c->here.stream->visible_pos
-					      : c->here.stream->head_pos;
-	c->is_replying = true;
-	c->gate = gate;
-	c->reply_len = len;
-	c->reply_sent = 0;
+	CHECK(stream == NULL || !c->past.is_on);
+	queue_reply(c, len, stream != NULL, gate);
 	if (stream != NULL && stream != c->here.stream)
 		cursor_attach(&c->next, stream, stream->visible_pos);
 	if (c->writing == PART_NONE)
 		advance(c);
 }
 
+void
+consumer_queue_past(struct consumer *c, size_t len,
+		    const struct selection *selection,
+		    const struct past_request *request, struct reply_gate gate,
+		    int64_t now_ns)
+{
+	struct past *p = &c->past;
+	const struct stream *main = &c->streams->main;
+	struct consumer_debt *debt = &p->next_debt;
+
+	CHECK(p->is_on || request != NULL);
+	if (p->is_on) /* what it had until now grows no more */
+		p->debt.fixed = debt_now(c, &p->debt, &p->selection);
+	else
+		p->since_ns = now_ns;
+	queue_reply(c, len, true, gate);
+	p->has_next = true;
+	p->next_selection = *selection;
+	*debt = (struct consumer_debt){ .is_all = request != NULL };
+	debt->since = streams_total(
+		c->streams, debt->is_all ? &main->selection : selection);
+	if (request != NULL) {
+		p->next = *request;
+		p->next.place.file->readers++;
+		debt->fixed.bytes = main->visible_pos - p->next.place.pos;
+		debt->fixed.records =
+			request->end_record - p->next.place.record;
+	}
+	if (c->writing == PART_NONE)
+		advance(c);
+}
+
+static void
+end_notice(struct notice *n)
+{
+	n->len = n->sent = 0;
+	if (n->is_all)
+		n->has_mark = n->has_range = false;
+}
+
+/* (`.ringtick.skipped;from;to) */
+static size_t
+write_range(uint8_t *at, size_t room, uint64_t from, uint64_t to)
+{
+	struct wire_writer w = wire_writer(at, room);
+	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
+
+	wire_put_list(&w, KT_LIST, KA_NONE, 3);
+	wire_put_symbol(&w, ".ringtick.skipped");
+	wire_put_long(&w, (int64_t)from);
+	wire_put_long(&w, (int64_t)to);
+	wire_end_frame(&w, header);
+	CHECK(!w.is_full);
+	return wire_written(&w);
+}
+
+static bool
+may_notice(const struct consumer *c)
+{
+	const struct notice *n = &c->notice;
+
+	return !n->is_after_reply &&
+	       (n->len > 0 || n->has_mark || n->has_range);
+}
+
+/* Whether there is a notice to send; makes its bytes. */
+static bool
+has_notice(struct consumer *c)
+{
+	struct notice *n = &c->notice;
+
+	if (!may_notice(c))
+		return false;
+	if (n->len > 0)
+		return true;
+	if (n->has_mark) {
+		mark_write(n->bytes, n->mark_day);
+		n->len = MARK_BYTES;
+	}
+	if (n->has_range)
+		n->len += write_range(n->bytes + n->len,
+				      sizeof(n->bytes) - n->len,
+				      n->from_record, n->to_record);
+	n->is_all = true;
+	return n->len > 0;
+}
+
 bool
-consumer_next(const struct consumer *c, size_t span_max, struct span *out)
+consumer_next(struct consumer *c, size_t span_max, struct span *out)
 {
 	CHECK(c->writing == PART_NONE);
-	if (c->rest != NULL) {
+	if (c->rest == NULL && has_notice(c)) {
+		*out = (struct span){ PART_NOTICE,
+				      c->notice.bytes + c->notice.sent,
+				      c->notice.len - c->notice.sent, false };
+	} else if (c->rest != NULL) {
 		*out = (struct span){ PART_REST, c->rest + c->rest_sent,
 				      c->rest_len - c->rest_sent, false };
+	} else if (c->past.sent < c->past.len) {
+		*out = (struct span){ PART_PAST, c->past.buffer + c->past.sent,
+				      c->past.len - c->past.sent, false };
 	} else if (here_lag(c) > 0) {
 		const struct stream *s = c->here.stream;
 
@@ -103,7 +265,10 @@ consumer_next(const struct consumer *c, size_t span_max, struct span *out)
 				      s->is_main };
 	} else if (c->is_replying && is_at_limit(c) && is_gate_open(c) &&
 		   c->reply_sent < c->reply_len) {
-		*out = (struct span){ PART_REPLY, c->reply + c->reply_sent,
+		const uint8_t *reply =
+			c->long_reply != NULL ? c->long_reply : c->reply;
+
+		*out = (struct span){ PART_REPLY, reply + c->reply_sent,
 				      c->reply_len - c->reply_sent, false };
 	} else {
 		return false;
@@ -127,6 +292,14 @@ consumer_written(struct consumer *c, size_t accepted)
 			c->rest = NULL;
 		}
 		break;
+	case PART_NOTICE:
+		c->notice.sent += accepted;
+		if (c->notice.sent == c->notice.len)
+			end_notice(&c->notice);
+		break;
+	case PART_PAST:
+		c->past.sent += accepted;
+		break;
 	case PART_STREAM:
 		c->here.pos += accepted;
 		CHECK(c->here.stream->head_pos - c->here.pos <=
@@ -134,6 +307,10 @@ consumer_written(struct consumer *c, size_t accepted)
 		break;
 	case PART_REPLY:
 		c->reply_sent += accepted;
+		if (c->reply_sent == c->reply_len) {
+			free_buffer = c->long_reply;
+			c->long_reply = NULL;
+		}
 		break;
 	}
 	c->sent_bytes += accepted;
@@ -146,28 +323,65 @@ consumer_written(struct consumer *c, size_t accepted)
 bool
 consumer_waits_for_gate(const struct consumer *c)
 {
-	return c->is_replying && c->rest == NULL && is_at_limit(c) &&
-	       !is_gate_open(c);
+	return c->is_replying && c->rest == NULL && !may_notice(c) &&
+	       is_at_limit(c) && !is_gate_open(c);
 }
 
 /* ---- how far behind ---- */
 
-/* Up to where `here` is to be sent, also behind the reply. */
-static uint64_t
-last_pos(const struct consumer *c)
+/* Whether a cursor's part has no end: `here` ends at the limit where something
+ * else comes behind the reply. */
+static bool
+is_open(const struct consumer *c, const struct cursor *cursor)
 {
-	return c->next.stream != NULL ? end_pos(c)
-				      : c->here.stream->visible_pos;
+	return cursor == &c->next ||
+	       (c->next.stream == NULL && !c->past.has_next);
+}
+
+static uint64_t
+last_pos(const struct consumer *c, const struct cursor *cursor)
+{
+	return is_open(c, cursor) ? cursor->stream->visible_pos : end_pos(c);
+}
+
+/* What a cursor lacks; but of the records only those that its stream lacks
+ * too. */
+static struct stream_total
+lack_of(const struct consumer *c, const struct cursor *cursor)
+{
+	struct stream_total lack = { 0 };
+
+	if (cursor->stream == NULL)
+		return lack;
+	if (is_open(c, cursor))
+		lack = streams_unfed(c->streams, cursor->stream);
+	lack.bytes += last_pos(c, cursor) - cursor->pos;
+	return lack;
+}
+
+/* Of a consumer that reads the past, up to where it will return. */
+static struct stream_total
+past_debt(const struct consumer *c)
+{
+	const struct past *p = &c->past;
+	struct stream_total debt, next;
+
+	if (!p->has_next)
+		return debt_now(c, &p->debt, &p->selection);
+	debt = p->is_on ? p->debt.fixed : (struct stream_total){ 0 };
+	next = debt_now(c, &p->next_debt, &p->next_selection);
+	debt.bytes += next.bytes;
+	debt.records += next.records;
+	return debt;
 }
 
 uint64_t
 consumer_lag_bytes(struct consumer *c)
 {
-	uint64_t lag = cursor_lag(&c->next);
+	uint64_t lag = lack_of(c, &c->here).bytes + lack_of(c, &c->next).bytes;
 
-	if (c->here.stream != NULL)
-		lag += last_pos(c) - c->here.pos;
-
+	if (c->past.is_on || c->past.has_next)
+		lag += past_debt(c).bytes + c->past.len - c->past.sent;
 	if (c->rest != NULL)
 		lag += c->rest_len - c->rest_sent;
 	c->high_bytes = max_u64(c->high_bytes, lag);
@@ -202,35 +416,54 @@ consumer_ring_lag(const struct consumer *c, uint64_t *out_lag_bytes,
 	take_ring_lag(&c->next, out_lag_bytes, out_ring_bytes);
 }
 
-static void
-add_records(const struct stream *s, uint64_t from_pos, uint64_t to_pos,
-	    int64_t now_ns, uint64_t *records, int64_t *age_ns)
+/* The records that a cursor lacks; raises *age_ns to the oldest one's. */
+static uint64_t
+lack_of_records(const struct consumer *c, const struct cursor *cursor,
+		int64_t now_ns, int64_t *age_ns)
 {
+	uint64_t records = lack_of(c, cursor).records;
 	struct stream_place from;
 
-	if (s == NULL || from_pos == to_pos)
-		return;
-	from = stream_locate(s, from_pos);
-	*records += stream_locate(s, to_pos).record - from.record;
+	if (cursor->stream == NULL || last_pos(c, cursor) == cursor->pos)
+		return records;
+	from = stream_locate(cursor->stream, cursor->pos);
+	records -= from.record;
+	records += stream_locate(cursor->stream, last_pos(c, cursor)).record;
 	if (now_ns - from.time_ns > *age_ns)
 		*age_ns = now_ns - from.time_ns;
+	return records;
+}
+
+/* Records in the buffer that were not fully sent. */
+static uint64_t
+buffered_records(const struct past *p)
+{
+	size_t off = p->first_len;
+	uint64_t records = p->is_first_record && p->sent < off;
+
+	while (off < p->len) {
+		const uint8_t *frame = p->buffer + off;
+
+		off += stream_frame_len(frame);
+		records += off > p->sent && stream_frame_is_record(frame);
+	}
+	return records;
 }
 
 void
 consumer_lag_records(const struct consumer *c, int64_t now_ns,
 		     uint64_t *out_records, int64_t *out_age_ns)
 {
-	*out_records = 0;
 	*out_age_ns = 0;
-	if (c->here.stream != NULL)
-		add_records(c->here.stream, c->here.pos, last_pos(c), now_ns,
-			    out_records, out_age_ns);
-	if (c->next.stream != NULL)
-		add_records(c->next.stream, c->next.pos,
-			    c->next.stream->visible_pos, now_ns, out_records,
-			    out_age_ns);
+	*out_records = lack_of_records(c, &c->here, now_ns, out_age_ns) +
+		       lack_of_records(c, &c->next, now_ns, out_age_ns);
 	/* A rest is one record more, as old as can no longer be told. */
 	*out_records += c->rest != NULL;
+	if (!c->past.is_on && !c->past.has_next)
+		return;
+	*out_records += past_debt(c).records + buffered_records(&c->past);
+	if (*out_records > 0 && c->past.time_ns != 0)
+		*out_age_ns = now_ns - c->past.time_ns;
 }
 
 /* ---- leaving ---- */
@@ -245,52 +478,281 @@ consumer_torn_bytes(const struct consumer *c)
 			c->here.pos);
 }
 
-static uint64_t
-skip_cursor(struct cursor *cursor, uint64_t to_pos)
+/* Begins anew what is to be told, if the old bytes are on their way. */
+static void
+keep_notice_open(struct consumer *c)
 {
-	uint64_t first, last;
+	struct notice *n = &c->notice;
+	bool is_on_its_way = n->sent > 0 || c->writing == PART_NOTICE;
 
-	first = stream_locate(cursor->stream, cursor->pos).record;
-	last = stream_locate(cursor->stream, to_pos).record;
-	cursor->pos = to_pos;
-	return last - first;
+	if (is_on_its_way && n->is_all)
+		n->has_mark = n->has_range = false;
+	if (!is_on_its_way)
+		n->len = 0;
+	n->is_all = false;
+	n->is_after_reply = c->reply_sent > 0 || c->writing == PART_REPLY;
 }
 
-uint64_t
-consumer_skip(struct consumer *c, uint8_t *buffer)
+/* Moves a cursor, and adds to what that skips. */
+static void
+skip_cursor(struct consumer *c, struct cursor *cursor, uint64_t to_pos,
+	    struct skipped *skipped)
+{
+	const struct stream *s = cursor->stream;
+	uint64_t pos = cursor->pos;
+	int32_t day;
+
+	if (skipped->records == 0)
+		skipped->from_record = stream_main_record(s, pos);
+	skipped->to_record = stream_main_record(s, to_pos);
+	skipped->records +=
+		stream_locate(s, to_pos).record - stream_locate(s, pos).record;
+	cursor->pos = to_pos;
+	if (!stream_find_mark(s, pos, to_pos, &day))
+		return;
+	keep_notice_open(c);
+	c->notice.has_mark = true;
+	c->notice.mark_day = day;
+}
+
+/* Copies out what is left of a half-sent frame. */
+static void
+keep_rest(struct consumer *c, uint8_t *buffer)
 {
 	size_t torn = consumer_torn_bytes(c);
-	uint64_t records = 0;
 
-	if (torn > 0) {
-		CHECK(buffer != NULL && c->rest == NULL);
-		memcpy(buffer, ring_at(&c->here.stream->ring, c->here.pos),
-		       torn);
-		c->rest = buffer;
-		c->rest_len = torn;
-		c->rest_sent = 0;
-		c->here.pos += torn;
-	}
-	if (c->next.stream != NULL) {
-		/* The change of stream is kept; nothing holds the old one. */
+	if (torn == 0)
+		return;
+	CHECK(buffer != NULL && c->rest == NULL);
+	memcpy(buffer, ring_at(&c->here.stream->ring, c->here.pos), torn);
+	c->rest = buffer;
+	c->rest_len = torn;
+	c->rest_sent = 0;
+	c->here.pos += torn;
+}
+
+struct skipped
+consumer_skip(struct consumer *c, uint8_t *buffer)
+{
+	struct skipped skipped = { 0 };
+
+	keep_rest(c, buffer);
+	if (!is_open(c, &c->here)) {
+		/* What comes behind the reply is kept; nothing holds the old
+		 * stream. */
 		if (c->here.stream != NULL)
-			records = skip_cursor(&c->here, end_pos(c));
+			skip_cursor(c, &c->here, end_pos(c), &skipped);
 		cursor_detach(&c->here);
-		records += skip_cursor(&c->next,
-				       c->next.stream->visible_pos);
+		if (c->next.stream != NULL)
+			skip_cursor(c, &c->next, c->next.stream->visible_pos,
+				    &skipped);
 	} else if (c->here.stream != NULL) {
 		uint64_t visible = c->here.stream->visible_pos;
 
 		/* A reply that stood inside of what is skipped comes next. */
 		if (c->limit_pos - c->here.pos < visible - c->here.pos)
 			c->limit_pos = visible;
-		records = skip_cursor(&c->here, visible);
+		skip_cursor(c, &c->here, visible, &skipped);
 	}
 	c->skips++;
-	c->skipped_records += records;
+	c->skipped_records += skipped.records;
 	if (c->writing == PART_NONE)
 		advance(c);
-	return records;
+	return skipped;
+}
+
+void
+consumer_tell_skip(struct consumer *c, uint64_t from_record, uint64_t to_record)
+{
+	struct notice *n = &c->notice;
+
+	keep_notice_open(c);
+	if (!n->has_range)
+		n->from_record = from_record;
+	n->to_record = to_record;
+	n->has_range = true;
+}
+
+/* ---- the past ---- */
+
+void
+consumer_main_place(const struct consumer *c, uint64_t *out_main_pos,
+		    uint64_t *out_skip_bytes)
+{
+	*out_main_pos = c->limit_main_pos;
+	*out_skip_bytes = 0;
+	/* At the limit the stream only knows a place behind it. */
+	if (c->here.stream != NULL &&
+	    !(c->is_replying && c->here.pos == c->limit_pos))
+		stream_main_place(c->here.stream, c->here.pos, out_main_pos,
+				  out_skip_bytes);
+}
+
+/* A debt that begins as what a cursor lacks. */
+static struct consumer_debt
+debt_of(const struct consumer *c, const struct cursor *cursor, int64_t now_ns,
+	int64_t *age_ns)
+{
+	return (struct consumer_debt){
+		.fixed.bytes = lack_of(c, cursor).bytes,
+		.fixed.records = lack_of_records(c, cursor, now_ns, age_ns),
+		.since = streams_total(c->streams, &cursor->stream->selection),
+	};
+}
+
+void
+consumer_leave(struct consumer *c, const struct history_place *place,
+	       int64_t now_ns)
+{
+	struct past *p = &c->past;
+	int64_t age_ns = 0;
+
+	CHECK(c->writing != PART_STREAM && consumer_is_subscribed(c) &&
+	      !p->is_on);
+	consumer_main_place(c, &p->from_pos, &p->skip_bytes);
+	p->from_record = p->skip_records = 0;
+	p->selection = (struct selection){ 0 };
+	p->debt = (struct consumer_debt){ 0 };
+	if (c->here.stream != NULL) {
+		p->selection = c->here.stream->selection;
+		p->debt = debt_of(c, &c->here, now_ns, &age_ns);
+	}
+	if (c->next.stream != NULL) {
+		p->has_next = true;
+		p->next_selection = c->next.stream->selection;
+		p->next_debt = debt_of(c, &c->next, now_ns, &age_ns);
+	}
+	cursor_detach(&c->here);
+	cursor_detach(&c->next);
+	p->at = *place;
+	p->at.file->readers++;
+	p->time_ns = now_ns - age_ns;
+	p->is_on = true;
+	p->since_ns = now_ns;
+	p->spills++;
+}
+
+bool
+consumer_is_hungry(const struct consumer *c)
+{
+	/* A notice comes first: a long record from the past would be a rest. */
+	return c->past.is_on && c->rest == NULL && !may_notice(c) &&
+	       c->past.sent == c->past.len;
+}
+
+bool
+consumer_advance(struct consumer *c)
+{
+	if (c->writing != PART_NONE || !c->is_replying)
+		return false;
+	advance(c);
+	return !c->is_replying;
+}
+
+uint64_t
+consumer_past_end(const struct consumer *c)
+{
+	const struct past *p = &c->past;
+	uint64_t at = p->at.pos;
+	uint64_t len = c->streams->main.visible_pos - at;
+
+	if (c->is_replying)
+		len = min_u64(len, p->limit_pos - at);
+	return at + len;
+}
+
+/* Whether what stands at its place is to be sent, but for the selection. */
+static bool
+is_in_range(const struct past *p)
+{
+	return p->at.record >= p->from_record &&
+	       (int64_t)(p->at.pos - p->from_pos) >= 0;
+}
+
+size_t
+consumer_wants(const struct consumer *c, const struct past_message *m)
+{
+	const struct past *p = &c->past;
+
+	if (!m->is_selected || !is_in_range(p) || p->skip_records > 0)
+		return 0;
+	return m->frame_len - min_u64(m->frame_len, p->skip_bytes);
+}
+
+void
+consumer_pass_piece(struct consumer *c, size_t len)
+{
+	struct past *p = &c->past;
+
+	p->skip_bytes += len;
+	if (!p->debt.is_all)
+		p->debt.fixed.bytes -= len;
+}
+
+void
+consumer_pass(struct consumer *c, const struct past_message *m)
+{
+	struct past *p = &c->past;
+	struct stream_total *debt = &p->debt.fixed;
+	size_t wanted = consumer_wants(c, m);
+
+	if (m->is_selected && is_in_range(p) && p->skip_records > 0)
+		p->skip_records--;
+	else if (m->is_selected && is_in_range(p))
+		p->skip_bytes -= m->frame_len - wanted;
+	debt->bytes -= p->debt.is_all ? m->pos_len : wanted;
+	debt->records -= m->is_record && (p->debt.is_all || wanted > 0);
+	p->served_records += m->is_record && wanted > 0;
+	p->at.off += m->record_len;
+	p->at.record += m->is_record;
+	p->at.pos += m->pos_len;
+}
+
+bool
+consumer_claims_too_much(const struct consumer *c)
+{
+	const struct past *p = &c->past;
+
+	return p->is_on && p->skip_records > 0 &&
+	       p->at.record >= p->sure_record;
+}
+
+void
+consumer_next_file(struct consumer *c, struct history_file *file)
+{
+	struct past *p = &c->past;
+
+	p->at.file->readers--;
+	file->readers++;
+	p->at = history_start(file);
+	p->from_record = 0;
+}
+
+bool
+consumer_return(struct consumer *c, struct streams *streams, int64_t now_ns)
+{
+	struct past *p = &c->past;
+
+	CHECK(p->is_on && p->sent == p->len);
+	/* Before first_off positions are none of the stream's. */
+	if (c->is_replying || p->skip_bytes > 0 || p->skip_records > 0 ||
+	    !is_in_range(p) ||
+	    p->at.off < p->at.file->first_off ||
+	    !streams_resume(streams, &p->selection, p->at.pos, &c->here))
+		return false;
+	p->at.file->readers--;
+	p->at.file = NULL;
+	p->is_on = false;
+	p->len = p->sent = p->first_len = 0;
+	p->spent_ns += now_ns - p->since_ns;
+	return true;
+}
+
+int64_t
+consumer_past_ns(const struct consumer *c, int64_t now_ns)
+{
+	return c->past.spent_ns +
+	       (c->past.is_on ? now_ns - c->past.since_ns : 0);
 }
 
 uint8_t *
@@ -302,5 +764,10 @@ consumer_fini(struct consumer *c)
 	c->rest = NULL;
 	cursor_detach(&c->here);
 	cursor_detach(&c->next);
+	if (c->past.at.file != NULL)
+		c->past.at.file->readers--;
+	if (c->past.next.place.file != NULL)
+		c->past.next.place.file->readers--;
+	c->past = (struct past){ .buffer = c->past.buffer };
 	return free_buffer;
 }

@@ -7,6 +7,7 @@
  *
  * Consumers take turns (ready is first in, first out).  Under load spans grow
  * by themselves, up to span_max: that is the batching, and it adds no latency.
+ * Those that read the past come after all others, and few at a time.
  * The bytes in flight together are capped, so that a recv or a cancel behind
  * them is not late; a write that has been parked at a full socket for longer
  * than PARKED_NS does not count: nobody works on it.
@@ -30,11 +31,13 @@ struct delivery {
 	struct pool *pool;
 	size_t span_max;
 	uint64_t in_flight_max;
-	uint64_t in_flight_bytes; /* of counted writes */
+	uint64_t in_flight_bytes; /* of counted writes ... */
+	uint64_t past_bytes;	  /* ... and of those out of the past */
 	uint64_t heads_seen;	  /* sum of all heads at the last run */
 	const uint64_t *gates[2]; /* what replies may wait for */
 	struct list idle;
 	struct list ready;
+	struct list ready_past;
 	struct list flight; /* counted writes, oldest first */
 };
 
@@ -54,7 +57,7 @@ void delivery_run(struct delivery *d, int64_t now_ns);
 static inline bool
 delivery_is_capped(const struct delivery *d)
 {
-	return !list_is_empty(&d->ready);
+	return !list_is_empty(&d->ready) || !list_is_empty(&d->ready_past);
 }
 
 /*

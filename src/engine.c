@@ -356,6 +356,16 @@ engine_write_file(struct engine *e, int fd, const void *at, size_t len,
 }
 
 void
+engine_read_file(struct engine *e, int fd, void *at, size_t len, uint64_t off,
+		 struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	io_uring_prep_read(sqe, fd, at, (unsigned)len, off);
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
 engine_sync_file(struct engine *e, int fd, struct ticket ticket)
 {
 	struct io_uring_sqe *sqe = next_sqe(e);

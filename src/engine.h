@@ -31,6 +31,7 @@ enum engine_kind {
 	ENGINE_CANCEL,
 	ENGINE_SIGNAL,
 	ENGINE_JOURNAL, /* a file operation; slot tells which */
+	ENGINE_CATCHUP, /* a read of the journal; slot tells which */
 	ENGINE_NOTHING, /* nobody waits for it: the cancel of an accept */
 };
 
@@ -109,6 +110,10 @@ void engine_cancel(struct engine *e, struct ticket victim,
 /* Writes at an offset of a file. May write less than len. */
 void engine_write_file(struct engine *e, int fd, const void *at, size_t len,
 		       uint64_t off, struct ticket ticket);
+
+/* Reads at an offset of a file. May read less than len. */
+void engine_read_file(struct engine *e, int fd, void *at, size_t len,
+		      uint64_t off, struct ticket ticket);
 
 /* fdatasync. */
 void engine_sync_file(struct engine *e, int fd, struct ticket ticket);

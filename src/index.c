@@ -17,7 +17,7 @@ index_capacity(size_t ring_bytes)
 {
 	/*
 	 * After thinning, three neighbours span more than a gap, so that at
-	 * most 2 * ring / gap + 2 are left: half of this array.
+	 * most 2 * ring / gap + 4 are left: half of this array.
 	 */
 	return 4 * (ring_bytes / gap_of(ring_bytes)) + 64;
 }
@@ -39,7 +39,7 @@ entry_at(const struct index *x, size_t i)
 /* Keeps the first and the last entry, and drops each one whose neighbours
  * are at most one gap apart. */
 static void
-thin_out(struct index *x)
+thin_out(struct index *x, uint64_t tail_pos)
 {
 	size_t kept = 1;
 
@@ -47,7 +47,8 @@ thin_out(struct index *x)
 		uint64_t from = entry_at(x, kept - 1)->pos;
 		uint64_t to = entry_at(x, i + 1)->pos;
 
-		if (to - from > x->gap_bytes)
+		if (to - from > x->gap_bytes ||
+		    entry_at(x, i)->pos == tail_pos)
 			*entry_at(x, kept++) = *entry_at(x, i);
 	}
 	*entry_at(x, kept++) = *entry_at(x, x->cnt - 1);
@@ -55,7 +56,7 @@ thin_out(struct index *x)
 }
 
 void
-index_add(struct index *x, struct index_entry e)
+index_add(struct index *x, struct index_entry e, uint64_t tail_pos)
 {
 	if (x->cnt > 0) {
 		const struct index_entry *last = entry_at(x, x->cnt - 1);
@@ -65,7 +66,7 @@ index_add(struct index *x, struct index_entry e)
 			return;
 	}
 	if (x->cnt == x->capacity)
-		thin_out(x);
+		thin_out(x, tail_pos);
 	CHECK(x->cnt < x->capacity);
 	*entry_at(x, x->cnt) = e;
 	x->cnt++;
@@ -74,25 +75,49 @@ index_add(struct index *x, struct index_entry e)
 void
 index_trim(struct index *x, uint64_t tail_pos)
 {
-	while (x->cnt > 0 && (int64_t)(entry_at(x, 0)->pos - tail_pos) < 0) {
-		x->first_idx = (x->first_idx + 1) % x->capacity;
+	/* After every message: without a division where nothing is to do. */
+	while (x->cnt > 0 &&
+	       (int64_t)(x->entries[x->first_idx].pos - tail_pos) < 0) {
+		x->first_idx++;
+		if (x->first_idx == x->capacity)
+			x->first_idx = 0;
 		x->cnt--;
 	}
 }
 
-const struct index_entry *
-index_find(const struct index *x, uint64_t pos)
+/* How many entries there are whose field (at field_off) is at or before pos. */
+static size_t
+count(const struct index *x, size_t field_off, uint64_t pos)
 {
 	size_t low = 0, high = x->cnt;
 
 	/* entries [0, low) are at or before pos, [high, cnt) after it */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
+		const struct index_entry *e = entry_at(x, middle);
+		uint64_t at = *(const uint64_t *)((const char *)e + field_off);
 
-		if ((int64_t)(entry_at(x, middle)->pos - pos) <= 0)
+		if ((int64_t)(at - pos) <= 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low == 0 ? NULL : entry_at(x, low - 1);
+	return low;
+}
+
+const struct index_entry *
+index_find(const struct index *x, uint64_t pos)
+{
+	size_t cnt = count(x, offsetof(struct index_entry, pos), pos);
+
+	return cnt == 0 ? NULL : entry_at(x, cnt - 1);
+}
+
+const struct index_entry *
+index_find_main(const struct index *x, uint64_t main_pos)
+{
+	size_t cnt = count(x, offsetof(struct index_entry, main_pos),
+			   main_pos - 1);
+
+	return cnt == x->cnt ? NULL : entry_at(x, cnt);
 }

@@ -23,6 +23,8 @@ struct index_entry {
 	uint64_t pos;	 /* start of a message */
 	uint64_t record; /* its number (of a mark: the next record's) */
 	int64_t time_ns; /* monotonic, when it was put into the ring */
+	uint64_t main_pos; /* where it is in the main stream, ... */
+	uint64_t main_record; /* ... and its number (or the next) there */
 };
 
 struct index {
@@ -40,9 +42,12 @@ size_t index_capacity(size_t ring_bytes);
 void index_init(struct index *x, struct index_entry *entries,
 		size_t ring_bytes);
 
-/* A message starts at e.pos; positions never fall. Adds an entry if due; the
- * first one always. */
-void index_add(struct index *x, struct index_entry e);
+/*
+ * A message starts at e.pos; positions never fall. Adds an entry if due; the
+ * first one always.  The entry at tail_pos is never thinned out: what is before
+ * it may be overwritten.
+ */
+void index_add(struct index *x, struct index_entry e, uint64_t tail_pos);
 
 /* Forgets the entries before tail_pos. Must be called often enough that what
  * is kept spans no more than the ring. */
@@ -50,5 +55,10 @@ void index_trim(struct index *x, uint64_t tail_pos);
 
 /* The last entry at or before pos; NULL if the index starts after it. */
 const struct index_entry *index_find(const struct index *x, uint64_t pos);
+
+/* The first entry at or after a position of the main stream; NULL if the index
+ * ends before it. */
+const struct index_entry *index_find_main(const struct index *x,
+					  uint64_t main_pos);
 
 #endif

@@ -13,7 +13,7 @@
 #include "journal_file.h"
 #include "journal_rescue.h"
 #include "journal_start.h"
-#include "wire.h"
+#include "record.h"
 
 enum {
 	STAGING_BYTES_MIN = 4 << 20,
@@ -81,9 +81,11 @@ watch_lag(struct journal *j, int64_t now_ns)
 {
 	uint64_t lag = j->main->head_pos - j->cursor.pos;
 	uint64_t ring = j->main->ring.size;
+	/* It may be what feeds wait for with less, where others lag too. */
+	bool is_waited_for = j->main->wanted_bytes > 0 && lag > ring / 4;
 
 	if (j->slow_since_ns == 0) {
-		if (lag < ring / 2)
+		if (lag < ring / 2 && !is_waited_for)
 			return;
 		j->slow_since_ns = now_ns;
 		j->next_slow_ns = now_ns + SLOW_NS;
@@ -114,6 +116,12 @@ watch_lag(struct journal *j, int64_t now_ns)
 static void
 set_written(struct journal *j, struct journal_point to)
 {
+	struct history_file *file = history_last(&j->history);
+
+	file->written_off = to.off;
+	file->written_pos = to.pos;
+	file->written_records = j->state.records + to.records -
+				j->written.records;
 	j->state.records += to.records - j->written.records;
 	j->state.stream_records = to.records;
 	j->state.written_pos = to.pos;
@@ -158,37 +166,26 @@ show(struct journal *j, int64_t now_ns)
 
 /* ---- staging ---- */
 
-/*
- * The bytes of a record in the order of the file: what is in the frame before
- * the table wrapper (list, `upd, the table's name), and behind it (the list of
- * columns).  To change the record's form, change this and journal_file.h.
- */
-static size_t
-stage_record(struct journal *j, const uint8_t *frame, size_t frame_len)
+/* The record that is staged next. */
+static struct journal_index_entry
+next_entry(const struct journal *j, int64_t now_ns)
 {
-	const uint8_t *head = frame + WIRE_HEADER_BYTES;
-	/* list header, `upd with type byte and NUL, type byte, name, NUL */
-	size_t name_off = WIRE_HEADER_BYTES + 6 + 5 + 1;
-	const char *name = (const char *)frame + name_off;
-	size_t name_len = strlen(name);
-	const struct schema_table *t = schema_find(j->schema, name, name_len);
-	size_t head_len, columns_off;
-	uint8_t *at = ring_at(&j->staging, j->staged.off);
-
-	CHECK(t != NULL);
-	head_len = name_off + name_len + 1 - WIRE_HEADER_BYTES;
-	/* The prefix ends with the header of the list of columns. */
-	columns_off = t->publish_prefix_len - 6;
-	memcpy(at, head, head_len);
-	memcpy(at + head_len, frame + columns_off, frame_len - columns_off);
-	return head_len + frame_len - columns_off;
+	return (struct journal_index_entry){
+		.off = j->staged.off,
+		.record = j->state.records + j->staged.records -
+			  j->written.records,
+		.pos = j->staged.pos,
+		.time_ns = now_ns,
+	};
 }
 
 /* Copies records until the staging ring is full, or a mark stands before the
  * next one. */
 static void
-stage(struct journal *j)
+stage(struct journal *j, int64_t now_ns)
 {
+	struct history_file *file = history_last(&j->history);
+
 	while (j->staged.pos != j->main->head_pos) {
 		const uint8_t *frame = ring_at(&j->main->ring, j->staged.pos);
 		uint32_t len = stream_frame_len(frame);
@@ -201,7 +198,10 @@ stage(struct journal *j)
 		}
 		if (len > room)
 			break;
-		j->staged.off += stage_record(j, frame, len);
+		journal_index_add(&file->index, next_entry(j, now_ns));
+		j->staged.off += record_from_frame(
+			record_table(j->schema, frame), frame, len,
+			ring_at(&j->staging, j->staged.off));
 		j->staged.records++;
 		j->staged.pos += len;
 	}
@@ -325,7 +325,8 @@ on_sync(struct journal *j, int32_t result, int64_t now_ns)
 		die("journal %s: fdatasync failed (%s): records from %" PRIu64
 		    " on may not be on disk; stopped, because no later success "
 		    "could be believed; check the disk, then start again",
-		    j->state.path, strerror(-result), j->state.records);
+		    j->state.path, strerror(-result),
+		    j->state.synced_records);
 	set_synced(j, j->batch);
 	j->next_sync_ns = now_ns + j->settings->journal.sync_interval;
 	j->syncs++;
@@ -358,7 +359,7 @@ has_name(struct journal *j, int64_t now_ns)
 {
 	bool was_gone = j->is_gone;
 	enum rescue_result result =
-		journal_rescue(j->state.path, &j->state.fd, j->written.off,
+		journal_rescue(j->state.path, j->state.fd, j->written.off,
 			       j->settings->journal.sync != SYNC_NONE);
 
 	j->is_gone = result == RESCUE_FAILED;
@@ -390,16 +391,18 @@ look_for_file(struct journal *j, int64_t now_ns)
 /* ---- the end of a day ---- */
 
 static void
-take_file(struct journal *j, const char *path, const struct journal_opened *f,
+take_file(struct journal *j, const char *path, struct history_file *f,
 	  uint64_t pos)
 {
+	history_begin(&j->history, f, pos);
 	(void)snprintf(j->state.path, sizeof(j->state.path), "%s", path);
 	j->state.fd = f->fd;
-	j->state.records = f->records;
-	j->staged = (struct journal_point){ f->bytes, pos, j->written.records };
+	j->state.records = f->first_record;
+	j->staged = (struct journal_point){ f->first_off, pos,
+					    j->written.records };
 	j->written = j->batch = j->staged;
-	j->batch_off = f->bytes;
-	j->dropped_off = f->bytes - f->bytes % RECYCLE_BYTES;
+	j->batch_off = f->first_off;
+	j->dropped_off = f->first_off - f->first_off % RECYCLE_BYTES;
 	j->state.written_pos = pos;
 	j->state.stream_records = j->written.records;
 	set_synced(j, j->written);
@@ -418,37 +421,44 @@ day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
 		uint32_t len = stream_frame_len(frame);
 
 		if (pos != mark_pos && !stream_frame_is_record(frame))
-			return (int32_t)wire_load_u32(frame + len - 4);
+			return mark_day(frame);
 		pos += len;
 		if (pos == j->main->head_pos)
 			return today;
 	}
 }
 
-static void
-forget_next(struct journal *j)
+/* What is in a file already counts as on the disk: so it is brought there. */
+static struct history_file *
+open_file(const struct journal *j, const char *path, char *err, size_t err_len)
 {
-	if (j->next.is_open)
-		(void)close(j->next.file.fd);
-	j->next.is_open = false;
+	struct history_file *f = journal_open_file(path, err, err_len);
+
+	if (f == NULL || j->settings->journal.sync == SYNC_NONE ||
+	    fdatasync(f->fd) == 0)
+		return f;
+	(void)snprintf(err, err_len, "%s cannot be brought to the disk: %s",
+		       path, strerror(errno));
+	history_file_free(f);
+	return NULL;
 }
 
-/* The file of a day, prepared or not. */
-static bool
-open_day(struct journal *j, int32_t day, char *path, size_t path_len,
-	 struct journal_opened *out, char *err, size_t err_len)
+/* The file of a day, prepared or not; NULL with err. */
+static struct history_file *
+open_day(struct journal *j, int32_t day, char *path, size_t path_len, char *err,
+	 size_t err_len)
 {
+	struct history_file *prepared = j->next.file;
+
 	if (!journal_path(j->settings->journal.directory,
 			  j->settings->journal.name, day, path, path_len, err,
 			  err_len))
-		return false;
-	if (j->next.is_open && j->next.day == day) {
-		*out = j->next.file;
-		j->next.is_open = false;
-		return true;
-	}
-	forget_next(j);
-	return journal_open_file(path, out, err, err_len);
+		return NULL;
+	j->next.file = NULL;
+	if (prepared != NULL && j->next.day == day)
+		return prepared;
+	history_file_free(prepared);
+	return open_file(j, path, err, err_len);
 }
 
 /*
@@ -461,12 +471,12 @@ prepare(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 	int32_t day = clock_day(local_ns + AHEAD_NS);
 	char path[JOURNAL_PATH_MAX], err[1024];
 
-	if (day <= today || (j->next.is_open && j->next.day == day) ||
-	    now_ns < j->next.retry_ns)
+	if (day <= today || now_ns < j->next.retry_ns ||
+	    (j->next.file != NULL && j->next.day == day))
 		return;
 	j->next.retry_ns = now_ns + COMPLAIN_NS;
-	if (!open_day(j, day, path, sizeof(path), &j->next.file, err,
-		      sizeof(err))) {
+	j->next.file = open_day(j, day, path, sizeof(path), err, sizeof(err));
+	if (j->next.file == NULL) {
 		log_line(LOG_ERROR, "journal_next_failed",
 			 "why=\"%s\" hint=\"mend it before the day ends: "
 			 "updates wait in the ring when it cannot be opened "
@@ -475,9 +485,8 @@ prepare(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 		return;
 	}
 	j->next.day = day;
-	j->next.is_open = true;
 	log_line(LOG_INFO, "journal_next", "file=%s records=%" PRIu64, path,
-		 j->next.file.records);
+		 j->next.file->first_record);
 }
 
 /*
@@ -489,18 +498,16 @@ roll(struct journal *j, int32_t today, int64_t now_ns)
 {
 	uint64_t mark = j->staged.pos;
 	int32_t day = day_after(j, mark, today);
-	uint32_t len = stream_frame_len(ring_at(&j->main->ring, mark));
-	struct journal_opened next;
+	struct history_file *next;
 	char path[JOURNAL_PATH_MAX], err[1024];
-	int old_fd;
 
 	/* Once closed, it could not be brought back. */
 	if (!has_name(j, now_ns)) {
 		try_later(j, now_ns);
 		return;
 	}
-	old_fd = j->state.fd;
-	if (!open_day(j, day, path, sizeof(path), &next, err, sizeof(err))) {
+	next = open_day(j, day, path, sizeof(path), err, sizeof(err));
+	if (next == NULL) {
 		complain(j, "roll", EIO, now_ns);
 		if (now_ns >= j->next_roll_complaint_ns) {
 			j->next_roll_complaint_ns = now_ns + COMPLAIN_NS;
@@ -514,12 +521,12 @@ roll(struct journal *j, int32_t today, int64_t now_ns)
 		 "old=%s records=%" PRIu64 " bytes=%" PRIu64
 		 " new=%s new_records=%" PRIu64,
 		 j->state.path, j->state.records, j->written.off, path,
-		 next.records);
-	take_file(j, path, &next, mark + len);
+		 next->first_record);
+	history_end(&j->history, mark_day(ring_at(&j->main->ring, mark)));
+	take_file(j, path, next, mark + MARK_BYTES);
 	j->state.marks++;
 	recovered(j, now_ns);
 	show(j, now_ns);
-	(void)close(old_fd);
 }
 
 /* ---- the turn ---- */
@@ -538,13 +545,15 @@ journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 	if (!j->state.is_on)
 		return;
 	prepare(j, today, local_ns, now_ns);
-	stage(j);
+	stage(j, now_ns);
 	watch_lag(j, now_ns);
 	if (j->phase == JOURNAL_FAILED && now_ns >= j->retry_ns)
 		j->phase = JOURNAL_READY;
 	if (j->phase != JOURNAL_READY)
 		return;
 	look_for_file(j, now_ns);
+	if (history_is_long(&j->history))
+		history_trim(&j->history, streams_oldest_pos(j->streams));
 	if (is_sync_due(j, now_ns))
 		submit_sync(j);
 	else if (j->staged.off > j->written.off)
@@ -565,7 +574,8 @@ journal_due_ns(const struct journal *j)
 	    (j->is_rolling ? j->ops_cnt == 0
 			   : j->staged.pos != j->main->head_pos))
 		return 0;
-	if (j->settings->journal.sync == SYNC_INTERVAL &&
+	if (j->phase == JOURNAL_READY &&
+	    j->settings->journal.sync == SYNC_INTERVAL &&
 	    j->state.synced_pos != j->state.written_pos)
 		return j->next_sync_ns;
 	return INT64_MAX;
@@ -595,20 +605,23 @@ staging_bytes(const struct settings *settings)
 
 bool
 journal_open(struct journal *j, const struct settings *settings,
-	     struct engine *engine, struct stream *main, int32_t day, char *err,
-	     size_t err_len)
+	     struct engine *engine, struct streams *streams, int32_t day,
+	     char *err, size_t err_len)
 {
+	struct stream *main = &streams->main;
 	const char *directory = settings->journal.directory;
 	const char *name = settings->journal.name;
 	char path[JOURNAL_PATH_MAX];
-	struct journal_opened file;
+	struct history_file *file;
 	bool was_clean;
 	int res;
 
 	*j = (struct journal){ .settings = settings,
 			       .engine = engine,
+			       .streams = streams,
 			       .main = main,
 			       .schema = &settings->tables };
+	history_init(&j->history);
 	if (directory[0] == '\0')
 		return true;
 	res = ring_open(&j->staging, staging_bytes(settings), false, true);
@@ -619,19 +632,23 @@ journal_open(struct journal *j, const struct settings *settings,
 	}
 	if (!journal_path(directory, name, day, path, sizeof(path), err,
 			  err_len) ||
-	    !journal_open_file(path, &file, err, err_len) ||
-	    !journal_begin_epoch(directory, name, &j->state.epoch, &was_clean,
-				 err, err_len))
+	    (file = open_file(j, path, err, err_len)) == NULL)
 		return false;
+	if (!epoch_begin(&j->state.epochs, directory, name, day,
+			 file->first_record, &was_clean, err, err_len)) {
+		history_file_free(file);
+		return false;
+	}
 	main->is_gated = settings->publish.after != AFTER_RING;
 	cursor_attach(&j->cursor, main, main->head_pos);
-	take_file(j, path, &file, main->head_pos);
-	j->state.is_on = true;
 	log_line(LOG_INFO, "journal",
 		 "file=%s records=%" PRIu64 " bytes=%" PRIu64 " epoch=%" PRIu64
 		 " last_stop=%s",
-		 path, file.records, file.bytes, j->state.epoch,
+		 path, file->first_record, file->first_off,
+		 j->state.epochs.now,
 		 was_clean ? "clean" : "unclean");
+	take_file(j, path, file, main->head_pos);
+	j->state.is_on = true;
 	return true;
 }
 
@@ -652,6 +669,19 @@ has_lost(const struct journal *j)
 	return lost > 0;
 }
 
+static void
+end_epoch(const struct journal *j)
+{
+	const char *directory = j->settings->journal.directory;
+	int err = epoch_end(&j->state.epochs, directory,
+			    j->settings->journal.name);
+
+	if (err != 0)
+		log_line(LOG_WARN, "epoch_not_stored",
+			 "directory=%s error=\"%s\"", directory,
+			 strerror(-err));
+}
+
 void
 journal_close(struct journal *j)
 {
@@ -667,10 +697,9 @@ journal_close(struct journal *j)
 	    fdatasync(j->state.fd) != 0)
 		is_clean = false;
 	if (is_clean)
-		journal_end_epoch(j->settings->journal.directory,
-				  j->settings->journal.name, j->state.epoch);
-	forget_next(j);
-	(void)close(j->state.fd);
+		end_epoch(j);
+	history_file_free(j->next.file);
+	history_close(&j->history);
 	cursor_detach(&j->cursor);
 	/* A write that hangs in the disk still reads from it. */
 	if (j->ops_cnt == 0)

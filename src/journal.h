@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "engine.h"
+#include "history.h"
 #include "journal_start.h"
 #include "journal_state.h"
 #include "log.h"
@@ -53,9 +54,11 @@ struct journal_point {
 struct journal {
 	const struct settings *settings;
 	struct engine *engine;
+	struct streams *streams;
 	struct stream *main;
 	const struct schema *schema;
 	struct journal_state state;
+	struct history history; /* what is in its files */
 	struct cursor cursor; /* what the ring keeps for it begins here */
 	struct ring staging;
 	struct journal_point staged;
@@ -85,9 +88,8 @@ struct journal {
 	bool is_gone;	      /* it was not, and is not back yet */
 
 	struct { /* the next day's file, opened ahead */
-		struct journal_opened file;
+		struct history_file *file; /* NULL: not yet */
 		int32_t day;
-		bool is_open;
 		int64_t retry_ns;
 	} next;
 };
@@ -99,7 +101,7 @@ struct journal {
  * journal.directory is "".
  */
 bool journal_open(struct journal *j, const struct settings *settings,
-		  struct engine *engine, struct stream *main, int32_t day,
+		  struct engine *engine, struct streams *streams, int32_t day,
 		  char *err, size_t err_len);
 
 /* Stages, writes, syncs, rolls: whatever is due. today is the running day,

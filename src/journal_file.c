@@ -248,7 +248,7 @@ journal_search(const uint8_t *bytes, uint64_t len, uint64_t off)
 }
 
 struct journal_check
-journal_check(const uint8_t *bytes, uint64_t len)
+journal_check(const uint8_t *bytes, uint64_t len, struct journal_index *index)
 {
 	struct journal_check c = { .verdict = JOURNAL_FOREIGN };
 	struct journal_record record;
@@ -265,6 +265,10 @@ journal_check(const uint8_t *bytes, uint64_t len)
 	c.good_bytes = JOURNAL_HEADER_BYTES;
 	while ((step = journal_next(bytes, len, c.good_bytes, &record,
 				    &c.why)) == JOURNAL_RECORD) {
+		if (index != NULL)
+			journal_index_add(index, (struct journal_index_entry){
+							 .off = c.good_bytes,
+							 .record = c.records });
 		c.records++;
 		c.good_bytes += record.len;
 	}

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "journal_index.h"
+
 enum { JOURNAL_HEADER_BYTES = 8 };
 
 extern const uint8_t journal_header[JOURNAL_HEADER_BYTES];
@@ -63,7 +65,9 @@ struct journal_check {
 uint64_t journal_search(const uint8_t *bytes, uint64_t len, uint64_t off);
 
 /* Walks the whole file. An empty one (0 bytes) is FOREIGN. Near the speed of
- * memory: vectors are not looked into, but for symbols and booleans. */
-struct journal_check journal_check(const uint8_t *bytes, uint64_t len);
+ * memory: vectors are not looked into, but for symbols and booleans.  *index,
+ * unless NULL, gets its records' offsets and numbers. */
+struct journal_check journal_check(const uint8_t *bytes, uint64_t len,
+				   struct journal_index *index);
 
 #endif

@@ -29,7 +29,7 @@ copy_file(int from_fd, int to_fd, uint64_t len)
 }
 
 static enum rescue_result
-copy_back(const char *path, int *fd, uint64_t len, bool must_sync)
+copy_back(const char *path, int fd, uint64_t len, bool must_sync)
 {
 	int to = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	int err;
@@ -37,16 +37,17 @@ copy_back(const char *path, int *fd, uint64_t len, bool must_sync)
 	if (to < 0)
 		return RESCUE_FAILED;
 	if (flock(to, LOCK_EX | LOCK_NB) != 0 ||
-	    copy_file(*fd, to, len) != 0 ||
-	    (must_sync && fdatasync(to) != 0)) {
+	    copy_file(fd, to, len) != 0 ||
+	    (must_sync && fdatasync(to) != 0) ||
+	    /* Who reads by this number goes on in the copy. */
+	    dup3(to, fd, O_CLOEXEC) < 0) {
 		err = errno;
 		(void)unlink(path);
 		(void)close(to);
 		errno = err;
 		return RESCUE_FAILED;
 	}
-	(void)close(*fd);
-	*fd = to;
+	(void)close(to);
 	return RESCUE_COPIED;
 }
 
@@ -62,16 +63,16 @@ link_back(const char *path, int fd)
 }
 
 enum rescue_result
-journal_rescue(const char *path, int *fd, uint64_t len, bool must_sync)
+journal_rescue(const char *path, int fd, uint64_t len, bool must_sync)
 {
 	struct stat file, named;
 
-	if (fstat(*fd, &file) != 0)
+	if (fstat(fd, &file) != 0)
 		return RESCUE_FAILED;
 	if (stat(path, &named) == 0 && named.st_ino == file.st_ino &&
 	    named.st_dev == file.st_dev)
 		return RESCUE_NOT_NEEDED;
-	return file.st_nlink > 0 ? link_back(path, *fd)
+	return file.st_nlink > 0 ? link_back(path, fd)
 				 : copy_back(path, fd, len, must_sync);
 }
 

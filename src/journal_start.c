@@ -103,13 +103,12 @@ judge(const char *path, int fd, const struct journal_check *check,
 }
 
 static bool
-check_file(const char *path, struct journal_opened *out, char *err,
+check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	   size_t err_len)
 {
 	struct journal_check check;
 	int64_t since = clock_monotonic_ns();
-	uint8_t *bytes = mmap(NULL, out->bytes, PROT_READ, MAP_SHARED, out->fd,
-			      0);
+	uint8_t *bytes = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
 
 	if (bytes == MAP_FAILED)
 		return fail(err, err_len, "%s cannot be mapped: %s", path,
@@ -117,28 +116,28 @@ check_file(const char *path, struct journal_opened *out, char *err,
 	/* Read and mapped in one go: a fault for each page costs more than
 	 * looking at what is in it. Where the kernel cannot (before 5.14), the
 	 * faults come one by one. */
-	(void)madvise(bytes, out->bytes, MADV_SEQUENTIAL);
-	(void)madvise(bytes, out->bytes, MADV_POPULATE_READ);
-	check = journal_check(bytes, out->bytes);
-	(void)munmap(bytes, out->bytes);
+	(void)madvise(bytes, len, MADV_SEQUENTIAL);
+	(void)madvise(bytes, len, MADV_POPULATE_READ);
+	check = journal_check(bytes, len, &f->index);
+	(void)munmap(bytes, len);
 	since = clock_monotonic_ns() - since;
-	if (!judge(path, out->fd, &check, out->bytes, err, err_len))
+	if (!judge(path, f->fd, &check, len, err, err_len))
 		return false;
 	log_line(LOG_NOTE, "journal_recovered",
 		 "file=%s records=%" PRIu64 " bytes=%" PRIu64
 		 " seconds=%.3f mb_s=%.0f",
 		 path, check.records, check.good_bytes,
 		 (double)since / (double)NS_PER_S,
-		 (double)out->bytes * 1e3 / (double)(since + 1));
-	out->records = check.records;
-	out->bytes = check.good_bytes;
+		 (double)len * 1e3 / (double)(since + 1));
+	f->first_record = check.records;
+	f->first_off = check.good_bytes;
 	return true;
 }
 
 /* The name is on the disk before the file is a journal: where that fails the
  * next try finds it unfinished, and does both again. */
 static bool
-begin_file(const char *path, struct journal_opened *out, char *err,
+begin_file(const char *path, struct history_file *f, char *err,
 	   size_t err_len)
 {
 	int res = sync_directory_of(path);
@@ -149,11 +148,11 @@ begin_file(const char *path, struct journal_opened *out, char *err,
 			    "the directory of %s cannot be brought to the "
 			    "disk: %s",
 			    path, strerror(-res));
-	n = pwrite(out->fd, journal_header, JOURNAL_HEADER_BYTES, 0);
+	n = pwrite(f->fd, journal_header, JOURNAL_HEADER_BYTES, 0);
 	if (n != JOURNAL_HEADER_BYTES)
 		return fail(err, err_len, "%s cannot be written: %s", path,
 			    n < 0 ? strerror(errno) : "disk full");
-	out->bytes = JOURNAL_HEADER_BYTES;
+	f->first_off = JOURNAL_HEADER_BYTES;
 	return true;
 }
 
@@ -166,109 +165,48 @@ is_header_start(int fd, size_t len)
 	       memcmp(start, journal_header, len) == 0;
 }
 
-bool
-journal_open_file(const char *path, struct journal_opened *out, char *err,
-		  size_t err_len)
+/* Locks, checks or begins what f->fd is open on. */
+static bool
+take_open_file(const char *path, struct history_file *f, char *err,
+	       size_t err_len)
 {
 	struct stat st;
-	bool ok;
 
-	*out = (struct journal_opened){
-		.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644)
-	};
-	if (out->fd < 0)
+	if (flock(f->fd, LOCK_EX | LOCK_NB) != 0)
 		return fail(err, err_len,
-			    "%s cannot be opened: %s; the daemon's user must "
-			    "be able to write in journal.directory",
-			    path, strerror(errno));
-	if (flock(out->fd, LOCK_EX | LOCK_NB) != 0) {
-		ok = fail(err, err_len,
-			  "%s is in use by another ringtickd; see who has it "
-			  "with: fuser %s",
-			  path, path);
-	} else if (fstat(out->fd, &st) != 0) {
-		ok = fail(err, err_len, "%s: %s", path, strerror(errno));
-	} else if (st.st_size < JOURNAL_HEADER_BYTES &&
-		   is_header_start(out->fd, (size_t)st.st_size)) {
-		/* New, or cut off while it was made: nothing is lost. */
-		ok = begin_file(path, out, err, err_len);
-	} else {
-		out->bytes = (uint64_t)st.st_size;
-		ok = check_file(path, out, err, err_len);
+			    "%s is in use by another ringtickd; see who has it "
+			    "with: fuser %s",
+			    path, path);
+	if (fstat(f->fd, &st) != 0)
+		return fail(err, err_len, "%s: %s", path, strerror(errno));
+	/* New, or cut off while it was made: nothing is lost. */
+	if (st.st_size < JOURNAL_HEADER_BYTES &&
+	    is_header_start(f->fd, (size_t)st.st_size))
+		return begin_file(path, f, err, err_len);
+	return check_file(path, f, (uint64_t)st.st_size, err, err_len);
+}
+
+struct history_file *
+journal_open_file(const char *path, char *err, size_t err_len)
+{
+	struct history_file *f = calloc(1, sizeof(*f));
+
+	if (f == NULL) {
+		(void)fail(err, err_len, "no memory for the journal's index");
+		return NULL;
 	}
-	if (!ok)
-		(void)close(out->fd);
-	return ok;
-}
-
-/* ---- the epoch ---- */
-
-static void
-epoch_path(const char *directory, const char *name, const char *suffix,
-	   char *path, size_t path_len)
-{
-	(void)snprintf(path, path_len, "%s/%s.epoch%s", directory, name,
-		       suffix);
-}
-
-/* Whole or not at all: written aside, then renamed.  0 or -errno. */
-static int
-store_epoch(const char *directory, const char *name, uint64_t epoch,
-	    const char *state)
-{
-	char path[PATH_MAX], aside[PATH_MAX];
-	FILE *f;
-	int err = 0;
-
-	epoch_path(directory, name, "", path, sizeof(path));
-	epoch_path(directory, name, ".new", aside, sizeof(aside));
-	f = fopen(aside, "we");
-	if (f == NULL)
-		return -errno;
-	if (fprintf(f, "%" PRIu64 " %s\n", epoch, state) < 0 ||
-	    fflush(f) != 0 || fsync(fileno(f)) != 0)
-		err = -errno;
-	if (fclose(f) != 0 && err == 0)
-		err = -errno;
-	if (err == 0 && rename(aside, path) != 0)
-		err = -errno;
-	return err == 0 ? sync_directory_of(path) : err;
-}
-
-bool
-journal_begin_epoch(const char *directory, const char *name,
-		    uint64_t *out_epoch, bool *out_was_clean, char *err,
-		    size_t err_len)
-{
-	char path[PATH_MAX], state[8] = "";
-	FILE *f;
-	int res;
-
-	*out_epoch = 0;
-	epoch_path(directory, name, "", path, sizeof(path));
-	f = fopen(path, "re");
-	*out_was_clean = f == NULL;
-	if (f != NULL) {
-		if (fscanf(f, "%" SCNu64 " %7s", out_epoch, state) == 2)
-			*out_was_clean = strcmp(state, "clean") == 0;
-		(void)fclose(f);
+	f->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (f->fd < 0) {
+		(void)fail(err, err_len,
+			   "%s cannot be opened: %s; the daemon's user must "
+			   "be able to write in journal.directory",
+			   path, strerror(errno));
+		free(f);
+		return NULL;
 	}
-	if (!*out_was_clean)
-		++*out_epoch;
-	res = store_epoch(directory, name, *out_epoch, "open");
-	if (res != 0)
-		return fail(err, err_len, "%s cannot be written: %s", path,
-			    strerror(-res));
-	return true;
-}
-
-void
-journal_end_epoch(const char *directory, const char *name, uint64_t epoch)
-{
-	int res = store_epoch(directory, name, epoch, "clean");
-
-	if (res != 0)
-		log_line(LOG_WARN, "epoch_not_stored",
-			 "directory=%s error=\"%s\"", directory,
-			 strerror(-res));
+	if (!take_open_file(path, f, err, err_len)) {
+		history_file_free(f);
+		return NULL;
+	}
+	return f;
 }

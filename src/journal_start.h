@@ -10,33 +10,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "history.h"
+
 /* `<directory>/<name>YYYY.MM.DD`, absolute. false with err if the directory
  * is not there. */
 bool journal_path(const char *directory, const char *name, int32_t day,
 		  char *path, size_t path_len, char *err, size_t err_len);
 
-struct journal_opened {
-	int fd;		  /* for reading and writing */
-	uint64_t records; /* in it */
-	uint64_t bytes;	  /* of it, the header too */
-};
-
 /*
  * Opens the journal at path, creating it with its header if it is not there,
  * takes the lock (another ringtick on the same file would destroy it), checks
- * every record, and cuts a torn tail into `path.torn.N`.  false with err.
+ * and indexes every record, and cuts a torn tail into `path.torn.N`.  The
+ * caller frees the file, or gives it to the history.  NULL with err.
  */
-bool journal_open_file(const char *path, struct journal_opened *out, char *err,
-		       size_t err_len);
-
-/*
- * The epoch: a number that grows with each start after an unclean stop, kept
- * in `<directory>/<name>.epoch`.  begin marks the run as open; end as clean.
- */
-bool journal_begin_epoch(const char *directory, const char *name,
-			 uint64_t *out_epoch, bool *out_was_clean, char *err,
-			 size_t err_len);
-void journal_end_epoch(const char *directory, const char *name,
-		       uint64_t epoch);
+struct history_file *journal_open_file(const char *path, char *err,
+				       size_t err_len);
 
 #endif

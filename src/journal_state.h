@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "epoch.h"
+
 enum { JOURNAL_PATH_MAX = 4096 };
 
 struct journal_state {
@@ -23,7 +25,7 @@ struct journal_state {
 				    journal.sync wants to know) */
 	uint64_t synced_records; /* of `records`, those before synced_pos */
 	uint64_t marks;		 /* of the main stream, passed by rolling */
-	uint64_t epoch;		 /* grows with each start after a crash */
+	struct epochs epochs;
 };
 
 #endif

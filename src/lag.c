@@ -15,6 +15,8 @@ act(const struct lag_state *state, const struct lag_limits *limits,
     enum slow_policy policy, int64_t now_ns)
 {
 	switch (policy) {
+	case SLOW_SPILL:
+		return LAG_LEAVE;
 	case SLOW_DISCONNECT:
 		return LAG_DISCONNECT;
 	case SLOW_SKIP:

@@ -5,7 +5,8 @@
  *            lag > leave mark              lag < return mark
  *     live ------------------> slow ---------------------------> live
  *                               |
- *                  by policy:   disconnect | skip | hold the feeds (block)
+ *                  by policy:   spill (to the journal) | disconnect |
+ *                                          skip | block (hold the feeds)
  *
  * Two marks, so that a consumer near one of them does not flap.
  */
@@ -20,6 +21,7 @@
 enum lag_action {
 	LAG_NOTHING,
 	LAG_HOLD,	/* take no updates from feeds until the next look */
+	LAG_LEAVE,	/* policy "spill": serve it from the journal */
 	LAG_SKIP,	/* move the consumer to the head */
 	LAG_DISCONNECT, /* policy "disconnect" */
 	LAG_EXPEL,	/* policy "block", held for longer than block_limit */

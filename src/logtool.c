@@ -431,7 +431,8 @@ run(struct logtool *t)
 		return CLIENT_EXIT_TROUBLE;
 	/* of the header alone */
 	t->check = journal_check(t->file.bytes,
-				 min_u64(t->file.len, JOURNAL_HEADER_BYTES));
+				 min_u64(t->file.len, JOURNAL_HEADER_BYTES),
+				 NULL);
 	if (t->check.verdict == JOURNAL_FOREIGN) {
 		if (t->mode == LOG_VERIFY)
 			print_verdict(t, clock_monotonic_ns() - start_ns);

@@ -16,7 +16,8 @@ enum {
 
 /* ---- the table of settings ---- */
 
-const char *const slow_policy_names[] = { "disconnect", "skip", "block", NULL };
+const char *const slow_policy_names[] = { "spill", "disconnect", "skip",
+					  "block", NULL };
 const char *const engine_mode_names[] = { "sqpoll", "direct", NULL };
 static const char *const schema_check_names[] = { "types", "shape", NULL };
 static const char *const journal_sync_names[] = { "none", "interval", "batch",

@@ -59,18 +59,28 @@ report_disconnect(struct server *s, struct connection *c, const char *detail)
 		 detail != NULL ? detail : "");
 }
 
+static const char *
+stream_text(const struct stream *stream, char *buf, size_t buf_len)
+{
+	if (stream == NULL)
+		return "journal";
+	(void)snprintf(buf, buf_len, "%u", stream->id);
+	return buf;
+}
+
 void
 report_subscribe(struct server *s, const struct connection *c,
 		 const struct stream *stream)
 {
-	char tables[512];
+	char tables[512], id[16];
 
 	log_line(LOG_INFO, "subscribe",
-		 "consumer=%u user=%s peer=%s tables=%s stream=%u policy=%s",
+		 "consumer=%u user=%s peer=%s tables=%s stream=%s policy=%s",
 		 c->slot, c->user, c->peer,
 		 selection_text(&c->selection, &s->settings->tables, tables,
 				sizeof(tables)),
-		 stream->id, slow_policy_names[c->consumer.policy]);
+		 stream_text(stream, id, sizeof(id)),
+		 slow_policy_names[c->consumer.policy]);
 }
 
 /* Bytes that the kernel holds for the peer. */
@@ -95,7 +105,8 @@ is_slow(const struct server *s, struct connection *c)
 
 	if (!consumer_is_subscribed(consumer))
 		return false;
-	if (consumer->lag.is_slow || consumer->skips != c->skips_reported)
+	if (consumer->past.is_on || consumer->lag.is_slow ||
+	    consumer->skips != c->skips_reported)
 		return true;
 	if (consumer_lag_bytes(consumer) == 0)
 		return false;
@@ -103,41 +114,72 @@ is_slow(const struct server *s, struct connection *c)
 	return age_ns >= SLOW_AGE_NS;
 }
 
-static const char *
-state_text(const struct server *s, struct connection *c)
+const char *
+report_state(const struct server *s, struct connection *c)
 {
 	if (c->consumer.is_cancelled)
 		return "leaving";
+	if (c->consumer.past.is_on)
+		return "catching_up";
 	if (c->consumer.lag.is_slow && c->consumer.policy == SLOW_BLOCK)
 		return "holding";
 	return is_slow(s, c) ? "slow" : "live";
 }
 
-void
-report_consumer(struct server *s, struct connection *c)
+struct figures
+report_figures(struct server *s, struct connection *c)
 {
 	struct consumer *consumer = &c->consumer;
+	/* Also keeps high_bytes. */
+	uint64_t lag_bytes = consumer_lag_bytes(consumer);
 	uint64_t ring_lag, ring, records;
 	int64_t age_ns;
-	char tables[256];
 
 	consumer_ring_lag(consumer, &ring_lag, &ring);
 	consumer_lag_records(consumer, s->now_ns, &records, &age_ns);
-	c->state_logged = state_text(s, c);
+	return (struct figures){
+		.lag_bytes = (int64_t)lag_bytes,
+		.lag_records = (int64_t)records,
+		.lag_ms = age_ns / NS_PER_MS,
+		.ring_pct = ring == 0 ? 0 : (int64_t)(ring_lag * 100 / ring),
+		.kernel_bytes = kernel_bytes(c),
+		.sent_bytes = (int64_t)consumer->sent_bytes,
+		.high_bytes = (int64_t)consumer->high_bytes,
+		.skips = (int64_t)consumer->skips,
+		.skipped = (int64_t)consumer->skipped_records,
+		.spills = (int64_t)consumer->past.spills,
+		.journal_records = (int64_t)consumer->past.served_records,
+		.journal_ms = consumer_past_ns(consumer, s->now_ns) / NS_PER_MS,
+	};
+}
+
+static const char *
+figures_text(const struct figures *f, char *buf, size_t buf_len)
+{
+	size_t len = 0;
+
+#define FIGURE(name, column, sentence)                                         \
+	len += (size_t)snprintf(buf + len, buf_len - len, " %s=%lld", #name,   \
+				(long long)f->name);
+#include "figures.def"
+#undef FIGURE
+	CHECK(len < buf_len);
+	return buf;
+}
+
+void
+report_consumer(struct server *s, struct connection *c)
+{
+	struct figures figures = report_figures(s, c);
+	char tables[256], text[512];
+
+	c->state_logged = report_state(s, c);
 	log_line(is_slow(s, c) ? LOG_WARN : LOG_INFO, "consumer",
-		 "consumer=%u user=%s peer=%s tables=%s state=%s policy=%s "
-		 "lag_bytes=%llu lag_records=%llu lag_ms=%lld ring_pct=%llu "
-		 "kernel_bytes=%d sent_bytes=%llu high_bytes=%llu skips=%llu "
-		 "skipped=%llu",
+		 "consumer=%u user=%s peer=%s tables=%s state=%s policy=%s%s",
 		 c->slot, c->user, c->peer,
-		 tables_text(s, c, tables, sizeof(tables)),
-		 c->state_logged,
-		 slow_policy_names[consumer->policy],
-		 (ull)consumer_lag_bytes(consumer), (ull)records,
-		 (long long)(age_ns / NS_PER_MS),
-		 (ull)(ring == 0 ? 0 : ring_lag * 100 / ring), kernel_bytes(c),
-		 (ull)consumer->sent_bytes, (ull)consumer->high_bytes,
-		 (ull)consumer->skips, (ull)consumer->skipped_records);
+		 tables_text(s, c, tables, sizeof(tables)), c->state_logged,
+		 slow_policy_names[c->consumer.policy],
+		 figures_text(&figures, text, sizeof(text)));
 }
 
 void
@@ -150,7 +192,8 @@ report_change(struct server *s, struct connection *c)
 }
 
 void
-report_skip(struct server *s, struct connection *c, uint64_t records)
+report_skip(struct server *s, struct connection *c,
+	    const struct skipped *skipped)
 {
 	uint64_t held;
 
@@ -158,9 +201,10 @@ report_skip(struct server *s, struct connection *c, uint64_t records)
 	if (!log_may(&c->skip_log, s->now_ns, &held))
 		return;
 	log_line(LOG_WARN, "skip",
-		 "consumer=%u user=%s peer=%s lost_records=%llu skips=%llu "
-		 "skipped=%llu",
-		 c->slot, c->user, c->peer, (ull)records,
+		 "consumer=%u user=%s peer=%s lost_records=%llu "
+		 "from_record=%llu to_record=%llu skips=%llu skipped=%llu",
+		 c->slot, c->user, c->peer, (ull)skipped->records,
+		 (ull)skipped->from_record, (ull)skipped->to_record,
 		 (ull)c->consumer.skips, (ull)c->consumer.skipped_records);
 }
 
@@ -192,7 +236,7 @@ report_all_consumers(struct server *s)
 }
 
 struct census {
-	unsigned consumers, slow, feeds;
+	unsigned consumers, slow, behind, feeds;
 };
 
 /* The slow consumer with the longest lag that comes after (lag, slot) in the
@@ -255,6 +299,7 @@ take_census(const struct server *s)
 
 	while ((c = next_open(s, c)) != NULL) {
 		census.consumers += consumer_is_subscribed(&c->consumer);
+		census.behind += c->consumer.past.is_on;
 		census.feeds += c->is_feed;
 	}
 	return census;
@@ -326,8 +371,8 @@ report_summary(struct server *s)
 	(void)counters_text(&s->counters, totals, sizeof(totals));
 	log_line(LOG_INFO, "report",
 		 "in_per_s=%.0f in_mb_s=%.1f out_mb_s=%.1f ring_pct=%llu "
-		 "consumers=%u slow=%u feeds=%u connections=%u waits=%llu "
-		 "submit_stalls=%llu%s%s",
+		 "consumers=%u slow=%u behind=%u feeds=%u connections=%u "
+		 "leave_max_us=%lld waits=%llu submit_stalls=%llu%s%s",
 		 (double)(s->counters.in_records - before->in_records) /
 			 seconds,
 		 (double)(s->counters.in_bytes - before->in_bytes) / seconds /
@@ -336,15 +381,17 @@ report_summary(struct server *s)
 			 seconds / 1e6,
 		 (ull)(ring_used(&s->streams.main) * 100 /
 		       s->streams.main.ring.size),
-		 census.consumers, census.slow, census.feeds, s->open_cnt,
+		 census.consumers, census.slow, census.behind, census.feeds,
+		 s->open_cnt, (long long)(s->leave_max_ns / NS_PER_US),
 		 (ull)engine->waits, (ull)engine->submit_stalls, totals,
 		 journal_text(s, journal, sizeof(journal)));
 	while ((c = next_open(s, c)) != NULL) {
 		if (c->state_logged != NULL &&
-		    strcmp(c->state_logged, state_text(s, c)) != 0)
+		    strcmp(c->state_logged, report_state(s, c)) != 0)
 			report_consumer(s, c);
 		c->skips_reported = c->consumer.skips;
 	}
+	s->leave_max_ns = 0;
 	s->report_base.at_ns = s->now_ns;
 	s->report_base.counters = s->counters;
 	notify_status("%s", report_status(s, status, sizeof(status)));
@@ -397,6 +444,12 @@ report_memory(const struct server *s)
 	uint64_t scratch = 2 * set->message.max;
 	uint64_t table = n * sizeof(struct connection);
 	uint64_t staging = s->journal.staging.size;
+	bool has_journal = s->journal.state.is_on;
+	uint64_t past = has_journal ? n * CATCHUP_BUFFER_BYTES +
+					      CATCHUP_READS * CATCHUP_READ_BYTES
+				    : 0;
+	/* The running file, the last one, and the next. */
+	uint64_t files = has_journal ? 3 * sizeof(struct history_file) : 0;
 
 	index *= sizeof(struct index_entry);
 	log_line(LOG_INFO, "memory",
@@ -404,15 +457,15 @@ report_memory(const struct server *s)
 		 "locked_kb=%llu streams_max_kb=%llu receive_max_kb=%llu "
 		 "replies_max_kb=%llu buffers_max_kb=%llu scratch_max_kb=%llu "
 		 "index_kb=%llu connections_kb=%llu journal_kb=%llu "
-		 "kernel_sockets_max_kb=%llu",
+		 "catchup_max_kb=%llu kernel_sockets_max_kb=%llu",
 		 (ull)(ring + streams + receive + replies + pool + scratch +
-		       index + table + staging) /
+		       index + table + staging + files + past) /
 			 1024,
 		 (ull)ring / 1024, s->streams.main.ring.is_huge ? "huge" : "4k",
 		 (ull)(2 * ring) / 1024, (ull)streams / 1024,
 		 (ull)receive / 1024, (ull)replies / 1024, (ull)pool / 1024,
 		 (ull)scratch / 1024, (ull)index / 1024, (ull)table / 1024,
-		 (ull)staging / 1024,
+		 (ull)(staging + files) / 1024, (ull)past / 1024,
 		 (ull)(n * (set->connections.send_buffer +
 			    receive_window_max())) /
 			 1024);

@@ -16,6 +16,18 @@ void report_disconnect(struct server *s, struct connection *c,
 void report_subscribe(struct server *s, const struct connection *c,
 		      const struct stream *stream);
 
+/* The figures of a consumer, as they are now. */
+struct figures {
+#define FIGURE(name, column, sentence) int64_t name;
+#include "figures.def"
+#undef FIGURE
+};
+
+struct figures report_figures(struct server *s, struct connection *c);
+
+/* live, slow, leaving, catching_up, holding (doc/operations.md). */
+const char *report_state(const struct server *s, struct connection *c);
+
 /* The counters of one consumer. */
 void report_consumer(struct server *s, struct connection *c);
 
@@ -23,9 +35,10 @@ void report_consumer(struct server *s, struct connection *c);
  * where it ends up is told with the next summary at the latest. */
 void report_change(struct server *s, struct connection *c);
 
-/* A slow consumer was moved to the head and lost so many records; at most one
- * line a second for each consumer. */
-void report_skip(struct server *s, struct connection *c, uint64_t records);
+/* A slow consumer was moved to the head, numbers of the day; at most one line
+ * a second for each consumer. */
+void report_skip(struct server *s, struct connection *c,
+		 const struct skipped *skipped);
 
 /* All of them, whatever their state (SIGUSR1). */
 void report_all_consumers(struct server *s);

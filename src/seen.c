@@ -165,6 +165,19 @@ seen_read(const struct seen_table *t, const uint8_t *body, size_t len,
 }
 
 void
+seen_count(struct seen_table *t, const struct seen_update *update)
+{
+	const uint8_t *items = update->sequence;
+
+	for (uint64_t i = 0; i < update->sequence_cnt; i++, items += 8) {
+		uint64_t low = wire_load_u32(items);
+		uint64_t high = wire_load_u32(items + 4);
+
+		sequence_add(&t->sequence, (int64_t)(high << 32 | low));
+	}
+}
+
+void
 seen_fini(struct seen *s)
 {
 	for (unsigned i = 0; i < s->tables_cnt; i++) {

@@ -3,7 +3,8 @@
  * of one is understood without reading a name: all updates of a table begin
  * with the same bytes.
  *
- * Owns copies of these first bytes.  Called by sub.c; does no I/O.
+ * Owns copies of these first bytes.  Called by sub.c and account.c; does no
+ * I/O.
  */
 #ifndef RINGTICK_SEEN_H
 #define RINGTICK_SEEN_H
@@ -25,7 +26,7 @@ struct seen_table {
 	size_t head_len;
 	int time_idx; /* of the column time; -1 for none */
 	int sequence_idx;
-	struct sequence sequence; /* for the user; zero at first */
+	struct sequence sequence; /* of what was counted */
 };
 
 struct seen {
@@ -61,6 +62,9 @@ struct seen_table *seen_learn(struct seen *s, const uint8_t *body, size_t len);
 const char *seen_read(const struct seen_table *t, const uint8_t *body,
 		      size_t len, bool is_time_wanted, bool is_sequence_wanted,
 		      struct seen_update *out);
+
+/* Checks the running numbers in an update of the table. */
+void seen_count(struct seen_table *t, const struct seen_update *update);
 
 void seen_fini(struct seen *s);
 

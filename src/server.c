@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "lag_table.h"
 #include "notify.h"
 #include "report.h"
 #include "selftest.h"
@@ -75,17 +76,23 @@ open_connections(struct server *s)
 		die("no memory for %u connections", s->connections_max);
 	s->small_memory = map_memory(s->connections_max * small);
 	s->reply_memory = map_memory(s->connections_max * reply);
+	s->past_memory = map_memory(s->connections_max *
+				    (size_t)CATCHUP_BUFFER_BYTES);
 	list_init(&s->free);
 	list_init(&s->open);
 	list_init(&s->waiting);
-	for (unsigned i = 0; i < s->connections_max; i++) {
+	/* Taken from the end: so slot 0 comes first. */
+	for (unsigned i = s->connections_max; i-- > 0;) {
 		struct connection *c = &s->connections[i];
 
 		c->slot = i;
 		c->small = s->small_memory + i * small;
 		c->small_bytes = small;
 		c->buffer = c->small;
+		c->consumer.streams = &s->streams;
 		c->consumer.reply = s->reply_memory + i * reply;
+		c->consumer.past.buffer =
+			s->past_memory + i * (size_t)CATCHUP_BUFFER_BYTES;
 		list_append(&s->free, &c->open_node);
 	}
 }
@@ -180,7 +187,7 @@ open_journal(struct server *s)
 
 	notify_status("checking the journal");
 	if (!journal_open(&s->journal, s->settings, s->engine,
-			  &s->streams.main, s->tick.day, err, sizeof(err)))
+			  &s->streams, s->tick.day, err, sizeof(err)))
 		die("%s", err);
 }
 
@@ -215,17 +222,22 @@ server_open(struct server *s, const struct settings *set)
 	open_signals(s);
 	open_streams(s);
 	if (tick_open(&s->tick, set, &s->streams, &s->counters,
-		      &s->journal.state) != 0 ||
+		      &s->journal.state, &s->journal.history) != 0 ||
 	    pool_open(&s->pool, (unsigned)set->message.buffers,
 		      set->message.max) != 0)
 		die("no memory for buffers of message.max = %llu bytes; "
 		    "lower message.max or message.buffers",
 		    (unsigned long long)set->message.max);
+	s->tick.put_lag = lag_table_put;
+	s->tick.put_lag_context = s;
 	open_connections(s);
 	open_engine(s);
 	delivery_init(&s->delivery, s->engine, &s->streams, &s->pool,
 		      set->engine.span_max, set->engine.in_flight_max,
 		      &s->journal.state);
+	if (catchup_open(&s->catchup, set, s->engine, &s->streams,
+			 &s->journal.history, &s->delivery, &s->pool) != 0)
+		die("no memory for reading the journal");
 	open_journal(s);
 	report_memory(s);
 	open_listeners(s);
@@ -237,12 +249,14 @@ server_close(struct server *s)
 	size_t n = s->connections_max;
 
 	listeners_close(&s->listeners);
+	catchup_close(&s->catchup);
 	engine_close(s->engine);
 	(void)close(s->signal_fd);
 	pool_close(&s->pool);
 	(void)munmap(s->small_memory,
 		     n * s->settings->connections.receive_buffer);
 	(void)munmap(s->reply_memory, n * s->tick.reply_max);
+	(void)munmap(s->past_memory, n * (size_t)CATCHUP_BUFFER_BYTES);
 	free(s->connections);
 	tick_close(&s->tick);
 	streams_close(&s->streams);
@@ -367,6 +381,10 @@ dispatch(struct server *s, const struct completion *done)
 				  s->now_ns);
 		return;
 	}
+	if (done->ticket.kind == ENGINE_CATCHUP) {
+		catchup_completed(&s->catchup, done->ticket, done->result);
+		return;
+	}
 	if (done->ticket.kind == ENGINE_NOTHING)
 		return;
 	c = &s->connections[done->ticket.slot];
@@ -417,6 +435,10 @@ run_timers(struct server *s)
 	check_deadlines(s);
 	if (s->rearm_accept_ns != 0 && s->now_ns >= s->rearm_accept_ns)
 		arm_accepts(s);
+	if (s->now_ns >= s->next_spill_check_ns) {
+		session_check_spills(s);
+		s->next_spill_check_ns = s->now_ns + TURN_WAIT_NS;
+	}
 	if (s->now_ns >= s->next_report_ns) {
 		report_summary(s);
 		s->next_report_ns = s->now_ns + s->settings->log.report;
@@ -502,6 +524,16 @@ serve_waiting(struct server *s)
 }
 
 static void
+run_catchup(struct server *s)
+{
+	struct connection *c;
+
+	catchup_run(&s->catchup, s->now_ns);
+	while ((c = catchup_next_news(&s->catchup)) != NULL)
+		session_hear(s, c);
+}
+
+static void
 set_time(struct server *s)
 {
 	s->now_ns = clock_monotonic_ns();
@@ -522,6 +554,7 @@ turn(struct server *s)
 	judge_consumers(s);
 	if (!list_is_empty(&s->waiting))
 		serve_waiting(s);
+	run_catchup(s);
 	journal_run(&s->journal, s->tick.day, s->tick.local_ns, s->now_ns);
 	run_timers(s);
 	/* Once more: what was served, and what the journal has let be seen. */
@@ -559,7 +592,8 @@ close_all(struct server *s)
 			      CLOSE_stopping, NULL);
 	}
 	/* Their memory may go only when the kernel has let go of it. */
-	while (s->open_cnt > 0 && s->now_ns < until)
+	while ((s->open_cnt > 0 || catchup_is_reading(&s->catchup)) &&
+	       s->now_ns < until)
 		turn(s);
 }
 

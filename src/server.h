@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/signalfd.h>
 
+#include "catchup.h"
 #include "connection.h"
 #include "counters.h"
 #include "delivery.h"
@@ -41,6 +42,7 @@ struct server {
 	struct pool pool;
 	struct counters counters;
 	struct delivery delivery;
+	struct catchup catchup;
 	struct listeners listeners;
 	struct lag_limits lag_limits;
 
@@ -48,7 +50,8 @@ struct server {
 	unsigned connections_max;
 	unsigned open_cnt;     /* slots not free */
 	uint8_t *small_memory; /* their receive buffers ... */
-	uint8_t *reply_memory; /* ... and reply buffers */
+	uint8_t *reply_memory; /* ... and reply buffers ... */
+	uint8_t *past_memory;  /* ... and those for catching up */
 	struct list free;      /* open_node of free slots */
 	struct list open;      /* open_node of the others, oldest first */
 	struct list waiting;   /* wait_node: input stands still, fairly */
@@ -56,6 +59,7 @@ struct server {
 	int64_t now_ns;	       /* monotonic, of this turn */
 	int64_t next_deadline_ns; /* no connection's is earlier */
 	int64_t next_report_ns;
+	int64_t next_spill_check_ns;
 	int64_t next_watchdog_ns; /* 0: no watchdog */
 	int64_t watchdog_ns;
 	int64_t rearm_accept_ns; /* 0: nothing to do */
@@ -64,6 +68,7 @@ struct server {
 	int64_t stop_deadline_ns;
 	int signal_fd;
 	struct signalfd_siginfo signal; /* where the read in flight goes */
+	int64_t leave_max_ns; /* longest way out of the ring, of this report */
 	struct report_base report_base;
 	struct log_limit accept_log;
 };

@@ -44,6 +44,14 @@ arm_recv(struct server *s, struct connection *c)
 	c->ops_cnt++;
 }
 
+/* It may have something to send now, or has sent what it had. */
+static void
+wake(struct server *s, struct connection *c)
+{
+	delivery_wake(&s->delivery, c);
+	catchup_wake(&s->catchup, c);
+}
+
 /* ---- the end ---- */
 
 static void
@@ -63,7 +71,7 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 	s->counters.bad_frames += reason == CLOSE_bad_frame;
 	s->counters.slow_disconnects +=
 		reason == CLOSE_slow || reason == CLOSE_slow_block ||
-		reason == CLOSE_no_buffer;
+		reason == CLOSE_slow_spill || reason == CLOSE_no_buffer;
 	report_disconnect(s, c, detail);
 }
 
@@ -77,6 +85,7 @@ session_close(struct server *s, struct connection *c,
 		note_end(s, c, reason, detail);
 	stop_waiting(c);
 	delivery_stop(&s->delivery, c);
+	catchup_stop(&s->catchup, c);
 	c->state = CONNECTION_CLOSING;
 	c->deadline_ns = 0;
 	/* Ends the recv and the write in flight, wherever they wait. */
@@ -89,6 +98,7 @@ session_reap(struct server *s, struct connection *c)
 {
 	if (c->state != CONNECTION_CLOSING || c->ops_cnt > 0)
 		return;
+	catchup_forget(&s->catchup, c);
 	delivery_forget(&s->delivery, c);
 	pool_give(&s->pool, connection_drop_input(c));
 	connection_fini(c);
@@ -108,6 +118,7 @@ static void
 linger(struct server *s, struct connection *c)
 {
 	stop_waiting(c);
+	catchup_forget(&s->catchup, c);
 	delivery_forget(&s->delivery, c);
 	c->state = CONNECTION_LINGERING;
 	(void)shutdown(c->fd, SHUT_WR);
@@ -205,7 +216,8 @@ session_accepted(struct server *s, int fd)
 		turn_away(s, fd);
 		return;
 	}
-	c = container_of(s->free.next, struct connection, open_node);
+	/* The one that was freed last: its memory is in use already. */
+	c = container_of(s->free.prev, struct connection, open_node);
 	err = listener_prepare(fd, s->settings);
 	if (err == 0)
 		err = engine_bind(s->engine, c->slot, fd);
@@ -295,21 +307,61 @@ note_update(struct server *s, struct connection *c,
 		 (unsigned long long)c->rejected);
 }
 
+/* A reply that is too long for the connection's own buffer gets one of the
+ * pool, until it is sent. */
+static bool
+take_reply_buffer(struct server *s, struct connection *c)
+{
+	uint8_t *buffer = pool_take(&s->pool);
+
+	if (buffer == NULL) {
+		wait_for(s, c, WAIT_BUFFER);
+		return false;
+	}
+	stop_waiting(c);
+	c->consumer.long_reply = buffer;
+	return true;
+}
+
+static uint8_t *
+reply_buffer(const struct connection *c)
+{
+	return c->consumer.long_reply != NULL ? c->consumer.long_reply
+					      : c->consumer.reply;
+}
+
+static size_t
+reply_room(const struct server *s, const struct connection *c)
+{
+	return c->consumer.long_reply != NULL ? s->settings->message.max
+					      : s->tick.reply_max;
+}
+
 /* Applies what a handled frame asks for. */
 static void
 apply(struct server *s, struct connection *c, const struct tick_outcome *out,
       uint64_t len)
 {
 	stop_waiting(c);
+	if (out->reply_len == 0) {
+		pool_give(&s->pool, c->consumer.long_reply);
+		c->consumer.long_reply = NULL;
+	}
 	if (out->is_update)
 		note_update(s, c, out, len);
 	c->selection = out->selection;
-	if (out->reply_len > 0 || out->stream != NULL) {
+	if (out->wants_skips)
+		c->consumer.wants_skips = true;
+	if (out->is_subscribing && out->stream == NULL)
+		consumer_queue_past(&c->consumer, out->reply_len,
+				    &out->selection,
+				    out->has_past ? &out->past : NULL,
+				    out->gate, s->now_ns);
+	else if (out->is_subscribing || out->reply_len > 0)
 		consumer_queue(&c->consumer, out->reply_len, out->stream,
 			       out->gate);
-		delivery_wake(&s->delivery, c);
-	}
-	if (out->stream != NULL)
+	wake(s, c);
+	if (out->is_subscribing)
 		report_subscribe(s, c, out->stream);
 	pool_give(&s->pool, connection_consume(c, len));
 	c->deadline_ns = 0;
@@ -335,7 +387,9 @@ serve_frame(struct server *s, struct connection *c,
 {
 	struct tick_client client = { .selection = c->selection,
 				      .stream = c->consumer.here.stream,
-				      .reply = c->consumer.reply };
+				      .is_behind = c->consumer.past.is_on,
+				      .reply = reply_buffer(c),
+				      .reply_max = reply_room(s, c) };
 	bool is_sync = header->message == WIRE_SYNC;
 	struct tick_outcome out;
 	uint64_t len = header->len;
@@ -353,6 +407,10 @@ serve_frame(struct server *s, struct connection *c,
 		c->wanted_bytes = s->streams.main.wanted_bytes;
 		wait_for(s, c, WAIT_ROOM);
 		return false;
+	case TICK_LARGE:
+		if (!take_reply_buffer(s, c))
+			return false;
+		return serve_frame(s, c, header, frame);
 	case TICK_BAD:
 		end_badly(s, c, CLOSE_bad_frame, is_sync, out.why);
 		return false;
@@ -468,7 +526,7 @@ session_written(struct server *s, struct connection *c, int32_t result)
 		lost(s, c, (int)-n);
 		return;
 	}
-	delivery_wake(&s->delivery, c);
+	wake(s, c);
 	if (!was_busy || consumer_is_busy(&c->consumer))
 		return;
 	if (c->state == CONNECTION_ENDING)
@@ -479,13 +537,65 @@ session_written(struct server *s, struct connection *c, int32_t result)
 
 /* ---- slow consumers ---- */
 
+/*
+ * Leaves the ring for the journal, now or when its cancelled write is in.  If
+ * what it needs next is not in the journal yet, the journal is what is slow:
+ * then nobody leaves.
+ */
+static void
+leave(struct server *s, struct connection *c)
+{
+	struct consumer *consumer = &c->consumer;
+	struct history_place place;
+	uint64_t from_pos, skip_bytes;
+
+	consumer_main_place(consumer, &from_pos, &skip_bytes);
+	if (from_pos == s->journal.state.written_pos ||
+	    !history_find_pos(&s->journal.history, from_pos, &place))
+		return;
+	if (consumer->writing == PART_STREAM) {
+		s->counters.cancels += delivery_cancel(&s->delivery, c);
+		return;
+	}
+	consumer_leave(consumer, &place, s->now_ns);
+	consumer->lag.is_slow = false;
+	if (s->now_ns - consumer->lag.slow_since_ns > s->leave_max_ns)
+		s->leave_max_ns = s->now_ns - consumer->lag.slow_since_ns;
+	s->counters.spills++;
+	report_change(s, c);
+	wake(s, c);
+}
+
+void
+session_hear(struct server *s, struct connection *c)
+{
+	switch (c->consumer.past.news) {
+	case NEWS_NONE:
+		break;
+	case NEWS_CAUGHT_UP:
+		s->counters.returns++;
+		report_change(s, c);
+		break;
+	case NEWS_ANSWERED:
+		wake(s, c);
+		session_serve(s, c);
+		break;
+	case NEWS_UNREADABLE:
+		session_close(s, c, CLOSE_unreadable, NULL);
+		break;
+	case NEWS_LOST:
+		session_close(s, c, CLOSE_epoch, NULL);
+		break;
+	}
+}
+
 /* Moves a consumer to the head, now or when its cancelled write is in. */
 static void
 skip(struct server *s, struct connection *c)
 {
 	struct consumer *consumer = &c->consumer;
 	uint8_t *buffer = NULL;
-	uint64_t records;
+	struct skipped skipped;
 	bool was_busy;
 
 	if (consumer->writing == PART_STREAM) {
@@ -500,15 +610,39 @@ skip(struct server *s, struct connection *c)
 		}
 	}
 	was_busy = consumer_is_busy(consumer);
-	records = consumer_skip(consumer, buffer);
+	skipped = consumer_skip(consumer, buffer);
+	skipped.from_record = tick_day_record(&s->tick, skipped.from_record);
+	skipped.to_record = tick_day_record(&s->tick, skipped.to_record);
+	if (consumer->wants_skips && skipped.records > 0)
+		consumer_tell_skip(consumer, skipped.from_record,
+				   skipped.to_record);
 	s->counters.skips++;
-	s->counters.skipped_records += records;
+	s->counters.skipped_records += skipped.records;
 	consumer->lag.is_slow = false;
-	report_skip(s, c, records);
+	report_skip(s, c, &skipped);
 	delivery_wake(&s->delivery, c);
 	/* A change of stream without a reply may have happened just now. */
 	if (was_busy && !consumer_is_busy(consumer))
 		session_serve(s, c);
+}
+
+void
+session_check_spills(struct server *s)
+{
+	int64_t limit_ns = s->settings->slow.spill_limit;
+	struct list *n, *next;
+
+	if (limit_ns == 0)
+		return;
+	for (n = s->open.next; n != &s->open; n = next) {
+		struct connection *c =
+			container_of(n, struct connection, open_node);
+		const struct past *p = &c->consumer.past;
+
+		next = n->next;
+		if (p->is_on && s->now_ns - p->since_ns >= limit_ns)
+			session_close(s, c, CLOSE_slow_spill, NULL);
+	}
 }
 
 /*
@@ -535,8 +669,12 @@ session_judge(struct server *s, struct connection *c)
 	enum lag_action action;
 
 	consumer_ring_lag(consumer, &lag, &ring);
-	if (ring == 0 || c->state == CONNECTION_CLOSING ||
-	    is_blameless(s, consumer))
+	if (ring == 0 || c->state == CONNECTION_CLOSING)
+		return false;
+	/* To leave is no punishment: it may where room is wanted. */
+	if (is_blameless(s, consumer) &&
+	    (consumer->policy != SLOW_SPILL ||
+	     s->streams.main.wanted_bytes == 0))
 		return false;
 	(void)consumer_lag_bytes(consumer);
 	action = lag_judge(&consumer->lag, &s->lag_limits, consumer->policy,
@@ -550,6 +688,9 @@ session_judge(struct server *s, struct connection *c)
 		if (!was_slow)
 			report_change(s, c);
 		return true;
+	case LAG_LEAVE:
+		leave(s, c);
+		return false;
 	case LAG_SKIP:
 		skip(s, c);
 		return false;

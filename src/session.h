@@ -34,6 +34,12 @@ void session_close(struct server *s, struct connection *c,
 /* Frees the slot if it is closing and nothing is in flight any more. */
 void session_reap(struct server *s, struct connection *c);
 
+/* catchup.c has news of a consumer. */
+void session_hear(struct server *s, struct connection *c);
+
+/* Ends those who have been catching up for longer than slow.spill_limit. */
+void session_check_spills(struct server *s);
+
 /* Looks at a consumer's lag and does what its policy says. Returns whether it
  * holds the feeds. */
 bool session_judge(struct server *s, struct connection *c);

@@ -732,14 +732,18 @@ settings_load(struct settings *s, const char *path, char *err, size_t err_len)
 enum slow_policy
 settings_policy(const struct settings *s, const char *user, size_t user_len)
 {
+	enum slow_policy policy = s->slow.policy;
+
 	for (unsigned i = 0; i < s->slow.users_cnt; i++) {
 		const struct slow_user *u = &s->slow.users[i];
 
 		if (strlen(u->user) == user_len &&
 		    memcmp(u->user, user, user_len) == 0)
-			return u->policy;
+			policy = u->policy;
 	}
-	return s->slow.policy;
+	if (policy == SLOW_SPILL && s->journal.directory[0] == '\0')
+		policy = SLOW_DISCONNECT;
+	return policy;
 }
 
 void

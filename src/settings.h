@@ -20,7 +20,7 @@ enum check_mode { CHECK_TYPES, CHECK_SHAPE };
 enum engine_mode { ENGINE_SQPOLL, ENGINE_DIRECT };
 enum journal_sync { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH };
 enum publish_after { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC };
-enum slow_policy { SLOW_DISCONNECT, SLOW_SKIP, SLOW_BLOCK };
+enum slow_policy { SLOW_SPILL, SLOW_DISCONNECT, SLOW_SKIP, SLOW_BLOCK };
 
 extern const char *const slow_policy_names[]; /* by enum slow_policy */
 extern const char *const engine_mode_names[];
@@ -75,6 +75,7 @@ struct settings {
 		uint64_t leave_percent;
 		uint64_t return_percent;
 		int64_t block_limit;
+		int64_t spill_limit;
 		struct slow_user *users;
 		unsigned users_cnt;
 	} slow;
@@ -109,7 +110,8 @@ struct settings {
 int settings_load(struct settings *s, const char *path, char *err,
 		  size_t err_len);
 
-/* The policy for a user name (not terminated). */
+/* The policy for a user name (not terminated). Never "spill" without a
+ * journal to spill to. */
 enum slow_policy settings_policy(const struct settings *s, const char *user,
 				 size_t user_len);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record.h"
 #include "wire.h"
 
 /* ---- open and close ---- */
@@ -47,6 +48,9 @@ streams_open(struct streams *all, const struct schema *schema,
 	err = stream_open(&all->main, main_bytes, huge_pages, true);
 	if (err != 0)
 		return err;
+	all->tables = calloc(schema->tables_cnt + 1, sizeof(*all->tables));
+	if (all->tables == NULL)
+		return -ENOMEM;
 	all->filtered = calloc(filtered_max + 1, sizeof(*all->filtered));
 	if (all->filtered == NULL)
 		return -ENOMEM;
@@ -68,6 +72,7 @@ streams_close(struct streams *all)
 	for (unsigned i = 0; i < all->filtered_cnt; i++)
 		stream_close(&all->filtered[i]);
 	free(all->filtered);
+	free(all->tables);
 	stream_close(&all->main);
 	*all = (struct streams){ 0 };
 }
@@ -104,9 +109,12 @@ cursor_detach(struct cursor *c)
 		cursor_detach(&s->fed);
 }
 
+/* To the entry at or before the slowest cursor: the walk to it starts there,
+ * so those frames must not be overwritten either. */
 static void
 refresh_tail(struct stream *s)
 {
+	const struct index_entry *e;
 	uint64_t longest = 0;
 
 	for (struct list *n = s->cursors.next; n != &s->cursors; n = n->next) {
@@ -115,12 +123,18 @@ refresh_tail(struct stream *s)
 		longest = max_u64(longest, s->head_pos - c->pos);
 	}
 	CHECK(longest <= s->ring.size);
-	s->tail_pos = s->head_pos - longest;
-	/* Back to the entry before it: the walk to a cursor starts there, so
-	 * those frames must not be overwritten either. */
-	if (longest > 0)
-		s->tail_pos = index_find(&s->index, s->tail_pos)->pos;
-	index_trim(&s->index, s->tail_pos);
+	e = index_find(&s->index, s->head_pos - longest);
+	CHECK(e != NULL || longest == 0);
+	s->tail_pos = e != NULL ? e->pos : s->head_pos;
+	s->slowest_pos = s->head_pos - longest;
+}
+
+/* Nobody lags: no byte is needed, and the next message gets an entry. */
+static void
+forget_all(struct stream *s)
+{
+	index_trim(&s->index, s->head_pos);
+	s->tail_pos = s->head_pos;
 }
 
 /* ---- writing ---- */
@@ -157,6 +171,9 @@ stream_has_room(struct stream *s, uint64_t len)
 	if (s->head_pos - s->tail_pos + len <= s->ring.size)
 		return true;
 	refresh_tail(s);
+	if (s->slowest_pos == s->head_pos &&
+	    s->head_pos - s->tail_pos + len > s->ring.size)
+		forget_all(s);
 	if (s->head_pos - s->tail_pos + len <= s->ring.size)
 		return true;
 	s->wanted_bytes = len;
@@ -166,15 +183,36 @@ stream_has_room(struct stream *s, uint64_t len)
 void
 stream_commit(struct stream *s, uint64_t len, unsigned records, int64_t now_ns)
 {
+	struct index_entry e = {
+		.pos = s->head_pos,
+		.record = s->records,
+		.time_ns = now_ns,
+		.main_pos = s->is_main ? s->head_pos : s->fed.pos,
+		.main_record = s->is_main ? s->records : s->fed_records,
+	};
+
 	CHECK(s->head_pos - s->tail_pos + len <= s->ring.size);
-	index_add(&s->index, (struct index_entry){ .pos = s->head_pos,
-						   .record = s->records,
-						   .time_ns = now_ns });
+	index_add(&s->index, e, s->tail_pos);
+	if (records == 0)
+		s->last_mark_pos = s->head_pos;
 	s->head_pos += len;
+	/* Entries live as long as their bytes: who comes back to the ring may
+	 * find a place behind the tail. */
+	index_trim(&s->index, s->head_pos - s->ring.size);
 	s->records += records;
 	s->marks += records == 0;
+	s->mark_bytes += records == 0 ? len : 0;
 	if (!s->is_gated)
 		s->visible_pos = s->head_pos;
+}
+
+void
+streams_commit(struct streams *all, unsigned table_idx, uint64_t len,
+	       int64_t now_ns)
+{
+	stream_commit(&all->main, len, 1, now_ns);
+	all->tables[table_idx].records++;
+	all->tables[table_idx].bytes += len;
 }
 
 void
@@ -188,8 +226,17 @@ stream_show(struct stream *s, uint64_t pos, int64_t now_ns)
 
 /* ---- filtered streams ---- */
 
-struct stream *
-streams_find(struct streams *all, const struct selection *selection)
+static bool
+is_wanted(const struct streams *all, const struct selection *selection,
+	  const uint8_t *frame)
+{
+	return !stream_frame_is_record(frame) ||
+	       selection_has(selection, record_table(all->schema, frame)->idx);
+}
+
+/* The stream of a selection, else a free one, else NULL. */
+static struct stream *
+choose(struct streams *all, const struct selection *selection)
 {
 	struct stream *unused = NULL;
 
@@ -203,30 +250,124 @@ streams_find(struct streams *all, const struct selection *selection)
 		else if (selection_is_equal(selection, &s->selection))
 			return s;
 	}
-	if (unused == NULL)
-		return NULL;
-	unused->selection = *selection;
-	refresh_tail(unused);
-	cursor_attach(&unused->fed, &all->main, all->main.visible_pos);
 	return unused;
 }
 
-/* Behind the list header, `upd and the type byte of the table's symbol: where
- * a record's table name starts (wire.md section 6). */
-#define FRAME_NAME_OFF (WIRE_HEADER_BYTES + 6 + 5 + 1)
-
-static bool
-is_wanted(const struct streams *all, const struct stream *s,
-	  const uint8_t *frame)
+/* Of a selection, what stands in the main stream before pos. */
+static struct stream_total
+total_before(const struct streams *all, const struct selection *selection,
+	     uint64_t pos)
 {
-	const char *name = (const char *)frame + FRAME_NAME_OFF;
-	const struct schema_table *t;
+	const struct stream *s = &all->main;
+	struct stream_total total = { .bytes = s->mark_bytes };
 
-	if (!stream_frame_is_record(frame))
+	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
+		if (!selection_has(selection, i))
+			continue;
+		total.records += all->tables[i].records;
+		total.bytes += all->tables[i].bytes;
+	}
+	while (pos != s->head_pos) {
+		const uint8_t *frame = ring_at(&s->ring, pos);
+		uint32_t len = stream_frame_len(frame);
+
+		if (is_wanted(all, selection, frame)) {
+			total.records -= stream_frame_is_record(frame);
+			total.bytes -= len;
+		}
+		pos += len;
+	}
+	return total;
+}
+
+/* A free filtered stream begins at its head, with what follows main_pos. */
+static void
+begin_filtered(struct streams *all, struct stream *s,
+	       const struct selection *selection, uint64_t main_pos)
+{
+	s->missed = total_before(all, selection, main_pos);
+	s->missed.records -= s->records;
+	s->missed.bytes -= s->head_pos;
+	s->selection = *selection;
+	/* What it had for others cannot be gone back to. */
+	forget_all(s);
+	cursor_attach(&s->fed, &all->main, main_pos);
+	s->fed_records = stream_locate(&all->main, main_pos).record;
+}
+
+struct stream *
+streams_find(struct streams *all, const struct selection *selection)
+{
+	struct stream *s = choose(all, selection);
+
+	if (s != NULL && !is_in_use(s))
+		begin_filtered(all, s, selection, all->main.visible_pos);
+	return s;
+}
+
+/* Makes bytes behind the tail, which nobody overwrote yet, part of the stream
+ * again.  false if the ring, or its index, does not go back so far. */
+static bool
+reclaim(struct stream *s, uint64_t pos)
+{
+	const struct index_entry *e = index_find(&s->index, pos);
+
+	if (pos == s->head_pos)
 		return true;
-	t = schema_find(all->schema, name, strlen(name));
-	CHECK(t != NULL);
-	return selection_has(&s->selection, t->idx);
+	if (e == NULL || s->head_pos - pos > s->ring.size)
+		return false;
+	if (s->head_pos - e->pos > s->head_pos - s->tail_pos)
+		s->tail_pos = e->pos;
+	return true;
+}
+
+/* The position in a filtered stream of what follows main_pos: so much before
+ * what comes later.  (What came before may be long gone from the main ring:
+ * tables can be rare.) */
+static bool
+find_filtered(const struct streams *all, const struct stream *s,
+	      uint64_t main_pos, uint64_t *out_pos)
+{
+	const struct index_entry *later = index_find_main(&s->index, main_pos);
+	uint64_t end = later != NULL ? later->main_pos : s->fed.pos;
+
+	if ((int64_t)(s->fed.pos - main_pos) < 0 ||
+	    all->main.head_pos - main_pos > all->main.ring.size)
+		return false;
+	*out_pos = later != NULL ? later->pos : s->head_pos;
+	for (uint64_t at = main_pos; at != end;) {
+		const uint8_t *frame = ring_at(&all->main.ring, at);
+		uint32_t len = stream_frame_len(frame);
+
+		if (is_wanted(all, &s->selection, frame))
+			*out_pos -= len;
+		at += len;
+	}
+	return true;
+}
+
+bool
+streams_resume(struct streams *all, const struct selection *selection,
+	       uint64_t main_pos, struct cursor *cursor)
+{
+	struct stream *s = choose(all, selection);
+	uint64_t pos = main_pos;
+
+	if (s == NULL)
+		return false;
+	if (!s->is_main && is_in_use(s) &&
+	    !find_filtered(all, s, main_pos, &pos))
+		return false;
+	if (!s->is_main && !is_in_use(s)) {
+		if (!reclaim(&all->main, main_pos))
+			return false;
+		begin_filtered(all, s, selection, main_pos);
+		pos = s->head_pos;
+	}
+	if (!reclaim(s, pos))
+		return false;
+	cursor_attach(cursor, s, pos);
+	return true;
 }
 
 /* Copies one frame; false if there is no room for it. */
@@ -250,10 +391,11 @@ feed_stream(struct streams *all, struct stream *s, int64_t now_ns)
 		const uint8_t *frame = ring_at(&all->main.ring, fed->pos);
 		uint32_t len = stream_frame_len(frame);
 
-		if (is_wanted(all, s, frame) &&
+		if (is_wanted(all, &s->selection, frame) &&
 		    !feed_frame(s, frame, len, now_ns))
 			return;
 		fed->pos += len;
+		s->fed_records += stream_frame_is_record(frame);
 	}
 }
 
@@ -281,6 +423,53 @@ streams_feed(struct streams *all, int64_t now_ns)
 	for (unsigned i = 0; i < all->filtered_cnt; i++)
 		if (is_in_use(&all->filtered[i]))
 			feed_stream(all, &all->filtered[i], now_ns);
+}
+
+/* ---- totals ---- */
+
+struct stream_total
+streams_total(const struct streams *all, const struct selection *selection)
+{
+	return total_before(all, selection, all->main.visible_pos);
+}
+
+struct stream_total
+streams_unfed(const struct streams *all, const struct stream *s)
+{
+	struct stream_total unfed = { 0 };
+
+	if (streams_is_level(all, s))
+		return unfed;
+	unfed = streams_total(all, &s->selection);
+	unfed.records -= s->missed.records + s->records;
+	unfed.bytes -= s->missed.bytes + s->head_pos;
+	return unfed;
+}
+
+/* Where the slowest cursor of a stream must go on in the main stream. */
+static uint64_t
+slowest_main_pos(struct stream *s)
+{
+	uint64_t main_pos, skip_bytes;
+
+	refresh_tail(s);
+	stream_main_place(s, s->slowest_pos, &main_pos, &skip_bytes);
+	return main_pos;
+}
+
+uint64_t
+streams_oldest_pos(struct streams *all)
+{
+	uint64_t head = all->main.head_pos;
+	uint64_t longest = head - slowest_main_pos(&all->main);
+
+	for (unsigned i = 0; i < all->filtered_cnt; i++) {
+		struct stream *s = &all->filtered[i];
+
+		if (is_in_use(s))
+			longest = max_u64(longest, head - slowest_main_pos(s));
+	}
+	return head - longest;
 }
 
 /* ---- what a position means ---- */
@@ -329,4 +518,56 @@ stream_locate(const struct stream *s, uint64_t pos)
 	place.frame_pos = at;
 	place.frame_end = at == pos ? pos : end;
 	return place;
+}
+
+void
+stream_main_place(const struct stream *s, uint64_t pos, uint64_t *out_main_pos,
+		  uint64_t *out_skip_bytes)
+{
+	const struct index_entry *e = index_find(&s->index, pos);
+
+	*out_skip_bytes = 0;
+	if (pos == s->head_pos) {
+		*out_main_pos = s->is_main ? pos : s->fed.pos;
+	} else if (s->is_main) {
+		*out_main_pos = stream_locate(s, pos).frame_pos;
+		*out_skip_bytes = pos - *out_main_pos;
+	} else {
+		*out_main_pos = e->main_pos;
+		*out_skip_bytes = pos - e->pos;
+	}
+}
+
+uint64_t
+stream_main_record(const struct stream *s, uint64_t pos)
+{
+	if (s->is_main)
+		return stream_locate(s, pos).record;
+	return pos == s->head_pos ? s->fed_records
+				  : index_find(&s->index, pos)->main_record;
+}
+
+bool
+stream_find_mark(const struct stream *s, uint64_t pos, uint64_t to_pos,
+		 int32_t *out_day)
+{
+	bool is_any = false;
+
+	/* Mostly there is none. */
+	if (s->marks == 0 || (int64_t)(s->last_mark_pos - pos) < 0)
+		return false;
+	if (s->last_mark_pos - pos < to_pos - pos) {
+		*out_day = mark_day(ring_at(&s->ring, s->last_mark_pos));
+		return true;
+	}
+	while (pos != to_pos) {
+		const uint8_t *frame = ring_at(&s->ring, pos);
+
+		if (!stream_frame_is_record(frame)) {
+			*out_day = mark_day(frame);
+			is_any = true;
+		}
+		pos += stream_frame_len(frame);
+	}
+	return is_any;
 }

@@ -39,6 +39,12 @@ struct cursor {
 	uint64_t pos;
 };
 
+/* What was put in so far, of some tables. */
+struct stream_total {
+	uint64_t records;
+	uint64_t bytes; /* as published */
+};
+
 struct stream {
 	struct ring ring;
 	struct index index;
@@ -48,10 +54,13 @@ struct stream {
 	uint64_t tail_pos;   /* at or before every cursor, at an index entry or
 				the head; refreshed on need */
 	uint64_t wanted_bytes; /* room that somebody waits for, else 0 */
+	uint64_t slowest_pos; /* of all cursors, when tail_pos was refreshed */
 	uint64_t visible_pos; /* up to where consumers may read: the head, or
 				 less where the main stream is gated */
 	uint64_t records;    /* put into this stream so far */
 	uint64_t marks;	     /* the same for messages that are no records */
+	uint64_t mark_bytes; /* of them */
+	uint64_t last_mark_pos; /* if there was one */
 	unsigned id;	     /* 0: the main stream */
 	bool is_main;
 	int64_t leap_ns;     /* when more than a quarter of a gated ring became
@@ -61,6 +70,9 @@ struct stream {
 	/* Of a filtered stream: */
 	struct selection selection;
 	struct cursor fed; /* in the main stream; unused: stream == NULL */
+	uint64_t fed_records; /* of the main stream before fed.pos */
+	struct stream_total missed; /* of the selection's total what is in no
+				record and at no position here; modular */
 };
 
 struct streams {
@@ -68,6 +80,7 @@ struct streams {
 	struct stream *filtered;
 	unsigned filtered_cnt;
 	const struct schema *schema;
+	struct stream_total *tables; /* of the main stream, by table index */
 };
 
 /*
@@ -90,6 +103,26 @@ void streams_close(struct streams *all);
  */
 struct stream *streams_find(struct streams *all,
 			    const struct selection *selection);
+
+/*
+ * Attaches a cursor where what follows main stream position main_pos (a frame
+ * boundary) begins, of the selection: the way back from the journal.  Starts a
+ * filtered stream there if none has the selection.  false if the rings no
+ * longer have all of it, or no stream is free.
+ */
+bool streams_resume(struct streams *all, const struct selection *selection,
+		    uint64_t main_pos, struct cursor *cursor);
+
+/* What is visible of a selection, since the start, marks in the bytes. */
+struct stream_total streams_total(const struct streams *all,
+				  const struct selection *selection);
+
+/* Of that, what a stream in use lacks: its ring is full, or it was not fed. */
+struct stream_total streams_unfed(const struct streams *all,
+				  const struct stream *s);
+
+/* No cursor of any stream needs what is before this main stream position. */
+uint64_t streams_oldest_pos(struct streams *all);
 
 /* Copies what is new in the main stream to the filtered ones, as far as they
  * have room. */
@@ -123,6 +156,10 @@ stream_head(const struct stream *s)
 /* len bytes were written at the head: one message, of `records` (0 or 1). */
 void stream_commit(struct stream *s, uint64_t len, unsigned records,
 		   int64_t now_ns);
+
+/* The same for a record of the main stream, counted for its table. */
+void streams_commit(struct streams *all, unsigned table_idx, uint64_t len,
+		    int64_t now_ns);
 
 /* Lets consumers of a gated stream read up to pos, a frame boundary. */
 void stream_show(struct stream *s, uint64_t pos, int64_t now_ns);
@@ -164,6 +201,24 @@ struct stream_place {
 
 /* Costs a walk over at most 64 KiB of frames. */
 struct stream_place stream_locate(const struct stream *s, uint64_t pos);
+
+/*
+ * Where the reader of pos must go on in the main stream: behind *out_skip_bytes
+ * of what the stream's selection leaves of *out_main_pos and what follows.
+ */
+void stream_main_place(const struct stream *s, uint64_t pos,
+		       uint64_t *out_main_pos, uint64_t *out_skip_bytes);
+
+/*
+ * The number in the main stream of the first record at or after pos that the
+ * stream has; of a filtered one, at most 64 KiB or 10 ms of it too low.
+ */
+uint64_t stream_main_record(const struct stream *s, uint64_t pos);
+
+/* Whether a mark stands in [pos, to_pos), both frame boundaries; the day that
+ * the last one ends. */
+bool stream_find_mark(const struct stream *s, uint64_t pos, uint64_t to_pos,
+		      int32_t *out_day);
 
 /* ---- frames as streams hold them ---- */
 

@@ -11,30 +11,45 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "client.h"
 #include "clock.h"
 #include "print.h"
+#include "rejoin.h"
 #include "seen.h"
-#include "tally.h"
 #include "util.h"
 #include "wire.h"
 
 enum {
-	SUB_REQUEST_MAX = 1024,
+	SUB_REQUEST_MAX = REJOIN_REQUEST_MAX,
 	/*
 	 * Of --slow and --pause: the kernel shall hold little for us.  It
 	 * doubles this for its own book-keeping.
 	 */
 	SUB_SMALL_BUFFER = 16 << 10,
 	SUB_SLOW_STEPS = 50, /* a second */
+	/* Connections in a row that ended before anything came over them. */
+	SUB_FRUITLESS_MAX = 3,
+	/* The connection broke, and another one can go on behind it. */
+	SUB_LOST = -ENOTCONN,
 };
 
 #define SUB_REPLY_NS (10 * NS_PER_S)
 
+/* Between two attempts to connect again: doubled from one to the other. */
+#define SUB_NAP_MIN_NS (125 * NS_PER_MS)
+#define SUB_NAP_MAX_NS (2 * NS_PER_S)
+
 enum sub_mode { SUB_AUTOMATIC, SUB_PRINT, SUB_RATES };
 
-struct sub_counts {
-	uint64_t messages, rows, bytes;
+/* What a response is awaited to. */
+enum sub_request {
+	REQUEST_NONE,
+	REQUEST_SUB,
+	REQUEST_FIRST, /* with --from or --reconnect */
+	REQUEST_EPOCH,
+	REQUEST_REJOIN,
+	REQUEST_SIGN, /* of life, behind it; nobody waits for it */
 };
 
 struct sub {
@@ -45,30 +60,35 @@ struct sub {
 	const char *wanted; /* "trade,quote"; "": all tables */
 	enum sub_mode mode;
 	bool is_checking;
-	bool is_timing;
 	bool is_paused;
+	bool has_from;
+	bool is_reconnecting;
+	uint64_t from; /* the first record, of the day */
 	uint64_t slow_bytes_s; /* 0: as fast as possible */
 	uint64_t count;
 	uint64_t seconds;
 
 	struct seen seen; /* and the running numbers */
 
-	bool is_waiting; /* for a response */
+	/* --reconnect */
+	bool has_place; /* `place` is known: it can go on there */
+	struct rejoin place;
+	int64_t epoch; /* of the server; place.epoch once it has confirmed */
+	int64_t nap_ns;
+	unsigned fruitless; /* of SUB_FRUITLESS_MAX */
+
+	enum sub_request waits_for;
 	bool is_over;	 /* count is reached */
 	int failure;	 /* -errno that ends it; the sentence is printed */
 
 	struct zone zone;
-	int64_t start_ns, end_ns;
+	int64_t end_ns;
 	int64_t report_ns; /* when the next line is due */
-	int64_t last_ns;   /* when the last one was written */
 	int64_t wall_ns;   /* local time of the last receive, since 2000 */
 	int64_t budget_ns; /* --slow: when the budget was last filled up */
 	uint64_t budget;   /* --slow: bytes that may be read now */
 
-	struct sub_counts counts, told;
-	uint64_t ends;	 /* .u.end */
-	uint64_t others; /* async messages that are no update */
-	struct histogram latencies, recent; /* ns: of all, of this report */
+	struct account account;
 	struct print_table print;
 };
 
@@ -81,53 +101,32 @@ fail(struct sub *s, int err, const char *sentence)
 	return err;
 }
 
-/* ---- what the check and the clock find ---- */
-
-/* The instant in a time column's first row against the wall clock. */
-static void
-add_latency(struct sub *s, int type, const uint8_t *item)
+/* The connection is of no more use: SUB_LOST, or the end. */
+static int
+lose(struct sub *s, int err, const char *sentence)
 {
-	const int64_t day = NS_PER_DAY;
-	int64_t now_ns = s->wall_ns, then_ns, late_ns;
-	uint64_t bits = wire_load_u32(item);
+	char date[16];
 
-	if (type == KT_TIME) {
-		then_ns = (int32_t)bits * NS_PER_MS;
-	} else if (type == KT_TIMESPAN || type == KT_TIMESTAMP) {
-		bits |= (uint64_t)wire_load_u32(item + 4) << 32;
-		then_ns = (int64_t)bits;
-	} else {
-		return;
-	}
-	if (type != KT_TIMESTAMP) {
-		/* From just before midnight, received just after it. */
-		now_ns = (now_ns % day + day) % day;
-		if (then_ns < 0 || then_ns >= day)
-			return;
-		if (then_ns - now_ns > day / 2)
-			then_ns -= day;
-	} else if (then_ns < 0) {
-		return;
-	}
-	late_ns = now_ns - then_ns;
-	histogram_add(&s->latencies, late_ns > 0 ? (uint64_t)late_ns : 0);
-	histogram_add(&s->recent, late_ns > 0 ? (uint64_t)late_ns : 0);
-}
-
-static void
-add_sequence(struct sequence *q, const struct seen_update *update)
-{
-	const uint8_t *items = update->sequence;
-
-	for (uint64_t i = 0; i < update->sequence_cnt; i++, items += 8) {
-		uint64_t low = wire_load_u32(items);
-		uint64_t high = wire_load_u32(items + 4);
-
-		sequence_add(q, (int64_t)(high << 32 | low));
-	}
+	if (!s->has_place)
+		return fail(s, err, sentence);
+	fprintf(stderr,
+		"ringtick sub: %s, port %s: %s; has %llu messages from record "
+		"%llu of %s on, connecting again\n",
+		s->target.host, s->target.port, sentence,
+		(unsigned long long)s->place.n, (unsigned long long)s->place.i,
+		clock_date_text(date, s->place.day));
+	return SUB_LOST;
 }
 
 /* ---- messages ---- */
+
+/* Behind the end of that date, an atom, a day begins with its record 0. */
+static void
+end_day(struct sub *s, const uint8_t *date)
+{
+	s->place.day = (int32_t)wire_load_u32(date + 1) + 1;
+	s->place.i = s->place.n = 0;
+}
 
 /* (`.u.end;date), or whatever else the server thinks we should know. */
 static void
@@ -135,15 +134,17 @@ take_other(struct sub *s, const struct client_frame *frame)
 {
 	static const uint8_t end_head[] = { 0,	 0,   2,   0,	0,   0,	  0xf5,
 					    '.', 'u', '.', 'e', 'n', 'd', 0 };
-	bool is_end = frame->body_len > sizeof(end_head) &&
+	bool is_end = frame->body_len == sizeof(end_head) + 5 &&
 		      memcmp(frame->body, end_head, sizeof(end_head)) == 0;
 	size_t off = is_end ? sizeof(end_head) : 0;
 	struct print_text text = { .len = 0 };
 
-	if (is_end)
-		s->ends++;
-	else
-		s->others++;
+	if (is_end) {
+		s->account.ends++;
+		end_day(s, frame->body + off);
+	} else {
+		s->account.others++;
+	}
 	if (!is_end && s->mode != SUB_PRINT)
 		return;
 	print_object(&text, wire_reader(frame->body + off,
@@ -193,18 +194,20 @@ take_async(struct sub *s, const struct client_frame *frame)
 			return 0;
 		}
 	}
-	why = seen_read(t, frame->body, frame->body_len, s->is_timing,
+	why = seen_read(t, frame->body, frame->body_len, s->account.is_timing,
 			s->is_checking, &update);
 	if (why != NULL)
 		return fail(s, -EBADMSG, why);
 	if (update.time != NULL)
-		add_latency(s, update.time_type, update.time);
-	add_sequence(&t->sequence, &update);
+		account_add_time(&s->account, update.time_type, update.time,
+				 s->wall_ns);
+	seen_count(t, &update);
 	if (s->mode == SUB_PRINT)
 		print_update(s, frame);
-	s->counts.messages++;
-	s->counts.rows += update.rows;
-	s->is_over = s->counts.messages == s->count;
+	s->place.n++;
+	s->account.counts.messages++;
+	s->account.counts.rows += update.rows;
+	s->is_over = s->account.counts.messages == s->count;
 	return 0;
 }
 
@@ -230,29 +233,70 @@ tell_tables(struct wire_reader r, bool is_nested)
 	}
 }
 
+/*
+ * Something came behind the subscription: the server has found all that was
+ * said to be here, so that this is what its epoch has.  Not before that: the
+ * same claim would mean other records in a later epoch.
+ */
+static void
+confirm(struct sub *s)
+{
+	s->place.epoch = s->epoch;
+	s->fruitless = 0;
+}
+
+/* The server has refused what is awaited. */
+static int
+take_error(struct sub *s, enum sub_request what, struct wire_reader r)
+{
+	struct print_text text = { .len = 0 };
+	char sentence[4 * PRINT_TEXT_MAX];
+	const char *meaning = "an unknown table is answered with its name";
+
+	print_object(&text, r);
+	if (what != REQUEST_SUB)
+		meaning = rejoin_explain(text.text + 1);
+	snprintf(sentence, sizeof(sentence),
+		 "the subscription is refused with %s: %s", text.text, meaning);
+	return fail(s, -EREMOTEIO, sentence);
+}
+
 static int
 take_response(struct sub *s, const struct client_frame *frame)
 {
 	struct wire_reader r = wire_reader(frame->body, frame->body_len, false);
-	struct print_text text = { .len = 0 };
-	char sentence[2 * PRINT_TEXT_MAX];
+	enum sub_request what = s->waits_for;
+	bool is_good = true, is_long;
 	const char *why;
-	bool is_long;
 
-	s->is_waiting = false;
+	s->waits_for = REQUEST_NONE;
 	why = wire_check_body(frame->body, frame->body_len, false, &is_long);
 	if (why != NULL)
 		return fail(s, -EBADMSG, why);
-	if ((int8_t)frame->body[0] != KT_ERROR) {
-		tell_tables(r, false);
-		return 0;
+	if ((int8_t)frame->body[0] == KT_ERROR)
+		return take_error(s, what, r);
+	switch (what) {
+	case REQUEST_NONE:
+	case REQUEST_REJOIN:
+		break;
+	case REQUEST_FIRST:
+		is_good = rejoin_read_first(&r, &s->place);
+		s->has_place = s->is_reconnecting;
+		s->epoch = s->place.epoch;
+		/* fall through */
+	case REQUEST_SUB:
+		if (is_good)
+			tell_tables(r, false);
+		break;
+	case REQUEST_EPOCH:
+		is_good = rejoin_read_epoch(&r, &s->epoch);
+		break;
+	case REQUEST_SIGN:
+		confirm(s);
+		break;
 	}
-	print_object(&text, r);
-	snprintf(sentence, sizeof(sentence),
-		 "the subscription is refused with %s; an unknown table is "
-		 "answered with its name",
-		 text.text);
-	return fail(s, -EREMOTEIO, sentence);
+	return is_good ? 0
+		       : fail(s, -EBADMSG, "the response is none of ringtickd");
 }
 
 /* Everything that has come whole. */
@@ -269,10 +313,11 @@ take_frames(struct sub *s)
 			return 0;
 		if (result == WIRE_BAD)
 			return fail(s, -EBADMSG, s->client.error);
-		s->counts.bytes += frame.wire_len;
-		if (frame.message == WIRE_ASYNC)
+		s->account.counts.bytes += frame.wire_len;
+		if (frame.message == WIRE_ASYNC) {
+			confirm(s);
 			err = take_async(s, &frame);
-		else if (frame.message == WIRE_RESPONSE)
+		} else if (frame.message == WIRE_RESPONSE)
 			err = take_response(s, &frame);
 	}
 	return err;
@@ -288,12 +333,14 @@ receive(struct sub *s, size_t max, int64_t deadline_ns)
 	if (got == -ETIMEDOUT || got == -EINTR)
 		return 0;
 	if (got == -EPIPE || got == -ECONNRESET)
-		return fail(s, got,
+		return lose(s, got,
 			    "the server closed the connection; its log says "
 			    "why");
+	if (got == -ENOMEM)
+		return fail(s, got, strerror(ENOMEM));
 	if (got < 0)
-		return fail(s, got, strerror(-got));
-	if (s->is_timing)
+		return lose(s, got, strerror(-got));
+	if (s->account.is_timing)
 		s->wall_ns = zone_local_ns(&s->zone, clock_utc_ns());
 	err = take_frames(s);
 	if (s->mode == SUB_PRINT)
@@ -303,38 +350,64 @@ receive(struct sub *s, size_t max, int64_t deadline_ns)
 
 /* ---- subscription ---- */
 
-/* (`.u.sub;`table;`) and its response; "" is all tables. */
+/* Sends a frame that was begun at 0, and waits for its response. */
 static int
-subscribe_one(struct sub *s, const char *table)
+ask(struct sub *s, struct wire_writer *w, enum sub_request what)
 {
 	int64_t deadline_ns = clock_monotonic_ns() + SUB_REPLY_NS;
-	uint8_t frame[SUB_REQUEST_MAX];
-	struct wire_writer w = wire_writer(frame, sizeof(frame));
-	size_t off = wire_begin_frame(&w, WIRE_SYNC), sent;
+	size_t sent;
 	int err;
 
-	wire_put_list(&w, KT_SYMBOL, KA_NONE, 3);
-	wire_put_symbol_item(&w, ".u.sub", 6);
-	wire_put_symbol_item(&w, table, strlen(table));
-	wire_put_symbol_item(&w, "", 0);
-	wire_end_frame(&w, off);
-	if (w.is_full)
-		return fail(s, -EINVAL, "the name of the table is too long");
-	err = client_send(&s->client, frame, wire_written(&w), deadline_ns,
+	wire_end_frame(w, 0);
+	err = client_send(&s->client, w->base, wire_written(w), deadline_ns,
 			  &sent);
 	if (err < 0)
-		return fail(s, err, strerror(-err));
-	s->is_waiting = true;
-	while (err >= 0 && s->is_waiting && !s->is_over) {
+		return lose(s, err, strerror(-err));
+	s->waits_for = what;
+	if (what == REQUEST_SIGN)
+		return 0;
+	while (err >= 0 && s->waits_for != REQUEST_NONE && !s->is_over) {
 		if (client_stopped())
 			return fail(s, -EINTR, "ended before the response");
 		if (clock_monotonic_ns() >= deadline_ns)
-			return fail(s, -ETIMEDOUT,
-				    "no response to .u.sub; is this a "
+			return lose(s, -ETIMEDOUT,
+				    "no response to a subscription; is this a "
 				    "tickerplant?");
 		err = receive(s, CLIENT_READ_BYTES, deadline_ns);
 	}
 	return err < 0 ? err : 0;
+}
+
+/* (`.u.sub;`table;`) and its response; "" is all tables. */
+static int
+subscribe_one(struct sub *s, const char *table)
+{
+	uint8_t frame[SUB_REQUEST_MAX];
+	struct wire_writer w = wire_writer(frame, sizeof(frame));
+
+	(void)wire_begin_frame(&w, WIRE_SYNC);
+	wire_put_list(&w, KT_SYMBOL, KA_NONE, 3);
+	wire_put_symbol_item(&w, ".u.sub", 6);
+	wire_put_symbol_item(&w, table, strlen(table));
+	wire_put_symbol_item(&w, "", 0);
+	if (w.is_full)
+		return fail(s, -EINVAL, "the name of the table is too long");
+	return ask(s, &w, REQUEST_SUB);
+}
+
+/* All tables at once, and where their stream begins. */
+static int
+subscribe_first(struct sub *s)
+{
+	uint8_t frame[SUB_REQUEST_MAX];
+	struct wire_writer w = wire_writer(frame, sizeof(frame));
+
+	(void)wire_begin_frame(&w, WIRE_SYNC);
+	if (!rejoin_put_first(&w, s->wanted, s->has_from, s->from))
+		return fail(s, -EINVAL,
+			    "--table has a name in it that is none, or too "
+			    "many");
+	return ask(s, &w, REQUEST_FIRST);
 }
 
 static int
@@ -343,6 +416,8 @@ subscribe(struct sub *s)
 	char name[SUB_REQUEST_MAX];
 	int err = 0;
 
+	if (s->has_from || s->is_reconnecting)
+		return subscribe_first(s);
 	for (const char *at = s->wanted; err == 0; at++) {
 		size_t len = strcspn(at, ",");
 
@@ -362,84 +437,88 @@ subscribe(struct sub *s)
 	return err;
 }
 
+/* ---- connecting again ---- */
+
+/*
+ * Goes on behind what has come.  The epoch is the server's for as long as it
+ * runs, so it may be asked for on its own.  A claim that turns out to be too
+ * much when the server reads its journal ends the connection before a sign of
+ * life comes.
+ */
+static int
+rejoin(struct sub *s)
+{
+	uint8_t frame[SUB_REQUEST_MAX];
+	struct wire_writer w = wire_writer(frame, sizeof(frame));
+	int err;
+
+	(void)wire_begin_frame(&w, WIRE_SYNC);
+	rejoin_put_epoch(&w);
+	err = ask(s, &w, REQUEST_EPOCH);
+	if (err < 0)
+		return err;
+	w = wire_writer(frame, sizeof(frame));
+	(void)wire_begin_frame(&w, WIRE_SYNC);
+	rejoin_put(&w, &s->place, s->wanted);
+	err = ask(s, &w, REQUEST_REJOIN);
+	if (err < 0)
+		return err;
+	fprintf(stderr, "ringtick sub: connected again, in epoch %lld\n",
+		(long long)s->epoch);
+	s->fruitless++;
+	w = wire_writer(frame, sizeof(frame));
+	(void)wire_begin_frame(&w, WIRE_SYNC);
+	wire_put_string(&w, "");
+	return ask(s, &w, REQUEST_SIGN);
+}
+
+/* Until it goes on, or has to end: 0, or -errno. */
+static int
+reconnect(struct sub *s)
+{
+	bool is_told = false;
+
+	s->nap_ns = s->fruitless == 0 ? SUB_NAP_MIN_NS : s->nap_ns;
+	for (;;) {
+		struct timespec nap = { .tv_sec = s->nap_ns / NS_PER_S,
+					.tv_nsec = s->nap_ns % NS_PER_S };
+		int err;
+
+		client_close(&s->client);
+		s->waits_for = REQUEST_NONE;
+		if (s->fruitless == SUB_FRUITLESS_MAX)
+			return fail(s, -ECONNABORTED,
+				    "the server closes each connection that "
+				    "goes on here; its log says why "
+				    "(reason=epoch: a crash of it took records "
+				    "that have come here; begin again with "
+				    "--from 0)");
+		(void)nanosleep(&nap, NULL);
+		if (client_stopped() || clock_monotonic_ns() >= s->end_ns)
+			return 0;
+		s->nap_ns *= s->nap_ns < SUB_NAP_MAX_NS ? 2 : 1;
+		if (client_open(&s->client, &s->target) < 0) {
+			if (!is_told)
+				fprintf(stderr, "ringtick sub: %s\n",
+					s->client.error);
+			is_told = true;
+			continue;
+		}
+		err = rejoin(s);
+		if (err != SUB_LOST)
+			return err;
+	}
+}
+
 /* ---- reports ---- */
-
-static void
-print_counts(FILE *out, const char *what, const struct sub_counts *c,
-	     int64_t span_ns)
-{
-	double seconds = (double)max_u64((uint64_t)span_ns, 1) / 1e9;
-
-	fprintf(out,
-		"%s seconds=%.1f messages=%llu rows=%llu bytes=%llu "
-		"messages_s=%.0f rows_s=%.0f mb_s=%.1f",
-		what, seconds, (unsigned long long)c->messages,
-		(unsigned long long)c->rows, (unsigned long long)c->bytes,
-		(double)c->messages / seconds, (double)c->rows / seconds,
-		(double)c->bytes / seconds / 1e6);
-}
-
-static void
-print_latency(FILE *out, const struct histogram *h)
-{
-	fprintf(out, " p50_us=%.1f p99_us=%.1f max_us=%.1f",
-		(double)histogram_percentile(h, 50) / 1e3,
-		(double)histogram_percentile(h, 99) / 1e3,
-		(double)h->max / 1e3);
-}
 
 static void
 report(struct sub *s, int64_t now_ns)
 {
-	struct sub_counts c = {
-		.messages = s->counts.messages - s->told.messages,
-		.rows = s->counts.rows - s->told.rows,
-		.bytes = s->counts.bytes - s->told.bytes,
-	};
-
-	if (s->mode == SUB_RATES) {
-		print_counts(stdout, "rate", &c, now_ns - s->last_ns);
-		if (s->is_timing)
-			print_latency(stdout, &s->recent);
-		fputc('\n', stdout);
-		fflush(stdout);
-	}
-	memset(&s->recent, 0, sizeof(s->recent));
-	s->told = s->counts;
-	s->last_ns = now_ns;
+	account_print_rate(&s->account, s->mode == SUB_RATES ? stdout : NULL,
+			   now_ns);
 	while (s->report_ns <= now_ns)
 		s->report_ns += NS_PER_S;
-}
-
-/* A line for each table that has the column; true if all was as it must be. */
-static bool
-print_check(const struct sub *s, FILE *out)
-{
-	bool is_good = true;
-	unsigned checked = 0;
-
-	for (unsigned i = 0; i < s->seen.tables_cnt; i++) {
-		const struct seen_table *t = s->seen.tables[i];
-		const struct sequence *q = &t->sequence;
-
-		if (q->rows == 0)
-			continue;
-		fprintf(out,
-			"check table=%s rows=%llu missing=%llu doubled=%llu "
-			"late=%llu strange=%llu result=%s\n",
-			t->name, (unsigned long long)q->rows,
-			(unsigned long long)q->missing,
-			(unsigned long long)q->doubled,
-			(unsigned long long)q->late,
-			(unsigned long long)q->strange,
-			sequence_is_good(q) ? "good" : "bad");
-		is_good = is_good && sequence_is_good(q);
-		checked++;
-	}
-	if (checked == 0)
-		fputs("check result=bad: no row with a running number came\n",
-		      out);
-	return is_good && checked > 0;
 }
 
 /* The exit status. */
@@ -451,20 +530,14 @@ sum_up(struct sub *s)
 		s->count != UINT64_MAX && !s->is_over && !client_stopped();
 	int status = s->failure != 0 ? CLIENT_EXIT_TROUBLE : 0;
 
-	print_counts(out, "total", &s->counts,
-		     clock_monotonic_ns() - s->start_ns);
-	fprintf(out, " ends=%llu others=%llu", (unsigned long long)s->ends,
-		(unsigned long long)s->others);
-	if (s->is_timing)
-		print_latency(out, &s->latencies);
-	fputc('\n', out);
+	account_print_total(&s->account, out, clock_monotonic_ns());
 	if (!s->is_checking)
 		return status;
-	if (!print_check(s, out))
+	if (!account_print_check(&s->seen, out))
 		status = CLIENT_EXIT_CHECK;
 	if (is_short) {
 		fprintf(out, "check result=bad: %llu of %llu messages came\n",
-			(unsigned long long)s->counts.messages,
+			(unsigned long long)s->account.counts.messages,
 			(unsigned long long)s->count);
 		status = CLIENT_EXIT_CHECK;
 	}
@@ -503,7 +576,7 @@ pause_reading(struct sub *s)
 	int n = poll(&pollfd, 1, 100);
 
 	if (n > 0 && (pollfd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
-		return fail(s, -EPIPE,
+		return lose(s, -EPIPE,
 			    "the server closed the connection of this "
 			    "subscriber that does not read");
 	return 0;
@@ -524,6 +597,8 @@ run(struct sub *s)
 			break;
 		if (s->is_paused) {
 			got = pause_reading(s);
+			if (got == SUB_LOST)
+				got = reconnect(s);
 			continue;
 		}
 		if (s->slow_bytes_s > 0) {
@@ -534,7 +609,9 @@ run(struct sub *s)
 		got = receive(s, max,
 			      s->report_ns < s->end_ns ? s->report_ns
 						       : s->end_ns);
-		if (s->slow_bytes_s > 0 && got > 0)
+		if (got == SUB_LOST)
+			got = reconnect(s);
+		else if (s->slow_bytes_s > 0 && got > 0)
 			s->budget -= (uint64_t)got;
 	}
 }
@@ -543,14 +620,16 @@ static int
 follow(struct sub *s)
 {
 	int err = subscribe(s);
+	int64_t now_ns;
 
 	if (err < 0)
 		return CLIENT_EXIT_TROUBLE;
-	s->start_ns = s->last_ns = s->budget_ns = clock_monotonic_ns();
-	s->report_ns = s->start_ns + NS_PER_S;
+	now_ns = clock_monotonic_ns();
+	s->account.start_ns = s->account.last_ns = s->budget_ns = now_ns;
+	s->report_ns = now_ns + NS_PER_S;
 	s->end_ns = s->seconds == 0
 			    ? CLIENT_FOREVER
-			    : s->start_ns + (int64_t)s->seconds * NS_PER_S;
+			    : now_ns + (int64_t)s->seconds * NS_PER_S;
 	run(s);
 	return sum_up(s);
 }
@@ -566,6 +645,8 @@ static const struct option options[] = {
 	{ "rates", no_argument, NULL, 'R' },
 	{ "check", optional_argument, NULL, 'k' },
 	{ "latency", no_argument, NULL, 'l' },
+	{ "from", required_argument, NULL, 'f' },
+	{ "reconnect", no_argument, NULL, 'a' },
 	{ "slow", required_argument, NULL, 'w' },
 	{ "pause", no_argument, NULL, 'z' },
 	{ "count", required_argument, NULL, 'c' },
@@ -577,7 +658,7 @@ static const struct option options[] = {
 static const char usage[] =
 	"usage: ringtick sub [OPTION]...\n"
 	"\n"
-	"Subscribes with .u.sub and follows the updates.\n"
+	"Subscribes and follows the updates.\n"
 	"\n"
 	"  -h, --host HOST     server (127.0.0.1); \"unix\": its unix socket\n"
 	"  -p, --port PORT     port (5010)\n"
@@ -588,6 +669,10 @@ static const char usage[] =
 	"      --check[=NAME]  nothing is missing or doubled in the running\n"
 	"                      numbers of `ringtick feed` (size, asize)\n"
 	"      --latency       time from the column time to the receipt\n"
+	"      --from I        begin with record I of the day (0: all of it)\n"
+	"      --reconnect     when the connection breaks, connect again and\n"
+	"                      go on without loss; both of these need\n"
+	"                      ringtickd with a journal\n"
 	"      --slow BYTES    read no more than so many bytes a second\n"
 	"      --pause         subscribe and read nothing\n"
 	"      --count N       end after so many messages\n"
@@ -614,7 +699,14 @@ take_option(struct sub *s, int option, const char *value)
 		s->seen.column = value;
 		return true;
 	case 'l':
-		s->is_timing = true;
+		s->account.is_timing = true;
+		return true;
+	case 'f':
+		s->has_from = true;
+		return client_parse_number("--from", value, 0, INT64_MAX,
+					   &s->from);
+	case 'a':
+		s->is_reconnecting = true;
 		return true;
 	case 'z':
 		s->is_paused = true;

@@ -2,7 +2,8 @@
  * What the tools count with: a histogram of durations, and a check of the
  * running numbers that `ringtick feed` puts into its rows.  Pure.
  *
- * Called by feed.c and sub.c; never allocates, prints or reads a clock.
+ * Called by feed.c, seen.c and account.c; never allocates, prints or reads a
+ * clock.
  */
 #ifndef RINGTICK_TALLY_H
 #define RINGTICK_TALLY_H

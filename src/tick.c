@@ -8,43 +8,28 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "call.h"
 #include "inflate.h"
+#include "late.h"
 #include "log.h"
+#include "query.h"
+#include "record.h"
 #include "update.h"
 #include "util.h"
 
-/* A request being evaluated: what the functions below work on. */
-struct call {
-	struct tick *tick;
-	struct tick_client *client;
-	struct tick_outcome *out;
-	bool is_subscribing;
-	bool is_matched;    /* an update recognised by its first bytes: */
-	struct request_arg table, x;
-	bool needs_rewrite; /* it turned out to have 8-byte counts */
-	bool has_effects;   /* something is in the stream already */
-	bool has_told_i;    /* .u.i was answered before anything subscribed */
-};
-
-/*
- * "Error" texts that never reach a client: they end an evaluation so that the
- * request is handed in again, or its connection closed.  Compared by address.
- */
 static const char must_wait[] = "wait";
 static const char is_malformed[] = "badmsg";
 
 static const char no_such_rank[] = "rank";
 
-/* Handing a request in again must not do the first half of it twice. */
-static const char *
-no_room(const struct call *c)
+const char *
+call_no_room(const struct call *c)
 {
 	return c->has_effects ? "full" : must_wait;
 }
 
-/* An error whose text is a name that was sent, byte for byte. */
-static const char *
-name_error(struct tick *t, const struct request_arg *symbol)
+const char *
+call_name_error(struct tick *t, const struct request_arg *symbol)
 {
 	size_t len = symbol->len - 2; /* without type byte and NUL */
 
@@ -56,39 +41,36 @@ name_error(struct tick *t, const struct request_arg *symbol)
 
 /* ---- the day ---- */
 
-/* (`.u.end;day), asynchronous (tick-contract.md 2.3). */
-static size_t
-write_end_mark(uint8_t *at, size_t room, int32_t day)
-{
-	struct wire_writer w = wire_writer(at, room);
-	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
-
-	wire_put_list(&w, KT_LIST, KA_NONE, 2);
-	wire_put_symbol(&w, ".u.end");
-	wire_put_date(&w, day);
-	wire_end_frame(&w, header);
-	CHECK(!w.is_full);
-	return wire_written(&w);
-}
-
-enum { END_MARK_BYTES = 27 };
-
 bool
 tick_end_day(struct tick *t)
 {
 	struct stream *s = &t->streams->main;
 	char date[16];
-	size_t len;
 
-	if (!stream_has_room(s, END_MARK_BYTES))
+	if (!stream_has_room(s, MARK_BYTES))
 		return false;
-	len = write_end_mark(stream_head(s), END_MARK_BYTES, t->day);
-	stream_commit(s, len, 0, t->now_ns);
+	mark_write(stream_head(s), t->day);
+	stream_commit(s, MARK_BYTES, 0, t->now_ns);
 	log_line(LOG_NOTE, "end_of_day", "date=%s records=%llu",
 		 clock_date_text(date, t->day),
 		 (unsigned long long)s->records);
 	t->day++;
+	t->day_begin = s->records;
 	return true;
+}
+
+uint64_t
+tick_day_record(const struct tick *t, uint64_t stream_record)
+{
+	const struct journal_state *j = t->journal;
+	uint64_t begin = t->day_begin;
+	int64_t record;
+
+	/* Its file may have had records before this run. */
+	if (j->is_on && j->marks == t->streams->main.marks)
+		begin = j->stream_records - j->records;
+	record = (int64_t)(stream_record - begin);
+	return record < 0 ? 0 : (uint64_t)record;
 }
 
 bool
@@ -102,7 +84,7 @@ tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns)
 	today = clock_day(t->local_ns);
 	if (today <= t->day)
 		return true;
-	if (!stream_has_room(&t->streams->main, END_MARK_BYTES))
+	if (!stream_has_room(&t->streams->main, MARK_BYTES))
 		return false;
 	if (today > t->day + 1)
 		log_line(LOG_WARN, "days_skipped",
@@ -138,7 +120,7 @@ publish(struct call *c, const struct request_arg *table,
 		return c->has_effects ? refuse(c, table, "full") : must_wait;
 	c->has_effects = true;
 	update_write(u, t->local_ns, stream_head(s));
-	stream_commit(s, u->frame_len, 1, t->now_ns);
+	streams_commit(t->streams, u->table->idx, u->frame_len, t->now_ns);
 	t->counters->in_records++;
 	t->counters->in_rows += u->rows;
 	t->counters->in_bytes += u->frame_len;
@@ -174,7 +156,7 @@ update(struct call *c, const struct request_arg *table,
 		return is_malformed;
 	}
 	if (found == NULL)
-		return refuse(c, table, name_error(t, table));
+		return refuse(c, table, call_name_error(t, table));
 	switch (update_parse(found, x->at, x->len, t->settings->schema.check,
 			     &u, &why)) {
 	case UPDATE_OK:
@@ -233,31 +215,37 @@ is_null_symbol(const struct request_arg *arg)
 	return (int8_t)arg->at[0] == -KT_SYMBOL && arg->len == 2;
 }
 
+const char *
+call_subscribe(struct call *c, const struct request_arg *table,
+	       const struct request_arg *symbols, struct wire_writer *out)
+{
+	struct tick *t = c->tick;
+	const struct schema_table *found;
+
+	if ((int8_t)table->at[0] != -KT_SYMBOL)
+		return "type";
+	if (!is_null_symbol(symbols))
+		return "symbol filters are not supported: use ` for all";
+	c->is_subscribing = true;
+	if (is_null_symbol(table))
+		return sub_all(c, out);
+	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
+			    table->len - 2);
+	if (found == NULL)
+		return call_name_error(t, table);
+	selection_add(&c->out->selection, found->idx);
+	put_sub_reply(out, found);
+	return NULL;
+}
+
 /* .u.sub[table;`] (tick-contract.md 2.2). */
 static const char *
 call_sub(void *context, const struct request_arg *args, unsigned args_cnt,
 	 struct wire_writer *out)
 {
-	struct call *c = context;
-	struct tick *t = c->tick;
-	const struct schema_table *found;
-
 	if (args_cnt != 2)
 		return no_such_rank;
-	if ((int8_t)args[0].at[0] != -KT_SYMBOL)
-		return "type";
-	if (!is_null_symbol(&args[1]))
-		return "symbol filters are not supported: use ` for all";
-	c->is_subscribing = true;
-	if (is_null_symbol(&args[0]))
-		return sub_all(c, out);
-	found = schema_find(&t->settings->tables,
-			    (const char *)args[0].at + 1, args[0].len - 2);
-	if (found == NULL)
-		return name_error(t, &args[0]);
-	selection_add(&c->out->selection, found->idx);
-	put_sub_reply(out, found);
-	return NULL;
+	return call_subscribe(context, &args[0], &args[1], out);
 }
 
 /* ---- the rest of .u ---- */
@@ -271,7 +259,7 @@ call_endofday(void *context, const struct request_arg *args,
 	(void)args;
 	(void)args_cnt;
 	if (!tick_end_day(c->tick))
-		return no_room(c);
+		return call_no_room(c);
 	c->has_effects = true;
 	wire_put_null(out);
 	return NULL;
@@ -310,12 +298,8 @@ get_t(void *context, const struct request_arg *args, unsigned args_cnt,
 
 /* ---- the journal ---- */
 
-/*
- * The number of records that a subscriber has to replay: what comes after them
- * is in its stream (design: a subscription takes effect at the visible head).
- */
-static uint64_t
-records_to_replay(const struct call *c)
+uint64_t
+call_visible_records(const struct call *c)
 {
 	const struct journal_state *j = c->tick->journal;
 
@@ -331,9 +315,8 @@ records_to_replay(const struct call *c)
 	return j->records;
 }
 
-/* Between the end of a day and its next file there is no right answer. */
-static bool
-is_between_files(const struct call *c)
+bool
+call_is_between_files(const struct call *c)
 {
 	return c->tick->streams->main.marks != c->tick->journal->marks;
 }
@@ -348,11 +331,11 @@ get_i(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (is_between_files(c))
-		return no_room(c);
+	if (call_is_between_files(c))
+		return call_no_room(c);
 	c->has_told_i = !c->is_subscribing;
 	wire_put_long(out, (int64_t)(c->is_subscribing
-					     ? records_to_replay(c)
+					     ? call_visible_records(c)
 					     : c->tick->journal->records));
 	return NULL;
 }
@@ -366,8 +349,8 @@ get_L(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (is_between_files(c))
-		return no_room(c);
+	if (call_is_between_files(c))
+		return call_no_room(c);
 	(void)snprintf(handle, sizeof(handle), ":%s", c->tick->journal->path);
 	wire_put_symbol(out, handle);
 	return NULL;
@@ -405,8 +388,35 @@ gate_of(const struct call *c)
 	return gate;
 }
 
+/* .ringtick.tellskips[]: says what policy skip takes from this connection. */
+static const char *
+call_tellskips(void *context, const struct request_arg *args,
+	       unsigned args_cnt, struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	c->out->wants_skips = true;
+	wire_put_null(out);
+	return NULL;
+}
+
+/* .ringtick.lag[]: the consumers, as a table. */
+static const char *
+call_lag(void *context, const struct request_arg *args, unsigned args_cnt,
+	 struct wire_writer *out)
+{
+	const struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	c->tick->put_lag(c->tick->put_lag_context, out);
+	return NULL;
+}
+
 /* The last JOURNAL_NAMES do not exist without a journal, as in tick.q. */
-enum { JOURNAL_NAMES = 3 };
+enum { JOURNAL_NAMES = 6 };
 
 static const struct request_name names[] = {
 	{ ".u.sub", call_sub, 2 },
@@ -415,9 +425,14 @@ static const struct request_name names[] = {
 	{ ".u.endofday", call_endofday, 1 },
 	{ ".u.d", get_d, -1 },
 	{ ".u.t", get_t, -1 },
+	{ ".ringtick.lag", call_lag, 1 },
+	{ ".ringtick.tellskips", call_tellskips, 1 },
 	{ ".u.i", get_i, -1 },
 	{ ".u.L", get_L, -1 },
 	{ ".u.l", get_l, -1 },
+	{ ".ringtick.subfrom", call_subfrom, 3 },
+	{ ".ringtick.rejoin", call_rejoin, 3 },
+	{ ".ringtick.epoch", get_epoch, -1 },
 };
 
 /* ---- frames ---- */
@@ -477,7 +492,7 @@ evaluate(struct call *c, const uint8_t *body, size_t len,
 		names_cnt -= JOURNAL_NAMES;
 	error = request_evaluate(names, names_cnt, c, body, len, w,
 				 c->tick->error);
-	return error == NULL && w->is_full ? "limit" : error;
+	return error == NULL && w->is_full ? query_too_much : error;
 }
 
 /* The stream of the new selection. NULL or an error text. */
@@ -492,13 +507,13 @@ find_stream(struct call *c)
 	if (c->has_effects)
 		streams_feed(all, c->tick->now_ns);
 	if (old != NULL && !streams_is_level(all, old))
-		return no_room(c);
+		return call_no_room(c);
 	s = streams_find(all, &c->out->selection);
 	if (s == NULL)
 		return "streams";
 	/* Behind: its head would not be the point that the reply promises. */
 	if (!streams_is_level(all, s))
-		return no_room(c);
+		return call_no_room(c);
 	c->out->stream = s;
 	return NULL;
 }
@@ -508,7 +523,8 @@ static enum tick_result
 handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 {
 	struct tick *t = c->tick;
-	struct wire_writer w = wire_writer(c->client->reply, t->reply_max);
+	struct wire_writer w =
+		wire_writer(c->client->reply, c->client->reply_max);
 	size_t header = wire_begin_frame(&w, WIRE_RESPONSE);
 	uint8_t *value = w.at;
 	const char *error = evaluate(c, body, len, &w);
@@ -519,7 +535,11 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		w.at = value;
 		error = evaluate(c, body, len, &w);
 	}
-	if (error == NULL && c->is_subscribing)
+	if (error == query_too_much && !c->has_effects &&
+	    c->client->reply_max == t->reply_max)
+		return TICK_LARGE;
+	if (error == NULL && c->is_subscribing && !c->client->is_behind &&
+	    !c->out->has_past)
 		error = find_stream(c);
 	if (error == must_wait)
 		return TICK_WAIT;
@@ -528,12 +548,14 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		return TICK_BAD;
 	if (error != NULL) {
 		c->out->selection = c->client->selection;
+		c->out->has_past = c->is_subscribing = false;
 		w.at = value;
 		w.is_full = false;
 		wire_put_error(&w, error);
 		t->counters->request_errors += !c->out->is_update;
 	}
 	wire_end_frame(&w, header);
+	c->out->is_subscribing = c->is_subscribing;
 	c->out->reply_len = is_sync ? wire_written(&w) : 0;
 	if (is_sync)
 		c->out->gate = gate_of(c);
@@ -646,14 +668,15 @@ map_scratch(size_t len)
 int
 tick_open(struct tick *t, const struct settings *settings,
 	  struct streams *streams, struct counters *counters,
-	  const struct journal_state *journal)
+	  const struct journal_state *journal, const struct history *history)
 {
 	size_t scratch = settings->message.max;
 
 	*t = (struct tick){ .settings = settings,
 			    .streams = streams,
 			    .counters = counters,
-			    .journal = journal };
+			    .journal = journal,
+			    .history = history };
 	t->reply_max = longest_reply(&settings->tables);
 	zone_init(&t->zone, settings->day.zone_is_local,
 		  settings->day.zone_offset_ns);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "consumer.h"
 #include "counters.h"
 #include "journal_state.h"
 #include "request.h"
@@ -24,8 +25,14 @@ struct tick {
 	struct streams *streams;
 	struct counters *counters;
 	const struct journal_state *journal;
+	const struct history *history;
+	/* Writes the table of consumers: set by who knows them. */
+	void (*put_lag)(void *context, struct wire_writer *out);
+	void *put_lag_context;
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */
+	uint64_t day_begin; /* number in the main stream of its record 0,
+			       unless a journal counts; modular */
 	int64_t local_ns;  /* stamp of what is handled now, in the zone */
 	int64_t now_ns;	   /* the same moment, monotonic */
 	bool is_held;	   /* a consumer holds the feeds: no updates */
@@ -39,22 +46,30 @@ struct tick {
 struct tick_client {
 	struct selection selection; /* what it is subscribed to */
 	struct stream *stream;	    /* where it reads; NULL: nowhere */
-	uint8_t *reply;		    /* tick.reply_max bytes */
+	bool is_behind;		    /* reads the journal instead */
+	uint8_t *reply;		    /* reply_max bytes: tick.reply_max, or */
+	size_t reply_max;	    /* ... message.max after TICK_LARGE */
 };
 
 enum tick_result {
 	TICK_DONE, /* handled; take the frame away, send the reply if any */
 	TICK_WAIT, /* nothing has changed; hand the frame in again when a ring
 		      has room */
+	TICK_LARGE, /* nothing has changed; hand the frame in again with a
+		       reply_max of message.max */
 	TICK_BAD,  /* malformed: close the connection */
 };
 
 struct tick_outcome {
 	size_t reply_len;	  /* bytes in client.reply; 0: no reply */
 	struct selection selection; /* the client's from now on */
+	bool is_subscribing;	  /* the selection was asked for: */
 	struct stream *stream;	  /* to read from its head on, behind the
-				     reply; NULL: no change */
+				     reply; NULL if is_behind or has_past */
+	bool has_past;		  /* the journal is asked for: */
+	struct past_request past;
 	struct reply_gate gate;	  /* what the reply waits for */
+	bool wants_skips;	  /* to be told what policy skip takes away */
 	bool is_update;
 	const char *why;	  /* TICK_BAD or a refused update: the reason */
 	struct request_arg table; /* of a refused update: the name sent */
@@ -63,7 +78,8 @@ struct tick_outcome {
 /* The settings must outlive it. 0 or -ENOMEM. */
 int tick_open(struct tick *t, const struct settings *settings,
 	      struct streams *streams, struct counters *counters,
-	      const struct journal_state *journal);
+	      const struct journal_state *journal,
+	      const struct history *history);
 void tick_close(struct tick *t);
 
 /*
@@ -72,6 +88,10 @@ void tick_close(struct tick *t);
  * room for it: then nothing may be handled, call again later.
  */
 bool tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns);
+
+/* The number in the running day of a record of the main stream; 0 for those of
+ * earlier days. */
+uint64_t tick_day_record(const struct tick *t, uint64_t stream_record);
 
 /* Ends the running day at once. false if there is no room for the mark. */
 bool tick_end_day(struct tick *t);

@@ -11,20 +11,23 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 # different places, the header is named with its suffix.
 ranks='
 0	util log notify clock
-1	options.def counters.def close.def counters ring pool index
-1	wire wire_write inflate journal_file torn_tail schema schema_parse
+1	options.def counters.def close.def figures.def counters ring pool
+1	index
+1	wire wire_write inflate torn_tail epoch journal_index journal_file
+1	schema schema_parse record
 1	selection settings.h options settings lag update journal_state
 2	engine stream request.h query request
-3	consumer connection delivery listener selftest tick
+3	history consumer connection delivery catchup listener selftest
+3	tick.h call.h late tick
 3	journal_rescue journal_start journal
-4	server.h report session server
+4	server.h report lag_table session server
 5	main
 '
 # The client tools stand beside the daemon: of its files they may include
 # those of ranks 0 and 1.
 client_ranks='
-5	client print tally seen when payload json mapping table_list replay
-5	salvage feed sub logtool ringtick
+5	client print tally seen account rejoin when payload json mapping
+5	table_list replay salvage feed sub logtool ringtick
 '
 
 C_FILES=$(find src tests/unit tests/fuzz -name '*.[ch]' | sort)
@@ -276,6 +279,7 @@ done <<'END'
 options.def doc/configuration.md 2 3
 counters.def doc/operations.md 1
 close.def doc/operations.md 1
+figures.def doc/operations.md 1
 END
 
 # ---- what is where ----

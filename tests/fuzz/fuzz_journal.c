@@ -80,7 +80,7 @@ is_record(const uint8_t *bytes, uint64_t len, uint64_t off, uint64_t *out_len)
 static void
 check_journal(const uint8_t *bytes, uint64_t len)
 {
-	struct journal_check c = journal_check(bytes, len);
+	struct journal_check c = journal_check(bytes, len, NULL);
 	uint64_t off = JOURNAL_HEADER_BYTES, records = 0, record_len;
 	struct journal_record record;
 	const char *why;

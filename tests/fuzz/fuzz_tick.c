@@ -25,14 +25,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static struct settings settings;
 static struct streams streams;
 static struct counters counters;
-static const struct journal_state no_journal;
+static struct journal_state journal;
+static struct history history;
+static struct history_file file;
 static struct tick tick;
-static uint8_t *reply;
+static uint8_t *reply, *long_reply;
 static int64_t utc_ns, now_ns;
 
 /* The client reads its own stream, another one the main stream. */
 static struct cursor own, other;
 static struct selection selection;
+
+/* A table of consumers that no usual reply has room for. */
+static void
+put_lag(void *context, struct wire_writer *out)
+{
+	uint32_t cnt = (uint32_t)(tick.reply_max / sizeof(uint32_t));
+
+	(void)context;
+	wire_put_list(out, KT_INT, KA_NONE, cnt);
+	for (uint32_t i = 0; i < cnt; i++)
+		wire_put_u32(out, i);
+}
 
 static void
 open_all(void)
@@ -50,9 +64,15 @@ open_all(void)
 	CHECK(streams_open(&streams, &settings.tables, RING_BYTES, false, 2,
 			   RING_BYTES) == 0);
 	CHECK(tick_open(&tick, &settings, &streams, &counters,
-		      &no_journal) == 0);
+		      &journal, &history) == 0);
+	tick.put_lag = put_lag;
 	reply = malloc(tick.reply_max);
-	CHECK(reply != NULL);
+	long_reply = malloc(MESSAGE_MAX);
+	CHECK(reply != NULL && long_reply != NULL);
+	CHECK(tick.reply_max < MESSAGE_MAX);
+	history_init(&history);
+	file.fd = -1;
+	history_begin(&history, &file, streams.main.head_pos);
 }
 
 static void
@@ -100,15 +120,22 @@ read_all(struct cursor *c)
 }
 
 static void
-apply(const struct tick_outcome *out, bool is_sync)
+apply(const struct tick_outcome *out, bool is_sync, const uint8_t *reply_at,
+      size_t reply_max)
 {
 	selection = out->selection;
 	CHECK((out->reply_len > 0) == is_sync);
 	if (is_sync) {
-		CHECK(out->reply_len <= tick.reply_max);
-		CHECK(reply[1] == WIRE_RESPONSE);
-		CHECK(wire_load_u32(reply + 4) == out->reply_len);
-		check_body(reply, out->reply_len);
+		CHECK(out->reply_len <= reply_max);
+		CHECK(reply_at[1] == WIRE_RESPONSE);
+		CHECK(wire_load_u32(reply_at + 4) == out->reply_len);
+		check_body(reply_at, out->reply_len);
+	}
+	CHECK(!out->has_past || (out->is_subscribing && out->stream == NULL));
+	if (out->has_past) {
+		CHECK(out->past.place.file == &file);
+		CHECK(out->past.record <= out->past.end_record);
+		cursor_detach(&own);
 	}
 	if (out->stream == NULL || out->stream == own.stream)
 		return;
@@ -123,20 +150,38 @@ send_frame(const uint8_t *frame, size_t len)
 {
 	struct tick_client client = { .selection = selection,
 				      .stream = own.stream,
-				      .reply = reply };
+				      .reply = reply,
+				      .reply_max = tick.reply_max };
 	uint64_t head_pos = streams.main.head_pos;
 	uint64_t in_records = counters.in_records;
 	struct wire_header header;
 	struct tick_outcome out;
 	const char *why;
 
+	enum tick_result result;
+
 	if (wire_read_header(frame, len, UINT32_MAX, &header, &why) != WIRE_OK)
 		return false;
 	CHECK(header.len == len);
-	switch (tick_handle(&tick, &client, &header, frame, &out)) {
+	/* The journal keeps up. */
+	journal.is_on = true;
+	journal.marks = streams.main.marks;
+	journal.records = journal.stream_records = streams.main.records;
+	result = tick_handle(&tick, &client, &header, frame, &out);
+	if (result == TICK_LARGE) {
+		CHECK(streams.main.head_pos == head_pos);
+		client.reply = long_reply;
+		client.reply_max = MESSAGE_MAX;
+		result = tick_handle(&tick, &client, &header, frame, &out);
+	}
+	switch (result) {
 	case TICK_DONE:
-		apply(&out, header.message == WIRE_SYNC);
+		apply(&out, header.message == WIRE_SYNC, client.reply,
+		      client.reply_max);
 		return true;
+	case TICK_LARGE:
+		CHECK(!"a second time");
+		return false;
 	case TICK_WAIT:
 		CHECK(streams.main.head_pos == head_pos);
 		CHECK(counters.in_records == in_records);

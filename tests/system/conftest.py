@@ -73,7 +73,7 @@ def start(tmp_path, _daemons, clients):
     return start_one
 
 
-@pytest.fixture(params=["sqpoll", "direct"])
+@pytest.fixture(params=os.environ.get("RINGTICK_MODES", "sqpoll direct").split())
 def mode(request):
     return request.param
 

@@ -2,12 +2,19 @@
 
 import os
 import pathlib
+import random
+import select
+import signal
+import socket
 import subprocess
+import threading
 
+import journal
 import kdb
 import pytest
-from daemon import Raw
-from traffic import trade
+from daemon import Raw, merged
+from spill import wait_level
+from traffic import quote, trade
 
 SCHEMA = pathlib.Path(__file__).parents[2] / "etc" / "sym.q"
 
@@ -111,3 +118,198 @@ def test_tools_say_what_is_wrong(plant, tool):
     daemon.stop()
     assert len(finish(sub, 2)) > 10
     assert len(finish(tool("sub", daemon), 2)) > 10
+
+
+# ---- from the past, and again ----
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = tmp_path / "journal"
+    found.mkdir()
+    return found
+
+
+@pytest.fixture
+def keeper(plant, folder):
+    """A daemon with a journal; keeper(port=N) is the next one of it."""
+    def begin(port=0, **changes):
+        return plant(**journal.settings(
+            folder, merged({"listen": {"port": port}}, changes)))
+    return begin
+
+
+def publish(feed, first, count):
+    """So many updates of each table, in turn; the numbers go on from first."""
+    for n in range(first, first + count):
+        assert feed.update("trade", trade(n)) == kdb.NIL
+        assert feed.update("quote", quote(n)) == kdb.NIL
+
+
+class Said(threading.Thread):
+    """What a tool writes on stderr, line by line as it comes."""
+
+    def __init__(self, process):
+        super().__init__(daemon=True)
+        self.process, self.lines = process, []
+        self.news = threading.Condition()
+        self.start()
+
+    def run(self):
+        for line in self.process.stderr:
+            with self.news:
+                self.lines.append(line)
+                self.news.notify_all()
+
+    def wait_for(self, words, times=1):
+        with self.news:
+            assert self.news.wait_for(
+                lambda: sum(words in line for line in self.lines) >= times, 20), (
+                    words, self.lines)
+
+    def finish(self, status=0):
+        """Its exit status is this; all that it said, on stdout too."""
+        self.process.wait(60)
+        self.join(20)
+        said = self.process.stdout.read() + "".join(self.lines)
+        assert self.process.returncode == status, said
+        return said
+
+
+def test_sub_from_the_past(keeper, tool, connect):
+    """Protects sub --from: all of the day from that record on, then what comes;
+    of all tables and of some."""
+    daemon = keeper()
+    feed = connect(daemon)
+    publish(feed, 0, 100)
+    subs = [tool("sub", daemon, "--user", user, "--check", *arguments)
+            for user, *arguments in (
+                ("all", "--from", 0, "--count", 300),
+                ("late", "--from", 150, "--count", 150),
+                ("trade", "--from", 0, "-t", "trade", "--count", 150),
+                ("both", "--from", 151, "-t", "trade,quote", "--count", 149),
+                ("now", "--from", 200, "--count", 100))]
+    for user in ("all", "late", "trade", "both", "now"):
+        daemon.wait_log("subscribe", user=user)
+    publish(feed, 100, 50)
+    for sub in subs:
+        assert "missing=0 doubled=0" in finish(sub)
+    assert "'range" in finish(tool("sub", daemon, "--from", 301), 2)
+    assert "'nowhere" in finish(tool("sub", daemon, "--from", 0, "-t", "nowhere"), 2)
+
+
+@pytest.mark.parametrize("tables", ["", "trade", "trade,quote"])
+def test_sub_reconnects_to_a_new_daemon(keeper, tool, connect, tables):
+    """Protects sub --reconnect: the daemon is stopped and started again twice,
+    then a day ends, and no message is lost or doubled."""
+    daemon = keeper()
+    count = 400 if tables == "trade" else 800
+    sub = tool("sub", daemon, "--user", "again", "--check", "--reconnect",
+               "--count", count, *(["-t", tables] if tables else []))
+    said = Said(sub)
+    daemon.wait_log("subscribe", user="again")
+    for turn in range(4):
+        feed = connect(daemon)
+        publish(feed, 100 * turn, 50)
+        if turn == 3:
+            assert feed.sync(".u.endofday[]") == kdb.NIL
+        publish(feed, 100 * turn + 50, 50)
+        feed.close()
+        if turn % 2 == 0:
+            port = daemon.port
+            daemon.stop()
+            daemon = keeper(port)
+            said.wait_for("connected again", turn // 2 + 1)
+    text = said.finish()
+    assert text.count("result=good") == (1 if tables == "trade" else 2)
+    assert "ends=1" in text
+
+
+class Proxy(threading.Thread):
+    """Passes one connection after the other on to a daemon, and cuts each after
+    a number of bytes."""
+
+    def __init__(self, daemon, limits):
+        super().__init__(daemon=True)
+        self.to, self.limits = daemon.port, limits
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.cuts = 0
+        self.start()
+
+    def run(self):
+        for limit in self.limits:
+            client, _ = self.listening.accept()
+            with client, socket.create_connection(("127.0.0.1", self.to)) as server:
+                self.cuts += self.pass_on(client, server, limit)
+
+    @staticmethod
+    def pass_on(client, server, limit):
+        other, left = {client: server, server: client}, limit
+        while left > 0:
+            for one in select.select([client, server], [], [])[0]:
+                try:
+                    data = one.recv(min(left, 4096) if one is server else 4096)
+                    other[one].sendall(data)
+                except ConnectionError:
+                    return False
+                if not data:
+                    return False
+                left -= len(data) if one is server else 0
+        return True
+
+
+@pytest.mark.parametrize("tables", ["trade,quote", "trade"])
+def test_sub_reconnects_after_cuts(keeper, tool, connect, tables):
+    """Protects the same against cuts anywhere in a frame, in the handshake and
+    in responses, while updates come and a day ends."""
+    daemon = keeper()
+    feed = connect(daemon)
+    publish(feed, 0, 20)
+    generator = random.Random(2)
+    limits = [600 + generator.randrange(4000) for _ in range(20)]
+    limits[3:3] = [1, 20, 60, 150]
+    proxy = Proxy(daemon, limits + [1 << 40])
+    count = 700 if tables == "trade" else 1400
+    sub = tool("sub", proxy, "--check", "--reconnect", "--from", 0, "-t", tables,
+               "--count", count)
+    publish(feed, 20, 330)
+    assert feed.sync(".u.endofday[]") == kdb.NIL
+    publish(feed, 350, 350)
+    text = finish(sub)
+    assert proxy.cuts == len(limits)
+    assert "ends=1" in text
+    assert text.count("result=good") == len(tables.split(","))
+
+
+def lose_records(folder, keep):
+    """The machine has crashed: the file has only its first records."""
+    path = journal.path_now(folder)
+    os.truncate(path, journal.File(path).ends[keep - 1])
+
+
+@pytest.mark.parametrize("tables,keep,word", [
+    ("trade,quote", 15, "'epoch"), ("trade", 8, "'epoch"), ("trade", 12, "reason=epoch")])
+def test_sub_ends_where_a_crash_took_what_it_has(keeper, tool, connect, folder,
+                                                 tables, keep, word):
+    """Protects from a stream that would not fit what came before: a sentence
+    and status 2; at once, or when the journal was read."""
+    daemon = keeper()
+    feed = connect(daemon)
+    publish(feed, 0, 10)
+    sub = tool("sub", daemon, "--user", "again", "--reconnect", "--from", 0,
+               "-t", tables)
+    daemon.wait_log("subscribe", user="again")
+    wait_level(daemon, "again")
+    port = daemon.port
+    os.kill(daemon.pid, signal.SIGKILL)
+    daemon.process.wait()
+    daemon.stopped = True
+    lose_records(folder, keep)
+    daemon = keeper(port)
+    if word == "reason=epoch":
+        daemon.wait_log("disconnect", user="again", reason="epoch")
+        publish(connect(daemon), 10, 10)
+    text = finish(sub, 2)
+    assert word in text and "crash" in text
+    assert ("subscription is refused" in text) == (word == "'epoch")

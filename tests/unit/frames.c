@@ -139,6 +139,19 @@ frame_put(struct stream *s, const struct schema_table *t, uint64_t number,
 	return true;
 }
 
+bool
+streams_put(struct streams *all, const struct schema_table *t, uint64_t number,
+	    size_t len, int64_t now_ns)
+{
+	if (t == NULL)
+		return frame_put(&all->main, NULL, number, 0, now_ns);
+	if (!stream_has_room(&all->main, len))
+		return false;
+	frame_make(stream_head(&all->main), t, number, len);
+	streams_commit(all, t->idx, len, now_ns);
+	return true;
+}
+
 /* ---- streams ---- */
 
 void

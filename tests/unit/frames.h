@@ -57,6 +57,10 @@ size_t frame_make(uint8_t *at, const struct schema_table *t, uint64_t number,
 bool frame_put(struct stream *s, const struct schema_table *t, uint64_t number,
 	       size_t len, int64_t now_ns);
 
+/* The same in the main stream, counted for its table. */
+bool streams_put(struct streams *all, const struct schema_table *t,
+		 uint64_t number, size_t len, int64_t now_ns);
+
 /* Bytes of what is no frame of a stream, such as a reply. */
 void bytes_make(uint8_t *at, uint64_t number, size_t len);
 

@@ -25,6 +25,7 @@ enum {
 
 static struct index_entry messages[MESSAGES_MAX];
 static size_t messages_cnt, oldest; /* of those still in the ring */
+static uint64_t tail; /* never thinned out: what is before may be gone */
 static struct index x;
 static struct index_entry *entries;
 
@@ -50,17 +51,26 @@ start(void **state)
 	(void)state;
 	index_init(&x, entries, RING_BYTES);
 	messages_cnt = oldest = 0;
+	tail = 0;
 	return 0;
+}
+
+/* As in a stream that has every second byte of the main one. */
+static uint64_t
+main_pos_of(uint64_t pos)
+{
+	return 2 * pos;
 }
 
 static void
 add(uint64_t pos, uint64_t record, int64_t time_ns)
 {
-	struct index_entry e = { pos, record, time_ns };
+	struct index_entry e = { pos, record, time_ns, main_pos_of(pos),
+				 record };
 
 	assert_true(messages_cnt < MESSAGES_MAX);
 	messages[messages_cnt++] = e;
-	index_add(&x, e);
+	index_add(&x, e, tail);
 	assert_true(x.cnt <= x.capacity);
 }
 
@@ -70,7 +80,7 @@ is_at_or_before(uint64_t a, uint64_t b)
 	return (int64_t)(b - a) >= 0;
 }
 
-/* An entry of the index is one of the messages, all three values of it. */
+/* An entry of the index is one of the messages, all values of it. */
 static void
 check_is_message(const struct index_entry *e)
 {
@@ -79,6 +89,7 @@ check_is_message(const struct index_entry *e)
 			continue;
 		assert_int_equal(messages[i].record, e->record);
 		assert_int_equal(messages[i].time_ns, e->time_ns);
+		assert_int_equal(messages[i].main_pos, e->main_pos);
 		return;
 	}
 	fail_msg("an entry at %llu, where no message starts",
@@ -102,6 +113,19 @@ find_slowly(uint64_t pos)
 }
 
 static const struct index_entry *
+find_later_slowly(uint64_t main_pos)
+{
+	for (size_t i = 0; i < x.cnt; i++) {
+		const struct index_entry *e =
+			&x.entries[(x.first_idx + i) % x.capacity];
+
+		if (is_at_or_before(main_pos, e->main_pos))
+			return e;
+	}
+	return NULL;
+}
+
+static const struct index_entry *
 entry(size_t i)
 {
 	assert_true(i < x.cnt);
@@ -116,6 +140,7 @@ test_empty(void **state)
 	(void)state;
 	assert_null(index_find(&x, 0));
 	assert_null(index_find(&x, UINT64_MAX));
+	assert_null(index_find_main(&x, 0));
 	index_trim(&x, 1000);
 	assert_int_equal(x.cnt, 0);
 }
@@ -130,6 +155,9 @@ test_first_message(void **state)
 	assert_null(index_find(&x, 499));
 	assert_int_equal(index_find(&x, 500)->record, 7);
 	assert_int_equal(index_find(&x, 501)->time_ns, 3);
+	assert_int_equal(index_find_main(&x, 999)->pos, 500);
+	assert_int_equal(index_find_main(&x, 1000)->pos, 500);
+	assert_null(index_find_main(&x, 1001));
 }
 
 static void
@@ -182,7 +210,7 @@ test_gap_of_large_rings(void **state)
 	assert_non_null(many);
 	index_init(&big, many, bytes);
 	for (uint64_t pos = 0; pos < bytes; pos += 4096)
-		index_add(&big, (struct index_entry){ .pos = pos });
+		index_add(&big, (struct index_entry){ .pos = pos }, 0);
 	assert_int_equal(big.cnt, bytes / (64 << 10));
 	free(many);
 }
@@ -231,6 +259,23 @@ test_thinning_is_rare(void **state)
 	assert_true(thinned > 10 && thinned < 60000 / 32);
 }
 
+/* The entry at the tail stays, through any number of thinnings: the walk to
+ * the slowest reader may start nowhere before it. */
+static void
+test_the_tail_is_not_thinned_out(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 60000; i++) {
+		add(i, i, (int64_t)i * 10 * MS);
+		/* held for a while, then let go for the newest */
+		if (i - tail == 9000)
+			tail = i;
+		assert_int_equal(index_find(&x, tail)->pos, tail);
+		assert_int_equal(entry(0)->pos, 0);
+	}
+	check_gaps(1);
+}
+
 /* ---- find and trim ---- */
 
 static void
@@ -253,30 +298,40 @@ test_trim(void **state)
 }
 
 /*
- * As a stream does it: the tail is an entry or the head, and follows so that
- * no more than the ring is held.
+ * As a stream does it: entries are kept while their bytes are; the tail is one
+ * of them, or the head, and leaves room for len bytes.
  */
 static void
 follow(struct chance *chance, uint64_t head_pos, uint64_t len)
 {
-	uint64_t held = head_pos + len - messages[oldest].pos;
-	uint64_t keep = chance_below(chance, RING_BYTES - len + 1);
-	const struct index_entry *tail;
+	const struct index_entry *e;
+	uint64_t keep;
 
-	if (held <= RING_BYTES && chance_below(chance, 200) != 0)
-		return;
-	if (head_pos - messages[oldest].pos < keep)
-		return;
-	tail = index_find(&x, head_pos - keep);
-	assert_non_null(tail);
-	/* the entry before may be too far back to leave room */
-	if (head_pos + len - tail->pos > RING_BYTES)
-		index_trim(&x, head_pos);
-	else
-		index_trim(&x, tail->pos);
+	index_trim(&x, head_pos - RING_BYTES);
 	while (oldest < messages_cnt &&
-	       (x.cnt == 0 || messages[oldest].pos != entry(0)->pos))
+	       !is_at_or_before(head_pos - RING_BYTES, messages[oldest].pos))
 		oldest++;
+	if (head_pos + len - tail <= RING_BYTES &&
+	    chance_below(chance, 200) != 0)
+		return;
+	keep = chance_below(chance,
+			    min_u64(RING_BYTES - len, head_pos - tail) + 1);
+	e = index_find(&x, head_pos - keep);
+	assert_non_null(e);
+	tail = e->pos;
+	/* the entry before may be too far back to leave room */
+	if (head_pos + len - tail > RING_BYTES) {
+		index_trim(&x, head_pos);
+		oldest = messages_cnt;
+		tail = head_pos;
+	}
+}
+
+static void
+check_tail(uint64_t head_pos)
+{
+	if (tail != head_pos)
+		assert_int_equal(index_find(&x, tail)->pos, tail);
 }
 
 static void
@@ -289,12 +344,18 @@ check_finds(struct chance *chance, uint64_t head_pos)
 	first = entry(0)->pos;
 	held = head_pos - first;
 	assert_null(index_find(&x, first - 1));
+	assert_ptr_equal(index_find_main(&x, main_pos_of(first) - 1), entry(0));
+	assert_null(index_find_main(&x, main_pos_of(head_pos)));
 	for (unsigned i = 0; i < 4; i++) {
 		uint64_t pos = first + chance_below(chance, held + 1);
 		const struct index_entry *found = index_find(&x, pos);
 
 		assert_ptr_equal(found, find_slowly(pos));
 		assert_non_null(found);
+		assert_ptr_equal(index_find_main(&x, main_pos_of(pos)),
+				 find_later_slowly(main_pos_of(pos)));
+		assert_ptr_equal(index_find_main(&x, main_pos_of(pos) + 1),
+				 find_later_slowly(main_pos_of(pos) + 1));
 		check_is_message(found);
 		/* the walk from there is short */
 		assert_true(pos - found->pos < GAP_BYTES + 2 * 3000);
@@ -309,6 +370,7 @@ walk(struct chance *chance, uint64_t pos)
 	unsigned mood = 0;
 
 	start(NULL);
+	tail = pos;
 	for (unsigned i = 0; i < MESSAGES_MAX; i++) {
 		uint64_t len = chance_between(chance, 27, message_max);
 
@@ -324,6 +386,7 @@ walk(struct chance *chance, uint64_t pos)
 		add(pos, record++, now);
 		pos += len;
 		follow(chance, pos, message_max);
+		check_tail(pos);
 		if (i % 16 == 0) {
 			check_gaps(message_max);
 			check_finds(chance, pos);
@@ -354,6 +417,7 @@ main(void)
 		cmocka_unit_test_setup(test_gap_of_large_rings, start),
 		cmocka_unit_test_setup(test_trickle, start),
 		cmocka_unit_test_setup(test_thinning_is_rare, start),
+		cmocka_unit_test_setup(test_the_tail_is_not_thinned_out, start),
 		cmocka_unit_test_setup(test_trim, start),
 		cmocka_unit_test_setup(test_random_walk, start),
 	};

@@ -87,7 +87,7 @@ tear_down(void **state)
 static struct journal_check
 checked(const uint8_t *bytes, size_t len)
 {
-	return journal_check(fence_place(&fence, bytes, len), len);
+	return journal_check(fence_place(&fence, bytes, len), len, NULL);
 }
 
 static void

@@ -37,8 +37,9 @@ judge(enum slow_policy policy, uint64_t lag_bytes, int64_t now_ns)
 static void
 test_below_the_mark_nothing_happens(void **state)
 {
-	static const enum slow_policy policies[] = { SLOW_DISCONNECT, SLOW_SKIP,
-						     SLOW_BLOCK };
+	static const enum slow_policy policies[] = {
+		SLOW_SPILL, SLOW_DISCONNECT, SLOW_SKIP, SLOW_BLOCK
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(policies); i++)
@@ -55,6 +56,9 @@ test_policies_above_the_mark(void **state)
 	(void)state;
 	assert_int_equal(judge(SLOW_DISCONNECT, 750, 1), LAG_NOTHING);
 	assert_int_equal(judge(SLOW_DISCONNECT, 751, 1), LAG_DISCONNECT);
+	start(NULL);
+	assert_int_equal(judge(SLOW_SPILL, 750, 1), LAG_NOTHING);
+	assert_int_equal(judge(SLOW_SPILL, 751, 1), LAG_LEAVE);
 	start(NULL);
 	assert_int_equal(judge(SLOW_SKIP, 751, 1), LAG_SKIP);
 	start(NULL);
@@ -78,6 +82,19 @@ test_two_marks(void **state)
 	assert_int_equal(judge(SLOW_BLOCK, 600, 7), LAG_NOTHING);
 	assert_int_equal(judge(SLOW_BLOCK, 750, 8), LAG_NOTHING);
 	assert_int_equal(judge(SLOW_BLOCK, 751, 9), LAG_HOLD);
+}
+
+/* Where the journal is what lags, nobody can leave: it is told to again and
+ * again, until it could, or is under the return mark by itself. */
+static void
+test_leaving_is_told_until_it_is_done(void **state)
+{
+	(void)state;
+	assert_int_equal(judge(SLOW_SPILL, 800, 1), LAG_LEAVE);
+	assert_int_equal(judge(SLOW_SPILL, 700, 2), LAG_LEAVE);
+	assert_int_equal(judge(SLOW_SPILL, 500, 3600 * NS_PER_S), LAG_LEAVE);
+	assert_int_equal(judge(SLOW_SPILL, 499, 3600 * NS_PER_S), LAG_NOTHING);
+	assert_int_equal(judge(SLOW_SPILL, 700, 3601 * NS_PER_S), LAG_NOTHING);
 }
 
 /* Feeds are held for block_limit and no longer, from when it became slow. */
@@ -161,6 +178,8 @@ main(void)
 				       start),
 		cmocka_unit_test_setup(test_policies_above_the_mark, start),
 		cmocka_unit_test_setup(test_two_marks, start),
+		cmocka_unit_test_setup(test_leaving_is_told_until_it_is_done,
+				       start),
 		cmocka_unit_test_setup(test_block_has_a_limit, start),
 		cmocka_unit_test_setup(test_block_time_starts_anew, start),
 		cmocka_unit_test_setup(test_a_full_ring_is_slow, start),

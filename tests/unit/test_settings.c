@@ -151,7 +151,8 @@ test_defaults(void **state)
 	assert_int_equal(s.message.max, 16 << 20);
 	assert_int_equal(s.engine.mode, ENGINE_SQPOLL);
 	assert_int_equal(s.engine.cpu, -1);
-	assert_int_equal(s.slow.policy, SLOW_DISCONNECT);
+	assert_int_equal(s.slow.policy, SLOW_SPILL);
+	assert_int_equal(s.slow.spill_limit, 0);
 	assert_int_equal(s.slow.users_cnt, 0);
 	assert_int_equal(s.log.report, 10 * NS_PER_S);
 	assert_string_equal(s.day.zone, "local");
@@ -310,6 +311,34 @@ test_policies_by_user(void **state)
 	settings_fini(&s);
 }
 
+/* Without a journal there is nothing to spill to: whoever asks for it, by name
+ * or as the default, is disconnected. */
+static void
+test_spill_needs_a_journal(void **state)
+{
+	static const char slow[] =
+		"slow = { users = (\n"
+		"{ user = \"screen\"; policy = \"skip\"; },\n"
+		"{ user = \"rdb\"; policy = \"spill\"; } ); };\n";
+	struct settings s;
+
+	(void)state;
+	assert_loads(&s, phrase_of(SCHEMA "%s", slow).text);
+	assert_int_equal(s.slow.policy, SLOW_SPILL);
+	assert_int_equal(settings_policy(&s, "rdb", 3), SLOW_DISCONNECT);
+	assert_int_equal(settings_policy(&s, "other", 5), SLOW_DISCONNECT);
+	assert_int_equal(settings_policy(&s, "screen", 6), SLOW_SKIP);
+	settings_fini(&s);
+	assert_loads(&s, phrase_of(SCHEMA "%s journal = { directory = "
+					  "\"/nowhere\"; };",
+				   slow)
+				 .text);
+	assert_int_equal(settings_policy(&s, "rdb", 3), SLOW_SPILL);
+	assert_int_equal(settings_policy(&s, "other", 5), SLOW_SPILL);
+	assert_int_equal(settings_policy(&s, "screen", 6), SLOW_SKIP);
+	settings_fini(&s);
+}
+
 /* ---- mistakes ---- */
 
 /* text stands in the second line, behind a good schema */
@@ -429,12 +458,12 @@ static const struct mistake {
 	{ "connections = { congestion = \"0123456789abcdef\"; };",
 	  ":2: setting connections.congestion: \"0123456789abcdef\" is out of "
 	  "limits; allowed: 0 to 15 characters" },
-	{ "slow = { policy = \"spill\"; };",
-	  ":2: setting slow.policy: \"spill\" is none of the choices; allowed: "
-	  "\"disconnect\", \"skip\" or \"block\"" },
+	{ "slow = { policy = \"spil\"; };",
+	  ":2: setting slow.policy: \"spil\" is none of the choices; allowed: "
+	  "\"spill\", \"disconnect\", \"skip\" or \"block\"" },
 	{ "slow = { policy = 1; };",
 	  ":2: setting slow.policy: 1 is not a string; allowed: "
-	  "\"disconnect\", \"skip\" or \"block\"" },
+	  "\"spill\", \"disconnect\", \"skip\" or \"block\"" },
 	{ "engine = { mode = { }; };",
 	  ":2: setting engine.mode: a group is not a string; allowed: "
 	  "\"sqpoll\" or \"direct\"" },
@@ -485,7 +514,7 @@ static const struct mistake {
 	  "each user once" },
 	{ "slow = { users = ( { user = \"a\"; policy = \"slip\"; } ); };",
 	  ":2: setting slow.users[0].policy: \"slip\" is none of the choices; "
-	  "allowed: \"disconnect\", \"skip\" or \"block\"" },
+	  "allowed: \"spill\", \"disconnect\", \"skip\" or \"block\"" },
 };
 
 static void
@@ -912,6 +941,7 @@ main(void)
 		cmocka_unit_test(test_derives_what_zero_stands_for),
 		cmocka_unit_test(test_reads_zones),
 		cmocka_unit_test(test_policies_by_user),
+		cmocka_unit_test(test_spill_needs_a_journal),
 		cmocka_unit_test(test_names_each_mistake),
 		cmocka_unit_test(test_names_mistakes_in_the_schema),
 		cmocka_unit_test(test_refuses_what_is_out_of_limits),

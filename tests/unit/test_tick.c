@@ -31,6 +31,7 @@ static struct settings settings;
 static struct streams streams;
 static struct counters counters;
 static const struct journal_state no_journal;
+static struct history no_history;
 static struct tick tick;
 static struct tick_client client;
 static struct tick_outcome out;
@@ -68,12 +69,14 @@ start_with(const char *text)
 	};
 	schema_of(&settings.tables, text);
 	counters = (struct counters){ 0 };
+	history_init(&no_history);
 	if (streams_open(&streams, &settings.tables, RING_BYTES, false,
 			 FILTERED_MAX, FILTERED_BYTES) != 0 ||
-	    tick_open(&tick, &settings, &streams, &counters,
-		      &no_journal) != 0)
+	    tick_open(&tick, &settings, &streams, &counters, &no_journal,
+		      &no_history) != 0)
 		return -1;
-	client = (struct tick_client){ .reply = malloc(tick.reply_max) };
+	client = (struct tick_client){ .reply = malloc(tick.reply_max),
+				       .reply_max = tick.reply_max };
 	cursor_attach(&reader, &streams.main, 0);
 	tick.day = TODAY;
 	return client.reply != NULL && tick_set_time(&tick, NOW, 1) ? 0 : -1;
@@ -781,29 +784,56 @@ test_variables(void **state)
 	assert_int_equal(counters.request_errors, 3);
 }
 
-/* The longest that can be asked for in one request is 'limit, not a crash. */
+/* The same with a larger buffer for the reply. */
+static void
+handle_large(const char *text, size_t reply_max)
+{
+	struct tick_client usual = client;
+
+	client.reply = malloc(reply_max);
+	client.reply_max = reply_max;
+	assert_non_null(client.reply);
+	assert_int_equal(handle_text(WIRE_SYNC, text), TICK_DONE);
+	assert_true(out.reply_len <= reply_max);
+	if (reply_max > 2 * tick.reply_max) {
+		assert_true(out.reply_len > tick.reply_max);
+		assert_non_null(out.stream);
+	} else {
+		check_error("limit");
+		assert_null(out.stream);
+		assert_true(selection_is_empty(&out.selection));
+	}
+	free(client.reply);
+	client = usual;
+}
+
+/* What does not fit the usual buffer is asked for again with a larger one;
+ * what does not fit that either is 'limit, not a crash. */
 static void
 test_long_reply(void **state)
 {
 	static const char one[] = ";.u.sub[`;`]";
 	char text[1000] = "(1";
-	bool is_limit = false;
+	enum tick_result result;
+	size_t len = 2;
 
 	(void)state;
-	for (size_t len = 2; len + sizeof(one) < 800; len += sizeof(one) - 1) {
+	do {
+		assert_true(len + sizeof(one) < sizeof(text));
 		memcpy(text + len, one, sizeof(one));
-		text[len + sizeof(one) - 1] = ')';
-		text[len + sizeof(one)] = '\0';
-		assert_int_equal(handle_text(WIRE_SYNC, text), TICK_DONE);
+		len += sizeof(one) - 1;
+		text[len] = ')';
+		text[len + 1] = '\0';
+		result = handle_text(WIRE_SYNC, text);
 		assert_true(out.reply_len <= tick.reply_max);
-		is_limit = is_limit || out.stream == NULL;
-		if (!is_limit)
-			continue;
-		check_error("limit");
-		assert_null(out.stream);
-		assert_true(selection_is_empty(&out.selection));
-	}
-	assert_true(is_limit);
+		if (result == TICK_DONE)
+			assert_non_null(out.stream);
+	} while (result == TICK_DONE);
+	assert_int_equal(result, TICK_LARGE);
+	assert_int_equal(counters.request_errors, 0);
+	handle_large(text, 4 * tick.reply_max);
+	handle_large(text, tick.reply_max + 1);
+	assert_int_equal(counters.request_errors, 1);
 }
 
 /* ---- waiting ---- */

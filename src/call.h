@@ -1,0 +1,49 @@
+/*
+ * A request being evaluated: what the functions behind the names work on.
+ * Private to tick.c and late.c.
+ *
+ * Functions return NULL with their value written, or the text of an error.
+ */
+#ifndef RINGTICK_CALL_H
+#define RINGTICK_CALL_H
+
+#include <stdbool.h>
+
+#include "request.h"
+#include "tick.h"
+
+struct call {
+	struct tick *tick;
+	struct tick_client *client;
+	struct tick_outcome *out;
+	bool is_subscribing;
+	bool is_matched;    /* an update recognised by its first bytes: */
+	struct request_arg table, x;
+	bool needs_rewrite; /* it turned out to have 8-byte counts */
+	bool has_effects;   /* something is in the stream already */
+	bool has_told_i;    /* .u.i was answered before anything subscribed */
+};
+
+/* The error for what has to wait; once something is done, for what would have
+ * to: handing a request in again must not do the first half of it twice. */
+const char *call_no_room(const struct call *c);
+
+/* An error whose text is a name that was sent, byte for byte. */
+const char *call_name_error(struct tick *t, const struct request_arg *symbol);
+
+/* .u.sub of one table, or of all where it is `. */
+const char *call_subscribe(struct call *c, const struct request_arg *table,
+			   const struct request_arg *symbols,
+			   struct wire_writer *out);
+
+/*
+ * The number of the day's records that are visible: what a subscriber has to
+ * replay.  What comes after them is in its stream (design: a subscription takes
+ * effect at the visible head).
+ */
+uint64_t call_visible_records(const struct call *c);
+
+/* Between the end of a day and its next file numbers have no meaning. */
+bool call_is_between_files(const struct call *c);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Catching up: serves consumers that left the ring, or asked for the past, out
+ * of the journal's files.
+ *
+ *   journal ──read──► one of a few read buffers ──frames rebuilt──► consumer's
+ *                     (shared by all who stand there)               buffer ──►
+ *
+ * A consumer whose buffer is empty is hungry and queues for a read.  What is
+ * read is enough for others who are near: they take from it too.  Records
+ * become the frames that the ring had, byte for byte (record.h), so that the
+ * socket never notices.  A record that is too long for a read is read whole
+ * once, to know its length, and then sent in pieces.  Once a consumer's lag is
+ * under the return mark it goes back to the ring.
+ *
+ * Nothing waits for the disk: reads are operations of the engine.
+ */
+#ifndef RINGTICK_CATCHUP_H
+#define RINGTICK_CATCHUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "connection.h"
+#include "delivery.h"
+#include "engine.h"
+#include "history.h"
+#include "pool.h"
+#include "settings.h"
+#include "stream.h"
+#include "util.h"
+
+enum {
+	CATCHUP_BUFFER_BYTES = 256 << 10, /* of each consumer */
+	CATCHUP_READ_BYTES = 256 << 10,
+	CATCHUP_READS = 4, /* at once, and one of a long record */
+};
+
+struct catchup_read {
+	struct history_file *file; /* held; NULL: not in use */
+	uint64_t off;
+	uint8_t *at;
+	size_t len;
+	struct connection *owner; /* if it still has the generation */
+	uint32_t generation;
+};
+
+struct catchup {
+	const struct settings *settings;
+	struct engine *engine;
+	struct streams *streams;
+	struct history *history;
+	struct delivery *delivery;
+	struct pool *pool;
+	uint8_t *memory;
+	struct catchup_read reads[CATCHUP_READS];
+	struct catchup_read long_read; /* at: a pool buffer */
+	struct list hungry;
+	struct list news;
+	uint64_t read_bytes;
+	uint64_t refused_records; /* not of the schema, in files of others */
+};
+
+/* 0 or -ENOMEM. */
+int catchup_open(struct catchup *cu, const struct settings *settings,
+		 struct engine *engine, struct streams *streams,
+		 struct history *history, struct delivery *delivery,
+		 struct pool *pool);
+
+void catchup_close(struct catchup *cu);
+
+/* The consumer may need to be fed: to be called when it has left the ring, and
+ * whenever a write of it has completed. */
+void catchup_wake(struct catchup *cu, struct connection *c);
+
+/* Starts reads for those who are hungry; lets go who has caught up. */
+void catchup_run(struct catchup *cu, int64_t now_ns);
+
+/* A read has completed. */
+void catchup_completed(struct catchup *cu, struct ticket ticket,
+		       int32_t result);
+
+/* About whom there is news (past.news), one after the other; NULL: no more. */
+struct connection *catchup_next_news(struct catchup *cu);
+
+/* The consumer is to end: no more is read for it. */
+void catchup_stop(struct catchup *cu, struct connection *c);
+
+/* It has ended: gives its memory back. */
+void catchup_forget(struct catchup *cu, struct connection *c);
+
+/* Whether reads are in flight. */
+bool catchup_is_reading(const struct catchup *cu);
+
+#endif

@@ -1,0 +1,80 @@
+#include "config.h"
+
+#include "journal_index.h"
+
+#include <stdbool.h>
+
+#include "util.h"
+
+enum {
+	GAP_BYTES = 256 << 10,
+	OLD_ENTRIES = JOURNAL_INDEX_ENTRIES / 2,
+	/* What is left of the older half: three neighbours are more than a
+	 * gap apart, so that at most twice as many gaps stay. */
+	OLD_GAPS = OLD_ENTRIES / 4,
+};
+
+#define GAP_NS (1 * NS_PER_S)
+
+static void
+thin_out(struct journal_index *x)
+{
+	struct journal_index_entry *e = x->entries;
+	uint64_t gap = (e[OLD_ENTRIES].off - e[0].off) / OLD_GAPS;
+	size_t kept = 1;
+
+	for (size_t i = 1; i < x->cnt; i++)
+		if (i >= OLD_ENTRIES || e[i + 1].off - e[kept - 1].off > gap)
+			e[kept++] = e[i];
+	x->cnt = kept;
+}
+
+void
+journal_index_add(struct journal_index *x, struct journal_index_entry e)
+{
+	if (x->cnt > 0) {
+		const struct journal_index_entry *last =
+			&x->entries[x->cnt - 1];
+
+		if (e.off - last->off < GAP_BYTES &&
+		    e.time_ns - last->time_ns < GAP_NS)
+			return;
+	}
+	if (x->cnt == JOURNAL_INDEX_ENTRIES)
+		thin_out(x);
+	CHECK(x->cnt < JOURNAL_INDEX_ENTRIES);
+	x->entries[x->cnt++] = e;
+}
+
+const struct journal_index_entry *
+journal_index_find_pos(const struct journal_index *x, uint64_t pos)
+{
+	size_t low = 0, high = x->cnt;
+
+	/* entries [0, low) are at or before it, [high, cnt) after it */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if ((int64_t)(x->entries[middle].pos - pos) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == 0 ? NULL : &x->entries[low - 1];
+}
+
+const struct journal_index_entry *
+journal_index_find_record(const struct journal_index *x, uint64_t record)
+{
+	size_t low = 0, high = x->cnt;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (x->entries[middle].record <= record)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == 0 ? NULL : &x->entries[low - 1];
+}

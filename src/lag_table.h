@@ -1,0 +1,15 @@
+/*
+ * .ringtick.lag[]: the consumers and their figures as a kdb+ table
+ * (doc/protocol.md).  Part of the server (server.h).
+ */
+#ifndef RINGTICK_LAG_TABLE_H
+#define RINGTICK_LAG_TABLE_H
+
+#include "server.h"
+#include "wire.h"
+
+/* Writes the table, one row for each consumer in the order of connecting.
+ * context is the server. */
+void lag_table_put(void *context, struct wire_writer *out);
+
+#endif

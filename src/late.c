@@ -1,0 +1,175 @@
+#include "config.h"
+
+#include "late.h"
+
+#include <string.h>
+
+#include "call.h"
+#include "wire.h"
+
+enum { NAME_BYTES_MAX = 255 }; /* of a table in a list */
+
+static const char no_such_rank[] = "rank";
+
+/* A symbol, or a vector of them: each is subscribed to. */
+static const char *
+subscribe_to(struct call *c, const struct request_arg *tables,
+	     const struct request_arg *symbols, struct wire_writer *out)
+{
+	struct wire_reader r = wire_reader(tables->at, tables->len, false);
+	uint8_t symbol[1 + NAME_BYTES_MAX + 1] = { 256 - KT_SYMBOL };
+	uint64_t count;
+
+	c->out->selection = (struct selection){ 0 };
+	if (wire_get_u8(&r) != KT_SYMBOL)
+		return call_subscribe(c, tables, symbols, out);
+	(void)wire_get_u8(&r);
+	count = wire_get_u32(&r);
+	if (count == 0)
+		return "length";
+	wire_put_list(out, KT_LIST, KA_NONE, (uint32_t)count);
+	for (; count > 0; count--) {
+		size_t len;
+		const char *name = wire_get_symbol(&r, &len);
+		struct request_arg one = { symbol, len + 2 };
+		const char *error;
+
+		if (len > NAME_BYTES_MAX)
+			return "length";
+		memcpy(symbol + 1, name, len);
+		symbol[1 + len] = '\0';
+		error = call_subscribe(c, &one, symbols, out);
+		if (error != NULL)
+			return error;
+	}
+	return NULL;
+}
+
+/* A whole number of any length. */
+static bool
+read_integer(struct wire_reader *r, int64_t *out)
+{
+	switch ((int8_t)wire_get_u8(r)) {
+	case -KT_LONG:
+		*out = (int64_t)wire_get_u64(r);
+		break;
+	case -KT_INT:
+		*out = (int32_t)wire_get_u32(r);
+		break;
+	default:
+		return false;
+	}
+	return r->bad == NULL && *out >= 0;
+}
+
+/* How many records a file has, as far as they may be seen. */
+static uint64_t
+records_of(const struct call *c, const struct history_file *file)
+{
+	return file->is_ended ? file->written_records : call_visible_records(c);
+}
+
+/* The records from number i of the file on, and of the files behind it. */
+static const char *
+ask_for(struct call *c, struct history_file *file, uint64_t i)
+{
+	struct past_request *past = &c->out->past;
+
+	if (i > records_of(c, file))
+		return "range";
+	past->place = history_find_record(file, i);
+	past->record = i;
+	past->end_record = records_of(c, file);
+	while ((file = history_next(c->tick->history, file)) != NULL)
+		past->end_record += records_of(c, file) - file->first_record;
+	c->out->has_past = true;
+	return NULL;
+}
+
+const char *
+call_subfrom(void *context, const struct request_arg *args, unsigned args_cnt,
+	     struct wire_writer *out)
+{
+	struct call *c = context;
+	struct wire_reader r;
+	const char *error;
+	int64_t i;
+
+	if (args_cnt != 3)
+		return no_such_rank;
+	r = wire_reader(args[2].at, args[2].len, false);
+	if (!read_integer(&r, &i))
+		return "type";
+	if (call_is_between_files(c))
+		return call_no_room(c);
+	error = ask_for(c, history_last(c->tick->history), (uint64_t)i);
+	return error != NULL ? error : subscribe_to(c, &args[0], &args[1], out);
+}
+
+/* What a client says that it has: all of a day up to record i, then n records
+ * of its tables. */
+struct claim {
+	int64_t epoch;
+	int32_t day;
+	int64_t i;
+	int64_t n;
+};
+
+static bool
+read_claim(const struct request_arg *arg, struct claim *out)
+{
+	struct wire_reader r = wire_reader(arg->at, arg->len, false);
+
+	if (wire_get_u8(&r) != KT_LIST)
+		return false;
+	(void)wire_get_u8(&r);
+	if (wire_get_u32(&r) != 4 || !read_integer(&r, &out->epoch) ||
+	    (int8_t)wire_get_u8(&r) != -KT_DATE)
+		return false;
+	out->day = (int32_t)wire_get_u32(&r);
+	return read_integer(&r, &out->i) && read_integer(&r, &out->n);
+}
+
+const char *
+call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
+	    struct wire_writer *out)
+{
+	struct call *c = context;
+	const struct tick *t = c->tick;
+	struct history_file *file;
+	struct claim claim;
+	const char *error;
+	uint64_t sure;
+
+	if (args_cnt != 3)
+		return no_such_rank;
+	if (!read_claim(&args[2], &claim))
+		return "type";
+	if (call_is_between_files(c))
+		return call_no_room(c);
+	file = history_find_day(t->history, claim.day, t->day);
+	if (file == NULL)
+		return "day";
+	sure = epoch_sure_records(&t->journal->epochs, (uint64_t)claim.epoch,
+				  claim.day, records_of(c, file));
+	if ((uint64_t)claim.i + (uint64_t)claim.n > sure)
+		return "epoch";
+	error = ask_for(c, file, (uint64_t)claim.i);
+	if (error != NULL)
+		return error;
+	c->out->past.skip_records = (uint64_t)claim.n;
+	c->out->past.sure_record = sure;
+	return subscribe_to(c, &args[0], &args[1], out);
+}
+
+const char *
+get_epoch(void *context, const struct request_arg *args, unsigned args_cnt,
+	  struct wire_writer *out)
+{
+	const struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	wire_put_long(out, (int64_t)c->tick->journal->epochs.now);
+	return NULL;
+}

@@ -1,0 +1,25 @@
+/*
+ * Joining late, over the wire: the names of our own that go back to the
+ * journal's past (doc/protocol.md).
+ *
+ *   .ringtick.subfrom[tables;`;i]   subscribes from record i of the day on
+ *   .ringtick.rejoin[tables;`;(epoch;day;i;n)]
+ *                                   goes on behind the first n records of these
+ *                                   tables from record i of that day on
+ *   .ringtick.epoch                 of this run
+ *
+ * Both take the place of what the connection was subscribed to.
+ */
+#ifndef RINGTICK_LATE_H
+#define RINGTICK_LATE_H
+
+#include "request.h"
+
+const char *call_subfrom(void *context, const struct request_arg *args,
+			 unsigned args_cnt, struct wire_writer *out);
+const char *call_rejoin(void *context, const struct request_arg *args,
+			unsigned args_cnt, struct wire_writer *out);
+const char *get_epoch(void *context, const struct request_arg *args,
+		      unsigned args_cnt, struct wire_writer *out);
+
+#endif

@@ -1,0 +1,95 @@
+#include "config.h"
+
+#include "record.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "util.h"
+#include "wire.h"
+
+enum {
+	/* list of 3, `upd with type byte and NUL: (`upd; */
+	START_BYTES = 6 + 5,
+	LIST_HEADER_BYTES = 6,
+};
+
+const struct schema_table *
+record_table(const struct schema *schema, const uint8_t *frame)
+{
+	/* Behind the type byte of the table's symbol. */
+	const char *name =
+		(const char *)frame + WIRE_HEADER_BYTES + START_BYTES + 1;
+	const struct schema_table *t =
+		schema_find(schema, name, strlen(name));
+
+	CHECK(t != NULL);
+	return t;
+}
+
+size_t
+frame_start_len(const struct schema_table *t)
+{
+	return t->publish_prefix_len - LIST_HEADER_BYTES;
+}
+
+size_t
+record_start_len(const struct schema_table *t)
+{
+	return START_BYTES + 1 + strlen(t->name) + 1;
+}
+
+size_t
+record_saves(const struct schema_table *t)
+{
+	return frame_start_len(t) - record_start_len(t);
+}
+
+size_t
+record_from_frame(const struct schema_table *t, const uint8_t *frame,
+		  size_t frame_len, uint8_t *at)
+{
+	size_t start = record_start_len(t), columns_off = frame_start_len(t);
+
+	memcpy(at, frame + WIRE_HEADER_BYTES, start);
+	memcpy(at + start, frame + columns_off, frame_len - columns_off);
+	return start + frame_len - columns_off;
+}
+
+void
+frame_start_write(const struct schema_table *t, size_t record_len, uint8_t *at)
+{
+	uint32_t len = htole32((uint32_t)(record_len + record_saves(t)));
+
+	memcpy(at, t->publish_prefix, frame_start_len(t));
+	memcpy(at + 4, &len, sizeof(len));
+}
+
+void
+record_to_frame(const struct schema_table *t, const uint8_t *record,
+		size_t record_len, uint8_t *at)
+{
+	size_t start = record_start_len(t);
+
+	frame_start_write(t, record_len, at);
+	memcpy(at + frame_start_len(t), record + start, record_len - start);
+}
+
+void
+mark_write(uint8_t *at, int32_t day)
+{
+	struct wire_writer w = wire_writer(at, MARK_BYTES);
+	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
+
+	wire_put_list(&w, KT_LIST, KA_NONE, 2);
+	wire_put_symbol(&w, ".u.end");
+	wire_put_date(&w, day);
+	wire_end_frame(&w, header);
+	CHECK(!w.is_full && wire_written(&w) == MARK_BYTES);
+}
+
+int32_t
+mark_day(const uint8_t *frame)
+{
+	return (int32_t)wire_load_u32(frame + MARK_BYTES - 4);
+}

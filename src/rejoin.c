@@ -1,0 +1,151 @@
+#include "config.h"
+
+#include "rejoin.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util.h"
+
+/* ---- names ---- */
+
+/* Moves *at behind the next name; false if there is none. */
+static bool
+next_name(const char **at, const char **out_name, size_t *out_len)
+{
+	if (**at == '\0')
+		return false;
+	*out_name = *at;
+	*out_len = strcspn(*at, ",");
+	*at += *out_len;
+	*at += **at == ',';
+	return true;
+}
+
+static bool
+are_names(const char *tables)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_,";
+	size_t len = strlen(tables);
+
+	return tables[strspn(tables, allowed)] == '\0' && tables[0] != ',' &&
+	       (len == 0 || tables[len - 1] != ',') &&
+	       strstr(tables, ",,") == NULL;
+}
+
+/* ---- the first request ---- */
+
+bool
+rejoin_put_first(struct wire_writer *w, const char *tables, bool has_from,
+		 uint64_t from)
+{
+	char names[REJOIN_REQUEST_MAX], text[2 * REJOIN_REQUEST_MAX];
+	char i[24] = ".u.i"; /* how many there are now */
+
+	if (!are_names(tables) || strlen(tables) >= sizeof(names))
+		return false;
+	(void)snprintf(names, sizeof(names), "%s", tables);
+	for (char *at = names; *at != '\0'; at++)
+		if (*at == ',')
+			*at = '`';
+	if (has_from)
+		(void)snprintf(i, sizeof(i), "%" PRIu64, from);
+	(void)snprintf(text, sizeof(text),
+		       "(.ringtick.subfrom[`%s;`;%s];%s;.u.d;.ringtick.epoch)",
+		       names, i, i);
+	wire_put_string(w, text);
+	return !w->is_full;
+}
+
+static bool
+read_long(struct wire_reader *r, int64_t *out)
+{
+	bool is_long = (int8_t)wire_get_u8(r) == -KT_LONG;
+
+	*out = (int64_t)wire_get_u64(r);
+	return is_long && r->bad == NULL && *out >= 0;
+}
+
+bool
+rejoin_read_first(struct wire_reader *r, struct rejoin *out)
+{
+	struct wire_reader rest;
+	uint8_t attr;
+	int64_t i;
+
+	if (wire_get_u8(r) != KT_LIST || wire_get_count(r, 1, &attr) != 4)
+		return false;
+	rest = *r;
+	wire_skip(&rest);
+	*out = (struct rejoin){ .n = 0 };
+	if (!read_long(&rest, &i) || (int8_t)wire_get_u8(&rest) != -KT_DATE)
+		return false;
+	out->i = (uint64_t)i;
+	out->day = (int32_t)wire_get_u32(&rest);
+	return read_long(&rest, &out->epoch);
+}
+
+/* ---- and those after it ---- */
+
+void
+rejoin_put_epoch(struct wire_writer *w)
+{
+	wire_put_string(w, ".ringtick.epoch");
+}
+
+bool
+rejoin_read_epoch(struct wire_reader *r, int64_t *out)
+{
+	return read_long(r, out);
+}
+
+void
+rejoin_put(struct wire_writer *w, const struct rejoin *j, const char *tables)
+{
+	const char *at = tables, *name;
+	uint32_t cnt = 0;
+	size_t len;
+
+	while (next_name(&at, &name, &len))
+		cnt++;
+	wire_put_list(w, KT_LIST, KA_NONE, 4);
+	wire_put_symbol(w, ".ringtick.rejoin");
+	if (cnt == 0) {
+		wire_put_symbol(w, "");
+	} else {
+		wire_put_list(w, KT_SYMBOL, KA_NONE, cnt);
+		for (at = tables; next_name(&at, &name, &len);)
+			wire_put_symbol_item(w, name, len);
+	}
+	wire_put_symbol(w, "");
+	wire_put_list(w, KT_LIST, KA_NONE, 4);
+	wire_put_long(w, j->epoch);
+	wire_put_date(w, j->day);
+	wire_put_long(w, (int64_t)j->i);
+	wire_put_long(w, (int64_t)j->n);
+}
+
+const char *
+rejoin_explain(const char *error)
+{
+	static const struct {
+		const char *error, *meaning;
+	} rows[] = {
+		{ "range", "the day has not so many records" },
+		{ "epoch", "a crash of the server took records that have come "
+			   "here; begin again with --from 0" },
+		{ "day", "the server has that day's journal no longer open; "
+			 "begin again with --from 0" },
+		{ ".ringtick.subfrom", "the server has no journal, or is no "
+				       "ringtickd" },
+		{ ".ringtick.rejoin", "the server has no journal any more" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (strcmp(error, rows[i].error) == 0)
+			return rows[i].meaning;
+	return "an unknown table is answered with its name";
+}

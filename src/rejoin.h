@@ -1,0 +1,52 @@
+/*
+ * How a subscriber of ringtickd begins in the past, and goes on behind what it
+ * has when its connection broke: the requests, and what is told in them
+ * (doc/protocol.md).  Pure.
+ *
+ * Called by sub.c.  Tables are names with commas between them, of letters,
+ * digits and _; "" is all of them.
+ */
+#ifndef RINGTICK_REJOIN_H
+#define RINGTICK_REJOIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire.h"
+
+enum { REJOIN_REQUEST_MAX = 1024 }; /* bytes of each of the requests */
+
+/* What the subscriber has: all of its tables' messages up to ... */
+struct rejoin {
+	int64_t epoch;
+	int32_t day; /* since 2000.01.01 */
+	uint64_t i;  /* a record of that day, and then ... */
+	uint64_t n;  /* ... so many messages */
+};
+
+/*
+ * Asks for a subscription and, in the same request, for where it begins: at
+ * record `from` of the day, or (has_from false) with what comes now.  false if
+ * the names are none, or too long.
+ */
+bool rejoin_put_first(struct wire_writer *w, const char *tables, bool has_from,
+		      uint64_t from);
+
+/*
+ * The reply to it, which wire_check_body accepted: moves r to the value that
+ * .u.sub replies.  false if it is something else.
+ */
+bool rejoin_read_first(struct wire_reader *r, struct rejoin *out);
+
+/* Asks for the server's epoch, and reads the reply in the same way. */
+void rejoin_put_epoch(struct wire_writer *w);
+bool rejoin_read_epoch(struct wire_reader *r, int64_t *out);
+
+/* Asks for what comes behind that.  The names passed rejoin_put_first. */
+void rejoin_put(struct wire_writer *w, const struct rejoin *j,
+		const char *tables);
+
+/* What an error that the server answers means, as a sentence's end. */
+const char *rejoin_explain(const char *error);
+
+#endif

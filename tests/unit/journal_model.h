@@ -1,0 +1,145 @@
+/*
+ * For the tests of the journal: a disk that does what the test says, and a
+ * model that every step is held against.
+ *
+ * The disk is the three calls with which the journal asks the engine for
+ * something; they are defined here (and the library's engine is not linked).
+ * They note what is asked.  The test lets it happen: whole, in part, later, or
+ * not at all.  Files are real, in a folder of their own; time is a number.
+ * log_line and die are defined here too, to be looked at.
+ *
+ * The model is all records committed, as the files must have them, one behind
+ * the other.  After every call below holds, or the test fails:
+ *
+ * - the file has `written` whole records of the day, the right ones, and while
+ *   a write is in flight the beginning of what follows, else nothing behind;
+ * - what the journal tells of itself (struct journal_state) says the same;
+ * - `synced` are those that an fdatasync was begun for when they were written,
+ *   and that has succeeded (with journal.sync = none it is as `written`);
+ * - subscribers see what publish.after promises, neither less nor more;
+ * - at most one write or fdatasync is in flight; a write ends with a record of
+ *   the same day; no file is closed or replaced under an operation;
+ * - a file is left only with all records of its day in it, and synced.
+ */
+#ifndef RINGTICK_TESTS_JOURNAL_MODEL_H
+#define RINGTICK_TESTS_JOURNAL_MODEL_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine.h"
+#include "journal.h"
+#include "settings.h"
+#include "stream.h"
+
+enum {
+	MODEL_RING_BYTES = 16 << 10,
+	MODEL_STAGING_BYTES = 4 << 20,	/* what the journal takes */
+	MODEL_RECYCLE_BYTES = 64 << 20, /* of the file, at a time */
+	MODEL_FIRST_DATE = 9822,	/* 2026.11.22 */
+};
+
+#define MODEL_RETRY_NS	  (250 * NS_PER_MS)
+#define MODEL_INTERVAL_NS (100 * NS_PER_MS) /* journal.sync_interval */
+
+enum op_kind { OP_WRITE, OP_SYNC, OP_RECYCLE };
+
+struct op {
+	enum op_kind kind;
+	int fd;
+	const uint8_t *at;
+	size_t len;
+	uint64_t off;
+	uint64_t upto; /* records written when it has succeeded, or synced */
+	struct ticket ticket;
+};
+
+struct model {
+	struct settings settings;
+	struct streams all;
+	struct journal journal;
+	int64_t now_ns, local_ns;
+	int32_t today;
+	uint64_t records; /* committed since the start */
+	uint64_t written;
+	uint64_t synced;
+	unsigned rolled;  /* days, over to the next file */
+	struct op ops[4]; /* in flight, in no order */
+	unsigned ops_cnt;
+	char last_words[512]; /* of die() */
+	jmp_buf death;	      /* where die() goes on */
+};
+extern struct model m;
+
+/* ---- the whole ---- */
+
+/* Group set-up and tear-down. */
+int model_open(void **state);
+int model_close(void **state);
+
+/* Streams that begin shortly before positions wrap, and a journal on them; the
+ * log is forgotten. */
+void model_start(enum journal_sync sync, enum publish_after after);
+
+/* Stops the daemon with everything written: all files are closed.  Starts it
+ * again on what it left. */
+void model_restart(void);
+
+/* For the end of a test; removes the files. */
+int model_stop(void **state);
+
+/* ---- what goes on ---- */
+
+/* Commits an update with so many bytes of text. false if there is no room. */
+bool model_put(size_t text_len);
+
+/* Short ones, for which there is room. */
+void model_put_many(unsigned cnt);
+
+/* The day ends; the next one comes after so many that are skipped. false if
+ * there is no room for the mark. */
+bool model_end_day(int32_t skipped);
+
+/*
+ * ns later: turns as of the server, until there is nothing more to do at this
+ * moment.  That comes soon (nobody turns in circles), and what is left has a
+ * completion or a time to come.
+ */
+void model_turn(int64_t ns);
+
+/* ---- what the disk does ---- */
+
+/* The operation of a kind that is in flight, NULL if there is none. */
+const struct op *disk_op(enum op_kind kind);
+
+/* Bytes of the write in flight; 0 if there is none. */
+size_t disk_asked(void);
+
+/* The operation completes. The journal has not had a turn since. */
+void disk_complete(enum op_kind kind, int32_t result);
+
+/* So many bytes of the write in flight get into the file; then it completes. */
+void disk_write(size_t len, int32_t result);
+void disk_write_all(void);
+
+/* It does all that it is asked for, while time goes by, until everything is
+ * synced and nothing more is asked. */
+void disk_drain(void);
+
+/* ---- to look at ---- */
+
+/* Lines of an event in the log, of its first so many. */
+unsigned model_said(const char *event);
+
+/* The file of a day. In a buffer of its own. */
+const char *model_path(int32_t date);
+
+/* Where the stream was behind the first n records. */
+uint64_t model_pos(uint64_t n);
+
+/* Bytes of all records in the files. */
+size_t model_bytes(void);
+
+#endif

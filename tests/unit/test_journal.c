@@ -1,0 +1,564 @@
+#include "config.h"
+
+#include "journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "clock.h"
+#include "frames.h"
+#include "journal_model.h"
+#include "util.h"
+
+#define MINUTE_NS   (60 * NS_PER_S)
+#define RETRY_NS    MODEL_RETRY_NS
+#define INTERVAL_NS MODEL_INTERVAL_NS
+
+/* ---- a disk that writes less than it was asked for ---- */
+
+static void
+test_short_writes(void **state)
+{
+	size_t len = 1;
+
+	(void)state;
+	model_start(SYNC_NONE, AFTER_JOURNAL);
+	for (size_t n = 1; n <= len; n++) {
+		model_put_many(3);
+		model_turn(0);
+		len = disk_asked();
+		if (n < len)
+			disk_write(n, (int32_t)n);
+		assert_int_equal(disk_asked(), n < len ? len - n : len);
+		disk_write_all();
+	}
+	model_put_many(3);
+	model_turn(0);
+	while (disk_asked() > 0)
+		disk_write(1, 1);
+	disk_drain();
+	assert_int_equal(model_said("journal_failing"), 0);
+}
+
+/* It is asked again, at once, for the same. */
+static void
+test_interrupted(void **state)
+{
+	static const int32_t results[] = { -EINTR, -EAGAIN };
+
+	(void)state;
+	model_start(SYNC_NONE, AFTER_JOURNAL);
+	model_put_many(3);
+	model_turn(0);
+	while (disk_asked() > 0) {
+		size_t len = disk_asked();
+
+		for (size_t i = 0; i < ARRAY_LEN(results); i++) {
+			disk_complete(OP_WRITE, results[i]);
+			assert_int_equal(disk_asked(), len);
+		}
+		disk_write(1, 1);
+	}
+	disk_drain();
+	assert_int_equal(model_said("journal_failing"), 0);
+}
+
+/* ---- a disk that fails ---- */
+
+/* At every byte of a batch; every other time it has told of those before. */
+static void
+test_disk_full(void **state)
+{
+	static const int32_t results[] = { -ENOSPC, -EIO, -EDQUOT, 0 };
+
+	(void)state;
+	model_start(SYNC_NONE, AFTER_JOURNAL);
+	for (size_t n = 0, len = 1; n < len; n++) {
+		model_put_many(3);
+		model_turn(0);
+		len = disk_asked();
+		if (n % 2 == 1 && n < len)
+			disk_write(n, (int32_t)n);
+		disk_write(disk_asked() < len ? 0 : n, results[n / 2 % 4]);
+		/* what comes meanwhile goes with it */
+		model_put_many(1);
+		model_turn(RETRY_NS - 1);
+		assert_int_equal(disk_asked(), 0);
+		model_turn(1);
+		assert_true(disk_asked() > len);
+		disk_drain();
+	}
+}
+
+/* It is said at once, every minute, and when it is over; the ring keeps what
+ * was accepted. */
+static void
+test_disk_full_for_long(void **state)
+{
+	(void)state;
+	model_start(SYNC_BATCH, AFTER_JOURNAL);
+	while (model_put(300))
+		continue;
+	model_turn(0);
+	for (int64_t ns = 0; ns < 3 * MINUTE_NS; ns += RETRY_NS) {
+		disk_write(1000, -ENOSPC);
+		assert_int_equal(model_said("journal_failing"),
+				 1 + ns / MINUTE_NS);
+		assert_false(model_put(300));
+		model_turn(RETRY_NS);
+	}
+	assert_int_equal(model_said("journal_mended"), 0);
+	disk_drain();
+	assert_int_equal(model_said("journal_mended"), 1);
+}
+
+/* Staging takes what it can hold, then the ring; then the feeds wait.  What is
+ * staged stays until the whole write has succeeded. */
+static void
+test_disk_hangs(void **state)
+{
+	(void)state;
+	model_start(SYNC_NONE, AFTER_RING);
+	do {
+		while (model_put(MODEL_RING_BYTES / 5))
+			continue;
+		model_turn(0);
+	} while (model_put(MODEL_RING_BYTES / 5));
+	assert_in_range(model_bytes(), MODEL_STAGING_BYTES,
+			MODEL_STAGING_BYTES + MODEL_RING_BYTES);
+	assert_int_equal(m.written, 0);
+	assert_int_equal(journal_due_ns(&m.journal), INT64_MAX);
+	model_turn(NS_PER_S);
+	model_turn(MINUTE_NS);
+	assert_int_equal(model_said("journal_slow"), 2);
+	disk_write(disk_asked() - 1, (int32_t)disk_asked() - 1);
+	model_turn(0);
+	disk_write(0, -EIO);
+	disk_drain();
+	assert_int_equal(model_said("journal_kept_up"), 1);
+}
+
+/* It has its name again within a second, with all that was in it. */
+static void
+test_file_deleted(void **state)
+{
+	(void)state;
+	model_start(SYNC_BATCH, AFTER_SYNC);
+	model_put_many(3);
+	disk_drain();
+	assert_int_equal(unlink(model_path(m.today)), 0);
+	model_put_many(1);
+	disk_drain();
+	model_turn(NS_PER_S);
+	assert_int_equal(access(model_path(m.today), F_OK), 0);
+	assert_int_equal(model_said("journal_brought_back"), 1);
+	model_put_many(1);
+	assert_true(model_end_day(0));
+	disk_drain();
+}
+
+/* ---- on disk, and seen ---- */
+
+/* What is looked at after every step of every test, once in numbers: records
+ * seen when two were committed, begun, written, and synced. */
+static void
+test_visible(void **state)
+{
+	static const unsigned seen[][4] = {
+		[AFTER_RING] = { 2, 2, 2, 2 },
+		[AFTER_JOURNAL] = { 0, 0, 2, 2 },
+		[AFTER_SYNC] = { 0, 0, 0, 2 },
+	};
+	const uint64_t *pos = &m.all.main.visible_pos;
+
+	for (unsigned i = AFTER_RING; i <= AFTER_SYNC; i++) {
+		model_start(SYNC_BATCH, (enum publish_after)i);
+		model_put_many(2);
+		assert_int_equal(*pos, model_pos(seen[i][0]));
+		model_turn(0);
+		disk_write(disk_asked() - 1, (int32_t)disk_asked() - 1);
+		assert_int_equal(*pos, model_pos(seen[i][1]));
+		disk_write_all();
+		model_turn(0);
+		assert_int_equal(*pos, model_pos(seen[i][2]));
+		disk_complete(OP_SYNC, 0);
+		assert_int_equal(*pos, model_pos(seen[i][3]));
+		/* a mark, with the roll */
+		assert_true(model_end_day(0));
+		assert_int_equal(*pos, i == AFTER_RING ? m.all.main.head_pos
+						       : model_pos(2));
+		model_turn(0);
+		assert_int_equal(*pos, m.all.main.head_pos);
+		assert_int_equal(model_stop(state), 0);
+	}
+}
+
+/* One after each write, and nothing is written before it is done. */
+static void
+test_sync_batch(void **state)
+{
+	(void)state;
+	model_start(SYNC_BATCH, AFTER_SYNC);
+	for (unsigned i = 1; i < 5; i++) {
+		model_put_many(2);
+		model_turn(0);
+		disk_write(10, 10);
+		assert_null(disk_op(OP_SYNC));
+		disk_write_all();
+		model_turn(0);
+		model_put_many(2);
+		model_turn(NS_PER_S);
+		assert_int_equal(m.ops_cnt, 1);
+		disk_complete(OP_SYNC, 0);
+		assert_int_equal(m.journal.syncs, 2 * i - 1);
+		disk_drain();
+		assert_int_equal(m.journal.syncs, 2 * i);
+	}
+}
+
+/* One that has begun, with a record behind it in the ring. */
+static void
+start_sync(void)
+{
+	model_start(SYNC_INTERVAL, AFTER_SYNC);
+	model_put_many(1);
+	model_turn(0);
+	disk_write_all();
+	model_put_many(1);
+	journal_run(&m.journal, m.today, m.local_ns, m.now_ns);
+	assert_non_null(disk_op(OP_SYNC));
+}
+
+/* When it is due, not before; never without something written. */
+static void
+test_sync_interval(void **state)
+{
+	int64_t due;
+
+	(void)state;
+	start_sync();
+	disk_complete(OP_SYNC, 0);
+	due = m.now_ns + INTERVAL_NS;
+	for (unsigned i = 0; i < 3; i++) {
+		model_turn(INTERVAL_NS / 4);
+		disk_write_all();
+		model_turn(0);
+		assert_int_equal(journal_due_ns(&m.journal), due);
+		model_put_many(1);
+	}
+	model_turn(due - m.now_ns - 1);
+	disk_write_all();
+	model_turn(0);
+	assert_int_equal(m.ops_cnt, 0);
+	m.now_ns++;
+	journal_run(&m.journal, m.today, m.local_ns, m.now_ns);
+	disk_complete(OP_SYNC, 0);
+	assert_int_equal(m.synced, m.records);
+	model_turn(5 * INTERVAL_NS);
+	assert_int_equal(m.ops_cnt, 0);
+	assert_int_equal(m.journal.syncs, 2);
+}
+
+/* Due while the disk is at work: its completion wakes, not the clock. */
+static void
+test_sync_interval_passes(void **state)
+{
+	(void)state;
+	start_sync();
+	model_turn(2 * INTERVAL_NS);
+	disk_complete(OP_SYNC, 0);
+	model_turn(0);
+	assert_int_equal(disk_op(OP_WRITE)->upto, 2);
+	disk_write_all();
+	model_put_many(1);
+	model_turn(0);
+	assert_int_equal(disk_op(OP_WRITE)->upto, 3);
+	model_turn(2 * INTERVAL_NS);
+	disk_drain();
+}
+
+static bool
+failed_sync_kills(void)
+{
+	if (setjmp(m.death) != 0)
+		return true;
+	disk_complete(OP_SYNC, -EIO);
+	return false;
+}
+
+/* The last words name the file and the first record that may be lost; nobody
+ * sees it. */
+static void
+test_sync_fails(void **state)
+{
+	(void)state;
+	model_start(SYNC_BATCH, AFTER_SYNC);
+	model_put_many(3);
+	disk_drain();
+	model_put_many(2);
+	model_turn(0);
+	disk_write_all();
+	model_turn(0);
+	assert_true(failed_sync_kills());
+	assert_int_equal(m.journal.state.synced_records, 3);
+	assert_int_equal(m.all.main.visible_pos, model_pos(3));
+	assert_non_null(strstr(m.last_words, model_path(m.today)));
+	assert_non_null(strstr(m.last_words, strerror(EIO)));
+	assert_non_null(strstr(m.last_words, "records from 3 on"));
+}
+
+/* ---- the end of a day ---- */
+
+/* With records and without, all of them waiting. */
+static void
+test_roll(void **state)
+{
+	for (unsigned i = SYNC_NONE; i <= SYNC_BATCH; i++) {
+		model_start((enum journal_sync)i, AFTER_JOURNAL);
+		model_put_many(3);
+		assert_true(model_end_day(0));
+		model_put_many(2);
+		assert_true(model_end_day(3));
+		assert_true(model_end_day(0));
+		model_put_many(1);
+		disk_drain();
+		assert_int_equal(model_said("journal_rolled"), 3);
+		assert_int_equal(m.journal.state.records, 1);
+		assert_int_equal(model_stop(state), 0);
+	}
+}
+
+/* As if so much had been written that pages are given back. */
+static void
+pretend_much_written(void)
+{
+	m.journal.dropped_off = 0 - 2 * (uint64_t)MODEL_RECYCLE_BYTES;
+}
+
+/* The file stays open until all that was asked of it is done. */
+static void
+test_roll_waits(void **state)
+{
+	(void)state;
+	model_start(SYNC_BATCH, AFTER_JOURNAL);
+	model_put_many(1);
+	assert_true(model_end_day(0));
+	model_put_many(1);
+	model_turn(0);
+	pretend_much_written();
+	disk_write_all();
+	assert_int_equal(disk_op(OP_RECYCLE)->len, MODEL_RECYCLE_BYTES);
+	model_turn(0);
+	disk_complete(OP_SYNC, 0);
+	model_turn(NS_PER_S);
+	assert_int_equal(journal_due_ns(&m.journal), INT64_MAX);
+	assert_int_equal(m.rolled, 0);
+	/* it was only advice: nothing comes of its failure */
+	disk_complete(OP_RECYCLE, -EIO);
+	model_turn(0);
+	assert_int_equal(m.rolled, 1);
+	disk_drain();
+	assert_int_equal(model_said("journal_failing"), 0);
+}
+
+static bool
+is_locked(int32_t date)
+{
+	int fd = open(model_path(date), O_RDONLY | O_CLOEXEC);
+	bool is = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0;
+
+	(void)close(fd);
+	return is;
+}
+
+static void
+turn_without_opening(void)
+{
+	struct rlimit before, limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = (struct rlimit){ 0, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	journal_run(&m.journal, m.today, m.local_ns, m.now_ns);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	model_turn(0);
+}
+
+/* Opened a minute before it is needed, not earlier, and not then. */
+static void
+test_next_file(void **state)
+{
+	(void)state;
+	model_start(SYNC_NONE, AFTER_JOURNAL);
+	m.local_ns = (m.today + 1) * NS_PER_DAY - MINUTE_NS - 1;
+	model_turn(0);
+	assert_int_equal(access(model_path(m.today + 1), F_OK), -1);
+	m.local_ns++;
+	model_turn(0);
+	assert_true(is_locked(m.today + 1));
+	model_turn(MINUTE_NS);
+	assert_int_equal(model_said("journal_next"), 1);
+	assert_true(model_end_day(0));
+	model_put_many(1);
+	turn_without_opening();
+	assert_int_equal(m.rolled, 1);
+	assert_int_equal(model_said("journal_failing"), 0);
+	/* that of a day that does not come is given back */
+	m.local_ns = (m.today + 1) * NS_PER_DAY - 1;
+	model_turn(MINUTE_NS);
+	assert_true(is_locked(m.today + 1));
+	assert_true(model_end_day(2));
+	model_put_many(1);
+	disk_drain();
+	assert_false(is_locked(m.today - 2));
+}
+
+/* Told while there is time to mend it, once a minute; what comes then waits. */
+static void
+test_next_file_fails(void **state)
+{
+	(void)state;
+	model_start(SYNC_NONE, AFTER_JOURNAL);
+	assert_int_equal(mkdir(model_path(m.today + 1), 0700), 0);
+	m.local_ns = (m.today + 1) * NS_PER_DAY - NS_PER_S;
+	model_turn(0);
+	model_turn(MINUTE_NS - 1);
+	assert_int_equal(model_said("journal_next_failed"), 1);
+	model_turn(1);
+	assert_int_equal(model_said("journal_next_failed"), 2);
+	assert_true(model_end_day(0));
+	model_put_many(2);
+	model_turn(0);
+	model_turn(RETRY_NS);
+	assert_int_equal(journal_due_ns(&m.journal), m.now_ns + RETRY_NS);
+	assert_int_equal(model_said("journal_roll_failed"), 1);
+	assert_int_equal(rmdir(model_path(m.today)), 0);
+	disk_drain();
+	assert_int_equal(model_said("journal_mended"), 1);
+}
+
+/* ---- a random walk of all of it ---- */
+
+enum { WALK_STEPS = 4000, WALK_RUNS = 3 };
+
+static bool
+one_in(struct chance *c, unsigned n)
+{
+	return chance_below(c, n) == 0;
+}
+
+static void
+walk_write(struct chance *c, bool is_full)
+{
+	static const int32_t errors[] = { -ENOSPC, -EIO, 0 };
+	size_t some = chance_below(c, disk_asked() + 1);
+
+	if (is_full || one_in(c, 10))
+		disk_write(some, errors[chance_below(c, ARRAY_LEN(errors))]);
+	else if (one_in(c, 10))
+		disk_complete(OP_WRITE, one_in(c, 2) ? -EINTR : -EAGAIN);
+	else if (some > 0 && one_in(c, 4))
+		disk_write(some, (int32_t)some);
+	else
+		disk_write_all();
+}
+
+/* The disk's mood lasts for some time. */
+struct mood {
+	unsigned pace; /* how many of ten steps it does something in */
+	bool is_full;
+};
+
+static void
+walk_disk(struct chance *c, struct mood *mood)
+{
+	enum op_kind kind;
+
+	if (one_in(c, 200))
+		*mood = (struct mood){ (unsigned)chance_below(c, 11),
+				       one_in(c, 4) };
+	if (m.ops_cnt == 0 || chance_below(c, 10) >= mood->pace)
+		return;
+	kind = m.ops[chance_below(c, m.ops_cnt)].kind;
+	if (kind == OP_WRITE)
+		walk_write(c, mood->is_full);
+	else
+		disk_complete(kind,
+			      kind == OP_RECYCLE && one_in(c, 2) ? -EIO : 0);
+}
+
+static void
+walk_step(struct chance *c, struct mood *mood)
+{
+	if (!one_in(c, 3))
+		(void)model_put(chance_below(c, one_in(c, 20) ? 2000 : 200));
+	if (one_in(c, 150))
+		m.local_ns = (m.today + 1) * NS_PER_DAY - NS_PER_S;
+	if (one_in(c, 150))
+		(void)model_end_day(one_in(c, 4) ? 2 : 0);
+	if (one_in(c, 1000))
+		(void)unlink(m.journal.state.path);
+	if (one_in(c, 200))
+		pretend_much_written();
+	walk_disk(c, mood);
+	model_turn((int64_t)chance_below(c, 20 * NS_PER_MS));
+}
+
+static void
+test_walk(void **state)
+{
+	const unsigned *how = *state;
+	struct chance chance = chance_start("walk");
+
+	model_start((enum journal_sync)how[0], (enum publish_after)how[1]);
+	for (unsigned run = 0; run < WALK_RUNS; run++) {
+		struct mood mood = { .pace = 5 };
+
+		for (unsigned i = 0; i < WALK_STEPS; i++)
+			walk_step(&chance, &mood);
+		disk_drain();
+		model_restart();
+	}
+}
+
+/* ---- all ---- */
+
+int
+main(void)
+{
+	static unsigned how[][2] = {
+		{ SYNC_NONE, AFTER_RING },     { SYNC_NONE, AFTER_JOURNAL },
+		{ SYNC_INTERVAL, AFTER_RING }, { SYNC_INTERVAL, AFTER_JOURNAL },
+		{ SYNC_INTERVAL, AFTER_SYNC }, { SYNC_BATCH, AFTER_RING },
+		{ SYNC_BATCH, AFTER_JOURNAL }, { SYNC_BATCH, AFTER_SYNC },
+	};
+	const struct CMUnitTest tests[] = {
+#define TEST(test) cmocka_unit_test_teardown(test, model_stop)
+		TEST(test_short_writes),    TEST(test_interrupted),
+		TEST(test_disk_full),	    TEST(test_disk_full_for_long),
+		TEST(test_disk_hangs),	    TEST(test_file_deleted),
+		TEST(test_visible),	    TEST(test_sync_batch),
+		TEST(test_sync_interval),   TEST(test_sync_interval_passes),
+		TEST(test_sync_fails),	    TEST(test_roll),
+		TEST(test_roll_waits),	    TEST(test_next_file),
+		TEST(test_next_file_fails),
+#define WALK(what, i) \
+	{ "test_walk: " what, test_walk, NULL, model_stop, how[i] }
+		WALK("none, ring", 0),	    WALK("none, journal", 1),
+		WALK("interval, ring", 2),  WALK("interval, journal", 3),
+		WALK("interval, sync", 4),  WALK("batch, ring", 5),
+		WALK("batch, journal", 6),  WALK("batch, sync", 7),
+	};
+
+	return cmocka_run_group_tests(tests, model_open, model_close);
+}
