@@ -85,6 +85,7 @@ struct connection {
 	struct selection selection;
 	struct consumer consumer;
 
+	int64_t spill_limit_ns; /* 0: none */
 	struct list wait_node;
 	struct list open_node;
 	uint64_t in_bytes;

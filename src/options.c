@@ -306,8 +306,8 @@ check_number(const struct option *o, int64_t number)
 	return NULL;
 }
 
-static const char *
-read_quantity(const struct option *o, const struct value *v, int64_t *out)
+const char *
+option_read_quantity(const struct option *o, const struct value *v, int64_t *out)
 {
 	bool is_good = false;
 
@@ -368,7 +368,7 @@ option_store(struct settings *s, const struct option *o, const struct value *v)
 	switch (o->kind) {
 	case KIND_SIZE:
 	case KIND_TIME:
-		complaint = read_quantity(o, v, &number);
+		complaint = option_read_quantity(o, v, &number);
 		if (complaint == NULL)
 			*(int64_t *)field = number;
 		return complaint;

@@ -89,6 +89,10 @@ const char *option_store(struct settings *s, const struct option *o,
 const char *option_read_choice(const struct option *o, const struct value *v,
 			       unsigned *out);
 
+/* The same for a size or time. */
+const char *option_read_quantity(const struct option *o, const struct value *v,
+				 int64_t *out);
+
 /* false: out of memory */
 bool option_store_defaults(struct settings *s);
 

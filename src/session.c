@@ -258,6 +258,8 @@ serve_hello(struct server *s, struct connection *c)
 	c->deadline_ns = 0;
 	c->consumer.policy =
 		settings_policy(s->settings, c->user, strlen(c->user));
+	c->spill_limit_ns =
+		settings_spill_limit(s->settings, c->user, strlen(c->user));
 	c->consumer.reply[0] = capability;
 	consumer_queue(&c->consumer, 1, NULL, (struct reply_gate){ 0 });
 	delivery_wake(&s->delivery, c);
@@ -629,18 +631,16 @@ skip(struct server *s, struct connection *c)
 void
 session_check_spills(struct server *s)
 {
-	int64_t limit_ns = s->settings->slow.spill_limit;
 	struct list *n, *next;
 
-	if (limit_ns == 0)
-		return;
 	for (n = s->open.next; n != &s->open; n = next) {
 		struct connection *c =
 			container_of(n, struct connection, open_node);
 		const struct past *p = &c->consumer.past;
 
 		next = n->next;
-		if (p->is_on && s->now_ns - p->since_ns >= limit_ns)
+		if (p->is_on && c->spill_limit_ns > 0 &&
+		    s->now_ns - p->since_ns >= c->spill_limit_ns)
 			session_close(s, c, CLOSE_slow_spill, NULL);
 	}
 }

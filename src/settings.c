@@ -416,13 +416,16 @@ read_columns(struct reader *r, config_setting_t *at, struct schema_table *t)
 	return 0;
 }
 
-/* The two members that a group must have, and no others. */
+/* The two members that a group must have, a third one that it may have (or
+ * NULL), and no others. */
 static int
-find_two(struct reader *r, config_setting_t *at, const char *const names[2],
-	 config_setting_t *out[2])
+find_members(struct reader *r, config_setting_t *at,
+	     const char *const names[3], config_setting_t *out[3])
 {
 	struct phrase allowed =
-		phrase_of("{ %s = ...; %s = ...; }", names[0], names[1]);
+		phrase_of("{ %s = ...; %s = ...; }%s%s", names[0], names[1],
+			  names[2] != NULL ? ", perhaps with " : "",
+			  names[2] != NULL ? names[2] : "");
 
 	if (config_setting_type(at) != CONFIG_TYPE_GROUP)
 		return refuse(r, at, "is not a group", allowed.text);
@@ -431,11 +434,13 @@ find_two(struct reader *r, config_setting_t *at, const char *const names[2],
 		if (out[i] == NULL)
 			return refuse(r, at, "is not complete", allowed.text);
 	}
+	out[2] = names[2] == NULL ? NULL
+				  : config_setting_get_member(at, names[2]);
 	for (int i = 0; i < config_setting_length(at); i++) {
 		config_setting_t *member =
 			config_setting_get_elem(at, (unsigned)i);
 
-		if (member != out[0] && member != out[1])
+		if (member != out[0] && member != out[1] && member != out[2])
 			return fail(r,
 				    "%s:%u: setting %s: is unknown; allowed: "
 				    "%s",
@@ -448,7 +453,7 @@ find_two(struct reader *r, config_setting_t *at, const char *const names[2],
 static int
 read_schema_tables(struct reader *r, config_setting_t *at)
 {
-	static const char *const names[2] = { "name", "columns" };
+	static const char *const names[3] = { "name", "columns", NULL };
 	int res = begin_schema(r, at);
 
 	if (res != 0)
@@ -459,11 +464,11 @@ read_schema_tables(struct reader *r, config_setting_t *at)
 	for (int i = 0; i < config_setting_length(at); i++) {
 		config_setting_t *item =
 			config_setting_get_elem(at, (unsigned)i);
-		config_setting_t *members[2];
+		config_setting_t *members[3];
 		struct schema_table *t;
 		struct schema_error e;
 
-		res = find_two(r, item, names, members);
+		res = find_members(r, item, names, members);
 		if (res != 0)
 			return res;
 		if (config_setting_type(members[0]) != CONFIG_TYPE_STRING)
@@ -486,13 +491,14 @@ read_schema_tables(struct reader *r, config_setting_t *at)
 static int
 read_slow_user(struct reader *r, config_setting_t *at, struct slow_user *out)
 {
-	static const char *const names[2] = { "user", "policy" };
+	static const char *const names[3] = { "user", "policy", "spill_limit" };
 	const struct option *policy = &options[OPTION_slow_policy];
-	config_setting_t *members[2];
+	const struct option *limit = &options[OPTION_slow_spill_limit];
+	config_setting_t *members[3];
 	struct value v;
 	const char *complaint;
 	unsigned choice;
-	int res = find_two(r, at, names, members);
+	int res = find_members(r, at, names, members);
 
 	if (res != 0)
 		return res;
@@ -510,6 +516,14 @@ read_slow_user(struct reader *r, config_setting_t *at, struct slow_user *out)
 		return refuse(r, members[1], complaint,
 			      option_limits(policy).text);
 	out->policy = choice;
+	out->spill_limit = -1;
+	if (members[2] != NULL) {
+		v = value_of(members[2]);
+		complaint = option_read_quantity(limit, &v, &out->spill_limit);
+		if (complaint != NULL)
+			return refuse(r, members[2], complaint,
+				      option_limits(limit).text);
+	}
 	out->user = strdup(config_setting_get_string(members[0]));
 	return out->user == NULL ? fail_memory(r) : 0;
 }
@@ -729,18 +743,35 @@ settings_load(struct settings *s, const char *path, char *err, size_t err_len)
 	return res;
 }
 
-enum slow_policy
-settings_policy(const struct settings *s, const char *user, size_t user_len)
+static const struct slow_user *
+find_user(const struct settings *s, const char *user, size_t user_len)
 {
-	enum slow_policy policy = s->slow.policy;
-
 	for (unsigned i = 0; i < s->slow.users_cnt; i++) {
 		const struct slow_user *u = &s->slow.users[i];
 
 		if (strlen(u->user) == user_len &&
 		    memcmp(u->user, user, user_len) == 0)
-			policy = u->policy;
+			return u;
 	}
+	return NULL;
+}
+
+int64_t
+settings_spill_limit(const struct settings *s, const char *user,
+		     size_t user_len)
+{
+	const struct slow_user *u = find_user(s, user, user_len);
+
+	return u != NULL && u->spill_limit >= 0 ? u->spill_limit
+						: s->slow.spill_limit;
+}
+
+enum slow_policy
+settings_policy(const struct settings *s, const char *user, size_t user_len)
+{
+	const struct slow_user *u = find_user(s, user, user_len);
+	enum slow_policy policy = u != NULL ? u->policy : s->slow.policy;
+
 	if (policy == SLOW_SPILL && s->journal.directory[0] == '\0')
 		policy = SLOW_DISCONNECT;
 	return policy;

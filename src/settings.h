@@ -30,6 +30,7 @@ extern const char *const engine_mode_names[];
 struct slow_user {
 	char *user;
 	enum slow_policy policy;
+	int64_t spill_limit; /* -1: as slow.spill_limit */
 };
 
 struct settings {
@@ -114,6 +115,10 @@ int settings_load(struct settings *s, const char *path, char *err,
  * journal to spill to. */
 enum slow_policy settings_policy(const struct settings *s, const char *user,
 				 size_t user_len);
+
+/* How long it may be served from the journal, in ns; 0: for ever. */
+int64_t settings_spill_limit(const struct settings *s, const char *user,
+			     size_t user_len);
 
 /* The table of settings with defaults and sentences, for --help. */
 void settings_print_help(FILE *out);

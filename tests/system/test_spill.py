@@ -288,8 +288,12 @@ def test_adding_a_table(start, connect, folder, kind, first, last):
 
 def test_spill_limit(start, connect, folder):
     """Protects the operator who does not want the hopeless: after slow.spill_limit
-    they are cut off, by name; who has come back by then is not."""
-    daemon = start(settings(folder, changes={"slow": {"spill_limit": "2s"}}))
+    they are cut off, by name; who has come back by then is not, nor a user with a
+    limit of its own."""
+    daemon = start(settings(folder, changes={"slow": {"spill_limit": "2s", "users": [
+        {"user": "patient", "policy": "spill", "spill_limit": "1h"}]}}))
+    patient = Subscriber(connect, daemon, "patient", "", WINDOW)
+    patient.stop()
     never = Subscriber(connect, daemon, "never", "", WINDOW)
     slow = Subscriber(connect, daemon, "slow", "", WINDOW)
     feed, mix = connect(daemon), Mix(2)
@@ -306,6 +310,7 @@ def test_spill_limit(start, connect, folder):
     assert line.number("lag_bytes") > 4_000_000
     daemon.summary()
     assert line_of(daemon, "slow")["state"] == "live"
+    assert line_of(daemon, "patient")["state"] == "catching_up"
     assert len(daemon.logged("disconnect")) == 1
     assert daemon.summary().number("slow_disconnects") == 1
 

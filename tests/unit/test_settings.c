@@ -319,7 +319,8 @@ test_spill_needs_a_journal(void **state)
 	static const char slow[] =
 		"slow = { users = (\n"
 		"{ user = \"screen\"; policy = \"skip\"; },\n"
-		"{ user = \"rdb\"; policy = \"spill\"; } ); };\n";
+		"{ user = \"rdb\"; policy = \"spill\"; "
+		"spill_limit = \"2m\"; } ); };\n";
 	struct settings s;
 
 	(void)state;
@@ -334,6 +335,9 @@ test_spill_needs_a_journal(void **state)
 				   slow)
 				 .text);
 	assert_int_equal(settings_policy(&s, "rdb", 3), SLOW_SPILL);
+	assert_int_equal(settings_spill_limit(&s, "rdb", 3), 120 * NS_PER_S);
+	assert_int_equal(settings_spill_limit(&s, "screen", 6), 0);
+	assert_int_equal(settings_spill_limit(&s, "other", 5), 0);
 	assert_int_equal(settings_policy(&s, "other", 5), SLOW_SPILL);
 	assert_int_equal(settings_policy(&s, "screen", 6), SLOW_SKIP);
 	settings_fini(&s);
@@ -497,14 +501,14 @@ static const struct mistake {
 	  "policy = ...; }, ... )" },
 	{ "slow = { users = ( \"rdb\" ); };",
 	  ":2: setting slow.users[0]: \"rdb\" is not a group; allowed: { user "
-	  "= ...; policy = ...; }" },
+	  "= ...; policy = ...; }, perhaps with spill_limit" },
 	{ "slow = { users = ( { user = \"rdb\"; } ); };",
 	  ":2: setting slow.users[0]: a group is not complete; allowed: { user "
-	  "= ...; policy = ...; }" },
+	  "= ...; policy = ...; }, perhaps with spill_limit" },
 	{ "slow = { users = ( { user = \"a\"; policy = \"skip\"; x = 1; } ); "
 	  "};",
 	  ":2: setting slow.users[0].x: is unknown; allowed: { user = ...; "
-	  "policy = ...; }" },
+	  "policy = ...; }, perhaps with spill_limit" },
 	{ "slow = { users = ( { user = 5; policy = \"skip\"; } ); };",
 	  ":2: setting slow.users[0].user: 5 is not a string; allowed: a "
 	  "user's name, such as \"rdb\"" },
