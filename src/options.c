@@ -307,7 +307,8 @@ check_number(const struct option *o, int64_t number)
 }
 
 const char *
-option_read_quantity(const struct option *o, const struct value *v, int64_t *out)
+option_read_quantity(const struct option *o, const struct value *v,
+		     int64_t *out)
 {
 	bool is_good = false;
 
