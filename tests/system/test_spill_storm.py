@@ -366,7 +366,9 @@ def test_long_messages_of_many_stuck_ones(start, connect, folder, mode):
 def test_memory_is_flat(start, connect, folder, mode):
     """Protects the machine: who never reads, and who is stuck on the journal, cost
     no memory however much goes by; and what they had is given back."""
-    daemon = start(settings(folder, mode, {"connections": {"max": 16}}))
+    # who comes and goes would have a buffer now and none then
+    daemon = start(settings(folder, mode, {"connections": {"max": 16}, "slow": {
+        "users": [{"user": "fast", "policy": "block"}]}}))
     feed, mix = connect(daemon), Mix(7)
     fast = Subscriber(connect, daemon, "fast")
     busy, idle = [], []
