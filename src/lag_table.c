@@ -2,11 +2,18 @@
 
 #include "lag_table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "report.h"
 
-typedef void (*put_cell)(struct server *s, struct connection *c,
+/* A consumer and its figures, all of one moment. */
+struct row {
+	struct connection *c;
+	struct figures figures;
+};
+
+typedef void (*put_cell)(struct server *s, const struct row *row,
 			 struct wire_writer *out);
 
 /* ---- cells ---- */
@@ -18,59 +25,60 @@ put_text(struct wire_writer *out, const char *text)
 }
 
 static void
-put_consumer(struct server *s, struct connection *c, struct wire_writer *out)
+put_consumer(struct server *s, const struct row *row, struct wire_writer *out)
 {
 	(void)s;
-	wire_put_u32(out, c->slot);
+	wire_put_u32(out, row->c->slot);
 }
 
 static void
-put_user(struct server *s, struct connection *c, struct wire_writer *out)
+put_user(struct server *s, const struct row *row, struct wire_writer *out)
 {
 	(void)s;
-	put_text(out, c->user);
+	put_text(out, row->c->user);
 }
 
 static void
-put_peer(struct server *s, struct connection *c, struct wire_writer *out)
+put_peer(struct server *s, const struct row *row, struct wire_writer *out)
 {
 	(void)s;
-	put_text(out, c->peer);
+	put_text(out, row->c->peer);
 }
 
 /* A vector of names, in each cell. */
 static void
-put_tables(struct server *s, struct connection *c, struct wire_writer *out)
+put_tables(struct server *s, const struct row *row, struct wire_writer *out)
 {
 	const struct schema *schema = &s->settings->tables;
 	uint32_t cnt = 0;
 
 	for (unsigned i = 0; i < schema->tables_cnt; i++)
-		cnt += selection_has(&c->selection, i);
+		cnt += selection_has(&row->c->selection, i);
 	wire_put_list(out, KT_SYMBOL, KA_NONE, cnt);
 	for (unsigned i = 0; i < schema->tables_cnt; i++)
-		if (selection_has(&c->selection, i))
+		if (selection_has(&row->c->selection, i))
 			put_text(out, schema->tables[i].name);
 }
 
 static void
-put_state(struct server *s, struct connection *c, struct wire_writer *out)
+put_state(struct server *s, const struct row *row, struct wire_writer *out)
 {
-	put_text(out, report_state(s, c));
+	put_text(out, report_state(s, row->c));
 }
 
 static void
-put_policy(struct server *s, struct connection *c, struct wire_writer *out)
+put_policy(struct server *s, const struct row *row, struct wire_writer *out)
 {
 	(void)s;
-	put_text(out, slow_policy_names[c->consumer.policy]);
+	put_text(out, slow_policy_names[row->c->consumer.policy]);
 }
 
 #define FIGURE(name, column, sentence)                                         \
-	static void put_##name(struct server *s, struct connection *c,         \
+	static void put_##name(struct server *s, const struct row *row,        \
 			       struct wire_writer *out)                        \
 	{                                                                      \
-		wire_put_u64(out, (uint64_t)report_figures(s, c).name);        \
+		(void)s;                                                       \
+		wire_put_u64(out, (uint64_t)row->figures.name);                \
 	}
 #include "figures.def"
 #undef FIGURE
@@ -93,28 +101,33 @@ static const struct {
 #undef FIGURE
 };
 
-static struct connection *
-next_consumer(struct server *s, struct connection *c)
+static uint32_t
+read_rows(struct server *s, struct row *rows)
 {
-	struct list *n = c == NULL ? s->open.next : c->open_node.next;
+	uint32_t cnt = 0;
 
-	for (; n != &s->open; n = n->next) {
-		c = container_of(n, struct connection, open_node);
-		if (consumer_is_subscribed(&c->consumer))
-			return c;
+	for (struct list *n = s->open.next; n != &s->open; n = n->next) {
+		struct connection *c =
+			container_of(n, struct connection, open_node);
+
+		if (!consumer_is_subscribed(&c->consumer))
+			continue;
+		rows[cnt].c = c;
+		rows[cnt++].figures = report_figures(s, c);
 	}
-	return NULL;
+	return cnt;
 }
 
-void
+const char *
 lag_table_put(void *context, struct wire_writer *out)
 {
 	struct server *s = context;
-	struct connection *c;
-	uint32_t cnt = 0;
+	struct row *rows = calloc(s->open_cnt, sizeof(*rows));
+	uint32_t cnt;
 
-	for (c = next_consumer(s, NULL); c != NULL; c = next_consumer(s, c))
-		cnt++;
+	if (rows == NULL)
+		return "wsfull";
+	cnt = read_rows(s, rows);
 	wire_put_u8(out, KT_TABLE);
 	wire_put_u8(out, KA_NONE);
 	wire_put_u8(out, KT_DICT);
@@ -124,8 +137,9 @@ lag_table_put(void *context, struct wire_writer *out)
 	wire_put_list(out, KT_LIST, KA_NONE, ARRAY_LEN(columns));
 	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
 		wire_put_list(out, columns[i].type, KA_NONE, cnt);
-		for (c = next_consumer(s, NULL); c != NULL;
-		     c = next_consumer(s, c))
-			columns[i].put(s, c, out);
+		for (uint32_t n = 0; n < cnt; n++)
+			columns[i].put(s, &rows[n], out);
 	}
+	free(rows);
+	return NULL;
 }

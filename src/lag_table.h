@@ -9,7 +9,7 @@
 #include "wire.h"
 
 /* Writes the table, one row for each consumer in the order of connecting.
- * context is the server. */
-void lag_table_put(void *context, struct wire_writer *out);
+ * context is the server. NULL, or the text of an error. */
+const char *lag_table_put(void *context, struct wire_writer *out);
 
 #endif

@@ -49,7 +49,12 @@ streams_open(struct streams *all, const struct schema *schema,
 	if (err != 0)
 		return err;
 	all->tables = calloc(schema->tables_cnt + 1, sizeof(*all->tables));
-	if (all->tables == NULL)
+	all->hidden = calloc(1, sizeof(*all->hidden));
+	if (all->tables == NULL || all->hidden == NULL)
+		return -ENOMEM;
+	all->hidden->tables = calloc(schema->tables_cnt + 1,
+				     sizeof(*all->hidden->tables));
+	if (all->hidden->tables == NULL)
 		return -ENOMEM;
 	all->filtered = calloc(filtered_max + 1, sizeof(*all->filtered));
 	if (all->filtered == NULL)
@@ -72,6 +77,9 @@ streams_close(struct streams *all)
 	for (unsigned i = 0; i < all->filtered_cnt; i++)
 		stream_close(&all->filtered[i]);
 	free(all->filtered);
+	if (all->hidden != NULL)
+		free(all->hidden->tables);
+	free(all->hidden);
 	free(all->tables);
 	stream_close(&all->main);
 	*all = (struct streams){ 0 };
@@ -253,29 +261,55 @@ choose(struct streams *all, const struct selection *selection)
 	return unused;
 }
 
+/* What stands in the main stream from pos on. */
+static const struct stream_tail *
+tail_from(const struct streams *all, uint64_t pos)
+{
+	const struct stream *s = &all->main;
+	struct stream_tail *tail = all->hidden;
+
+	if (tail->from_pos == pos && tail->to_pos == s->head_pos)
+		return tail;
+	tail->from_pos = pos;
+	tail->to_pos = s->head_pos;
+	tail->mark_bytes = 0;
+	memset(tail->tables, 0,
+	       all->schema->tables_cnt * sizeof(*tail->tables));
+	while (pos != s->head_pos) {
+		const uint8_t *frame = ring_at(&s->ring, pos);
+		uint32_t len = stream_frame_len(frame);
+
+		pos += len;
+		if (stream_frame_is_record(frame)) {
+			struct stream_total *t =
+				&tail->tables[record_table(all->schema, frame)
+						      ->idx];
+
+			t->records++;
+			t->bytes += len;
+		} else {
+			tail->mark_bytes += len;
+		}
+	}
+	return tail;
+}
+
 /* Of a selection, what stands in the main stream before pos. */
 static struct stream_total
 total_before(const struct streams *all, const struct selection *selection,
 	     uint64_t pos)
 {
-	const struct stream *s = &all->main;
-	struct stream_total total = { .bytes = s->mark_bytes };
+	const struct stream_tail *tail = tail_from(all, pos);
+	struct stream_total total = {
+		.bytes = all->main.mark_bytes - tail->mark_bytes,
+	};
 
 	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
 		if (!selection_has(selection, i))
 			continue;
-		total.records += all->tables[i].records;
-		total.bytes += all->tables[i].bytes;
-	}
-	while (pos != s->head_pos) {
-		const uint8_t *frame = ring_at(&s->ring, pos);
-		uint32_t len = stream_frame_len(frame);
-
-		if (is_wanted(all, selection, frame)) {
-			total.records -= stream_frame_is_record(frame);
-			total.bytes -= len;
-		}
-		pos += len;
+		total.records +=
+			all->tables[i].records - tail->tables[i].records;
+		total.bytes += all->tables[i].bytes - tail->tables[i].bytes;
 	}
 	return total;
 }

@@ -75,12 +75,21 @@ struct stream {
 				record and at no position here; modular */
 };
 
+/* What stands in the main stream in [from_pos, to_pos), by table index: kept,
+ * because who asks for one consumer asks for the others too. */
+struct stream_tail {
+	uint64_t from_pos, to_pos;
+	uint64_t mark_bytes;
+	struct stream_total *tables;
+};
+
 struct streams {
 	struct stream main;
 	struct stream *filtered;
 	unsigned filtered_cnt;
 	const struct schema *schema;
 	struct stream_total *tables; /* of the main stream, by table index */
+	struct stream_tail *hidden;
 };
 
 /*

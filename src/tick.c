@@ -411,8 +411,7 @@ call_lag(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	c->tick->put_lag(c->tick->put_lag_context, out);
-	return NULL;
+	return c->tick->put_lag(c->tick->put_lag_context, out);
 }
 
 /* The last JOURNAL_NAMES do not exist without a journal, as in tick.q. */

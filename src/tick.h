@@ -26,8 +26,9 @@ struct tick {
 	struct counters *counters;
 	const struct journal_state *journal;
 	const struct history *history;
-	/* Writes the table of consumers: set by who knows them. */
-	void (*put_lag)(void *context, struct wire_writer *out);
+	/* Writes the table of consumers: set by who knows them. NULL, or the
+	 * text of an error. */
+	const char *(*put_lag)(void *context, struct wire_writer *out);
 	void *put_lag_context;
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */

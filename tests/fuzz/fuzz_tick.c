@@ -37,7 +37,7 @@ static struct cursor own, other;
 static struct selection selection;
 
 /* A table of consumers that no usual reply has room for. */
-static void
+static const char *
 put_lag(void *context, struct wire_writer *out)
 {
 	uint32_t cnt = (uint32_t)(tick.reply_max / sizeof(uint32_t));
@@ -46,6 +46,7 @@ put_lag(void *context, struct wire_writer *out)
 	wire_put_list(out, KT_INT, KA_NONE, cnt);
 	for (uint32_t i = 0; i < cnt; i++)
 		wire_put_u32(out, i);
+	return NULL;
 }
 
 static void
