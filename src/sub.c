@@ -283,10 +283,11 @@ take_response(struct sub *s, const struct client_frame *frame)
 		is_good = rejoin_read_first(&r, &s->place);
 		s->has_place = s->is_reconnecting;
 		s->epoch = s->place.epoch;
-		/* fall through */
-	case REQUEST_SUB:
 		if (is_good)
 			tell_tables(r, false);
+		break;
+	case REQUEST_SUB:
+		tell_tables(r, false);
 		break;
 	case REQUEST_EPOCH:
 		is_good = rejoin_read_epoch(&r, &s->epoch);
