@@ -16,11 +16,13 @@ struct call {
 	struct tick *tick;
 	struct tick_client *client;
 	struct tick_outcome *out;
+	bool is_sync;
 	bool is_subscribing;
 	bool is_matched;    /* an update recognised by its first bytes: */
 	struct request_arg table, x;
 	bool needs_rewrite; /* it turned out to have 8-byte counts */
 	bool has_effects;   /* something is in the stream already */
+	bool has_told_lag;  /* once in a request */
 	bool has_told_i;    /* .u.i was answered before anything subscribed */
 };
 

@@ -354,7 +354,9 @@ start_long_read(struct catchup *cu, struct connection *c)
 	struct past *p = &c->consumer.past;
 	uint8_t *buffer;
 
-	if (cu->long_read.file != NULL)
+	/* What others wrote may need a second one. */
+	if (cu->long_read.file != NULL ||
+	    (p->at.off < p->at.file->first_off && cu->pool->free_cnt < 2))
 		return;
 	buffer = pool_take(cu->pool);
 	if (buffer == NULL)
@@ -411,8 +413,10 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 	}
 	if (p->at.pos == consumer_past_end(&c->consumer))
 		return;
-	if (p->at.off == p->at.file->written_off) {
-		if (!p->at.file->is_ended ||
+	/* An entry of the index may be of what is not written yet. */
+	if (p->at.off >= p->at.file->written_off) {
+		if (p->at.off > p->at.file->written_off ||
+		    !p->at.file->is_ended ||
 		    history_next(cu->history, p->at.file) == NULL)
 			return;
 		serve_mark(cu, c);

@@ -88,6 +88,7 @@ change_past(struct consumer *c)
 	p->debt = p->next_debt;
 	p->has_next = false;
 	p->skip_bytes = 0;
+	p->long_bytes = p->long_len = 0;
 	p->is_on = true;
 	p->skip_records = 0;
 	if (p->next.place.file != NULL) {
@@ -132,10 +133,12 @@ queue_reply(struct consumer *c, size_t len, bool is_subscription,
 	CHECK(!c->is_replying && (len > 0 || gate.reached == NULL));
 	if (s != NULL)
 		c->limit_pos = is_subscription ? s->visible_pos : s->head_pos;
-	/* A filtered stream has only what is visible. */
-	c->limit_main_pos = is_subscription || (s != NULL && !s->is_main)
-				    ? main->visible_pos
-				    : main->head_pos;
+	/* The same place: a filtered stream has what it was fed. */
+	if (is_subscription)
+		c->limit_main_pos = main->visible_pos;
+	else
+		c->limit_main_pos = s != NULL && !s->is_main ? s->fed.pos
+							     : main->head_pos;
 	c->past.limit_pos = c->limit_main_pos;
 	c->is_replying = true;
 	c->gate = gate;
@@ -744,6 +747,7 @@ consumer_return(struct consumer *c, struct streams *streams, int64_t now_ns)
 	p->at.file = NULL;
 	p->is_on = false;
 	p->len = p->sent = p->first_len = 0;
+	p->long_bytes = p->long_len = 0;
 	p->spent_ns += now_ns - p->since_ns;
 	return true;
 }

@@ -68,24 +68,26 @@ add(struct epochs *e, struct epoch_begin begin)
 	e->begins[e->cnt++] = begin;
 }
 
-/* Returns whether the last run ended well. */
-static bool
-load(struct epochs *e, const char *path)
+/* 0 or -errno; and whether the last run ended well. No file: there was none. */
+static int
+load(struct epochs *e, const char *path, bool *out_was_clean)
 {
 	struct epoch_begin begin;
 	char state[8] = "";
 	FILE *f = fopen(path, "re");
 
 	*e = (struct epochs){ 0 };
+	*out_was_clean = true;
 	if (f == NULL)
-		return true;
+		return errno == ENOENT ? 0 : -errno;
 	if (fscanf(f, "%" SCNu64 " %7s", &e->now, state) != 2)
 		state[0] = '\0';
 	while (fscanf(f, "%" SCNu64 " %d %*s %" SCNu64, &begin.epoch,
 		      &begin.day, &begin.records) == 3)
 		add(e, begin);
 	(void)fclose(f);
-	return strcmp(state, "clean") == 0;
+	*out_was_clean = strcmp(state, "clean") == 0;
+	return 0;
 }
 
 bool
@@ -97,7 +99,12 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 	int res;
 
 	path_of(directory, name, "", path, sizeof(path));
-	*out_was_clean = load(e, path);
+	res = load(e, path, out_was_clean);
+	if (res != 0) {
+		(void)snprintf(err, err_len, "%s cannot be read: %s", path,
+			       strerror(-res));
+		return false;
+	}
 	if (!*out_was_clean) {
 		e->now++;
 		add(e, (struct epoch_begin){ e->now, day, records });

@@ -25,7 +25,7 @@ subscribe_to(struct call *c, const struct request_arg *tables,
 		return call_subscribe(c, tables, symbols, out);
 	(void)wire_get_u8(&r);
 	count = wire_get_u32(&r);
-	if (count == 0)
+	if (count == 0 || count > c->tick->settings->tables.tables_cnt)
 		return "length";
 	wire_put_list(out, KT_LIST, KA_NONE, (uint32_t)count);
 	for (; count > 0; count--) {
@@ -77,9 +77,11 @@ ask_for(struct call *c, struct history_file *file, uint64_t i)
 
 	if (i > records_of(c, file))
 		return "range";
-	past->place = history_find_record(file, i);
-	past->record = i;
-	past->end_record = records_of(c, file);
+	*past = (struct past_request){
+		.place = history_find_record(file, i),
+		.record = i,
+		.end_record = records_of(c, file),
+	};
 	while ((file = history_next(c->tick->history, file)) != NULL)
 		past->end_record += records_of(c, file) - file->first_record;
 	c->out->has_past = true;

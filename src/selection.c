@@ -16,14 +16,6 @@ selection_all(const struct schema *schema)
 	return s;
 }
 
-bool
-selection_is_empty(const struct selection *s)
-{
-	const struct selection nothing = { 0 };
-
-	return selection_is_equal(s, &nothing);
-}
-
 const char *
 selection_text(const struct selection *s, const struct schema *schema,
 	       char *buf, size_t buf_len)

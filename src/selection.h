@@ -35,8 +35,6 @@ selection_is_equal(const struct selection *a, const struct selection *b)
 /* Every table of the schema. */
 struct selection selection_all(const struct schema *schema);
 
-bool selection_is_empty(const struct selection *s);
-
 /* "trade,quote" for the log; cut with "..." where buf is too small. */
 const char *selection_text(const struct selection *s,
 			   const struct schema *schema, char *buf,

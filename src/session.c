@@ -129,6 +129,13 @@ linger(struct server *s, struct connection *c)
 	arm_recv(s, c);
 }
 
+static void
+drop_long_reply(struct server *s, struct connection *c)
+{
+	pool_give(&s->pool, c->consumer.long_reply);
+	c->consumer.long_reply = NULL;
+}
+
 /* The peer is told by FIN alone; at once, if bytes are on their way to it. */
 static void
 refuse(struct server *s, struct connection *c, enum close_reason reason,
@@ -154,6 +161,7 @@ end_badly(struct server *s, struct connection *c, enum close_reason reason,
 		wire_writer(c->consumer.reply, s->tick.reply_max);
 	size_t header;
 
+	drop_long_reply(s, c);
 	if (!is_sync) {
 		refuse(s, c, reason, detail);
 		return;
@@ -181,7 +189,11 @@ session_timed_out(struct server *s, struct connection *c)
 		refuse(s, c, CLOSE_handshake_timeout, NULL);
 		break;
 	case CONNECTION_OPEN:
-		session_close(s, c, CLOSE_message_timeout, NULL);
+		session_close(s, c,
+			      c->consumer.long_reply != NULL
+				      ? CLOSE_reply_timeout
+				      : CLOSE_message_timeout,
+			      NULL);
 		break;
 	case CONNECTION_ENDING:
 	case CONNECTION_LINGERING:
@@ -321,6 +333,7 @@ take_reply_buffer(struct server *s, struct connection *c)
 		return false;
 	}
 	stop_waiting(c);
+	CHECK(c->consumer.long_reply == NULL);
 	c->consumer.long_reply = buffer;
 	return true;
 }
@@ -345,10 +358,8 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
       uint64_t len)
 {
 	stop_waiting(c);
-	if (out->reply_len == 0) {
-		pool_give(&s->pool, c->consumer.long_reply);
-		c->consumer.long_reply = NULL;
-	}
+	if (out->reply_len == 0)
+		drop_long_reply(s, c);
 	if (out->is_update)
 		note_update(s, c, out, len);
 	c->selection = out->selection;
@@ -367,6 +378,9 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 		report_subscribe(s, c, out->stream);
 	pool_give(&s->pool, connection_consume(c, len));
 	c->deadline_ns = 0;
+	/* A client that reads nothing must not keep the buffer. */
+	if (c->consumer.long_reply != NULL)
+		set_deadline(s, c, s->settings->message.timeout);
 }
 
 /* A feed stands behind those that wait for room already: a long message would
@@ -391,7 +405,9 @@ serve_frame(struct server *s, struct connection *c,
 				      .stream = c->consumer.here.stream,
 				      .is_behind = c->consumer.past.is_on,
 				      .reply = reply_buffer(c),
-				      .reply_max = reply_room(s, c) };
+				      .reply_max = reply_room(s, c),
+				      .is_reply_large =
+					      c->consumer.long_reply != NULL };
 	bool is_sync = header->message == WIRE_SYNC;
 	struct tick_outcome out;
 	uint64_t len = header->len;
@@ -531,6 +547,8 @@ session_written(struct server *s, struct connection *c, int32_t result)
 	wake(s, c);
 	if (!was_busy || consumer_is_busy(&c->consumer))
 		return;
+	if (c->state == CONNECTION_OPEN)
+		c->deadline_ns = 0;
 	if (c->state == CONNECTION_ENDING)
 		linger(s, c);
 	else

@@ -143,6 +143,7 @@ forget_all(struct stream *s)
 {
 	index_trim(&s->index, s->head_pos);
 	s->tail_pos = s->head_pos;
+	s->first_main_pos = s->fed.pos;
 }
 
 /* ---- writing ---- */
@@ -324,8 +325,8 @@ begin_filtered(struct streams *all, struct stream *s,
 	s->missed.bytes -= s->head_pos;
 	s->selection = *selection;
 	/* What it had for others cannot be gone back to. */
-	forget_all(s);
 	cursor_attach(&s->fed, &all->main, main_pos);
+	forget_all(s);
 	s->fed_records = stream_locate(&all->main, main_pos).record;
 }
 
@@ -366,6 +367,7 @@ find_filtered(const struct streams *all, const struct stream *s,
 	uint64_t end = later != NULL ? later->main_pos : s->fed.pos;
 
 	if ((int64_t)(s->fed.pos - main_pos) < 0 ||
+	    (int64_t)(main_pos - s->first_main_pos) < 0 ||
 	    all->main.head_pos - main_pos > all->main.ring.size)
 		return false;
 	*out_pos = later != NULL ? later->pos : s->head_pos;

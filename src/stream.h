@@ -71,6 +71,7 @@ struct stream {
 	struct selection selection;
 	struct cursor fed; /* in the main stream; unused: stream == NULL */
 	uint64_t fed_records; /* of the main stream before fed.pos */
+	uint64_t first_main_pos; /* what was fed before cannot be found */
 	struct stream_total missed; /* of the selection's total what is in no
 				record and at no position here; modular */
 };

@@ -407,10 +407,18 @@ static const char *
 call_lag(void *context, const struct request_arg *args, unsigned args_cnt,
 	 struct wire_writer *out)
 {
-	const struct call *c = context;
+	struct call *c = context;
 
 	(void)args;
 	(void)args_cnt;
+	/* It costs a look at every consumer: not where nobody gets it. */
+	if (!c->is_sync) {
+		wire_put_null(out);
+		return NULL;
+	}
+	if (c->has_told_lag)
+		return query_too_much;
+	c->has_told_lag = true;
 	return c->tick->put_lag(c->tick->put_lag_context, out);
 }
 
@@ -532,10 +540,11 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	if (error == NULL && c->is_subscribing && c->has_told_i &&
 	    !c->has_effects) {
 		w.at = value;
+		c->has_told_lag = false;
 		error = evaluate(c, body, len, &w);
 	}
 	if (error == query_too_much && !c->has_effects &&
-	    c->client->reply_max == t->reply_max)
+	    !c->client->is_reply_large)
 		return TICK_LARGE;
 	if (error == NULL && c->is_subscribing && !c->client->is_behind &&
 	    !c->out->has_past)
@@ -620,8 +629,11 @@ tick_handle(struct tick *t, struct tick_client *client,
 	    const struct wire_header *header, const uint8_t *frame,
 	    struct tick_outcome *out)
 {
-	struct call c = { .tick = t, .client = client, .out = out };
 	bool is_sync = header->message == WIRE_SYNC;
+	struct call c = { .tick = t,
+			  .client = client,
+			  .out = out,
+			  .is_sync = is_sync };
 
 	*out = (struct tick_outcome){ .selection = client->selection };
 	/* A reply stands behind all that was committed before. */

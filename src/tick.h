@@ -49,7 +49,8 @@ struct tick_client {
 	struct stream *stream;	    /* where it reads; NULL: nowhere */
 	bool is_behind;		    /* reads the journal instead */
 	uint8_t *reply;		    /* reply_max bytes: tick.reply_max, or */
-	size_t reply_max;	    /* ... message.max after TICK_LARGE */
+	size_t reply_max;	    /* ... message.max after TICK_LARGE: */
+	bool is_reply_large;
 };
 
 enum tick_result {

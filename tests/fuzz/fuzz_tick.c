@@ -173,6 +173,7 @@ send_frame(const uint8_t *frame, size_t len)
 		CHECK(streams.main.head_pos == head_pos);
 		client.reply = long_reply;
 		client.reply_max = MESSAGE_MAX;
+		client.is_reply_large = true;
 		result = tick_handle(&tick, &client, &header, frame, &out);
 	}
 	switch (result) {

@@ -433,3 +433,20 @@ def test_longer_than_a_message(start, connect):
         client.close()
     daemon.wait_status(lambda status: status["consumers"] == "10")
     assert [len(row["tables"]) for row in lag(asker)] == [40] * 10
+
+
+def test_who_asks_and_does_not_read(start, connect, mode):
+    """Protects the buffers of message.buffers: a long answer that nobody takes
+    holds one for message.timeout only, and feeds with long messages go on."""
+    daemon = start({"engine": {"mode": mode},
+                    "message": {"buffers": 2, "timeout": "300ms"},
+                    "connections": {"send_buffer": "16K", "receive_buffer": "4096"}})
+    for n in range(100):
+        connect(daemon, user="subscriber%d" % n).subscribe()
+    question = kdb.frame(kdb.text(".ringtick.lag[]"), kdb.SYNC)
+    for n in range(2):
+        connect(daemon, user="deaf%d" % n, receive_buffer=4096).send(question * 60)
+    for n in range(2):
+        line = daemon.wait_log("disconnect", user="deaf%d" % n)
+        assert line["reason"] == "reply_timeout"
+    assert connect(daemon).update("trade", trade(0, 400)) == NIL

@@ -543,3 +543,11 @@ def test_no_stream_left(start, connect, folder, mode):
     line = line_of(daemon, "late")
     assert (line["state"], line["lag_bytes"]) == ("catching_up", "0"), line.text
     assert client.sync(".u.i").value == 320
+
+
+def test_more_tables_than_there_are(start, connect, folder):
+    """Protects the thread from a request that names tables without end."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    assert subfrom(client, 0, kdb.syms("trade", "quote", "trade")) == kdb.Error(b"length")
+    assert subfrom(client, 0, kdb.syms(*[""] * 5000)) == kdb.Error(b"length")

@@ -370,3 +370,15 @@ def test_crash_in_another_day(start, connect, folder, mode):
     assert isinstance(rejoin(connect(daemon), (1, day + 1, 0, 5)), kdb.List)
     feed.publish(1)
     read_exactly(client, feed.frames)
+
+
+def test_the_last_request_of_several_counts(start, connect, folder):
+    """Protects a request with two of these: nothing of the first one's claim is
+    left in the second."""
+    daemon = start(settings(folder))
+    feed, client = Pair(connect(daemon)), connect(daemon)
+    feed.publish(6)
+    answer = client.sync(kdb.text(
+        "(.ringtick.rejoin[`;`;(.ringtick.epoch;.u.d;0;5)];.ringtick.subfrom[`;`;0])"))
+    assert isinstance(answer, kdb.List)
+    read_exactly(client, feed.frames)

@@ -13,6 +13,7 @@ import time
 import journal
 import kdb
 import pytest
+from daemon import TRADE
 from kdb import NIL
 from spill import (SMALL, WINDOW, Mix, Subscriber, assert_same, frames_of, line_of,
                    lines_of, publish, settings, wait_level, wait_state, wait_stuck)
@@ -610,3 +611,29 @@ def test_the_account_of_an_added_table(start, connect, folder, first):
         slow.client.reader.next()
     line = wait_level(daemon, "slow")
     assert_account(line, slow.base, wanted)
+
+
+def test_own_updates(start, connect, folder, mode):
+    """Protects a subscriber of some tables that publishes into them, and leaves the
+    ring while an answer is half sent: its own updates are in its stream too."""
+    own_table = {"name": "own", "columns": ["time timespan", "sym symbol g", "size long"]}
+    daemon = start(settings(folder, mode, {
+        "connections": {"send_buffer": "16K"}, "schema": {"tables": [own_table, TRADE]}}))
+    feed = connect(daemon)
+    block = update("own", kdb.lst(kdb.syms(*["FILL"] * 1000),
+                                  kdb.vec("j", range(1000)))) * 40
+    for turn in range(2):
+        client = connect(daemon, user="own%d" % turn, receive_buffer=4096)
+        client.subscribe("own")
+        own = [b"M%02d_%03d" % (turn, n) for n in range(100)]
+        client.send(b"".join(
+            kdb.frame(kdb.text("(.u.upd[`own;(`%s;5)];\"%s\")"
+                               % (one.decode(), "x" * (60 + 350 * turn))), kdb.SYNC)
+            for one in own))
+        wait_stuck(daemon, "own%d" % turn)
+        publish(feed, *[block] * 3)
+        wait_state(daemon, "own%d" % turn, "catching_up")
+        got = bytes(client.reader.buffer[client.reader.at:])
+        while not all(one in got for one in own):
+            got += client.sock.recv(1 << 18)
+        client.close()
