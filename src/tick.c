@@ -567,6 +567,9 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	c->out->reply_len = is_sync ? wire_written(&w) : 0;
 	if (is_sync)
 		c->out->gate = gate_of(c);
+	/* The reply stands behind what its own request has published. */
+	if (is_sync && c->has_effects && c->client->stream != NULL)
+		streams_feed(t->streams, t->now_ns);
 	return TICK_DONE;
 }
 

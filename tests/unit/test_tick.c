@@ -994,12 +994,17 @@ test_reply_behind_what_was_committed(void **state)
 	cursor_attach(&c, stream, stream->head_pos);
 	client.stream = stream;
 	client.selection = s;
-	assert_int_equal(handle_body(WIRE_SYNC, CALL(UPD, L2 IBM LONG5)),
+	assert_int_equal(handle_body(WIRE_ASYNC, CALL(UPD, L2 IBM LONG5)),
 			 TICK_DONE);
 	assert_false(streams_is_level(&streams, stream));
 	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_DONE);
 	assert_true(streams_is_level(&streams, stream));
 	assert_int_equal(cursor_lag(&c), PAIR_BYTES);
+	/* its own update too */
+	assert_int_equal(handle_body(WIRE_SYNC, CALL(UPD, L2 IBM LONG5)),
+			 TICK_DONE);
+	assert_true(streams_is_level(&streams, stream));
+	assert_int_equal(cursor_lag(&c), 2 * PAIR_BYTES);
 
 	client.stream = NULL;
 	do {
