@@ -69,6 +69,7 @@ catchup_wake(struct catchup *cu, struct connection *c)
 {
 	struct past *p = &c->consumer.past;
 
+	delivery_wake(cu->delivery, c);
 	if (!p->is_reading && !list_is_linked(&p->node) &&
 	    consumer_is_hungry(&c->consumer))
 		list_append(&cu->hungry, &p->node);
@@ -301,10 +302,9 @@ start_read(struct catchup *cu, struct catchup_read *read, unsigned slot,
 	read->generation = c->generation;
 	list_remove(&p->node);
 	p->is_reading = true;
-	engine_read_file(cu->engine, read->file->fd, read->at, read->len,
-			 read->off,
-			 (struct ticket){ .slot = (uint16_t)slot,
-					  .kind = ENGINE_CATCHUP });
+	engine_read(cu->engine, read->file->fd, read->at, read->len, read->off,
+		    (struct ticket){ .slot = (uint16_t)slot,
+				     .kind = ENGINE_CATCHUP });
 }
 
 /* The long record that stands at its place. Returns its table. */
@@ -366,14 +366,6 @@ start_long_read(struct catchup *cu, struct connection *c)
 		   min_u64(p->long_bytes, cu->settings->message.max));
 }
 
-/* Sends what is in its buffer, or queues it for more. */
-static void
-go_on(struct catchup *cu, struct connection *c)
-{
-	delivery_wake(cu->delivery, c);
-	catchup_wake(cu, c);
-}
-
 /* Under the return mark of the smallest ring that it could go to. */
 static bool
 may_return(const struct catchup *cu, const struct past *p)
@@ -421,7 +413,7 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 			return;
 		serve_mark(cu, c);
 		list_remove(&p->node);
-		go_on(cu, c);
+		catchup_wake(cu, c);
 		return;
 	}
 	if (p->long_bytes > 0) {
@@ -504,7 +496,7 @@ take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
 			continue;
 		list_remove(n);
 		take(cu, c, read, len);
-		go_on(cu, c);
+		catchup_wake(cu, c);
 		left--;
 	}
 }
@@ -652,7 +644,6 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 		tell(cu, c, NEWS_UNREADABLE);
 	}
 	if (c != NULL && result > 0) {
-		cu->read_bytes += (uint64_t)result;
 		if (is_long)
 			long_read_completed(cu, c, (size_t)result);
 		else if (c->consumer.past.long_len > 0)
@@ -663,7 +654,7 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 	if (is_long)
 		pool_give(cu->pool, read->at);
 	if (c != NULL)
-		go_on(cu, c);
+		catchup_wake(cu, c);
 	if (!is_long && !is_piece && result > 0)
 		take_others(cu, read, (size_t)result);
 	read->file->readers--;

@@ -57,7 +57,6 @@ struct catchup {
 	struct catchup_read long_read; /* at: a pool buffer */
 	struct list hungry;
 	struct list news;
-	uint64_t read_bytes;
 	uint64_t refused_records; /* not of the schema, in files of others */
 };
 
@@ -69,8 +68,8 @@ int catchup_open(struct catchup *cu, const struct settings *settings,
 
 void catchup_close(struct catchup *cu);
 
-/* The consumer may need to be fed: to be called when it has left the ring, and
- * whenever a write of it has completed. */
+/* The consumer may have something to send, or need to be fed: to be called when
+ * it has left the ring, and whenever a write of it has completed. */
 void catchup_wake(struct catchup *cu, struct connection *c);
 
 /* Starts reads for those who are hungry; lets go who has caught up. */

@@ -38,7 +38,7 @@ static bool
 is_at_limit(const struct consumer *c)
 {
 	if (c->past.is_on)
-		return c->past.at.pos == c->past.limit_pos &&
+		return c->past.at.pos == c->limit_main_pos &&
 		       c->past.sent == c->past.len;
 	return c->here.stream == NULL || c->here.pos == c->limit_pos;
 }
@@ -139,7 +139,6 @@ queue_reply(struct consumer *c, size_t len, bool is_subscription,
 	else
 		c->limit_main_pos = s != NULL && !s->is_main ? s->fed.pos
 							     : main->head_pos;
-	c->past.limit_pos = c->limit_main_pos;
 	c->is_replying = true;
 	c->gate = gate;
 	c->reply_len = len;
@@ -638,7 +637,7 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 bool
 consumer_is_hungry(const struct consumer *c)
 {
-	/* A notice comes first: a long record from the past would be a rest. */
+	/* A notice comes before anything that would be read now. */
 	return c->past.is_on && c->rest == NULL && !may_notice(c) &&
 	       c->past.sent == c->past.len;
 }
@@ -660,7 +659,7 @@ consumer_past_end(const struct consumer *c)
 	uint64_t len = c->streams->main.visible_pos - at;
 
 	if (c->is_replying)
-		len = min_u64(len, p->limit_pos - at);
+		len = min_u64(len, c->limit_main_pos - at);
 	return at + len;
 }
 

@@ -85,7 +85,6 @@ struct past {
 	size_t first_len;    /* of it, the end of the first message ... */
 	bool is_first_record; /* ... which is a record */
 	int64_t time_ns;     /* about when it came */
-	uint64_t limit_pos;  /* while is_replying: where it pauses */
 	bool has_next;	     /* behind the reply: */
 	struct selection next_selection;
 	struct past_request next; /* file NULL: goes on where it is; held */
@@ -130,7 +129,8 @@ struct consumer {
 	struct notice notice;
 	struct cursor here;
 	uint64_t limit_pos; /* while is_replying: where `here` pauses */
-	uint64_t limit_main_pos; /* the same in the main stream */
+	uint64_t limit_main_pos; /* the same in the main stream: where the past
+				    pauses */
 	bool is_replying;
 	uint8_t *reply; /* the connection's reply buffer */
 	uint8_t *long_reply; /* a pool buffer instead, or NULL */

@@ -356,8 +356,8 @@ engine_write_file(struct engine *e, int fd, const void *at, size_t len,
 }
 
 void
-engine_read_file(struct engine *e, int fd, void *at, size_t len, uint64_t off,
-		 struct ticket ticket)
+engine_read(struct engine *e, int fd, void *at, size_t len, uint64_t off,
+	    struct ticket ticket)
 {
 	struct io_uring_sqe *sqe = next_sqe(e);
 
@@ -392,16 +392,6 @@ engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
 					     .kind = ENGINE_NOTHING }));
 	sqe = next_sqe(e);
 	io_uring_prep_fadvise(sqe, fd, off, len, POSIX_FADV_DONTNEED);
-	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
-}
-
-void
-engine_read_signal(struct engine *e, int fd, void *at, size_t len,
-		   struct ticket ticket)
-{
-	struct io_uring_sqe *sqe = next_sqe(e);
-
-	io_uring_prep_read(sqe, fd, at, (unsigned)len, 0);
 	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
 }
 

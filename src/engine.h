@@ -111,9 +111,9 @@ void engine_cancel(struct engine *e, struct ticket victim,
 void engine_write_file(struct engine *e, int fd, const void *at, size_t len,
 		       uint64_t off, struct ticket ticket);
 
-/* Reads at an offset of a file. May read less than len. */
-void engine_read_file(struct engine *e, int fd, void *at, size_t len,
-		      uint64_t off, struct ticket ticket);
+/* Reads at an offset of a file (0 for a signalfd). May read less than len. */
+void engine_read(struct engine *e, int fd, void *at, size_t len, uint64_t off,
+		 struct ticket ticket);
 
 /* fdatasync. */
 void engine_sync_file(struct engine *e, int fd, struct ticket ticket);
@@ -122,10 +122,6 @@ void engine_sync_file(struct engine *e, int fd, struct ticket ticket);
  * from the page cache; completes once. */
 void engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
 			 struct ticket ticket);
-
-/* One read of a signalfd. */
-void engine_read_signal(struct engine *e, int fd, void *at, size_t len,
-			struct ticket ticket);
 
 /*
  * Submits what was prepared, then takes up to `max` completions into out.  If

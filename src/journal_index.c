@@ -2,7 +2,7 @@
 
 #include "journal_index.h"
 
-#include <stdbool.h>
+#include <stddef.h>
 
 #include "util.h"
 
@@ -46,16 +46,18 @@ journal_index_add(struct journal_index *x, struct journal_index_entry e)
 	x->entries[x->cnt++] = e;
 }
 
-const struct journal_index_entry *
-journal_index_find_pos(const struct journal_index *x, uint64_t pos)
+/* The last entry whose field (at field_off) is at or before a value. */
+static const struct journal_index_entry *
+find(const struct journal_index *x, size_t field_off, uint64_t value)
 {
 	size_t low = 0, high = x->cnt;
 
 	/* entries [0, low) are at or before it, [high, cnt) after it */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
+		const char *e = (const char *)&x->entries[middle];
 
-		if ((int64_t)(x->entries[middle].pos - pos) <= 0)
+		if ((int64_t)(*(const uint64_t *)(e + field_off) - value) <= 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -64,17 +66,13 @@ journal_index_find_pos(const struct journal_index *x, uint64_t pos)
 }
 
 const struct journal_index_entry *
+journal_index_find_pos(const struct journal_index *x, uint64_t pos)
+{
+	return find(x, offsetof(struct journal_index_entry, pos), pos);
+}
+
+const struct journal_index_entry *
 journal_index_find_record(const struct journal_index *x, uint64_t record)
 {
-	size_t low = 0, high = x->cnt;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (x->entries[middle].record <= record)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low == 0 ? NULL : &x->entries[low - 1];
+	return find(x, offsetof(struct journal_index_entry, record), record);
 }

@@ -333,9 +333,8 @@ on_accept(struct server *s, const struct completion *done)
 static void
 arm_signal(struct server *s)
 {
-	engine_read_signal(s->engine, s->signal_fd, &s->signal,
-			   sizeof(s->signal),
-			   (struct ticket){ .kind = ENGINE_SIGNAL });
+	engine_read(s->engine, s->signal_fd, &s->signal, sizeof(s->signal), 0,
+		    (struct ticket){ .kind = ENGINE_SIGNAL });
 }
 
 static void

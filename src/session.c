@@ -44,14 +44,6 @@ arm_recv(struct server *s, struct connection *c)
 	c->ops_cnt++;
 }
 
-/* It may have something to send now, or has sent what it had. */
-static void
-wake(struct server *s, struct connection *c)
-{
-	delivery_wake(&s->delivery, c);
-	catchup_wake(&s->catchup, c);
-}
-
 /* ---- the end ---- */
 
 static void
@@ -373,7 +365,7 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 	else if (out->is_subscribing || out->reply_len > 0)
 		consumer_queue(&c->consumer, out->reply_len, out->stream,
 			       out->gate);
-	wake(s, c);
+	catchup_wake(&s->catchup, c);
 	if (out->is_subscribing)
 		report_subscribe(s, c, out->stream);
 	pool_give(&s->pool, connection_consume(c, len));
@@ -544,7 +536,7 @@ session_written(struct server *s, struct connection *c, int32_t result)
 		lost(s, c, (int)-n);
 		return;
 	}
-	wake(s, c);
+	catchup_wake(&s->catchup, c);
 	if (!was_busy || consumer_is_busy(&c->consumer))
 		return;
 	if (c->state == CONNECTION_OPEN)
@@ -583,7 +575,7 @@ leave(struct server *s, struct connection *c)
 		s->leave_max_ns = s->now_ns - consumer->lag.slow_since_ns;
 	s->counters.spills++;
 	report_change(s, c);
-	wake(s, c);
+	catchup_wake(&s->catchup, c);
 }
 
 void
@@ -597,7 +589,7 @@ session_hear(struct server *s, struct connection *c)
 		report_change(s, c);
 		break;
 	case NEWS_ANSWERED:
-		wake(s, c);
+		catchup_wake(&s->catchup, c);
 		session_serve(s, c);
 		break;
 	case NEWS_UNREADABLE:
