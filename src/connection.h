@@ -68,6 +68,8 @@ struct connection {
 	char user[64];	     /* safe for the log */
 	char peer[64];
 	bool is_feed;	     /* has sent an update */
+	bool has_published;  /* one was accepted: */
+	uint64_t published_pos; /* end of the last one in the main stream */
 	enum close_reason reason; /* from ENDING on */
 
 	/* input */

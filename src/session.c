@@ -299,6 +299,8 @@ note_update(struct server *s, struct connection *c,
 	c->in_bytes += len;
 	if (out->why == NULL) {
 		c->in_records++;
+		c->has_published = true;
+		c->published_pos = s->streams.main.head_pos;
 		return;
 	}
 	c->rejected++;
@@ -399,7 +401,9 @@ serve_frame(struct server *s, struct connection *c,
 				      .reply = reply_buffer(c),
 				      .reply_max = reply_room(s, c),
 				      .is_reply_large =
-					      c->consumer.long_reply != NULL };
+					      c->consumer.long_reply != NULL,
+				      .has_published = c->has_published,
+				      .published_pos = c->published_pos };
 	bool is_sync = header->message == WIRE_SYNC;
 	struct tick_outcome out;
 	uint64_t len = header->len;

@@ -368,23 +368,33 @@ get_l(void *context, const struct request_arg *args, unsigned args_cnt,
 	return NULL;
 }
 
-/* What the reply to a sync caller waits for. */
+/*
+ * What the reply to a sync caller waits for: that its updates, those that it
+ * sent asynchronously before too, are as safe as was promised.  Feeds ask for
+ * anything (h"") to know that.
+ */
 static struct reply_gate
 gate_of(const struct call *c)
 {
 	const struct tick *t = c->tick;
+	const struct tick_client *client = c->client;
 	const struct settings *set = t->settings;
 	struct reply_gate gate = { .pos = t->streams->main.head_pos };
 	bool wants_disk = set->publish.after == AFTER_SYNC ||
 			  set->journal.sync == SYNC_BATCH;
+	const uint64_t *safe_pos = wants_disk ? &t->journal->synced_pos
+					      : &t->journal->written_pos;
+	bool has_unsafe = client->has_published &&
+			  (int64_t)(client->published_pos - *safe_pos) > 0;
 
 	if (!t->journal->is_on)
 		return gate;
-	if (c->has_effects)
-		gate.reached = wants_disk ? &t->journal->synced_pos
-					  : &t->journal->written_pos;
+	if (c->has_effects || has_unsafe)
+		gate.reached = safe_pos;
 	else if (c->is_subscribing && set->publish.after == AFTER_RING)
 		gate.reached = &t->journal->written_pos;
+	if (!c->has_effects && !c->is_subscribing)
+		gate.pos = client->published_pos;
 	return gate;
 }
 

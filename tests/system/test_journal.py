@@ -249,6 +249,20 @@ def test_promises_that_cannot_be_kept(tmp_path, folder, changes):
     assert "publish.after" in done.stderr and "journal." in done.stderr
 
 
+@pytest.mark.parametrize("request_", ["", ".u.d", "nothing"])
+def test_any_answer_confirms_what_was_sent_before(start, connect, folder, mode, request_):
+    """Protects feeds that send asynchronously and then ask for anything (h"", as
+    the Java examples do): when the answer is there, the file has it all."""
+    daemon = start(journal.settings(folder, {"engine": {"mode": mode}}))
+    feed, block = connect(daemon), update("trade", trade(0, 1000)) * 20
+    path = journal.path_now(folder)
+    length = len(journal.record("trade", trade(0, 1000)))
+    for n in range(1, 30):
+        feed.send(block)
+        feed.sync(request_)  # an error too is an answer
+        assert path.stat().st_size == len(journal.HEADER) + n * 20 * length
+
+
 # ---- start ----
 
 
