@@ -70,6 +70,7 @@ class Stream(threading.Thread):
         self.digest, self.total = hashlib.sha256(), 0
         self.data = bytearray() if keep else None
         self.failure, self.halted = None, False
+        self.pause = None  # stops by itself with so many bytes
         self.news = threading.Condition()
         self.may = threading.Event()
         self.may.set()
@@ -82,13 +83,22 @@ class Stream(threading.Thread):
             self.data += data
         with self.news:
             self.total += len(data)
+            if self.pause is not None and self.total >= self.pause:
+                self.stop()
             self.news.notify_all()
 
     def stop(self):
         self.may.clear()
 
     def go(self):
+        self.pause = None
         self.may.set()
+
+    def step(self, size):
+        """So many bytes more, and no further than one recv."""
+        self.pause = self.total + size
+        self.may.set()
+        self.wait_for(self.pause)
 
     def run(self):
         try:

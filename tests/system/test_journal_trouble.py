@@ -267,7 +267,8 @@ def test_joining_while_the_disk_is_full(disk, start, connect, policy):
     feed, total = connect(daemon), EACH * 2
     filler = Flood(feed, Template(ROWS), 3000)
     daemon.wait_log("journal_failing")
-    finish(filler)
+    filler.finish()
+    daemon.wait_log("report", in_records=3000)
     readers = []
     for asked in (journal.JOIN, journal.JOIN_TRADE, journal.JOIN):
         sub = connect(daemon)

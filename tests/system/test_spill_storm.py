@@ -352,9 +352,7 @@ def test_long_messages_of_many_stuck_ones(start, connect, folder, mode):
     for one in [*stuck, slow]:
         wait_state(daemon, one.user, "catching_up")
     for one in stuck:  # into the next message, and no further
-        one.go()
-        one.stream.wait_for(1_000_000)
-        one.stop()
+        one.stream.step(1_000_000)
     publish(feed, *[long] * 4)
     slow.go()
     assert_same(slow, fast)
