@@ -1,6 +1,6 @@
 /*
  * A request being evaluated: what the functions behind the names work on.
- * Private to tick.c and late.c.
+ * Private to tick.c, subscribe.c and late.c.
  *
  * Functions return NULL with their value written, or the text of an error.
  */
@@ -24,6 +24,9 @@ struct call {
 	bool has_effects;   /* something is in the stream already */
 	bool has_told_lag;  /* once in a request */
 	bool has_told_i;    /* .u.i was answered before anything subscribed */
+	struct symbol_set *filters; /* the new selection's, being changed;
+				       NULL: as out.selection has them */
+	bool holds_selection; /* out.selection is finished */
 };
 
 /* The error for what has to wait; once something is done, for what would have
@@ -37,6 +40,9 @@ const char *call_name_error(struct tick *t, const struct request_arg *symbol);
 const char *call_subscribe(struct call *c, const struct request_arg *table,
 			   const struct request_arg *symbols,
 			   struct wire_writer *out);
+
+/* The client selects nothing, until something subscribes. */
+void call_forget_selection(struct call *c);
 
 /*
  * The number of the day's records that are visible: what a subscriber has to

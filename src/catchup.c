@@ -11,7 +11,10 @@
 #include "record.h"
 #include "update.h"
 
-enum { LONG_READ = CATCHUP_READS }; /* slot of its ticket */
+enum {
+	LONG_READ = CATCHUP_READS, /* slot of its ticket */
+	LIST_HEADER_BYTES = 6,	   /* type, attribute, count */
+};
 
 /* ---- open and close ---- */
 
@@ -36,12 +39,17 @@ catchup_open(struct catchup *cu, const struct settings *settings,
 		return -ENOMEM;
 	for (unsigned i = 0; i < CATCHUP_READS; i++)
 		cu->reads[i].at = cu->memory + i * CATCHUP_READ_BYTES;
+	cu->whole = mmap(NULL, settings->message.max, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (cu->whole == MAP_FAILED)
+		return -ENOMEM;
 	return 0;
 }
 
 void
 catchup_close(struct catchup *cu)
 {
+	(void)munmap(cu->whole, cu->settings->message.max);
 	/* A read that hangs in the disk still writes there. */
 	if (!catchup_is_reading(cu))
 		(void)munmap(cu->memory, CATCHUP_READS * CATCHUP_READ_BYTES);
@@ -125,6 +133,8 @@ struct found {
 	bool is_verbatim; /* it has the frame's own bytes; else: */
 	struct update u;
 	struct past_message message;
+	uint32_t picked_cnt; /* rows in the frame, of one that is filtered; 0:
+				all, or none */
 };
 
 static void
@@ -169,6 +179,29 @@ look_at_foreign(struct catchup *cu, struct found *f)
 			 u->frame_len == r->len + record_saves(f->table);
 }
 
+/* Of a record of which the consumer wants the rows of some symbols. */
+static void
+pick_rows(struct catchup *cu, const struct consumer *c, struct found *f)
+{
+	struct filter *filter = &cu->streams->filter;
+	size_t start = record_start_len(f->table) + LIST_HEADER_BYTES;
+	struct rows rows;
+
+	if (f->is_verbatim) {
+		rows = rows_of_columns(f->record.at + start,
+				       f->record.len - start);
+	} else {
+		update_write(&f->u, 0, cu->whole);
+		rows = rows_of_frame(f->table, cu->whole);
+	}
+	filter_look(filter, f->table, rows);
+	f->picked_cnt = filter_pick(filter, c->past.selection.symbols);
+	f->is_verbatim = false;
+	f->message.is_selected = f->picked_cnt > 0;
+	f->message.frame_len =
+		f->picked_cnt > 0 ? filter_frame_len(filter, f->picked_cnt) : 0;
+}
+
 static void
 look_at(struct catchup *cu, const struct consumer *c, struct found *f)
 {
@@ -185,14 +218,20 @@ look_at(struct catchup *cu, const struct consumer *c, struct found *f)
 	} else {
 		look_at_foreign(cu, f);
 	}
+	f->picked_cnt = 0;
 	f->message.is_selected = f->table != NULL &&
 				 selection_has(&p->selection, f->table->idx);
+	if (f->message.is_selected &&
+	    selection_filters(&p->selection, f->table->idx))
+		pick_rows(cu, c, f);
 }
 
 static void
-write_frame(const struct found *f, uint8_t *at)
+write_frame(const struct catchup *cu, const struct found *f, uint8_t *at)
 {
-	if (f->is_verbatim)
+	if (f->picked_cnt > 0)
+		filter_frame_write(&cu->streams->filter, f->picked_cnt, at);
+	else if (f->is_verbatim)
 		record_to_frame(f->table, f->record.at, f->record.len, at);
 	else
 		update_write(&f->u, 0, at);
@@ -260,7 +299,7 @@ serve(struct catchup *cu, struct connection *c, const uint8_t *bytes,
 		if (wanted > 0) {
 			if (!has_room(p, f.message.frame_len))
 				break;
-			write_frame(&f, p->buffer + p->len);
+			write_frame(cu, &f, p->buffer + p->len);
 			keep_end(p, &f.message, wanted);
 		}
 		consumer_pass(&c->consumer, &f.message);
@@ -354,9 +393,11 @@ start_long_read(struct catchup *cu, struct connection *c)
 	struct past *p = &c->consumer.past;
 	uint8_t *buffer;
 
-	/* What others wrote may need a second one. */
+	/* What others wrote, or is filtered, may need a second one. */
 	if (cu->long_read.file != NULL ||
-	    (p->at.off < p->at.file->first_off && cu->pool->free_cnt < 2))
+	    ((p->at.off < p->at.file->first_off ||
+	      p->selection.symbols != NULL) &&
+	     cu->pool->free_cnt < 2))
 		return;
 	buffer = pool_take(cu->pool);
 	if (buffer == NULL)
@@ -397,7 +438,7 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 		return;
 	}
 	if (may_return(cu, p) &&
-	    consumer_return(&c->consumer, cu->streams, now_ns)) {
+	    consumer_return(&c->consumer, now_ns)) {
 		give_back_memory(c);
 		tell(cu, c, NEWS_CAUGHT_UP);
 		delivery_wake(cu->delivery, c);
@@ -521,8 +562,9 @@ pass_piece(struct connection *c, const struct past_message *m, size_t len)
 /*
  * A long record was read whole.  Its frame is sent in pieces, each read again:
  * a consumer that does not move keeps no buffer of the pool.  What has another
- * form in the file than in its frame, from before this run, is the exception:
- * for each piece it is read whole again, and made again.
+ * form in the file than in its frame, from before this run or because it is
+ * filtered, is the exception: for each piece it is read whole again, and made
+ * again.
  */
 static void
 take_long(struct catchup *cu, struct connection *c, struct found *f)
@@ -547,7 +589,7 @@ take_long(struct catchup *cu, struct connection *c, struct found *f)
 	frame = pool_take(cu->pool);
 	if (frame == NULL)
 		return; /* again, when there is one */
-	update_write(&f->u, 0, frame);
+	write_frame(cu, f, frame);
 	len = min_u64(wanted, CATCHUP_BUFFER_BYTES);
 	empty_buffer(p);
 	memcpy(p->buffer, frame + m->frame_len - wanted, len);

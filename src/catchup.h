@@ -53,6 +53,7 @@ struct catchup {
 	struct delivery *delivery;
 	struct pool *pool;
 	uint8_t *memory;
+	uint8_t *whole; /* scratch, message.max: a message of others */
 	struct catchup_read reads[CATCHUP_READS];
 	struct catchup_read long_read; /* at: a pool buffer */
 	struct list hungry;

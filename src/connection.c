@@ -26,7 +26,7 @@ void
 connection_start(struct connection *c, int fd, enum slow_policy policy)
 {
 	struct consumer *consumer = &c->consumer;
-	const struct streams *streams = consumer->streams;
+	struct streams *streams = consumer->streams;
 	uint8_t *reply = consumer->reply, *past = consumer->past.buffer;
 
 	CHECK(c->state == CONNECTION_FREE);

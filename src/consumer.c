@@ -7,7 +7,7 @@
 #include "wire.h"
 
 void
-consumer_init(struct consumer *c, const struct streams *streams, uint8_t *reply,
+consumer_init(struct consumer *c, struct streams *streams, uint8_t *reply,
 	      uint8_t *past_buffer, enum slow_policy policy)
 {
 	*c = (struct consumer){ .streams = streams,
@@ -63,6 +63,12 @@ change_stream(struct consumer *c)
 	cursor_detach(&c->next);
 }
 
+static struct symbols *
+symbols_of(const struct consumer *c)
+{
+	return &c->streams->filter.symbols;
+}
+
 /* What a debt has grown to. */
 static struct stream_total
 debt_now(const struct consumer *c, const struct consumer_debt *debt,
@@ -84,7 +90,8 @@ change_past(struct consumer *c)
 	struct past *p = &c->past;
 
 	cursor_detach(&c->here);
-	p->selection = p->next_selection;
+	selection_keep(symbols_of(c), &p->selection, &p->next_selection);
+	selection_drop(symbols_of(c), &p->next_selection);
 	p->debt = p->next_debt;
 	p->has_next = false;
 	p->skip_bytes = 0;
@@ -134,11 +141,16 @@ queue_reply(struct consumer *c, size_t len, bool is_subscription,
 	if (s != NULL)
 		c->limit_pos = is_subscription ? s->visible_pos : s->head_pos;
 	/* The same place: a filtered stream has what it was fed. */
-	if (is_subscription)
+	if (is_subscription) {
 		c->limit_main_pos = main->visible_pos;
-	else
-		c->limit_main_pos = s != NULL && !s->is_main ? s->fed.pos
-							     : main->head_pos;
+		c->limit_total = streams_total(c->streams, &main->selection);
+	} else {
+		bool is_filtered = s != NULL && !s->is_main;
+
+		c->limit_main_pos = is_filtered ? s->fed.pos : main->head_pos;
+		c->limit_total.records =
+			is_filtered ? s->fed_records : main->records;
+	}
 	c->is_replying = true;
 	c->gate = gate;
 	c->reply_len = len;
@@ -174,13 +186,18 @@ consumer_queue_past(struct consumer *c, size_t len,
 		p->since_ns = now_ns;
 	queue_reply(c, len, true, gate);
 	p->has_next = true;
-	p->next_selection = *selection;
-	*debt = (struct consumer_debt){ .is_all = request != NULL };
+	selection_keep(symbols_of(c), &p->next_selection, selection);
+	*debt = (struct consumer_debt){
+		.is_all = request != NULL ||
+			  !streams_can_count(c->streams, selection),
+		.from_pos = main->visible_pos,
+	};
 	debt->since = streams_total(
 		c->streams, debt->is_all ? &main->selection : selection);
 	if (request != NULL) {
 		p->next = *request;
 		p->next.place.file->readers++;
+		debt->from_pos = p->next.place.pos;
 		debt->fixed.bytes = main->visible_pos - p->next.place.pos;
 		debt->fixed.records =
 			request->end_record - p->next.place.record;
@@ -590,16 +607,43 @@ consumer_main_place(const struct consumer *c, uint64_t *out_main_pos,
 				  out_skip_bytes);
 }
 
-/* A debt that begins as what a cursor lacks. */
+/*
+ * A debt that begins as what a cursor lacks; or, where that will not be known
+ * of what comes, as what there is to go through from *from_pos on.
+ */
 static struct consumer_debt
 debt_of(const struct consumer *c, const struct cursor *cursor, int64_t now_ns,
 	int64_t *age_ns)
 {
-	return (struct consumer_debt){
+	const struct stream *s = cursor->stream, *main = &c->streams->main;
+	struct consumer_debt debt = {
 		.fixed.bytes = lack_of(c, cursor).bytes,
 		.fixed.records = lack_of_records(c, cursor, now_ns, age_ns),
-		.since = streams_total(c->streams, &cursor->stream->selection),
+		.since = streams_total(c->streams, &s->selection),
 	};
+	uint64_t end_pos = main->visible_pos, skip_bytes;
+
+	if (streams_can_count(c->streams, &s->selection))
+		return debt;
+	debt.is_all = true;
+	debt.since = streams_total(c->streams, &main->selection);
+	if (cursor == &c->next) {
+		debt.from_pos = c->limit_main_pos;
+		debt.fixed = (struct stream_total){ 0 };
+		debt.since = c->limit_total;
+		return debt;
+	}
+	consumer_main_place(c, &debt.from_pos, &skip_bytes);
+	debt.fixed.records = debt.since.records;
+	if (!is_open(c, cursor)) {
+		end_pos = c->limit_main_pos;
+		debt.fixed.records = c->limit_total.records;
+	}
+	debt.fixed.records -= c->is_replying && cursor->pos == c->limit_pos
+				      ? c->limit_total.records
+				      : stream_main_record(s, cursor->pos);
+	debt.fixed.bytes = end_pos - debt.from_pos;
+	return debt;
 }
 
 void
@@ -613,15 +657,16 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 	      !p->is_on);
 	consumer_main_place(c, &p->from_pos, &p->skip_bytes);
 	p->from_record = p->skip_records = 0;
-	p->selection = (struct selection){ 0 };
 	p->debt = (struct consumer_debt){ 0 };
 	if (c->here.stream != NULL) {
-		p->selection = c->here.stream->selection;
+		selection_keep(symbols_of(c), &p->selection,
+			       &c->here.stream->selection);
 		p->debt = debt_of(c, &c->here, now_ns, &age_ns);
 	}
 	if (c->next.stream != NULL) {
 		p->has_next = true;
-		p->next_selection = c->next.stream->selection;
+		selection_keep(symbols_of(c), &p->next_selection,
+			       &c->next.stream->selection);
 		p->next_debt = debt_of(c, &c->next, now_ns, &age_ns);
 	}
 	cursor_detach(&c->here);
@@ -697,13 +742,18 @@ consumer_pass(struct consumer *c, const struct past_message *m)
 	struct past *p = &c->past;
 	struct stream_total *debt = &p->debt.fixed;
 	size_t wanted = consumer_wants(c, m);
+	bool is_owed = p->debt.is_all
+			       ? (int64_t)(p->at.pos - p->debt.from_pos) >= 0
+			       : wanted > 0;
 
 	if (m->is_selected && is_in_range(p) && p->skip_records > 0)
 		p->skip_records--;
 	else if (m->is_selected && is_in_range(p))
 		p->skip_bytes -= m->frame_len - wanted;
-	debt->bytes -= p->debt.is_all ? m->pos_len : wanted;
-	debt->records -= m->is_record && (p->debt.is_all || wanted > 0);
+	if (is_owed) {
+		debt->bytes -= p->debt.is_all ? m->pos_len : wanted;
+		debt->records -= m->is_record;
+	}
 	p->served_records += m->is_record && wanted > 0;
 	p->at.off += m->record_len;
 	p->at.record += m->is_record;
@@ -731,7 +781,7 @@ consumer_next_file(struct consumer *c, struct history_file *file)
 }
 
 bool
-consumer_return(struct consumer *c, struct streams *streams, int64_t now_ns)
+consumer_return(struct consumer *c, int64_t now_ns)
 {
 	struct past *p = &c->past;
 
@@ -740,11 +790,12 @@ consumer_return(struct consumer *c, struct streams *streams, int64_t now_ns)
 	if (c->is_replying || p->skip_bytes > 0 || p->skip_records > 0 ||
 	    !is_in_range(p) ||
 	    p->at.off < p->at.file->first_off ||
-	    !streams_resume(streams, &p->selection, p->at.pos, &c->here))
+	    !streams_resume(c->streams, &p->selection, p->at.pos, &c->here))
 		return false;
 	p->at.file->readers--;
 	p->at.file = NULL;
 	p->is_on = false;
+	selection_drop(symbols_of(c), &p->selection);
 	p->len = p->sent = p->first_len = 0;
 	p->long_bytes = p->long_len = 0;
 	p->spent_ns += now_ns - p->since_ns;
@@ -771,6 +822,8 @@ consumer_fini(struct consumer *c)
 		c->past.at.file->readers--;
 	if (c->past.next.place.file != NULL)
 		c->past.next.place.file->readers--;
+	selection_drop(symbols_of(c), &c->past.selection);
+	selection_drop(symbols_of(c), &c->past.next_selection);
 	c->past = (struct past){ .buffer = c->past.buffer };
 	return free_buffer;
 }

@@ -47,8 +47,10 @@ enum consumer_part {
 struct consumer_debt {
 	struct stream_total fixed;
 	struct stream_total since;
-	bool is_all; /* counts what is gone through, of all tables: nobody
-			knows how much of the selection is in it */
+	bool is_all; /* counts what is gone through, of all tables, from this
+			position of the main stream on: nobody knows how much
+			of the selection is in it */
+	uint64_t from_pos;
 };
 
 /* A selection's records from number `record` of a file on. */
@@ -73,7 +75,8 @@ enum past_news {
 struct past {
 	bool is_on;
 	struct history_place at;    /* the next record to look at; held */
-	struct selection selection; /* of what is there, this is sent ... */
+	struct selection selection; /* of what is there this, which is kept, is
+				       sent ... */
 	uint64_t from_pos;	    /* ... from here on, ... */
 	uint64_t from_record;	    /* ... from this record of the file on, */
 	uint64_t skip_bytes;	    /* but for these, which were sent, ... */
@@ -130,7 +133,9 @@ struct consumer {
 	struct cursor here;
 	uint64_t limit_pos; /* while is_replying: where `here` pauses */
 	uint64_t limit_main_pos; /* the same in the main stream: where the past
-				    pauses */
+				    pauses, ... */
+	struct stream_total limit_total; /* ... and what it has had there; the
+					    bytes only for a subscription */
 	bool is_replying;
 	uint8_t *reply; /* the connection's reply buffer */
 	uint8_t *long_reply; /* a pool buffer instead, or NULL */
@@ -138,7 +143,7 @@ struct consumer {
 	struct reply_gate gate;
 	struct cursor next; /* attached while a change of stream waits */
 	struct past past;
-	const struct streams *streams;
+	struct streams *streams;
 
 	/* the write in flight */
 	enum consumer_part writing; /* PART_NONE: nothing is in flight */
@@ -175,8 +180,7 @@ struct span {
 };
 
 /* reply and past_buffer are the connection's. */
-void consumer_init(struct consumer *c, const struct streams *streams,
-		   uint8_t *reply, uint8_t *past_buffer,
+void consumer_init(struct consumer *c, struct streams *streams, uint8_t *reply, uint8_t *past_buffer,
 		   enum slow_policy policy);
 
 /* Reads a stream or the past, now or from its next part on. */
@@ -314,8 +318,7 @@ bool consumer_claims_too_much(const struct consumer *c);
 void consumer_next_file(struct consumer *c, struct history_file *file);
 
 /* Back to the ring if that has everything from past.at on: true. */
-bool consumer_return(struct consumer *c, struct streams *streams,
-		     int64_t now_ns);
+bool consumer_return(struct consumer *c, int64_t now_ns);
 
 /* Time spent in the past, in all. */
 int64_t consumer_past_ns(const struct consumer *c, int64_t now_ns);

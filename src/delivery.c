@@ -122,11 +122,9 @@ static void
 wake_idle(struct delivery *d)
 {
 	uint64_t heads = d->streams->main.visible_pos + *d->gates[0] +
-			 *d->gates[1];
+			 *d->gates[1] + d->streams->feeds;
 	struct list *n, *next;
 
-	for (unsigned i = 0; i < d->streams->filtered_cnt; i++)
-		heads += d->streams->filtered[i].visible_pos;
 	if (heads == d->heads_seen)
 		return;
 	d->heads_seen = heads;

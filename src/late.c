@@ -20,7 +20,7 @@ subscribe_to(struct call *c, const struct request_arg *tables,
 	uint8_t symbol[1 + NAME_BYTES_MAX + 1] = { 256 - KT_SYMBOL };
 	uint64_t count;
 
-	c->out->selection = (struct selection){ 0 };
+	call_forget_selection(c);
 	if (wire_get_u8(&r) != KT_SYMBOL)
 		return call_subscribe(c, tables, symbols, out);
 	(void)wire_get_u8(&r);

@@ -31,8 +31,8 @@ tables_text(const struct server *s, const struct connection *c, char *buf,
 {
 	if (!consumer_is_subscribed(&c->consumer))
 		return "-";
-	return selection_text(&c->selection, &s->settings->tables, buf,
-			      buf_len);
+	return selection_text(&c->selection, &s->streams.filter.symbols,
+			      &s->settings->tables, buf, buf_len);
 }
 
 void
@@ -77,8 +77,7 @@ report_subscribe(struct server *s, const struct connection *c,
 	log_line(LOG_INFO, "subscribe",
 		 "consumer=%u user=%s peer=%s tables=%s stream=%s policy=%s",
 		 c->slot, c->user, c->peer,
-		 selection_text(&c->selection, &s->settings->tables, tables,
-				sizeof(tables)),
+		 tables_text(s, c, tables, sizeof(tables)),
 		 stream_text(stream, id, sizeof(id)),
 		 slow_policy_names[c->consumer.policy]);
 }

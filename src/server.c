@@ -101,9 +101,16 @@ static void
 open_streams(struct server *s)
 {
 	const struct settings *set = s->settings;
-	int err = streams_open(&s->streams, &set->tables, set->ring.size,
-			       set->ring.huge_pages, (unsigned)set->streams.max,
-			       set->streams.ring);
+	const struct streams_options options = {
+		.main_bytes = set->ring.size,
+		.huge_pages = set->ring.huge_pages,
+		.filtered_max = (unsigned)set->streams.max,
+		.filtered_bytes = set->streams.ring,
+		.symbols_max = (uint32_t)set->streams.symbols,
+		.sets_max = settings_filters_max(set),
+		.message_max = set->message.max,
+	};
+	int err = streams_open(&s->streams, &set->tables, &options);
 
 	if (err != 0)
 		die("cannot map the rings (ring.size %llu, streams.max %llu "

@@ -93,6 +93,7 @@ session_reap(struct server *s, struct connection *c)
 	catchup_forget(&s->catchup, c);
 	delivery_forget(&s->delivery, c);
 	pool_give(&s->pool, connection_drop_input(c));
+	selection_drop(&s->streams.filter.symbols, &c->selection);
 	connection_fini(c);
 	(void)engine_bind(s->engine, c->slot, -1);
 	(void)close(c->fd);
@@ -351,12 +352,15 @@ static void
 apply(struct server *s, struct connection *c, const struct tick_outcome *out,
       uint64_t len)
 {
+	struct symbols *symbols = &s->streams.filter.symbols;
+
 	stop_waiting(c);
 	if (out->reply_len == 0)
 		drop_long_reply(s, c);
 	if (out->is_update)
 		note_update(s, c, out, len);
-	c->selection = out->selection;
+	if (out->is_subscribing)
+		selection_keep(symbols, &c->selection, &out->selection);
 	if (out->wants_skips)
 		c->consumer.wants_skips = true;
 	if (out->is_subscribing && out->stream == NULL)
@@ -368,8 +372,10 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 		consumer_queue(&c->consumer, out->reply_len, out->stream,
 			       out->gate);
 	catchup_wake(&s->catchup, c);
-	if (out->is_subscribing)
+	if (out->is_subscribing) {
 		report_subscribe(s, c, out->stream);
+		symbols_release(symbols, out->selection.symbols);
+	}
 	pool_give(&s->pool, connection_consume(c, len));
 	c->deadline_ns = 0;
 	/* A client that reads nothing must not keep the buffer. */
@@ -402,6 +408,7 @@ serve_frame(struct server *s, struct connection *c,
 				      .reply_max = reply_room(s, c),
 				      .is_reply_large =
 					      c->consumer.long_reply != NULL,
+				      .handle = c->fd,
 				      .has_published = c->has_published,
 				      .published_pos = c->published_pos };
 	bool is_sync = header->message == WIRE_SYNC;

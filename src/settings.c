@@ -789,3 +789,9 @@ settings_fini(struct settings *s)
 	schema_fini(&s->tables);
 	*s = (struct settings){ 0 };
 }
+
+uint32_t
+settings_filters_max(const struct settings *s)
+{
+	return (uint32_t)(3 * s->connections.max + s->streams.max + 2);
+}

@@ -56,6 +56,7 @@ struct settings {
 	struct {
 		uint64_t max;
 		uint64_t ring;
+		uint64_t symbols;
 	} streams;
 	struct {
 		uint64_t max;
@@ -119,6 +120,10 @@ enum slow_policy settings_policy(const struct settings *s, const char *user,
 /* How long it may be served from the journal, in ns; 0: for ever. */
 int64_t settings_spill_limit(const struct settings *s, const char *user,
 			     size_t user_len);
+
+/* How many different filters by symbol there can be at once: of each connection
+ * what it has, what it asks for, and what it had, and of each stream. */
+uint32_t settings_filters_max(const struct settings *s);
 
 /* The table of settings with defaults and sentences, for --help. */
 void settings_print_help(FILE *out);

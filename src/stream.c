@@ -7,11 +7,12 @@
 #include <string.h>
 
 #include "record.h"
+#include "stream_private.h"
 #include "wire.h"
 
 /* ---- open and close ---- */
 
-static int
+int
 stream_open(struct stream *s, size_t bytes, bool huge_pages, bool touch)
 {
 	size_t capacity = index_capacity(bytes);
@@ -27,62 +28,12 @@ stream_open(struct stream *s, size_t bytes, bool huge_pages, bool touch)
 	return 0;
 }
 
-static void
+void
 stream_close(struct stream *s)
 {
 	free(s->index_entries);
 	ring_close(&s->ring);
 	*s = (struct stream){ 0 };
-}
-
-int
-streams_open(struct streams *all, const struct schema *schema,
-	     size_t main_bytes, bool huge_pages, unsigned filtered_max,
-	     size_t filtered_bytes)
-{
-	int err;
-
-	*all = (struct streams){ .schema = schema };
-	all->main.is_main = true;
-	all->main.selection = selection_all(schema);
-	err = stream_open(&all->main, main_bytes, huge_pages, true);
-	if (err != 0)
-		return err;
-	all->tables = calloc(schema->tables_cnt + 1, sizeof(*all->tables));
-	all->hidden = calloc(1, sizeof(*all->hidden));
-	if (all->tables == NULL || all->hidden == NULL)
-		return -ENOMEM;
-	all->hidden->tables = calloc(schema->tables_cnt + 1,
-				     sizeof(*all->hidden->tables));
-	if (all->hidden->tables == NULL)
-		return -ENOMEM;
-	all->filtered = calloc(filtered_max + 1, sizeof(*all->filtered));
-	if (all->filtered == NULL)
-		return -ENOMEM;
-	for (unsigned i = 0; i < filtered_max; i++) {
-		struct stream *s = &all->filtered[i];
-
-		s->id = i + 1;
-		all->filtered_cnt = i + 1;
-		err = stream_open(s, filtered_bytes, false, false);
-		if (err != 0)
-			return err;
-	}
-	return 0;
-}
-
-void
-streams_close(struct streams *all)
-{
-	for (unsigned i = 0; i < all->filtered_cnt; i++)
-		stream_close(&all->filtered[i]);
-	free(all->filtered);
-	if (all->hidden != NULL)
-		free(all->hidden->tables);
-	free(all->hidden);
-	free(all->tables);
-	stream_close(&all->main);
-	*all = (struct streams){ 0 };
 }
 
 /* ---- cursors ---- */
@@ -97,12 +48,6 @@ cursor_attach(struct cursor *c, struct stream *s, uint64_t pos)
 	list_append(&s->cursors, &c->node);
 }
 
-static bool
-is_in_use(const struct stream *s)
-{
-	return s->is_main || s->fed.stream != NULL;
-}
-
 void
 cursor_detach(struct cursor *c)
 {
@@ -114,13 +59,11 @@ cursor_detach(struct cursor *c)
 	c->stream = NULL;
 	/* The last reader of a filtered stream frees it: it holds nothing. */
 	if (!s->is_main && list_is_empty(&s->cursors))
-		cursor_detach(&s->fed);
+		streams_end_filtered(s);
 }
 
-/* To the entry at or before the slowest cursor: the walk to it starts there,
- * so those frames must not be overwritten either. */
-static void
-refresh_tail(struct stream *s)
+void
+stream_refresh_tail(struct stream *s)
 {
 	const struct index_entry *e;
 	uint64_t longest = 0;
@@ -137,9 +80,8 @@ refresh_tail(struct stream *s)
 	s->slowest_pos = s->head_pos - longest;
 }
 
-/* Nobody lags: no byte is needed, and the next message gets an entry. */
-static void
-forget_all(struct stream *s)
+void
+stream_forget_all(struct stream *s)
 {
 	index_trim(&s->index, s->head_pos);
 	s->tail_pos = s->head_pos;
@@ -160,8 +102,8 @@ stream_is_in_the_way(const struct stream *s, uint64_t pos)
 	return s->visible_pos - from + s->wanted_bytes > s->ring.size;
 }
 
-static bool
-may_be_slow(struct stream *s, unsigned percent)
+bool
+stream_may_be_slow(struct stream *s, unsigned percent)
 {
 	uint64_t mark = s->ring.size / 100 * percent;
 
@@ -169,7 +111,7 @@ may_be_slow(struct stream *s, unsigned percent)
 		return true;
 	if (s->head_pos - s->tail_pos < mark)
 		return false;
-	refresh_tail(s);
+	stream_refresh_tail(s);
 	return s->head_pos - s->tail_pos >= mark;
 }
 
@@ -179,10 +121,10 @@ stream_has_room(struct stream *s, uint64_t len)
 	s->wanted_bytes = 0;
 	if (s->head_pos - s->tail_pos + len <= s->ring.size)
 		return true;
-	refresh_tail(s);
+	stream_refresh_tail(s);
 	if (s->slowest_pos == s->head_pos &&
 	    s->head_pos - s->tail_pos + len > s->ring.size)
-		forget_all(s);
+		stream_forget_all(s);
 	if (s->head_pos - s->tail_pos + len <= s->ring.size)
 		return true;
 	s->wanted_bytes = len;
@@ -216,296 +158,12 @@ stream_commit(struct stream *s, uint64_t len, unsigned records, int64_t now_ns)
 }
 
 void
-streams_commit(struct streams *all, unsigned table_idx, uint64_t len,
-	       int64_t now_ns)
-{
-	stream_commit(&all->main, len, 1, now_ns);
-	all->tables[table_idx].records++;
-	all->tables[table_idx].bytes += len;
-}
-
-void
 stream_show(struct stream *s, uint64_t pos, int64_t now_ns)
 {
 	CHECK(s->is_gated && s->head_pos - pos <= s->ring.size);
 	if (pos - s->visible_pos > s->ring.size / 4)
 		s->leap_ns = now_ns;
 	s->visible_pos = pos;
-}
-
-/* ---- filtered streams ---- */
-
-static bool
-is_wanted(const struct streams *all, const struct selection *selection,
-	  const uint8_t *frame)
-{
-	return !stream_frame_is_record(frame) ||
-	       selection_has(selection, record_table(all->schema, frame)->idx);
-}
-
-/* The stream of a selection, else a free one, else NULL. */
-static struct stream *
-choose(struct streams *all, const struct selection *selection)
-{
-	struct stream *unused = NULL;
-
-	if (selection_is_equal(selection, &all->main.selection))
-		return &all->main;
-	for (unsigned i = 0; i < all->filtered_cnt; i++) {
-		struct stream *s = &all->filtered[i];
-
-		if (!is_in_use(s))
-			unused = unused != NULL ? unused : s;
-		else if (selection_is_equal(selection, &s->selection))
-			return s;
-	}
-	return unused;
-}
-
-/* What stands in the main stream from pos on. */
-static const struct stream_tail *
-tail_from(const struct streams *all, uint64_t pos)
-{
-	const struct stream *s = &all->main;
-	struct stream_tail *tail = all->hidden;
-
-	if (tail->from_pos == pos && tail->to_pos == s->head_pos)
-		return tail;
-	tail->from_pos = pos;
-	tail->to_pos = s->head_pos;
-	tail->mark_bytes = 0;
-	memset(tail->tables, 0,
-	       all->schema->tables_cnt * sizeof(*tail->tables));
-	while (pos != s->head_pos) {
-		const uint8_t *frame = ring_at(&s->ring, pos);
-		uint32_t len = stream_frame_len(frame);
-
-		pos += len;
-		if (stream_frame_is_record(frame)) {
-			struct stream_total *t =
-				&tail->tables[record_table(all->schema, frame)
-						      ->idx];
-
-			t->records++;
-			t->bytes += len;
-		} else {
-			tail->mark_bytes += len;
-		}
-	}
-	return tail;
-}
-
-/* Of a selection, what stands in the main stream before pos. */
-static struct stream_total
-total_before(const struct streams *all, const struct selection *selection,
-	     uint64_t pos)
-{
-	const struct stream_tail *tail = tail_from(all, pos);
-	struct stream_total total = {
-		.bytes = all->main.mark_bytes - tail->mark_bytes,
-	};
-
-	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
-		if (!selection_has(selection, i))
-			continue;
-		total.records +=
-			all->tables[i].records - tail->tables[i].records;
-		total.bytes += all->tables[i].bytes - tail->tables[i].bytes;
-	}
-	return total;
-}
-
-/* A free filtered stream begins at its head, with what follows main_pos. */
-static void
-begin_filtered(struct streams *all, struct stream *s,
-	       const struct selection *selection, uint64_t main_pos)
-{
-	s->missed = total_before(all, selection, main_pos);
-	s->missed.records -= s->records;
-	s->missed.bytes -= s->head_pos;
-	s->selection = *selection;
-	/* What it had for others cannot be gone back to. */
-	cursor_attach(&s->fed, &all->main, main_pos);
-	forget_all(s);
-	s->fed_records = stream_locate(&all->main, main_pos).record;
-}
-
-struct stream *
-streams_find(struct streams *all, const struct selection *selection)
-{
-	struct stream *s = choose(all, selection);
-
-	if (s != NULL && !is_in_use(s))
-		begin_filtered(all, s, selection, all->main.visible_pos);
-	return s;
-}
-
-/* Makes bytes behind the tail, which nobody overwrote yet, part of the stream
- * again.  false if the ring, or its index, does not go back so far. */
-static bool
-reclaim(struct stream *s, uint64_t pos)
-{
-	const struct index_entry *e = index_find(&s->index, pos);
-
-	if (pos == s->head_pos)
-		return true;
-	if (e == NULL || s->head_pos - pos > s->ring.size)
-		return false;
-	if (s->head_pos - e->pos > s->head_pos - s->tail_pos)
-		s->tail_pos = e->pos;
-	return true;
-}
-
-/* The position in a filtered stream of what follows main_pos: so much before
- * what comes later.  (What came before may be long gone from the main ring:
- * tables can be rare.) */
-static bool
-find_filtered(const struct streams *all, const struct stream *s,
-	      uint64_t main_pos, uint64_t *out_pos)
-{
-	const struct index_entry *later = index_find_main(&s->index, main_pos);
-	uint64_t end = later != NULL ? later->main_pos : s->fed.pos;
-
-	if ((int64_t)(s->fed.pos - main_pos) < 0 ||
-	    (int64_t)(main_pos - s->first_main_pos) < 0 ||
-	    all->main.head_pos - main_pos > all->main.ring.size)
-		return false;
-	*out_pos = later != NULL ? later->pos : s->head_pos;
-	for (uint64_t at = main_pos; at != end;) {
-		const uint8_t *frame = ring_at(&all->main.ring, at);
-		uint32_t len = stream_frame_len(frame);
-
-		if (is_wanted(all, &s->selection, frame))
-			*out_pos -= len;
-		at += len;
-	}
-	return true;
-}
-
-bool
-streams_resume(struct streams *all, const struct selection *selection,
-	       uint64_t main_pos, struct cursor *cursor)
-{
-	struct stream *s = choose(all, selection);
-	uint64_t pos = main_pos;
-
-	if (s == NULL)
-		return false;
-	if (!s->is_main && is_in_use(s) &&
-	    !find_filtered(all, s, main_pos, &pos))
-		return false;
-	if (!s->is_main && !is_in_use(s)) {
-		if (!reclaim(&all->main, main_pos))
-			return false;
-		begin_filtered(all, s, selection, main_pos);
-		pos = s->head_pos;
-	}
-	if (!reclaim(s, pos))
-		return false;
-	cursor_attach(cursor, s, pos);
-	return true;
-}
-
-/* Copies one frame; false if there is no room for it. */
-static bool
-feed_frame(struct stream *s, const uint8_t *frame, uint32_t len,
-	   int64_t now_ns)
-{
-	if (!stream_has_room(s, len))
-		return false;
-	memcpy(stream_head(s), frame, len);
-	stream_commit(s, len, stream_frame_is_record(frame), now_ns);
-	return true;
-}
-
-static void
-feed_stream(struct streams *all, struct stream *s, int64_t now_ns)
-{
-	struct cursor *fed = &s->fed;
-
-	while (fed->pos != all->main.visible_pos) {
-		const uint8_t *frame = ring_at(&all->main.ring, fed->pos);
-		uint32_t len = stream_frame_len(frame);
-
-		if (is_wanted(all, &s->selection, frame) &&
-		    !feed_frame(s, frame, len, now_ns))
-			return;
-		fed->pos += len;
-		s->fed_records += stream_frame_is_record(frame);
-	}
-}
-
-bool
-streams_is_level(const struct streams *all, const struct stream *s)
-{
-	return s->is_main || s->fed.pos == all->main.visible_pos;
-}
-
-bool
-streams_may_be_slow(struct streams *all, unsigned percent)
-{
-	bool may = may_be_slow(&all->main, percent);
-
-	for (unsigned i = 0; i < all->filtered_cnt; i++)
-		if (is_in_use(&all->filtered[i]) &&
-		    may_be_slow(&all->filtered[i], percent))
-			may = true;
-	return may;
-}
-
-void
-streams_feed(struct streams *all, int64_t now_ns)
-{
-	for (unsigned i = 0; i < all->filtered_cnt; i++)
-		if (is_in_use(&all->filtered[i]))
-			feed_stream(all, &all->filtered[i], now_ns);
-}
-
-/* ---- totals ---- */
-
-struct stream_total
-streams_total(const struct streams *all, const struct selection *selection)
-{
-	return total_before(all, selection, all->main.visible_pos);
-}
-
-struct stream_total
-streams_unfed(const struct streams *all, const struct stream *s)
-{
-	struct stream_total unfed = { 0 };
-
-	if (streams_is_level(all, s))
-		return unfed;
-	unfed = streams_total(all, &s->selection);
-	unfed.records -= s->missed.records + s->records;
-	unfed.bytes -= s->missed.bytes + s->head_pos;
-	return unfed;
-}
-
-/* Where the slowest cursor of a stream must go on in the main stream. */
-static uint64_t
-slowest_main_pos(struct stream *s)
-{
-	uint64_t main_pos, skip_bytes;
-
-	refresh_tail(s);
-	stream_main_place(s, s->slowest_pos, &main_pos, &skip_bytes);
-	return main_pos;
-}
-
-uint64_t
-streams_oldest_pos(struct streams *all)
-{
-	uint64_t head = all->main.head_pos;
-	uint64_t longest = head - slowest_main_pos(&all->main);
-
-	for (unsigned i = 0; i < all->filtered_cnt; i++) {
-		struct stream *s = &all->filtered[i];
-
-		if (is_in_use(s))
-			longest = max_u64(longest, head - slowest_main_pos(s));
-	}
-	return head - longest;
 }
 
 /* ---- what a position means ---- */

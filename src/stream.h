@@ -12,8 +12,9 @@
  * at the start of the span in flight until its completion), or the position up
  * to which a filtered stream has been fed.
  *
- * The main stream has every message; a filtered stream those of one selection
- * of tables.  Consumers with equal selections share one.
+ * The main stream has every message; a filtered stream what one selection (of
+ * tables, of symbols) leaves of them.  Consumers with equal selections share
+ * one.
  *
  * Messages are whole kdb+ frames.  Records are updates; a mark (`.u.end`) is a
  * message too, but no record, and goes into every stream.
@@ -25,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "filter.h"
 #include "index.h"
 #include "ring.h"
 #include "schema.h"
@@ -32,6 +34,7 @@
 #include "util.h"
 
 struct stream;
+struct streams;
 
 struct cursor {
 	struct list node;
@@ -68,7 +71,8 @@ struct stream {
 	bool is_gated;	     /* stream_show moves visible_pos, not commits */
 
 	/* Of a filtered stream: */
-	struct selection selection;
+	struct streams *all;
+	struct selection selection; /* kept while it is in use */
 	struct cursor fed; /* in the main stream; unused: stream == NULL */
 	uint64_t fed_records; /* of the main stream before fed.pos */
 	uint64_t first_main_pos; /* what was fed before cannot be found */
@@ -91,16 +95,32 @@ struct streams {
 	const struct schema *schema;
 	struct stream_total *tables; /* of the main stream, by table index */
 	struct stream_tail *hidden;
+
+	/* Who gets what: bits by filtered stream, words of them. */
+	struct filter filter;
+	size_t words;
+	uint64_t *in_use;
+	uint64_t *whole;     /* words for each table: who wants all its rows */
+	uint32_t *filterers; /* of each table: how many want some rows of it */
+	uint64_t *here;	     /* while feeding: who stands at one place, ... */
+	uint64_t *full;	     /* ... who has no room, ... */
+	uint64_t *to;	     /* ... who gets the message */
+	uint64_t feeds;	     /* messages put into filtered streams */
 };
 
-/*
- * Opens the main stream over a ring of main_bytes (all memory taken now) and
- * `filtered_max` streams of filtered_bytes (memory taken when first used).
- * The schema must outlive it. 0 or -errno.
- */
+struct streams_options {
+	size_t main_bytes;  /* of the main ring; all memory is taken at once */
+	bool huge_pages;
+	unsigned filtered_max;
+	size_t filtered_bytes; /* of each one's ring; taken when first used */
+	uint32_t symbols_max; /* that can be filtered by at once */
+	uint32_t sets_max;    /* different sets of them that are held */
+	size_t message_max;   /* that is put in */
+};
+
+/* The schema must outlive it. 0 or -errno. */
 int streams_open(struct streams *all, const struct schema *schema,
-		 size_t main_bytes, bool huge_pages, unsigned filtered_max,
-		 size_t filtered_bytes);
+		 const struct streams_options *options);
 
 /* Accepts a zeroed or half-opened object. */
 void streams_close(struct streams *all);
@@ -123,11 +143,17 @@ struct stream *streams_find(struct streams *all,
 bool streams_resume(struct streams *all, const struct selection *selection,
 		    uint64_t main_pos, struct cursor *cursor);
 
-/* What is visible of a selection, since the start, marks in the bytes. */
+/* What is visible of a selection's tables, since the start, marks in the bytes;
+ * of a table that is filtered, all rows. */
 struct stream_total streams_total(const struct streams *all,
 				  const struct selection *selection);
 
-/* Of that, what a stream in use lacks: its ring is full, or it was not fed. */
+/* Whether streams_total is what the selection gets. */
+bool streams_can_count(const struct streams *all,
+		       const struct selection *selection);
+
+/* Of what is visible, what a stream in use lacks: its ring is full, or it was
+ * not fed.  Where it cannot be counted, what it has to look at. */
 struct stream_total streams_unfed(const struct streams *all,
 				  const struct stream *s);
 

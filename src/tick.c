@@ -14,6 +14,7 @@
 #include "log.h"
 #include "query.h"
 #include "record.h"
+#include "subscribe.h"
 #include "update.h"
 #include "util.h"
 
@@ -187,65 +188,6 @@ call_upd(void *context, const struct request_arg *args, unsigned args_cnt,
 	if (error == NULL)
 		wire_put_null(out);
 	return error;
-}
-
-/* ---- subscribing ---- */
-
-static void
-put_sub_reply(struct wire_writer *out, const struct schema_table *t)
-{
-	wire_put_bytes(out, t->sub_reply, t->sub_reply_len);
-}
-
-static const char *
-sub_all(struct call *c, struct wire_writer *out)
-{
-	const struct schema *schema = &c->tick->settings->tables;
-
-	c->out->selection = selection_all(schema);
-	wire_put_list(out, KT_LIST, KA_NONE, schema->tables_cnt);
-	for (unsigned i = 0; i < schema->tables_cnt; i++)
-		put_sub_reply(out, &schema->tables[i]);
-	return NULL;
-}
-
-static bool
-is_null_symbol(const struct request_arg *arg)
-{
-	return (int8_t)arg->at[0] == -KT_SYMBOL && arg->len == 2;
-}
-
-const char *
-call_subscribe(struct call *c, const struct request_arg *table,
-	       const struct request_arg *symbols, struct wire_writer *out)
-{
-	struct tick *t = c->tick;
-	const struct schema_table *found;
-
-	if ((int8_t)table->at[0] != -KT_SYMBOL)
-		return "type";
-	if (!is_null_symbol(symbols))
-		return "symbol filters are not supported: use ` for all";
-	c->is_subscribing = true;
-	if (is_null_symbol(table))
-		return sub_all(c, out);
-	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
-			    table->len - 2);
-	if (found == NULL)
-		return call_name_error(t, table);
-	selection_add(&c->out->selection, found->idx);
-	put_sub_reply(out, found);
-	return NULL;
-}
-
-/* .u.sub[table;`] (tick-contract.md 2.2). */
-static const char *
-call_sub(void *context, const struct request_arg *args, unsigned args_cnt,
-	 struct wire_writer *out)
-{
-	if (args_cnt != 2)
-		return no_such_rank;
-	return call_subscribe(context, &args[0], &args[1], out);
 }
 
 /* ---- the rest of .u ---- */
@@ -437,6 +379,8 @@ enum { JOURNAL_NAMES = 6 };
 
 static const struct request_name names[] = {
 	{ ".u.sub", call_sub, 2 },
+	{ ".u.add", call_add, 2 },
+	{ ".u.del", call_del, 2 },
 	{ ".u.upd", call_upd, 2 },
 	{ "upd", call_upd, 2 },
 	{ ".u.endofday", call_endofday, 1 },
@@ -551,21 +495,25 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	    !c->has_effects) {
 		w.at = value;
 		c->has_told_lag = false;
+		subscribe_undo(c);
 		error = evaluate(c, body, len, &w);
 	}
-	if (error == query_too_much && !c->has_effects &&
-	    !c->client->is_reply_large)
-		return TICK_LARGE;
+	if (error == NULL && c->is_subscribing)
+		subscribe_finish(c);
 	if (error == NULL && c->is_subscribing && !c->client->is_behind &&
 	    !c->out->has_past)
 		error = find_stream(c);
+	if (error != NULL)
+		subscribe_undo(c);
+	if (error == query_too_much && !c->has_effects &&
+	    !c->client->is_reply_large)
+		return TICK_LARGE;
 	if (error == must_wait)
 		return TICK_WAIT;
 	t->counters->requests += !c->is_matched;
 	if (error == is_malformed)
 		return TICK_BAD;
 	if (error != NULL) {
-		c->out->selection = c->client->selection;
 		c->out->has_past = c->is_subscribing = false;
 		w.at = value;
 		w.is_full = false;

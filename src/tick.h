@@ -51,6 +51,7 @@ struct tick_client {
 	uint8_t *reply;		    /* reply_max bytes: tick.reply_max, or */
 	size_t reply_max;	    /* ... message.max after TICK_LARGE: */
 	bool is_reply_large;
+	int handle;		    /* as q would number it: its descriptor */
 	bool has_published;	    /* updates of it were accepted: ... */
 	uint64_t published_pos;	    /* ... end of the last in the main stream */
 };
@@ -67,7 +68,8 @@ enum tick_result {
 struct tick_outcome {
 	size_t reply_len;	  /* bytes in client.reply; 0: no reply */
 	struct selection selection; /* the client's from now on */
-	bool is_subscribing;	  /* the selection was asked for: */
+	bool is_subscribing;	  /* the selection was asked for, and its
+				     symbols are held for the caller: */
 	struct stream *stream;	  /* to read from its head on, behind the
 				     reply; NULL if is_behind or has_past */
 	bool has_past;		  /* the journal is asked for: */

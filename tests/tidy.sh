@@ -15,10 +15,11 @@ ranks='
 1	index
 1	wire wire_write inflate torn_tail epoch journal_index journal_file
 1	schema schema_parse record
-1	selection settings.h options settings lag update journal_state
-2	engine stream request.h query request
+1	symbols rows filter selection settings.h options settings lag update
+1	journal_state
+2	engine stream.h stream_private.h stream streams request.h query request
 3	history consumer connection delivery catchup listener selftest
-3	tick.h call.h late tick
+3	tick.h call.h late subscribe tick
 3	journal_rescue journal_start journal
 4	server.h report lag_table session server
 5	main

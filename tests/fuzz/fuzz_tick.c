@@ -62,8 +62,15 @@ open_all(void)
 	CHECK(schema_parse(&settings.tables, text, sizeof(text) - 1, &err) ==
 	      0);
 	CHECK(schema_finish(&settings.tables, &err) == 0);
-	CHECK(streams_open(&streams, &settings.tables, RING_BYTES, false, 2,
-			   RING_BYTES) == 0);
+	CHECK(streams_open(&streams, &settings.tables,
+			   &(struct streams_options){
+				   .main_bytes = RING_BYTES,
+				   .filtered_max = 2,
+				   .filtered_bytes = RING_BYTES,
+				   .symbols_max = 64,
+				   .sets_max = 8,
+				   .message_max = settings.message.max }) ==
+	      0);
 	CHECK(tick_open(&tick, &settings, &streams, &counters,
 		      &journal, &history) == 0);
 	tick.put_lag = put_lag;

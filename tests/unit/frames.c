@@ -159,8 +159,14 @@ streams_open_at(struct streams *all, const struct schema *schema,
 		size_t main_bytes, unsigned filtered_max, size_t filtered_bytes,
 		uint64_t pos)
 {
-	if (streams_open(all, schema, main_bytes, false, filtered_max,
-			 filtered_bytes) != 0)
+	if (streams_open(all, schema,
+			 &(struct streams_options){
+				 .main_bytes = main_bytes,
+				 .filtered_max = filtered_max,
+				 .filtered_bytes = filtered_bytes,
+				 .symbols_max = 64,
+				 .sets_max = 64,
+				 .message_max = main_bytes / 4 }) != 0)
 		give_up("no memory for", "streams");
 	all->main.head_pos = all->main.tail_pos = all->main.visible_pos = pos;
 	for (unsigned i = 0; i < all->filtered_cnt; i++) {

@@ -144,9 +144,13 @@ test_close_half_opened(void **state)
 	(void)state;
 	streams_close(&none);
 	/* the filtered rings do not fit the address space */
-	assert_int_equal(streams_open(&none, &schema, RING_BYTES, false, 2,
-				      (size_t)1 << 47),
-			 -ENOMEM);
+	struct streams_options options = {
+		.main_bytes = RING_BYTES,
+		.filtered_max = 2,
+		.filtered_bytes = (size_t)1 << 47,
+	};
+
+	assert_int_equal(streams_open(&none, &schema, &options), -ENOMEM);
 	streams_close(&none);
 	assert_null(none.main.ring.base);
 }
@@ -158,8 +162,11 @@ test_no_filtered_streams(void **state)
 	struct streams few;
 
 	(void)state;
-	assert_int_equal(streams_open(&few, &schema, RING_BYTES, false, 0,
-				      FILTERED_BYTES),
+	assert_int_equal(streams_open(&few, &schema,
+				      &(struct streams_options){
+					      .main_bytes = RING_BYTES,
+					      .symbols_max = 1,
+					      .sets_max = 1 }),
 			 0);
 	assert_null(streams_find(&few, &s));
 	streams_close(&few);
@@ -735,7 +742,7 @@ test_selection(void **state)
 
 	(void)state;
 	assert_true(selection_is_equal(&s, &(struct selection){ 0 }));
-	assert_string_equal(selection_text(&s, &schema, buf, sizeof(buf)), "");
+	assert_string_equal(selection_text(&s, NULL, &schema, buf, sizeof(buf)), "");
 	for (unsigned i = 0; i < SCHEMA_TABLES_MAX; i++) {
 		assert_false(selection_has(&s, i));
 		selection_add(&s, i);
@@ -746,18 +753,18 @@ test_selection(void **state)
 		assert_true(selection_is_equal(&s, &t));
 	}
 	s = select_tables("tq");
-	assert_string_equal(selection_text(&s, &schema, buf, sizeof(buf)),
+	assert_string_equal(selection_text(&s, NULL, &schema, buf, sizeof(buf)),
 			    "quote,trade");
 	s = selection_all(&schema);
-	assert_string_equal(selection_text(&s, &schema, buf, sizeof(buf)),
+	assert_string_equal(selection_text(&s, NULL, &schema, buf, sizeof(buf)),
 			    "quote,ref,trade");
 	for (size_t len = 8; len < sizeof(buf); len++) {
 		memset(buf, '#', sizeof(buf));
-		selection_text(&s, &schema, buf, len);
+		selection_text(&s, NULL, &schema, buf, len);
 		assert_true(strlen(buf) < len);
 		assert_int_equal(buf[len], '#');
 	}
-	assert_string_equal(selection_text(&s, &schema, buf, 12), "quote...");
+	assert_string_equal(selection_text(&s, NULL, &schema, buf, 12), "quote...");
 }
 
 int

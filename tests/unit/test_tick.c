@@ -70,8 +70,14 @@ start_with(const char *text)
 	schema_of(&settings.tables, text);
 	counters = (struct counters){ 0 };
 	history_init(&no_history);
-	if (streams_open(&streams, &settings.tables, RING_BYTES, false,
-			 FILTERED_MAX, FILTERED_BYTES) != 0 ||
+	if (streams_open(&streams, &settings.tables,
+			 &(struct streams_options){
+				 .main_bytes = RING_BYTES,
+				 .filtered_max = FILTERED_MAX,
+				 .filtered_bytes = FILTERED_BYTES,
+				 .symbols_max = 64,
+				 .sets_max = 8,
+				 .message_max = settings.message.max }) != 0 ||
 	    tick_open(&tick, &settings, &streams, &counters, &no_journal,
 		      &no_history) != 0)
 		return -1;
@@ -608,7 +614,7 @@ check_subscribed(const char *vector, const char *reply, const char *tables)
 	if (handle_vector(vector) != TICK_DONE)
 		fail_msg("%s is not taken", vector);
 	check_reply_vector(reply);
-	assert_string_equal(selection_text(&out.selection, &settings.tables,
+	assert_string_equal(selection_text(&out.selection, &streams.filter.symbols, &settings.tables,
 					   text, sizeof(text)),
 			    tables);
 	assert_non_null(out.stream);

@@ -1,0 +1,570 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record.h"
+#include "stream.h"
+#include "stream_private.h"
+
+/* ---- open and close ---- */
+
+/* The bits of who gets what. 0 or -ENOMEM. */
+static int
+open_bits(struct streams *all)
+{
+	all->in_use = calloc(4 * all->words + 4, sizeof(*all->in_use));
+	all->whole = calloc(all->schema->tables_cnt * all->words + 1,
+			    sizeof(*all->whole));
+	all->filterers = calloc(all->schema->tables_cnt + 1,
+				sizeof(*all->filterers));
+	if (all->in_use == NULL || all->whole == NULL ||
+	    all->filterers == NULL)
+		return -ENOMEM;
+	all->here = all->in_use + all->words;
+	all->full = all->here + all->words;
+	all->to = all->full + all->words;
+	return 0;
+}
+
+static int
+open_totals(struct streams *all)
+{
+	unsigned cnt = all->schema->tables_cnt + 1;
+
+	all->tables = calloc(cnt, sizeof(*all->tables));
+	all->hidden = calloc(1, sizeof(*all->hidden));
+	if (all->tables == NULL || all->hidden == NULL)
+		return -ENOMEM;
+	all->hidden->tables = calloc(cnt, sizeof(*all->hidden->tables));
+	return all->hidden->tables == NULL ? -ENOMEM : 0;
+}
+
+static int
+open_filtered(struct streams *all, unsigned max, size_t bytes)
+{
+	all->filtered = calloc(max + 1, sizeof(*all->filtered));
+	if (all->filtered == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < max; i++) {
+		struct stream *s = &all->filtered[i];
+		int err;
+
+		s->id = i + 1;
+		s->all = all;
+		all->filtered_cnt = i + 1;
+		err = stream_open(s, bytes, false, false);
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
+int
+streams_open(struct streams *all, const struct schema *schema,
+	     const struct streams_options *o)
+{
+	int err;
+
+	*all = (struct streams){ .schema = schema,
+				 .words = (o->filtered_max + 63) / 64 };
+	all->main.is_main = true;
+	all->main.selection = selection_all(schema);
+	err = stream_open(&all->main, o->main_bytes, o->huge_pages, true);
+	if (err == 0)
+		err = open_totals(all);
+	if (err == 0)
+		err = open_bits(all);
+	if (err == 0)
+		err = open_filtered(all, o->filtered_max, o->filtered_bytes);
+	if (err == 0)
+		err = filter_open(&all->filter, o->symbols_max, o->sets_max,
+				  o->filtered_max, o->message_max);
+	return err;
+}
+
+void
+streams_close(struct streams *all)
+{
+	for (unsigned i = 0; i < all->filtered_cnt; i++)
+		stream_close(&all->filtered[i]);
+	free(all->filtered);
+	if (all->hidden != NULL)
+		free(all->hidden->tables);
+	free(all->hidden);
+	free(all->tables);
+	free(all->in_use);
+	free(all->whole);
+	free(all->filterers);
+	filter_close(&all->filter);
+	stream_close(&all->main);
+	*all = (struct streams){ 0 };
+}
+
+/* ---- writing ---- */
+
+void
+streams_commit(struct streams *all, unsigned table_idx, uint64_t len,
+	       int64_t now_ns)
+{
+	stream_commit(&all->main, len, 1, now_ns);
+	all->tables[table_idx].records++;
+	all->tables[table_idx].bytes += len;
+}
+
+/* ---- who gets what ---- */
+
+static void
+set_bit(uint64_t *bits, unsigned i, bool is_set)
+{
+	uint64_t bit = UINT64_C(1) << (i % 64);
+
+	bits[i / 64] = is_set ? bits[i / 64] | bit : bits[i / 64] & ~bit;
+}
+
+/* A filtered stream gets messages of its selection from now on, or no more. */
+static void
+note_use(struct streams *all, struct stream *s, bool is_in_use)
+{
+	struct filter *f = &all->filter;
+	unsigned idx = s->id - 1;
+
+	set_bit(all->in_use, idx, is_in_use);
+	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
+		if (!selection_has(&s->selection, i))
+			continue;
+		if (selection_filters(&s->selection, i))
+			all->filterers[i] += is_in_use ? 1 : -1u;
+		else
+			set_bit(all->whole + i * all->words, idx, is_in_use);
+	}
+	if (s->selection.symbols != NULL)
+		symbols_want(&f->symbols, s->selection.symbols, idx,
+			     is_in_use);
+}
+
+void
+streams_end_filtered(struct stream *s)
+{
+	note_use(s->all, s, false);
+	selection_drop(&s->all->filter.symbols, &s->selection);
+	cursor_detach(&s->fed);
+}
+
+/* ---- filtered streams ---- */
+
+/* A message of the main stream, for the filter. */
+static void
+look(struct streams *all, const struct schema_table *t, const uint8_t *frame)
+{
+	filter_look(&all->filter, t, rows_of_frame(t, frame));
+}
+
+/* Bytes that a selection leaves of a message of the main stream. */
+static size_t
+selected_len(struct streams *all, const struct selection *selection,
+	     const uint8_t *frame)
+{
+	const struct schema_table *t;
+	uint32_t cnt;
+
+	if (!stream_frame_is_record(frame))
+		return stream_frame_len(frame);
+	t = record_table(all->schema, frame);
+	if (!selection_has(selection, t->idx))
+		return 0;
+	if (!selection_filters(selection, t->idx))
+		return stream_frame_len(frame);
+	look(all, t, frame);
+	cnt = filter_pick(&all->filter, selection->symbols);
+	return cnt == 0 ? 0 : filter_frame_len(&all->filter, cnt);
+}
+
+/* The stream of a selection, else a free one, else NULL. */
+static struct stream *
+choose(struct streams *all, const struct selection *selection)
+{
+	struct stream *unused = NULL;
+
+	if (selection_is_equal(selection, &all->main.selection))
+		return &all->main;
+	for (unsigned i = 0; i < all->filtered_cnt; i++) {
+		struct stream *s = &all->filtered[i];
+
+		if (!stream_is_in_use(s))
+			unused = unused != NULL ? unused : s;
+		else if (selection_is_equal(selection, &s->selection))
+			return s;
+	}
+	return unused;
+}
+
+/* What stands in the main stream from pos on. */
+static const struct stream_tail *
+tail_from(const struct streams *all, uint64_t pos)
+{
+	const struct stream *s = &all->main;
+	struct stream_tail *tail = all->hidden;
+
+	if (tail->from_pos == pos && tail->to_pos == s->head_pos)
+		return tail;
+	tail->from_pos = pos;
+	tail->to_pos = s->head_pos;
+	tail->mark_bytes = 0;
+	memset(tail->tables, 0,
+	       all->schema->tables_cnt * sizeof(*tail->tables));
+	while (pos != s->head_pos) {
+		const uint8_t *frame = ring_at(&s->ring, pos);
+		uint32_t len = stream_frame_len(frame);
+
+		pos += len;
+		if (stream_frame_is_record(frame)) {
+			struct stream_total *t =
+				&tail->tables[record_table(all->schema, frame)
+						      ->idx];
+
+			t->records++;
+			t->bytes += len;
+		} else {
+			tail->mark_bytes += len;
+		}
+	}
+	return tail;
+}
+
+/* Of a selection, what stands in the main stream before pos. */
+static struct stream_total
+total_before(const struct streams *all, const struct selection *selection,
+	     uint64_t pos)
+{
+	const struct stream_tail *tail = tail_from(all, pos);
+	struct stream_total total = {
+		.bytes = all->main.mark_bytes - tail->mark_bytes,
+	};
+
+	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
+		if (!selection_has(selection, i))
+			continue;
+		total.records +=
+			all->tables[i].records - tail->tables[i].records;
+		total.bytes += all->tables[i].bytes - tail->tables[i].bytes;
+	}
+	return total;
+}
+
+/* A free filtered stream begins at its head, with what follows main_pos. */
+static void
+begin_filtered(struct streams *all, struct stream *s,
+	       const struct selection *selection, uint64_t main_pos)
+{
+	s->missed = total_before(all, selection, main_pos);
+	s->missed.records -= s->records;
+	s->missed.bytes -= s->head_pos;
+	selection_keep(&all->filter.symbols, &s->selection, selection);
+	note_use(all, s, true);
+	/* What it had for others cannot be gone back to. */
+	cursor_attach(&s->fed, &all->main, main_pos);
+	stream_forget_all(s);
+	s->fed_records = stream_locate(&all->main, main_pos).record;
+}
+
+struct stream *
+streams_find(struct streams *all, const struct selection *selection)
+{
+	struct stream *s = choose(all, selection);
+
+	if (s != NULL && !stream_is_in_use(s))
+		begin_filtered(all, s, selection, all->main.visible_pos);
+	return s;
+}
+
+/* Makes bytes behind the tail, which nobody overwrote yet, part of the stream
+ * again.  false if the ring, or its index, does not go back so far. */
+static bool
+reclaim(struct stream *s, uint64_t pos)
+{
+	const struct index_entry *e = index_find(&s->index, pos);
+
+	if (pos == s->head_pos)
+		return true;
+	if (e == NULL || s->head_pos - pos > s->ring.size)
+		return false;
+	if (s->head_pos - e->pos > s->head_pos - s->tail_pos)
+		s->tail_pos = e->pos;
+	return true;
+}
+
+/* The position in a filtered stream of what follows main_pos: so much before
+ * what comes later.  (What came before may be long gone from the main ring:
+ * tables can be rare.) */
+static bool
+find_filtered(struct streams *all, const struct stream *s, uint64_t main_pos,
+	      uint64_t *out_pos)
+{
+	const struct index_entry *later = index_find_main(&s->index, main_pos);
+	uint64_t end = later != NULL ? later->main_pos : s->fed.pos;
+
+	if ((int64_t)(s->fed.pos - main_pos) < 0 ||
+	    (int64_t)(main_pos - s->first_main_pos) < 0 ||
+	    all->main.head_pos - main_pos > all->main.ring.size)
+		return false;
+	*out_pos = later != NULL ? later->pos : s->head_pos;
+	for (uint64_t at = main_pos; at != end;) {
+		const uint8_t *frame = ring_at(&all->main.ring, at);
+
+		*out_pos -= selected_len(all, &s->selection, frame);
+		at += stream_frame_len(frame);
+	}
+	return true;
+}
+
+bool
+streams_resume(struct streams *all, const struct selection *selection,
+	       uint64_t main_pos, struct cursor *cursor)
+{
+	struct stream *s = choose(all, selection);
+	uint64_t pos = main_pos;
+
+	if (s == NULL)
+		return false;
+	if (!s->is_main && stream_is_in_use(s) &&
+	    !find_filtered(all, s, main_pos, &pos))
+		return false;
+	if (!s->is_main && !stream_is_in_use(s)) {
+		if (!reclaim(&all->main, main_pos))
+			return false;
+		begin_filtered(all, s, selection, main_pos);
+		pos = s->head_pos;
+	}
+	if (!reclaim(s, pos))
+		return false;
+	cursor_attach(cursor, s, pos);
+	return true;
+}
+
+bool
+streams_is_level(const struct streams *all, const struct stream *s)
+{
+	return s->is_main || s->fed.pos == all->main.visible_pos;
+}
+
+bool
+streams_may_be_slow(struct streams *all, unsigned percent)
+{
+	bool may = stream_may_be_slow(&all->main, percent);
+
+	for (unsigned i = 0; i < all->filtered_cnt; i++)
+		if (stream_is_in_use(&all->filtered[i]) &&
+		    stream_may_be_slow(&all->filtered[i], percent))
+			may = true;
+	return may;
+}
+
+/* ---- feeding ---- */
+
+/* What a stream's selection leaves of a message, of which the filter has taken a
+ * look; false if there is no room for it. */
+static bool
+feed_frame(struct streams *all, struct stream *s, const struct schema_table *t,
+	   const uint8_t *frame, int64_t now_ns)
+{
+	struct filter *f = &all->filter;
+	bool is_filtered = t != NULL && selection_filters(&s->selection, t->idx);
+	uint32_t cnt = is_filtered ? filter_pick(f, s->selection.symbols) : 0;
+	size_t len = is_filtered ? filter_frame_len(f, cnt)
+				 : stream_frame_len(frame);
+
+	if (!stream_has_room(s, len))
+		return false;
+	if (is_filtered)
+		filter_frame_write(f, cnt, stream_head(s));
+	else
+		memcpy(stream_head(s), frame, len);
+	stream_commit(s, len, t != NULL, now_ns);
+	all->feeds++;
+	return true;
+}
+
+/* Who of those at `here` gets the message: into all->to. */
+static void
+find_receivers(struct streams *all, const struct schema_table *t,
+	       const uint8_t *frame)
+{
+	const uint64_t *whole =
+		t == NULL ? all->in_use : all->whole + t->idx * all->words;
+
+	for (size_t i = 0; i < all->words; i++)
+		all->to[i] = whole[i];
+	if (t != NULL && all->filterers[t->idx] > 0) {
+		look(all, t, frame);
+		for (size_t i = 0; i < all->words; i++)
+			all->to[i] |= all->filter.wanted_by[i];
+	}
+	for (size_t i = 0; i < all->words; i++)
+		all->to[i] &= all->here[i];
+}
+
+/* One message of the main stream, to all at `here`; who has no room for it is
+ * not there any more. */
+static void
+feed_message(struct streams *all, uint64_t pos, uint64_t records,
+	     const uint8_t *frame, int64_t now_ns)
+{
+	const struct schema_table *t = NULL;
+
+	if (stream_frame_is_record(frame))
+		t = record_table(all->schema, frame);
+	find_receivers(all, t, frame);
+	for (size_t i = 0; i < all->words; i++) {
+		for (uint64_t left = all->to[i]; left != 0; left &= left - 1) {
+			unsigned idx = (unsigned)(i * 64) +
+				       (unsigned)__builtin_ctzll(left);
+			struct stream *s = &all->filtered[idx];
+
+			s->fed.pos = pos;
+			s->fed_records = records;
+			if (feed_frame(all, s, t, frame, now_ns))
+				continue;
+			set_bit(all->here, idx, false);
+			set_bit(all->full, idx, true);
+		}
+	}
+}
+
+/* The streams that have been fed least, but for the full ones, into all->here;
+ * how much they lack, and how much the next ones. */
+static void
+find_hindmost(struct streams *all, uint64_t *out_lack, uint64_t *out_next)
+{
+	uint64_t longest = 0, next = 0;
+
+	for (size_t i = 0; i < all->words; i++) {
+		all->here[i] = 0;
+		for (uint64_t left = all->in_use[i] & ~all->full[i]; left != 0;
+		     left &= left - 1) {
+			unsigned idx = (unsigned)(i * 64) +
+				       (unsigned)__builtin_ctzll(left);
+			uint64_t lack = all->main.visible_pos -
+					all->filtered[idx].fed.pos;
+
+			if (lack > longest) {
+				next = longest;
+				longest = lack;
+				memset(all->here, 0, all->words * 8);
+			} else if (lack < longest) {
+				next = max_u64(next, lack);
+				continue;
+			}
+			set_bit(all->here, idx, lack > 0);
+		}
+	}
+	*out_lack = longest;
+	*out_next = next;
+}
+
+/* All that stand together go on together, from one place to another. */
+static void
+feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
+{
+	uint64_t records = 0;
+	unsigned idx;
+
+	for (idx = 0; idx < all->filtered_cnt; idx++)
+		if (all->here[idx / 64] >> (idx % 64) & 1)
+			break;
+	records = all->filtered[idx].fed_records;
+	while (from != to) {
+		const uint8_t *frame = ring_at(&all->main.ring, from);
+
+		feed_message(all, from, records, frame, now_ns);
+		from += stream_frame_len(frame);
+		records += stream_frame_is_record(frame);
+	}
+	for (size_t i = 0; i < all->words; i++) {
+		for (uint64_t left = all->here[i]; left != 0;
+		     left &= left - 1) {
+			struct stream *s =
+				&all->filtered[i * 64 + (unsigned)
+							__builtin_ctzll(left)];
+
+			s->fed.pos = to;
+			s->fed_records = records;
+		}
+	}
+}
+
+void
+streams_feed(struct streams *all, int64_t now_ns)
+{
+	uint64_t visible = all->main.visible_pos, lack, next;
+
+	memset(all->full, 0, all->words * 8);
+	for (;;) {
+		find_hindmost(all, &lack, &next);
+		if (lack == 0)
+			return;
+		feed_together(all, visible - lack, visible - next, now_ns);
+	}
+}
+
+/* ---- totals ---- */
+
+struct stream_total
+streams_total(const struct streams *all, const struct selection *selection)
+{
+	return total_before(all, selection, all->main.visible_pos);
+}
+
+bool
+streams_can_count(const struct streams *all, const struct selection *selection)
+{
+	(void)all;
+	return selection->symbols == NULL;
+}
+
+struct stream_total
+streams_unfed(const struct streams *all, const struct stream *s)
+{
+	const struct selection *main = &all->main.selection;
+	struct stream_total unfed = { 0 };
+
+	if (streams_is_level(all, s))
+		return unfed;
+	if (!streams_can_count(all, &s->selection)) {
+		unfed = streams_total(all, main);
+		unfed.records -= s->fed_records;
+		unfed.bytes = all->main.visible_pos - s->fed.pos;
+		return unfed;
+	}
+	unfed = streams_total(all, &s->selection);
+	unfed.records -= s->missed.records + s->records;
+	unfed.bytes -= s->missed.bytes + s->head_pos;
+	return unfed;
+}
+
+/* Where the slowest cursor of a stream must go on in the main stream. */
+static uint64_t
+slowest_main_pos(struct stream *s)
+{
+	uint64_t main_pos, skip_bytes;
+
+	stream_refresh_tail(s);
+	stream_main_place(s, s->slowest_pos, &main_pos, &skip_bytes);
+	return main_pos;
+}
+
+uint64_t
+streams_oldest_pos(struct streams *all)
+{
+	uint64_t head = all->main.head_pos;
+	uint64_t longest = head - slowest_main_pos(&all->main);
+
+	for (unsigned i = 0; i < all->filtered_cnt; i++) {
+		struct stream *s = &all->filtered[i];
+
+		if (stream_is_in_use(s))
+			longest = max_u64(longest, head - slowest_main_pos(s));
+	}
+	return head - longest;
+}

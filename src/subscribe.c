@@ -1,0 +1,296 @@
+#include "config.h"
+
+#include "subscribe.h"
+
+#include <errno.h>
+
+#include "wire.h"
+
+static const char bad_type[] = "type";
+static const char no_such_rank[] = "rank";
+static const char too_many[] = "symbols";
+
+/* ---- the selection in the making ---- */
+
+static struct symbols *
+symbols_of(const struct call *c)
+{
+	return &c->tick->streams->filter.symbols;
+}
+
+/* The filters, to be changed; NULL if there are too many different ones. */
+static struct symbol_set *
+filters_of(struct call *c)
+{
+	if (c->filters == NULL)
+		c->filters = symbols_begin(symbols_of(c),
+					   c->out->selection.symbols);
+	return c->filters;
+}
+
+void
+subscribe_finish(struct call *c)
+{
+	struct selection *s = &c->out->selection;
+
+	if (c->filters != NULL)
+		s->symbols = symbols_finish(symbols_of(c), c->filters);
+	else
+		symbols_hold(s->symbols);
+	c->filters = NULL;
+	c->holds_selection = true;
+}
+
+void
+subscribe_undo(struct call *c)
+{
+	symbols_release(symbols_of(c), c->filters);
+	c->filters = NULL;
+	if (c->holds_selection)
+		symbols_release(symbols_of(c), c->out->selection.symbols);
+	c->holds_selection = false;
+	c->out->selection = c->client->selection;
+}
+
+void
+call_forget_selection(struct call *c)
+{
+	symbols_release(symbols_of(c), c->filters);
+	c->filters = NULL;
+	c->out->selection = (struct selection){ 0 };
+}
+
+/* ---- filters as they are sent ---- */
+
+static bool
+is_null_symbol(const struct request_arg *arg)
+{
+	return (int8_t)arg->at[0] == -KT_SYMBOL && arg->len == 2;
+}
+
+static bool
+is_empty_list(const struct request_arg *arg)
+{
+	int type = (int8_t)arg->at[0];
+
+	return type >= KT_LIST && type <= KT_TIME &&
+	       wire_load_u32(arg->at + 2) == 0;
+}
+
+/* Whether items of the filter can be in the table's sym column. */
+static bool
+can_match(const struct schema_table *t, const struct request_arg *filter)
+{
+	int type = (int8_t)filter->at[0], wanted = t->columns[1].type;
+
+	return is_empty_list(filter) ||
+	       (wanted != KT_LIST && (type == wanted || type == -wanted));
+}
+
+/* One item of the table's sym column: NULL or the text of an error. */
+static const char *
+add_item(struct call *c, const struct schema_table *t, const uint8_t *item,
+	 size_t len)
+{
+	switch (symbols_add(symbols_of(c), c->filters, t->idx, item, len)) {
+	case 0:
+		return NULL;
+	case -E2BIG:
+		return "length";
+	default:
+		return too_many;
+	}
+}
+
+static const char *
+add_items(struct call *c, const struct schema_table *t,
+	  const struct request_arg *filter)
+{
+	struct wire_reader r = wire_reader(filter->at, filter->len, false);
+	int type = (int8_t)wire_get_u8(&r), item_type = t->columns[1].type;
+	uint64_t cnt = 1;
+	const char *error = NULL;
+
+	if (is_empty_list(filter))
+		return NULL;
+	if (type > 0)
+		cnt = wire_get_count(&r, 1, NULL);
+	for (; cnt > 0 && error == NULL; cnt--) {
+		const uint8_t *item = r.at;
+		size_t len = wire_item_bytes(item_type);
+
+		if (item_type == KT_SYMBOL)
+			(void)wire_get_symbol(&r, &len);
+		else
+			r.at += len;
+		error = add_item(c, t, item, len);
+	}
+	return error;
+}
+
+/* ---- one table ---- */
+
+/* All of it: no filter is left. */
+static const char *
+take_whole(struct call *c, const struct schema_table *t)
+{
+	selection_add(&c->out->selection, t->idx);
+	if (c->filters == NULL && c->out->selection.symbols == NULL)
+		return NULL;
+	if (filters_of(c) == NULL)
+		return too_many;
+	symbols_forget(symbols_of(c), c->filters, t->idx);
+	return NULL;
+}
+
+/* The rows of some symbols, in the place of what was selected of it. */
+static const char *
+take_some(struct call *c, const struct schema_table *t,
+	  const struct request_arg *filter)
+{
+	if (!can_match(t, filter))
+		return bad_type;
+	if (filters_of(c) == NULL)
+		return too_many;
+	selection_add(&c->out->selection, t->idx);
+	symbols_forget(symbols_of(c), c->filters, t->idx);
+	symbols_filter(c->filters, t->idx);
+	return add_items(c, t, filter);
+}
+
+static const char *
+take(struct call *c, const struct schema_table *t,
+     const struct request_arg *filter)
+{
+	return is_null_symbol(filter) ? take_whole(c, t)
+				      : take_some(c, t, filter);
+}
+
+/*
+ * "union" as in q: of a client that has all, whose filter is `, it makes one
+ * for the null symbol and what is added.
+ */
+static const char *
+take_more(struct call *c, const struct schema_table *t,
+	  const struct request_arg *filter)
+{
+	const char *error = NULL;
+	bool had_all;
+
+	if (!selection_has(&c->out->selection, t->idx))
+		return take(c, t, filter);
+	if (filters_of(c) == NULL)
+		return too_many;
+	had_all = !symbols_is_filtered(c->filters, t->idx);
+	if (!is_null_symbol(filter) && !can_match(t, filter))
+		return bad_type;
+	/* A null symbol is in no column of numbers. */
+	if ((had_all || is_null_symbol(filter)) &&
+	    t->columns[1].type != KT_SYMBOL)
+		return bad_type;
+	symbols_filter(c->filters, t->idx);
+	if (had_all)
+		error = add_item(c, t, (const uint8_t *)"", 0);
+	return error != NULL ? error : add_items(c, t, filter);
+}
+
+/* ---- .u.sub, .u.add, .u.del ---- */
+
+typedef const char *(*change)(struct call *c, const struct schema_table *t,
+			      const struct request_arg *filter);
+
+static void
+put_sub_reply(struct wire_writer *out, const struct schema_table *t)
+{
+	wire_put_bytes(out, t->sub_reply, t->sub_reply_len);
+}
+
+/* Changes what is selected of one table, or of all where it is `. */
+static const char *
+select_tables(struct call *c, const struct request_arg *table, change change,
+	      const struct request_arg *filter, struct wire_writer *out)
+{
+	const struct schema *schema = &c->tick->settings->tables;
+	const struct schema_table *found;
+	const char *error = NULL;
+
+	if ((int8_t)table->at[0] != -KT_SYMBOL)
+		return bad_type;
+	c->is_subscribing = true;
+	if (is_null_symbol(table)) {
+		wire_put_list(out, KT_LIST, KA_NONE, schema->tables_cnt);
+		for (unsigned i = 0; i < schema->tables_cnt; i++) {
+			error = change(c, &schema->tables[i], filter);
+			if (error != NULL)
+				return error;
+			put_sub_reply(out, &schema->tables[i]);
+		}
+		return NULL;
+	}
+	found = schema_find(schema, (const char *)table->at + 1,
+			    table->len - 2);
+	if (found == NULL)
+		return call_name_error(c->tick, table);
+	put_sub_reply(out, found);
+	return change(c, found, filter);
+}
+
+const char *
+call_subscribe(struct call *c, const struct request_arg *table,
+	       const struct request_arg *symbols, struct wire_writer *out)
+{
+	return select_tables(c, table, take, symbols, out);
+}
+
+const char *
+call_sub(void *context, const struct request_arg *args, unsigned args_cnt,
+	 struct wire_writer *out)
+{
+	if (args_cnt != 2)
+		return no_such_rank;
+	return call_subscribe(context, &args[0], &args[1], out);
+}
+
+const char *
+call_add(void *context, const struct request_arg *args, unsigned args_cnt,
+	 struct wire_writer *out)
+{
+	if (args_cnt != 2)
+		return no_such_rank;
+	/* Unlike .u.sub it knows no ` for all of them. */
+	if (is_null_symbol(&args[0]))
+		return call_name_error(((struct call *)context)->tick,
+				       &args[0]);
+	return select_tables(context, &args[0], take_more, &args[1], out);
+}
+
+const char *
+call_del(void *context, const struct request_arg *args, unsigned args_cnt,
+	 struct wire_writer *out)
+{
+	struct call *c = context;
+	const struct schema_table *found;
+
+	if (args_cnt != 2)
+		return no_such_rank;
+	if ((int8_t)args[0].at[0] != -KT_SYMBOL ||
+	    (int8_t)args[1].at[0] != -KT_INT)
+		return bad_type;
+	found = schema_find(&c->tick->settings->tables,
+			    (const char *)args[0].at + 1, args[0].len - 2);
+	if (found == NULL)
+		return call_name_error(c->tick, &args[0]);
+	if ((int32_t)wire_load_u32(args[1].at + 1) != c->client->handle)
+		return "access";
+	wire_put_null(out);
+	if (!selection_has(&c->out->selection, found->idx))
+		return NULL;
+	c->is_subscribing = true;
+	selection_remove(&c->out->selection, found->idx);
+	if (c->filters == NULL && c->out->selection.symbols == NULL)
+		return NULL;
+	if (filters_of(c) == NULL)
+		return too_many;
+	symbols_forget(symbols_of(c), c->filters, found->idx);
+	return NULL;
+}
