@@ -15,7 +15,7 @@ ranks='
 1	index
 1	wire wire_write inflate torn_tail epoch journal_index journal_file
 1	schema schema_parse record
-1	selection settings.h options settings lag update journal_state
+1	selection settings.h options settings lag update rows journal_state
 2	engine stream request.h query request
 3	history consumer connection delivery catchup listener selftest
 3	tick.h call.h late tick
