@@ -196,7 +196,7 @@ take_more(struct call *c, const struct schema_table *t,
 
 /* ---- .u.sub, .u.add, .u.del ---- */
 
-typedef const char *(*change)(struct call *c, const struct schema_table *t,
+typedef const char *(*change_table)(struct call *c, const struct schema_table *t,
 			      const struct request_arg *filter);
 
 static void
@@ -207,7 +207,8 @@ put_sub_reply(struct wire_writer *out, const struct schema_table *t)
 
 /* Changes what is selected of one table, or of all where it is `. */
 static const char *
-select_tables(struct call *c, const struct request_arg *table, change change,
+select_tables(struct call *c, const struct request_arg *table,
+	      change_table change,
 	      const struct request_arg *filter, struct wire_writer *out)
 {
 	const struct schema *schema = &c->tick->settings->tables;

@@ -2,6 +2,8 @@
 
 #include "wire.h"
 
+#include <endian.h>
+
 #include "util.h"
 
 /* ---- frames ---- */
@@ -250,12 +252,9 @@ are_booleans(const uint8_t *at, size_t count)
 	return (seen & 0xfefefefefefefefeu) == 0;
 }
 
-/*
- * Moves behind count symbols.  Counts the NULs of eight bytes at once; only
- * the word with the last one is looked at byte by byte.
- */
-static void
-skip_symbols(struct wire_reader *r, uint64_t count)
+/* Counts the NULs of eight bytes at once. */
+void
+wire_skip_symbols(struct wire_reader *r, uint64_t count)
 {
 	const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
 	const uint8_t *at = r->at;
@@ -263,15 +262,20 @@ skip_symbols(struct wire_reader *r, uint64_t count)
 	if (r->bad != NULL || count == 0)
 		return;
 	while ((size_t)(r->end - at) >= sizeof(uint64_t)) {
-		uint64_t word, nuls;
+		uint64_t word, nuls, nuls_cnt;
 
 		memcpy(&word, at, sizeof(word));
-		/* exact: 1 in each byte that is zero, no carry between them */
-		nuls = ~(((word & low7) + low7) | word | low7) >> 7;
-		nuls = nuls * 0x0101010101010101u >> 56;
-		if (nuls >= count)
-			break;
-		count -= nuls;
+		word = le64toh(word);
+		/* exact: 80 in each byte that is zero, no carry between them */
+		nuls = ~(((word & low7) + low7) | word | low7);
+		nuls_cnt = (nuls >> 7) * 0x0101010101010101u >> 56;
+		if (nuls_cnt >= count) {
+			while (--count > 0)
+				nuls &= nuls - 1; /* drops the first */
+			r->at = at + __builtin_ctzll(nuls) / 8 + 1;
+			return;
+		}
+		count -= nuls_cnt;
 		at += sizeof(word);
 	}
 	while (at < r->end) {
@@ -317,7 +321,7 @@ skip_vector(struct wire_reader *r, int type)
 
 	if (type == KT_SYMBOL) {
 		count = wire_get_count(r, 1, NULL);
-		skip_symbols(r, count);
+		wire_skip_symbols(r, count);
 		return count;
 	}
 	if (bytes == 0) {
@@ -373,7 +377,7 @@ skip_table(struct wire_reader *r, unsigned depth)
 	if (wire_get_u8(r) != KT_SYMBOL)
 		fail(r, "the column names are not symbols");
 	names = wire_get_count(r, 1, NULL);
-	skip_symbols(r, names);
+	wire_skip_symbols(r, names);
 	if (wire_get_u8(r) != KT_LIST)
 		fail(r, "the columns are not a general list");
 	columns = wire_get_count(r, 2, NULL);
@@ -493,7 +497,7 @@ wire_count(const struct wire_reader *r)
 		type = (int8_t)wire_get_u8(&c); /* that of the keys */
 	if (type == KT_TABLE) {
 		(void)take(&c, 3); /* attribute, dictionary, symbol vector */
-		skip_symbols(&c, wire_get_count(&c, 1, NULL));
+		wire_skip_symbols(&c, wire_get_count(&c, 1, NULL));
 		(void)wire_get_u8(&c); /* the list of columns */
 		(void)wire_get_count(&c, 2, NULL);
 		type = (int8_t)wire_get_u8(&c); /* that of the first column */
@@ -581,7 +585,7 @@ copy_symbols(struct rewrite *c, uint64_t count)
 {
 	const uint8_t *at = c->in.at;
 
-	skip_symbols(&c->in, count);
+	wire_skip_symbols(&c->in, count);
 	CHECK(c->in.bad == NULL);
 	memcpy(c->out, at, (size_t)(c->in.at - at));
 	c->out += c->in.at - at;

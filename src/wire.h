@@ -132,6 +132,9 @@ uint64_t wire_get_u64(struct wire_reader *r);
  */
 const char *wire_get_symbol(struct wire_reader *r, size_t *out_len);
 
+/* Moves behind count symbols, each with its NUL. */
+void wire_skip_symbols(struct wire_reader *r, uint64_t count);
+
 /*
  * After the type byte of a vector or list: reads attr and count.  Checks the
  * attribute (0..4) and that count items of at least item_min bytes can be in

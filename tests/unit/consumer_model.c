@@ -765,7 +765,7 @@ come_back(struct reader *r)
 	bool was_busy = consumer_is_busy(&r->c);
 
 	assert_true(consumer_is_hungry(&r->c));
-	if (!consumer_return(&r->c, &m.all, m.now))
+	if (!consumer_return(&r->c, m.now))
 		return false;
 	assert_false(was_busy);
 	assert_non_null(r->c.here.stream);

@@ -480,11 +480,11 @@ static const struct mistake {
 	  "of the main ring, or a size that this can have" },
 	{ "message = { max = \"17M\"; };",
 	  ":2: setting message.max: 17M does not fit with ring.size 64M, "
-	  "streams.ring 64M, streams.max 8; allowed: at most a quarter of "
+	  "streams.ring 64M, streams.max 64; allowed: at most a quarter of "
 	  "ring.size and, where streams.max is above 0, of streams.ring" },
 	{ "\nstreams = { ring = \"1M\"; };\nmessage = { max = \"1M\"; };",
 	  ":4: setting message.max: 1M does not fit with ring.size 64M, "
-	  "streams.ring 1M, streams.max 8; allowed: at most a quarter of "
+	  "streams.ring 1M, streams.max 64; allowed: at most a quarter of "
 	  "ring.size and, where streams.max is above 0, of streams.ring" },
 	{ "engine = { span_max = \"16M\"; };",
 	  ":2: setting engine.span_max: 16M does not fit with "

@@ -1,0 +1,486 @@
+#include "config.h"
+
+#include "rows.h"
+
+#include <string.h>
+
+#include "util.h"
+#include "wire.h"
+
+enum {
+	LIST_HEADER_BYTES = 6, /* type, attribute, 4-byte count */
+	SYM_COLUMN = 1,
+};
+
+struct rows
+rows_of_columns(const uint8_t *columns, size_t len)
+{
+	return (struct rows){
+		.columns = columns,
+		.len = len,
+		.cnt = wire_load_u32(columns + 2),
+	};
+}
+
+struct rows
+rows_of_frame(const struct schema_table *t, const uint8_t *frame)
+{
+	size_t start = t->publish_prefix_len;
+
+	return rows_of_columns(frame + start, wire_load_u32(frame + 4) - start);
+}
+
+/* ---- reading ---- */
+
+static int
+type_at(const uint8_t *at)
+{
+	return (int8_t)*at;
+}
+
+static bool
+is_atom(int type)
+{
+	return type >= -KT_TIME && type < 0;
+}
+
+/* Moves behind cnt items of a vector. */
+static inline void
+skip_vector_items(struct wire_reader *r, int type, uint32_t cnt)
+{
+	if (type == KT_SYMBOL)
+		wire_skip_symbols(r, cnt);
+	else
+		r->at += wire_item_bytes(type) * cnt;
+}
+
+/* Moves behind one item of a general list: what is in most of them at once,
+ * since it need not be checked again. */
+static void
+skip_object(struct wire_reader *r)
+{
+	int type = type_at(r->at);
+
+	if (is_atom(type)) {
+		r->at++;
+		skip_vector_items(r, -type, 1);
+	} else if (type > KT_LIST && type <= KT_TIME) {
+		uint32_t cnt = wire_load_u32(r->at + 2);
+
+		r->at += LIST_HEADER_BYTES;
+		skip_vector_items(r, type, cnt);
+	} else {
+		wire_skip(r);
+	}
+}
+
+/* Moves behind cnt items of a column of that type. */
+static void
+skip_items(struct wire_reader *r, int type, uint32_t cnt)
+{
+	if (type != KT_LIST) {
+		skip_vector_items(r, type, cnt);
+		return;
+	}
+	while (cnt-- > 0)
+		skip_object(r);
+}
+
+/* ---- keys ---- */
+
+struct rows_keys
+rows_keys(const struct rows *from)
+{
+	struct wire_reader r = wire_reader(from->columns, from->len, false);
+	int time_type = type_at(r.at);
+
+	r.at += LIST_HEADER_BYTES;
+	skip_items(&r, time_type, from->cnt);
+	return (struct rows_keys){
+		.at = r.at + LIST_HEADER_BYTES,
+		.end = r.end,
+		.left_cnt = from->cnt,
+		.type = (int8_t)type_at(r.at),
+	};
+}
+
+bool
+rows_next_key(struct rows_keys *keys, struct rows_key *out)
+{
+	struct wire_reader r = { .at = keys->at, .end = keys->end };
+	int type = keys->type;
+
+	if (keys->left_cnt == 0)
+		return false;
+	keys->left_cnt--;
+	out->at = r.at;
+	if (type == KT_LIST && is_atom(type_at(r.at))) {
+		type = -type_at(r.at);
+		out->at++;
+	}
+	skip_items(&r, keys->type, 1);
+	keys->at = r.at;
+	out->type = (int8_t)type;
+	out->len = (size_t)(r.at - out->at) - (type == KT_SYMBOL ? 1 : 0);
+	return true;
+}
+
+/* ---- writing ---- */
+
+/* Where a message is written, or only measured. */
+struct out {
+	uint8_t *base; /* NULL: only measured */
+	uint64_t len;
+};
+
+static inline void
+put_bytes(struct out *out, const uint8_t *from, size_t len)
+{
+	if (out->base != NULL)
+		memcpy(out->base + out->len, from, len);
+	out->len += len;
+}
+
+static inline void
+put_u8(struct out *out, uint8_t v)
+{
+	if (out->base != NULL)
+		out->base[out->len] = v;
+	out->len++;
+}
+
+static inline void
+put_header(struct out *out, int type, uint8_t attr, uint32_t cnt)
+{
+	if (out->base != NULL) {
+		uint8_t *at = out->base + out->len;
+
+		at[0] = (uint8_t)type;
+		at[1] = attr;
+		wire_store_u32(at + 2, cnt);
+	}
+	out->len += LIST_HEADER_BYTES;
+}
+
+/* Moves the reader behind cnt items of a column of that type. */
+static inline void
+put_items(struct out *out, struct wire_reader *r, int type, uint32_t cnt)
+{
+	const uint8_t *from = r->at;
+
+	skip_items(r, type, cnt);
+	put_bytes(out, from, (size_t)(r->at - from));
+}
+
+/* Before the columns, and when they are there. */
+static void
+begin_message(struct out *out, const struct schema_table *t)
+{
+	put_bytes(out, t->publish_prefix, t->publish_prefix_len);
+}
+
+static void
+end_message(const struct out *out)
+{
+	CHECK(out->len <= UINT32_MAX);
+	wire_store_u32(out->base + 4, (uint32_t)out->len);
+}
+
+/* ---- some rows of one message ---- */
+
+struct picked {
+	const uint32_t *rows;
+	uint32_t cnt;
+};
+
+/* Always with a constant width, so that each item is a load and a store. */
+static inline __attribute__((always_inline)) void
+gather_width(uint8_t *to, const uint8_t *from, size_t width,
+	     const struct picked *picked)
+{
+	for (uint32_t i = 0; i < picked->cnt; i++)
+		memcpy(to + i * width, from + picked->rows[i] * width, width);
+}
+
+static void
+gather(uint8_t *to, const uint8_t *from, size_t width,
+       const struct picked *picked)
+{
+	switch (width) {
+	case 1:
+		gather_width(to, from, 1, picked);
+		break;
+	case 2:
+		gather_width(to, from, 2, picked);
+		break;
+	case 4:
+		gather_width(to, from, 4, picked);
+		break;
+	case 8:
+		gather_width(to, from, 8, picked);
+		break;
+	default:
+		CHECK(width == 16);
+		gather_width(to, from, 16, picked);
+	}
+}
+
+/* The reader is at the first item of a column of fixed width. */
+static void
+pick_fixed(struct out *out, const struct wire_reader *r, size_t width,
+	   const struct picked *picked)
+{
+	if (out->base != NULL)
+		gather(out->base + out->len, r->at, width, picked);
+	out->len += width * picked->cnt;
+}
+
+/* Moves behind the last one that is picked. */
+static void
+pick_symbols(struct out *out, struct wire_reader *r,
+	     const struct picked *picked)
+{
+	uint32_t next = 0;
+
+	for (uint32_t i = 0; i < picked->cnt; i++) {
+		wire_skip_symbols(r, picked->rows[i] - next);
+		put_items(out, r, KT_SYMBOL, 1);
+		next = picked->rows[i] + 1;
+	}
+}
+
+/*
+ * The type of the atoms that are picked of a general list; 0 if they are not
+ * all atoms of one type.  The reader is at the first picked item.
+ */
+static int
+picked_type(struct wire_reader r, const struct picked *picked)
+{
+	int type = type_at(r.at);
+
+	if (!is_atom(type))
+		return KT_LIST;
+	for (uint32_t i = 1; i < picked->cnt; i++) {
+		skip_items(&r, KT_LIST, picked->rows[i] - picked->rows[i - 1]);
+		if (type_at(r.at) != type)
+			return KT_LIST;
+	}
+	return -type;
+}
+
+/* Moves behind the last one that is picked. */
+static void
+pick_list(struct out *out, struct wire_reader *r, const struct picked *picked)
+{
+	uint32_t next = picked->rows[0];
+	int type;
+
+	skip_items(r, KT_LIST, next);
+	type = picked_type(*r, picked);
+	put_header(out, type, KA_NONE, picked->cnt);
+	for (uint32_t i = 0; i < picked->cnt; i++) {
+		skip_items(r, KT_LIST, picked->rows[i] - next);
+		if (type == KT_LIST) {
+			put_items(out, r, KT_LIST, 1);
+		} else {
+			r->at++;
+			put_items(out, r, type, 1);
+		}
+		next = picked->rows[i] + 1;
+	}
+}
+
+/*
+ * Moves behind the column, unless it is the message's last one: then nobody
+ * needs to know where it ends.
+ */
+static void
+pick_column(struct out *out, struct wire_reader *r, uint32_t rows_cnt,
+	    const struct picked *picked, bool is_last)
+{
+	int type = type_at(r->at);
+	size_t width = wire_item_bytes(type);
+	uint32_t behind = rows_cnt - picked->rows[picked->cnt - 1] - 1;
+
+	r->at += LIST_HEADER_BYTES;
+	if (type == KT_LIST) {
+		pick_list(out, r, picked);
+	} else {
+		put_header(out, type, KA_NONE, picked->cnt);
+		if (picked->cnt == rows_cnt) {
+			put_items(out, r, type, rows_cnt);
+		} else if (type == KT_SYMBOL) {
+			pick_symbols(out, r, picked);
+		} else {
+			pick_fixed(out, r, width, picked);
+			r->at += width * (rows_cnt - behind);
+		}
+	}
+	if (!is_last)
+		skip_items(r, type, behind);
+}
+
+static void
+pick(struct out *out, const struct schema_table *t, const struct rows *from,
+     const struct picked *picked)
+{
+	struct wire_reader r = wire_reader(from->columns, from->len, false);
+
+	CHECK(picked->cnt > 0 && picked->rows[picked->cnt - 1] < from->cnt);
+	begin_message(out, t);
+	for (unsigned i = 0; i < t->columns_cnt; i++)
+		pick_column(out, &r, from->cnt, picked,
+			    i + 1 == t->columns_cnt);
+	CHECK(r.bad == NULL && r.at <= r.end);
+}
+
+size_t
+rows_picked_len(const struct schema_table *t, const struct rows *from,
+		const uint32_t *picked, uint32_t cnt)
+{
+	struct out out = { .base = NULL };
+
+	pick(&out, t, from, &(struct picked){ picked, cnt });
+	return out.len;
+}
+
+size_t
+rows_pick(const struct schema_table *t, const struct rows *from,
+	  const uint32_t *picked, uint32_t cnt, uint8_t *at)
+{
+	struct out out = { .base = at };
+
+	pick(&out, t, from, &(struct picked){ picked, cnt });
+	end_message(&out);
+	return out.len;
+}
+
+/* ---- the rows of many messages ---- */
+
+struct sources {
+	struct rows_source *items;
+	size_t cnt;
+	uint32_t rows_cnt;
+};
+
+static struct wire_reader
+source_items(const struct rows_source *s)
+{
+	return (struct wire_reader){
+		.at = s->at + LIST_HEADER_BYTES,
+		.end = s->rows.columns + s->rows.len,
+	};
+}
+
+/* Whether the general list has only atoms of a type. */
+static bool
+has_only(const struct rows_source *s, int type)
+{
+	struct wire_reader r = source_items(s);
+
+	for (uint32_t i = 0; i < s->rows.cnt; i++) {
+		if (type_at(r.at) != -type)
+			return false;
+		skip_object(&r);
+	}
+	return true;
+}
+
+/* Of the vector that the sources' columns make; 0 if it is a general list. */
+static int
+merged_type(const struct sources *from)
+{
+	const struct rows_source *s = from->items;
+	int type = type_at(s->at);
+
+	if (type == KT_LIST)
+		type = -type_at(s->at + LIST_HEADER_BYTES);
+	if (!is_atom(-type))
+		return KT_LIST;
+	for (; s < from->items + from->cnt; s++) {
+		int own = type_at(s->at);
+
+		if (own != type && (own != KT_LIST || !has_only(s, type)))
+			return KT_LIST;
+	}
+	return type;
+}
+
+/* Moves the source behind its column. */
+static void
+merge_items(struct out *out, struct rows_source *s, int type)
+{
+	struct wire_reader r = source_items(s);
+	int own = type_at(s->at);
+
+	if (own == type) {
+		put_items(out, &r, type, s->rows.cnt);
+	} else {
+		for (uint32_t i = 0; i < s->rows.cnt; i++) {
+			if (own == KT_LIST) {
+				r.at++;
+				put_items(out, &r, type, 1);
+			} else {
+				put_u8(out, (uint8_t)-own);
+				put_items(out, &r, own, 1);
+			}
+		}
+	}
+	s->at = r.at;
+}
+
+static void
+merge(struct out *out, const struct schema_table *t, const struct sources *from,
+      uint8_t sym_attr)
+{
+	struct rows_source *end = from->items + from->cnt;
+
+	begin_message(out, t);
+	for (unsigned i = 0; i < t->columns_cnt; i++) {
+		int type = merged_type(from);
+		uint8_t attr =
+			i == SYM_COLUMN && type != KT_LIST ? sym_attr : KA_NONE;
+
+		put_header(out, type, attr, from->rows_cnt);
+		for (struct rows_source *s = from->items; s < end; s++)
+			merge_items(out, s, type);
+	}
+	for (struct rows_source *s = from->items; s < end; s++)
+		CHECK(s->at == s->rows.columns + s->rows.len);
+}
+
+static struct sources
+start_sources(struct rows_source *sources, size_t cnt)
+{
+	uint64_t rows_cnt = 0;
+
+	for (size_t i = 0; i < cnt; i++) {
+		sources[i].at = sources[i].rows.columns;
+		rows_cnt += sources[i].rows.cnt;
+	}
+	CHECK(cnt > 0 && rows_cnt <= INT32_MAX);
+	return (struct sources){ sources, cnt, (uint32_t)rows_cnt };
+}
+
+uint64_t
+rows_merged_len(const struct schema_table *t, struct rows_source *sources,
+		size_t cnt)
+{
+	struct sources from = start_sources(sources, cnt);
+	struct out out = { .base = NULL };
+
+	merge(&out, t, &from, KA_NONE);
+	return out.len;
+}
+
+size_t
+rows_merge(const struct schema_table *t, struct rows_source *sources,
+	   size_t cnt, uint8_t sym_attr, uint8_t *at)
+{
+	struct sources from = start_sources(sources, cnt);
+	struct out out = { .base = at };
+
+	merge(&out, t, &from, sym_attr);
+	end_message(&out);
+	return out.len;
+}

@@ -1,0 +1,89 @@
+/*
+ * Rows of published messages: some rows of one message (of those that a
+ * subscriber wants only some of), or those of many messages in one (batches).
+ * Columns are read and written as the bytes that they are on the wire.
+ *
+ * Invariant: all columns given are good, as update_write made them: lists of
+ * as many items as there are rows, of which there is at least one.  A column
+ * of atoms that are all of one type is written as a vector, as q would have
+ * it; any other as a general list.  Its attribute is dropped.
+ * Called by: whoever fills streams.  Pure: no allocation, no pointer kept.
+ */
+#ifndef RINGTICK_ROWS_H
+#define RINGTICK_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schema.h"
+
+/* What follows a message's constant prefix; the same in frame and record. */
+struct rows {
+	const uint8_t *columns;
+	size_t len;
+	uint32_t cnt;
+};
+
+struct rows rows_of_columns(const uint8_t *columns, size_t len);
+
+/* Of a frame that is no mark. */
+struct rows rows_of_frame(const struct schema_table *t, const uint8_t *frame);
+
+/* ---- keys: what the sym column has in each row ---- */
+
+struct rows_key {
+	const uint8_t *at; /* the value; a symbol's has no NUL */
+	size_t len;
+	int8_t type; /* 1..19, of an atom; 0: no atom, and all of its object */
+};
+
+/* Moves through the sym column, row by row. */
+struct rows_keys {
+	const uint8_t *at, *end;
+	uint32_t left_cnt;
+	int8_t type; /* of the column; 0: each key has its own */
+};
+
+struct rows_keys rows_keys(const struct rows *from);
+
+/* false behind the last row. */
+bool rows_next_key(struct rows_keys *keys, struct rows_key *out);
+
+/* ---- some rows of one message ---- */
+
+/*
+ * Bytes of the message that has only the rows picked[0..cnt-1] of `from`: row
+ * numbers from 0, ascending, at least one.  Never more than the whole message
+ * has.
+ */
+size_t rows_picked_len(const struct schema_table *t, const struct rows *from,
+		       const uint32_t *picked, uint32_t cnt);
+
+/* Writes it, not over `from`. Returns rows_picked_len, and writes no more. */
+size_t rows_pick(const struct schema_table *t, const struct rows *from,
+		 const uint32_t *picked, uint32_t cnt, uint8_t *at);
+
+/* ---- the rows of many messages ---- */
+
+struct rows_source {
+	struct rows rows;
+	const uint8_t *at; /* set and used by the functions below */
+};
+
+/*
+ * Bytes of the message that has all rows of the sources, in their order; may
+ * exceed 4 GiB.  There is at least one source, and less than 2^31 rows.
+ */
+uint64_t rows_merged_len(const struct schema_table *t,
+			 struct rows_source *sources, size_t cnt);
+
+/*
+ * Writes it, not over a source, if it is shorter than 4 GiB.  The sym column
+ * gets sym_attr, unless it is a general list.  Returns rows_merged_len, and
+ * writes no more.
+ */
+size_t rows_merge(const struct schema_table *t, struct rows_source *sources,
+		  size_t cnt, uint8_t sym_attr, uint8_t *at);
+
+#endif
