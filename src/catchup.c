@@ -219,8 +219,8 @@ look_at(struct catchup *cu, const struct consumer *c, struct found *f)
 		look_at_foreign(cu, f);
 	}
 	f->picked_cnt = 0;
-	f->message.is_selected = f->table != NULL &&
-				 selection_has(&p->selection, f->table->idx);
+	f->message.is_selected =
+		f->table != NULL && selection_has(&p->selection, f->table->idx);
 	if (f->message.is_selected &&
 	    selection_filters(&p->selection, f->table->idx))
 		pick_rows(cu, c, f);
@@ -360,7 +360,7 @@ long_message(const struct consumer *c, struct past_message *out)
 		.record_len = p->long_len,
 		.frame_len = frame_len,
 		.pos_len = p->at.off >= p->at.file->first_off ? frame_len
-							       : p->long_len,
+							      : p->long_len,
 	};
 	return t;
 }
@@ -394,10 +394,9 @@ start_long_read(struct catchup *cu, struct connection *c)
 	uint8_t *buffer;
 
 	/* What others wrote, or is filtered, may need a second one. */
-	if (cu->long_read.file != NULL ||
-	    ((p->at.off < p->at.file->first_off ||
-	      p->selection.symbols != NULL) &&
-	     cu->pool->free_cnt < 2))
+	if (cu->long_read.file != NULL || ((p->at.off < p->at.file->first_off ||
+					    p->selection.symbols != NULL) &&
+					   cu->pool->free_cnt < 2))
 		return;
 	buffer = pool_take(cu->pool);
 	if (buffer == NULL)
@@ -437,8 +436,7 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 		tell(cu, c, NEWS_ANSWERED);
 		return;
 	}
-	if (may_return(cu, p) &&
-	    consumer_return(&c->consumer, now_ns)) {
+	if (may_return(cu, p) && consumer_return(&c->consumer, now_ns)) {
 		give_back_memory(c);
 		tell(cu, c, NEWS_CAUGHT_UP);
 		delivery_wake(cu->delivery, c);
@@ -530,8 +528,7 @@ take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
 
 		next = n->next;
 		if (p->at.file != read->file || p->long_bytes > 0 ||
-		    p->long_len > 0 ||
-		    p->at.off < read->off ||
+		    p->long_len > 0 || p->at.off < read->off ||
 		    p->at.off - read->off >= len / 2 ||
 		    !consumer_is_hungry(&c->consumer))
 			continue;
@@ -659,8 +656,8 @@ take_piece(struct connection *c, const uint8_t *bytes, size_t len)
 		frame_start_write(t, p->long_len, at);
 		memmove(at, at + done, head);
 	}
-	body = min_u64(len, min_u64(CATCHUP_BUFFER_BYTES - head,
-				    wanted - head));
+	body = min_u64(len,
+		       min_u64(CATCHUP_BUFFER_BYTES - head, wanted - head));
 	memcpy(at + head, bytes, body);
 	pass_piece(c, &m, head + body);
 }
@@ -673,14 +670,14 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 		is_long ? &cu->long_read : &cu->reads[ticket.slot];
 	struct connection *c = owner_of(read);
 	bool is_piece = c != NULL && c->consumer.past.long_len > 0;
-	bool is_again = result == -EINTR || result == -EAGAIN ||
-			result == -ECANCELED;
+	bool is_again =
+		result == -EINTR || result == -EAGAIN || result == -ECANCELED;
 
 	if (c != NULL)
 		c->consumer.past.is_reading = false;
 	if (c != NULL && result <= 0 && !is_again) {
-		log_line(LOG_ERROR, "journal_unreadable",
-			 "off=%llu why=\"%s\"", (unsigned long long)read->off,
+		log_line(LOG_ERROR, "journal_unreadable", "off=%llu why=\"%s\"",
+			 (unsigned long long)read->off,
 			 result == 0 ? "the file is shorter than it was"
 				     : strerror(-result));
 		tell(cu, c, NEWS_UNREADABLE);

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "consumer.h"
+#include "consumer_private.h"
 
 #include <string.h>
 
@@ -63,12 +64,6 @@ change_stream(struct consumer *c)
 	cursor_detach(&c->next);
 }
 
-static struct symbols *
-symbols_of(const struct consumer *c)
-{
-	return &c->streams->filter.symbols;
-}
-
 /* What a debt has grown to. */
 static struct stream_total
 debt_now(const struct consumer *c, const struct consumer_debt *debt,
@@ -90,8 +85,8 @@ change_past(struct consumer *c)
 	struct past *p = &c->past;
 
 	cursor_detach(&c->here);
-	selection_keep(symbols_of(c), &p->selection, &p->next_selection);
-	selection_drop(symbols_of(c), &p->next_selection);
+	selection_keep(consumer_symbols(c), &p->selection, &p->next_selection);
+	selection_drop(consumer_symbols(c), &p->next_selection);
 	p->debt = p->next_debt;
 	p->has_next = false;
 	p->skip_bytes = 0;
@@ -110,9 +105,8 @@ change_past(struct consumer *c)
 	p->from_pos = p->at.pos;
 }
 
-/* Ends the reply's part once everything before it and itself is sent. */
-static void
-advance(struct consumer *c)
+void
+consumer_step(struct consumer *c)
 {
 	if (!c->is_replying || c->rest != NULL || !is_at_limit(c) ||
 	    !is_gate_open(c) || c->reply_sent < c->reply_len)
@@ -166,7 +160,7 @@ consumer_queue(struct consumer *c, size_t len, struct stream *stream,
 	if (stream != NULL && stream != c->here.stream)
 		cursor_attach(&c->next, stream, stream->visible_pos);
 	if (c->writing == PART_NONE)
-		advance(c);
+		consumer_step(c);
 }
 
 void
@@ -186,14 +180,14 @@ consumer_queue_past(struct consumer *c, size_t len,
 		p->since_ns = now_ns;
 	queue_reply(c, len, true, gate);
 	p->has_next = true;
-	selection_keep(symbols_of(c), &p->next_selection, selection);
+	selection_keep(consumer_symbols(c), &p->next_selection, selection);
 	*debt = (struct consumer_debt){
 		.is_all = request != NULL ||
 			  !streams_can_count(c->streams, selection),
 		.from_pos = main->visible_pos,
 	};
-	debt->since = streams_total(
-		c->streams, debt->is_all ? &main->selection : selection);
+	debt->since = streams_total(c->streams, debt->is_all ? &main->selection
+							     : selection);
 	if (request != NULL) {
 		p->next = *request;
 		p->next.place.file->readers++;
@@ -203,7 +197,7 @@ consumer_queue_past(struct consumer *c, size_t len,
 			request->end_record - p->next.place.record;
 	}
 	if (c->writing == PART_NONE)
-		advance(c);
+		consumer_step(c);
 }
 
 static void
@@ -230,8 +224,8 @@ write_range(uint8_t *at, size_t room, uint64_t from, uint64_t to)
 	return wire_written(&w);
 }
 
-static bool
-may_notice(const struct consumer *c)
+bool
+consumer_may_notice(const struct consumer *c)
 {
 	const struct notice *n = &c->notice;
 
@@ -245,7 +239,7 @@ has_notice(struct consumer *c)
 {
 	struct notice *n = &c->notice;
 
-	if (!may_notice(c))
+	if (!consumer_may_notice(c))
 		return false;
 	if (n->len > 0)
 		return true;
@@ -255,8 +249,8 @@ has_notice(struct consumer *c)
 	}
 	if (n->has_range)
 		n->len += write_range(n->bytes + n->len,
-				      sizeof(n->bytes) - n->len,
-				      n->from_record, n->to_record);
+				      sizeof(n->bytes) - n->len, n->from_record,
+				      n->to_record);
 	n->is_all = true;
 	return n->len > 0;
 }
@@ -335,23 +329,21 @@ consumer_written(struct consumer *c, size_t accepted)
 	c->sent_bytes += accepted;
 	c->writing = PART_NONE;
 	c->is_cancelled = false;
-	advance(c);
+	consumer_step(c);
 	return free_buffer;
 }
 
 bool
 consumer_waits_for_gate(const struct consumer *c)
 {
-	return c->is_replying && c->rest == NULL && !may_notice(c) &&
+	return c->is_replying && c->rest == NULL && !consumer_may_notice(c) &&
 	       is_at_limit(c) && !is_gate_open(c);
 }
 
 /* ---- how far behind ---- */
 
-/* Whether a cursor's part has no end: `here` ends at the limit where something
- * else comes behind the reply. */
-static bool
-is_open(const struct consumer *c, const struct cursor *cursor)
+bool
+consumer_is_open(const struct consumer *c, const struct cursor *cursor)
 {
 	return cursor == &c->next ||
 	       (c->next.stream == NULL && !c->past.has_next);
@@ -360,19 +352,18 @@ is_open(const struct consumer *c, const struct cursor *cursor)
 static uint64_t
 last_pos(const struct consumer *c, const struct cursor *cursor)
 {
-	return is_open(c, cursor) ? cursor->stream->visible_pos : end_pos(c);
+	return consumer_is_open(c, cursor) ? cursor->stream->visible_pos
+					   : end_pos(c);
 }
 
-/* What a cursor lacks; but of the records only those that its stream lacks
- * too. */
-static struct stream_total
-lack_of(const struct consumer *c, const struct cursor *cursor)
+struct stream_total
+consumer_lack_of(const struct consumer *c, const struct cursor *cursor)
 {
 	struct stream_total lack = { 0 };
 
 	if (cursor->stream == NULL)
 		return lack;
-	if (is_open(c, cursor))
+	if (consumer_is_open(c, cursor))
 		lack = streams_unfed(c->streams, cursor->stream);
 	lack.bytes += last_pos(c, cursor) - cursor->pos;
 	return lack;
@@ -397,7 +388,8 @@ past_debt(const struct consumer *c)
 uint64_t
 consumer_lag_bytes(struct consumer *c)
 {
-	uint64_t lag = lack_of(c, &c->here).bytes + lack_of(c, &c->next).bytes;
+	uint64_t lag = consumer_lack_of(c, &c->here).bytes +
+		       consumer_lack_of(c, &c->next).bytes;
 
 	if (c->past.is_on || c->past.has_next)
 		lag += past_debt(c).bytes + c->past.len - c->past.sent;
@@ -435,12 +427,11 @@ consumer_ring_lag(const struct consumer *c, uint64_t *out_lag_bytes,
 	take_ring_lag(&c->next, out_lag_bytes, out_ring_bytes);
 }
 
-/* The records that a cursor lacks; raises *age_ns to the oldest one's. */
-static uint64_t
-lack_of_records(const struct consumer *c, const struct cursor *cursor,
-		int64_t now_ns, int64_t *age_ns)
+uint64_t
+consumer_lack_of_records(const struct consumer *c, const struct cursor *cursor,
+			 int64_t now_ns, int64_t *age_ns)
 {
-	uint64_t records = lack_of(c, cursor).records;
+	uint64_t records = consumer_lack_of(c, cursor).records;
 	struct stream_place from;
 
 	if (cursor->stream == NULL || last_pos(c, cursor) == cursor->pos)
@@ -474,8 +465,9 @@ consumer_lag_records(const struct consumer *c, int64_t now_ns,
 		     uint64_t *out_records, int64_t *out_age_ns)
 {
 	*out_age_ns = 0;
-	*out_records = lack_of_records(c, &c->here, now_ns, out_age_ns) +
-		       lack_of_records(c, &c->next, now_ns, out_age_ns);
+	*out_records =
+		consumer_lack_of_records(c, &c->here, now_ns, out_age_ns) +
+		consumer_lack_of_records(c, &c->next, now_ns, out_age_ns);
 	/* A rest is one record more, as old as can no longer be told. */
 	*out_records += c->rest != NULL;
 	if (!c->past.is_on && !c->past.has_next)
@@ -556,7 +548,7 @@ consumer_skip(struct consumer *c, uint8_t *buffer)
 	struct skipped skipped = { 0 };
 
 	keep_rest(c, buffer);
-	if (!is_open(c, &c->here)) {
+	if (!consumer_is_open(c, &c->here)) {
 		/* What comes behind the reply is kept; nothing holds the old
 		 * stream. */
 		if (c->here.stream != NULL)
@@ -576,7 +568,7 @@ consumer_skip(struct consumer *c, uint8_t *buffer)
 	c->skips++;
 	c->skipped_records += skipped.records;
 	if (c->writing == PART_NONE)
-		advance(c);
+		consumer_step(c);
 	return skipped;
 }
 
@@ -592,222 +584,7 @@ consumer_tell_skip(struct consumer *c, uint64_t from_record, uint64_t to_record)
 	n->has_range = true;
 }
 
-/* ---- the past ---- */
-
-void
-consumer_main_place(const struct consumer *c, uint64_t *out_main_pos,
-		    uint64_t *out_skip_bytes)
-{
-	*out_main_pos = c->limit_main_pos;
-	*out_skip_bytes = 0;
-	/* At the limit the stream only knows a place behind it. */
-	if (c->here.stream != NULL &&
-	    !(c->is_replying && c->here.pos == c->limit_pos))
-		stream_main_place(c->here.stream, c->here.pos, out_main_pos,
-				  out_skip_bytes);
-}
-
-/*
- * A debt that begins as what a cursor lacks; or, where that will not be known
- * of what comes, as what there is to go through from *from_pos on.
- */
-static struct consumer_debt
-debt_of(const struct consumer *c, const struct cursor *cursor, int64_t now_ns,
-	int64_t *age_ns)
-{
-	const struct stream *s = cursor->stream, *main = &c->streams->main;
-	struct consumer_debt debt = {
-		.fixed.bytes = lack_of(c, cursor).bytes,
-		.fixed.records = lack_of_records(c, cursor, now_ns, age_ns),
-		.since = streams_total(c->streams, &s->selection),
-	};
-	uint64_t end_pos = main->visible_pos, skip_bytes;
-
-	if (streams_can_count(c->streams, &s->selection))
-		return debt;
-	debt.is_all = true;
-	debt.since = streams_total(c->streams, &main->selection);
-	if (cursor == &c->next) {
-		debt.from_pos = c->limit_main_pos;
-		debt.fixed = (struct stream_total){ 0 };
-		debt.since = c->limit_total;
-		return debt;
-	}
-	consumer_main_place(c, &debt.from_pos, &skip_bytes);
-	debt.fixed.records = debt.since.records;
-	if (!is_open(c, cursor)) {
-		end_pos = c->limit_main_pos;
-		debt.fixed.records = c->limit_total.records;
-	}
-	debt.fixed.records -= c->is_replying && cursor->pos == c->limit_pos
-				      ? c->limit_total.records
-				      : stream_main_record(s, cursor->pos);
-	debt.fixed.bytes = end_pos - debt.from_pos;
-	return debt;
-}
-
-void
-consumer_leave(struct consumer *c, const struct history_place *place,
-	       int64_t now_ns)
-{
-	struct past *p = &c->past;
-	int64_t age_ns = 0;
-
-	CHECK(c->writing != PART_STREAM && consumer_is_subscribed(c) &&
-	      !p->is_on);
-	consumer_main_place(c, &p->from_pos, &p->skip_bytes);
-	p->from_record = p->skip_records = 0;
-	p->debt = (struct consumer_debt){ 0 };
-	if (c->here.stream != NULL) {
-		selection_keep(symbols_of(c), &p->selection,
-			       &c->here.stream->selection);
-		p->debt = debt_of(c, &c->here, now_ns, &age_ns);
-	}
-	if (c->next.stream != NULL) {
-		p->has_next = true;
-		selection_keep(symbols_of(c), &p->next_selection,
-			       &c->next.stream->selection);
-		p->next_debt = debt_of(c, &c->next, now_ns, &age_ns);
-	}
-	cursor_detach(&c->here);
-	cursor_detach(&c->next);
-	p->at = *place;
-	p->at.file->readers++;
-	p->time_ns = now_ns - age_ns;
-	p->is_on = true;
-	p->since_ns = now_ns;
-	p->spills++;
-}
-
-bool
-consumer_is_hungry(const struct consumer *c)
-{
-	/* A notice comes before anything that would be read now. */
-	return c->past.is_on && c->rest == NULL && !may_notice(c) &&
-	       c->past.sent == c->past.len;
-}
-
-bool
-consumer_advance(struct consumer *c)
-{
-	if (c->writing != PART_NONE || !c->is_replying)
-		return false;
-	advance(c);
-	return !c->is_replying;
-}
-
-uint64_t
-consumer_past_end(const struct consumer *c)
-{
-	const struct past *p = &c->past;
-	uint64_t at = p->at.pos;
-	uint64_t len = c->streams->main.visible_pos - at;
-
-	if (c->is_replying)
-		len = min_u64(len, c->limit_main_pos - at);
-	return at + len;
-}
-
-/* Whether what stands at its place is to be sent, but for the selection. */
-static bool
-is_in_range(const struct past *p)
-{
-	return p->at.record >= p->from_record &&
-	       (int64_t)(p->at.pos - p->from_pos) >= 0;
-}
-
-size_t
-consumer_wants(const struct consumer *c, const struct past_message *m)
-{
-	const struct past *p = &c->past;
-
-	if (!m->is_selected || !is_in_range(p) || p->skip_records > 0)
-		return 0;
-	return m->frame_len - min_u64(m->frame_len, p->skip_bytes);
-}
-
-void
-consumer_pass_piece(struct consumer *c, size_t len)
-{
-	struct past *p = &c->past;
-
-	p->skip_bytes += len;
-	if (!p->debt.is_all)
-		p->debt.fixed.bytes -= len;
-}
-
-void
-consumer_pass(struct consumer *c, const struct past_message *m)
-{
-	struct past *p = &c->past;
-	struct stream_total *debt = &p->debt.fixed;
-	size_t wanted = consumer_wants(c, m);
-	bool is_owed = p->debt.is_all
-			       ? (int64_t)(p->at.pos - p->debt.from_pos) >= 0
-			       : wanted > 0;
-
-	if (m->is_selected && is_in_range(p) && p->skip_records > 0)
-		p->skip_records--;
-	else if (m->is_selected && is_in_range(p))
-		p->skip_bytes -= m->frame_len - wanted;
-	if (is_owed) {
-		debt->bytes -= p->debt.is_all ? m->pos_len : wanted;
-		debt->records -= m->is_record;
-	}
-	p->served_records += m->is_record && wanted > 0;
-	p->at.off += m->record_len;
-	p->at.record += m->is_record;
-	p->at.pos += m->pos_len;
-}
-
-bool
-consumer_claims_too_much(const struct consumer *c)
-{
-	const struct past *p = &c->past;
-
-	return p->is_on && p->skip_records > 0 &&
-	       p->at.record >= p->sure_record;
-}
-
-void
-consumer_next_file(struct consumer *c, struct history_file *file)
-{
-	struct past *p = &c->past;
-
-	p->at.file->readers--;
-	file->readers++;
-	p->at = history_start(file);
-	p->from_record = 0;
-}
-
-bool
-consumer_return(struct consumer *c, int64_t now_ns)
-{
-	struct past *p = &c->past;
-
-	CHECK(p->is_on && p->sent == p->len);
-	/* Before first_off positions are none of the stream's. */
-	if (c->is_replying || p->skip_bytes > 0 || p->skip_records > 0 ||
-	    !is_in_range(p) ||
-	    p->at.off < p->at.file->first_off ||
-	    !streams_resume(c->streams, &p->selection, p->at.pos, &c->here))
-		return false;
-	p->at.file->readers--;
-	p->at.file = NULL;
-	p->is_on = false;
-	selection_drop(symbols_of(c), &p->selection);
-	p->len = p->sent = p->first_len = 0;
-	p->long_bytes = p->long_len = 0;
-	p->spent_ns += now_ns - p->since_ns;
-	return true;
-}
-
-int64_t
-consumer_past_ns(const struct consumer *c, int64_t now_ns)
-{
-	return c->past.spent_ns +
-	       (c->past.is_on ? now_ns - c->past.since_ns : 0);
-}
+/* ---- the end ---- */
 
 uint8_t *
 consumer_fini(struct consumer *c)
@@ -822,8 +599,8 @@ consumer_fini(struct consumer *c)
 		c->past.at.file->readers--;
 	if (c->past.next.place.file != NULL)
 		c->past.next.place.file->readers--;
-	selection_drop(symbols_of(c), &c->past.selection);
-	selection_drop(symbols_of(c), &c->past.next_selection);
+	selection_drop(consumer_symbols(c), &c->past.selection);
+	selection_drop(consumer_symbols(c), &c->past.next_selection);
 	c->past = (struct past){ .buffer = c->past.buffer };
 	return free_buffer;
 }

@@ -59,7 +59,7 @@ struct past_request {
 	uint64_t record;
 	uint64_t skip_records; /* so many of the selection's first */
 	uint64_t sure_record;  /* they must come before this one */
-	uint64_t end_record; /* number of the next one to become visible */
+	uint64_t end_record;   /* number of the next one to become visible */
 };
 
 /* What catchup.c has to say of a consumer. */
@@ -85,10 +85,10 @@ struct past {
 				       it has what was lost */
 	uint8_t *buffer; /* the connection's: frames, whole or the end of one */
 	size_t len, sent;
-	size_t first_len;    /* of it, the end of the first message ... */
+	size_t first_len;     /* of it, the end of the first message ... */
 	bool is_first_record; /* ... which is a record */
-	int64_t time_ns;     /* about when it came */
-	bool has_next;	     /* behind the reply: */
+	int64_t time_ns;      /* about when it came */
+	bool has_next;	      /* behind the reply: */
 	struct selection next_selection;
 	struct past_request next; /* file NULL: goes on where it is; held */
 
@@ -131,13 +131,13 @@ struct consumer {
 	size_t rest_len, rest_sent;
 	struct notice notice;
 	struct cursor here;
-	uint64_t limit_pos; /* while is_replying: where `here` pauses */
+	uint64_t limit_pos;	 /* while is_replying: where `here` pauses */
 	uint64_t limit_main_pos; /* the same in the main stream: where the past
 				    pauses, ... */
 	struct stream_total limit_total; /* ... and what it has had there; the
 					    bytes only for a subscription */
 	bool is_replying;
-	uint8_t *reply; /* the connection's reply buffer */
+	uint8_t *reply;	     /* the connection's reply buffer */
 	uint8_t *long_reply; /* a pool buffer instead, or NULL */
 	size_t reply_len, reply_sent;
 	struct reply_gate gate;
@@ -180,8 +180,8 @@ struct span {
 };
 
 /* reply and past_buffer are the connection's. */
-void consumer_init(struct consumer *c, struct streams *streams, uint8_t *reply, uint8_t *past_buffer,
-		   enum slow_policy policy);
+void consumer_init(struct consumer *c, struct streams *streams, uint8_t *reply,
+		   uint8_t *past_buffer, enum slow_policy policy);
 
 /* Reads a stream or the past, now or from its next part on. */
 static inline bool

@@ -68,8 +68,8 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 }
 
 void
-session_close(struct server *s, struct connection *c,
-	      enum close_reason reason, const char *detail)
+session_close(struct server *s, struct connection *c, enum close_reason reason,
+	      const char *detail)
 {
 	if (c->state == CONNECTION_FREE || c->state == CONNECTION_CLOSING)
 		return;
@@ -693,9 +693,8 @@ session_judge(struct server *s, struct connection *c)
 	if (ring == 0 || c->state == CONNECTION_CLOSING)
 		return false;
 	/* To leave is no punishment: it may where room is wanted. */
-	if (is_blameless(s, consumer) &&
-	    (consumer->policy != SLOW_SPILL ||
-	     s->streams.main.wanted_bytes == 0))
+	if (is_blameless(s, consumer) && (consumer->policy != SLOW_SPILL ||
+					  s->streams.main.wanted_bytes == 0))
 		return false;
 	(void)consumer_lag_bytes(consumer);
 	action = lag_judge(&consumer->lag, &s->lag_limits, consumer->policy,

@@ -17,10 +17,9 @@ open_bits(struct streams *all)
 	all->in_use = calloc(4 * all->words + 4, sizeof(*all->in_use));
 	all->whole = calloc(all->schema->tables_cnt * all->words + 1,
 			    sizeof(*all->whole));
-	all->filterers = calloc(all->schema->tables_cnt + 1,
-				sizeof(*all->filterers));
-	if (all->in_use == NULL || all->whole == NULL ||
-	    all->filterers == NULL)
+	all->filterers =
+		calloc(all->schema->tables_cnt + 1, sizeof(*all->filterers));
+	if (all->in_use == NULL || all->whole == NULL || all->filterers == NULL)
 		return -ENOMEM;
 	all->here = all->in_use + all->words;
 	all->full = all->here + all->words;
@@ -140,8 +139,7 @@ note_use(struct streams *all, struct stream *s, bool is_in_use)
 			set_bit(all->whole + i * all->words, idx, is_in_use);
 	}
 	if (s->selection.symbols != NULL)
-		symbols_want(&f->symbols, s->selection.symbols, idx,
-			     is_in_use);
+		symbols_want(&f->symbols, s->selection.symbols, idx, is_in_use);
 }
 
 void
@@ -363,14 +361,15 @@ streams_may_be_slow(struct streams *all, unsigned percent)
 
 /* ---- feeding ---- */
 
-/* What a stream's selection leaves of a message, of which the filter has taken a
- * look; false if there is no room for it. */
+/* What a stream's selection leaves of a message, of which the filter has taken
+ * a look; false if there is no room for it. */
 static bool
 feed_frame(struct streams *all, struct stream *s, const struct schema_table *t,
 	   const uint8_t *frame, int64_t now_ns)
 {
 	struct filter *f = &all->filter;
-	bool is_filtered = t != NULL && selection_filters(&s->selection, t->idx);
+	bool is_filtered =
+		t != NULL && selection_filters(&s->selection, t->idx);
 	uint32_t cnt = is_filtered ? filter_pick(f, s->selection.symbols) : 0;
 	size_t len = is_filtered ? filter_frame_len(f, cnt)
 				 : stream_frame_len(frame);
@@ -485,8 +484,8 @@ feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 		for (uint64_t left = all->here[i]; left != 0;
 		     left &= left - 1) {
 			struct stream *s =
-				&all->filtered[i * 64 + (unsigned)
-							__builtin_ctzll(left)];
+				&all->filtered[i * 64 +
+					       (unsigned)__builtin_ctzll(left)];
 
 			s->fed.pos = to;
 			s->fed_records = records;

@@ -23,8 +23,8 @@ static struct symbol_set *
 filters_of(struct call *c)
 {
 	if (c->filters == NULL)
-		c->filters = symbols_begin(symbols_of(c),
-					   c->out->selection.symbols);
+		c->filters =
+			symbols_begin(symbols_of(c), c->out->selection.symbols);
 	return c->filters;
 }
 
@@ -196,8 +196,9 @@ take_more(struct call *c, const struct schema_table *t,
 
 /* ---- .u.sub, .u.add, .u.del ---- */
 
-typedef const char *(*change_table)(struct call *c, const struct schema_table *t,
-			      const struct request_arg *filter);
+typedef const char *(*change_table)(struct call *c,
+				    const struct schema_table *t,
+				    const struct request_arg *filter);
 
 static void
 put_sub_reply(struct wire_writer *out, const struct schema_table *t)
@@ -208,8 +209,8 @@ put_sub_reply(struct wire_writer *out, const struct schema_table *t)
 /* Changes what is selected of one table, or of all where it is `. */
 static const char *
 select_tables(struct call *c, const struct request_arg *table,
-	      change_table change,
-	      const struct request_arg *filter, struct wire_writer *out)
+	      change_table change, const struct request_arg *filter,
+	      struct wire_writer *out)
 {
 	const struct schema *schema = &c->tick->settings->tables;
 	const struct schema_table *found;

@@ -137,8 +137,8 @@ find_hashed(const struct symbols *s, uint32_t hash, unsigned table_idx,
 }
 
 uint32_t
-symbols_find(const struct symbols *s, unsigned table_idx,
-	     const uint8_t *symbol, size_t len)
+symbols_find(const struct symbols *s, unsigned table_idx, const uint8_t *symbol,
+	     size_t len)
 {
 	return find_hashed(s, hash_of(table_idx, symbol, len), table_idx,
 			   symbol, len);

@@ -53,8 +53,7 @@ tick_end_day(struct tick *t)
 	mark_write(stream_head(s), t->day);
 	stream_commit(s, MARK_BYTES, 0, t->now_ns);
 	log_line(LOG_NOTE, "end_of_day", "date=%s records=%llu",
-		 clock_date_text(date, t->day),
-		 (unsigned long long)s->records);
+		 clock_date_text(date, t->day), (unsigned long long)s->records);
 	t->day++;
 	t->day_begin = s->records;
 	return true;
@@ -109,8 +108,7 @@ refuse(struct call *c, const struct request_arg *table, const char *text)
 }
 
 static const char *
-publish(struct call *c, const struct request_arg *table,
-	const struct update *u)
+publish(struct call *c, const struct request_arg *table, const struct update *u)
 {
 	struct tick *t = c->tick;
 	struct stream *s = &t->streams->main;
@@ -193,8 +191,8 @@ call_upd(void *context, const struct request_arg *args, unsigned args_cnt,
 /* ---- the rest of .u ---- */
 
 static const char *
-call_endofday(void *context, const struct request_arg *args,
-	      unsigned args_cnt, struct wire_writer *out)
+call_endofday(void *context, const struct request_arg *args, unsigned args_cnt,
+	      struct wire_writer *out)
 {
 	struct call *c = context;
 
@@ -276,9 +274,9 @@ get_i(void *context, const struct request_arg *args, unsigned args_cnt,
 	if (call_is_between_files(c))
 		return call_no_room(c);
 	c->has_told_i = !c->is_subscribing;
-	wire_put_long(out, (int64_t)(c->is_subscribing
-					     ? call_visible_records(c)
-					     : c->tick->journal->records));
+	wire_put_long(out,
+		      (int64_t)(c->is_subscribing ? call_visible_records(c)
+						  : c->tick->journal->records));
 	return NULL;
 }
 
@@ -324,8 +322,8 @@ gate_of(const struct call *c)
 	struct reply_gate gate = { .pos = t->streams->main.head_pos };
 	bool wants_disk = set->publish.after == AFTER_SYNC ||
 			  set->journal.sync == SYNC_BATCH;
-	const uint64_t *safe_pos = wants_disk ? &t->journal->synced_pos
-					      : &t->journal->written_pos;
+	const uint64_t *safe_pos =
+		wants_disk ? &t->journal->synced_pos : &t->journal->written_pos;
 	bool has_unsafe = client->has_published &&
 			  (int64_t)(client->published_pos - *safe_pos) > 0;
 
@@ -342,8 +340,8 @@ gate_of(const struct call *c)
 
 /* .ringtick.tellskips[]: says what policy skip takes from this connection. */
 static const char *
-call_tellskips(void *context, const struct request_arg *args,
-	       unsigned args_cnt, struct wire_writer *out)
+call_tellskips(void *context, const struct request_arg *args, unsigned args_cnt,
+	       struct wire_writer *out)
 {
 	struct call *c = context;
 
@@ -437,8 +435,7 @@ match_update(struct call *c, const uint8_t *body, size_t len)
 }
 
 static const char *
-evaluate(struct call *c, const uint8_t *body, size_t len,
-	 struct wire_writer *w)
+evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 {
 	size_t names_cnt = ARRAY_LEN(names);
 	const char *error;
@@ -542,8 +539,7 @@ handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
 	if (!is_big_endian) {
 		enum tick_result result;
 
-		c->is_matched =
-			match_update(c, body, len - WIRE_HEADER_BYTES);
+		c->is_matched = match_update(c, body, len - WIRE_HEADER_BYTES);
 		if (c->is_matched) {
 			result = handle_plain(c, is_sync, body,
 					      len - WIRE_HEADER_BYTES);
@@ -571,8 +567,8 @@ handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
 {
 	struct tick *t = c->tick;
 	const char **why = &c->out->why;
-	size_t whole = inflate_length(frame, len, t->settings->message.max,
-				      why);
+	size_t whole =
+		inflate_length(frame, len, t->settings->message.max, why);
 
 	if (whole == 0)
 		return TICK_BAD;
@@ -591,10 +587,9 @@ tick_handle(struct tick *t, struct tick_client *client,
 	    struct tick_outcome *out)
 {
 	bool is_sync = header->message == WIRE_SYNC;
-	struct call c = { .tick = t,
-			  .client = client,
-			  .out = out,
-			  .is_sync = is_sync };
+	struct call c = {
+		.tick = t, .client = client, .out = out, .is_sync = is_sync
+	};
 
 	*out = (struct tick_outcome){ .selection = client->selection };
 	/* A reply stands behind all that was committed before. */

@@ -1,0 +1,219 @@
+#include "config.h"
+
+#include "consumer.h"
+#include "consumer_private.h"
+
+void
+consumer_main_place(const struct consumer *c, uint64_t *out_main_pos,
+		    uint64_t *out_skip_bytes)
+{
+	*out_main_pos = c->limit_main_pos;
+	*out_skip_bytes = 0;
+	/* At the limit the stream only knows a place behind it. */
+	if (c->here.stream != NULL &&
+	    !(c->is_replying && c->here.pos == c->limit_pos))
+		stream_main_place(c->here.stream, c->here.pos, out_main_pos,
+				  out_skip_bytes);
+}
+
+/*
+ * A debt that begins as what a cursor lacks; or, where that will not be known
+ * of what comes, as what there is to go through from *from_pos on.
+ */
+static struct consumer_debt
+debt_of(const struct consumer *c, const struct cursor *cursor, int64_t now_ns,
+	int64_t *age_ns)
+{
+	const struct stream *s = cursor->stream, *main = &c->streams->main;
+	struct consumer_debt debt = {
+		.fixed.bytes = consumer_lack_of(c, cursor).bytes,
+		.fixed.records =
+			consumer_lack_of_records(c, cursor, now_ns, age_ns),
+		.since = streams_total(c->streams, &s->selection),
+	};
+	uint64_t end_pos = main->visible_pos, skip_bytes;
+
+	if (streams_can_count(c->streams, &s->selection))
+		return debt;
+	debt.is_all = true;
+	debt.since = streams_total(c->streams, &main->selection);
+	if (cursor == &c->next) {
+		debt.from_pos = c->limit_main_pos;
+		debt.fixed = (struct stream_total){ 0 };
+		debt.since = c->limit_total;
+		return debt;
+	}
+	consumer_main_place(c, &debt.from_pos, &skip_bytes);
+	debt.fixed.records = debt.since.records;
+	if (!consumer_is_open(c, cursor)) {
+		end_pos = c->limit_main_pos;
+		debt.fixed.records = c->limit_total.records;
+	}
+	debt.fixed.records -= c->is_replying && cursor->pos == c->limit_pos
+				      ? c->limit_total.records
+				      : stream_main_record(s, cursor->pos);
+	debt.fixed.bytes = end_pos - debt.from_pos;
+	return debt;
+}
+
+void
+consumer_leave(struct consumer *c, const struct history_place *place,
+	       int64_t now_ns)
+{
+	struct past *p = &c->past;
+	int64_t age_ns = 0;
+
+	CHECK(c->writing != PART_STREAM && consumer_is_subscribed(c) &&
+	      !p->is_on);
+	consumer_main_place(c, &p->from_pos, &p->skip_bytes);
+	p->from_record = p->skip_records = 0;
+	p->debt = (struct consumer_debt){ 0 };
+	if (c->here.stream != NULL) {
+		selection_keep(consumer_symbols(c), &p->selection,
+			       &c->here.stream->selection);
+		p->debt = debt_of(c, &c->here, now_ns, &age_ns);
+	}
+	if (c->next.stream != NULL) {
+		p->has_next = true;
+		selection_keep(consumer_symbols(c), &p->next_selection,
+			       &c->next.stream->selection);
+		p->next_debt = debt_of(c, &c->next, now_ns, &age_ns);
+	}
+	cursor_detach(&c->here);
+	cursor_detach(&c->next);
+	p->at = *place;
+	p->at.file->readers++;
+	p->time_ns = now_ns - age_ns;
+	p->is_on = true;
+	p->since_ns = now_ns;
+	p->spills++;
+}
+
+bool
+consumer_is_hungry(const struct consumer *c)
+{
+	/* A notice comes before anything that would be read now. */
+	return c->past.is_on && c->rest == NULL && !consumer_may_notice(c) &&
+	       c->past.sent == c->past.len;
+}
+
+bool
+consumer_advance(struct consumer *c)
+{
+	if (c->writing != PART_NONE || !c->is_replying)
+		return false;
+	consumer_step(c);
+	return !c->is_replying;
+}
+
+uint64_t
+consumer_past_end(const struct consumer *c)
+{
+	const struct past *p = &c->past;
+	uint64_t at = p->at.pos;
+	uint64_t len = c->streams->main.visible_pos - at;
+
+	if (c->is_replying)
+		len = min_u64(len, c->limit_main_pos - at);
+	return at + len;
+}
+
+/* Whether what stands at its place is to be sent, but for the selection. */
+static bool
+is_in_range(const struct past *p)
+{
+	return p->at.record >= p->from_record &&
+	       (int64_t)(p->at.pos - p->from_pos) >= 0;
+}
+
+size_t
+consumer_wants(const struct consumer *c, const struct past_message *m)
+{
+	const struct past *p = &c->past;
+
+	if (!m->is_selected || !is_in_range(p) || p->skip_records > 0)
+		return 0;
+	return m->frame_len - min_u64(m->frame_len, p->skip_bytes);
+}
+
+void
+consumer_pass_piece(struct consumer *c, size_t len)
+{
+	struct past *p = &c->past;
+
+	p->skip_bytes += len;
+	if (!p->debt.is_all)
+		p->debt.fixed.bytes -= len;
+}
+
+void
+consumer_pass(struct consumer *c, const struct past_message *m)
+{
+	struct past *p = &c->past;
+	struct stream_total *debt = &p->debt.fixed;
+	size_t wanted = consumer_wants(c, m);
+	bool is_owed = p->debt.is_all
+			       ? (int64_t)(p->at.pos - p->debt.from_pos) >= 0
+			       : wanted > 0;
+
+	if (m->is_selected && is_in_range(p) && p->skip_records > 0)
+		p->skip_records--;
+	else if (m->is_selected && is_in_range(p))
+		p->skip_bytes -= m->frame_len - wanted;
+	if (is_owed) {
+		debt->bytes -= p->debt.is_all ? m->pos_len : wanted;
+		debt->records -= m->is_record;
+	}
+	p->served_records += m->is_record && wanted > 0;
+	p->at.off += m->record_len;
+	p->at.record += m->is_record;
+	p->at.pos += m->pos_len;
+}
+
+bool
+consumer_claims_too_much(const struct consumer *c)
+{
+	const struct past *p = &c->past;
+
+	return p->is_on && p->skip_records > 0 &&
+	       p->at.record >= p->sure_record;
+}
+
+void
+consumer_next_file(struct consumer *c, struct history_file *file)
+{
+	struct past *p = &c->past;
+
+	p->at.file->readers--;
+	file->readers++;
+	p->at = history_start(file);
+	p->from_record = 0;
+}
+
+bool
+consumer_return(struct consumer *c, int64_t now_ns)
+{
+	struct past *p = &c->past;
+
+	CHECK(p->is_on && p->sent == p->len);
+	/* Before first_off positions are none of the stream's. */
+	if (c->is_replying || p->skip_bytes > 0 || p->skip_records > 0 ||
+	    !is_in_range(p) || p->at.off < p->at.file->first_off ||
+	    !streams_resume(c->streams, &p->selection, p->at.pos, &c->here))
+		return false;
+	p->at.file->readers--;
+	p->at.file = NULL;
+	p->is_on = false;
+	selection_drop(consumer_symbols(c), &p->selection);
+	p->len = p->sent = p->first_len = 0;
+	p->long_bytes = p->long_len = 0;
+	p->spent_ns += now_ns - p->since_ns;
+	return true;
+}
+
+int64_t
+consumer_past_ns(const struct consumer *c, int64_t now_ns)
+{
+	return c->past.spent_ns +
+	       (c->past.is_on ? now_ns - c->past.since_ns : 0);
+}
