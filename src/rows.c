@@ -281,7 +281,7 @@ pick_symbols(struct out *out, struct wire_reader *r,
 	uint32_t next = 0;
 
 	for (uint32_t i = 0; i < picked->cnt; i++) {
-		wire_skip_symbols(r, picked->rows[i] - next);
+		skip_items(r, KT_SYMBOL, picked->rows[i] - next);
 		put_items(out, r, KT_SYMBOL, 1);
 		next = picked->rows[i] + 1;
 	}
