@@ -2,6 +2,7 @@
 
 #include "rows.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "util.h"
@@ -44,14 +45,35 @@ is_atom(int type)
 	return type >= -KT_TIME && type < 0;
 }
 
+/* Behind the symbol's NUL, which is before end. Most symbols are short: eight
+ * bytes are looked at for less than a call of memchr. */
+static inline const uint8_t *
+behind_symbol(const uint8_t *at, const uint8_t *end)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t word, nuls;
+
+	if ((size_t)(end - at) < sizeof(word))
+		return at + strlen((const char *)at) + 1;
+	memcpy(&word, at, sizeof(word));
+	word = le64toh(word);
+	/* 80 in the first byte that is zero; in those behind it, perhaps */
+	nuls = (word - ones) & ~word & ones << 7;
+	if (nuls != 0)
+		return at + __builtin_ctzll(nuls) / 8 + 1;
+	return at + strlen((const char *)at) + 1;
+}
+
 /* Moves behind cnt items of a vector. */
 static inline void
 skip_vector_items(struct wire_reader *r, int type, uint32_t cnt)
 {
-	if (type == KT_SYMBOL)
-		wire_skip_symbols(r, cnt);
-	else
+	if (type != KT_SYMBOL)
 		r->at += wire_item_bytes(type) * cnt;
+	else if (cnt == 1)
+		r->at = behind_symbol(r->at, r->end);
+	else
+		wire_skip_symbols(r, cnt);
 }
 
 /* Moves behind one item of a general list: what is in most of them at once,
@@ -104,24 +126,40 @@ rows_keys(const struct rows *from)
 	};
 }
 
+/* Of a general list: an atom has its type in front. */
+static void
+next_of_list(struct rows_keys *keys, struct rows_key *out)
+{
+	struct wire_reader r = { .at = keys->at, .end = keys->end };
+	int type = type_at(r.at);
+
+	out->at = r.at;
+	out->type = KT_LIST;
+	if (is_atom(type)) {
+		out->at++;
+		out->type = (int8_t)-type;
+	}
+	skip_object(&r);
+	keys->at = r.at;
+}
+
 bool
 rows_next_key(struct rows_keys *keys, struct rows_key *out)
 {
-	struct wire_reader r = { .at = keys->at, .end = keys->end };
-	int type = keys->type;
-
 	if (keys->left_cnt == 0)
 		return false;
 	keys->left_cnt--;
-	out->at = r.at;
-	if (type == KT_LIST && is_atom(type_at(r.at))) {
-		type = -type_at(r.at);
-		out->at++;
-	}
-	skip_items(&r, keys->type, 1);
-	keys->at = r.at;
-	out->type = (int8_t)type;
-	out->len = (size_t)(r.at - out->at) - (type == KT_SYMBOL ? 1 : 0);
+	out->at = keys->at;
+	out->type = keys->type;
+	if (keys->type == KT_SYMBOL)
+		keys->at = behind_symbol(keys->at, keys->end);
+	else if (keys->type == KT_LIST)
+		next_of_list(keys, out);
+	else
+		keys->at += wire_item_bytes(keys->type);
+	out->len = (size_t)(keys->at - out->at);
+	if (out->type == KT_SYMBOL)
+		out->len--;
 	return true;
 }
 
@@ -243,7 +281,7 @@ pick_symbols(struct out *out, struct wire_reader *r,
 	uint32_t next = 0;
 
 	for (uint32_t i = 0; i < picked->cnt; i++) {
-		wire_skip_symbols(r, picked->rows[i] - next);
+		skip_items(r, KT_SYMBOL, picked->rows[i] - next);
 		put_items(out, r, KT_SYMBOL, 1);
 		next = picked->rows[i] + 1;
 	}
@@ -305,19 +343,51 @@ pick_column(struct out *out, struct wire_reader *r, uint32_t rows_cnt,
 	r->at += LIST_HEADER_BYTES;
 	if (type == KT_LIST) {
 		pick_list(out, r, picked);
+	} else if (type == KT_SYMBOL) {
+		put_header(out, type, KA_NONE, picked->cnt);
+		pick_symbols(out, r, picked);
 	} else {
 		put_header(out, type, KA_NONE, picked->cnt);
-		if (picked->cnt == rows_cnt) {
-			put_items(out, r, type, rows_cnt);
-		} else if (type == KT_SYMBOL) {
-			pick_symbols(out, r, picked);
-		} else {
-			pick_fixed(out, r, width, picked);
-			r->at += width * (rows_cnt - behind);
-		}
+		pick_fixed(out, r, width, picked);
+		r->at += width * (rows_cnt - behind);
 	}
 	if (!is_last)
 		skip_items(r, type, behind);
+}
+
+/*
+ * All rows: what needs no change is copied at once, over the columns' bounds.
+ * An attribute does, and a list of atoms, which may have to become a vector.
+ */
+static void
+pick_all(struct out *out, struct wire_reader *r, const struct picked *all,
+	 unsigned columns_cnt)
+{
+	const uint8_t *same = r->at; /* from here on, nothing was put yet */
+
+	for (unsigned i = 0; i < columns_cnt; i++) {
+		const uint8_t *column = r->at;
+		int type = type_at(column);
+
+		r->at += LIST_HEADER_BYTES;
+		if (type == KT_LIST && is_atom(type_at(r->at))) {
+			put_bytes(out, same, (size_t)(column - same));
+			r->at = column;
+			pick_column(out, r, all->cnt, all, false);
+			same = r->at;
+			continue;
+		}
+		if (column[1] != KA_NONE) {
+			put_bytes(out, same, (size_t)(column + 1 - same));
+			put_u8(out, KA_NONE);
+			same = column + 2;
+		}
+		if (i + 1 < columns_cnt)
+			skip_items(r, type, all->cnt);
+		else
+			r->at = r->end;
+	}
+	put_bytes(out, same, (size_t)(r->at - same));
 }
 
 static void
@@ -328,9 +398,12 @@ pick(struct out *out, const struct schema_table *t, const struct rows *from,
 
 	CHECK(picked->cnt > 0 && picked->rows[picked->cnt - 1] < from->cnt);
 	begin_message(out, t);
-	for (unsigned i = 0; i < t->columns_cnt; i++)
-		pick_column(out, &r, from->cnt, picked,
-			    i + 1 == t->columns_cnt);
+	if (picked->cnt == from->cnt)
+		pick_all(out, &r, picked, t->columns_cnt);
+	else
+		for (unsigned i = 0; i < t->columns_cnt; i++)
+			pick_column(out, &r, from->cnt, picked,
+				    i + 1 == t->columns_cnt);
 	CHECK(r.bad == NULL && r.at <= r.end);
 }
 

@@ -252,31 +252,55 @@ are_booleans(const uint8_t *at, size_t count)
 	return (seen & 0xfefefefefefefefeu) == 0;
 }
 
-/* Counts the NULs of eight bytes at once. */
+/* 80 in each of eight bytes that is zero: exact, no carry between them. */
+static inline uint64_t
+nuls_at(const uint8_t *at)
+{
+	const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	word = le64toh(word);
+	return ~(((word & low7) + low7) | word | low7);
+}
+
+/* What the bytes of a word sum up to, if that is below 256. */
+static inline uint64_t
+sum_of_bytes(uint64_t word)
+{
+	return word * 0x0101010101010101u >> 56;
+}
+
+/* Counts NULs by words, and by four of them while there are many to count. */
 void
 wire_skip_symbols(struct wire_reader *r, uint64_t count)
 {
-	const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
+	enum { WORD = sizeof(uint64_t), WORDS = 4 };
 	const uint8_t *at = r->at;
+	uint64_t nuls, cnt;
 
 	if (r->bad != NULL || count == 0)
 		return;
-	while ((size_t)(r->end - at) >= sizeof(uint64_t)) {
-		uint64_t word, nuls, nuls_cnt;
-
-		memcpy(&word, at, sizeof(word));
-		word = le64toh(word);
-		/* exact: 80 in each byte that is zero, no carry between them */
-		nuls = ~(((word & low7) + low7) | word | low7);
-		nuls_cnt = (nuls >> 7) * 0x0101010101010101u >> 56;
-		if (nuls_cnt >= count) {
+	for (; count > WORD && (size_t)(r->end - at) >= WORDS * WORD;
+	     at += WORDS * WORD) {
+		nuls = 0;
+		for (unsigned i = 0; i < WORDS; i++)
+			nuls += nuls_at(at + i * WORD) >> 7;
+		cnt = sum_of_bytes(nuls);
+		if (cnt >= count)
+			break;
+		count -= cnt;
+	}
+	for (; (size_t)(r->end - at) >= WORD; at += WORD) {
+		nuls = nuls_at(at);
+		cnt = sum_of_bytes(nuls >> 7);
+		if (cnt >= count) {
 			while (--count > 0)
 				nuls &= nuls - 1; /* drops the first */
 			r->at = at + __builtin_ctzll(nuls) / 8 + 1;
 			return;
 		}
-		count -= nuls_cnt;
-		at += sizeof(word);
+		count -= cnt;
 	}
 	while (at < r->end) {
 		if (*at++ == 0 && --count == 0) {
