@@ -267,17 +267,18 @@ void consumer_tell_skip(struct consumer *c, uint64_t from_record,
 
 /* ---- the past ---- */
 
-/*
- * What place in the main stream it must go on from if it leaves now; then
- * *out_skip_bytes of its selection were sent already.
- */
-void consumer_main_place(const struct consumer *c, uint64_t *out_main_pos,
-			 uint64_t *out_skip_bytes);
+/* What place in the main stream it must go on from if it leaves now. */
+struct stream_source consumer_main_place(const struct consumer *c);
+
+/* Bytes that must be copied out first: in batches, what is left of a unit. Not
+ * while a part of the stream is in flight. */
+size_t consumer_leave_bytes(const struct consumer *c);
 
 /* Leaves the rings for the past, at a place at or before consumer_main_place.
+ * `buffer` takes consumer_leave_bytes() and becomes `rest`; NULL if they are 0.
  * Not while a part of the stream is in flight. */
 void consumer_leave(struct consumer *c, const struct history_place *place,
-		    int64_t now_ns);
+		    uint8_t *buffer, int64_t now_ns);
 
 /* Whether its buffer wants to be filled. */
 bool consumer_is_hungry(const struct consumer *c);

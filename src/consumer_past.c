@@ -3,17 +3,42 @@
 #include "consumer.h"
 #include "consumer_private.h"
 
-void
-consumer_main_place(const struct consumer *c, uint64_t *out_main_pos,
-		    uint64_t *out_skip_bytes)
+#include <string.h>
+
+/* Up to where it sends what the stream has before it leaves: in batches, to the
+ * end of a unit. */
+static uint64_t
+leave_pos(const struct consumer *c)
 {
-	*out_main_pos = c->limit_main_pos;
-	*out_skip_bytes = 0;
+	uint64_t pos = c->here.pos, end = stream_unit_end(c->here.stream, pos);
+
+	if (c->is_replying && c->limit_pos - pos < end - pos)
+		return c->limit_pos;
+	return end;
+}
+
+size_t
+consumer_leave_bytes(const struct consumer *c)
+{
+	CHECK(c->writing != PART_STREAM);
+	return c->here.stream == NULL ? 0
+				      : (size_t)(leave_pos(c) - c->here.pos);
+}
+
+struct stream_source
+consumer_main_place(const struct consumer *c)
+{
+	struct stream_source limit = { c->limit_main_pos,
+				       c->limit_total.records, 0 };
+	uint64_t pos;
+
+	if (c->here.stream == NULL)
+		return limit;
+	pos = leave_pos(c);
 	/* At the limit the stream only knows a place behind it. */
-	if (c->here.stream != NULL &&
-	    !(c->is_replying && c->here.pos == c->limit_pos))
-		stream_main_place(c->here.stream, c->here.pos, out_main_pos,
-				  out_skip_bytes);
+	return c->is_replying && pos == c->limit_pos
+		       ? limit
+		       : stream_main_place(c->here.stream, pos);
 }
 
 /*
@@ -31,7 +56,8 @@ debt_of(const struct consumer *c, const struct cursor *cursor, int64_t now_ns,
 			consumer_lack_of_records(c, cursor, now_ns, age_ns),
 		.since = streams_total(c->streams, &s->selection),
 	};
-	uint64_t end_pos = main->visible_pos, skip_bytes;
+	uint64_t end_pos = main->visible_pos;
+	struct stream_source from;
 
 	if (streams_can_count(c->streams, &s->selection))
 		return debt;
@@ -43,29 +69,48 @@ debt_of(const struct consumer *c, const struct cursor *cursor, int64_t now_ns,
 		debt.since = c->limit_total;
 		return debt;
 	}
-	consumer_main_place(c, &debt.from_pos, &skip_bytes);
+	from = consumer_main_place(c);
+	debt.from_pos = from.main_pos;
 	debt.fixed.records = debt.since.records;
 	if (!consumer_is_open(c, cursor)) {
 		end_pos = c->limit_main_pos;
 		debt.fixed.records = c->limit_total.records;
 	}
-	debt.fixed.records -= c->is_replying && cursor->pos == c->limit_pos
-				      ? c->limit_total.records
-				      : stream_main_record(s, cursor->pos);
-	debt.fixed.bytes = end_pos - debt.from_pos;
+	debt.fixed.records -= from.main_record;
+	debt.fixed.bytes = end_pos - from.main_pos;
 	return debt;
+}
+
+/* What is left of the unit that it leaves in the middle. */
+static void
+keep_unit(struct consumer *c, uint8_t *buffer)
+{
+	size_t len = consumer_leave_bytes(c);
+
+	if (len == 0)
+		return;
+	CHECK(buffer != NULL && c->rest == NULL);
+	memcpy(buffer, ring_at(&c->here.stream->ring, c->here.pos), len);
+	c->rest = buffer;
+	c->rest_len = len;
+	c->rest_sent = 0;
+	c->here.pos += len;
 }
 
 void
 consumer_leave(struct consumer *c, const struct history_place *place,
-	       int64_t now_ns)
+	       uint8_t *buffer, int64_t now_ns)
 {
 	struct past *p = &c->past;
+	struct stream_source from;
 	int64_t age_ns = 0;
 
 	CHECK(c->writing != PART_STREAM && consumer_is_subscribed(c) &&
 	      !p->is_on);
-	consumer_main_place(c, &p->from_pos, &p->skip_bytes);
+	keep_unit(c, buffer);
+	from = consumer_main_place(c);
+	p->from_pos = from.main_pos;
+	p->skip_bytes = from.skip_bytes;
 	p->from_record = p->skip_records = 0;
 	p->debt = (struct consumer_debt){ 0 };
 	if (c->here.stream != NULL) {

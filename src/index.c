@@ -7,27 +7,30 @@
 #define GAP_BYTES_MAX (64u << 10)
 
 static uint64_t
-gap_of(size_t ring_bytes)
+gap_of(size_t ring_bytes, uint64_t gap_max)
 {
-	return min_u64(GAP_BYTES_MAX, ring_bytes / 16);
+	uint64_t gap = min_u64(GAP_BYTES_MAX, ring_bytes / 16);
+
+	return gap_max == 0 ? gap : min_u64(gap, gap_max);
 }
 
 size_t
-index_capacity(size_t ring_bytes)
+index_capacity(size_t ring_bytes, uint64_t gap_max)
 {
 	/*
 	 * After thinning, three neighbours span more than a gap, so that at
 	 * most 2 * ring / gap + 4 are left: half of this array.
 	 */
-	return 4 * (ring_bytes / gap_of(ring_bytes)) + 64;
+	return 4 * (ring_bytes / gap_of(ring_bytes, gap_max)) + 64;
 }
 
 void
-index_init(struct index *x, struct index_entry *entries, size_t ring_bytes)
+index_init(struct index *x, struct index_entry *entries, size_t ring_bytes,
+	   uint64_t gap_max)
 {
 	*x = (struct index){ .entries = entries,
-			     .capacity = index_capacity(ring_bytes),
-			     .gap_bytes = gap_of(ring_bytes) };
+			     .capacity = index_capacity(ring_bytes, gap_max),
+			     .gap_bytes = gap_of(ring_bytes, gap_max) };
 }
 
 static struct index_entry *
@@ -47,8 +50,7 @@ thin_out(struct index *x, uint64_t tail_pos)
 		uint64_t from = entry_at(x, kept - 1)->pos;
 		uint64_t to = entry_at(x, i + 1)->pos;
 
-		if (to - from > x->gap_bytes ||
-		    entry_at(x, i)->pos == tail_pos)
+		if (to - from > x->gap_bytes || entry_at(x, i)->pos == tail_pos)
 			*entry_at(x, kept++) = *entry_at(x, i);
 	}
 	*entry_at(x, kept++) = *entry_at(x, x->cnt - 1);
@@ -65,6 +67,12 @@ index_add(struct index *x, struct index_entry e, uint64_t tail_pos)
 		    e.time_ns - last->time_ns < INDEX_GAP_NS)
 			return;
 	}
+	index_put(x, e, tail_pos);
+}
+
+void
+index_put(struct index *x, struct index_entry e, uint64_t tail_pos)
+{
 	if (x->cnt == x->capacity)
 		thin_out(x, tail_pos);
 	CHECK(x->cnt < x->capacity);
@@ -114,10 +122,18 @@ index_find(const struct index *x, uint64_t pos)
 }
 
 const struct index_entry *
+index_find_next(const struct index *x, uint64_t pos)
+{
+	size_t cnt = count(x, offsetof(struct index_entry, pos), pos - 1);
+
+	return cnt == x->cnt ? NULL : entry_at(x, cnt);
+}
+
+const struct index_entry *
 index_find_main(const struct index *x, uint64_t main_pos)
 {
-	size_t cnt = count(x, offsetof(struct index_entry, main_pos),
-			   main_pos - 1);
+	size_t cnt =
+		count(x, offsetof(struct index_entry, main_pos), main_pos - 1);
 
 	return cnt == x->cnt ? NULL : entry_at(x, cnt);
 }

@@ -35,12 +35,13 @@ struct index {
 	size_t cnt;
 };
 
-/* Entries needed for a ring of so many bytes. */
-size_t index_capacity(size_t ring_bytes);
+/* Entries needed for a ring of so many bytes; with gaps of gap_max at most
+ * (0: as above). */
+size_t index_capacity(size_t ring_bytes, uint64_t gap_max);
 
-/* `entries` has index_capacity(ring_bytes) elements and outlives the index. */
+/* `entries` has index_capacity elements and outlives the index. */
 void index_init(struct index *x, struct index_entry *entries,
-		size_t ring_bytes);
+		size_t ring_bytes, uint64_t gap_max);
 
 /*
  * A message starts at e.pos; positions never fall. Adds an entry if due; the
@@ -49,12 +50,18 @@ void index_init(struct index *x, struct index_entry *entries,
  */
 void index_add(struct index *x, struct index_entry e, uint64_t tail_pos);
 
+/* The same, in any case. No more often than once in a gap. */
+void index_put(struct index *x, struct index_entry e, uint64_t tail_pos);
+
 /* Forgets the entries before tail_pos. Must be called often enough that what
  * is kept spans no more than the ring. */
 void index_trim(struct index *x, uint64_t tail_pos);
 
 /* The last entry at or before pos; NULL if the index starts after it. */
 const struct index_entry *index_find(const struct index *x, uint64_t pos);
+
+/* The first entry at or after pos; NULL if the index ends before it. */
+const struct index_entry *index_find_next(const struct index *x, uint64_t pos);
 
 /* The first entry at or after a position of the main stream; NULL if the index
  * ends before it. */

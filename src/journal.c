@@ -120,8 +120,8 @@ set_written(struct journal *j, struct journal_point to)
 
 	file->written_off = to.off;
 	file->written_pos = to.pos;
-	file->written_records = j->state.records + to.records -
-				j->written.records;
+	file->written_records =
+		j->state.records + to.records - j->written.records;
 	j->state.records += to.records - j->written.records;
 	j->state.stream_records = to.records;
 	j->state.written_pos = to.pos;
@@ -136,31 +136,43 @@ set_synced(struct journal *j, struct journal_point to)
 		j->state.records - (j->written.records - to.records);
 }
 
+/* Whether what is visible of the main stream follows what is written. */
+static bool
+is_gate(const struct journal *j)
+{
+	return j->main->is_gated && j->settings->publish.interval == 0;
+}
+
 /*
- * The ring keeps what is not staged; in a gated stream all that is not visible
- * yet, which may be more: consumers begin there.
+ * The ring keeps what is not staged; where the journal is the gate, all that is
+ * not visible yet, which may be more: consumers begin there.
  */
 static void
 hold(struct journal *j)
 {
-	j->cursor.pos =
-		j->main->is_gated ? j->main->visible_pos : j->staged.pos;
+	j->cursor.pos = is_gate(j) ? j->main->visible_pos : j->staged.pos;
 }
 
-/* Subscribers see what publish.after promises. */
-static void
-show(struct journal *j, int64_t now_ns)
+uint64_t
+journal_safe_pos(const struct journal *j)
 {
 	switch (j->settings->publish.after) {
 	case AFTER_RING:
 		break;
 	case AFTER_JOURNAL:
-		stream_show(j->main, j->state.written_pos, now_ns);
-		break;
+		return j->state.written_pos;
 	case AFTER_SYNC:
-		stream_show(j->main, j->state.synced_pos, now_ns);
-		break;
+		return j->state.synced_pos;
 	}
+	return j->main->head_pos;
+}
+
+/* Subscribers see what publish.after promises; in batches, when it is time. */
+static void
+show(struct journal *j, int64_t now_ns)
+{
+	if (is_gate(j))
+		stream_show(j->main, journal_safe_pos(j), now_ns);
 	hold(j);
 }
 
@@ -325,8 +337,7 @@ on_sync(struct journal *j, int32_t result, int64_t now_ns)
 		die("journal %s: fdatasync failed (%s): records from %" PRIu64
 		    " on may not be on disk; stopped, because no later success "
 		    "could be believed; check the disk, then start again",
-		    j->state.path, strerror(-result),
-		    j->state.synced_records);
+		    j->state.path, strerror(-result), j->state.synced_records);
 	set_synced(j, j->batch);
 	j->next_sync_ns = now_ns + j->settings->journal.sync_interval;
 	j->syncs++;
@@ -398,8 +409,8 @@ take_file(struct journal *j, const char *path, struct history_file *f,
 	(void)snprintf(j->state.path, sizeof(j->state.path), "%s", path);
 	j->state.fd = f->fd;
 	j->state.records = f->first_record;
-	j->staged = (struct journal_point){ f->first_off, pos,
-					    j->written.records };
+	j->staged =
+		(struct journal_point){ f->first_off, pos, j->written.records };
 	j->written = j->batch = j->staged;
 	j->batch_off = f->first_off;
 	j->dropped_off = f->first_off - f->first_off % RECYCLE_BYTES;
@@ -639,13 +650,13 @@ journal_open(struct journal *j, const struct settings *settings,
 		history_file_free(file);
 		return false;
 	}
-	main->is_gated = settings->publish.after != AFTER_RING;
+	if (settings->publish.after != AFTER_RING)
+		main->is_gated = true;
 	cursor_attach(&j->cursor, main, main->head_pos);
 	log_line(LOG_INFO, "journal",
 		 "file=%s records=%" PRIu64 " bytes=%" PRIu64 " epoch=%" PRIu64
 		 " last_stop=%s",
-		 path, file->first_record, file->first_off,
-		 j->state.epochs.now,
+		 path, file->first_record, file->first_off, j->state.epochs.now,
 		 was_clean ? "clean" : "unclean");
 	take_file(j, path, file, main->head_pos);
 	j->state.is_on = true;

@@ -109,6 +109,9 @@ bool journal_open(struct journal *j, const struct settings *settings,
 void journal_run(struct journal *j, int32_t today, int64_t local_ns,
 		 int64_t now_ns);
 
+/* Up to where publish.after lets the main stream be seen. */
+uint64_t journal_safe_pos(const struct journal *j);
+
 /* An operation of the journal has completed. */
 void journal_completed(struct journal *j, struct ticket ticket, int32_t result,
 		       int64_t now_ns);

@@ -145,6 +145,9 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	if (args_cnt != 3)
 		return no_such_rank;
+	/* Of batches nobody can say how many updates are in them. */
+	if (t->settings->publish.interval > 0)
+		return "nyi";
 	if (!read_claim(&args[2], &claim))
 		return "type";
 	if (call_is_between_files(c))

@@ -506,6 +506,13 @@ is_sync_good(const struct settings *s)
 }
 
 static bool
+is_interval_good(const struct settings *s)
+{
+	return s->publish.interval == 0 ||
+	       (s->publish.interval >= NS_PER_MS && s->streams.max > 0);
+}
+
+static bool
 is_journal_name_good(const struct settings *s)
 {
 	return strchr(s->journal.name, '/') == NULL &&
@@ -544,6 +551,10 @@ static const struct rule {
 	  "\"ring\" or \"journal\", unless journal.sync is \"interval\" or "
 	  "\"batch\"",
 	  { OPTION_publish_after, OPTION_journal_sync },
+	  2 },
+	{ is_interval_good,
+	  "0, or 1ms and more with streams.max above 0",
+	  { OPTION_publish_interval, OPTION_streams_max },
 	  2 },
 	{ is_journal_name_good,
 	  "a name without \"/\" that does not begin with \".\"",

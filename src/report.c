@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "batch.h"
 #include "notify.h"
 
 typedef unsigned long long ull;
@@ -157,8 +158,8 @@ figures_text(const struct figures *f, char *buf, size_t buf_len)
 {
 	size_t len = 0;
 
-#define FIGURE(name, column, sentence)                                         \
-	len += (size_t)snprintf(buf + len, buf_len - len, " %s=%lld", #name,   \
+#define FIGURE(name, column, sentence)                                       \
+	len += (size_t)snprintf(buf + len, buf_len - len, " %s=%lld", #name, \
 				(long long)f->name);
 #include "figures.def"
 #undef FIGURE
@@ -276,8 +277,7 @@ report_slow(struct server *s, struct census *census)
 		census->slow++;
 		slow_lag += consumer_lag_bytes(&c->consumer);
 	}
-	while (named < named_max &&
-	       (c = next_slowest(s, lag, slot)) != NULL) {
+	while (named < named_max && (c = next_slowest(s, lag, slot)) != NULL) {
 		lag = consumer_lag_bytes(&c->consumer);
 		slot = c->slot;
 		slow_lag -= lag;
@@ -324,8 +324,8 @@ counters_text(const struct counters *now, char *buf, size_t buf_len)
 {
 	size_t len = 0;
 
-#define COUNTER(name, unit, sentence)                                          \
-	len += (size_t)snprintf(buf + len, buf_len - len, " %s=%llu", #name,   \
+#define COUNTER(name, unit, sentence)                                        \
+	len += (size_t)snprintf(buf + len, buf_len - len, " %s=%llu", #name, \
 				(ull)now->name);
 #include "counters.def"
 #undef COUNTER
@@ -363,8 +363,8 @@ report_summary(struct server *s)
 	struct census census = take_census(s);
 	struct connection *c = NULL;
 	char totals[768], status[256], journal[256];
-	double seconds = (double)(s->now_ns - s->report_base.at_ns) /
-			 (double)NS_PER_S;
+	double seconds =
+		(double)(s->now_ns - s->report_base.at_ns) / (double)NS_PER_S;
 
 	report_slow(s, &census);
 	(void)counters_text(&s->counters, totals, sizeof(totals));
@@ -376,8 +376,8 @@ report_summary(struct server *s)
 			 seconds,
 		 (double)(s->counters.in_bytes - before->in_bytes) / seconds /
 			 1e6,
-		 (double)(s->counters.out_bytes - before->out_bytes) /
-			 seconds / 1e6,
+		 (double)(s->counters.out_bytes - before->out_bytes) / seconds /
+			 1e6,
 		 (ull)(ring_used(&s->streams.main) * 100 /
 		       s->streams.main.ring.size),
 		 census.consumers, census.slow, census.behind, census.feeds,
@@ -405,8 +405,7 @@ report_status(const struct server *s, char *buf, size_t buf_len)
 		       "port=%u consumers=%u feeds=%u in_records=%llu "
 		       "rejected=%llu slow_disconnects=%llu",
 		       s->listeners.port, census.consumers, census.feeds,
-		       (ull)s->counters.in_records,
-		       (ull)s->counters.rejected,
+		       (ull)s->counters.in_records, (ull)s->counters.rejected,
 		       (ull)s->counters.slow_disconnects);
 	return buf;
 }
@@ -433,20 +432,31 @@ report_memory(const struct server *s)
 {
 	const struct settings *set = s->settings;
 	uint64_t n = set->connections.max;
-	uint64_t index = index_capacity(set->ring.size) +
-			 set->streams.max * index_capacity(set->streams.ring);
+	bool is_batched = set->publish.interval > 0;
+	uint64_t index =
+		index_capacity(set->ring.size, 0) +
+		set->streams.max *
+			index_capacity(set->streams.ring,
+				       is_batched ? set->message.max / 2 : 0);
+	uint64_t filters = symbols_memory((uint32_t)set->streams.symbols,
+					  settings_filters_max(set),
+					  (uint32_t)set->streams.max);
 	uint64_t ring = set->ring.size;
 	uint64_t streams = set->streams.max * set->streams.ring;
 	uint64_t receive = n * set->connections.receive_buffer;
 	uint64_t replies = n * s->tick.reply_max;
 	uint64_t pool = set->message.buffers * set->message.max;
-	uint64_t scratch = 2 * set->message.max;
+	uint64_t scratch = 2 * set->message.max +
+			   filter_memory(set->message.max) +
+			   (is_batched ? batch_memory(set->message.max) : 0);
 	uint64_t table = n * sizeof(struct connection);
 	uint64_t staging = s->journal.staging.size;
 	bool has_journal = s->journal.state.is_on;
-	uint64_t past = has_journal ? n * CATCHUP_BUFFER_BYTES +
-					      CATCHUP_READS * CATCHUP_READ_BYTES
-				    : 0;
+	uint64_t past = has_journal
+				? n * CATCHUP_BUFFER_BYTES +
+					  CATCHUP_READS * CATCHUP_READ_BYTES +
+					  set->message.max
+				: 0;
 	/* The running file, the last one, and the next. */
 	uint64_t files = has_journal ? 3 * sizeof(struct history_file) : 0;
 
@@ -455,17 +465,19 @@ report_memory(const struct server *s)
 		 "total_max_kb=%llu ring_kb=%llu ring_pages=%s "
 		 "locked_kb=%llu streams_max_kb=%llu receive_max_kb=%llu "
 		 "replies_max_kb=%llu buffers_max_kb=%llu scratch_max_kb=%llu "
-		 "index_kb=%llu connections_kb=%llu journal_kb=%llu "
+		 "index_kb=%llu filters_max_kb=%llu connections_kb=%llu "
+		 "journal_kb=%llu "
 		 "catchup_max_kb=%llu kernel_sockets_max_kb=%llu",
 		 (ull)(ring + streams + receive + replies + pool + scratch +
-		       index + table + staging + files + past) /
+		       index + filters + table + staging + files + past) /
 			 1024,
 		 (ull)ring / 1024, s->streams.main.ring.is_huge ? "huge" : "4k",
 		 (ull)(2 * ring) / 1024, (ull)streams / 1024,
 		 (ull)receive / 1024, (ull)replies / 1024, (ull)pool / 1024,
-		 (ull)scratch / 1024, (ull)index / 1024, (ull)table / 1024,
-		 (ull)(staging + files) / 1024, (ull)past / 1024,
-		 (ull)(n * (set->connections.send_buffer +
-			    receive_window_max())) /
+		 (ull)scratch / 1024, (ull)index / 1024, (ull)filters / 1024,
+		 (ull)table / 1024, (ull)(staging + files) / 1024,
+		 (ull)past / 1024,
+		 (ull)(n *
+		       (set->connections.send_buffer + receive_window_max())) /
 			 1024);
 }

@@ -11,6 +11,7 @@
 
 #include "schema.h"
 #include "symbols.h"
+#include "util.h"
 
 struct selection {
 	uint64_t tables[SCHEMA_TABLES_MAX / 64]; /* bit = schema_table.idx */
@@ -21,19 +22,19 @@ struct selection {
 static inline void
 selection_add(struct selection *s, unsigned table_idx)
 {
-	s->tables[table_idx / 64] |= UINT64_C(1) << (table_idx % 64);
+	bits_set(s->tables, table_idx, true);
 }
 
 static inline void
 selection_remove(struct selection *s, unsigned table_idx)
 {
-	s->tables[table_idx / 64] &= ~(UINT64_C(1) << (table_idx % 64));
+	bits_set(s->tables, table_idx, false);
 }
 
 static inline bool
 selection_has(const struct selection *s, unsigned table_idx)
 {
-	return s->tables[table_idx / 64] >> (table_idx % 64) & 1;
+	return bits_has(s->tables, table_idx);
 }
 
 /* Whether of the table, if it is wanted, only the rows of some symbols are. */

@@ -20,9 +20,9 @@
 #include "session.h"
 
 enum {
-	TURN_COMPLETIONS = 256, /* taken in one turn */
+	TURN_COMPLETIONS = 256,	  /* taken in one turn */
 	DESCRIPTORS_BESIDES = 64, /* listeners, log, signals, io_uring */
-	STRADDLE_BEFORE = 6, /* bytes of its message before the seam */
+	STRADDLE_BEFORE = 6,	  /* bytes of its message before the seam */
 };
 
 /* What waits for room is looked at this often; completions come sooner. */
@@ -76,8 +76,8 @@ open_connections(struct server *s)
 		die("no memory for %u connections", s->connections_max);
 	s->small_memory = map_memory(s->connections_max * small);
 	s->reply_memory = map_memory(s->connections_max * reply);
-	s->past_memory = map_memory(s->connections_max *
-				    (size_t)CATCHUP_BUFFER_BYTES);
+	s->past_memory =
+		map_memory(s->connections_max * (size_t)CATCHUP_BUFFER_BYTES);
 	list_init(&s->free);
 	list_init(&s->open);
 	list_init(&s->waiting);
@@ -109,6 +109,7 @@ open_streams(struct server *s)
 		.symbols_max = (uint32_t)set->streams.symbols,
 		.sets_max = settings_filters_max(set),
 		.message_max = set->message.max,
+		.is_batched = set->publish.interval > 0,
 	};
 	int err = streams_open(&s->streams, &set->tables, &options);
 
@@ -193,8 +194,8 @@ open_journal(struct server *s)
 	char err[JOURNAL_PATH_MAX + 512];
 
 	notify_status("checking the journal");
-	if (!journal_open(&s->journal, s->settings, s->engine,
-			  &s->streams, s->tick.day, err, sizeof(err)))
+	if (!journal_open(&s->journal, s->settings, s->engine, &s->streams,
+			  s->tick.day, err, sizeof(err)))
 		die("%s", err);
 }
 
@@ -316,8 +317,7 @@ accept_failed(struct server *s, unsigned idx, int err)
 		log_line(LOG_ERROR, "accept_failed",
 			 "error=\"%s\" connections=%u held=%llu "
 			 "hint=\"ulimit -n (systemd: LimitNOFILE=)\"",
-			 strerror(err), s->open_cnt,
-			 (unsigned long long)held);
+			 strerror(err), s->open_cnt, (unsigned long long)held);
 }
 
 static void
@@ -470,6 +470,9 @@ wait_ns(const struct server *s)
 	if (!list_is_empty(&s->waiting) || delivery_is_capped(&s->delivery) ||
 	    s->is_stopping || s->is_day_pending)
 		until = s->now_ns + RETRY_NS;
+	if (s->streams.main.visible_pos != s->streams.main.head_pos &&
+	    s->settings->publish.interval > 0)
+		until = min_i64(until, s->next_batch_ns);
 	until = min_i64(until, journal_due_ns(&s->journal));
 	until = min_i64(until, s->next_deadline_ns);
 	until = min_i64(until, s->next_report_ns);
@@ -481,6 +484,41 @@ wait_ns(const struct server *s)
 }
 
 /* ---- the turn ---- */
+
+/* Whether the batch should go out before its time: a day has ended, the daemon
+ * stops, or much of the ring waits for it. */
+static bool
+is_batch_urgent(const struct server *s)
+{
+	const struct stream *main = &s->streams.main;
+	uint64_t waiting = main->head_pos - main->visible_pos;
+
+	return s->is_stopping || waiting > main->ring.size / 4 ||
+	       main->wanted_bytes > 0 ||
+	       (main->marks > 0 &&
+		main->last_mark_pos - main->visible_pos < waiting);
+}
+
+/* Lets what has come be seen, each publish.interval. */
+static void
+publish_batch(struct server *s)
+{
+	const struct stream *main = &s->streams.main;
+	int64_t interval = s->settings->publish.interval;
+
+	if (interval == 0 || main->visible_pos == main->head_pos)
+		return;
+	/* Nothing had come for longer: the ticks go on as if it had. */
+	if (s->now_ns - s->next_batch_ns > interval)
+		s->next_batch_ns +=
+			(s->now_ns - s->next_batch_ns) / interval * interval;
+	if (s->now_ns < s->next_batch_ns && !is_batch_urgent(s))
+		return;
+	streams_show_batch(&s->streams, journal_safe_pos(&s->journal),
+			   s->now_ns);
+	while (s->next_batch_ns <= s->now_ns)
+		s->next_batch_ns += interval;
+}
 
 /* Looks at everybody's lag if anybody can be past a mark. */
 static void
@@ -519,8 +557,7 @@ serve_waiting(struct server *s)
 		if (c->waits_for == WAIT_ROOM) {
 			if (s->tick.is_held && c->is_feed)
 				continue;
-			if (!stream_has_room(&s->streams.main,
-					     c->wanted_bytes))
+			if (!stream_has_room(&s->streams.main, c->wanted_bytes))
 				return;
 		} else if (s->pool.free_cnt == 0) {
 			continue;
@@ -543,8 +580,7 @@ static void
 set_time(struct server *s)
 {
 	s->now_ns = clock_monotonic_ns();
-	s->is_day_pending =
-		!tick_set_time(&s->tick, clock_utc_ns(), s->now_ns);
+	s->is_day_pending = !tick_set_time(&s->tick, clock_utc_ns(), s->now_ns);
 }
 
 static void
@@ -556,6 +592,7 @@ turn(struct server *s)
 	set_time(s);
 	for (unsigned i = 0; i < n; i++)
 		dispatch(s, &done[i]);
+	publish_batch(s);
 	streams_feed(&s->streams, s->now_ns);
 	judge_consumers(s);
 	if (!list_is_empty(&s->waiting))
@@ -611,6 +648,7 @@ server_run(struct server *s)
 	s->now_ns = clock_monotonic_ns();
 	s->report_base.at_ns = s->now_ns;
 	s->next_report_ns = s->now_ns + s->settings->log.report;
+	s->next_batch_ns = s->now_ns + s->settings->publish.interval;
 	s->watchdog_ns = notify_watchdog_ns();
 	s->next_watchdog_ns = s->now_ns + s->watchdog_ns;
 	arm_accepts(s);

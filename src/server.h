@@ -59,6 +59,7 @@ struct server {
 	int64_t now_ns;	       /* monotonic, of this turn */
 	int64_t next_deadline_ns; /* no connection's is earlier */
 	int64_t next_report_ns;
+	int64_t next_batch_ns; /* with publish.interval */
 	int64_t next_spill_check_ns;
 	int64_t next_watchdog_ns; /* 0: no watchdog */
 	int64_t watchdog_ns;

@@ -570,9 +570,9 @@ leave(struct server *s, struct connection *c)
 {
 	struct consumer *consumer = &c->consumer;
 	struct history_place place;
-	uint64_t from_pos, skip_bytes;
+	uint64_t from_pos = consumer_main_place(consumer).main_pos;
+	uint8_t *buffer = NULL;
 
-	consumer_main_place(consumer, &from_pos, &skip_bytes);
 	if (from_pos == s->journal.state.written_pos ||
 	    !history_find_pos(&s->journal.history, from_pos, &place))
 		return;
@@ -580,7 +580,12 @@ leave(struct server *s, struct connection *c)
 		s->counters.cancels += delivery_cancel(&s->delivery, c);
 		return;
 	}
-	consumer_leave(consumer, &place, s->now_ns);
+	if (consumer_leave_bytes(consumer) > 0) {
+		buffer = pool_take(&s->pool);
+		if (buffer == NULL)
+			return; /* when there is one */
+	}
+	consumer_leave(consumer, &place, buffer, s->now_ns);
 	consumer->lag.is_slow = false;
 	if (s->now_ns - consumer->lag.slow_since_ns > s->leave_max_ns)
 		s->leave_max_ns = s->now_ns - consumer->lag.slow_since_ns;

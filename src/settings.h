@@ -89,6 +89,7 @@ struct settings {
 	} journal;
 	struct {
 		enum publish_after after;
+		int64_t interval; /* 0: no batches */
 	} publish;
 	struct {
 		int64_t report;

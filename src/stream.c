@@ -13,9 +13,10 @@
 /* ---- open and close ---- */
 
 int
-stream_open(struct stream *s, size_t bytes, bool huge_pages, bool touch)
+stream_open(struct stream *s, size_t bytes, bool huge_pages, bool touch,
+	    uint64_t unit_max)
 {
-	size_t capacity = index_capacity(bytes);
+	size_t capacity = index_capacity(bytes, unit_max / 2);
 	int err = ring_open(&s->ring, bytes, huge_pages, touch);
 
 	if (err != 0)
@@ -23,8 +24,9 @@ stream_open(struct stream *s, size_t bytes, bool huge_pages, bool touch)
 	s->index_entries = calloc(capacity, sizeof(*s->index_entries));
 	if (s->index_entries == NULL)
 		return -ENOMEM;
-	index_init(&s->index, s->index_entries, bytes);
+	index_init(&s->index, s->index_entries, bytes, unit_max / 2);
 	list_init(&s->cursors);
+	s->unit_max = unit_max;
 	return 0;
 }
 
@@ -131,6 +133,19 @@ stream_has_room(struct stream *s, uint64_t len)
 	return false;
 }
 
+/* Whether a batch would be too much for what is behind the last entry. */
+static bool
+is_unit_full(const struct stream *s, uint64_t len)
+{
+	const struct index_entry *e;
+
+	if (s->unit_max == 0)
+		return false;
+	e = index_find(&s->index, s->head_pos);
+	return e != NULL && e->pos != s->head_pos &&
+	       s->head_pos + len - e->pos > s->unit_max;
+}
+
 void
 stream_commit(struct stream *s, uint64_t len, unsigned records, int64_t now_ns)
 {
@@ -143,7 +158,10 @@ stream_commit(struct stream *s, uint64_t len, unsigned records, int64_t now_ns)
 	};
 
 	CHECK(s->head_pos - s->tail_pos + len <= s->ring.size);
-	index_add(&s->index, e, s->tail_pos);
+	if (is_unit_full(s, len))
+		index_put(&s->index, e, s->tail_pos);
+	else
+		index_add(&s->index, e, s->tail_pos);
 	if (records == 0)
 		s->last_mark_pos = s->head_pos;
 	s->head_pos += len;
@@ -214,22 +232,34 @@ stream_locate(const struct stream *s, uint64_t pos)
 	return place;
 }
 
-void
-stream_main_place(const struct stream *s, uint64_t pos, uint64_t *out_main_pos,
-		  uint64_t *out_skip_bytes)
+uint64_t
+stream_unit_end(const struct stream *s, uint64_t pos)
 {
-	const struct index_entry *e = index_find(&s->index, pos);
+	const struct index_entry *e;
 
-	*out_skip_bytes = 0;
-	if (pos == s->head_pos) {
-		*out_main_pos = s->is_main ? pos : s->fed.pos;
-	} else if (s->is_main) {
-		*out_main_pos = stream_locate(s, pos).frame_pos;
-		*out_skip_bytes = pos - *out_main_pos;
-	} else {
-		*out_main_pos = e->main_pos;
-		*out_skip_bytes = pos - e->pos;
+	if (s->unit_max == 0)
+		return pos;
+	e = index_find_next(&s->index, pos);
+	return e != NULL ? e->pos : s->head_pos;
+}
+
+struct stream_source
+stream_main_place(const struct stream *s, uint64_t pos)
+{
+	const struct index_entry *e;
+
+	pos = stream_unit_end(s, pos);
+	if (s->is_main) {
+		struct stream_place place = stream_locate(s, pos);
+
+		return (struct stream_source){ place.frame_pos, place.record,
+					       pos - place.frame_pos };
 	}
+	if (pos == s->head_pos)
+		return (struct stream_source){ s->fed.pos, s->fed_records, 0 };
+	e = index_find(&s->index, pos);
+	return (struct stream_source){ e->main_pos, e->main_record,
+				       pos - e->pos };
 }
 
 uint64_t

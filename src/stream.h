@@ -33,6 +33,7 @@
 #include "selection.h"
 #include "util.h"
 
+struct batch;
 struct stream;
 struct streams;
 
@@ -78,6 +79,10 @@ struct stream {
 	uint64_t first_main_pos; /* what was fed before cannot be found */
 	struct stream_total missed; /* of the selection's total what is in no
 				record and at no position here; modular */
+	uint64_t unit_max;    /* in batches: bytes from one entry of the index
+				 to the next, at most; else 0 */
+	size_t batch_len;     /* being written behind the head, not committed */
+	unsigned batch_cnt;   /* messages in it */
 };
 
 /* What stands in the main stream in [from_pos, to_pos), by table index: kept,
@@ -106,6 +111,8 @@ struct streams {
 	uint64_t *full;	     /* ... who has no room, ... */
 	uint64_t *to;	     /* ... who gets the message */
 	uint64_t feeds;	     /* messages put into filtered streams */
+	struct batch *batch; /* NULL: each update is a message */
+	struct cursor shown; /* in batches: holds what is not visible yet */
 };
 
 struct streams_options {
@@ -116,6 +123,9 @@ struct streams_options {
 	uint32_t symbols_max; /* that can be filtered by at once */
 	uint32_t sets_max;    /* different sets of them that are held */
 	size_t message_max;   /* that is put in */
+	bool is_batched;      /* streams get what has come as one message of
+				 each table: the main one is gated, and
+				 nobody reads it */
 };
 
 /* The schema must outlive it. 0 or -errno. */
@@ -189,7 +199,8 @@ stream_head(const struct stream *s)
 	return ring_at(&s->ring, s->head_pos);
 }
 
-/* len bytes were written at the head: one message, of `records` (0 or 1). */
+/* len bytes were written at the head: one message, of `records` (0 or 1); or a
+ * batch of so many. */
 void stream_commit(struct stream *s, uint64_t len, unsigned records,
 		   int64_t now_ns);
 
@@ -199,6 +210,9 @@ void streams_commit(struct streams *all, unsigned table_idx, uint64_t len,
 
 /* Lets consumers of a gated stream read up to pos, a frame boundary. */
 void stream_show(struct stream *s, uint64_t pos, int64_t now_ns);
+
+/* The same for the batch that ends there. */
+void streams_show_batch(struct streams *all, uint64_t pos, int64_t now_ns);
 
 /* ---- reading ---- */
 
@@ -238,12 +252,24 @@ struct stream_place {
 /* Costs a walk over at most 64 KiB of frames. */
 struct stream_place stream_locate(const struct stream *s, uint64_t pos);
 
+/* Where in the main stream something comes from. */
+struct stream_source {
+	uint64_t main_pos;
+	uint64_t main_record; /* number of the record there, or the next */
+	uint64_t skip_bytes;  /* so much of what the selection leaves of it and
+				 of what follows stands before */
+};
+
+/* Where the reader of pos must go on in the main stream; in batches, the reader
+ * of its unit's end. */
+struct stream_source stream_main_place(const struct stream *s, uint64_t pos);
+
 /*
- * Where the reader of pos must go on in the main stream: behind *out_skip_bytes
- * of what the stream's selection leaves of *out_main_pos and what follows.
+ * In batches only where an entry of the index is, is it known what comes next:
+ * the first such position at or after pos.  It is no further than unit_max.
+ * Else pos itself.
  */
-void stream_main_place(const struct stream *s, uint64_t pos,
-		       uint64_t *out_main_pos, uint64_t *out_skip_bytes);
+uint64_t stream_unit_end(const struct stream *s, uint64_t pos);
 
 /*
  * The number in the main stream of the first record at or after pos that the

@@ -8,7 +8,8 @@
 #include "stream.h"
 
 /* touch: take all the memory now. 0 or -errno. */
-int stream_open(struct stream *s, size_t bytes, bool huge_pages, bool touch);
+int stream_open(struct stream *s, size_t bytes, bool huge_pages, bool touch,
+		uint64_t unit_max);
 void stream_close(struct stream *s);
 
 static inline bool
@@ -26,6 +27,31 @@ void stream_forget_all(struct stream *s);
 
 /* Whether any cursor can lag by `percent` of the ring, or be in the way. */
 bool stream_may_be_slow(struct stream *s, unsigned percent);
+
+/* ---- feeding: all->here are those that are fed together ---- */
+
+/* Who of them gets a message (t NULL: a mark), into all->to; the filter has
+ * then taken a look at it. */
+void streams_find_receivers(struct streams *all, const struct schema_table *t,
+			    const uint8_t *frame);
+
+/* Bytes that a receiver gets of it, and of how many rows (0: as it is). */
+size_t streams_selected(struct streams *all, const struct stream *s,
+			const struct schema_table *t, const uint8_t *frame,
+			uint32_t *out_picked_cnt);
+void streams_write_selected(const struct streams *all, const uint8_t *frame,
+			    size_t len, uint32_t picked_cnt, uint8_t *at);
+
+/* It has no room: it is not fed any more, this time. */
+void streams_leave_out(struct streams *all, const struct stream *s);
+
+/* The message at pos of the main stream, before which that had so many
+ * records. */
+void streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
+			  int64_t now_ns);
+
+/* All of them have what is before `to`. */
+void streams_fed(struct streams *all, uint64_t to, uint64_t records);
 
 /* The last cursor of a filtered stream is gone. */
 void streams_end_filtered(struct stream *s);

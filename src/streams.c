@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch.h"
 #include "record.h"
 #include "stream.h"
 #include "stream_private.h"
@@ -41,7 +42,8 @@ open_totals(struct streams *all)
 }
 
 static int
-open_filtered(struct streams *all, unsigned max, size_t bytes)
+open_filtered(struct streams *all, unsigned max, size_t bytes,
+	      uint64_t unit_max)
 {
 	all->filtered = calloc(max + 1, sizeof(*all->filtered));
 	if (all->filtered == NULL)
@@ -53,7 +55,7 @@ open_filtered(struct streams *all, unsigned max, size_t bytes)
 		s->id = i + 1;
 		s->all = all;
 		all->filtered_cnt = i + 1;
-		err = stream_open(s, bytes, false, false);
+		err = stream_open(s, bytes, false, false, unit_max);
 		if (err != 0)
 			return err;
 	}
@@ -70,16 +72,19 @@ streams_open(struct streams *all, const struct schema *schema,
 				 .words = (o->filtered_max + 63) / 64 };
 	all->main.is_main = true;
 	all->main.selection = selection_all(schema);
-	err = stream_open(&all->main, o->main_bytes, o->huge_pages, true);
+	err = stream_open(&all->main, o->main_bytes, o->huge_pages, true, 0);
 	if (err == 0)
 		err = open_totals(all);
 	if (err == 0)
 		err = open_bits(all);
 	if (err == 0)
-		err = open_filtered(all, o->filtered_max, o->filtered_bytes);
+		err = open_filtered(all, o->filtered_max, o->filtered_bytes,
+				    o->is_batched ? o->message_max : 0);
 	if (err == 0)
 		err = filter_open(&all->filter, o->symbols_max, o->sets_max,
 				  o->filtered_max, o->message_max);
+	if (err == 0 && o->is_batched)
+		err = batch_open(all, o->message_max);
 	return err;
 }
 
@@ -97,6 +102,7 @@ streams_close(struct streams *all)
 	free(all->whole);
 	free(all->filterers);
 	filter_close(&all->filter);
+	batch_close(all);
 	stream_close(&all->main);
 	*all = (struct streams){ 0 };
 }
@@ -114,14 +120,6 @@ streams_commit(struct streams *all, unsigned table_idx, uint64_t len,
 
 /* ---- who gets what ---- */
 
-static void
-set_bit(uint64_t *bits, unsigned i, bool is_set)
-{
-	uint64_t bit = UINT64_C(1) << (i % 64);
-
-	bits[i / 64] = is_set ? bits[i / 64] | bit : bits[i / 64] & ~bit;
-}
-
 /* A filtered stream gets messages of its selection from now on, or no more. */
 static void
 note_use(struct streams *all, struct stream *s, bool is_in_use)
@@ -129,14 +127,14 @@ note_use(struct streams *all, struct stream *s, bool is_in_use)
 	struct filter *f = &all->filter;
 	unsigned idx = s->id - 1;
 
-	set_bit(all->in_use, idx, is_in_use);
+	bits_set(all->in_use, idx, is_in_use);
 	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
 		if (!selection_has(&s->selection, i))
 			continue;
 		if (selection_filters(&s->selection, i))
 			all->filterers[i] += is_in_use ? 1 : -1u;
 		else
-			set_bit(all->whole + i * all->words, idx, is_in_use);
+			bits_set(all->whole + i * all->words, idx, is_in_use);
 	}
 	if (s->selection.symbols != NULL)
 		symbols_want(&f->symbols, s->selection.symbols, idx, is_in_use);
@@ -185,7 +183,9 @@ choose(struct streams *all, const struct selection *selection)
 {
 	struct stream *unused = NULL;
 
-	if (selection_is_equal(selection, &all->main.selection))
+	/* In batches nobody reads the main stream. */
+	if (all->batch == NULL &&
+	    selection_is_equal(selection, &all->main.selection))
 		return &all->main;
 	for (unsigned i = 0; i < all->filtered_cnt; i++) {
 		struct stream *s = &all->filtered[i];
@@ -303,11 +303,17 @@ find_filtered(struct streams *all, const struct stream *s, uint64_t main_pos,
 	const struct index_entry *later = index_find_main(&s->index, main_pos);
 	uint64_t end = later != NULL ? later->main_pos : s->fed.pos;
 
+	/* Batches begin where they did for others: only at the head that is so
+	 * for what is read from the journal. */
+	*out_pos = s->head_pos;
+	if (all->batch != NULL)
+		return main_pos == s->fed.pos;
 	if ((int64_t)(s->fed.pos - main_pos) < 0 ||
 	    (int64_t)(main_pos - s->first_main_pos) < 0 ||
 	    all->main.head_pos - main_pos > all->main.ring.size)
 		return false;
-	*out_pos = later != NULL ? later->pos : s->head_pos;
+	if (later != NULL)
+		*out_pos = later->pos;
 	for (uint64_t at = main_pos; at != end;) {
 		const uint8_t *frame = ring_at(&all->main.ring, at);
 
@@ -361,40 +367,14 @@ streams_may_be_slow(struct streams *all, unsigned percent)
 
 /* ---- feeding ---- */
 
-/* What a stream's selection leaves of a message, of which the filter has taken
- * a look; false if there is no room for it. */
-static bool
-feed_frame(struct streams *all, struct stream *s, const struct schema_table *t,
-	   const uint8_t *frame, int64_t now_ns)
-{
-	struct filter *f = &all->filter;
-	bool is_filtered =
-		t != NULL && selection_filters(&s->selection, t->idx);
-	uint32_t cnt = is_filtered ? filter_pick(f, s->selection.symbols) : 0;
-	size_t len = is_filtered ? filter_frame_len(f, cnt)
-				 : stream_frame_len(frame);
-
-	if (!stream_has_room(s, len))
-		return false;
-	if (is_filtered)
-		filter_frame_write(f, cnt, stream_head(s));
-	else
-		memcpy(stream_head(s), frame, len);
-	stream_commit(s, len, t != NULL, now_ns);
-	all->feeds++;
-	return true;
-}
-
-/* Who of those at `here` gets the message: into all->to. */
-static void
-find_receivers(struct streams *all, const struct schema_table *t,
-	       const uint8_t *frame)
+void
+streams_find_receivers(struct streams *all, const struct schema_table *t,
+		       const uint8_t *frame)
 {
 	const uint64_t *whole =
 		t == NULL ? all->in_use : all->whole + t->idx * all->words;
 
-	for (size_t i = 0; i < all->words; i++)
-		all->to[i] = whole[i];
+	memcpy(all->to, whole, all->words * sizeof(*all->to));
 	if (t != NULL && all->filterers[t->idx] > 0) {
 		look(all, t, frame);
 		for (size_t i = 0; i < all->words; i++)
@@ -404,30 +384,60 @@ find_receivers(struct streams *all, const struct schema_table *t,
 		all->to[i] &= all->here[i];
 }
 
-/* One message of the main stream, to all at `here`; who has no room for it is
- * not there any more. */
-static void
-feed_message(struct streams *all, uint64_t pos, uint64_t records,
-	     const uint8_t *frame, int64_t now_ns)
+size_t
+streams_selected(struct streams *all, const struct stream *s,
+		 const struct schema_table *t, const uint8_t *frame,
+		 uint32_t *out_picked_cnt)
 {
+	*out_picked_cnt = 0;
+	if (t == NULL || !selection_filters(&s->selection, t->idx))
+		return stream_frame_len(frame);
+	*out_picked_cnt = filter_pick(&all->filter, s->selection.symbols);
+	return filter_frame_len(&all->filter, *out_picked_cnt);
+}
+
+void
+streams_write_selected(const struct streams *all, const uint8_t *frame,
+		       size_t len, uint32_t picked_cnt, uint8_t *at)
+{
+	if (picked_cnt > 0)
+		filter_frame_write(&all->filter, picked_cnt, at);
+	else
+		memcpy(at, frame, len);
+}
+
+void
+streams_leave_out(struct streams *all, const struct stream *s)
+{
+	bits_set(all->here, s->id - 1, false);
+	bits_set(all->full, s->id - 1, true);
+}
+
+void
+streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
+		     int64_t now_ns)
+{
+	const uint8_t *frame = ring_at(&all->main.ring, pos);
 	const struct schema_table *t = NULL;
+	unsigned cnt = all->filtered_cnt;
 
 	if (stream_frame_is_record(frame))
 		t = record_table(all->schema, frame);
-	find_receivers(all, t, frame);
-	for (size_t i = 0; i < all->words; i++) {
-		for (uint64_t left = all->to[i]; left != 0; left &= left - 1) {
-			unsigned idx = (unsigned)(i * 64) +
-				       (unsigned)__builtin_ctzll(left);
-			struct stream *s = &all->filtered[idx];
+	streams_find_receivers(all, t, frame);
+	for (unsigned i = 0; (i = bits_next(all->to, i, cnt)) < cnt; i++) {
+		struct stream *s = &all->filtered[i];
+		uint32_t picked;
+		size_t len = streams_selected(all, s, t, frame, &picked);
 
-			s->fed.pos = pos;
-			s->fed_records = records;
-			if (feed_frame(all, s, t, frame, now_ns))
-				continue;
-			set_bit(all->here, idx, false);
-			set_bit(all->full, idx, true);
+		s->fed.pos = pos;
+		s->fed_records = records;
+		if (!stream_has_room(s, len)) {
+			streams_leave_out(all, s);
+			continue;
 		}
+		streams_write_selected(all, frame, len, picked, stream_head(s));
+		stream_commit(s, len, t != NULL, now_ns);
+		all->feeds++;
 	}
 }
 
@@ -436,61 +446,57 @@ feed_message(struct streams *all, uint64_t pos, uint64_t records,
 static void
 find_hindmost(struct streams *all, uint64_t *out_lack, uint64_t *out_next)
 {
+	unsigned cnt = all->filtered_cnt;
 	uint64_t longest = 0, next = 0;
 
-	for (size_t i = 0; i < all->words; i++) {
-		all->here[i] = 0;
-		for (uint64_t left = all->in_use[i] & ~all->full[i]; left != 0;
-		     left &= left - 1) {
-			unsigned idx = (unsigned)(i * 64) +
-				       (unsigned)__builtin_ctzll(left);
-			uint64_t lack = all->main.visible_pos -
-					all->filtered[idx].fed.pos;
+	memset(all->here, 0, all->words * sizeof(*all->here));
+	for (unsigned i = 0; (i = bits_next(all->in_use, i, cnt)) < cnt; i++) {
+		uint64_t lack =
+			all->main.visible_pos - all->filtered[i].fed.pos;
 
-			if (lack > longest) {
-				next = longest;
-				longest = lack;
-				memset(all->here, 0, all->words * 8);
-			} else if (lack < longest) {
-				next = max_u64(next, lack);
-				continue;
-			}
-			set_bit(all->here, idx, lack > 0);
+		if (lack == 0 || bits_has(all->full, i))
+			continue;
+		if (lack < longest) {
+			next = max_u64(next, lack);
+			continue;
 		}
+		if (lack > longest) {
+			next = longest;
+			longest = lack;
+			memset(all->here, 0, all->words * sizeof(*all->here));
+		}
+		bits_set(all->here, i, true);
 	}
 	*out_lack = longest;
 	*out_next = next;
+}
+
+void
+streams_fed(struct streams *all, uint64_t to, uint64_t records)
+{
+	unsigned cnt = all->filtered_cnt;
+
+	for (unsigned i = 0; (i = bits_next(all->here, i, cnt)) < cnt; i++) {
+		all->filtered[i].fed.pos = to;
+		all->filtered[i].fed_records = records;
+	}
 }
 
 /* All that stand together go on together, from one place to another. */
 static void
 feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 {
-	uint64_t records = 0;
-	unsigned idx;
+	unsigned first = bits_next(all->here, 0, all->filtered_cnt);
+	uint64_t records = all->filtered[first].fed_records;
 
-	for (idx = 0; idx < all->filtered_cnt; idx++)
-		if (all->here[idx / 64] >> (idx % 64) & 1)
-			break;
-	records = all->filtered[idx].fed_records;
 	while (from != to) {
 		const uint8_t *frame = ring_at(&all->main.ring, from);
 
-		feed_message(all, from, records, frame, now_ns);
+		streams_feed_message(all, from, records, now_ns);
 		from += stream_frame_len(frame);
 		records += stream_frame_is_record(frame);
 	}
-	for (size_t i = 0; i < all->words; i++) {
-		for (uint64_t left = all->here[i]; left != 0;
-		     left &= left - 1) {
-			struct stream *s =
-				&all->filtered[i * 64 +
-					       (unsigned)__builtin_ctzll(left)];
-
-			s->fed.pos = to;
-			s->fed_records = records;
-		}
-	}
+	streams_fed(all, to, records);
 }
 
 void
@@ -498,12 +504,16 @@ streams_feed(struct streams *all, int64_t now_ns)
 {
 	uint64_t visible = all->main.visible_pos, lack, next;
 
-	memset(all->full, 0, all->words * 8);
+	memset(all->full, 0, all->words * sizeof(*all->full));
 	for (;;) {
 		find_hindmost(all, &lack, &next);
 		if (lack == 0)
 			return;
-		feed_together(all, visible - lack, visible - next, now_ns);
+		if (all->batch != NULL)
+			batch_feed(all, visible - lack, visible - next, now_ns);
+		else
+			feed_together(all, visible - lack, visible - next,
+				      now_ns);
 	}
 }
 
@@ -518,8 +528,7 @@ streams_total(const struct streams *all, const struct selection *selection)
 bool
 streams_can_count(const struct streams *all, const struct selection *selection)
 {
-	(void)all;
-	return selection->symbols == NULL;
+	return selection->symbols == NULL && all->batch == NULL;
 }
 
 struct stream_total
@@ -546,11 +555,8 @@ streams_unfed(const struct streams *all, const struct stream *s)
 static uint64_t
 slowest_main_pos(struct stream *s)
 {
-	uint64_t main_pos, skip_bytes;
-
 	stream_refresh_tail(s);
-	stream_main_place(s, s->slowest_pos, &main_pos, &skip_bytes);
-	return main_pos;
+	return stream_main_place(s, s->slowest_pos).main_pos;
 }
 
 uint64_t

@@ -209,7 +209,7 @@ insert(struct symbols *s, struct symbol_set *set, uint32_t key)
 {
 	if (symbols_has(set, key))
 		return;
-	set->bits[key / 64] |= UINT64_C(1) << (key % 64);
+	bits_set(set->bits, key, true);
 	set->cnt++;
 	set->hash += mix(key + 1);
 	s->keys[key].sets++;
@@ -218,7 +218,7 @@ insert(struct symbols *s, struct symbol_set *set, uint32_t key)
 static void
 take_out(struct symbols *s, struct symbol_set *set, uint32_t key)
 {
-	set->bits[key / 64] &= ~(UINT64_C(1) << (key % 64));
+	bits_set(set->bits, key, false);
 	set->cnt--;
 	set->hash -= mix(key + 1);
 	if (--s->keys[key].sets == 0)
@@ -229,17 +229,9 @@ take_out(struct symbols *s, struct symbol_set *set, uint32_t key)
 static uint32_t
 next_key(const struct symbols *s, const struct symbol_set *set, uint32_t at)
 {
-	size_t words = words_of(s->fresh_key);
-	uint64_t mask = ~UINT64_C(0) << (at % 64);
+	uint32_t key = bits_next(set->bits, at, s->fresh_key);
 
-	for (size_t i = at / 64; i < words; i++, mask = ~UINT64_C(0)) {
-		uint64_t word = set->bits[i] & mask;
-
-		if (word != 0)
-			return (uint32_t)(i * 64) +
-			       (uint32_t)__builtin_ctzll(word);
-	}
-	return SYMBOLS_NONE;
+	return key < s->fresh_key ? key : SYMBOLS_NONE;
 }
 
 struct symbol_set *
@@ -261,7 +253,7 @@ symbols_forget(struct symbols *s, struct symbol_set *set, unsigned table_idx)
 {
 	uint32_t key = 0;
 
-	set->tables[table_idx / 64] &= ~(UINT64_C(1) << (table_idx % 64));
+	bits_set(set->tables, table_idx, false);
 	for (; (key = next_key(s, set, key)) != SYMBOLS_NONE; key++)
 		if (s->keys[key].table_idx == table_idx)
 			take_out(s, set, key);
@@ -270,7 +262,7 @@ symbols_forget(struct symbols *s, struct symbol_set *set, unsigned table_idx)
 void
 symbols_filter(struct symbol_set *set, unsigned table_idx)
 {
-	set->tables[table_idx / 64] |= UINT64_C(1) << (table_idx % 64);
+	bits_set(set->tables, table_idx, true);
 }
 
 int
@@ -377,13 +369,9 @@ void
 symbols_want(struct symbols *s, const struct symbol_set *set,
 	     unsigned stream_idx, bool is_wanted)
 {
-	uint64_t bit = UINT64_C(1) << (stream_idx % 64);
 	uint32_t key = 0;
 
-	for (; (key = next_key(s, set, key)) != SYMBOLS_NONE; key++) {
-		uint64_t *word = s->stream_bits + key * s->stream_words +
-				 stream_idx / 64;
-
-		*word = is_wanted ? *word | bit : *word & ~bit;
-	}
+	for (; (key = next_key(s, set, key)) != SYMBOLS_NONE; key++)
+		bits_set(s->stream_bits + key * s->stream_words, stream_idx,
+			 is_wanted);
 }

@@ -3,7 +3,7 @@
  * key with a number, and a filter is a set of such numbers.
  *
  *   key     (trade; IBM) -> 17          who wants it: a bit for each stream
- *   set     {3, 17, 204}                one selection's keys; equal sets are one
+ *   set     {3, 17, 204}                of one selection; equal sets are one
  *
  * An update's symbols are looked up once, whoever wants them; what they are
  * wanted by comes out of the keys' bits.
@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "schema.h"
+#include "util.h"
 
 enum {
 	SYMBOL_BYTES_MAX = 234, /* of a symbol to filter by */
@@ -101,13 +102,13 @@ void symbols_release(struct symbols *s, struct symbol_set *set);
 static inline bool
 symbols_is_filtered(const struct symbol_set *set, unsigned table_idx)
 {
-	return set->tables[table_idx / 64] >> (table_idx % 64) & 1;
+	return bits_has(set->tables, table_idx);
 }
 
 static inline bool
 symbols_has(const struct symbol_set *set, uint32_t key)
 {
-	return key != SYMBOLS_NONE && (set->bits[key / 64] >> (key % 64) & 1);
+	return key != SYMBOLS_NONE && bits_has(set->bits, key);
 }
 
 /* The next key of a table in a set, from *at on (0 to begin); false: no more.

@@ -141,6 +141,7 @@ update(struct call *c, const struct request_arg *table,
        const struct request_arg *x)
 {
 	struct tick *t = c->tick;
+	enum check_mode check = t->settings->schema.check;
 	const struct schema_table *found;
 	struct update u;
 	const char *why;
@@ -156,8 +157,10 @@ update(struct call *c, const struct request_arg *table,
 	}
 	if (found == NULL)
 		return refuse(c, table, call_name_error(t, table));
-	switch (update_parse(found, x->at, x->len, t->settings->schema.check,
-			     &u, &why)) {
+	/* insert, which makes tick.q's batches, checks the types. */
+	if (t->settings->publish.interval > 0)
+		check = CHECK_TYPES;
+	switch (update_parse(found, x->at, x->len, check, &u, &why)) {
 	case UPDATE_OK:
 		break;
 	case UPDATE_REFUSED:
@@ -238,10 +241,24 @@ get_t(void *context, const struct request_arg *args, unsigned args_cnt,
 
 /* ---- the journal ---- */
 
+/* Published, and so to be replayed: without what waits for the batch. */
+static uint64_t
+published_records(const struct call *c)
+{
+	const struct journal_state *j = c->tick->journal;
+	const struct streams *all = c->tick->streams;
+
+	return j->records - j->stream_records +
+	       streams_total(all, &all->main.selection).records;
+}
+
 uint64_t
 call_visible_records(const struct call *c)
 {
 	const struct journal_state *j = c->tick->journal;
+
+	if (c->tick->settings->publish.interval > 0)
+		return published_records(c);
 
 	switch (c->tick->settings->publish.after) {
 	case AFTER_RING:
@@ -261,10 +278,34 @@ call_is_between_files(const struct call *c)
 	return c->tick->streams->main.marks != c->tick->journal->marks;
 }
 
-/* .u.i asked for alone is what can be read now; together with a subscription,
- * what it has to replay (its reply is held until that can be read). */
+/*
+ * .u.i asked for alone is what can be read now; together with a subscription,
+ * what it has to replay (its reply is held until that can be read).  In batches
+ * neither is more than what was published.
+ */
 static const char *
 get_i(void *context, const struct request_arg *args, unsigned args_cnt,
+      struct wire_writer *out)
+{
+	struct call *c = context;
+	uint64_t i = c->tick->journal->records;
+
+	(void)args;
+	(void)args_cnt;
+	if (call_is_between_files(c))
+		return call_no_room(c);
+	c->has_told_i = !c->is_subscribing;
+	if (c->is_subscribing)
+		i = call_visible_records(c);
+	else if (c->tick->settings->publish.interval > 0)
+		i = min_u64(i, published_records(c));
+	wire_put_long(out, (int64_t)i);
+	return NULL;
+}
+
+/* .u.j: what is in the file, published or not. */
+static const char *
+get_j(void *context, const struct request_arg *args, unsigned args_cnt,
       struct wire_writer *out)
 {
 	struct call *c = context;
@@ -273,10 +314,7 @@ get_i(void *context, const struct request_arg *args, unsigned args_cnt,
 	(void)args_cnt;
 	if (call_is_between_files(c))
 		return call_no_room(c);
-	c->has_told_i = !c->is_subscribing;
-	wire_put_long(out,
-		      (int64_t)(c->is_subscribing ? call_visible_records(c)
-						  : c->tick->journal->records));
+	wire_put_long(out, (int64_t)c->tick->journal->records);
 	return NULL;
 }
 
@@ -373,7 +411,7 @@ call_lag(void *context, const struct request_arg *args, unsigned args_cnt,
 }
 
 /* The last JOURNAL_NAMES do not exist without a journal, as in tick.q. */
-enum { JOURNAL_NAMES = 6 };
+enum { JOURNAL_NAMES = 7 };
 
 static const struct request_name names[] = {
 	{ ".u.sub", call_sub, 2 },
@@ -387,6 +425,7 @@ static const struct request_name names[] = {
 	{ ".ringtick.lag", call_lag, 1 },
 	{ ".ringtick.tellskips", call_tellskips, 1 },
 	{ ".u.i", get_i, -1 },
+	{ ".u.j", get_j, -1 },
 	{ ".u.L", get_L, -1 },
 	{ ".u.l", get_l, -1 },
 	{ ".ringtick.subfrom", call_subfrom, 3 },

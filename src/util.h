@@ -1,6 +1,6 @@
 /*
  * Small things that every file may use: CHECK, array length, an intrusive
- * doubly linked list.  Rank 0: includes nothing of ours.
+ * doubly linked list, bits.  Rank 0: includes nothing of ours.
  */
 #ifndef RINGTICK_UTIL_H
 #define RINGTICK_UTIL_H
@@ -69,6 +69,38 @@ list_remove(struct list *node)
 	node->prev->next = node->next;
 	node->next->prev = node->prev;
 	node->next = node->prev = NULL;
+}
+
+/* ---- bits, 64 a word ---- */
+
+static inline bool
+bits_has(const uint64_t *bits, unsigned i)
+{
+	return bits[i / 64] >> (i % 64) & 1;
+}
+
+static inline void
+bits_set(uint64_t *bits, unsigned i, bool is_set)
+{
+	uint64_t bit = UINT64_C(1) << (i % 64);
+
+	bits[i / 64] = is_set ? bits[i / 64] | bit : bits[i / 64] & ~bit;
+}
+
+/* The first one that is set of i .. cnt - 1; cnt if none is. */
+static inline unsigned
+bits_next(const uint64_t *bits, unsigned i, unsigned cnt)
+{
+	while (i < cnt) {
+		uint64_t word = bits[i / 64] >> (i % 64);
+
+		if (word != 0) {
+			i += (unsigned)__builtin_ctzll(word);
+			return i < cnt ? i : cnt;
+		}
+		i = (i / 64 + 1) * 64;
+	}
+	return cnt;
 }
 
 static inline uint64_t

@@ -583,9 +583,8 @@ spill(struct reader *r)
 {
 	struct consumer *c = &r->c;
 	struct history_place place;
-	uint64_t from_pos, skip_bytes;
+	uint64_t from_pos = consumer_main_place(c).main_pos;
 
-	consumer_main_place(c, &from_pos, &skip_bytes);
 	if (from_pos == m.written_pos)
 		return false;
 	if (!history_find_pos(&m.history, from_pos, &place)) {
@@ -599,7 +598,8 @@ spill(struct reader *r)
 	m.change_spills += c->next.stream != NULL;
 	m.far_spills += place.pos != from_pos;
 	r->was_filtered = is_filtered(&c->here) || is_filtered(&c->next);
-	consumer_leave(c, &place, m.now);
+	assert_int_equal(consumer_leave_bytes(c), 0);
+	consumer_leave(c, &place, NULL, m.now);
 	assert_null(c->here.stream);
 	assert_null(c->next.stream);
 	if (r->stream != NULL)

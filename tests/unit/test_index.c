@@ -33,7 +33,7 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	entries = calloc(index_capacity(RING_BYTES), sizeof(*entries));
+	entries = calloc(index_capacity(RING_BYTES, 0), sizeof(*entries));
 	return entries == NULL ? -1 : 0;
 }
 
@@ -49,7 +49,7 @@ static int
 start(void **state)
 {
 	(void)state;
-	index_init(&x, entries, RING_BYTES);
+	index_init(&x, entries, RING_BYTES, 0);
 	messages_cnt = oldest = 0;
 	tail = 0;
 	return 0;
@@ -203,12 +203,13 @@ static void
 test_gap_of_large_rings(void **state)
 {
 	size_t bytes = 64 << 20;
-	struct index_entry *many = calloc(index_capacity(bytes), sizeof(*many));
+	struct index_entry *many =
+		calloc(index_capacity(bytes, 0), sizeof(*many));
 	struct index big;
 
 	(void)state;
 	assert_non_null(many);
-	index_init(&big, many, bytes);
+	index_init(&big, many, bytes, 0);
 	for (uint64_t pos = 0; pos < bytes; pos += 4096)
 		index_add(&big, (struct index_entry){ .pos = pos }, 0);
 	assert_int_equal(big.cnt, bytes / (64 << 10));

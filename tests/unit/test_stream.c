@@ -742,7 +742,8 @@ test_selection(void **state)
 
 	(void)state;
 	assert_true(selection_is_equal(&s, &(struct selection){ 0 }));
-	assert_string_equal(selection_text(&s, NULL, &schema, buf, sizeof(buf)), "");
+	assert_string_equal(selection_text(&s, NULL, &schema, buf, sizeof(buf)),
+			    "");
 	for (unsigned i = 0; i < SCHEMA_TABLES_MAX; i++) {
 		assert_false(selection_has(&s, i));
 		selection_add(&s, i);
@@ -764,7 +765,8 @@ test_selection(void **state)
 		assert_true(strlen(buf) < len);
 		assert_int_equal(buf[len], '#');
 	}
-	assert_string_equal(selection_text(&s, NULL, &schema, buf, 12), "quote...");
+	assert_string_equal(selection_text(&s, NULL, &schema, buf, 12),
+			    "quote...");
 }
 
 int

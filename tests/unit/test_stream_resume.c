@@ -186,6 +186,7 @@ check_unread(const struct reader *r)
 static void
 check_main_place(const struct reader *r)
 {
+	struct stream_source place;
 	uint64_t main_pos, skip_bytes, oldest = streams_oldest_pos(&all);
 	size_t next = wanted_from(&r->selection, r->next);
 	struct stream_total skipped;
@@ -194,7 +195,9 @@ check_main_place(const struct reader *r)
 	if (r->c.pos != r->c.stream->head_pos)
 		assert_int_equal(stream_locate(r->c.stream, r->c.pos).frame_pos,
 				 r->c.pos - r->sent);
-	stream_main_place(r->c.stream, r->c.pos, &main_pos, &skip_bytes);
+	place = stream_main_place(r->c.stream, r->c.pos);
+	main_pos = place.main_pos;
+	skip_bytes = place.skip_bytes;
 	assert_true(!is_before(main_pos, oldest));
 	i = frame_at(main_pos);
 	assert_true(i <= next);

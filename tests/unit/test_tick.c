@@ -614,9 +614,10 @@ check_subscribed(const char *vector, const char *reply, const char *tables)
 	if (handle_vector(vector) != TICK_DONE)
 		fail_msg("%s is not taken", vector);
 	check_reply_vector(reply);
-	assert_string_equal(selection_text(&out.selection, &streams.filter.symbols, &settings.tables,
-					   text, sizeof(text)),
-			    tables);
+	assert_string_equal(
+		selection_text(&out.selection, &streams.filter.symbols,
+			       &settings.tables, text, sizeof(text)),
+		tables);
 	assert_non_null(out.stream);
 	assert_int_equal(out.stream->is_main,
 			 strcmp(tables, "pair,quote,trade") == 0);
@@ -701,16 +702,13 @@ check_not_subscribed(const char *body_hex, const char *error)
 static void
 test_subscribe_errors(void **state)
 {
-	static const char no_filters[] =
-		"symbol filters are not supported: use ` for all";
-
 	(void)state;
 	check_not_subscribed(L3 DOT_SUB FOO NULL_SYM, "foo");
-	check_not_subscribed(L3 DOT_SUB TRADE IBM, no_filters);
-	check_not_subscribed(L3 DOT_SUB TRADE "0b00 01000000 49424d00",
-			     no_filters);
-	/* enlist` is a filter for the null symbol, and not `all` */
-	check_not_subscribed(L3 DOT_SUB TRADE "0b00 01000000 00", no_filters);
+	/* filters that could never match */
+	check_not_subscribed(L3 DOT_SUB TRADE "f9 0100000000000000", "type");
+	check_not_subscribed(L3 DOT_SUB TRADE "0a00 03000000 49424d", "type");
+	check_not_subscribed(L3 DOT_SUB TRADE "0000 01000000 f549424d00",
+			     "type");
 	check_not_subscribed(L3 DOT_SUB "0b00 01000000 747261646500" NULL_SYM,
 			     "type");
 	check_not_subscribed(L3 DOT_SUB "0a00 05000000 7472616465" NULL_SYM,
@@ -727,8 +725,8 @@ test_half_a_subscription(void **state)
 		TICK_DONE);
 	check_error("foo");
 	assert_null(out.stream);
-	assert_true(selection_is_equal(&out.selection,
-				       &(struct selection){ 0 }));
+	assert_true(
+		selection_is_equal(&out.selection, &(struct selection){ 0 }));
 }
 
 /* More tables are added to what there is. */
@@ -762,8 +760,8 @@ test_no_stream_left(void **state)
 			 TICK_DONE);
 	check_error("streams");
 	assert_null(out.stream);
-	assert_true(selection_is_equal(&out.selection,
-				       &(struct selection){ 0 }));
+	assert_true(
+		selection_is_equal(&out.selection, &(struct selection){ 0 }));
 	for (unsigned i = 0; i < FILTERED_MAX; i++)
 		cursor_detach(&cursors[i]);
 }
@@ -811,7 +809,7 @@ handle_large(const char *text, size_t reply_max)
 		check_error("limit");
 		assert_null(out.stream);
 		assert_true(selection_is_equal(&out.selection,
-				       &(struct selection){ 0 }));
+					       &(struct selection){ 0 }));
 	}
 	free(client.reply);
 	client = usual;

@@ -1,0 +1,240 @@
+#include "config.h"
+
+#include "batch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "record.h"
+#include "rows.h"
+#include "stream_private.h"
+#include "wire.h"
+
+/* Updates in one batch: more are two. */
+enum { UPDATES_MAX = 1 << 17 };
+
+/* The updates of one table: a list through batch.next. */
+struct batch_table {
+	uint32_t first, last;
+	uint32_t cnt;
+	bool may_grow; /* has a column whose items can get type bytes */
+};
+
+struct batch {
+	size_t message_max;
+	size_t mapped_bytes;
+	uint8_t *merged; /* the message being made: twice message_max */
+	struct rows *updates;
+	uint32_t *next;
+	struct rows_source *sources;
+	struct batch_table *tables;
+	/* of the batch being made */
+	uint32_t cnt;
+	uint64_t bytes_max; /* that it can have */
+};
+
+uint64_t
+batch_memory(size_t message_max)
+{
+	return 2 * (uint64_t)message_max +
+	       UPDATES_MAX * (uint64_t)(sizeof(struct rows) + sizeof(uint32_t) +
+					sizeof(struct rows_source));
+}
+
+int
+batch_open(struct streams *all, size_t message_max)
+{
+	const struct schema *schema = all->schema;
+	struct batch *b = calloc(1, sizeof(*b));
+	uint8_t *at;
+
+	if (b == NULL)
+		return -ENOMEM;
+	all->batch = b;
+	b->message_max = message_max;
+	b->tables = calloc(schema->tables_cnt + 1, sizeof(*b->tables));
+	b->mapped_bytes = (size_t)batch_memory(message_max);
+	at = mmap(NULL, b->mapped_bytes, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (b->tables == NULL || at == MAP_FAILED)
+		return -ENOMEM;
+	b->sources = (struct rows_source *)at;
+	b->updates = (struct rows *)(b->sources + UPDATES_MAX);
+	b->next = (uint32_t *)(b->updates + UPDATES_MAX);
+	b->merged = (uint8_t *)(b->next + UPDATES_MAX);
+	for (unsigned i = 0; i < schema->tables_cnt; i++)
+		for (unsigned k = 0; k < schema->tables[i].columns_cnt; k++)
+			if (schema->tables[i].columns[k].type == KT_LIST)
+				b->tables[i].may_grow = true;
+	all->main.is_gated = true;
+	cursor_attach(&all->shown, &all->main, all->main.visible_pos);
+	return 0;
+}
+
+void
+batch_close(struct streams *all)
+{
+	struct batch *b = all->batch;
+
+	if (b == NULL)
+		return;
+	if (b->sources != NULL)
+		(void)munmap(b->sources, b->mapped_bytes);
+	free(b->tables);
+	free(b);
+	all->batch = NULL;
+}
+
+void
+streams_show_batch(struct streams *all, uint64_t pos, int64_t now_ns)
+{
+	stream_show(&all->main, pos, now_ns);
+	all->shown.pos = pos;
+}
+
+/* ---- making a batch ---- */
+
+static void
+add_update(struct batch *b, const struct schema_table *t, const uint8_t *frame)
+{
+	struct batch_table *of = &b->tables[t->idx];
+
+	b->updates[b->cnt] = rows_of_frame(t, frame);
+	if (of->cnt++ == 0)
+		of->first = b->cnt;
+	else
+		b->next[of->last] = b->cnt;
+	of->last = b->cnt++;
+}
+
+/* What a message adds to the batch, at most: where columns of different types
+ * meet, each item gets a type byte. */
+static uint64_t
+most_bytes(const struct batch *b, const struct schema_table *t,
+	   const uint8_t *frame)
+{
+	return (b->tables[t->idx].may_grow ? 2 : 1) *
+	       (uint64_t)stream_frame_len(frame);
+}
+
+/* Takes updates from a place on, and returns where the batch ends; there is one
+ * at least. */
+static uint64_t
+collect(struct streams *all, uint64_t from, uint64_t to)
+{
+	struct batch *b = all->batch;
+
+	b->cnt = 0;
+	b->bytes_max = 0;
+	for (unsigned i = 0; i < all->schema->tables_cnt; i++)
+		b->tables[i].cnt = 0;
+	while (from != to && b->cnt < UPDATES_MAX) {
+		const uint8_t *frame = ring_at(&all->main.ring, from);
+		const struct schema_table *t;
+		uint64_t bytes;
+
+		if (!stream_frame_is_record(frame))
+			break;
+		t = record_table(all->schema, frame);
+		bytes = most_bytes(b, t, frame);
+		if (b->cnt > 0 && b->bytes_max + bytes > b->message_max)
+			break;
+		b->bytes_max += bytes;
+		add_update(b, t, frame);
+		from += stream_frame_len(frame);
+	}
+	return from;
+}
+
+/* All rows of a table, as one message. */
+static void
+merge(struct batch *b, const struct schema_table *t)
+{
+	const struct batch_table *of = &b->tables[t->idx];
+	uint32_t at = of->first;
+
+	for (uint32_t i = 0; i < of->cnt; i++, at = b->next[at])
+		b->sources[i].rows = b->updates[at];
+	(void)rows_merge(t, b->sources, of->cnt, KA_GROUPED, b->merged);
+}
+
+/* Puts a table's message behind what the streams have of the batch. */
+static void
+give_out(struct streams *all, const struct schema_table *t)
+{
+	const uint8_t *frame = all->batch->merged;
+	unsigned cnt = all->filtered_cnt;
+
+	merge(all->batch, t);
+	streams_find_receivers(all, t, frame);
+	for (unsigned i = 0; (i = bits_next(all->to, i, cnt)) < cnt; i++) {
+		struct stream *s = &all->filtered[i];
+		uint32_t picked;
+		size_t len = streams_selected(all, s, t, frame, &picked);
+
+		streams_write_selected(all, frame, len, picked,
+				       stream_head(s) + s->batch_len);
+		s->batch_len += len;
+		s->batch_cnt++;
+	}
+}
+
+/* Who has no room for the whole batch waits with all of it: a batch is never
+ * begun and not ended. */
+static void
+leave_out_full(struct streams *all)
+{
+	unsigned cnt = all->filtered_cnt;
+
+	for (unsigned i = 0; (i = bits_next(all->here, i, cnt)) < cnt; i++)
+		if (!stream_has_room(&all->filtered[i], all->batch->bytes_max))
+			streams_leave_out(all, &all->filtered[i]);
+}
+
+static void
+commit(struct streams *all, uint64_t from, uint64_t records, int64_t now_ns)
+{
+	unsigned cnt = all->filtered_cnt;
+
+	for (unsigned i = 0; (i = bits_next(all->here, i, cnt)) < cnt; i++) {
+		struct stream *s = &all->filtered[i];
+
+		if (s->batch_cnt == 0)
+			continue;
+		s->fed.pos = from;
+		s->fed_records = records;
+		stream_commit(s, s->batch_len, s->batch_cnt, now_ns);
+		all->feeds += s->batch_cnt;
+		s->batch_len = 0;
+		s->batch_cnt = 0;
+	}
+}
+
+void
+batch_feed(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
+{
+	unsigned first = bits_next(all->here, 0, all->filtered_cnt);
+	uint64_t records = all->filtered[first].fed_records;
+
+	while (from != to) {
+		const uint8_t *frame = ring_at(&all->main.ring, from);
+		uint64_t end;
+
+		if (!stream_frame_is_record(frame)) {
+			streams_feed_message(all, from, records, now_ns);
+			from += stream_frame_len(frame);
+			streams_fed(all, from, records);
+			continue;
+		}
+		end = collect(all, from, to);
+		leave_out_full(all);
+		for (unsigned i = 0; i < all->schema->tables_cnt; i++)
+			if (all->batch->tables[i].cnt > 0)
+				give_out(all, &all->schema->tables[i]);
+		commit(all, from, records, now_ns);
+		from = end;
+		records += all->batch->cnt;
+		streams_fed(all, from, records);
+	}
+}
