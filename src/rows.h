@@ -54,8 +54,8 @@ bool rows_next_key(struct rows_keys *keys, struct rows_key *out);
 
 /*
  * Bytes of the message that has only the rows picked[0..cnt-1] of `from`: row
- * numbers from 0, ascending, at least one.  Never more than the whole message
- * has.
+ * numbers from 0, each above the one before, at least one.  Never more than
+ * the whole message has.
  */
 size_t rows_picked_len(const struct schema_table *t, const struct rows *from,
 		       const uint32_t *picked, uint32_t cnt);
