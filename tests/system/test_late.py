@@ -105,8 +105,6 @@ BAD = [  # (what, arguments, error)
     ("no table", (syms(), "", atom("j", 0)), b"length"),
     ("general list", (lst(sym("trade"), sym("quote")), "", atom("j", 0)), b"type"),
     ("text", (kdb.text("trade"), "", atom("j", 0)), b"type"),
-    ("filter", ("trade", "IBM", atom("j", 0)),
-     b"symbol filters are not supported: use ` for all"),
     ("few", ("trade", ""), b"rank"),
     ("many", ("trade", "", atom("j", 0), NIL), b"rank"),
 ]
