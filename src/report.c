@@ -441,7 +441,7 @@ report_memory(const struct server *s)
 	uint64_t receive = n * set->connections.receive_buffer;
 	uint64_t replies = n * s->tick.reply_max;
 	uint64_t pool = set->message.buffers * set->message.max;
-	uint64_t scratch = 2 * set->message.max;
+	uint64_t scratch = 2 * set->message.max + s->tick.work_len;
 	uint64_t table = n * sizeof(struct connection);
 	uint64_t staging = s->journal.staging.size;
 	bool has_journal = s->journal.state.is_on;

@@ -403,7 +403,9 @@ serve_frame(struct server *s, struct connection *c,
 				      .is_reply_large =
 					      c->consumer.long_reply != NULL,
 				      .has_published = c->has_published,
-				      .published_pos = c->published_pos };
+				      .published_pos = c->published_pos,
+				      .user = c->user,
+				      .handle = c->fd };
 	bool is_sync = header->message == WIRE_SYNC;
 	struct tick_outcome out;
 	uint64_t len = header->len;

@@ -16,9 +16,10 @@ ranks='
 1	wire wire_write inflate torn_tail epoch journal_index journal_file
 1	schema schema_parse record
 1	selection settings.h options settings lag update journal_state
-2	engine stream request.h query request
+2	engine stream request.h value literal verbs query
+2	evaluate.h apply request
 3	history consumer connection delivery catchup listener selftest
-3	tick.h call.h late tick
+3	tick.h call.h late ask tick
 3	journal_rescue journal_start journal
 4	server.h report lag_table session server
 5	main

@@ -13,7 +13,7 @@
 #include "request.h"
 #include "util.h"
 
-enum { OUT_BYTES = 1 << 16, CALLS_MAX = 1 << 16 };
+enum { OUT_BYTES = 1 << 16, WORK_BYTES = 1 << 16, CALLS_MAX = 1 << 16 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -78,15 +78,23 @@ check_evaluate(const uint8_t *body, size_t len, size_t out_bytes)
 {
 	uint8_t *bytes = malloc(out_bytes);
 	struct wire_writer out = wire_writer(bytes, out_bytes);
-	char error[REQUEST_ERROR_MAX];
-	bool has_long_counts;
 	unsigned calls_cnt = 0;
+	char error[REQUEST_ERROR_MAX];
+	uint8_t *work = malloc(WORK_BYTES);
+	const struct request_world world = {
+		.names = names,
+		.names_cnt = ARRAY_LEN(names),
+		.context = &calls_cnt,
+		.work = work,
+		.work_len = WORK_BYTES,
+		.error = error,
+	};
+	bool has_long_counts;
 	const char *bad;
 	size_t value_len;
 
-	CHECK(bytes != NULL);
-	bad = request_evaluate(names, ARRAY_LEN(names), &calls_cnt, body, len,
-			       &out, error);
+	CHECK(bytes != NULL && work != NULL);
+	bad = request_evaluate(&world, body, len, &out);
 	value_len = wire_written(&out);
 	CHECK(!out.is_full);
 	if (bad != NULL)
@@ -95,6 +103,7 @@ check_evaluate(const uint8_t *body, size_t len, size_t out_bytes)
 	else
 		CHECK(wire_check_body(bytes, value_len, false,
 				      &has_long_counts) == NULL);
+	free(work);
 	free(bytes);
 	return value_len;
 }
