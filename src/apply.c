@@ -40,8 +40,10 @@ evaluation_settle(struct evaluation *e, size_t off, struct request_arg *v)
 	e->work.at = base;
 	if (!is_above)
 		return;
-	if (v->at != base)
+	if (v->at != base) {
 		memmove(base, v->at, v->len);
+		(void)evaluation_charge(e, v->len);
+	}
 	v->at = base;
 	e->work.at = base + v->len;
 }
@@ -93,6 +95,8 @@ evaluate_spread(struct evaluation *e, const struct request_arg *list,
 		return "type";
 	if (items.cnt > REQUEST_ARGS_MAX)
 		return "rank";
+	if (!evaluation_charge(e, list->len))
+		return query_limit;
 	for (*out_cnt = 0; items.cnt > 0; ++*out_cnt) {
 		struct item item = items_next(&items);
 
@@ -128,6 +132,8 @@ apply_projection(struct evaluation *e, const struct request_arg *f,
 	const uint8_t *at = f->at + 5;
 	unsigned cnt = 0, used = 0;
 
+	if (!evaluation_charge(e, f->len))
+		return query_limit;
 	if (held_cnt == 0 || held_cnt - 1 > REQUEST_ARGS_MAX)
 		return "rank";
 	inner = (struct request_arg){ at, value_bytes(at) };
@@ -315,7 +321,8 @@ apply_each(struct evaluation *e, int adverb, const struct request_arg *f,
 		to = 1;
 	memcpy(each.args, args, args_cnt * sizeof(args[0]));
 	for (unsigned i = from; i < to && error == NULL; i++)
-		error = each_add(&each, i);
+		error = evaluation_charge(e, args[i].len) ? each_add(&each, i)
+							  : query_limit;
 	if (error != NULL)
 		return error;
 	if (!each.is_any)
@@ -473,6 +480,15 @@ apply_special(struct evaluation *e, const struct verb *verb,
 	return query_not_understood;
 }
 
+/* Where its parts lie is not known without looking at all that is before. */
+static bool
+is_walked(const struct request_arg *v)
+{
+	int type = value_type(v);
+
+	return type == KT_TABLE || type == KT_DICT || type == KT_SORTED_DICT;
+}
+
 /* Before anything is done. Results are charged for when they are taken. */
 static bool
 charge_verb(struct evaluation *e, const struct verb *verb,
@@ -482,6 +498,8 @@ charge_verb(struct evaluation *e, const struct verb *verb,
 
 	switch (verb->cost) {
 	case COST_RESULT:
+		for (unsigned i = 0; i < verb->args_cnt; i++)
+			bytes += is_walked(&args[i]) ? args[i].len : 0;
 		break;
 	case COST_ARGS:
 		for (unsigned i = 0; i < verb->args_cnt; i++)

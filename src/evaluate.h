@@ -41,7 +41,8 @@ bool evaluation_charge(struct evaluation *e, uint64_t len);
 const char *evaluation_take(struct evaluation *e, size_t off,
 			    struct request_arg *out);
 
-/* Drops all that was put on the stack from off on, but *v, which moves. */
+/* Drops all that was put on the stack from off on, but *v, which moves; if
+ * there are not enough steps for that, there are none left. */
 void evaluation_settle(struct evaluation *e, size_t off, struct request_arg *v);
 
 /* The same, and *v lies at off, wherever it was before. */

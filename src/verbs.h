@@ -29,7 +29,7 @@ enum verb_special {
 
 /* What its work grows with. */
 enum verb_cost {
-	COST_RESULT,  /* its length, and no more */
+	COST_RESULT,  /* its length; dictionaries and tables are walked */
 	COST_ARGS,    /* the length of the arguments */
 	COST_PRODUCT, /* items of the first times the length of the second */
 };
