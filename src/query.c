@@ -2,147 +2,44 @@
 
 #include "query.h"
 
-#include <string.h>
-
+#include "literal.h"
 #include "util.h"
 
 const char query_not_understood[] = "nyi";
 const char query_too_much[] = "limit";
+const char query_limit[] = "limit";
 
-/* ---- names ---- */
+/* Whatever its names are: nothing is ever assigned to. */
+static const char assigns[] = "nyi";
 
-static bool
-is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool
-is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static bool
-starts_name(char c)
-{
-	return is_letter(c) || c == '.';
-}
-
-static bool
-continues_name(char c)
-{
-	return starts_name(c) || is_digit(c) || c == '_';
-}
-
-const struct request_name *
-query_find(const struct query_names *names, struct text name)
-{
-	for (size_t i = 0; i < names->cnt; i++)
-		if (strlen(names->names[i].name) == name.len &&
-		    memcmp(names->names[i].name, name.at, name.len) == 0)
-			return &names->names[i];
-	return NULL;
-}
-
-const struct request_name *
-query_find_member(const struct query_names *names, struct text dict,
-		  const struct text *key)
-{
-	for (size_t i = 0; i < names->cnt; i++) {
-		const char *name = names->names[i].name;
-
-		if (strlen(name) <= dict.len ||
-		    memcmp(name, dict.at, dict.len) != 0 ||
-		    name[dict.len] != '.')
-			continue;
-		name += dict.len + 1;
-		if (key == NULL || (strlen(name) == key->len &&
-				    memcmp(name, key->at, key->len) == 0))
-			return &names->names[i];
-	}
-	return NULL;
-}
+/* ---- names in a text ---- */
 
 bool
-query_is_dict(const struct query_names *names, struct text name)
+query_next_name(const char **at, const char *end, struct text *out)
 {
-	return name.len > 0 && query_find_member(names, name, NULL) != NULL;
-}
-
-const char *
-query_name_error(const struct query_names *names, struct text name)
-{
-	size_t len = min_u64(name.len, REQUEST_ERROR_MAX - 1);
-
-	if (len == 0)
-		return query_not_understood;
-	memcpy(names->error, name.at, len);
-	names->error[len] = 0;
-	return names->error;
-}
-
-/* Behind the string that begins at `at` with a quote. */
-static const char *
-skip_string(const char *at, const char *end)
-{
-	for (at++; at < end && *at != '"'; at++)
-		if (*at == '\\' && end - at > 1)
-			at++;
-	return at < end ? at + 1 : end;
-}
-
-/* Behind the symbol that begins at `at` with a backtick. */
-static const char *
-skip_symbol(const char *at, const char *end)
-{
-	bool is_path = false;
-
-	for (at++; at < end; at++) {
-		is_path = is_path || *at == ':';
-		if (!continues_name(*at) && *at != ':' &&
-		    !(is_path && *at == '/'))
-			break;
-	}
-	return at;
-}
-
-const char *
-query_text_error(const struct query_names *names, struct text text)
-{
-	const char *at = text.at, *end = at + text.len;
 	unsigned braces = 0;
 
-	while (at < end) {
-		const char *start = at;
+	while (*at < end) {
+		const char *start = *at;
 
-		if (*at == '"') {
-			at = skip_string(at, end);
-		} else if (*at == '`') {
-			at = skip_symbol(at, end);
-		} else if (starts_name(*at) || is_digit(*at)) {
-			struct text name;
-
-			while (at < end && continues_name(*at))
-				at++;
-			name = (struct text){ start, (size_t)(at - start) };
-			if (starts_name(*start) && braces == 0 &&
-			    query_find(names, name) == NULL &&
-			    !query_is_dict(names, name))
-				return query_name_error(names, name);
+		if (*start == '"') {
+			*at = literal_skip_string(start, end);
+		} else if (*start == '`') {
+			*at = literal_skip_symbol(start, end);
+		} else if (literal_starts_name(*start) ||
+			   literal_is_digit(*start)) {
+			while (*at < end && literal_continues_name(**at))
+				(*at)++;
+			*out = (struct text){ start, (size_t)(*at - start) };
+			if (literal_starts_name(*start) && braces == 0)
+				return true;
 		} else {
-			braces += *at == '{';
-			braces -= *at == '}' && braces > 0;
-			at++;
+			braces += *start == '{';
+			braces -= *start == '}' && braces > 0;
+			(*at)++;
 		}
 	}
-	return query_not_understood;
+	return false;
 }
 
 bool
@@ -150,14 +47,14 @@ query_is_name(struct text *text)
 {
 	struct text t = *text;
 
-	for (; t.len > 0 && is_space(*t.at); t.len--)
+	for (; t.len > 0 && literal_is_space(*t.at); t.len--)
 		t.at++;
-	while (t.len > 0 && is_space(t.at[t.len - 1]))
+	while (t.len > 0 && literal_is_space(t.at[t.len - 1]))
 		t.len--;
-	if (t.len == 0 || !starts_name(*t.at))
+	if (t.len == 0 || !literal_starts_name(*t.at))
 		return false;
 	for (size_t i = 1; i < t.len; i++)
-		if (!continues_name(t.at[i]))
+		if (!literal_continues_name(t.at[i]))
 			return false;
 	*text = t;
 	return true;
@@ -177,19 +74,22 @@ refuse(struct query *q, const char *error)
 static struct node *
 refuse_text(struct query *q)
 {
-	struct text rest = { q->at, (size_t)(q->end - q->at) };
-
-	return refuse(q, query_text_error(q->names, rest));
+	return refuse(q, query_not_understood);
 }
 
 static struct node *
 new_node(struct query *q, enum node_kind kind)
 {
+	struct wire_writer *stack = q->stack;
+	size_t pad = -(uintptr_t)stack->at % _Alignof(struct node);
 	struct node *n;
 
-	if (q->nodes_cnt == QUERY_NODES_MAX)
-		return refuse(q, query_too_much);
-	n = &q->nodes[q->nodes_cnt++];
+	if (stack->is_full || *q->steps == 0 ||
+	    (size_t)(stack->end - stack->at) < pad + sizeof(*n))
+		return refuse(q, query_limit);
+	--*q->steps;
+	n = (struct node *)(void *)(stack->at + pad);
+	stack->at += pad + sizeof(*n);
 	*n = (struct node){ .kind = kind };
 	return n;
 }
@@ -205,301 +105,433 @@ add_child(struct node *parent, struct node *child)
 	parent->children_cnt++;
 }
 
+/* What was written to the stack from off on is the value of the node. */
+static struct node *
+end_value(struct query *q, struct node *n, size_t off)
+{
+	if (q->stack->is_full)
+		return refuse(q, query_limit);
+	n->value.at = q->stack->base + off;
+	n->value.len = wire_written(q->stack) - off;
+	return n;
+}
+
+static struct node *
+new_null(struct query *q, uint8_t idx)
+{
+	struct node *n = new_node(q, NODE_VALUE);
+	size_t off = wire_written(q->stack);
+
+	if (n == NULL)
+		return NULL;
+	wire_put_u8(q->stack, KT_UNARY);
+	wire_put_u8(q->stack, idx);
+	return end_value(q, n, off);
+}
+
+static struct node *
+new_verb(struct query *q, const struct verb *verb)
+{
+	struct node *n = new_node(q, NODE_VALUE);
+	size_t off = wire_written(q->stack);
+
+	if (n == NULL)
+		return NULL;
+	n->verb = verb;
+	value_put_own(q->stack, OWN_VERB, verb_idx(verb));
+	return end_value(q, n, off);
+}
+
+/* head[arg] or head[left;right], out of nodes that may be NULL. */
+static struct node *
+new_call(struct query *q, struct node *head, struct node *left,
+	 struct node *right)
+{
+	struct node *n = new_node(q, NODE_CALL);
+
+	if (n == NULL || head == NULL || right == NULL)
+		return NULL;
+	add_child(n, head);
+	if (left != NULL)
+		add_child(n, left);
+	add_child(n, right);
+	return n;
+}
+
+/* ---- literals ---- */
+
 static void
 skip_spaces(struct query *q)
 {
-	while (q->at < q->end && is_space(*q->at))
+	while (q->at < q->end && literal_is_space(*q->at))
 		q->at++;
+}
+
+/* What comes next, without spaces; NUL at the end. */
+static char
+peek(struct query *q)
+{
+	skip_spaces(q);
+	return q->at < q->end ? *q->at : '\0';
 }
 
 /* Skips spaces; true, and skips it, if c comes next. */
 static bool
 take_char(struct query *q, char c)
 {
-	skip_spaces(q);
-	if (q->at == q->end || *q->at != c)
+	if (peek(q) != c || q->at == q->end)
 		return false;
 	q->at++;
 	return true;
 }
 
-int
-query_read_escape(const char **at, const char *end)
-{
-	static const char letters[] = "ntr\"\\", values[] = "\n\t\r\"\\";
-	const char *letter;
-	int v = 0;
-
-	if (*at == end)
-		return -1;
-	letter = memchr(letters, **at, sizeof(letters) - 1);
-	if (letter != NULL) {
-		(*at)++;
-		return values[letter - letters];
-	}
-	if (end - *at < 3)
-		return -1;
-	for (int i = 0; i < 3; i++, (*at)++) {
-		if (**at < '0' || **at > '7')
-			return -1;
-		v = v * 8 + (**at - '0');
-	}
-	return v <= UINT8_MAX ? v : -1;
-}
-
 static struct node *
-parse_string(struct query *q)
+parse_literal(struct query *q)
 {
-	const char *end = skip_string(q->at, q->end), *at = q->at + 1;
-	struct node *n = new_node(q, NODE_STRING);
+	struct node *n = new_node(q, NODE_VALUE);
+	size_t off = wire_written(q->stack);
+	bool is_good = true;
 
 	if (n == NULL)
 		return NULL;
-	while (at < end && *at != '"') {
-		if (*at++ == '\\' && query_read_escape(&at, end) < 0)
-			return refuse_text(q);
-		n->number++;
-	}
-	if (at == end) /* not closed */
-		return refuse_text(q);
-	n->text = (struct text){ q->at, (size_t)(end - q->at) };
-	q->at = end;
-	return n;
+	if (*q->at == '`')
+		literal_symbols(&q->at, q->end, q->stack);
+	else if (*q->at == '"')
+		is_good = literal_string(&q->at, q->end, q->stack);
+	else
+		is_good = literal_numbers(&q->at, q->end, q->stack);
+	return is_good ? end_value(q, n, off) : refuse_text(q);
 }
 
-static struct node *
-parse_symbols(struct query *q)
-{
-	struct node *n = new_node(q, NODE_SYMBOLS);
-
-	if (n == NULL)
-		return NULL;
-	n->text.at = q->at;
-	for (; q->at < q->end && *q->at == '`'; n->number++)
-		q->at = skip_symbol(q->at, q->end);
-	n->text.len = (size_t)(q->at - n->text.at);
-	return n;
-}
-
-static struct node *
-parse_number(struct query *q)
-{
-	const char *at = q->at, *digits;
-	bool is_negative = *at == '-', is_boolean;
-	struct node *n = new_node(q, NODE_LONG);
-	int64_t v = 0;
-
-	if (n == NULL)
-		return NULL;
-	at += is_negative;
-	for (digits = at; at < q->end && is_digit(*at); at++)
-		if (__builtin_mul_overflow(v, 10, &v) ||
-		    __builtin_add_overflow(v, *at - '0', &v))
-			return refuse_text(q);
-	is_boolean = at < q->end && *at == 'b' && at - q->at == 1 && v <= 1;
-	if (is_boolean)
-		n->kind = NODE_BOOLEAN;
-	if (is_boolean || (at < q->end && *at == 'j'))
-		at++;
-	if (at == digits || (at < q->end && continues_name(*at)))
-		return refuse_text(q);
-	n->number = is_negative ? -v : v;
-	q->at = at;
-	return n;
-}
-
-static struct node *
-resolve(struct query *q, struct text text)
-{
-	const struct request_name *name = query_find(q->names, text);
-	struct node *n;
-
-	if (name == NULL && !query_is_dict(q->names, text))
-		return refuse(q, query_name_error(q->names, text));
-	n = new_node(q, NODE_DICT);
-	if (n == NULL)
-		return NULL;
-	n->text = text;
-	n->name = name;
-	if (name != NULL)
-		n->kind = name->args_cnt < 0 ? NODE_VARIABLE : NODE_FUNCTION;
-	return n;
-}
+/* ---- names and lambdas ---- */
 
 static struct node *
 parse_name(struct query *q)
 {
-	struct text text = { q->at, 0 };
+	struct text name = { q->at, 0 };
+	const struct verb *verb;
+	struct node *n;
 
-	while (q->at < q->end && continues_name(*q->at))
+	while (q->at < q->end && literal_continues_name(*q->at))
 		q->at++;
-	text.len = (size_t)(q->at - text.at);
-	return resolve(q, text);
+	name.len = (size_t)(q->at - name.at);
+	if (peek(q) == ':') /* a:1, a::1 */
+		return refuse(q, assigns);
+	verb = name.len == 1 && *name.at == '.' ? verb_operator('.')
+						: verb_find(name);
+	if (verb != NULL)
+		return new_verb(q, verb);
+	n = new_node(q, NODE_NAME);
+	if (n == NULL)
+		return NULL;
+	n->name = name;
+	if (name.len == 1 && *name.at >= 'x' && *name.at <= 'z')
+		q->implicit_cnt = (unsigned)max_u64(
+			q->implicit_cnt, (unsigned)(*name.at - 'x' + 1));
+	return n;
 }
 
 static struct node *parse_expr(struct query *q);
 
-/* expr ; expr ; ... up to the closing bracket, as children of a new node. */
-static struct node *
-parse_items(struct query *q, enum node_kind kind, char close)
-{
-	struct node *parent = new_node(q, kind), *item;
-
-	if (parent == NULL || take_char(q, close))
-		return parent;
-	do {
-		item = parse_expr(q);
-		if (item == NULL)
-			return NULL;
-		add_child(parent, item);
-	} while (take_char(q, ';'));
-	return take_char(q, close) ? parent : refuse_text(q);
-}
-
-static struct node *
-parse_list(struct query *q)
-{
-	struct node *n = parse_items(q, NODE_LIST, ')');
-
-	if (n != NULL && n->children_cnt == 1)
-		return n->children;
-	return n;
-}
-
-/* A new kind of value is a branch here and one in evaluate(). */
-static struct node *
-parse_primary(struct query *q)
-{
-	skip_spaces(q);
-	if (q->at == q->end)
-		return refuse_text(q);
-	if (*q->at == '`')
-		return parse_symbols(q);
-	if (*q->at == '"')
-		return parse_string(q);
-	if (*q->at == '-' || is_digit(*q->at))
-		return parse_number(q);
-	if (starts_name(*q->at))
-		return parse_name(q);
-	if (q->end - q->at > 1 && memcmp(q->at, "::", 2) == 0) {
-		q->at += 2;
-		return new_node(q, NODE_NULL);
-	}
-	return take_char(q, '(') ? parse_list(q) : refuse_text(q);
-}
-
-/* args, whose children are the arguments, becomes head[args]. */
-static struct node *
-apply(struct query *q, struct node *head, struct node *args)
-{
-	if (head->kind == NODE_SYMBOLS && head->number == 1) {
-		head = resolve(q, (struct text){ head->text.at + 1,
-						 head->text.len - 1 });
-		if (head == NULL)
-			return NULL;
-	}
-	args->text = head->text;
-	args->name = head->name;
-	if (head->kind == NODE_DICT && args->children_cnt == 1) {
-		args->kind = NODE_INDEX;
-		return args;
-	}
-	if (head->kind != NODE_FUNCTION)
-		return refuse_text(q);
-	/* f[::] calls a function of no arguments. */
-	if (head->name->args_cnt == 0 && args->children_cnt == 1 &&
-	    args->children->kind == NODE_NULL)
-		args->children_cnt = 0;
-	if (args->children_cnt > (unsigned)head->name->args_cnt ||
-	    args->children_cnt > REQUEST_ARGS_MAX)
-		return refuse(q, "rank");
-	args->kind = NODE_CALL;
-	return args;
-}
-
-/* A primary and the brackets behind it. */
-static struct node *
-parse_term(struct query *q)
-{
-	struct node *n = parse_primary(q), *args;
-
-	while (n != NULL && take_char(q, '[')) {
-		args = parse_items(q, NODE_CALL, ']');
-		if (args == NULL)
-			return NULL;
-		n = apply(q, n, args);
-	}
-	return n;
-}
-
-/* '-' is not among them: behind a term it is the operator. */
-static bool
-starts_primary(const struct query *q)
-{
-	return q->at < q->end &&
-	       (starts_name(*q->at) || is_digit(*q->at) || *q->at == '`' ||
-		*q->at == '"' || *q->at == '(' || *q->at == ':');
-}
-
-/* A term, or one that is applied to the expression behind it. */
-static struct node *
-parse_expr(struct query *q)
-{
-	struct node *n, *args, *arg;
-
-	if (++q->depth > REQUEST_DEPTH_MAX)
-		return refuse(q, query_too_much);
-	n = parse_term(q);
-	skip_spaces(q);
-	if (n != NULL && starts_primary(q)) {
-		arg = parse_expr(q);
-		args = new_node(q, NODE_CALL);
-		if (arg == NULL || args == NULL)
-			return NULL;
-		add_child(args, arg);
-		n = apply(q, n, args);
-	}
-	q->depth--;
-	if (n != NULL && (n->kind == NODE_FUNCTION || n->kind == NODE_DICT))
-		return refuse_text(q);
-	return n;
-}
-
+/* expr ; expr ; ... up to the end or the brace, which is left. */
 static struct node *
 parse_statements(struct query *q)
 {
 	struct node *sequence = new_node(q, NODE_SEQUENCE), *n;
 
+	if (sequence == NULL)
+		return NULL;
 	do {
-		skip_spaces(q);
-		if (q->at == q->end || *q->at == ';')
-			n = new_node(q, NODE_NULL);
+		char c = peek(q);
+
+		if (q->at == q->end || c == ';' || c == '}')
+			n = new_null(q, 0);
 		else
 			n = parse_expr(q);
 		if (n == NULL)
 			return NULL;
 		add_child(sequence, n);
 	} while (take_char(q, ';'));
-	return q->at == q->end ? sequence : refuse_text(q);
+	return sequence;
 }
 
-struct text
-query_read_symbol(const char **at, const char *end)
+/* [a;b] at the beginning of a lambda */
+static bool
+parse_params(struct query *q, struct query_lambda *out)
 {
-	const char *start = *at + 1;
+	if (take_char(q, ']'))
+		return true;
+	do {
+		struct text name = { q->at, 0 };
 
-	*at = skip_symbol(*at, end);
-	return (struct text){ start, (size_t)(*at - start) };
+		if (!literal_is_letter(peek(q)) ||
+		    out->params_cnt == QUERY_PARAMS_MAX)
+			return refuse_text(q) != NULL;
+		name.at = q->at;
+		while (q->at < q->end && literal_continues_name(*q->at))
+			q->at++;
+		name.len = (size_t)(q->at - name.at);
+		out->params[out->params_cnt++] = name;
+	} while (take_char(q, ';'));
+	return take_char(q, ']') || refuse_text(q) != NULL;
 }
 
-const struct node *
-query_parse(struct query *q, const struct query_names *names, struct text text)
+static bool
+parse_lambda_parts(struct query *q, struct query_lambda *out)
 {
-	q->names = names;
+	static const char implicit[] = "xyz";
+	bool is_implicit;
+
+	*out = (struct query_lambda){ 0 };
+	if (!take_char(q, '{'))
+		return refuse_text(q) != NULL;
+	is_implicit = !take_char(q, '[');
+	if (!is_implicit && !parse_params(q, out))
+		return false;
+	q->implicit_cnt = 1;
+	out->body = parse_statements(q);
+	if (out->body == NULL)
+		return false;
+	if (is_implicit)
+		for (; out->params_cnt < q->implicit_cnt; out->params_cnt++)
+			out->params[out->params_cnt] =
+				(struct text){ implicit + out->params_cnt, 1 };
+	return take_char(q, '}') || refuse_text(q) != NULL;
+}
+
+/* Read to its end, so that it has no error, and kept as text. */
+static struct node *
+parse_lambda(struct query *q)
+{
+	unsigned implicit_cnt = q->implicit_cnt;
+	struct wire_writer *stack = q->stack;
+	const char *start = q->at;
+	uint8_t *top = stack->at;
+	struct query_lambda lambda;
+	struct node *n;
+	size_t off, len;
+
+	if (!parse_lambda_parts(q, &lambda))
+		return NULL;
+	stack->at = top;
+	q->implicit_cnt = implicit_cnt;
+	n = new_node(q, NODE_VALUE);
+	if (n == NULL)
+		return NULL;
+	off = wire_written(stack);
+	len = (size_t)(q->at - start);
+	wire_put_u8(stack, KT_LAMBDA);
+	wire_put_symbol_item(stack, "", 0);
+	wire_put_list(stack, KT_CHAR, KA_NONE, (uint32_t)len);
+	wire_put_bytes(stack, start, len);
+	return end_value(q, n, off);
+}
+
+/* ---- expressions ---- */
+
+static struct node *
+parse_list(struct query *q)
+{
+	struct node *n = new_node(q, NODE_LIST), *item;
+
+	if (n == NULL || take_char(q, ')'))
+		return n;
+	do {
+		item = parse_expr(q);
+		if (item == NULL)
+			return NULL;
+		add_child(n, item);
+	} while (take_char(q, ';'));
+	if (!take_char(q, ')'))
+		return refuse_text(q);
+	return n->children_cnt == 1 ? item : n;
+}
+
+/* Behind the bracket: arguments, of which some may be left out. */
+static struct node *
+parse_args(struct query *q, struct node *head)
+{
+	struct node *n = new_node(q, NODE_CALL), *arg;
+	bool is_dollar = head->verb == verb_operator('$');
+
+	if (n == NULL)
+		return NULL;
+	add_child(n, head);
+	if (take_char(q, ']'))
+		return n;
+	do {
+		char c = peek(q);
+
+		if (q->at < q->end && (c == ';' || c == ']'))
+			arg = new_null(q, is_dollar ? 0 : UNARY_ELIDED);
+		else
+			arg = parse_expr(q);
+		if (arg == NULL)
+			return NULL;
+		add_child(n, arg);
+	} while (take_char(q, ';'));
+	if (!take_char(q, ']'))
+		return refuse_text(q);
+	if (!is_dollar || n->children_cnt < 4)
+		return n;
+	/* The operator goes: $[c;t;f] has no function. */
+	n->kind = NODE_COND;
+	n->children = head->next;
+	n->children_cnt--;
+	return n->children_cnt % 2 == 1 ? n : refuse_text(q);
+}
+
+static struct node *
+parse_adverb(struct query *q, struct node *head)
+{
+	bool is_both = *q->at == '\'';
+	struct node *n = new_node(q, NODE_DERIVED);
+
+	if (n == NULL)
+		return NULL;
+	if (!is_both && (q->end - q->at < 2 || q->at[1] != ':'))
+		return refuse_text(q); /* / and \ */
+	n->adverb = is_both	    ? KT_EACH
+		    : *q->at == '/' ? KT_EACH_RIGHT
+				    : KT_EACH_LEFT;
+	q->at += is_both ? 1 : 2;
+	add_child(n, head);
+	return n;
+}
+
+static struct node *
+parse_operator(struct query *q)
+{
+	const struct verb *verb = verb_operator(*q->at);
+
+	if (verb == NULL)
+		return refuse_text(q);
+	q->at++;
+	if (q->at < q->end && *q->at == ':') /* a,:b */
+		return refuse(q, assigns);
+	return new_verb(q, verb);
+}
+
+static struct node *
+parse_primary(struct query *q, bool is_behind)
+{
+	char c = peek(q);
+
+	if (q->at == q->end)
+		return refuse_text(q);
+	/* x-1 is a difference, x -1 is not. */
+	if (c == '`' || c == '"' ||
+	    (literal_starts_number(q->at, q->end) &&
+	     !(c == '-' && is_behind && !literal_is_space(q->at[-1]))))
+		return parse_literal(q);
+	if (literal_starts_name(c))
+		return parse_name(q);
+	if (c == ':' && q->end - q->at > 1 && q->at[1] == ':') {
+		q->at += 2;
+		return new_null(q, 0);
+	}
+	if (c == '{')
+		return parse_lambda(q);
+	if (take_char(q, '('))
+		return parse_list(q);
+	return parse_operator(q);
+}
+
+/* A primary with the adverbs and brackets behind it. */
+static struct node *
+parse_term(struct query *q, bool is_behind)
+{
+	struct node *n = parse_primary(q, is_behind);
+
+	while (n != NULL && q->at < q->end) {
+		if (*q->at == '\'' || *q->at == '\\' || *q->at == '/')
+			n = parse_adverb(q, n);
+		else if (take_char(q, '['))
+			n = parse_args(q, n);
+		else
+			break;
+	}
+	return n;
+}
+
+static bool
+ends_expr(struct query *q)
+{
+	char c = peek(q);
+
+	return q->at == q->end || c == ';' || c == ')' || c == ']' || c == '}';
+}
+
+static bool
+is_infix(const struct node *n)
+{
+	return n->kind == NODE_DERIVED ||
+	       (n->verb != NULL && n->verb->place != VERB_PREFIX);
+}
+
+/* A term and what follows: an infix function, or what it is applied to. */
+static struct node *
+parse_rest(struct query *q, struct node *term)
+{
+	struct node *next, *n;
+
+	if (term == NULL || ends_expr(q))
+		return term;
+	if (++q->depth > QUERY_DEPTH_MAX)
+		return refuse(q, query_limit);
+	if (term->verb != NULL && is_infix(term))
+		return refuse_text(q); /* ,x */
+	next = parse_term(q, true);
+	if (next == NULL)
+		return NULL;
+	if (!is_infix(next))
+		n = new_call(q, term, NULL, parse_rest(q, next));
+	else if (ends_expr(q))
+		return refuse_text(q); /* x, */
+	else
+		n = new_call(q, next, term, parse_expr(q));
+	q->depth--;
+	return n;
+}
+
+static struct node *
+parse_expr(struct query *q)
+{
+	struct node *n;
+
+	if (++q->depth > QUERY_DEPTH_MAX)
+		return refuse(q, query_limit);
+	n = parse_rest(q, parse_term(q, false));
+	q->depth--;
+	return n;
+}
+
+static void
+start(struct query *q, struct text text)
+{
 	q->at = text.at;
 	q->end = text.at + text.len;
 	q->error = NULL;
 	q->depth = 0;
-	q->nodes_cnt = 0;
-	return parse_statements(q);
+	q->implicit_cnt = 0;
+}
+
+const struct node *
+query_parse(struct query *q, struct text text)
+{
+	const struct node *n;
+
+	start(q, text);
+	n = parse_statements(q);
+	return n == NULL || q->at == q->end ? n : refuse_text(q);
+}
+
+bool
+query_parse_lambda(struct query *q, struct text text, struct query_lambda *out)
+{
+	start(q, text);
+	if (!parse_lambda_parts(q, out))
+		return false;
+	skip_spaces(q);
+	return q->at == q->end || refuse_text(q) != NULL;
 }

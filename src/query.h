@@ -1,107 +1,76 @@
 /*
  * q text to nodes: the lexer and parser behind request.h, whose head comment
- * has the grammar.  Names are resolved and arguments counted here, so that a
- * text with an error anywhere in it has called nothing yet.
+ * has the grammar.  Names are not looked up here: a name means what it means
+ * when it is evaluated.
  *
- * Invariant: bounded depth and memory, whatever the text; the nodes are in the
- * struct query and point into the text and the table of names.
- * Called by: request.c only.  Never evaluates.
+ * Invariant: bounded depth, steps and memory, whatever the text.  The nodes
+ * and the bytes of literals are appended to a stack that the caller gives and
+ * takes back; names point into the text.
+ * Called by: request.c and apply.c.  Never evaluates.
  */
 #ifndef RINGTICK_QUERY_H
 #define RINGTICK_QUERY_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "value.h"
+#include "verbs.h"
 
-#include "request.h"
-
-enum { QUERY_NODES_MAX = 256 };
+enum {
+	QUERY_DEPTH_MAX = REQUEST_DEPTH_MAX,
+	QUERY_PARAMS_MAX = REQUEST_ARGS_MAX,
+};
 
 /* Error texts of kdb+. */
 extern const char query_not_understood[]; /* nyi */
-extern const char query_too_much[];	  /* limit */
-
-/* Characters of the input; not terminated. */
-struct text {
-	const char *at;
-	size_t len;
-};
-
-/* What is defined, and where the text of an error may be made. */
-struct query_names {
-	const struct request_name *names;
-	size_t cnt;
-	char *error; /* REQUEST_ERROR_MAX bytes */
-};
-
-/* NULL if it is not defined. */
-const struct request_name *query_find(const struct query_names *names,
-				      struct text name);
-
-/* The name "dict.key"; with a key of NULL, any name that is in dict. */
-const struct request_name *query_find_member(const struct query_names *names,
-					     struct text dict,
-					     const struct text *key);
-
-/* Whether a defined name begins with "name.". */
-bool query_is_dict(const struct query_names *names, struct text name);
-
-/* The error of an undefined name: the name itself. */
-const char *query_name_error(const struct query_names *names, struct text name);
-
-/*
- * The error for text that is not understood: an undefined name in it says more
- * than 'nyi.  Names inside lambdas do not count, they may be parameters.
- */
-const char *query_text_error(const struct query_names *names, struct text text);
-
-/* Takes spaces from both ends; true if one name is left, defined or not. */
-bool query_is_name(struct text *text);
+extern const char query_too_much[];	  /* limit: of the reply */
+extern const char query_limit[];	  /* limit: of the request itself */
 
 enum node_kind {
-	NODE_NULL,
-	NODE_BOOLEAN,
-	NODE_LONG,
-	NODE_STRING,
-	NODE_SYMBOLS, /* one, or a vector of those that stand together */
+	NODE_VALUE, /* a literal; a lambda is one too, as it is on the wire */
+	NODE_NAME,
 	NODE_LIST,
 	NODE_SEQUENCE, /* statements; the value is that of the last */
-	NODE_VARIABLE,
-	NODE_CALL,     /* the children are the arguments */
-	NODE_INDEX,    /* text is the dictionary, the child the key */
-	NODE_FUNCTION, /* the name of one; never in a finished tree */
-	NODE_DICT,     /* likewise */
+	NODE_CALL,     /* the first child, a function, of the others */
+	NODE_COND,     /* $[c;t;f] */
+	NODE_DERIVED,  /* the child with an adverb */
 };
 
 struct node {
 	enum node_kind kind;
 	unsigned children_cnt;
 	struct node *children, *last, *next;
-	const struct request_name *name;
-	struct text text; /* as it stands there, quotes and backticks too */
-	int64_t number;	  /* value; bytes of a string; symbols of a vector */
+	struct text name;
+	struct request_arg value;
+	const struct verb *verb; /* of a value that is one */
+	uint8_t adverb;		 /* KT_EACH, KT_EACH_LEFT, KT_EACH_RIGHT */
 };
 
 struct query {
-	const struct query_names *names;
+	struct wire_writer *stack;
+	unsigned *steps; /* that are left; a node is one */
 	const char *at, *end;
 	const char *error; /* the first one */
 	unsigned depth;
-	size_t nodes_cnt;
-	struct node nodes[QUERY_NODES_MAX];
+	unsigned implicit_cnt; /* of x, y, z in the lambda that is read */
 };
 
-/* The root of the tree, which lives in *q; NULL with q->error set. */
-const struct node *query_parse(struct query *q, const struct query_names *names,
-			       struct text text);
+struct query_lambda {
+	struct text params[QUERY_PARAMS_MAX];
+	unsigned params_cnt; /* of implicit ones at least x */
+	const struct node *body;
+};
 
-/*
- * For the values of strings and symbols.  Each moves *at behind what it reads,
- * before end: the byte behind a backslash (-1 if it is no escape), and the
- * symbol behind a backtick.
- */
-int query_read_escape(const char **at, const char *end);
-struct text query_read_symbol(const char **at, const char *end);
+/* A text: its statements. NULL with q->error set. */
+const struct node *query_parse(struct query *q, struct text text);
+
+/* The text of a lambda, braces and all. false with q->error set. */
+bool query_parse_lambda(struct query *q, struct text text,
+			struct query_lambda *out);
+
+/* Takes spaces from both ends; true if one name is left, defined or not. */
+bool query_is_name(struct text *text);
+
+/* Moves *at behind the next name that stands neither in a string, nor in a
+ * symbol, nor in a lambda. false at the end. */
+bool query_next_name(const char **at, const char *end, struct text *out);
 
 #endif

@@ -2,434 +2,543 @@
 
 #include "request.h"
 
-#include "query.h"
+#include <string.h>
+
+#include "evaluate.h"
 #include "util.h"
 
-/*
- * Values are made on the output itself, which serves as a stack: the arguments
- * of a call are written there, the call appends its value, and the value is
- * moved down over them.
- */
-struct evaluation {
-	struct query_names names;
-	void *context;
-	struct wire_writer *out;
-};
+const char request_must_wait[] = "wait";
+const char request_is_malformed[] = "badmsg";
+const char evaluate_stack[] = "stack";
 
-/* ---- values ---- */
+/* ---- names ---- */
 
-/* Bytes behind the type byte of an atom. */
-static size_t
-atom_bytes(const uint8_t *at, int type)
+static const struct request_name *
+find_row(const struct request_world *world, struct text name)
 {
-	return type == KT_SYMBOL ? strlen((const char *)at) + 1
-				 : wire_item_bytes(type);
-}
-
-/*
- * What q does with a list whose items are atoms of one type: the list that was
- * written at list_off up to the end becomes a vector.
- */
-static void
-collapse_list(struct wire_writer *out, size_t list_off)
-{
-	uint8_t *list = out->base + list_off, *items = list + 6, *to = items;
-	int type;
-
-	if (out->is_full || items == out->at)
-		return;
-	type = -(int8_t)*items;
-	if (type < KT_BOOLEAN || type > KT_TIME)
-		return;
-	for (const uint8_t *at = items; at < out->at;
-	     at += 1 + atom_bytes(at + 1, type))
-		if (-(int8_t)*at != type)
-			return;
-	for (const uint8_t *at = items; at < out->at;) {
-		size_t bytes = atom_bytes(at + 1, type);
-
-		memmove(to, at + 1, bytes);
-		to += bytes;
-		at += 1 + bytes;
-	}
-	*list = (uint8_t)type;
-	out->at = to;
-}
-
-/* Drops what was written from `from` to `to`; what follows moves down. */
-static void
-drop_bytes(struct wire_writer *out, size_t from, size_t to)
-{
-	size_t len = wire_written(out) - to;
-
-	memmove(out->base + from, out->base + to, len);
-	out->at = out->base + from + len;
-}
-
-static const char *
-call_name(struct evaluation *e, const struct request_name *name,
-	  const struct request_arg *args, unsigned args_cnt)
-{
-	size_t off = wire_written(e->out);
-	const char *error;
-
-	/* The arguments may be incomplete. */
-	if (e->out->is_full)
-		return query_too_much;
-	error = name->call(e->context, args, args_cnt, e->out);
-	if (error == NULL && e->out->is_full)
-		return query_too_much;
-	CHECK(error != NULL || wire_written(e->out) > off);
-	return error;
-}
-
-static const char *
-index_key(struct evaluation *e, struct text dict, struct text key)
-{
-	const struct request_name *name =
-		query_find_member(&e->names, dict, &key);
-
-	if (name == NULL) {
-		wire_put_null(e->out);
-		return NULL;
-	}
-	if (name->args_cnt >= 0)
-		return query_not_understood; /* functions are not sent */
-	return call_name(e, name, NULL, 0);
-}
-
-/* dict[key], and dict[key1 key2 ...], which is a list. */
-static const char *
-index_dict(struct evaluation *e, struct text dict,
-	   const struct request_arg *arg)
-{
-	struct wire_reader r = wire_reader(arg->at, arg->len, false);
-	int type = (int8_t)wire_get_u8(&r);
-	size_t off = wire_written(e->out);
-	struct text key;
-	uint64_t count;
-
-	if (type == -KT_SYMBOL) {
-		key.at = wire_get_symbol(&r, &key.len);
-		return index_key(e, dict, key);
-	}
-	if (type != KT_SYMBOL)
-		return "type";
-	count = wire_get_count(&r, 1, NULL);
-	wire_put_list(e->out, KT_LIST, KA_NONE, (uint32_t)count);
-	for (uint64_t i = 0; i < count && !e->out->is_full; i++) {
-		const char *error;
-
-		key.at = wire_get_symbol(&r, &key.len);
-		error = index_key(e, dict, key);
-		if (error != NULL)
-			return error;
-	}
-	collapse_list(e->out, off);
+	for (size_t i = 0; i < world->names_cnt; i++)
+		if (strncmp(world->names[i].name, name.at, name.len) == 0 &&
+		    world->names[i].name[name.len] == '\0')
+			return &world->names[i];
 	return NULL;
+}
+
+/* What stands behind "space." in the name of a row; NULL if it is not in it. */
+static const char *
+member_of(const struct request_name *row, struct text space)
+{
+	if (space.len == 0 || strncmp(row->name, space.at, space.len) != 0 ||
+	    row->name[space.len] != '.' || row->name[space.len + 1] == '\0')
+		return NULL;
+	return row->name + space.len + 1;
 }
 
 static bool
-is_null(const struct request_arg *arg)
+is_space_name(const struct request_world *world, struct text name)
 {
-	return arg->len == 2 && arg->at[0] == KT_UNARY && arg->at[1] == 0;
+	for (size_t i = 0; i < world->names_cnt; i++)
+		if (member_of(&world->names[i], name) != NULL)
+			return true;
+	return false;
 }
 
-/* ---- nodes to values ---- */
-
-static const char *evaluate(struct evaluation *e, const struct node *n);
-
-static void
-put_string(struct wire_writer *out, const struct node *n)
+/* The error of an undefined name: the name itself. */
+static const char *
+name_error(struct evaluation *e, struct text name)
 {
-	const char *at = n->text.at + 1, *end = n->text.at + n->text.len - 1;
+	char *error = e->world->error;
+	size_t len = min_u64(name.len, REQUEST_ERROR_MAX - 1);
 
-	if (n->number == 1)
-		wire_put_u8(out, (uint8_t)-KT_CHAR);
-	else
-		wire_put_list(out, KT_CHAR, KA_NONE, (uint32_t)n->number);
-	while (at < end && !out->is_full) {
-		int c = *at++;
-
-		if (c == '\\')
-			c = query_read_escape(&at, end);
-		wire_put_u8(out, (uint8_t)c);
-	}
-}
-
-static void
-put_symbols(struct wire_writer *out, const struct node *n)
-{
-	const char *at = n->text.at, *end = at + n->text.len;
-
-	if (n->number == 1)
-		wire_put_u8(out, (uint8_t)-KT_SYMBOL);
-	else
-		wire_put_list(out, KT_SYMBOL, KA_NONE, (uint32_t)n->number);
-	while (at < end && !out->is_full) {
-		struct text symbol = query_read_symbol(&at, end);
-
-		wire_put_symbol_item(out, symbol.at, symbol.len);
-	}
+	if (len == 0)
+		return query_not_understood;
+	memcpy(error, name.at, len);
+	error[len] = '\0';
+	return error;
 }
 
 static const char *
-evaluate_list(struct evaluation *e, const struct node *n)
+row_value(struct evaluation *e, const struct request_name *row,
+	  struct request_arg *out)
 {
-	const struct node *item = n->children;
-	size_t off = wire_written(e->out);
+	size_t off = wire_written(&e->work);
+	const char *error = NULL;
 
-	wire_put_list(e->out, KT_LIST, KA_NONE, n->children_cnt);
-	for (unsigned i = 0; i < n->children_cnt; i++, item = item->next) {
-		const char *error = evaluate(e, item);
+	if (row->args_cnt >= 0)
+		value_put_own(&e->work, OWN_NAME,
+			      (unsigned)(row - e->world->names));
+	else
+		error = row->call(e->world->context, NULL, 0, &e->work);
+	return error != NULL ? error : evaluation_take(e, off, out);
+}
 
-		if (error != NULL)
-			return error;
+/* A parameter of the lambda that is evaluated. */
+static bool
+find_param(const struct frame *frame, struct text name, struct request_arg *out)
+{
+	for (unsigned i = 0; frame != NULL && i < frame->lambda->params_cnt;
+	     i++) {
+		const struct text *param = &frame->lambda->params[i];
+
+		if (param->len == name.len &&
+		    memcmp(param->at, name.at, name.len) == 0) {
+			*out = frame->values[i];
+			return true;
+		}
 	}
-	collapse_list(e->out, off);
+	return false;
+}
+
+/* Writes the value of a name that is no row; false if it is undefined. */
+static bool
+put_other(struct evaluation *e, struct text name)
+{
+	const struct request_world *world = e->world;
+	uint8_t *top = e->work.at;
+	const struct verb *verb = verb_find(name);
+
+	if (verb != NULL)
+		value_put_own(&e->work, OWN_VERB, verb_idx(verb));
+	else if (is_space_name(world, name))
+		value_put_space(&e->work, name);
+	else if (world->put_other != NULL)
+		world->put_other(world->context, name.at, name.len, &e->work);
+	return e->work.is_full || e->work.at > top;
+}
+
+const char *
+evaluate_name(struct evaluation *e, struct text name, struct request_arg *out)
+{
+	const struct request_name *row = find_row(e->world, name);
+	size_t off = wire_written(&e->work);
+
+	if (row != NULL)
+		return row_value(e, row, out);
+	if (!put_other(e, name))
+		return name_error(e, name);
+	return evaluation_take(e, off, out);
+}
+
+bool
+evaluate_is_defined(struct evaluation *e, struct text name)
+{
+	uint8_t *top = e->work.at;
+	bool is_defined =
+		find_row(e->world, name) != NULL || put_other(e, name);
+
+	e->work.at = top;
+	return is_defined;
+}
+
+/* The value of "space.key"; :: if there is none. */
+static const char *
+place_member(struct evaluation *e, struct text space, struct text key)
+{
+	const struct request_world *world = e->world;
+	size_t off = wire_written(&e->work);
+	struct request_arg v;
+	const char *error;
+
+	for (size_t i = 0; i < world->names_cnt; i++) {
+		const char *member = member_of(&world->names[i], space);
+
+		if (member == NULL || strlen(member) != key.len ||
+		    memcmp(member, key.at, key.len) != 0)
+			continue;
+		error = row_value(e, &world->names[i], &v);
+		return error != NULL ? error : evaluation_place(e, off, &v);
+	}
+	wire_put_null(&e->work);
 	return NULL;
 }
 
-static const char *
-evaluate_sequence(struct evaluation *e, const struct node *n)
+const char *
+evaluate_member(struct evaluation *e, struct text space,
+		const struct request_arg *key, struct request_arg *out)
 {
-	size_t off = wire_written(e->out);
+	size_t off = wire_written(&e->work);
+	struct items items = items_of(key);
+	const char *error;
+
+	if (value_type(key) == -KT_SYMBOL) {
+		error = place_member(e, space, value_symbol(key));
+		return error != NULL ? error : evaluation_take(e, off, out);
+	}
+	if (items.type != KT_SYMBOL)
+		return "type";
+	wire_put_list(&e->work, KT_LIST, KA_NONE, (uint32_t)items.cnt);
+	while (items.cnt > 0) {
+		struct item item = items_next(&items);
+
+		if (e->steps == 0)
+			return query_limit;
+		e->steps--;
+		error = place_member(
+			e, space,
+			(struct text){ (const char *)item.at, item.len - 1 });
+		if (error != NULL)
+			return error;
+	}
+	value_collapse(&e->work, off);
+	return evaluation_take(e, off, out);
+}
+
+/* As q lists a namespace: the empty symbol first. */
+const char *
+evaluate_members(struct evaluation *e, struct text space,
+		 struct request_arg *out)
+{
+	size_t off = wire_written(&e->work);
+	uint32_t cnt = 1;
+
+	wire_put_list(&e->work, KT_SYMBOL, KA_NONE, 0);
+	wire_put_symbol_item(&e->work, "", 0);
+	for (size_t i = 0; i < e->world->names_cnt; i++) {
+		const char *member = member_of(&e->world->names[i], space);
+
+		if (member == NULL)
+			continue;
+		wire_put_symbol_item(&e->work, member, strlen(member));
+		cnt++;
+	}
+	if (!e->work.is_full)
+		wire_store_u32(e->work.base + off + 2, cnt);
+	return evaluation_take(e, off, out);
+}
+
+/* ---- nodes ---- */
+
+static const char *
+evaluate_list(struct evaluation *e, const struct node *n,
+	      struct request_arg *out)
+{
+	const struct node *item = n->children;
+	size_t off = wire_written(&e->work);
+
+	wire_put_list(&e->work, KT_LIST, KA_NONE, n->children_cnt);
+	for (; item != NULL; item = item->next) {
+		size_t base = wire_written(&e->work);
+		struct request_arg v;
+		const char *error = evaluate_node(e, item, &v);
+
+		if (error == NULL)
+			error = evaluation_place(e, base, &v);
+		if (error != NULL)
+			return error;
+	}
+	value_collapse(&e->work, off);
+	return evaluation_take(e, off, out);
+}
+
+static const char *
+evaluate_sequence(struct evaluation *e, const struct node *n,
+		  struct request_arg *out)
+{
+	uint8_t *top = e->work.at;
 	const char *error = NULL;
 
 	for (n = n->children; n != NULL && error == NULL; n = n->next) {
-		e->out->at = e->out->base + off;
-		error = evaluate(e, n);
+		e->work.at = top;
+		error = evaluate_node(e, n, out);
 	}
 	return error;
 }
 
-/* Calls and indexes: arguments, value, then the value alone. */
 static const char *
-evaluate_call(struct evaluation *e, const struct node *n)
+evaluate_call(struct evaluation *e, const struct node *n,
+	      struct request_arg *out)
 {
-	struct request_arg args[REQUEST_ARGS_MAX];
-	const struct node *child = n->children;
-	size_t off = wire_written(e->out), value_off;
+	struct request_arg args[REQUEST_ARGS_MAX], f;
+	const struct node *arg = n->children->next;
 	const char *error;
+	unsigned cnt = 0;
 
-	for (unsigned i = 0; i < n->children_cnt; i++, child = child->next) {
-		args[i].at = e->out->at;
-		error = evaluate(e, child);
+	if (n->children_cnt - 1 > REQUEST_ARGS_MAX)
+		return "rank";
+	for (; arg != NULL; arg = arg->next) {
+		error = evaluate_node(e, arg, &args[cnt++]);
 		if (error != NULL)
 			return error;
-		args[i].len = (size_t)(e->out->at - args[i].at);
 	}
-	if (e->out->is_full)
-		return query_too_much;
-	value_off = wire_written(e->out);
-	if (n->kind == NODE_INDEX)
-		error = index_dict(e, n->text, &args[0]);
-	else
-		error = call_name(e, n->name, args, n->children_cnt);
-	if (error == NULL)
-		drop_bytes(e->out, off, value_off);
-	return error;
+	error = evaluate_node(e, n->children, &f);
+	return error != NULL ? error : evaluate_apply(e, &f, args, cnt, out);
 }
 
 static const char *
-evaluate(struct evaluation *e, const struct node *n)
+evaluate_cond(struct evaluation *e, const struct node *n,
+	      struct request_arg *out)
+{
+	uint8_t *top = e->work.at;
+
+	for (n = n->children; n->next != NULL; n = n->next->next) {
+		bool is_true;
+		const char *error = evaluate_node(e, n, out);
+
+		if (error == NULL)
+			error = verb_truth(out, &is_true);
+		if (error != NULL)
+			return error;
+		e->work.at = top;
+		if (is_true)
+			return evaluate_node(e, n->next, out);
+	}
+	return evaluate_node(e, n, out);
+}
+
+static const char *
+evaluate_derived(struct evaluation *e, const struct node *n,
+		 struct request_arg *out)
+{
+	size_t off = wire_written(&e->work), base;
+	struct request_arg f;
+	const char *error;
+
+	wire_put_u8(&e->work, n->adverb);
+	base = wire_written(&e->work);
+	error = evaluate_node(e, n->children, &f);
+	if (error == NULL)
+		error = evaluation_place(e, base, &f);
+	return error != NULL ? error : evaluation_take(e, off, out);
+}
+
+static const char *
+evaluate_kind(struct evaluation *e, const struct node *n,
+	      struct request_arg *out)
 {
 	switch (n->kind) {
-	case NODE_NULL:
-		wire_put_null(e->out);
+	case NODE_VALUE:
+		*out = n->value;
 		return NULL;
-	case NODE_BOOLEAN:
-		wire_put_u8(e->out, (uint8_t)-KT_BOOLEAN);
-		wire_put_u8(e->out, (uint8_t)n->number);
-		return NULL;
-	case NODE_LONG:
-		wire_put_long(e->out, n->number);
-		return NULL;
-	case NODE_STRING:
-		put_string(e->out, n);
-		return NULL;
-	case NODE_SYMBOLS:
-		put_symbols(e->out, n);
-		return NULL;
+	case NODE_NAME:
+		return find_param(e->frame, n->name, out)
+			       ? NULL
+			       : evaluate_name(e, n->name, out);
 	case NODE_LIST:
-		return evaluate_list(e, n);
+		return evaluate_list(e, n, out);
 	case NODE_SEQUENCE:
-		return evaluate_sequence(e, n);
-	case NODE_VARIABLE:
-		return call_name(e, n->name, NULL, 0);
+		return evaluate_sequence(e, n, out);
 	case NODE_CALL:
-	case NODE_INDEX:
-		return evaluate_call(e, n);
-	case NODE_FUNCTION:
-	case NODE_DICT:
-		break; /* parse_expr lets none through */
+		return evaluate_call(e, n, out);
+	case NODE_COND:
+		return evaluate_cond(e, n, out);
+	case NODE_DERIVED:
+		return evaluate_derived(e, n, out);
 	}
 	return query_not_understood;
 }
 
-static const char *
-evaluate_text(struct evaluation *e, struct text text)
+const char *
+evaluate_node(struct evaluation *e, const struct node *n,
+	      struct request_arg *out)
 {
-	struct query query; /* 20 KiB of stack, for a text of any length */
-	const struct node *root = query_parse(&query, &e->names, text);
+	size_t off = wire_written(&e->work);
+	const char *error;
 
-	return root == NULL ? query.error : evaluate(e, root);
+	if (e->depth == REQUEST_CALLS_MAX)
+		return evaluate_stack;
+	if (e->steps == 0)
+		return query_limit;
+	e->steps--;
+	e->depth++;
+	error = evaluate_kind(e, n, out);
+	e->depth--;
+	if (error == NULL)
+		evaluation_settle(e, off, out);
+	return error;
+}
+
+/* ---- texts ---- */
+
+/* An undefined name in a text that is not understood says more than 'nyi. */
+static const char *
+text_error(struct evaluation *e, struct text text, const char *error)
+{
+	const char *at = text.at;
+	struct text name;
+
+	if (error != query_not_understood)
+		return error;
+	while (query_next_name(&at, text.at + text.len, &name)) {
+		if (e->steps == 0)
+			return query_limit;
+		e->steps--;
+		if (!(name.len == 1 && *name.at == '.') &&
+		    !evaluate_is_defined(e, name))
+			return name_error(e, name);
+	}
+	return error;
+}
+
+/* \p is system"p". */
+static const char *
+evaluate_system(struct evaluation *e, struct text text, struct request_arg *out)
+{
+	static const struct text system = { "system", 6 };
+	size_t off;
+	struct request_arg f, arg;
+	const char *error = evaluate_name(e, system, &f);
+
+	if (error != NULL)
+		return error;
+	off = wire_written(&e->work);
+	wire_put_list(&e->work, KT_CHAR, KA_NONE, (uint32_t)text.len - 1);
+	wire_put_bytes(&e->work, text.at + 1, text.len - 1);
+	error = evaluation_take(e, off, &arg);
+	return error != NULL ? error : evaluate_apply(e, &f, &arg, 1, out);
+}
+
+static const char *
+evaluate_text(struct evaluation *e, struct text text, struct request_arg *out)
+{
+	struct query q = { .stack = &e->work, .steps = &e->steps };
+	const struct frame *outer = e->frame;
+	const struct node *root;
+	const char *error;
+
+	e->frame = NULL; /* a text knows no parameters */
+	if (query_is_name(&text)) {
+		error = evaluate_name(e, text, out);
+	} else if (text.len > 0 && *text.at == '\\') {
+		error = evaluate_system(e, text, out);
+	} else {
+		root = query_parse(&q, text);
+		error = root != NULL ? evaluate_node(e, root, out)
+				     : text_error(e, text, q.error);
+	}
+	e->frame = outer;
+	return error;
 }
 
 /* ---- objects ---- */
 
+/* The function of a list: a text is what it says, the rest applies itself. */
 static const char *
-apply_name(struct evaluation *e, struct text text,
-	   const struct request_arg *args, unsigned args_cnt)
+call_parts(struct evaluation *e, const struct request_arg *parts, unsigned cnt,
+	   struct request_arg *out)
 {
-	const struct request_name *name = query_find(&e->names, text);
-	bool has_null = args_cnt == 1 && is_null(&args[0]);
+	struct request_arg f = parts[0];
+	struct text text;
+	const char *error = NULL;
 
-	if (name == NULL && !query_is_dict(&e->names, text))
-		return query_name_error(&e->names, text);
-	if (name == NULL)
-		return args_cnt == 1 ? index_dict(e, text, &args[0])
-				     : query_not_understood;
-	/* (`f;::) calls a function of no arguments; v[::] is v. */
-	if (has_null && name->args_cnt <= 0)
-		args_cnt = 0;
-	if (name->args_cnt < 0 && args_cnt > 0)
-		return query_not_understood;
-	if (name->args_cnt >= 0 && args_cnt > (unsigned)name->args_cnt)
-		return "rank";
-	return call_name(e, name, args, args_cnt);
+	text.at = request_arg_text(&f, &text.len);
+	if (text.at != NULL && value_type(&f) != -KT_SYMBOL)
+		error = evaluate_text(e, text, &f);
+	return error != NULL ? error
+			     : evaluate_apply(e, &f, parts + 1, cnt - 1, out);
 }
 
-/* A symbol names a variable; the value of a function is not sent. */
+/* Of a list that came: the last item is most of an update, and not walked. */
 static const char *
-evaluate_symbol(struct evaluation *e, struct text text)
+call_list(struct evaluation *e, const struct request_arg *list,
+	  struct request_arg *out)
 {
-	const struct request_name *name = query_find(&e->names, text);
-
-	if (name == NULL && !query_is_dict(&e->names, text))
-		return query_name_error(&e->names, text);
-	if (name == NULL || name->args_cnt >= 0)
-		return query_not_understood;
-	return call_name(e, name, NULL, 0);
-}
-
-/* `f`a`b is (`f;`a;`b): the arguments are made atoms on the output. */
-static const char *
-evaluate_symbols(struct evaluation *e, struct wire_reader *r)
-{
-	uint64_t count = wire_get_count(r, 1, NULL);
-	struct request_arg args[REQUEST_ARGS_MAX];
-	size_t off = wire_written(e->out), value_off, len;
-	struct text name;
-	const char *error;
-
-	if (count == 0)
-		return "type";
-	if (count > REQUEST_ARGS_MAX + 1)
-		return "rank";
-	name.at = wire_get_symbol(r, &name.len);
-	for (uint64_t i = 0; i + 1 < count; i++) {
-		const char *symbol = wire_get_symbol(r, &len);
-
-		args[i].at = e->out->at;
-		wire_put_u8(e->out, (uint8_t)-KT_SYMBOL);
-		wire_put_symbol_item(e->out, symbol, len);
-		args[i].len = len + 2;
-	}
-	if (e->out->is_full)
-		return query_too_much;
-	value_off = wire_written(e->out);
-	error = apply_name(e, name, args, (unsigned)count - 1);
-	if (error == NULL)
-		drop_bytes(e->out, off, value_off);
-	return error;
-}
-
-/* A string in the place of the function must be its name and nothing else. */
-static const char *
-apply_text(struct evaluation *e, struct text text,
-	   const struct request_arg *args, unsigned args_cnt)
-{
-	if (!query_is_name(&text))
-		return query_text_error(&e->names, text);
-	return apply_name(e, text, args, args_cnt);
-}
-
-static const char *
-evaluate_call_object(struct evaluation *e, struct wire_reader *r)
-{
-	uint64_t count = wire_get_count(r, 2, NULL);
 	struct request_arg parts[1 + REQUEST_ARGS_MAX];
-	struct text text;
+	uint64_t cnt = value_count(list);
+	const uint8_t *at = list->at + 6;
 
-	if (count == 0) {
-		wire_put_null(e->out);
-		return NULL;
-	}
-	if (count > ARRAY_LEN(parts))
+	if (cnt > ARRAY_LEN(parts))
 		return "rank";
-	for (uint64_t i = 0; i < count; i++) {
-		parts[i].at = r->at;
-		/* The last is most of an update: do not walk it again. */
-		if (i + 1 < count)
-			wire_skip(r);
-		else
-			r->at = r->end;
-		parts[i].len = (size_t)(r->at - parts[i].at);
+	for (uint64_t i = 0; i < cnt; i++) {
+		parts[i].at = at;
+		parts[i].len = i + 1 < cnt
+				       ? value_bytes(at)
+				       : (size_t)(list->at + list->len - at);
+		at += parts[i].len;
 	}
-	text.at = request_arg_text(&parts[0], &text.len);
-	if (text.at == NULL)
-		return (int8_t)*parts[0].at < KT_TABLE ? "type"
-						       : query_not_understood;
-	if ((int8_t)*parts[0].at == -KT_SYMBOL)
-		return apply_name(e, text, parts + 1, (unsigned)count - 1);
-	return apply_text(e, text, parts + 1, (unsigned)count - 1);
+	return call_parts(e, parts, (unsigned)cnt, out);
 }
 
+/* `f`a`b is (`f;`a;`b). */
 static const char *
-evaluate_body(struct evaluation *e, const uint8_t *body, size_t len)
+call_symbols(struct evaluation *e, const struct request_arg *symbols,
+	     struct request_arg *out)
 {
-	struct request_arg all = { body, len };
-	struct wire_reader r = wire_reader(body, len, false);
-	int type = (int8_t)wire_get_u8(&r);
-	struct text text;
+	struct request_arg parts[REQUEST_ARGS_MAX + 1];
+	struct items items = items_of(symbols);
+	unsigned cnt = 0;
 
-	/* The generic null is its own value. */
-	if (type == KT_UNARY && len == 2 && body[1] == 0) {
-		wire_put_null(e->out);
-		return NULL;
+	if (items.cnt == 0)
+		return "type";
+	if (items.cnt > ARRAY_LEN(parts))
+		return "rank";
+	while (items.cnt > 0) {
+		struct item item = items_next(&items);
+		struct request_arg *part = &parts[cnt++];
+
+		part->at = e->work.at;
+		value_put_item(&e->work, &item);
+		part->len = (size_t)(e->work.at - part->at);
 	}
-	if (type == KT_LIST)
-		return evaluate_call_object(e, &r);
-	if (type == KT_SYMBOL)
-		return evaluate_symbols(e, &r);
-	text.at = request_arg_text(&all, &text.len);
-	if (text.at != NULL)
-		return type == -KT_SYMBOL ? evaluate_symbol(e, text)
-					  : evaluate_text(e, text);
-	return type < KT_TABLE ? "type" : query_not_understood;
+	if (e->work.is_full)
+		return query_limit;
+	return cnt == 1 ? evaluate_name(e, value_symbol(&parts[0]), out)
+			: call_parts(e, parts, cnt, out);
 }
 
 const char *
-request_evaluate(const struct request_name *names, size_t cnt, void *context,
-		 const uint8_t *body, size_t len, struct wire_writer *out,
-		 char *error)
+evaluate_value(struct evaluation *e, const struct request_arg *x,
+	       struct request_arg *out)
+{
+	int type = value_type(x);
+	size_t off = wire_written(&e->work);
+	struct request_arg keys;
+	struct text text;
+
+	text.at = request_arg_text(x, &text.len);
+	if (type == -KT_SYMBOL)
+		return evaluate_name(e, text, out);
+	if (text.at != NULL)
+		return evaluate_text(e, text, out);
+	if (type == KT_SYMBOL)
+		return call_symbols(e, x, out);
+	if (type == KT_LIST && value_count(x) > 0)
+		return call_list(e, x, out);
+	/* The generic null is its own value; so is (), as a request. */
+	if (type == KT_LIST || value_is_null(x)) {
+		wire_put_null(&e->work);
+		return evaluation_take(e, off, out);
+	}
+	if (type == KT_DICT || type == KT_SORTED_DICT) {
+		value_split_dict(x, &keys, out);
+		return NULL;
+	}
+	return type < KT_TABLE ? "type" : query_not_understood;
+}
+
+/* What was made here may have functions in it, or more levels than are sent. */
+static const char *
+check_value(const struct evaluation *e, const struct request_arg *v)
+{
+	struct wire_reader r = wire_reader(v->at, v->len, false);
+
+	if (v->at < e->work.base || v->at >= e->work.at)
+		return NULL;
+	if (value_has_own(v))
+		return query_not_understood;
+	wire_skip(&r);
+	return r.bad == NULL ? NULL : query_limit;
+}
+
+const char *
+request_evaluate(const struct request_world *world, const uint8_t *body,
+		 size_t len, struct wire_writer *out)
 {
 	struct evaluation e = {
-		.names = { names, cnt, error },
-		.context = context,
-		.out = out,
+		.world = world,
+		.work = wire_writer(world->work, world->work_len),
+		.steps = REQUEST_STEPS_MAX,
 	};
-	uint8_t *start = out->at;
-	const char *bad = evaluate_body(&e, body, len);
+	const struct request_arg request = { body, len };
+	struct request_arg v;
+	const char *error = evaluate_value(&e, &request, &v);
 
-	if (bad == NULL && out->is_full)
-		bad = query_too_much;
-	if (bad != NULL) {
-		out->at = start;
-		out->is_full = false;
-	}
-	return bad;
+	if (error == NULL)
+		error = check_value(&e, &v);
+	if (error != NULL)
+		return error;
+	if (out->is_full || v.len > (size_t)(out->end - out->at))
+		return query_too_much;
+	wire_put_bytes(out, v.at, v.len);
+	return NULL;
 }
 
 const char *

@@ -1,23 +1,31 @@
 /*
- * The q that clients send, in a small and bounded subset: a request is the
- * value of a text, of a name, or of a list whose first item names a function
- * (tick-contract.md section 0, rule 1).  This file knows the grammar; what the
+ * The q that clients send, in a bounded subset: a request is the value of a
+ * text, of a name, or of a list whose first item is a function
+ * (tick-contract.md section 0, rule 1).  This file knows the language; what the
  * names mean is a table that the caller passes (tick.c).
  *
  * Understood:
  *   objects   ()/"" -> ::      `.u.i -> value of the name
- *             (`f;a;b), `f`a`b (a symbol vector), ("f";a;b): call of f
- *             "text": evaluated
- *   text      expr := list | call | index | name | literal
- *             list := ( expr ; expr ; ... )      one expr in () is itself
- *             call := name [ expr ; ... ]        also name[]
- *             index := name literal              .u `i`L, `.u `i`L, .u[`i`L]
- *             literal := ` `sym `sym`sym "text" integer 0b 1b ::
- *             expr ; expr at top level: the value of the last
- * Lists of atoms of one type collapse to a vector, as in q.
+ *             (f;a;b), `f`a`b (a symbol vector): f is a symbol or text, whose
+ *             value is applied, or a lambda
+ *             "text": evaluated;  "\p": system"p"
+ *   text      statements := expr ; expr ; ...      the value of the last
+ *             expr := term | term expr | term infix expr
+ *             term := primary { adverb | [ expr ; ... ] }
+ *             primary := literal | name | ( expr ; ... ) | operator
+ *             literal := ` `sym `sym`sym "text" 1 1h 1i 1j 1.5 1e 1f 0101b
+ *                        0N 0n 1 2 3 :: {x} {[a;b] statements}
+ *             adverb := ' \: /:
+ *             $[c;t;f], also of more pairs: only what is chosen is evaluated
+ *   functions the rows of verbs.c; @[f;x;e] and .[f;args;e] are traps
+ * Lists and arguments are evaluated from left to right, arguments before what
+ * they are applied to.  Lists of atoms of one type collapse to a vector, as in
+ * q.  Arguments that are left out make a projection.  A lambda sees its own
+ * parameters and the names; nothing can be assigned to.
  *
- * Invariant: bounded depth and work; reads only its input; writes only to out.
- * On an error everything written to out is taken back.
+ * Invariant: bounded depth, steps and memory; reads only its input; writes only
+ * to out and its work area.  On an error everything written to out is taken
+ * back.
  */
 #ifndef RINGTICK_REQUEST_H
 #define RINGTICK_REQUEST_H
@@ -29,7 +37,12 @@
 
 enum {
 	REQUEST_ARGS_MAX = 8,
-	REQUEST_DEPTH_MAX = 16,
+	REQUEST_DEPTH_MAX = 32,	      /* of a text; more is 'limit */
+	REQUEST_CALLS_MAX = 128,      /* one within the other; more is 'stack */
+	REQUEST_STEPS_MAX = 10000,    /* more is 'limit; see below */
+	REQUEST_STEP_BYTES = 1024,    /* handled; each as many are a step too */
+	REQUEST_WORK_BYTES = 1 << 20, /* a work area needs no more for nodes
+					 and values of usual requests */
 	REQUEST_ERROR_MAX = 128,
 };
 
@@ -46,27 +59,56 @@ struct request_arg {
  */
 typedef const char *(*request_call)(void *context,
 				    const struct request_arg *args,
-				    unsigned args_cnt,
-				    struct wire_writer *out);
+				    unsigned args_cnt, struct wire_writer *out);
+
+/* Errors by which a function ends the whole request: no trap catches them. */
+extern const char request_must_wait[];
+extern const char request_is_malformed[];
 
 struct request_name {
-	const char *name;     /* ".u.sub" */
-	request_call call;    /* of a variable: called with no arguments */
-	int args_cnt;	      /* -1: a variable; else the most arguments */
+	const char *name;  /* ".u.sub" */
+	request_call call; /* of a variable: called with no arguments */
+	int args_cnt;	   /* -1: a variable; else the most arguments */
+};
+
+/* What functions change and an error that is trapped takes back. */
+struct request_state {
+	void *at;
+	size_t len;
+};
+
+struct request_world {
+	const struct request_name *names; /* any order */
+	size_t names_cnt;
+	/* Writes the value of a name that has no row; nothing if there is
+	 * none. May be NULL. */
+	void (*put_other)(void *context, const char *name, size_t len,
+			  struct wire_writer *out);
+	void *context;
+	struct request_state kept[2];
+	/* Nodes, temporary values and the result: a stack. */
+	uint8_t *work;
+	size_t work_len;
+	char *error; /* REQUEST_ERROR_MAX bytes for texts made here */
 };
 
 /*
- * Evaluates the checked little-endian body of a request against the names
- * (any order, cnt of them).  An unknown name is an error whose text is the
- * name; too many arguments is 'rank.  Of a dictionary index d[`a`b] each value
- * is that of the variable "d.a"; one that is unknown is ::.  Text that is not
- * in the subset: an undefined name in it if there is one, else 'nyi.
- * error has REQUEST_ERROR_MAX bytes for texts made here.
- * NULL (the value is in out) or the error text. out->is_full is 'limit.
+ * Evaluates the checked little-endian body of a request.  An unknown name is,
+ * when it is evaluated, an error whose text is the name; too many arguments is
+ * 'rank.  Of a namespace d[`a`b] each value is that of "d.a"; one that is
+ * unknown is ::.  Text that is not in the subset: an undefined name in it if
+ * there is one, else 'nyi; then nothing was called.  A function is no value
+ * that could be sent: 'nyi, but for lambdas and what consists of them.
+ *
+ * Steps are nodes that are read, expressions and applications that are
+ * evaluated, and bytes that are copied or compared.
+ *
+ * NULL (the value is in out) or the error text; query_too_much if it is only
+ * out that is too small.
  */
-const char *request_evaluate(const struct request_name *names, size_t cnt,
-			     void *context, const uint8_t *body, size_t len,
-			     struct wire_writer *out, char *error);
+const char *request_evaluate(const struct request_world *world,
+			     const uint8_t *body, size_t len,
+			     struct wire_writer *out);
 
 /*
  * The argument as a symbol or char vector; NULL if it is neither. Not

@@ -206,6 +206,7 @@ open_listeners(struct server *s)
 
 	if (!listeners_open(&s->listeners, s->settings, err, sizeof(err)))
 		die("%s", err);
+	s->tick.port = s->listeners.port;
 	log_line(LOG_INFO, "listening", "port=%u address=%s unix=%s",
 		 s->listeners.port,
 		 s->listeners.is_passed ? "systemd"

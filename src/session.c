@@ -410,7 +410,8 @@ serve_frame(struct server *s, struct connection *c,
 					      c->consumer.long_reply != NULL,
 				      .handle = c->fd,
 				      .has_published = c->has_published,
-				      .published_pos = c->published_pos };
+				      .published_pos = c->published_pos,
+				      .user = c->user };
 	bool is_sync = header->message == WIRE_SYNC;
 	struct tick_outcome out;
 	uint64_t len = header->len;

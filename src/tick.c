@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "ask.h"
 #include "call.h"
 #include "inflate.h"
 #include "late.h"
@@ -18,8 +19,8 @@
 #include "update.h"
 #include "util.h"
 
-static const char must_wait[] = "wait";
-static const char is_malformed[] = "badmsg";
+static const char *const must_wait = request_must_wait;
+static const char *const is_malformed = request_is_malformed;
 
 static const char no_such_rank[] = "rank";
 
@@ -424,6 +425,11 @@ static const struct request_name names[] = {
 	{ ".u.t", get_t, -1 },
 	{ ".ringtick.lag", call_lag, 1 },
 	{ ".ringtick.tellskips", call_tellskips, 1 },
+	{ ".u.w", ask_subscribers, -1 },
+	{ "tables", ask_tables, 1 },
+	{ "system", ask_system, 1 },
+	{ ".z.W", ask_queues, -1 },
+	ASK_VARIABLES(ASK_ROW)
 	{ ".u.i", get_i, -1 },
 	{ ".u.j", get_j, -1 },
 	{ ".u.L", get_L, -1 },
@@ -476,19 +482,26 @@ match_update(struct call *c, const uint8_t *body, size_t len)
 static const char *
 evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 {
-	size_t names_cnt = ARRAY_LEN(names);
+	struct tick *t = c->tick;
+	const struct request_world world = {
+		.names = names,
+		.names_cnt = ARRAY_LEN(names) -
+			     (t->journal->is_on ? 0 : JOURNAL_NAMES),
+		.put_other = ask_put_table,
+		.context = c,
+		.kept = { { c->out, sizeof(*c->out) },
+			  { &c->is_subscribing, sizeof(c->is_subscribing) } },
+		.work = t->work,
+		.work_len = t->work_len,
+		.error = t->error,
+	};
 	const char *error;
 
-	if (c->is_matched) {
-		error = update(c, &c->table, &c->x);
-		if (error == NULL)
-			wire_put_null(w);
-		return error;
-	}
-	if (!c->tick->journal->is_on)
-		names_cnt -= JOURNAL_NAMES;
-	error = request_evaluate(names, names_cnt, c, body, len, w,
-				 c->tick->error);
+	if (!c->is_matched)
+		return request_evaluate(&world, body, len, w);
+	error = update(c, &c->table, &c->x);
+	if (error == NULL)
+		wire_put_null(w);
 	return error == NULL && w->is_full ? query_too_much : error;
 }
 
@@ -689,7 +702,11 @@ tick_open(struct tick *t, const struct settings *settings,
 	t->day = clock_day(zone_local_ns(&t->zone, clock_utc_ns()));
 	t->inflated = map_scratch(scratch);
 	t->rewritten = map_scratch(scratch);
-	if (t->inflated != NULL && t->rewritten != NULL)
+	/* Of a usual reply the parts too, of a long one it alone. */
+	t->work_len =
+		REQUEST_WORK_BYTES + max_u64(2 * t->reply_max, scratch);
+	t->work = map_scratch(t->work_len);
+	if (t->inflated != NULL && t->rewritten != NULL && t->work != NULL)
 		return 0;
 	tick_close(t);
 	return -ENOMEM;
@@ -702,5 +719,7 @@ tick_close(struct tick *t)
 		(void)munmap(t->inflated, t->settings->message.max);
 	if (t->rewritten != NULL)
 		(void)munmap(t->rewritten, t->settings->message.max);
+	if (t->work != NULL)
+		(void)munmap(t->work, t->work_len);
 	*t = (struct tick){ 0 };
 }

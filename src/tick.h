@@ -29,7 +29,11 @@ struct tick {
 	/* Writes the table of consumers: set by who knows them. NULL, or the
 	 * text of an error. */
 	const char *(*put_lag)(void *context, struct wire_writer *out);
-	void *put_lag_context;
+	/* Write .u.w and .z.W; NULL until who knows them sets them. */
+	const char *(*put_subscribers)(void *context, struct wire_writer *out);
+	const char *(*put_queues)(void *context, struct wire_writer *out);
+	void *put_lag_context; /* of all three */
+	unsigned port;	       /* where clients connect */
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */
 	uint64_t day_begin; /* number in the main stream of its record 0,
@@ -39,6 +43,8 @@ struct tick {
 	bool is_held;	   /* a consumer holds the feeds: no updates */
 	uint8_t *inflated; /* scratch, message.max each: a decompressed ... */
 	uint8_t *rewritten; /* ... or byte-swapped frame, within one call */
+	uint8_t *work;	   /* scratch: a request that is being evaluated */
+	size_t work_len;
 	size_t reply_max;  /* bytes that a reply can have, frame header too */
 	char error[REQUEST_ERROR_MAX];
 };
@@ -54,6 +60,7 @@ struct tick_client {
 	int handle;		    /* as q would number it: its descriptor */
 	bool has_published;	    /* updates of it were accepted: ... */
 	uint64_t published_pos;	    /* ... end of the last in the main stream */
+	const char *user;	    /* its name; NULL: none */
 };
 
 enum tick_result {

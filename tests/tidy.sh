@@ -18,10 +18,10 @@ ranks='
 1	symbols rows filter selection settings.h options settings lag update
 1	journal_state
 2	engine stream.h stream_private.h stream batch streams
-2	request.h query request
+2	request.h value literal verbs query evaluate.h apply request
 3	history consumer.h consumer_private.h consumer consumer_past
 3	connection delivery catchup listener selftest
-3	tick.h call.h late subscribe tick
+3	tick.h call.h late subscribe ask tick
 3	journal_rescue journal_start journal
 4	server.h report lag_table session server
 5	main

@@ -1,7 +1,9 @@
 /*
  * libFuzzer: a request.  Input that is no object is taken as text.  A value is
  * one good object; an error has a text and leaves nothing written; what does
- * not fit is 'limit and never a part of the value.
+ * not fit is 'limit and never a part of the value.  What functions keep is
+ * as before after an error that was trapped, and errors that end a request
+ * are never trapped.
  */
 #include "config.h"
 
@@ -13,17 +15,29 @@
 #include "request.h"
 #include "util.h"
 
-enum { OUT_BYTES = 1 << 16, CALLS_MAX = 1 << 16 };
+enum { OUT_BYTES = 1 << 16, WORK_BYTES = 1 << 16, CALLS_MAX = 1 << 16 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+struct state {
+	unsigned calls_cnt;
+	bool is_over; /* nothing may be called any more */
+	struct {
+		bool is_torn;
+	} kept;
+};
+
+static const uint8_t empty_table[] = {
+	98, 0, 99, 11, 0, 1, 0, 0, 0, 'a', 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 0, 0
+};
 
 static const char *
 call_function(void *context, const struct request_arg *args, unsigned args_cnt,
 	      struct wire_writer *out)
 {
-	unsigned *calls_cnt = context;
+	struct state *s = context;
 
-	CHECK(++*calls_cnt < CALLS_MAX);
+	CHECK(++s->calls_cnt < CALLS_MAX && !s->is_over);
 	CHECK(args_cnt <= 2);
 	wire_put_list(out, KT_LIST, KA_NONE, args_cnt);
 	for (unsigned i = 0; i < args_cnt; i++) {
@@ -44,11 +58,11 @@ static const char *
 call_variable(void *context, const struct request_arg *args, unsigned args_cnt,
 	      struct wire_writer *out)
 {
-	unsigned *calls_cnt = context;
+	struct state *s = context;
 
 	(void)args;
-	CHECK(args_cnt == 0);
-	if (++*calls_cnt % 2 == 0)
+	CHECK(args_cnt == 0 && !s->is_over);
+	if (++s->calls_cnt % 2 == 0)
 		wire_put_long(out, 1);
 	else
 		wire_put_symbol(out, "x");
@@ -59,17 +73,41 @@ static const char *
 call_failing(void *context, const struct request_arg *args, unsigned args_cnt,
 	     struct wire_writer *out)
 {
-	(void)context;
+	struct state *s = context;
+
 	(void)args;
-	CHECK(args_cnt <= 1);
+	CHECK(args_cnt <= 1 && !s->is_over);
+	s->kept.is_torn = true;
 	wire_put_null(out);
 	return "failed";
+}
+
+static const char *
+call_waiting(void *context, const struct request_arg *args, unsigned args_cnt,
+	     struct wire_writer *out)
+{
+	struct state *s = context;
+
+	(void)args;
+	(void)args_cnt;
+	(void)out;
+	s->is_over = true;
+	return request_must_wait;
+}
+
+static void
+put_other(void *context, const char *name, size_t len, struct wire_writer *out)
+{
+	(void)context;
+	if (len == 5 && memcmp(name, "trade", 5) == 0)
+		wire_put_bytes(out, empty_table, sizeof(empty_table));
 }
 
 static const struct request_name names[] = {
 	{ ".u.sub", call_function, 2 }, { "upd", call_function, 2 },
 	{ ".u.i", call_variable, -1 },	{ ".u.L", call_variable, -1 },
 	{ ".u.e", call_failing, 1 },	{ "t", call_function, 0 },
+	{ ".u.w", call_waiting, -1 },
 };
 
 /* Returns the bytes of the value, 0 for an error. */
@@ -78,15 +116,27 @@ check_evaluate(const uint8_t *body, size_t len, size_t out_bytes)
 {
 	uint8_t *bytes = malloc(out_bytes);
 	struct wire_writer out = wire_writer(bytes, out_bytes);
+	struct state state = { 0 };
 	char error[REQUEST_ERROR_MAX];
+	uint8_t *work = malloc(WORK_BYTES);
+	const struct request_world world = {
+		.names = names,
+		.names_cnt = ARRAY_LEN(names),
+		.put_other = put_other,
+		.context = &state,
+		.kept = { { &state.kept, sizeof(state.kept) } },
+		.work = work,
+		.work_len = WORK_BYTES,
+		.error = error,
+	};
 	bool has_long_counts;
-	unsigned calls_cnt = 0;
 	const char *bad;
 	size_t value_len;
 
-	CHECK(bytes != NULL);
-	bad = request_evaluate(names, ARRAY_LEN(names), &calls_cnt, body, len,
-			       &out, error);
+	CHECK(bytes != NULL && work != NULL);
+	bad = request_evaluate(&world, body, len, &out);
+	CHECK(state.is_over == (bad == request_must_wait));
+	CHECK(bad != NULL || !state.kept.is_torn);
 	value_len = wire_written(&out);
 	CHECK(!out.is_full);
 	if (bad != NULL)
@@ -95,6 +145,7 @@ check_evaluate(const uint8_t *body, size_t len, size_t out_bytes)
 	else
 		CHECK(wire_check_body(bytes, value_len, false,
 				      &has_long_counts) == NULL);
+	free(work);
 	free(bytes);
 	return value_len;
 }

@@ -1,0 +1,145 @@
+/*
+ * What a request costs in the daemon, without sockets: tick_handle() of one
+ * frame, from the check of its bytes to the reply in memory.
+ *
+ * Built and run by bench/requests.sh.  Prints a Markdown table: medians of
+ * ROUNDS, whose passes take turns.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tick.h"
+#include "util.h"
+
+enum {
+	ROUNDS = 7,
+	CALLS = 20000,
+	RING_BYTES = 1 << 20,
+	FRAME_BYTES_MAX = 1024,
+};
+
+static struct settings settings;
+static struct streams streams;
+static struct counters counters;
+static struct journal_state journal;
+static struct history history;
+static struct tick tick;
+static struct tick_client client;
+
+static const struct {
+	const char *name;
+	const char *lambda; /* with two arguments; NULL: only text */
+	const char *text;
+} requests[] = {
+	{ "`.u.d`", NULL, ".u.d" },
+	{ "r.q", NULL, "(.u.sub[`;`];`.u `i`L)" },
+	{ "TorQ, step 3",
+	  "{`schemalist`logfilelist`rowcounts`date!(.u.sub\\:[x;y];"
+	  "enlist(.u`i`L);(.u `icounts);(.u `d))}",
+	  NULL },
+};
+
+static void
+open_all(void)
+{
+	static const char text[] =
+		"trade:([]time:`timespan$();sym:`symbol$();price:`float$();"
+		"size:`long$())\n"
+		"quote:([]time:`timespan$();sym:`symbol$();bid:`float$();"
+		"ask:`float$();bsize:`long$();asize:`long$())\n";
+	struct schema_error err;
+
+	settings.message.max = RING_BYTES / 4;
+	CHECK(schema_parse(&settings.tables, text, sizeof(text) - 1, &err) ==
+	      0);
+	CHECK(schema_finish(&settings.tables, &err) == 0);
+	CHECK(streams_open(&streams, &settings.tables, RING_BYTES, false, 2,
+			   RING_BYTES) == 0);
+	CHECK(tick_open(&tick, &settings, &streams, &counters, &journal,
+			&history) == 0);
+	history_init(&history);
+	client.reply_max = tick.reply_max;
+	client.reply = malloc(tick.reply_max);
+	CHECK(client.reply != NULL);
+}
+
+static size_t
+make_frame(uint8_t *frame, size_t i)
+{
+	struct wire_writer w = wire_writer(frame, FRAME_BYTES_MAX);
+	size_t header = wire_begin_frame(&w, WIRE_SYNC);
+
+	if (requests[i].lambda == NULL) {
+		wire_put_string(&w, requests[i].text);
+	} else {
+		wire_put_list(&w, KT_LIST, KA_NONE, 3);
+		wire_put_u8(&w, KT_LAMBDA);
+		wire_put_symbol_item(&w, "sub", 3);
+		wire_put_string(&w, requests[i].lambda);
+		wire_put_list(&w, KT_SYMBOL, KA_NONE, 2);
+		wire_put_symbol_item(&w, "quote", 5);
+		wire_put_symbol_item(&w, "trade", 5);
+		wire_put_symbol(&w, "");
+	}
+	wire_end_frame(&w, header);
+	return wire_written(&w);
+}
+
+static double
+now_ns(void)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	return (double)at.tv_sec * 1e9 + (double)at.tv_nsec;
+}
+
+/* Nanoseconds for each of CALLS. */
+static double
+measure(size_t i)
+{
+	uint8_t frame[FRAME_BYTES_MAX];
+	size_t len = make_frame(frame, i);
+	struct wire_header header;
+	struct tick_outcome out;
+	const char *why;
+	double start = now_ns();
+
+	for (int n = 0; n < CALLS; n++) {
+		CHECK(wire_read_header(frame, len, sizeof(frame), &header,
+				       &why) == WIRE_OK);
+		CHECK(tick_handle(&tick, &client, &header, frame, &out) ==
+		      TICK_DONE);
+		CHECK(client.reply[WIRE_HEADER_BYTES] != 0x80);
+	}
+	return (now_ns() - start) / CALLS;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	double left = *(const double *)a, right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+int
+main(void)
+{
+	static double ns[ARRAY_LEN(requests)][ROUNDS];
+
+	open_all();
+	for (int round = 0; round < ROUNDS; round++)
+		for (size_t i = 0; i < ARRAY_LEN(requests); i++)
+			ns[i][round] = measure(i);
+	printf("| request | ns |\n|---|---|\n");
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+		qsort(ns[i], ROUNDS, sizeof(ns[i][0]), compare);
+		printf("| %s | %.0f |\n", requests[i].name, ns[i][ROUNDS / 2]);
+	}
+	return 0;
+}

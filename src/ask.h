@@ -1,0 +1,43 @@
+/*
+ * What can be asked of the tables and the process: tables[], a table's name,
+ * .z.*, system"p", .u.w.  Rows of the names in tick.c; see call.h.
+ */
+#ifndef RINGTICK_ASK_H
+#define RINGTICK_ASK_H
+
+#include "request.h"
+
+/* tables[], tables`. */
+const char *ask_tables(void *context, const struct request_arg *args,
+		       unsigned args_cnt, struct wire_writer *out);
+
+/* system"p": the port. Anything else is 'access. */
+const char *ask_system(void *context, const struct request_arg *args,
+		       unsigned args_cnt, struct wire_writer *out);
+
+/* Who is subscribed to each table, and what waits for each connection. */
+const char *ask_subscribers(void *context, const struct request_arg *args,
+			    unsigned args_cnt, struct wire_writer *out);
+const char *ask_queues(void *context, const struct request_arg *args,
+		       unsigned args_cnt, struct wire_writer *out);
+
+/* Variables of .z: the moment in the day's zone (capital) and in UTC. */
+#define ASK_VARIABLES(X) \
+	X(D)             \
+	X(d) X(P) X(p) X(N) X(n) X(T) X(t) X(K) X(k) X(h) X(i) X(f) X(u) X(w)
+#define ASK_DECLARE(letter)                                    \
+	const char *ask_z_##letter(                            \
+		void *context, const struct request_arg *args, \
+		unsigned args_cnt, struct wire_writer *out);
+ASK_VARIABLES(ASK_DECLARE)
+#undef ASK_DECLARE
+
+/* The rows of these in a table of names. */
+#define ASK_ROW(letter) { ".z." #letter, ask_z_##letter, -1 },
+
+/* The empty table that a name stands for, as .u.sub gives it. Writes nothing
+ * if there is no such table. */
+void ask_put_table(void *context, const char *name, size_t len,
+		   struct wire_writer *out);
+
+#endif
