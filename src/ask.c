@@ -17,8 +17,8 @@ static const double kdb_version = 4.0;
 
 /* ---- tables ---- */
 
-static void
-put_names(const struct schema *schema, struct wire_writer *out)
+void
+ask_put_names(const struct schema *schema, struct wire_writer *out)
 {
 	/* `s# with two tables or more, as q shows it (tick-contract.md 2.1) */
 	wire_put_list(out, KT_SYMBOL,
@@ -47,7 +47,7 @@ ask_tables(void *context, const struct request_arg *args, unsigned args_cnt,
 			return NULL;
 		}
 	}
-	put_names(&c->tick->settings->tables, out);
+	ask_put_names(&c->tick->settings->tables, out);
 	return NULL;
 }
 
@@ -80,7 +80,7 @@ ask_subscribers(void *context, const struct request_arg *args,
 	if (t->put_subscribers != NULL)
 		return t->put_subscribers(t->put_lag_context, out);
 	wire_put_u8(out, KT_DICT);
-	put_names(&t->settings->tables, out);
+	ask_put_names(&t->settings->tables, out);
 	wire_put_list(out, KT_LIST, KA_NONE, cnt);
 	for (unsigned i = 0; i < cnt; i++)
 		wire_put_list(out, KT_LIST, KA_NONE, 0);

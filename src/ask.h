@@ -6,6 +6,10 @@
 #define RINGTICK_ASK_H
 
 #include "request.h"
+#include "schema.h"
+
+/* The tables, as .u.t and tables[] have them. */
+void ask_put_names(const struct schema *schema, struct wire_writer *out);
 
 /* tables[], tables`. */
 const char *ask_tables(void *context, const struct request_arg *args,

@@ -210,22 +210,13 @@ report_skip(struct server *s, struct connection *c,
 
 /* ---- all of them ---- */
 
-static struct connection *
-next_open(const struct server *s, struct connection *c)
-{
-	struct list *n = c == NULL ? s->open.next : c->open_node.next;
-
-	return n == &s->open ? NULL
-			     : container_of(n, struct connection, open_node);
-}
-
 void
 report_all_consumers(struct server *s)
 {
 	struct connection *c = NULL;
 	unsigned cnt = 0;
 
-	while ((c = next_open(s, c)) != NULL) {
+	while ((c = server_next_open(s, c)) != NULL) {
 		if (!consumer_is_subscribed(&c->consumer))
 			continue;
 		report_consumer(s, c);
@@ -247,7 +238,7 @@ next_slowest(struct server *s, uint64_t lag_before, unsigned slot_before)
 	struct connection *c = NULL, *best = NULL;
 	uint64_t best_lag = 0;
 
-	while ((c = next_open(s, c)) != NULL) {
+	while ((c = server_next_open(s, c)) != NULL) {
 		uint64_t lag = consumer_lag_bytes(&c->consumer);
 		bool is_after = lag < lag_before ||
 				(lag == lag_before && c->slot > slot_before);
@@ -271,7 +262,7 @@ report_slow(struct server *s, struct census *census)
 	struct connection *c = NULL;
 	unsigned slot = 0;
 
-	while ((c = next_open(s, c)) != NULL) {
+	while ((c = server_next_open(s, c)) != NULL) {
 		if (!is_slow(s, c))
 			continue;
 		census->slow++;
@@ -296,7 +287,7 @@ take_census(const struct server *s)
 	struct census census = { 0 };
 	struct connection *c = NULL;
 
-	while ((c = next_open(s, c)) != NULL) {
+	while ((c = server_next_open(s, c)) != NULL) {
 		census.consumers += consumer_is_subscribed(&c->consumer);
 		census.behind += c->consumer.past.is_on;
 		census.feeds += c->is_feed;
@@ -384,7 +375,7 @@ report_summary(struct server *s)
 		 s->open_cnt, (long long)(s->leave_max_ns / NS_PER_US),
 		 (ull)engine->waits, (ull)engine->submit_stalls, totals,
 		 journal_text(s, journal, sizeof(journal)));
-	while ((c = next_open(s, c)) != NULL) {
+	while ((c = server_next_open(s, c)) != NULL) {
 		if (c->state_logged != NULL &&
 		    strcmp(c->state_logged, report_state(s, c)) != 0)
 			report_consumer(s, c);

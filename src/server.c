@@ -18,6 +18,7 @@
 #include "report.h"
 #include "selftest.h"
 #include "session.h"
+#include "subscribers.h"
 
 enum {
 	TURN_COMPLETIONS = 256,	  /* taken in one turn */
@@ -238,6 +239,8 @@ server_open(struct server *s, const struct settings *set)
 		    "lower message.max or message.buffers",
 		    (unsigned long long)set->message.max);
 	s->tick.put_lag = lag_table_put;
+	s->tick.put_subscribers = subscribers_put;
+	s->tick.put_queues = subscribers_put_queues;
 	s->tick.put_lag_context = s;
 	open_connections(s);
 	open_engine(s);

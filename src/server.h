@@ -86,4 +86,14 @@ void server_close(struct server *s);
 /* A connection's deadline was set. */
 void server_note_deadline(struct server *s, int64_t deadline_ns);
 
+/* The connection that was opened after c (NULL: the first); NULL: no more. */
+static inline struct connection *
+server_next_open(const struct server *s, struct connection *c)
+{
+	struct list *n = c == NULL ? s->open.next : c->open_node.next;
+
+	return n == &s->open ? NULL
+			     : container_of(n, struct connection, open_node);
+}
+
 #endif

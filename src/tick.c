@@ -226,17 +226,10 @@ get_t(void *context, const struct request_arg *args, unsigned args_cnt,
       struct wire_writer *out)
 {
 	const struct call *c = context;
-	const struct schema *schema = &c->tick->settings->tables;
 
 	(void)args;
 	(void)args_cnt;
-	/* `s# with two tables or more, as q shows it (tick-contract.md 2.1) */
-	wire_put_list(out, KT_SYMBOL,
-		      schema->tables_cnt > 1 ? KA_SORTED : KA_NONE,
-		      schema->tables_cnt);
-	for (unsigned i = 0; i < schema->tables_cnt; i++)
-		wire_put_symbol_item(out, schema->tables[i].name,
-				     strlen(schema->tables[i].name));
+	ask_put_names(&c->tick->settings->tables, out);
 	return NULL;
 }
 

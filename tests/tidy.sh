@@ -23,7 +23,7 @@ ranks='
 3	connection delivery catchup listener selftest
 3	tick.h call.h late subscribe ask tick
 3	journal_rescue journal_start journal
-4	server.h report lag_table session server
+4	server.h report lag_table subscribers session server
 5	main
 '
 # The client tools stand beside the daemon: of its files they may include
