@@ -18,12 +18,10 @@ static const double kdb_version = 4.0;
 /* ---- tables ---- */
 
 static void
-put_names(const struct schema *schema, struct wire_writer *out)
+put_names(const struct schema *schema, uint8_t attribute,
+	  struct wire_writer *out)
 {
-	/* `s# with two tables or more, as q shows it (tick-contract.md 2.1) */
-	wire_put_list(out, KT_SYMBOL,
-		      schema->tables_cnt > 1 ? KA_SORTED : KA_NONE,
-		      schema->tables_cnt);
+	wire_put_list(out, KT_SYMBOL, attribute, schema->tables_cnt);
 	for (unsigned i = 0; i < schema->tables_cnt; i++)
 		wire_put_symbol_item(out, schema->tables[i].name,
 				     strlen(schema->tables[i].name));
@@ -34,6 +32,7 @@ ask_tables(void *context, const struct request_arg *args, unsigned args_cnt,
 	   struct wire_writer *out)
 {
 	const struct call *c = context;
+	const struct schema *schema = &c->tick->settings->tables;
 	const char *space;
 	size_t len;
 
@@ -47,7 +46,8 @@ ask_tables(void *context, const struct request_arg *args, unsigned args_cnt,
 			return NULL;
 		}
 	}
-	put_names(&c->tick->settings->tables, out);
+	/* `s# with two tables or more, as q shows it (tick-contract.md 2.1) */
+	put_names(schema, schema->tables_cnt > 1 ? KA_SORTED : KA_NONE, out);
 	return NULL;
 }
 
@@ -79,8 +79,10 @@ ask_subscribers(void *context, const struct request_arg *args,
 	(void)args_cnt;
 	if (t->put_subscribers != NULL)
 		return t->put_subscribers(t->put_lag_context, out);
+	/* Sorted keys would make it a dictionary that some clients cannot
+	 * read (wire.md 3, type 127). */
 	wire_put_u8(out, KT_DICT);
-	put_names(&t->settings->tables, out);
+	put_names(&t->settings->tables, KA_NONE, out);
 	wire_put_list(out, KT_LIST, KA_NONE, cnt);
 	for (unsigned i = 0; i < cnt; i++)
 		wire_put_list(out, KT_LIST, KA_NONE, 0);
