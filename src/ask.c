@@ -18,11 +18,12 @@ static const double kdb_version = 4.0;
 /* ---- tables ---- */
 
 void
-ask_put_names(const struct schema *schema, struct wire_writer *out)
+ask_put_names(const struct schema *schema, bool is_sorted,
+	      struct wire_writer *out)
 {
 	/* `s# with two tables or more, as q shows it (tick-contract.md 2.1) */
-	wire_put_list(out, KT_SYMBOL,
-		      schema->tables_cnt > 1 ? KA_SORTED : KA_NONE,
+	is_sorted = is_sorted && schema->tables_cnt > 1;
+	wire_put_list(out, KT_SYMBOL, is_sorted ? KA_SORTED : KA_NONE,
 		      schema->tables_cnt);
 	for (unsigned i = 0; i < schema->tables_cnt; i++)
 		wire_put_symbol_item(out, schema->tables[i].name,
@@ -34,6 +35,7 @@ ask_tables(void *context, const struct request_arg *args, unsigned args_cnt,
 	   struct wire_writer *out)
 {
 	const struct call *c = context;
+	const struct schema *schema = &c->tick->settings->tables;
 	const char *space;
 	size_t len;
 
@@ -47,7 +49,7 @@ ask_tables(void *context, const struct request_arg *args, unsigned args_cnt,
 			return NULL;
 		}
 	}
-	ask_put_names(&c->tick->settings->tables, out);
+	ask_put_names(schema, true, out);
 	return NULL;
 }
 
@@ -72,19 +74,10 @@ ask_subscribers(void *context, const struct request_arg *args,
 		unsigned args_cnt, struct wire_writer *out)
 {
 	const struct call *c = context;
-	const struct tick *t = c->tick;
-	unsigned cnt = t->settings->tables.tables_cnt;
 
 	(void)args;
 	(void)args_cnt;
-	if (t->put_subscribers != NULL)
-		return t->put_subscribers(t->put_lag_context, out);
-	wire_put_u8(out, KT_DICT);
-	ask_put_names(&t->settings->tables, out);
-	wire_put_list(out, KT_LIST, KA_NONE, cnt);
-	for (unsigned i = 0; i < cnt; i++)
-		wire_put_list(out, KT_LIST, KA_NONE, 0);
-	return NULL;
+	return c->tick->put_subscribers(c->tick->put_context, out);
 }
 
 const char *
@@ -95,12 +88,7 @@ ask_queues(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (c->tick->put_queues != NULL)
-		return c->tick->put_queues(c->tick->put_lag_context, out);
-	wire_put_u8(out, KT_DICT);
-	wire_put_list(out, KT_INT, KA_NONE, 0);
-	wire_put_list(out, KT_LONG, KA_NONE, 0);
-	return NULL;
+	return c->tick->put_queues(c->tick->put_context, out);
 }
 
 /* ---- the process ---- */

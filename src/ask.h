@@ -8,8 +8,11 @@
 #include "request.h"
 #include "schema.h"
 
-/* The tables, as .u.t and tables[] have them. */
-void ask_put_names(const struct schema *schema, struct wire_writer *out);
+/* The tables' names; with is_sorted as .u.t and tables[] have them.  Keys of a
+ * dictionary that are sorted would make it one that some clients cannot read
+ * (wire.md 3, type 127). */
+void ask_put_names(const struct schema *schema, bool is_sorted,
+		   struct wire_writer *out);
 
 /* tables[], tables`. */
 const char *ask_tables(void *context, const struct request_arg *args,

@@ -241,7 +241,7 @@ server_open(struct server *s, const struct settings *set)
 	s->tick.put_lag = lag_table_put;
 	s->tick.put_subscribers = subscribers_put;
 	s->tick.put_queues = subscribers_put_queues;
-	s->tick.put_lag_context = s;
+	s->tick.put_context = s;
 	open_connections(s);
 	open_engine(s);
 	delivery_init(&s->delivery, s->engine, &s->streams, &s->pool,

@@ -67,7 +67,7 @@ subscribers_put(void *context, struct wire_writer *out)
 	const struct schema *schema = &s->settings->tables;
 
 	wire_put_u8(out, KT_DICT);
-	ask_put_names(schema, out);
+	ask_put_names(schema, false, out);
 	wire_put_list(out, KT_LIST, KA_NONE, schema->tables_cnt);
 	for (unsigned i = 0; i < schema->tables_cnt; i++)
 		put_table(s, &schema->tables[i], out);

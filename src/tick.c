@@ -229,7 +229,7 @@ get_t(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	ask_put_names(&c->tick->settings->tables, out);
+	ask_put_names(&c->tick->settings->tables, true, out);
 	return NULL;
 }
 
@@ -401,7 +401,7 @@ call_lag(void *context, const struct request_arg *args, unsigned args_cnt,
 	if (c->has_told_lag)
 		return query_too_much;
 	c->has_told_lag = true;
-	return c->tick->put_lag(c->tick->put_lag_context, out);
+	return c->tick->put_lag(c->tick->put_context, out);
 }
 
 /* The last JOURNAL_NAMES do not exist without a journal, as in tick.q. */

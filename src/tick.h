@@ -26,13 +26,12 @@ struct tick {
 	struct counters *counters;
 	const struct journal_state *journal;
 	const struct history *history;
-	/* Writes the table of consumers: set by who knows them. NULL, or the
-	 * text of an error. */
+	/* Write the table of consumers, .u.w and .z.W: set by who knows the
+	 * connections. NULL, or the text of an error. */
 	const char *(*put_lag)(void *context, struct wire_writer *out);
-	/* Write .u.w and .z.W; NULL until who knows them sets them. */
 	const char *(*put_subscribers)(void *context, struct wire_writer *out);
 	const char *(*put_queues)(void *context, struct wire_writer *out);
-	void *put_lag_context; /* of all three */
+	void *put_context; /* of all three */
 	unsigned port;	       /* where clients connect */
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */

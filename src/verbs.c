@@ -356,9 +356,13 @@ static const char * not(const struct request_arg *args, struct wire_writer *out)
 static const char *
 sum(const struct request_arg *args, struct wire_writer *out)
 {
-	struct items items = items_of(args);
+	struct request_arg list = *args, keys;
+	struct items items;
 	uint64_t total = 0;
 
+	if (value_type(args) == KT_DICT || value_type(args) == KT_SORTED_DICT)
+		value_split_dict(args, &keys, &list);
+	items = items_of(&list);
 	if (items.type < 0 || items.type == KT_LIST)
 		return items.type == KT_LIST && items.cnt > 0
 			       ? "nyi"

@@ -73,7 +73,7 @@ open_all(void)
 	      0);
 	CHECK(tick_open(&tick, &settings, &streams, &counters,
 		      &journal, &history) == 0);
-	tick.put_lag = put_lag;
+	tick.put_lag = tick.put_subscribers = tick.put_queues = put_lag;
 	reply = malloc(tick.reply_max);
 	long_reply = malloc(MESSAGE_MAX);
 	CHECK(reply != NULL && long_reply != NULL);

@@ -13,8 +13,7 @@ def handle(client):
     return client.sync(".z.w")
 
 
-def names(*texts):
-    return syms(*texts, attr=1)
+NAMES = syms("quote", "trade")
 
 
 def test_subscribers(start, connect):
@@ -22,13 +21,13 @@ def test_subscribers(start, connect):
     for all."""
     daemon = start()
     a, b, c = (connect(daemon) for _ in range(3))
-    assert a.sync(".u.w") == Dict(names("quote", "trade"), lst(lst(), lst()))
+    assert a.sync(".u.w") == Dict(NAMES, lst(lst(), lst()))
     a.subscribe()
     b.sync(ask("trade", ("IBM",)))
     c.sync(ask("quote", ()))
     hands = [handle(one) for one in (a, b, c)]
     assert len({one.value for one in hands}) == 3 and hands[0].type == 6
-    assert a.sync(".u.w") == Dict(names("quote", "trade"), lst(
+    assert a.sync(".u.w") == Dict(NAMES, lst(
         lst(lst(hands[0], sym("")), lst(hands[2], syms())),
         lst(lst(hands[0], sym("")), lst(hands[1], syms("IBM")))))
     assert a.sync(".u.w`quote") == lst(lst(hands[0], sym("")), lst(hands[2], syms()))
@@ -36,7 +35,7 @@ def test_subscribers(start, connect):
     b.sync(lst(sym(".u.del"), sym("trade"), hands[1]))
     c.close()
     daemon.wait_log("disconnect", peer=c.name)
-    assert a.sync(".u.w") == Dict(names("quote", "trade"), lst(
+    assert a.sync(".u.w") == Dict(NAMES, lst(
         lst(lst(hands[0], sym(""))), lst(lst(hands[0], sym("")))))
     assert b.sync(lst(sym(".u.del"), sym("trade"), hands[0])) == kdb.Error(b"access")
 
@@ -74,4 +73,4 @@ def test_queues(start, connect):
     lag = wait_stuck(daemon, "slow").number("lag_bytes")
     found = feed.sync(".z.W")
     assert found.values.values[1] == lag > 0
-    assert feed.sync("sum .z.W") in (atom("j", lag), kdb.Error(b"sum"))
+    assert feed.sync("sum .z.W") == atom("j", lag)

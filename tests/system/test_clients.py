@@ -124,7 +124,7 @@ REQUESTS = {
         lst(source("{@[value;`tptype;`standard]}", b"sub"), sym("")),
         sym("standard"), ()),
     "TorQ, step 2": (lst(source("{key `.u.w}", b"sub"), sym("")),
-                     syms("quote", "trade", attr=1), ()),
+                     syms("quote", "trade"), ()),
     "TorQ, step 3": (
         lst(source(TORQ_STEP_3, b"sub"), syms("quote", "trade"), sym("")),
         torq(lst(QUOTE, TRADE)), TABLES),
@@ -218,9 +218,10 @@ def test_tables(start, connect):
     """Protects people and monitors that look around: the tables, their columns
     and types, and that a tickerplant without -t holds no rows."""
     client = connect(start())
-    names = syms("quote", "trade", attr=1)
-    for asked in ("tables[]", "tables`.", "tables `.", ".u.t", "key .u.w", "key`.u.w"):
-        assert client.sync(asked) == names, asked
+    for asked in ("tables[]", "tables`.", "tables `.", ".u.t"):
+        assert client.sync(asked) == syms("quote", "trade", attr=1), asked
+    for asked in ("key .u.w", "key`.u.w"):
+        assert client.sync(asked) == syms("quote", "trade"), asked
     assert client.sync("tables`.u") == syms()
     assert client.sync(sym("trade")) == client.sync("trade") == EMPTY["trade"]
     assert client.sync("count trade") == atom("j", 0)
@@ -235,7 +236,10 @@ def test_tables(start, connect):
     assert client.sync("meta trade") == client.sync("meta`trade") == meta
     assert client.sync("meta foo") == Error(b"foo")
     assert client.sync("count .u.w") == atom("j", 2)
-    assert client.sync(".z.W") == Dict(vec("i", []), vec("j", []))
+    assert client.sync("count .z.W") == atom("j", 1)
+    assert client.sync("(sum;count)@\\:/:(.z.W)") == Dict(
+        client.sync("key .z.W"), lst(vec("j", [0, 1])))
+    assert client.sync("sum `a`b!1 2") == atom("j", 3)
 
 
 def test_the_process(start, connect):
