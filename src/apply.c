@@ -352,27 +352,21 @@ is_fatal(const char *error)
 	       error == request_is_malformed;
 }
 
-/* The state that the functions keep, on the stack or back from it. */
-static void
-keep_state(struct evaluation *e)
+/* What a trap may catch. */
+static const char *
+apply_trapped(struct evaluation *e, const struct request_arg *f,
+	      const struct request_arg *args, unsigned args_cnt,
+	      struct request_arg *out)
 {
-	const struct request_state *kept = e->world->kept;
+	const struct request_world *world = e->world;
+	const char *error;
 
-	for (size_t i = 0; i < ARRAY_LEN(e->world->kept); i++)
-		wire_put_bytes(&e->work, kept[i].at, kept[i].len);
-}
-
-static void
-restore_state(struct evaluation *e, size_t off)
-{
-	const struct request_state *kept = e->world->kept;
-	const uint8_t *at = e->work.base + off;
-
-	for (size_t i = 0; i < ARRAY_LEN(e->world->kept); i++) {
-		if (kept[i].len > 0)
-			memcpy(kept[i].at, at, kept[i].len);
-		at += kept[i].len;
-	}
+	if (world->begin_trap != NULL && !world->begin_trap(world->context))
+		return evaluate_stack;
+	error = evaluate_apply(e, f, args, args_cnt, out);
+	if (world->begin_trap != NULL)
+		world->end_trap(world->context, error != NULL);
+	return error;
 }
 
 /* f[args], or what is to stand for an error. */
@@ -385,15 +379,11 @@ trap(struct evaluation *e, const struct request_arg *f,
 	struct request_arg text;
 	const char *error;
 
-	keep_state(e);
-	if (e->work.is_full)
-		return query_limit;
-	error = evaluate_apply(e, f, args, args_cnt, out);
+	error = apply_trapped(e, f, args, args_cnt, out);
 	if (error == NULL || is_fatal(error))
 		return error;
 	if (e->work.is_full)
 		return query_limit;
-	restore_state(e, off);
 	e->work.at = e->work.base + off;
 	*out = *other;
 	if (!value_is_function(other))

@@ -1,6 +1,6 @@
 /*
  * A request being evaluated: what the functions behind the names work on.
- * Private to tick.c, subscribe.c and late.c.
+ * Private to tick.c, subscribe.c, late.c and ask.c.
  *
  * Functions return NULL with their value written, or the text of an error.
  */
@@ -11,6 +11,15 @@
 
 #include "request.h"
 #include "tick.h"
+
+enum { CALL_TRAPS_MAX = 8 }; /* one in the other */
+
+/* What a request had asked for before something that may fail. */
+struct call_trap {
+	struct tick_outcome out;
+	bool is_subscribing;
+	struct symbol_set *filters; /* a copy, held */
+};
 
 struct call {
 	struct tick *tick;
@@ -27,6 +36,8 @@ struct call {
 	struct symbol_set *filters; /* the new selection's, being changed;
 				       NULL: as out.selection has them */
 	bool holds_selection; /* out.selection is finished */
+	struct call_trap *traps; /* CALL_TRAPS_MAX, while it is evaluated */
+	unsigned traps_cnt;
 };
 
 /* The error for what has to wait; once something is done, for what would have

@@ -32,8 +32,9 @@ tables_text(const struct server *s, const struct connection *c, char *buf,
 {
 	if (!consumer_is_subscribed(&c->consumer))
 		return "-";
-	return selection_text(&c->selection, &s->streams.filter.symbols,
-			      &s->settings->tables, buf, buf_len);
+	(void)selection_text(&c->selection, &s->streams.filter.symbols,
+			     &s->settings->tables, buf, buf_len);
+	return buf[0] != '\0' ? buf : "-";
 }
 
 void

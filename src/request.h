@@ -30,6 +30,7 @@
 #ifndef RINGTICK_REQUEST_H
 #define RINGTICK_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -71,12 +72,6 @@ struct request_name {
 	int args_cnt;	   /* -1: a variable; else the most arguments */
 };
 
-/* What functions change and an error that is trapped takes back. */
-struct request_state {
-	void *at;
-	size_t len;
-};
-
 struct request_world {
 	const struct request_name *names; /* any order */
 	size_t names_cnt;
@@ -85,7 +80,11 @@ struct request_world {
 	void (*put_other)(void *context, const char *name, size_t len,
 			  struct wire_writer *out);
 	void *context;
-	struct request_state kept[2];
+	/* Around what a trap may catch, in pairs, one in the other: when it has
+	 * failed, what functions have changed since is taken back.  false: too
+	 * many of them. May be NULL. */
+	bool (*begin_trap)(void *context);
+	void (*end_trap)(void *context, bool has_failed);
 	/* Nodes, temporary values and the result: a stack. */
 	uint8_t *work;
 	size_t work_len;

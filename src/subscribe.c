@@ -52,6 +52,41 @@ subscribe_undo(struct call *c)
 	c->out->selection = c->client->selection;
 }
 
+bool
+subscribe_begin_trap(void *context)
+{
+	struct call *c = context;
+	struct call_trap *trap = &c->traps[c->traps_cnt];
+
+	if (c->traps_cnt == CALL_TRAPS_MAX)
+		return false;
+	*trap = (struct call_trap){ .out = *c->out,
+				    .is_subscribing = c->is_subscribing };
+	if (c->filters != NULL)
+		trap->filters = symbols_begin(symbols_of(c), c->filters);
+	if (c->filters != NULL && trap->filters == NULL)
+		return false;
+	c->traps_cnt++;
+	return true;
+}
+
+void
+subscribe_end_trap(void *context, bool has_failed)
+{
+	struct call *c = context;
+	struct call_trap *trap = &c->traps[--c->traps_cnt];
+	struct symbol_set *after = c->filters;
+
+	if (!has_failed) {
+		symbols_release(symbols_of(c), trap->filters);
+		return;
+	}
+	*c->out = trap->out;
+	c->is_subscribing = trap->is_subscribing;
+	c->filters = trap->filters;
+	symbols_release(symbols_of(c), after);
+}
+
 void
 call_forget_selection(struct call *c)
 {

@@ -26,6 +26,10 @@ const char *call_del(void *context, const struct request_arg *args,
  * for the caller. */
 void subscribe_finish(struct call *c);
 
+/* Around a part of a request whose failure does not end it (request.h). */
+bool subscribe_begin_trap(void *context);
+void subscribe_end_trap(void *context, bool has_failed);
+
 /* What the request has made of the selection is void. */
 void subscribe_undo(struct call *c);
 

@@ -482,14 +482,16 @@ evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 			     (t->journal->is_on ? 0 : JOURNAL_NAMES),
 		.put_other = ask_put_table,
 		.context = c,
-		.kept = { { c->out, sizeof(*c->out) },
-			  { &c->is_subscribing, sizeof(c->is_subscribing) } },
+		.begin_trap = subscribe_begin_trap,
+		.end_trap = subscribe_end_trap,
 		.work = t->work,
 		.work_len = t->work_len,
 		.error = t->error,
 	};
+	struct call_trap traps[CALL_TRAPS_MAX];
 	const char *error;
 
+	c->traps = traps;
 	if (!c->is_matched)
 		return request_evaluate(&world, body, len, w);
 	error = update(c, &c->table, &c->x);

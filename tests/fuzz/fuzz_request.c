@@ -22,9 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 struct state {
 	unsigned calls_cnt;
 	bool is_over; /* nothing may be called any more */
-	struct {
-		bool is_torn;
-	} kept;
+	bool is_torn; /* something failed, and nothing took it back */
+	bool was_torn[8]; /* at the beginning of each trap */
+	unsigned traps_cnt;
 };
 
 static const uint8_t empty_table[] = {
@@ -77,7 +77,7 @@ call_failing(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	CHECK(args_cnt <= 1 && !s->is_over);
-	s->kept.is_torn = true;
+	s->is_torn = true;
 	wire_put_null(out);
 	return "failed";
 }
@@ -93,6 +93,27 @@ call_waiting(void *context, const struct request_arg *args, unsigned args_cnt,
 	(void)out;
 	s->is_over = true;
 	return request_must_wait;
+}
+
+static bool
+begin_trap(void *context)
+{
+	struct state *s = context;
+
+	if (s->traps_cnt == ARRAY_LEN(s->was_torn))
+		return false;
+	s->was_torn[s->traps_cnt++] = s->is_torn;
+	return true;
+}
+
+static void
+end_trap(void *context, bool has_failed)
+{
+	struct state *s = context;
+
+	CHECK(s->traps_cnt-- > 0);
+	if (has_failed)
+		s->is_torn = s->was_torn[s->traps_cnt];
 }
 
 static void
@@ -124,7 +145,8 @@ check_evaluate(const uint8_t *body, size_t len, size_t out_bytes)
 		.names_cnt = ARRAY_LEN(names),
 		.put_other = put_other,
 		.context = &state,
-		.kept = { { &state.kept, sizeof(state.kept) } },
+		.begin_trap = begin_trap,
+		.end_trap = end_trap,
 		.work = work,
 		.work_len = WORK_BYTES,
 		.error = error,
@@ -136,7 +158,7 @@ check_evaluate(const uint8_t *body, size_t len, size_t out_bytes)
 	CHECK(bytes != NULL && work != NULL);
 	bad = request_evaluate(&world, body, len, &out);
 	CHECK(state.is_over == (bad == request_must_wait));
-	CHECK(bad != NULL || !state.kept.is_torn);
+	CHECK(state.traps_cnt == 0 && (bad != NULL || !state.is_torn));
 	value_len = wire_written(&out);
 	CHECK(!out.is_full);
 	if (bad != NULL)

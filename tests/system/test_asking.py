@@ -56,7 +56,7 @@ def test_del_takes_the_table_away(start, connect, mode):
     sub.expect_silence()
     assert sub.sync(".u.del[`quote;.z.w]") == kdb.NIL
     assert sub.sync(".u.del[`foo;.z.w]") == kdb.Error(b"foo")
-    assert [one for one in daemon.logged("subscribe")][-1]["tables"] in ("-", "")
+    daemon.wait_log("subscribe", peer=sub.name, tables="-")
 
 
 def test_queues(start, connect):

@@ -186,8 +186,8 @@ def test_whoever_asks_for_the_same_shares(start, connect):
     subs[2].sync(ask("trade", ("A",)))
     subs[2].sync(ask("trade", ("B",), ".u.add"))
     for n in range(3):
-        line = [one for one in daemon.logged("subscribe") if one["peer"] == subs[n].name][-1]
-        assert line["stream"] == "1" and line["tables"] == "trade[2]", line.text
+        line = daemon.wait_log("subscribe", peer=subs[n].name, tables="trade[2]")
+        assert line["stream"] == "1", line.text
     assert subs[3].sync(ask("quote")).items[0] == sym("quote")
     assert subs[3].sync(ask("quote", ("A",))) == Error(b"streams")
     for one in subs[:3]:
@@ -567,3 +567,28 @@ def test_half_a_request(start, connect):
     assert sub.read_frame() == published("quote", quote(1).items)
     assert feed.update("trade", trade(1)) == NIL
     sub.expect_silence()
+
+
+def test_a_trap_takes_a_filter_back(start, connect):
+    """Protects the selection from the half of a request that failed and was
+    trapped: filters and tables are as before it, also one trap in another."""
+    daemon = start({"streams": {"max": 8}})
+    feed, sub = connect(daemon), connect(daemon)
+    everything = rows_of("A", "B", "C")
+
+    def comes(request, *wanted):
+        reply = sub.sync(request)
+        assert not isinstance(reply, Error), reply
+        assert feed.update("trade", everything) == NIL
+        assert sub.read_frame() == filtered("trade", everything, wanted)
+        sub.expect_silence()
+    fail = "{.u.sub[`trade;x];.u.sub[`foo;`]}"
+    comes("(.u.sub[`trade;`A];@[%s;`B;0])" % fail, "A")
+    comes("(@[%s;`B;0];.u.add[`trade;`C])" % fail, "A", "C")
+    comes("@[{.u.add[`trade;x]};`B;0]", "A", "B", "C")
+    comes("(.u.sub[`trade;`C];@[{@[%s;`A;.u.sub[`trade;`B]];.u.sub[`foo;`]};`;0])" % fail, "C")
+    comes("@[{@[%s;`A;0];.u.add[`trade;`B]};`;0]" % fail, "B", "C")
+    deep = "0"
+    for _ in range(10):
+        deep = "@[{%s};`;0]" % deep
+    assert sub.sync(deep) == Error(b"stack")
