@@ -52,6 +52,16 @@ const char *call_subscribe(struct call *c, const struct request_arg *table,
 			   const struct request_arg *symbols,
 			   struct wire_writer *out);
 
+/* The same of each of a vector of tables: a list. */
+const char *call_subscribe_each(struct call *c,
+				const struct request_arg *tables,
+				const struct request_arg *symbols,
+				struct wire_writer *out);
+
+/* Writes what is to be replayed before the stream of a subscription: .u.i and
+ * .u.L, or two times :: without a journal.  NULL or an error. */
+const char *call_put_position(struct call *c, struct wire_writer *out);
+
 /* The client selects nothing, until something subscribes. */
 void call_forget_selection(struct call *c);
 

@@ -7,8 +7,6 @@
 #include "call.h"
 #include "wire.h"
 
-enum { NAME_BYTES_MAX = 255 }; /* of a table in a list */
-
 static const char no_such_rank[] = "rank";
 
 /* A symbol, or a vector of them: each is subscribed to. */
@@ -16,33 +14,10 @@ static const char *
 subscribe_to(struct call *c, const struct request_arg *tables,
 	     const struct request_arg *symbols, struct wire_writer *out)
 {
-	struct wire_reader r = wire_reader(tables->at, tables->len, false);
-	uint8_t symbol[1 + NAME_BYTES_MAX + 1] = { 256 - KT_SYMBOL };
-	uint64_t count;
-
 	call_forget_selection(c);
-	if (wire_get_u8(&r) != KT_SYMBOL)
-		return call_subscribe(c, tables, symbols, out);
-	(void)wire_get_u8(&r);
-	count = wire_get_u32(&r);
-	if (count == 0 || count > c->tick->settings->tables.tables_cnt)
-		return "length";
-	wire_put_list(out, KT_LIST, KA_NONE, (uint32_t)count);
-	for (; count > 0; count--) {
-		size_t len;
-		const char *name = wire_get_symbol(&r, &len);
-		struct request_arg one = { symbol, len + 2 };
-		const char *error;
-
-		if (len > NAME_BYTES_MAX)
-			return "length";
-		memcpy(symbol + 1, name, len);
-		symbol[1 + len] = '\0';
-		error = call_subscribe(c, &one, symbols, out);
-		if (error != NULL)
-			return error;
-	}
-	return NULL;
+	return (int8_t)tables->at[0] == KT_SYMBOL
+		       ? call_subscribe_each(c, tables, symbols, out)
+		       : call_subscribe(c, tables, symbols, out);
 }
 
 /* A whole number of any length. */

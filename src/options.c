@@ -25,6 +25,9 @@ static const char *const journal_sync_names[] = { "none", "interval", "batch",
 static const char *const publish_after_names[] = { "ring", "journal", "sync",
 						   NULL };
 
+static const char *const compatibility_sub_list_names[] = { "type", "mgkdb",
+							    NULL };
+
 #define NAMES_SIZE(group, name)	  NULL
 #define NAMES_TIME(group, name)	  NULL
 #define NAMES_COUNT(group, name)  NULL

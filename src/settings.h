@@ -20,6 +20,7 @@ enum check_mode { CHECK_TYPES, CHECK_SHAPE };
 enum engine_mode { ENGINE_SQPOLL, ENGINE_DIRECT };
 enum journal_sync { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH };
 enum publish_after { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC };
+enum sub_list { SUB_LIST_TYPE, SUB_LIST_MGKDB };
 enum slow_policy { SLOW_SPILL, SLOW_DISCONNECT, SLOW_SKIP, SLOW_BLOCK };
 
 extern const char *const slow_policy_names[]; /* by enum slow_policy */
@@ -100,6 +101,9 @@ struct settings {
 		bool zone_is_local;
 		int64_t zone_offset_ns; /* east of UTC, where not local */
 	} day;
+	struct {
+		enum sub_list sub_list;
+	} compatibility;
 	struct {
 		int64_t timeout;
 	} stop;

@@ -3,8 +3,11 @@
 #include "subscribe.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "wire.h"
+
+enum { NAME_BYTES_MAX = 255 }; /* of a table in a list */
 
 static const char bad_type[] = "type";
 static const char no_such_rank[] = "rank";
@@ -280,12 +283,62 @@ call_subscribe(struct call *c, const struct request_arg *table,
 }
 
 const char *
+call_subscribe_each(struct call *c, const struct request_arg *tables,
+		    const struct request_arg *symbols, struct wire_writer *out)
+{
+	struct wire_reader r = wire_reader(tables->at, tables->len, false);
+	uint8_t symbol[1 + NAME_BYTES_MAX + 1] = { 256 - KT_SYMBOL };
+	uint64_t count;
+
+	CHECK(wire_get_u8(&r) == KT_SYMBOL);
+	count = wire_get_count(&r, 1, NULL);
+	if (count == 0 || count > c->tick->settings->tables.tables_cnt)
+		return "length";
+	wire_put_list(out, KT_LIST, KA_NONE, (uint32_t)count);
+	for (; count > 0; count--) {
+		size_t len;
+		const char *name = wire_get_symbol(&r, &len);
+		struct request_arg one = { symbol, len + 2 };
+		const char *error;
+
+		if (len > NAME_BYTES_MAX)
+			return "length";
+		memcpy(symbol + 1, name, len);
+		symbol[1 + len] = '\0';
+		error = call_subscribe(c, &one, symbols, out);
+		if (error != NULL)
+			return error;
+	}
+	return NULL;
+}
+
+/* (.u.i;.u.L;schemas): what mgkdb's tickerplant answers for a list of tables
+ * (tick-contract.md 1.1). */
+static const char *
+subscribe_as_mgkdb(struct call *c, const struct request_arg *tables,
+		   const struct request_arg *symbols, struct wire_writer *out)
+{
+	const char *error;
+
+	c->is_subscribing = true;
+	wire_put_list(out, KT_LIST, KA_NONE, 3);
+	error = call_put_position(c, out);
+	return error != NULL ? error
+			     : call_subscribe_each(c, tables, symbols, out);
+}
+
+const char *
 call_sub(void *context, const struct request_arg *args, unsigned args_cnt,
 	 struct wire_writer *out)
 {
+	struct call *c = context;
+
 	if (args_cnt != 2)
 		return no_such_rank;
-	return call_subscribe(context, &args[0], &args[1], out);
+	if ((int8_t)args[0].at[0] == KT_SYMBOL &&
+	    c->tick->settings->compatibility.sub_list == SUB_LIST_MGKDB)
+		return subscribe_as_mgkdb(c, &args[0], &args[1], out);
+	return call_subscribe(c, &args[0], &args[1], out);
 }
 
 const char *

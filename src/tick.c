@@ -328,6 +328,20 @@ get_L(void *context, const struct request_arg *args, unsigned args_cnt,
 	return NULL;
 }
 
+const char *
+call_put_position(struct call *c, struct wire_writer *out)
+{
+	const char *error;
+
+	if (!c->tick->journal->is_on) {
+		wire_put_null(out);
+		wire_put_null(out);
+		return NULL;
+	}
+	error = get_i(c, NULL, 0, out);
+	return error != NULL ? error : get_L(c, NULL, 0, out);
+}
+
 static const char *
 get_l(void *context, const struct request_arg *args, unsigned args_cnt,
       struct wire_writer *out)

@@ -6,6 +6,7 @@ import socket
 import journal
 import kdb
 import pytest
+from filters import filtered
 from kdb import (NIL, Dict, Error, Lambda, Table, atom, lst, q, sym, syms, text,
                  vec)
 from traffic import published, quote, trade
@@ -199,6 +200,86 @@ def test_request_of_a_client(world, connect, name):
     asked, reply, tables = REQUESTS[name]
     check(world, connect, asked, reply,
           tables(world[2]) if callable(tables) else tables)
+
+
+# ---- with filters ----
+
+SOME = ("MSFT.O", "IBM.N")
+FILTERED = {
+    "c.q": (lst(text(".u.sub"), sym(""), syms(*SOME)), BOTH,
+            {"trade": SOME, "quote": SOME}),
+    "KX, RTE": (lst(text(".u.sub"), sym("trade"), syms(*SOME)), TRADE, {"trade": SOME}),
+    "KX, RTE, text": (text("(.u.sub[`trade;`MSFT.O`IBM.N];.u `i`L)"),
+                      lambda s: lst(TRADE, s.iL), {"trade": SOME}),
+    "KX, RTE, one": (lst(sym(".u.sub"), sym("trade"), syms("IBM.N")), TRADE,
+                     {"trade": ("IBM.N",)}),
+    "C#": (text(".u.sub[`trade;`MSFT.O`IBM.N]"), TRADE, {"trade": SOME}),
+    "Java": (lst(text(".u.sub"), sym("trade"), sym("MSFT.O")), TRADE,
+             {"trade": ("MSFT.O",)}),
+    "Java, an array of an empty string": (
+        lst(text(".u.sub"), sym("trade"), syms("")), TRADE, {"trade": ("",)}),
+    "TorQ, step 3": (
+        lst(source(TORQ_STEP_3, b"sub"), syms("quote", "trade"), syms(*SOME)),
+        torq(lst(QUOTE, TRADE)), {"trade": SOME, "quote": SOME}),
+    "PyKX": (lst(text("{.u.sub[x;y]}"), sym("trade"), syms(*SOME)), TRADE,
+             {"trade": SOME}),
+    "wild, add": (text(".u.sub[`trade;`];.u.add[`quote;`]"), QUOTE,
+                  {"trade": "", "quote": ""}),
+    "cookbook, add": (text(".u.sub[`trade;`MSFT.O];.u.add[`trade;`IBM.N`MSFT.O]"), TRADE,
+                      {"trade": SOME}),
+    "add to all": (text(".u.sub[`trade;`];.u.add[`trade;`IBM.N]"), TRADE,
+                   {"trade": ("IBM.N", "")}),
+    "nothing": (lst(text(".u.sub"), sym("trade"), lst()), TRADE, {"trade": ()}),
+}
+
+
+def mixed(make):
+    """An update of five rows, of several symbols."""
+    columns = list(make(9, 5).items)
+    columns[1] = syms("MSFT.O", "A", "IBM.N", "", "MSFT.O")
+    return lst(*columns)
+
+
+@pytest.mark.parametrize("name", FILTERED)
+def test_request_with_a_filter(world, connect, name):
+    """Protects unmodified clients that want some symbols: the reply is that of
+    any subscription, and exactly these rows come."""
+    daemon, feed, seen = world
+    asked, reply, filters = FILTERED[name]
+    client = connect(daemon)
+    answer = client.ask_raw(kdb.frame(asked, kdb.SYNC))
+    assert answer == kdb.frame(reply(seen) if callable(reply) else reply, kdb.RESPONSE)
+    for table, make in (("trade", trade), ("quote", quote)):
+        assert feed.update(table, mixed(make)) == NIL
+        wanted = filtered(table, mixed(make), filters[table]) if table in filters else None
+        if wanted is not None:
+            assert client.read_frame() == wanted
+    client.expect_silence()
+
+
+@pytest.mark.parametrize("choice", ["type", "mgkdb"])
+def test_a_list_of_tables(start, connect, tmp_path, choice):
+    """Protects mgkdb's tpmux, with compatibility.sub_list = "mgkdb": .u.sub of a
+    list answers (.u.i;.u.L;schemas); as it is, it is 'type, as in tick.q."""
+    asked = lst(sym(".u.sub"), syms("trade", "quote"), sym(""))
+    compatible = {"compatibility": {"sub_list": choice}}
+    daemon = start(journal.settings(tmp_path, compatible))
+    client, feed = connect(daemon), connect(daemon)
+    for i in range(3):
+        assert feed.update("trade", trade(i)) == NIL
+    if choice == "type":
+        assert client.sync(asked) == Error(b"type")
+        return
+    path = journal.path_of(tmp_path, feed.sync(".u.d").value)
+    schemas = lst(TRADE, QUOTE)
+    assert client.sync(asked) == lst(atom("j", 3), sym(":%s" % path), schemas)
+    for name, data in UPDATES.items():
+        assert feed.update(name, data) == NIL
+        assert client.read_frame() == published(name, data.items)
+    assert client.sync(lst(sym(".u.sub"), sym("trade"), sym(""))) == TRADE
+    assert client.sync(lst(sym(".u.sub"), syms("trade", "foo"), sym(""))) == Error(b"foo")
+    without = connect(start(compatible))
+    assert without.sync(asked) == lst(NIL, NIL, schemas)
 
 
 def test_torq_servers(world, connect):
