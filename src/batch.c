@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "record.h"
@@ -95,33 +96,8 @@ streams_show_batch(struct streams *all, uint64_t pos, int64_t now_ns)
 
 /* ---- making a batch ---- */
 
-static void
-add_update(struct batch *b, const struct schema_table *t, const uint8_t *frame)
-{
-	struct batch_table *of = &b->tables[t->idx];
-
-	b->updates[b->cnt] = rows_of_frame(t, frame);
-	if (of->cnt++ == 0)
-		of->first = b->cnt;
-	else
-		b->next[of->last] = b->cnt;
-	of->last = b->cnt++;
-}
-
-/* What a message adds to the batch, at most: where columns of different types
- * meet, each item gets a type byte. */
-static uint64_t
-most_bytes(const struct batch *b, const struct schema_table *t,
-	   const uint8_t *frame)
-{
-	return (b->tables[t->idx].may_grow ? 2 : 1) *
-	       (uint64_t)stream_frame_len(frame);
-}
-
-/* Takes updates from a place on, and returns where the batch ends; there is one
- * at least. */
-static uint64_t
-collect(struct streams *all, uint64_t from, uint64_t to)
+void
+batch_start(struct streams *all)
 {
 	struct batch *b = all->batch;
 
@@ -129,19 +105,48 @@ collect(struct streams *all, uint64_t from, uint64_t to)
 	b->bytes_max = 0;
 	for (unsigned i = 0; i < all->schema->tables_cnt; i++)
 		b->tables[i].cnt = 0;
-	while (from != to && b->cnt < UPDATES_MAX) {
+}
+
+bool
+batch_take(struct streams *all, const struct schema_table *t, struct rows rows,
+	   size_t frame_len, size_t max)
+{
+	struct batch *b = all->batch;
+	struct batch_table *of = &b->tables[t->idx];
+	/* Where columns of different types meet, each item gets a type
+	 * byte; a message alone stays as it is. */
+	uint64_t bytes = (of->may_grow ? 2 : 1) * (uint64_t)frame_len;
+
+	if (b->cnt > 0 ? b->cnt == UPDATES_MAX || b->bytes_max + bytes > max
+		       : frame_len > max)
+		return false;
+	b->bytes_max += bytes;
+	b->updates[b->cnt] = rows;
+	if (of->cnt++ == 0)
+		of->first = b->cnt;
+	else
+		b->next[of->last] = b->cnt;
+	of->last = b->cnt++;
+	return true;
+}
+
+/* Takes updates from a place on, and returns where the batch ends; there is one
+ * at least. */
+static uint64_t
+collect(struct streams *all, uint64_t from, uint64_t to)
+{
+	batch_start(all);
+	while (from != to) {
 		const uint8_t *frame = ring_at(&all->main.ring, from);
 		const struct schema_table *t;
-		uint64_t bytes;
 
 		if (!stream_frame_is_record(frame))
 			break;
 		t = record_table(all->schema, frame);
-		bytes = most_bytes(b, t, frame);
-		if (b->cnt > 0 && b->bytes_max + bytes > b->message_max)
+		if (!batch_take(all, t, rows_of_frame(t, frame),
+				stream_frame_len(frame),
+				all->batch->message_max))
 			break;
-		b->bytes_max += bytes;
-		add_update(b, t, frame);
 		from += stream_frame_len(frame);
 	}
 	return from;
@@ -157,6 +162,35 @@ merge(struct batch *b, const struct schema_table *t)
 	for (uint32_t i = 0; i < of->cnt; i++, at = b->next[at])
 		b->sources[i].rows = b->updates[at];
 	(void)rows_merge(t, b->sources, of->cnt, KA_GROUPED, b->merged);
+}
+
+size_t
+batch_write(struct streams *all, const struct selection *selection, uint8_t *at)
+{
+	struct batch *b = all->batch;
+	struct filter *f = &all->filter;
+	uint8_t *start = at;
+
+	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
+		const struct schema_table *t = &all->schema->tables[i];
+		uint32_t picked;
+
+		if (b->tables[i].cnt == 0)
+			continue;
+		merge(b, t);
+		if (!selection_filters(selection, i)) {
+			memcpy(at, b->merged, stream_frame_len(b->merged));
+			at += stream_frame_len(b->merged);
+			continue;
+		}
+		filter_look(f, t, rows_of_frame(t, b->merged));
+		picked = filter_pick(f, selection->symbols);
+		if (picked == 0)
+			continue;
+		filter_frame_write(f, picked, at);
+		at += filter_frame_len(f, picked);
+	}
+	return (size_t)(at - start);
 }
 
 /* Puts a table's message behind what the streams have of the batch. */

@@ -12,8 +12,12 @@
 #ifndef RINGTICK_BATCH_H
 #define RINGTICK_BATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "rows.h"
+#include "selection.h"
 
 struct streams;
 
@@ -29,5 +33,22 @@ uint64_t batch_memory(size_t message_max);
 /* Feeds those at all->here, from one place in the main stream to another. */
 void batch_feed(struct streams *all, uint64_t from, uint64_t to,
 		int64_t now_ns);
+
+/* ---- one batch by hand, for one selection ---- */
+
+void batch_start(struct streams *all);
+
+/*
+ * Takes in the rows of a message whose frame has frame_len bytes; they must
+ * stay until batch_write.  false if the batch could then have more than max
+ * bytes, or has too many messages.  max is message_max at most.
+ */
+bool batch_take(struct streams *all, const struct schema_table *t,
+		struct rows rows, size_t frame_len, size_t max);
+
+/* Writes what the selection leaves of the batch, at most the bytes that
+ * batch_take allowed. Returns their number. */
+size_t batch_write(struct streams *all, const struct selection *selection,
+		   uint8_t *at);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "batch.h"
 #include "journal_file.h"
 #include "log.h"
 #include "record.h"
@@ -179,17 +180,24 @@ look_at_foreign(struct catchup *cu, struct found *f)
 			 u->frame_len == r->len + record_saves(f->table);
 }
 
+/* The columns of a record of our own. */
+static struct rows
+rows_of_record(const struct found *f)
+{
+	size_t start = record_start_len(f->table) + LIST_HEADER_BYTES;
+
+	return rows_of_columns(f->record.at + start, f->record.len - start);
+}
+
 /* Of a record of which the consumer wants the rows of some symbols. */
 static void
 pick_rows(struct catchup *cu, const struct consumer *c, struct found *f)
 {
 	struct filter *filter = &cu->streams->filter;
-	size_t start = record_start_len(f->table) + LIST_HEADER_BYTES;
 	struct rows rows;
 
 	if (f->is_verbatim) {
-		rows = rows_of_columns(f->record.at + start,
-				       f->record.len - start);
+		rows = rows_of_record(f);
 	} else {
 		update_write(&f->u, 0, cu->whole);
 		rows = rows_of_frame(f->table, cu->whole);
@@ -202,8 +210,9 @@ pick_rows(struct catchup *cu, const struct consumer *c, struct found *f)
 		f->picked_cnt > 0 ? filter_frame_len(filter, f->picked_cnt) : 0;
 }
 
+/* What a record is, whatever rows of it are wanted. */
 static void
-look_at(struct catchup *cu, const struct consumer *c, struct found *f)
+identify(struct catchup *cu, const struct consumer *c, struct found *f)
 {
 	const struct past *p = &c->past;
 	const struct journal_record *r = &f->record;
@@ -221,8 +230,14 @@ look_at(struct catchup *cu, const struct consumer *c, struct found *f)
 	f->picked_cnt = 0;
 	f->message.is_selected =
 		f->table != NULL && selection_has(&p->selection, f->table->idx);
+}
+
+static void
+look_at(struct catchup *cu, const struct consumer *c, struct found *f)
+{
+	identify(cu, c, f);
 	if (f->message.is_selected &&
-	    selection_filters(&p->selection, f->table->idx))
+	    selection_filters(&c->past.selection, f->table->idx))
 		pick_rows(cu, c, f);
 }
 
@@ -304,6 +319,42 @@ serve(struct catchup *cu, struct connection *c, const uint8_t *bytes,
 		}
 		consumer_pass(&c->consumer, &f.message);
 	}
+}
+
+/*
+ * The same in batches: as many records as the buffer holds become one message
+ * of each table.  Not those of others, which are served one by one: false if
+ * one of these comes first.
+ */
+static bool
+serve_batch(struct catchup *cu, struct connection *c, const uint8_t *bytes,
+	    uint64_t off, size_t len)
+{
+	struct past *p = &c->consumer.past;
+	uint64_t end_pos = consumer_past_end(&c->consumer);
+	size_t max = (size_t)min_u64(CATCHUP_BUFFER_BYTES,
+				     cu->settings->message.max);
+	struct found f;
+	const char *why;
+
+	if (cu->streams->batch == NULL || p->at.off < p->at.file->first_off)
+		return false;
+	empty_buffer(p);
+	batch_start(cu->streams);
+	while (p->at.pos != end_pos &&
+	       journal_next(bytes, len, p->at.off - off, &f.record, &why) ==
+		       JOURNAL_RECORD) {
+		identify(cu, &c->consumer, &f);
+		if (consumer_wants(&c->consumer, &f.message) > 0 &&
+		    !batch_take(cu->streams, f.table, rows_of_record(&f),
+				f.message.frame_len, max))
+			break;
+		consumer_pass(&c->consumer, &f.message);
+	}
+	p->len = batch_write(cu->streams, &p->selection, p->buffer);
+	if (p->len > 0)
+		note_first(p, true, stream_frame_len(p->buffer));
+	return true;
 }
 
 /* At the end of a day's file: its mark, and on to the next one. */
@@ -508,7 +559,8 @@ take(struct catchup *cu, struct connection *c, const struct catchup_read *read,
 	struct past *p = &c->consumer.past;
 	uint64_t before = p->at.off;
 
-	serve(cu, c, read->at, read->off, len);
+	if (!serve_batch(cu, c, read->at, read->off, len))
+		serve(cu, c, read->at, read->off, len);
 	/* Nothing whole from its very beginning on: a long one. */
 	if (p->at.off == before && before == read->off &&
 	    p->at.pos != consumer_past_end(&c->consumer))
