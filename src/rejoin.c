@@ -10,9 +10,8 @@
 
 /* ---- names ---- */
 
-/* Moves *at behind the next name; false if there is none. */
-static bool
-next_name(const char **at, const char **out_name, size_t *out_len)
+bool
+rejoin_next_name(const char **at, const char **out_name, size_t *out_len)
 {
 	if (**at == '\0')
 		return false;
@@ -36,27 +35,43 @@ are_names(const char *tables)
 	       strstr(tables, ",,") == NULL;
 }
 
+void
+rejoin_put_names(struct wire_writer *w, const char *names)
+{
+	const char *at = names, *name;
+	uint32_t cnt = 0;
+	size_t len;
+
+	while (rejoin_next_name(&at, &name, &len))
+		cnt++;
+	if (cnt == 0) {
+		wire_put_symbol(w, "");
+		return;
+	}
+	wire_put_list(w, KT_SYMBOL, KA_NONE, cnt);
+	for (at = names; rejoin_next_name(&at, &name, &len);)
+		wire_put_symbol_item(w, name, len);
+}
+
 /* ---- the first request ---- */
 
 bool
-rejoin_put_first(struct wire_writer *w, const char *tables, bool has_from,
-		 uint64_t from)
+rejoin_put_first(struct wire_writer *w, const char *tables, const char *symbols,
+		 bool has_from, uint64_t from)
 {
-	char names[REJOIN_REQUEST_MAX], text[2 * REJOIN_REQUEST_MAX];
-	char i[24] = ".u.i"; /* how many there are now */
+	char i[24] = ".u.i", text[128]; /* how many there are now */
 
-	if (!are_names(tables) || strlen(tables) >= sizeof(names))
+	if (!are_names(tables))
 		return false;
-	(void)snprintf(names, sizeof(names), "%s", tables);
-	for (char *at = names; *at != '\0'; at++)
-		if (*at == ',')
-			*at = '`';
 	if (has_from)
 		(void)snprintf(i, sizeof(i), "%" PRIu64, from);
 	(void)snprintf(text, sizeof(text),
-		       "(.ringtick.subfrom[`%s;`;%s];%s;.u.d;.ringtick.epoch)",
-		       names, i, i);
+		       "{(.ringtick.subfrom[x;y;%s];%s;.u.d;.ringtick.epoch)}",
+		       i, i);
+	wire_put_list(w, KT_LIST, KA_NONE, 3);
 	wire_put_string(w, text);
+	rejoin_put_names(w, tables);
+	rejoin_put_names(w, symbols);
 	return !w->is_full;
 }
 
@@ -103,24 +118,13 @@ rejoin_read_epoch(struct wire_reader *r, int64_t *out)
 }
 
 void
-rejoin_put(struct wire_writer *w, const struct rejoin *j, const char *tables)
+rejoin_put(struct wire_writer *w, const struct rejoin *j, const char *tables,
+	   const char *symbols)
 {
-	const char *at = tables, *name;
-	uint32_t cnt = 0;
-	size_t len;
-
-	while (next_name(&at, &name, &len))
-		cnt++;
 	wire_put_list(w, KT_LIST, KA_NONE, 4);
 	wire_put_symbol(w, ".ringtick.rejoin");
-	if (cnt == 0) {
-		wire_put_symbol(w, "");
-	} else {
-		wire_put_list(w, KT_SYMBOL, KA_NONE, cnt);
-		for (at = tables; next_name(&at, &name, &len);)
-			wire_put_symbol_item(w, name, len);
-	}
-	wire_put_symbol(w, "");
+	rejoin_put_names(w, tables);
+	rejoin_put_names(w, symbols);
 	wire_put_list(w, KT_LIST, KA_NONE, 4);
 	wire_put_long(w, j->epoch);
 	wire_put_date(w, j->day);

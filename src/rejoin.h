@@ -4,17 +4,18 @@
  * (doc/protocol.md).  Pure.
  *
  * Called by sub.c.  Tables are names with commas between them, of letters,
- * digits and _; "" is all of them.
+ * digits and _; symbols likewise, of any bytes; "" is all of them.
  */
 #ifndef RINGTICK_REJOIN_H
 #define RINGTICK_REJOIN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "wire.h"
 
-enum { REJOIN_REQUEST_MAX = 1024 }; /* bytes of each of the requests */
+enum { REJOIN_REQUEST_MAX = 16 << 10 }; /* bytes of each of the requests */
 
 /* What the subscriber has: all of its tables' messages up to ... */
 struct rejoin {
@@ -29,8 +30,8 @@ struct rejoin {
  * record `from` of the day, or (has_from false) with what comes now.  false if
  * the names are none, or too long.
  */
-bool rejoin_put_first(struct wire_writer *w, const char *tables, bool has_from,
-		      uint64_t from);
+bool rejoin_put_first(struct wire_writer *w, const char *tables,
+		      const char *symbols, bool has_from, uint64_t from);
 
 /*
  * The reply to it, which wire_check_body accepted: moves r to the value that
@@ -44,7 +45,14 @@ bool rejoin_read_epoch(struct wire_reader *r, int64_t *out);
 
 /* Asks for what comes behind that.  The names passed rejoin_put_first. */
 void rejoin_put(struct wire_writer *w, const struct rejoin *j,
-		const char *tables);
+		const char *tables, const char *symbols);
+
+/* Moves *at behind the next name, and the comma behind that; false if there is
+ * none. */
+bool rejoin_next_name(const char **at, const char **out_name, size_t *out_len);
+
+/* ` for "", else a vector of what stands between the commas. */
+void rejoin_put_names(struct wire_writer *w, const char *names);
 
 /* What an error that the server answers means, as a sentence's end. */
 const char *rejoin_explain(const char *error);

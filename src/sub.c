@@ -58,6 +58,7 @@ struct sub {
 
 	/* options */
 	const char *wanted; /* "trade,quote"; "": all tables */
+	const char *symbols; /* "IBM,A"; "": all rows */
 	enum sub_mode mode;
 	bool is_checking;
 	bool is_paused;
@@ -379,20 +380,21 @@ ask(struct sub *s, struct wire_writer *w, enum sub_request what)
 	return err < 0 ? err : 0;
 }
 
-/* (`.u.sub;`table;`) and its response; "" is all tables. */
+/* (`.u.sub;`table;symbols) and its response; "" is all tables. */
 static int
-subscribe_one(struct sub *s, const char *table)
+subscribe_one(struct sub *s, const char *table, size_t table_len)
 {
 	uint8_t frame[SUB_REQUEST_MAX];
 	struct wire_writer w = wire_writer(frame, sizeof(frame));
 
 	(void)wire_begin_frame(&w, WIRE_SYNC);
-	wire_put_list(&w, KT_SYMBOL, KA_NONE, 3);
-	wire_put_symbol_item(&w, ".u.sub", 6);
-	wire_put_symbol_item(&w, table, strlen(table));
-	wire_put_symbol_item(&w, "", 0);
+	wire_put_list(&w, KT_LIST, KA_NONE, 3);
+	wire_put_symbol(&w, ".u.sub");
+	wire_put_u8(&w, (uint8_t)-KT_SYMBOL);
+	wire_put_symbol_item(&w, table, table_len);
+	rejoin_put_names(&w, s->symbols);
 	if (w.is_full)
-		return fail(s, -EINVAL, "the name of the table is too long");
+		return fail(s, -EINVAL, "--table or --symbols is too long");
 	return ask(s, &w, REQUEST_SUB);
 }
 
@@ -404,7 +406,8 @@ subscribe_first(struct sub *s)
 	struct wire_writer w = wire_writer(frame, sizeof(frame));
 
 	(void)wire_begin_frame(&w, WIRE_SYNC);
-	if (!rejoin_put_first(&w, s->wanted, s->has_from, s->from))
+	if (!rejoin_put_first(&w, s->wanted, s->symbols, s->has_from,
+			      s->from))
 		return fail(s, -EINVAL,
 			    "--table has a name in it that is none, or too "
 			    "many");
@@ -414,26 +417,19 @@ subscribe_first(struct sub *s)
 static int
 subscribe(struct sub *s)
 {
-	char name[SUB_REQUEST_MAX];
+	const char *at = s->wanted, *name;
+	size_t len;
 	int err = 0;
 
 	if (s->has_from || s->is_reconnecting)
 		return subscribe_first(s);
-	for (const char *at = s->wanted; err == 0; at++) {
-		size_t len = strcspn(at, ",");
-
+	if (*at == '\0')
+		return subscribe_one(s, "", 0);
+	while (err == 0 && rejoin_next_name(&at, &name, &len)) {
 		/* Sent as it is, it would mean all tables. */
-		if (len == 0 && s->wanted[0] != '\0')
-			return fail(s, -EINVAL,
-				    "--table has an empty name in it");
-		if (len >= sizeof(name))
-			len = sizeof(name) - 1; /* and is refused */
-		memcpy(name, at, len);
-		name[len] = '\0';
-		err = subscribe_one(s, name);
-		at += strcspn(at, ",");
-		if (*at == '\0')
-			break;
+		if (len == 0)
+			return fail(s, -EINVAL, "--table has an empty name");
+		err = subscribe_one(s, name, len);
 	}
 	return err;
 }
@@ -460,7 +456,7 @@ rejoin(struct sub *s)
 		return err;
 	w = wire_writer(frame, sizeof(frame));
 	(void)wire_begin_frame(&w, WIRE_SYNC);
-	rejoin_put(&w, &s->place, s->wanted);
+	rejoin_put(&w, &s->place, s->wanted, s->symbols);
 	err = ask(s, &w, REQUEST_REJOIN);
 	if (err < 0)
 		return err;
@@ -642,6 +638,7 @@ static const struct option options[] = {
 	{ "port", required_argument, NULL, 'p' },
 	{ "user", required_argument, NULL, 'u' },
 	{ "table", required_argument, NULL, 't' },
+	{ "symbols", required_argument, NULL, 'y' },
 	{ "print", no_argument, NULL, 'r' },
 	{ "rates", no_argument, NULL, 'R' },
 	{ "check", optional_argument, NULL, 'k' },
@@ -665,6 +662,7 @@ static const char usage[] =
 	"  -p, --port PORT     port (5010)\n"
 	"      --user NAME     NAME or NAME:PASSWORD ($USER)\n"
 	"  -t, --table NAMES   tables, with commas between them (all)\n"
+	"      --symbols NAMES only the rows of these symbols (all)\n"
 	"      --print         print rows; the default on a terminal\n"
 	"      --rates         print rates each second; the default elsewhere\n"
 	"      --check[=NAME]  nothing is missing or doubled in the running\n"
@@ -688,6 +686,9 @@ take_option(struct sub *s, int option, const char *value)
 	switch (option) {
 	case 't':
 		s->wanted = value;
+		return true;
+	case 'y':
+		s->symbols = value;
 		return true;
 	case 'r':
 		s->mode = SUB_PRINT;
@@ -744,12 +745,14 @@ take_options(struct sub *s, int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		}
-		if (option == '?') {
+		if (option == '?')
 			fputs("try `ringtick sub --help`\n", stderr);
+		if (option == '?' || !take_option(s, option, optarg))
 			return CLIENT_EXIT_TROUBLE;
-		}
-		if (!take_option(s, option, optarg))
-			return CLIENT_EXIT_TROUBLE;
+	}
+	if (s->is_checking && s->symbols[0] != '\0') {
+		fputs("ringtick sub: --check needs all symbols\n", stderr);
+		return CLIENT_EXIT_TROUBLE;
 	}
 	if (optind == argc)
 		return -1;
@@ -767,6 +770,7 @@ sub_main(int argc, char **argv)
 	static struct sub sub = {
 		.client.fd = -1,
 		.wanted = "",
+		.symbols = "",
 		.count = UINT64_MAX,
 	};
 	struct sub *s = &sub;

@@ -106,6 +106,23 @@ def test_sub_prints_rows(plant, tool, connect):
         assert word in said, said
 
 
+@pytest.mark.parametrize("begin", [(), ("--from", "0")])
+def test_sub_filters(plant, tool, connect, tmp_path, begin):
+    """Protects people who look for one symbol: only its rows, live and out of the
+    journal."""
+    daemon = plant(journal={"directory": str(tmp_path)})
+    feed = connect(daemon)
+    sub = tool("sub", daemon, "--user", "eyes", "-t", "trade", "--symbols", "A-1,B", "--print",
+               "--count", 2, *begin)
+    daemon.wait_log("subscribe", user="eyes")
+    for n, symbol in enumerate(("C", "A-1", "X", "B")):
+        feed.update("trade", trade(41 + n, 1, symbol))
+    said = finish(sub)
+    assert "A-1" in said and "42" in said and "44" in said
+    assert "43" not in said and "X" not in said
+    assert finish(tool("sub", daemon, "--check", "--symbols", "A"), 2)
+
+
 def test_tools_say_what_is_wrong(plant, tool):
     """Protects scripts: status 2 and a sentence for a wrong option, a table
     that is not there, a server that is not there or goes away."""
