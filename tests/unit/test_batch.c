@@ -18,6 +18,7 @@
 #include "record.h"
 #include "rows.h"
 #include "stream.h"
+#include "update.h"
 #include "util.h"
 #include "wire.h"
 
@@ -694,6 +695,105 @@ test_full_ring(void **state)
 	stop();
 }
 
+/* What was not shown is kept, also where nobody reads. */
+static void
+test_held(void **state)
+{
+	struct wants w = { .is_wanted = { true, true, true } };
+	uint64_t visible;
+
+	(void)state;
+	chance = chance_start("held");
+	start(UINT64_MAX - 10);
+	visible = all.main.visible_pos;
+	do
+		message_make(&messages[messages_cnt], &schema.tables[0], 1,
+			     number, &chance);
+	while (put(&messages[messages_cnt]));
+	assert_true(all.main.head_pos - visible <= RING_BYTES);
+	assert_true(all.main.head_pos - visible > RING_BYTES - 200);
+	subscribe_as(&readers[0], &w);
+	show(messages_cnt);
+	streams_feed(&all, now);
+	check();
+	read_bytes(&readers[0], cursor_lag(&readers[0].c));
+	streams_feed(&all, now);
+	check();
+	end(&readers[0]);
+	assert_true(stream_has_room(&all.main, RING_BYTES));
+	stop();
+}
+
+enum { LISTS = 20, LIST_ROWS = 150 };
+
+/* An update whose lists are vectors of a type. */
+static size_t
+put_lists(const struct schema_table *t, int type, uint32_t rows)
+{
+	static uint8_t x[MESSAGE_MAX * 8];
+	struct wire_writer w = wire_writer(x, sizeof(x));
+	struct update u;
+	const char *why;
+
+	wire_put_list(&w, KT_LIST, KA_NONE, LISTS + 2);
+	for (unsigned i = 0; i < LISTS + 2; i++) {
+		int own = i == 0 ? KT_TIME : i == 1 ? KT_BOOLEAN : type;
+
+		wire_put_list(&w, own, KA_NONE, rows);
+		for (size_t k = 0; k < rows * wire_item_bytes(own); k++)
+			wire_put_u8(&w, 0);
+	}
+	assert_false(w.is_full);
+	assert_int_equal(
+		update_parse(t, x, wire_written(&w), CHECK_TYPES, &u, &why),
+		UPDATE_OK);
+	assert_true(stream_has_room(&all.main, u.frame_len));
+	update_write(&u, 0, stream_head(&all.main));
+	streams_commit(&all, t->idx, u.frame_len, now);
+	return u.frame_len;
+}
+
+/* Items of different types are longer together: that, too, is foreseen. */
+static void
+test_growth(void **state)
+{
+	struct streams_options wide = options;
+	struct selection selection = { .tables = { 1 } };
+	struct cursor c = { 0 };
+	struct stream *s;
+	struct schema lists;
+	size_t bytes;
+
+	(void)state;
+	schema_of(&lists, "t:([]time:`time$();sym:`boolean$();"
+			  "a:();b:();c:();d:();e:();f:();g:();h:();i:();j:();"
+			  "k:();l:();m:();n:();o:();p:();q:();r:();s:();t:())");
+	wide.main_bytes = wide.filtered_bytes = 32768;
+	wide.message_max = 5000;
+	streams_open_with(&all, &lists, &wide, 0);
+	s = streams_find(&all, &selection);
+	cursor_attach(&c, s, s->head_pos);
+	for (unsigned i = 0; i < 2; i++) {
+		bytes = put_lists(&lists.tables[0], KT_BYTE, LIST_ROWS);
+		bytes += put_lists(&lists.tables[0], KT_SHORT, 1);
+		assert_true(bytes < wide.message_max);
+		assert_true(bytes + LISTS * LIST_ROWS > wide.message_max);
+	}
+	streams_show_batch(&all, all.main.head_pos, now);
+	streams_feed(&all, now);
+	assert_true(cursor_lag(&c) > 0);
+	while (cursor_lag(&c) > 0) {
+		uint32_t len = stream_frame_len(ring_at(&s->ring, c.pos));
+
+		assert_true(len <= wide.message_max);
+		c.pos += len;
+	}
+	assert_int_equal(s->records, 4);
+	cursor_detach(&c);
+	streams_close(&all);
+	schema_fini(&lists);
+}
+
 int
 main(void)
 {
@@ -701,6 +801,8 @@ main(void)
 		cmocka_unit_test(test_random_walk),
 		cmocka_unit_test(test_one_of_each),
 		cmocka_unit_test(test_full_ring),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_growth),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
