@@ -267,9 +267,10 @@ send_frame(struct client *c, const uint8_t *frame, size_t len)
 }
 
 /* A request made of a few bytes, so that filters are soon met: which function,
- * which table, and what symbols or rows. */
+ * which table, and what symbols or rows, so many times. */
 static size_t
-make_body(const uint8_t *data, size_t len, uint8_t *at, size_t room)
+make_body(const uint8_t *data, size_t len, uint32_t times, uint8_t *at,
+	  size_t room)
 {
 	static const char *const functions[] = { ".u.sub", ".u.add", ".u.upd" };
 	static const char *const tables[] = { "trade", "any", "pair", "book",
@@ -277,7 +278,7 @@ make_body(const uint8_t *data, size_t len, uint8_t *at, size_t room)
 	struct wire_writer w = wire_writer(at, room);
 	unsigned function = len > 0 ? data[0] % 3 : 0;
 	unsigned table = len > 0 ? data[0] / 3 % 5 : 0;
-	uint32_t cnt = len > 1 ? (uint32_t)len - 1 : 0;
+	uint32_t cnt = len > 1 ? times * ((uint32_t)len - 1) : 0;
 	int type = table == 3 ? KT_INT : KT_SYMBOL;
 	bool has_value = function == 2 && table != 2;
 
@@ -289,9 +290,10 @@ make_body(const uint8_t *data, size_t len, uint8_t *at, size_t room)
 	wire_put_list(&w, type, KA_NONE, cnt);
 	for (uint32_t i = 0; i < cnt; i++) {
 		if (type == KT_INT)
-			wire_put_u32(&w, data[1 + i] % 8);
+			wire_put_u32(&w, data[1 + i / times] % 8);
 		else
-			wire_put_symbol_item(&w, "abcdefgh", data[1 + i] % 8);
+			wire_put_symbol_item(&w, "abcdefgh",
+					     data[1 + i / times] % 8);
 	}
 	if (has_value) {
 		type = table == 0 || cnt % 2 == 0 ? KT_FLOAT : KT_LONG;
@@ -308,14 +310,15 @@ make_body(const uint8_t *data, size_t len, uint8_t *at, size_t room)
 static uint8_t *
 make_frame(const uint8_t *data, size_t body, size_t *out_len)
 {
-	size_t room = 256 + 16 * body;
+	uint32_t times = 1 + (data[1] >> 3 & 7);
+	size_t room = 256 + 17 * times * body;
 	uint8_t *made = malloc(room), *frame;
 	bool is_made = (data[1] & 4) != 0;
 
 	CHECK(made != NULL);
 	data += OP_BYTES;
 	if (is_made) {
-		body = make_body(data, body, made, room);
+		body = make_body(data, body, times, made, room);
 		data = made;
 	}
 	*out_len = WIRE_HEADER_BYTES + body;
