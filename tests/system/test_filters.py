@@ -186,8 +186,8 @@ def test_whoever_asks_for_the_same_shares(start, connect):
     subs[2].sync(ask("trade", ("A",)))
     subs[2].sync(ask("trade", ("B",), ".u.add"))
     for n in range(3):
-        line = [one for one in daemon.logged("subscribe") if one["peer"] == subs[n].name][-1]
-        assert line["stream"] == "1" and line["tables"] == "trade[2]", line.text
+        line = daemon.wait_log("subscribe", peer=subs[n].name, tables="trade[2]")
+        assert line["stream"] == "1", line.text
     assert subs[3].sync(ask("quote")).items[0] == sym("quote")
     assert subs[3].sync(ask("quote", ("A",))) == Error(b"streams")
     for one in subs[:3]:
