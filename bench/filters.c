@@ -71,7 +71,7 @@ now_ns(void)
 
 /* ---- frames ---- */
 
-/* Four letters and a number: as long as an exchange's. */
+/* S0 .. S9999: as long as an exchange's. */
 static size_t
 symbol_name(uint32_t symbol, char *at)
 {

@@ -5,8 +5,8 @@
 #
 #   bench/filters.sh BUILD_DIR
 #
-# Takes half a minute, and half a gigabyte of memory.  Figures are medians of
-# rounds in one process, so two noisy cores will do; still, read the ratios.
+# Takes ten seconds, and 200 MB of memory.  Figures are medians of rounds in one
+# process: two noisy cores will do, but read the ratios.
 set -u
 
 if [ $# -ne 1 ]; then
@@ -14,6 +14,6 @@ if [ $# -ne 1 ]; then
 	exit 2
 fi
 make -s -C "$1" bench/filters || exit 1
-echo "$(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo |
+echo "$(nproc) noisy cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo |
 	head -n 1), median of rounds"
 exec "$1/bench/filters"
