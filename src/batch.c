@@ -204,12 +204,9 @@ give_out(struct streams *all, const struct schema_table *t)
 	streams_find_receivers(all, t, frame);
 	for (unsigned i = 0; (i = bits_next(all->to, i, cnt)) < cnt; i++) {
 		struct stream *s = &all->filtered[i];
-		uint32_t picked;
-		size_t len = streams_selected(all, s, t, frame, &picked);
 
-		streams_write_selected(all, frame, len, picked,
-				       stream_head(s) + s->batch_len);
-		s->batch_len += len;
+		s->batch_len += streams_write_selected(
+			all, s, t, frame, stream_head(s) + s->batch_len);
 		s->batch_cnt++;
 	}
 }

@@ -6,8 +6,8 @@
  *   main stream    t q t t q | t q q t | t t        | where it became visible
  *   a stream       [q  ][t  ]  [q ][t ]  [t ]
  *
- * A batch ends where the main stream's visible part does, at a mark, or where
- * it would be longer than a message may be.
+ * A batch ends where the main stream's visible part does, at a mark, where it
+ * would be longer than a message may be, or where another stream goes on.
  */
 #ifndef RINGTICK_BATCH_H
 #define RINGTICK_BATCH_H

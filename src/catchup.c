@@ -245,7 +245,8 @@ static void
 write_frame(const struct catchup *cu, const struct found *f, uint8_t *at)
 {
 	if (f->picked_cnt > 0)
-		filter_frame_write(&cu->streams->filter, f->picked_cnt, at);
+		(void)filter_frame_write(&cu->streams->filter, f->picked_cnt,
+					 at);
 	else if (f->is_verbatim)
 		record_to_frame(f->table, f->record.at, f->record.len, at);
 	else

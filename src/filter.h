@@ -54,8 +54,8 @@ void filter_look(struct filter *f, const struct schema_table *table,
 uint32_t filter_pick(struct filter *f, const struct symbol_set *set);
 
 /* Length of the frame with the `cnt` rows picked last (1 at least), and the
- * frame itself. */
+ * frame itself; it is no longer than the message. */
 size_t filter_frame_len(const struct filter *f, uint32_t cnt);
-void filter_frame_write(const struct filter *f, uint32_t cnt, uint8_t *at);
+size_t filter_frame_write(const struct filter *f, uint32_t cnt, uint8_t *at);
 
 #endif

@@ -35,12 +35,11 @@ bool stream_may_be_slow(struct stream *s, unsigned percent);
 void streams_find_receivers(struct streams *all, const struct schema_table *t,
 			    const uint8_t *frame);
 
-/* Bytes that a receiver gets of it, and of how many rows (0: as it is). */
-size_t streams_selected(struct streams *all, const struct stream *s,
-			const struct schema_table *t, const uint8_t *frame,
-			uint32_t *out_picked_cnt);
-void streams_write_selected(const struct streams *all, const uint8_t *frame,
-			    size_t len, uint32_t picked_cnt, uint8_t *at);
+/* Writes what a receiver gets of it, and returns the length: no more than the
+ * message has. */
+size_t streams_write_selected(struct streams *all, const struct stream *s,
+			      const struct schema_table *t,
+			      const uint8_t *frame, uint8_t *at);
 
 /* It has no room: it is not fed any more, this time. */
 void streams_leave_out(struct streams *all, const struct stream *s);

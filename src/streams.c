@@ -357,10 +357,10 @@ bool
 streams_may_be_slow(struct streams *all, unsigned percent)
 {
 	bool may = stream_may_be_slow(&all->main, percent);
+	unsigned cnt = all->filtered_cnt;
 
-	for (unsigned i = 0; i < all->filtered_cnt; i++)
-		if (stream_is_in_use(&all->filtered[i]) &&
-		    stream_may_be_slow(&all->filtered[i], percent))
+	for (unsigned i = 0; (i = bits_next(all->in_use, i, cnt)) < cnt; i++)
+		if (stream_may_be_slow(&all->filtered[i], percent))
 			may = true;
 	return may;
 }
@@ -385,25 +385,35 @@ streams_find_receivers(struct streams *all, const struct schema_table *t,
 }
 
 size_t
-streams_selected(struct streams *all, const struct stream *s,
-		 const struct schema_table *t, const uint8_t *frame,
-		 uint32_t *out_picked_cnt)
+streams_write_selected(struct streams *all, const struct stream *s,
+		       const struct schema_table *t, const uint8_t *frame,
+		       uint8_t *at)
 {
-	*out_picked_cnt = 0;
-	if (t == NULL || !selection_filters(&s->selection, t->idx))
-		return stream_frame_len(frame);
-	*out_picked_cnt = filter_pick(&all->filter, s->selection.symbols);
-	return filter_frame_len(&all->filter, *out_picked_cnt);
+	size_t len = stream_frame_len(frame);
+	uint32_t cnt;
+
+	if (t != NULL && selection_filters(&s->selection, t->idx)) {
+		cnt = filter_pick(&all->filter, s->selection.symbols);
+		return filter_frame_write(&all->filter, cnt, at);
+	}
+	memcpy(at, frame, len);
+	return len;
 }
 
-void
-streams_write_selected(const struct streams *all, const uint8_t *frame,
-		       size_t len, uint32_t picked_cnt, uint8_t *at)
+/* Whether a receiver has room for what it gets.  To know how long that is costs
+ * about as much as to write it: mostly there is room for the whole message. */
+static bool
+has_room_for(struct streams *all, struct stream *s,
+	     const struct schema_table *t, const uint8_t *frame)
 {
-	if (picked_cnt > 0)
-		filter_frame_write(&all->filter, picked_cnt, at);
-	else
-		memcpy(at, frame, len);
+	uint32_t cnt;
+
+	if (stream_has_room(s, stream_frame_len(frame)))
+		return true;
+	if (t == NULL || !selection_filters(&s->selection, t->idx))
+		return false;
+	cnt = filter_pick(&all->filter, s->selection.symbols);
+	return stream_has_room(s, filter_frame_len(&all->filter, cnt));
 }
 
 void
@@ -426,16 +436,15 @@ streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 	streams_find_receivers(all, t, frame);
 	for (unsigned i = 0; (i = bits_next(all->to, i, cnt)) < cnt; i++) {
 		struct stream *s = &all->filtered[i];
-		uint32_t picked;
-		size_t len = streams_selected(all, s, t, frame, &picked);
+		size_t len;
 
 		s->fed.pos = pos;
 		s->fed_records = records;
-		if (!stream_has_room(s, len)) {
+		if (!has_room_for(all, s, t, frame)) {
 			streams_leave_out(all, s);
 			continue;
 		}
-		streams_write_selected(all, frame, len, picked, stream_head(s));
+		len = streams_write_selected(all, s, t, frame, stream_head(s));
 		stream_commit(s, len, t != NULL, now_ns);
 		all->feeds++;
 	}
@@ -505,7 +514,8 @@ streams_feed(struct streams *all, int64_t now_ns)
 	uint64_t visible = all->main.visible_pos, lack, next;
 
 	memset(all->full, 0, all->words * sizeof(*all->full));
-	for (;;) {
+	/* Where there was no next one, all are level now, or full. */
+	do {
 		find_hindmost(all, &lack, &next);
 		if (lack == 0)
 			return;
@@ -514,7 +524,7 @@ streams_feed(struct streams *all, int64_t now_ns)
 		else
 			feed_together(all, visible - lack, visible - next,
 				      now_ns);
-	}
+	} while (next > 0);
 }
 
 /* ---- totals ---- */
@@ -564,12 +574,10 @@ streams_oldest_pos(struct streams *all)
 {
 	uint64_t head = all->main.head_pos;
 	uint64_t longest = head - slowest_main_pos(&all->main);
+	unsigned cnt = all->filtered_cnt;
 
-	for (unsigned i = 0; i < all->filtered_cnt; i++) {
-		struct stream *s = &all->filtered[i];
-
-		if (stream_is_in_use(s))
-			longest = max_u64(longest, head - slowest_main_pos(s));
-	}
+	for (unsigned i = 0; (i = bits_next(all->in_use, i, cnt)) < cnt; i++)
+		longest = max_u64(longest,
+				  head - slowest_main_pos(&all->filtered[i]));
 	return head - longest;
 }

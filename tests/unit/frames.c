@@ -155,23 +155,33 @@ streams_put(struct streams *all, const struct schema_table *t, uint64_t number,
 /* ---- streams ---- */
 
 void
-streams_open_at(struct streams *all, const struct schema *schema,
-		size_t main_bytes, unsigned filtered_max, size_t filtered_bytes,
-		uint64_t pos)
+streams_open_with(struct streams *all, const struct schema *schema,
+		  const struct streams_options *options, uint64_t pos)
 {
-	if (streams_open(all, schema,
-			 &(struct streams_options){
-				 .main_bytes = main_bytes,
-				 .filtered_max = filtered_max,
-				 .filtered_bytes = filtered_bytes,
-				 .symbols_max = 64,
-				 .sets_max = 64,
-				 .message_max = main_bytes / 4 }) != 0)
+	if (streams_open(all, schema, options) != 0)
 		give_up("no memory for", "streams");
 	all->main.head_pos = all->main.tail_pos = all->main.visible_pos = pos;
+	all->shown.pos = pos;
 	for (unsigned i = 0; i < all->filtered_cnt; i++) {
 		struct stream *s = &all->filtered[i];
 
 		s->head_pos = s->tail_pos = s->visible_pos = pos;
 	}
+}
+
+void
+streams_open_at(struct streams *all, const struct schema *schema,
+		size_t main_bytes, unsigned filtered_max, size_t filtered_bytes,
+		uint64_t pos)
+{
+	const struct streams_options options = {
+		.main_bytes = main_bytes,
+		.filtered_max = filtered_max,
+		.filtered_bytes = filtered_bytes,
+		.symbols_max = 64,
+		.sets_max = 64,
+		.message_max = main_bytes / 4,
+	};
+
+	streams_open_with(all, schema, &options, pos);
 }

@@ -70,5 +70,7 @@ void bytes_make(uint8_t *at, uint64_t number, size_t len);
 void streams_open_at(struct streams *all, const struct schema *schema,
 		     size_t main_bytes, unsigned filtered_max,
 		     size_t filtered_bytes, uint64_t pos);
+void streams_open_with(struct streams *all, const struct schema *schema,
+		       const struct streams_options *options, uint64_t pos);
 
 #endif

@@ -372,7 +372,7 @@ static const struct mistake {
 	{ "prt = 5010;",
 	  ":2: setting prt: is unknown; allowed: listen, connections, schema, "
 	  "ring, streams, message, engine, slow, journal, publish, log, day, "
-	  "stop" },
+	  "compatibility, stop" },
 	{ "slow = { user = 1; };",
 	  ":2: setting slow.user: is unknown; did you mean slow.users?" },
 	{ "log = { x = 1; };",

@@ -1,0 +1,326 @@
+/*
+ * What an update costs where subscribers filter by symbol: from the frame that
+ * a feed sent (tick_handle) until it stands in every stream that wants it
+ * (streams_feed), out of memory, as Markdown tables.
+ *
+ *   make bench/filters && bench/filters.sh .
+ *
+ * The table is trade: time, sym, price, size, side.  Updates have random
+ * symbols of SYMBOLS; each selection wants WANTED random ones of them.  Besides
+ * the selections there is always one subscriber without a filter, which alone
+ * is what the ratios are to.  All keep up; sending is not in it.
+ *
+ * A turn is what is handled before streams are fed: one update if the daemon is
+ * idle, more under load.  Figures are medians of ROUNDS.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tick.h"
+#include "update.h"
+#include "util.h"
+#include "wire.h"
+
+enum {
+	ROUNDS = 7,
+	ROUND_NS = 60000000, /* about */
+	SYMBOLS = 10000,
+	WANTED = 100,
+	SELECTIONS_MAX = 1000,
+	FRAMES = 2000, /* different ones */
+	ROWS_MAX = 100,
+	FRAME_BYTES = 64 * ROWS_MAX + 256,
+	MESSAGE_MAX = 256 << 10,
+	MAIN_BYTES = 4 << 20,
+	TURN = 16,
+	BATCH = 1000,
+	NAME_BYTES = 8,
+};
+
+static struct settings settings;
+static struct counters counters;
+static struct journal_state journal;
+static struct history history;
+static struct streams streams;
+static struct tick tick;
+static struct cursor cursors[SELECTIONS_MAX + 1];
+static unsigned cursors_cnt;
+static uint8_t *frames[FRAMES];
+static size_t lens[FRAMES];
+static uint64_t state = 1; /* of the random numbers */
+
+static uint32_t
+chance_below(uint32_t below)
+{
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(state >> 33) % below;
+}
+
+static double
+now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* ---- frames ---- */
+
+/* S0 .. S9999: as long as an exchange's. */
+static size_t
+symbol_name(uint32_t symbol, char *at)
+{
+	return (size_t)snprintf(at, NAME_BYTES, "S%u", symbol);
+}
+
+static void
+put_symbols(struct wire_writer *w, uint32_t rows, uint32_t below)
+{
+	char name[NAME_BYTES];
+
+	wire_put_list(w, KT_SYMBOL, KA_NONE, rows);
+	for (uint32_t i = 0; i < rows; i++) {
+		size_t len = symbol_name(chance_below(below), name);
+
+		wire_put_symbol_item(w, name, len);
+	}
+}
+
+static void
+put_numbers(struct wire_writer *w, int type, uint32_t rows)
+{
+	wire_put_list(w, type, KA_NONE, rows);
+	for (uint32_t i = 0; i < rows; i++)
+		wire_put_u64(w, i);
+}
+
+static size_t
+make_frame(uint8_t *at, uint32_t rows)
+{
+	struct wire_writer w = wire_writer(at, FRAME_BYTES);
+	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
+
+	wire_put_list(&w, KT_LIST, KA_NONE, 3);
+	wire_put_symbol(&w, ".u.upd");
+	wire_put_symbol(&w, "trade");
+	wire_put_list(&w, KT_LIST, KA_NONE, 5);
+	put_numbers(&w, KT_TIMESPAN, rows);
+	put_symbols(&w, rows, SYMBOLS);
+	put_numbers(&w, KT_FLOAT, rows);
+	put_numbers(&w, KT_LONG, rows);
+	put_symbols(&w, rows, 2);
+	wire_end_frame(&w, header);
+	CHECK(!w.is_full);
+	return wire_written(&w);
+}
+
+static void
+make_frames(uint32_t rows)
+{
+	for (unsigned i = 0; i < FRAMES; i++) {
+		if (frames[i] == NULL)
+			frames[i] = malloc(FRAME_BYTES);
+		CHECK(frames[i] != NULL);
+		lens[i] = make_frame(frames[i], rows);
+	}
+}
+
+/* ---- subscribers ---- */
+
+static void
+attach(const struct selection *selection)
+{
+	struct stream *s = streams_find(&streams, selection);
+
+	CHECK(s != NULL);
+	cursor_attach(&cursors[cursors_cnt++], s, s->visible_pos);
+}
+
+static void
+subscribe_some(void)
+{
+	struct symbols *symbols = &streams.filter.symbols;
+	struct symbol_set *set = symbols_begin(symbols, NULL);
+	struct selection selection = { 0 };
+	char name[NAME_BYTES];
+
+	CHECK(set != NULL);
+	selection_add(&selection, 0);
+	symbols_filter(set, 0);
+	while (set->cnt < WANTED) {
+		size_t len = symbol_name(chance_below(SYMBOLS), name);
+
+		CHECK(symbols_add(symbols, set, 0, (const uint8_t *)name,
+				  len) == 0);
+	}
+	selection.symbols = symbols_finish(symbols, set);
+	attach(&selection);
+	symbols_release(symbols, selection.symbols);
+}
+
+static void
+open_all(unsigned selections, bool is_batched)
+{
+	const struct streams_options options = {
+		.main_bytes = MAIN_BYTES,
+		.filtered_max = selections + 1,
+		.filtered_bytes = is_batched ? 4 * MESSAGE_MAX : 64 << 10,
+		.symbols_max = SYMBOLS,
+		.sets_max = selections + 1,
+		.message_max = MESSAGE_MAX,
+		.is_batched = is_batched,
+	};
+	struct selection everything = selection_all(&settings.tables);
+
+	CHECK(streams_open(&streams, &settings.tables, &options) == 0);
+	CHECK(tick_open(&tick, &settings, &streams, &counters, &journal,
+			&history) == 0);
+	CHECK(tick_set_time(&tick, (int64_t)tick.day * NS_PER_DAY, 1));
+	attach(&everything);
+	for (unsigned i = 0; i < selections; i++)
+		subscribe_some();
+}
+
+static void
+close_all(void)
+{
+	while (cursors_cnt > 0)
+		cursor_detach(&cursors[--cursors_cnt]);
+	tick_close(&tick);
+	streams_close(&streams);
+}
+
+/* ---- what is measured ---- */
+
+static void
+handle(unsigned i)
+{
+	struct tick_client client = { 0 };
+	struct tick_outcome out;
+	struct wire_header header;
+	const char *why;
+
+	CHECK(wire_read_header(frames[i], lens[i], MESSAGE_MAX, &header,
+			       &why) == WIRE_OK);
+	CHECK(tick_handle(&tick, &client, &header, frames[i], &out) ==
+	      TICK_DONE);
+	CHECK(out.why == NULL);
+}
+
+/* Turns of so many updates. */
+static void
+run(unsigned turns, unsigned updates)
+{
+	static unsigned at;
+
+	for (unsigned i = 0; i < turns; i++) {
+		for (unsigned k = 0; k < updates; k++)
+			handle(at++ % FRAMES);
+		if (streams.batch != NULL)
+			streams_show_batch(&streams, streams.main.head_pos, 1);
+		streams_feed(&streams, 1);
+		/* Not in each turn, so that it does not cost much. */
+		if (i % 4 > 0)
+			continue;
+		for (unsigned k = 0; k < cursors_cnt; k++)
+			cursors[k].pos = cursors[k].stream->visible_pos;
+	}
+	for (unsigned k = 0; k < cursors_cnt; k++)
+		CHECK(streams_is_level(&streams, cursors[k].stream));
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* ns an update */
+static double
+measure(unsigned updates)
+{
+	double figures[ROUNDS], start = now_ns();
+	unsigned turns = 1;
+
+	for (unsigned n = 0; n < FRAMES; n += 10 * updates, turns += 10)
+		run(10, updates);
+	turns = (unsigned)(turns * ROUND_NS / (now_ns() - start)) + 1;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		start = now_ns();
+		run(turns, updates);
+		figures[i] = (now_ns() - start) / turns / updates;
+	}
+	qsort(figures, ROUNDS, sizeof(figures[0]), compare);
+	return figures[ROUNDS / 2];
+}
+
+static void
+bench_updates(uint32_t rows)
+{
+	static const unsigned cnts[] = { 0, 1, 10, 100, SELECTIONS_MAX };
+	double none = 0, none_in_turn = 0;
+
+	make_frames(rows);
+	printf("\n| selections, updates of %u | ns, 1 in a turn | ratio "
+	       "| ns, %u in a turn | ratio |\n|---|---|---|---|---|\n",
+	       rows, TURN);
+	for (size_t i = 0; i < ARRAY_LEN(cnts); i++) {
+		double ns, in_turn;
+
+		open_all(cnts[i], false);
+		ns = measure(1);
+		in_turn = measure(TURN);
+		close_all();
+		none = i == 0 ? ns : none;
+		none_in_turn = i == 0 ? in_turn : none_in_turn;
+		printf("| %u | %.0f | %.2f | %.0f | %.2f |\n", cnts[i], ns,
+		       ns / none, in_turn, in_turn / none_in_turn);
+		fflush(stdout);
+	}
+}
+
+static void
+bench_batches(void)
+{
+	static const unsigned cnts[] = { 0, 1, 100 };
+	double none = 0;
+
+	make_frames(1);
+	printf("\n| selections, batches of %u updates of 1 | ns an update "
+	       "| ratio |\n|---|---|---|\n",
+	       BATCH);
+	for (size_t i = 0; i < ARRAY_LEN(cnts); i++) {
+		double ns;
+
+		open_all(cnts[i], true);
+		ns = measure(BATCH);
+		close_all();
+		none = i == 0 ? ns : none;
+		printf("| %u | %.0f | %.2f |\n", cnts[i], ns, ns / none);
+		fflush(stdout);
+	}
+}
+
+int
+main(void)
+{
+	static const char text[] =
+		"trade:([]time:`timespan$();sym:`symbol$();price:`float$();"
+		"size:`long$();side:`symbol$())";
+	struct schema_error err;
+
+	CHECK(schema_parse(&settings.tables, text, strlen(text), &err) == 0);
+	CHECK(schema_finish(&settings.tables, &err) == 0);
+	settings.message.max = MESSAGE_MAX;
+	bench_updates(1);
+	bench_updates(ROWS_MAX);
+	bench_batches();
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,809 @@
+/*
+ * Batches: a random walk over streams that get what becomes visible as one
+ * message of each table, read back row by row against the list of updates.
+ */
+#include "config.h"
+
+#include "batch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "frames.h"
+#include "messages.h"
+#include "record.h"
+#include "rows.h"
+#include "stream.h"
+#include "update.h"
+#include "util.h"
+#include "wire.h"
+
+enum {
+	RING_BYTES = 16384,
+	FILTERED_BYTES = 8192,
+	FILTERED_MAX = 5,
+	ROWS_MAX = 9,
+	MESSAGE_MAX = 1024,
+	MESSAGES_MAX = 1 << 15,
+	READERS = 7,
+	KINDS = 6, /* of subscribers, at any time */
+	STEPS = 30000,
+};
+
+struct kind {
+	struct wants wants;
+	struct selection selection;
+};
+
+/* How far somebody has read the list. */
+struct progress {
+	size_t first;		      /* the message that it began with */
+	size_t next[MESSAGE_TABLES];  /* of each table the message, ... */
+	uint32_t row[MESSAGE_TABLES]; /* ... and the row in it, to read next */
+	size_t marks_to;	      /* marks before this message were read */
+	size_t taken; /* no row of a message from here on was read */
+	int table;    /* of the last message; -1: it was a mark, or nothing */
+};
+
+struct reader {
+	struct cursor c;
+	struct kind kind;
+	struct progress at; /* before the message that it is in, ... */
+	size_t sent;	    /* ... of which it has so many bytes */
+	bool is_asleep;
+};
+
+static const struct streams_options options = {
+	.main_bytes = RING_BYTES,
+	.filtered_max = FILTERED_MAX,
+	.filtered_bytes = FILTERED_BYTES,
+	.symbols_max = MESSAGE_TABLES * MESSAGE_SYMBOLS,
+	.sets_max = KINDS + READERS + FILTERED_MAX + 1,
+	.message_max = MESSAGE_MAX,
+	.is_batched = true,
+};
+
+static struct schema schema;
+static struct streams all;
+static struct message messages[MESSAGES_MAX];
+static bool ends_here[MESSAGES_MAX]; /* something shown ended before it, or a
+					stream stood there */
+static size_t messages_cnt, visible_cnt;
+static struct reader readers[READERS];
+static struct kind kinds[KINDS];
+static uint32_t number;
+static struct chance chance;
+static int64_t now;
+
+/* How often it went where it hurts. */
+static unsigned refusals, waits, joined, begun, torn, units, merged, cut;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	messages_schema(&schema);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	schema_fini(&schema);
+	return 0;
+}
+
+static struct symbols *
+symbols(void)
+{
+	return &all.filter.symbols;
+}
+
+static bool
+is_before(uint64_t a, uint64_t b)
+{
+	return (int64_t)(a - b) < 0;
+}
+
+/* ---- the list ---- */
+
+/* Start of a message, or the head. */
+static uint64_t
+pos_of(size_t i)
+{
+	return i == messages_cnt ? all.main.head_pos : messages[i].pos;
+}
+
+/* The message at a position, which is one's start; or messages_cnt. */
+static size_t
+message_at(uint64_t pos)
+{
+	size_t i = messages_cnt;
+
+	while (i > 0 && !is_before(messages[i - 1].pos, pos))
+		i--;
+	assert_int_equal(pos_of(i), pos);
+	return i;
+}
+
+static size_t
+mark_from(size_t i)
+{
+	while (i < messages_cnt && messages[i].t != NULL)
+		i++;
+	return i;
+}
+
+static struct progress
+progress_from(size_t i)
+{
+	struct progress p = { .first = i, .marks_to = i, .taken = i };
+
+	p.table = -1;
+	for (unsigned t = 0; t < MESSAGE_TABLES; t++)
+		p.next[t] = i;
+	return p;
+}
+
+/* The next row of a table that is wanted; its message, or messages_cnt. */
+static size_t
+seek_row(const struct wants *w, struct progress *p, unsigned table)
+{
+	for (; p->next[table] < messages_cnt;
+	     p->next[table]++, p->row[table] = 0) {
+		const struct message *m = &messages[p->next[table]];
+
+		if (m->t != &schema.tables[table] || !w->is_wanted[table])
+			continue;
+		for (; p->row[table] < m->cnt; p->row[table]++)
+			if (wants_row(w, m->t, &m->rows[p->row[table]]))
+				return p->next[table];
+	}
+	return messages_cnt;
+}
+
+/* All that is wanted before message i was read, and nothing of what follows. */
+static void
+check_exact(const struct wants *w, const struct progress *at, size_t i)
+{
+	struct progress p = *at;
+
+	assert_true(p.taken <= i);
+	for (unsigned t = 0; t < MESSAGE_TABLES; t++)
+		assert_true(seek_row(w, &p, t) >= i);
+	assert_true(mark_from(p.marks_to) >= i && p.marks_to <= i);
+}
+
+/* ---- what was read ---- */
+
+/* A message whose table comes no later than the last one's begins a batch: as
+ * something shown, or a day, has ended, as another stream went on from here, or
+ * because it would have been too long. */
+static void
+check_new_batch(const struct progress *p, size_t first)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = p->taken; i <= first; i++)
+		if (ends_here[i] || messages[i].t == NULL)
+			return;
+	cut++;
+	for (size_t i = p->first; i <= first; i++)
+		bytes += 2 * messages[i].len;
+	assert_true(bytes > MESSAGE_MAX);
+}
+
+static void
+take_mark(const struct wants *w, struct progress *p, const uint8_t *frame)
+{
+	size_t mark = mark_from(p->marks_to);
+
+	assert_true(mark < visible_cnt);
+	assert_memory_equal(frame, messages[mark].frame, MARK_BYTES);
+	check_exact(w, p, mark);
+	p->marks_to = p->taken = p->first = mark + 1;
+	p->table = -1;
+}
+
+/* All rows in it are the next ones, and of one day. */
+static void
+take_rows(const struct wants *w, struct progress *p, const uint8_t *frame)
+{
+	const struct schema_table *t = record_table(&schema, frame);
+	uint32_t cnt = rows_of_frame(t, frame).cnt;
+	size_t mark = mark_from(p->marks_to), first = messages_cnt, m = 0, len;
+	bool is_filtered = w->is_filtered[t->idx];
+	uint8_t expected[2 * MESSAGE_MAX];
+	struct row rows[MESSAGE_MAX / 8];
+
+	assert_true(cnt > 0 && cnt <= ARRAY_LEN(rows));
+	for (uint32_t i = 0; i < cnt; i++) {
+		m = seek_row(w, p, t->idx);
+		assert_true(m < visible_cnt && m < mark);
+		first = i == 0 ? m : first;
+		rows[i] = messages[m].rows[p->row[t->idx]++];
+	}
+	len = message_of_rows(t, rows, cnt, is_filtered ? KA_NONE : KA_GROUPED,
+			      expected);
+	assert_int_equal(stream_frame_len(frame), len);
+	assert_memory_equal(frame, expected, len);
+	assert_true(len <= MESSAGE_MAX);
+	merged += m > first;
+	if (p->table >= (int)t->idx) {
+		check_new_batch(p, first);
+		p->first = p->taken;
+	}
+	p->table = (int)t->idx;
+	p->taken = max_u64(p->taken, m + 1);
+}
+
+/* Reads so many bytes of its stream. */
+static void
+read_bytes(struct reader *r, uint64_t len)
+{
+	const struct ring *ring = &r->c.stream->ring;
+
+	while (len > 0) {
+		const uint8_t *frame = ring_at(ring, r->c.pos - r->sent);
+		size_t whole = stream_frame_len(frame);
+		size_t n = min_u64(len, whole - r->sent);
+
+		r->c.pos += n;
+		r->sent += n;
+		len -= n;
+		if (r->sent < whole)
+			break;
+		if (stream_frame_is_record(frame))
+			take_rows(&r->kind.wants, &r->at, frame);
+		else
+			take_mark(&r->kind.wants, &r->at, frame);
+		r->sent = 0;
+	}
+	assert_int_equal(len, 0);
+}
+
+/* ---- checks ---- */
+
+static uint64_t
+records_before(size_t i)
+{
+	uint64_t records = 0;
+
+	while (i > 0)
+		records += messages[--i].t != NULL;
+	return records;
+}
+
+/* Behind its unit it knows where to go on. */
+static void
+check_unit(const struct reader *r)
+{
+	struct stream_source place = stream_main_place(r->c.stream, r->c.pos);
+	uint64_t end = stream_unit_end(r->c.stream, r->c.pos);
+	struct reader copy = *r;
+	size_t i = message_at(place.main_pos);
+
+	assert_true(end - r->c.pos <= MESSAGE_MAX);
+	assert_int_equal(place.skip_bytes, 0);
+	assert_int_equal(place.main_record, records_before(i));
+	assert_false(is_before(place.main_pos, streams_oldest_pos(&all)));
+	read_bytes(&copy, end - r->c.pos);
+	assert_int_equal(copy.sent, 0);
+	check_exact(&r->kind.wants, &copy.at, i);
+	torn += r->sent > 0;
+	units += end != r->c.pos;
+}
+
+/* At its end there is all that it was fed, and only that: whole batches. */
+static void
+check_unread(const struct reader *r)
+{
+	struct reader copy = *r;
+
+	read_bytes(&copy, cursor_lag(&r->c));
+	assert_int_equal(copy.sent, 0);
+	check_exact(&r->kind.wants, &copy.at, message_at(r->c.stream->fed.pos));
+}
+
+static bool
+is_in_use(const struct stream *s)
+{
+	return s->fed.stream != NULL;
+}
+
+static uint64_t
+longest_lag(const struct stream *s)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < READERS; i++)
+		if (readers[i].c.stream == s)
+			longest = max_u64(longest, cursor_lag(&readers[i].c));
+	return longest;
+}
+
+static void
+check_stream(const struct stream *s)
+{
+	struct stream_total unfed = streams_unfed(&all, s);
+	size_t i = message_at(s->fed.pos);
+
+	assert_false(streams_can_count(&all, &s->selection));
+	assert_int_equal(unfed.bytes, pos_of(visible_cnt) - s->fed.pos);
+	assert_int_equal(unfed.records,
+			 records_before(visible_cnt) - records_before(i));
+	assert_int_equal(s->fed_records, records_before(i));
+}
+
+/* Who was not fed to the end has a reader in the way. */
+static void
+check_fed(void)
+{
+	for (unsigned i = 0; i < FILTERED_MAX; i++) {
+		const struct stream *s = &all.filtered[i];
+
+		if (!is_in_use(s))
+			continue;
+		ends_here[message_at(s->fed.pos)] = true;
+		if (streams_is_level(&all, s))
+			continue;
+		assert_true(s->wanted_bytes > 0);
+		assert_true(s->wanted_bytes <= 2 * MESSAGE_MAX);
+		assert_true(longest_lag(s) + s->wanted_bytes + MESSAGE_MAX >
+			    FILTERED_BYTES);
+		waits++;
+	}
+}
+
+static void
+check(void)
+{
+	for (unsigned i = 0; i < FILTERED_MAX; i++)
+		if (is_in_use(&all.filtered[i]))
+			check_stream(&all.filtered[i]);
+	for (size_t i = 0; i < READERS; i++) {
+		if (readers[i].c.stream == NULL)
+			continue;
+		check_unread(&readers[i]);
+		check_unit(&readers[i]);
+	}
+}
+
+/* ---- coming and going ---- */
+
+static void
+new_kind(struct kind *k)
+{
+	selection_drop(symbols(), &k->selection);
+	k->wants = wants_any(&chance);
+	if (chance_below(&chance, 6) == 0)
+		k->wants = (struct wants){ .is_wanted = { true, true, true } };
+	k->selection = wants_selection(&k->wants, symbols(), &schema);
+}
+
+static const struct stream *
+stream_in_use(const struct selection *s)
+{
+	for (unsigned i = 0; i < FILTERED_MAX; i++)
+		if (is_in_use(&all.filtered[i]) &&
+		    selection_is_equal(s, &all.filtered[i].selection))
+			return &all.filtered[i];
+	return NULL;
+}
+
+/* From the journal, which has got to message i. */
+static void
+come_back(struct reader *r, size_t i)
+{
+	const struct stream *s = stream_in_use(&r->kind.selection);
+
+	if (all.main.head_pos - pos_of(i) > 2 * RING_BYTES)
+		return;
+	if (!streams_resume(&all, &r->kind.selection, pos_of(i), &r->c)) {
+		assert_null(r->c.stream);
+		if (s != NULL)
+			assert_int_not_equal(pos_of(i), s->fed.pos);
+		return;
+	}
+	assert_false(r->c.stream->is_main);
+	r->at = progress_from(i);
+	ends_here[i] = true;
+	if (s == NULL) {
+		begun++;
+		return;
+	}
+	joined++;
+	assert_ptr_equal(r->c.stream, s);
+	assert_int_equal(pos_of(i), s->fed.pos);
+}
+
+static void
+subscribe(struct reader *r)
+{
+	struct stream *s = streams_find(&all, &r->kind.selection);
+
+	if (s == NULL || !streams_is_level(&all, s))
+		return;
+	assert_false(s->is_main);
+	cursor_attach(&r->c, s, s->visible_pos);
+	r->at = progress_from(visible_cnt);
+}
+
+static void
+begin(struct reader *r)
+{
+	const struct kind *k = &kinds[chance_below(&chance, KINDS)];
+	const struct stream *s = stream_in_use(&k->selection);
+
+	r->kind.wants = k->wants;
+	selection_keep(symbols(), &r->kind.selection, &k->selection);
+	r->sent = 0;
+	if (chance_below(&chance, 3) == 0)
+		subscribe(r);
+	else if (s != NULL && chance_below(&chance, 2) == 0)
+		come_back(r, message_at(s->fed.pos));
+	else
+		come_back(r,
+			  visible_cnt -
+				  chance_below(&chance,
+					       min_u64(visible_cnt, 40) + 1));
+	if (r->c.stream == NULL)
+		selection_drop(symbols(), &r->kind.selection);
+}
+
+static void
+end(struct reader *r)
+{
+	cursor_detach(&r->c);
+	selection_drop(symbols(), &r->kind.selection);
+}
+
+/* ---- the walk ---- */
+
+/* false: no room. */
+static bool
+put(struct message *m)
+{
+	assert_true(messages_cnt + 1 < MESSAGES_MAX);
+	if (!message_put(&all, m, now)) {
+		message_free(m);
+		return false;
+	}
+	number += m->cnt;
+	ends_here[++messages_cnt] = false;
+	return true;
+}
+
+static void
+walk_put(void)
+{
+	struct message *m = &messages[messages_cnt];
+	unsigned table = (unsigned)chance_below(&chance, MESSAGE_TABLES);
+	uint32_t rows_max = chance_below(&chance, 8) == 0 ? ROWS_MAX : 2;
+
+	if (chance_below(&chance, 60) == 0)
+		message_make_mark(m, (int32_t)number);
+	else
+		message_make(m, &schema.tables[table], rows_max, number,
+			     &chance);
+	assert_true(m->len <= MESSAGE_MAX);
+	if (!put(m))
+		refusals++;
+}
+
+static void
+show(size_t cnt)
+{
+	visible_cnt = cnt;
+	ends_here[cnt] = true;
+	streams_show_batch(&all, pos_of(cnt), now);
+}
+
+static void
+walk_reader(struct reader *r)
+{
+	uint64_t lag = cursor_lag(&r->c);
+
+	if (r < &readers[2] && r->c.stream != NULL &&
+	    chance_below(&chance, r->is_asleep ? 12 : 6) == 0)
+		r->is_asleep = !r->is_asleep;
+	if (r->is_asleep)
+		return;
+	if (r->c.stream == NULL)
+		begin(r);
+	else if (chance_below(&chance, 10) == 0)
+		end(r);
+	else
+		read_bytes(r, chance_below(&chance, 3) == 0
+				      ? lag
+				      : chance_below(&chance, lag + 1));
+}
+
+static void
+step(void)
+{
+	uint64_t what = chance_below(&chance, 100);
+
+	now += (int64_t)chance_below(&chance, NS_PER_MS);
+	if (what < 55) {
+		walk_put();
+	} else if (what < 63) {
+		show(visible_cnt +
+		     chance_below(&chance, messages_cnt - visible_cnt + 1));
+	} else if (what < 73) {
+		streams_feed(&all, now);
+		check_fed();
+	} else if (what < 98) {
+		walk_reader(&readers[chance_below(&chance, READERS)]);
+	} else {
+		new_kind(&kinds[chance_below(&chance, KINDS)]);
+	}
+}
+
+static void
+start(uint64_t pos)
+{
+	streams_open_with(&all, &schema, &options, pos);
+	memset(readers, 0, sizeof(readers));
+	memset(kinds, 0, sizeof(kinds));
+	messages_cnt = visible_cnt = 0;
+	ends_here[0] = true;
+	now = 1;
+	number = 0;
+}
+
+static void
+stop(void)
+{
+	for (size_t i = 0; i < READERS; i++)
+		end(&readers[i]);
+	for (size_t i = 0; i < KINDS; i++)
+		selection_drop(symbols(), &kinds[i].selection);
+	assert_int_equal(symbols()->keys_cnt, 0);
+	for (size_t i = 0; i < messages_cnt; i++)
+		message_free(&messages[i]);
+	streams_close(&all);
+}
+
+static void
+walk(uint64_t pos)
+{
+	start(pos);
+	for (size_t i = 0; i < KINDS; i++)
+		new_kind(&kinds[i]);
+	for (unsigned i = 0; i < STEPS; i++) {
+		step();
+		if (i % 16 == 0)
+			check();
+	}
+	stop();
+}
+
+static void
+test_random_walk(void **state)
+{
+	static const uint64_t starts[] = {
+		0,
+		(UINT64_C(1) << 63) - 50000,
+		UINT64_MAX - 50000,
+	};
+
+	(void)state;
+	chance = chance_start("batch walk");
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+		walk(starts[i]);
+	assert_true(refusals > 1000 && waits > 100 && joined > 20);
+	assert_true(begun > 50 && torn > 100 && units > 1000);
+	assert_true(merged > 1000 && cut > 100);
+}
+
+/* ---- what a batch is ---- */
+
+static void
+subscribe_as(struct reader *r, const struct wants *w)
+{
+	r->kind.wants = *w;
+	r->kind.selection = wants_selection(w, symbols(), &schema);
+	subscribe(r);
+	assert_non_null(r->c.stream);
+}
+
+static void
+put_one(unsigned table)
+{
+	message_make(&messages[messages_cnt], &schema.tables[table], 1, number,
+		     &chance);
+	assert_true(put(&messages[messages_cnt]));
+}
+
+/* Small updates that are shown together are one message of each table. */
+static void
+test_one_of_each(void **state)
+{
+	struct reader *whole = &readers[0], *some = &readers[1];
+	struct wants w = { .is_wanted = { true, true, true } };
+
+	(void)state;
+	chance = chance_start("one of each");
+	start(UINT64_MAX - 10);
+	subscribe_as(whole, &w);
+	w.is_wanted[1] = false;
+	w.is_filtered[2] = true;
+	subscribe_as(some, &w);
+	put_one(2);
+	put_one(0);
+	put_one(0);
+	streams_feed(&all, now);
+	assert_int_equal(cursor_lag(&whole->c), 0);
+	show(3);
+	assert_int_equal(cursor_lag(&whole->c), 0);
+	put_one(1);
+	streams_feed(&all, now);
+	assert_int_equal(whole->c.stream->records, 2);
+	assert_int_equal(some->c.stream->records, 1);
+	assert_int_equal(whole->at.table, -1);
+	read_bytes(whole, stream_frame_len(ring_at(&whole->c.stream->ring,
+						   whole->c.pos)));
+	assert_int_equal(whole->at.table, 0);
+	assert_true(cursor_lag(&whole->c) > 0);
+	check();
+	show(4);
+	streams_feed(&all, now);
+	assert_int_equal(whole->c.stream->records, 3);
+	assert_int_equal(some->c.stream->records, 1);
+	check();
+	stop();
+}
+
+/* Behind a slow reader a batch waits as a whole; who keeps up gets it. */
+static void
+test_full_ring(void **state)
+{
+	struct reader *slow = &readers[0], *fast = &readers[1];
+	struct wants w = { .is_wanted = { true, true, true } };
+	uint64_t head;
+
+	(void)state;
+	chance = chance_start("full ring");
+	start(0);
+	subscribe_as(slow, &w);
+	w.is_wanted[2] = false;
+	subscribe_as(fast, &w);
+	while (streams_is_level(&all, slow->c.stream)) {
+		put_one(number % 2);
+		put_one((number + 1) % 2);
+		show(messages_cnt);
+		streams_feed(&all, now);
+		read_bytes(fast, cursor_lag(&fast->c));
+		assert_true(streams_is_level(&all, fast->c.stream));
+	}
+	head = slow->c.stream->head_pos;
+	assert_true(slow->c.stream->wanted_bytes > 0);
+	assert_int_equal(slow->c.stream->fed.pos, pos_of(messages_cnt - 2));
+	read_bytes(slow, cursor_lag(&slow->c));
+	check();
+	streams_feed(&all, now);
+	assert_true(streams_is_level(&all, slow->c.stream));
+	assert_int_not_equal(slow->c.stream->head_pos, head);
+	read_bytes(slow, cursor_lag(&slow->c));
+	check();
+	stop();
+}
+
+/* What was not shown is kept, also where nobody reads. */
+static void
+test_held(void **state)
+{
+	struct wants w = { .is_wanted = { true, true, true } };
+	uint64_t visible;
+
+	(void)state;
+	chance = chance_start("held");
+	start(UINT64_MAX - 10);
+	visible = all.main.visible_pos;
+	do
+		message_make(&messages[messages_cnt], &schema.tables[0], 1,
+			     number, &chance);
+	while (put(&messages[messages_cnt]));
+	assert_true(all.main.head_pos - visible <= RING_BYTES);
+	assert_true(all.main.head_pos - visible > RING_BYTES - 200);
+	subscribe_as(&readers[0], &w);
+	show(messages_cnt);
+	streams_feed(&all, now);
+	check();
+	read_bytes(&readers[0], cursor_lag(&readers[0].c));
+	streams_feed(&all, now);
+	check();
+	end(&readers[0]);
+	assert_true(stream_has_room(&all.main, RING_BYTES));
+	stop();
+}
+
+enum { LISTS = 20, LIST_ROWS = 150 };
+
+/* An update whose lists are vectors of a type. */
+static size_t
+put_lists(const struct schema_table *t, int type, uint32_t rows)
+{
+	static uint8_t x[MESSAGE_MAX * 8];
+	struct wire_writer w = wire_writer(x, sizeof(x));
+	struct update u;
+	const char *why;
+
+	wire_put_list(&w, KT_LIST, KA_NONE, LISTS + 2);
+	for (unsigned i = 0; i < LISTS + 2; i++) {
+		int own = i == 0 ? KT_TIME : i == 1 ? KT_BOOLEAN : type;
+
+		wire_put_list(&w, own, KA_NONE, rows);
+		for (size_t k = 0; k < rows * wire_item_bytes(own); k++)
+			wire_put_u8(&w, 0);
+	}
+	assert_false(w.is_full);
+	assert_int_equal(
+		update_parse(t, x, wire_written(&w), CHECK_TYPES, &u, &why),
+		UPDATE_OK);
+	assert_true(stream_has_room(&all.main, u.frame_len));
+	update_write(&u, 0, stream_head(&all.main));
+	streams_commit(&all, t->idx, u.frame_len, now);
+	return u.frame_len;
+}
+
+/* Items of different types are longer together: that, too, is foreseen. */
+static void
+test_growth(void **state)
+{
+	struct streams_options wide = options;
+	struct selection selection = { .tables = { 1 } };
+	struct cursor c = { 0 };
+	struct stream *s;
+	struct schema lists;
+	size_t bytes;
+
+	(void)state;
+	schema_of(&lists, "t:([]time:`time$();sym:`boolean$();"
+			  "a:();b:();c:();d:();e:();f:();g:();h:();i:();j:();"
+			  "k:();l:();m:();n:();o:();p:();q:();r:();s:();t:())");
+	wide.main_bytes = wide.filtered_bytes = 32768;
+	wide.message_max = 5000;
+	streams_open_with(&all, &lists, &wide, 0);
+	s = streams_find(&all, &selection);
+	cursor_attach(&c, s, s->head_pos);
+	for (unsigned i = 0; i < 2; i++) {
+		bytes = put_lists(&lists.tables[0], KT_BYTE, LIST_ROWS);
+		bytes += put_lists(&lists.tables[0], KT_SHORT, 1);
+		assert_true(bytes < wide.message_max);
+		assert_true(bytes + LISTS * LIST_ROWS > wide.message_max);
+	}
+	streams_show_batch(&all, all.main.head_pos, now);
+	streams_feed(&all, now);
+	assert_true(cursor_lag(&c) > 0);
+	while (cursor_lag(&c) > 0) {
+		uint32_t len = stream_frame_len(ring_at(&s->ring, c.pos));
+
+		assert_true(len <= wide.message_max);
+		c.pos += len;
+	}
+	assert_int_equal(s->records, 4);
+	cursor_detach(&c);
+	streams_close(&all);
+	schema_fini(&lists);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_walk),
+		cmocka_unit_test(test_one_of_each),
+		cmocka_unit_test(test_full_ring),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_growth),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

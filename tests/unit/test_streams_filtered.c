@@ -1,0 +1,611 @@
+/*
+ * Streams whose selections filter by symbol: a random walk whose readers come
+ * and go, lag, and fill their small rings, against the plain list of messages
+ * and a filter that goes through the rows one by one.
+ */
+#include "config.h"
+
+#include "stream.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "frames.h"
+#include "messages.h"
+#include "util.h"
+
+enum {
+	RING_BYTES = 16384,
+	FILTERED_BYTES = 4096,
+	FILTERED_MAX = 5,
+	ROWS_MAX = 10,
+	FRAME_MAX = 1024,
+	MESSAGES_MAX = 1 << 15,
+	READERS = 8,
+	KINDS = 6, /* of subscribers, at any time */
+	STEPS = 40000,
+};
+
+struct kind {
+	struct wants wants;
+	struct selection selection;
+};
+
+struct reader {
+	struct cursor c;
+	struct kind kind;
+	size_t next; /* the message that it is to read, if it is wanted, ... */
+	size_t sent; /* ... but for these bytes */
+	bool is_asleep;
+};
+
+static const struct streams_options options = {
+	.main_bytes = RING_BYTES,
+	.filtered_max = FILTERED_MAX,
+	.filtered_bytes = FILTERED_BYTES,
+	.symbols_max = MESSAGE_TABLES * MESSAGE_SYMBOLS,
+	.sets_max = KINDS + READERS + FILTERED_MAX + 1,
+	.message_max = FRAME_MAX,
+};
+
+static struct schema schema;
+static struct streams all;
+static struct message messages[MESSAGES_MAX];
+static size_t messages_cnt, visible_cnt;
+static struct reader readers[READERS];
+static struct kind kinds[KINDS];
+static size_t begun_at[FILTERED_MAX]; /* the message that each began with */
+static uint32_t number;
+static struct chance chance;
+static int64_t now;
+
+/* How often it went where it hurts. */
+static unsigned refusals, waits, main_returns, joined, begun, shared, main_gone,
+	filtered_gone, not_fed, too_early, none_free;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	messages_schema(&schema);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	schema_fini(&schema);
+	return 0;
+}
+
+static struct symbols *
+symbols(void)
+{
+	return &all.filter.symbols;
+}
+
+static bool
+is_before(uint64_t a, uint64_t b)
+{
+	return (int64_t)(a - b) < 0;
+}
+
+/* ---- kinds ---- */
+
+static void
+keep_kind(struct kind *to, const struct kind *from)
+{
+	to->wants = from->wants;
+	selection_keep(symbols(), &to->selection, &from->selection);
+}
+
+static void
+new_kind(struct kind *k)
+{
+	selection_drop(symbols(), &k->selection);
+	k->wants = wants_any(&chance);
+	if (chance_below(&chance, 6) == 0)
+		k->wants = (struct wants){ .is_wanted = { true, true, true } };
+	k->selection = wants_selection(&k->wants, symbols(), &schema);
+}
+
+/* ---- the list ---- */
+
+/* Start of a message, or the head. */
+static uint64_t
+pos_of(size_t i)
+{
+	return i == messages_cnt ? all.main.head_pos : messages[i].pos;
+}
+
+/* The message at a position, which is one's start; or messages_cnt. */
+static size_t
+message_at(uint64_t pos)
+{
+	size_t i = messages_cnt;
+
+	while (i > 0 && !is_before(messages[i - 1].pos, pos))
+		i--;
+	assert_int_equal(pos_of(i), pos);
+	return i;
+}
+
+static size_t
+wanted_len(const struct wants *w, size_t i)
+{
+	uint8_t frame[FRAME_MAX];
+
+	return wants_frame(w, &messages[i], frame);
+}
+
+/* The first wanted message from i on; messages_cnt: none. */
+static size_t
+wanted_from(const struct wants *w, size_t i)
+{
+	while (i < messages_cnt && wanted_len(w, i) == 0)
+		i++;
+	return i;
+}
+
+/* What is wanted of the messages [from, to). */
+static uint64_t
+wanted_bytes(const struct wants *w, size_t from, size_t to)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = from; i < to; i++)
+		bytes += wanted_len(w, i);
+	return bytes;
+}
+
+/* ---- reading ---- */
+
+/* The reader's next `len` bytes are the right ones, and it has read them. */
+static void
+read_bytes(struct reader *r, uint64_t len)
+{
+	uint8_t expected[FRAME_MAX];
+
+	while (len > 0) {
+		size_t n, whole;
+
+		r->next = wanted_from(&r->kind.wants, r->next);
+		assert_true(r->next < visible_cnt);
+		whole = wants_frame(&r->kind.wants, &messages[r->next],
+				    expected);
+		n = min_u64(len, whole - r->sent);
+		assert_memory_equal(ring_at(&r->c.stream->ring, r->c.pos),
+				    expected + r->sent, n);
+		r->c.pos += n;
+		r->sent += n;
+		len -= n;
+		if (r->sent == whole) {
+			r->next++;
+			r->sent = 0;
+		}
+	}
+}
+
+/* All that is there for it is what it is to read, and stays unread. */
+static void
+check_unread(const struct reader *r)
+{
+	struct reader copy = *r;
+	size_t to;
+
+	read_bytes(&copy, cursor_lag(&r->c));
+	assert_int_equal(copy.sent, 0);
+	/* ... and it is all that it was fed. */
+	to = r->c.stream->is_main ? visible_cnt
+				  : message_at(r->c.stream->fed.pos);
+	assert_true(wanted_from(&r->kind.wants, copy.next) >= to);
+	assert_true(copy.next <= to);
+}
+
+/* ---- where a cursor is ---- */
+
+static void
+check_main_place(const struct reader *r)
+{
+	struct stream_source place = stream_main_place(r->c.stream, r->c.pos);
+	size_t next = wanted_from(&r->kind.wants, r->next);
+	size_t i = message_at(place.main_pos);
+	uint64_t records = 0;
+
+	if (r->c.pos != r->c.stream->head_pos)
+		assert_int_equal(stream_locate(r->c.stream, r->c.pos).frame_pos,
+				 r->c.pos - r->sent);
+	assert_false(is_before(place.main_pos, streams_oldest_pos(&all)));
+	assert_true(i <= next);
+	assert_int_equal(place.skip_bytes,
+			 wanted_bytes(&r->kind.wants, i, next) + r->sent);
+	for (size_t k = 0; k < i; k++)
+		records += messages[k].t != NULL;
+	assert_int_equal(place.main_record, records);
+}
+
+/* ---- streams ---- */
+
+static bool
+is_in_use(const struct stream *s)
+{
+	return s->is_main || s->fed.stream != NULL;
+}
+
+static const struct kind *
+kind_of(const struct stream *s)
+{
+	for (size_t i = 0; i < READERS; i++)
+		if (readers[i].c.stream == s)
+			return &readers[i].kind;
+	fail_msg("stream %u has no reader", s->id);
+	return NULL;
+}
+
+static struct stream_total
+total_of(const struct selection *s, size_t from, size_t to)
+{
+	struct stream_total total = { 0 };
+
+	for (size_t i = from; i < to; i++) {
+		const struct message *m = &messages[i];
+
+		if (m->t != NULL && !selection_has(s, m->t->idx))
+			continue;
+		total.records += m->t != NULL;
+		total.bytes += m->len;
+	}
+	return total;
+}
+
+/* What it can be known to lack; of a filter by symbols, what it has to look at.
+ */
+static void
+check_unfed(const struct stream *s)
+{
+	struct stream_total unfed = streams_unfed(&all, s), lacks;
+	const struct kind *k = kind_of(s);
+	const struct selection *of = k->selection.symbols == NULL
+					     ? &k->selection
+					     : &all.main.selection;
+
+	assert_true(selection_is_equal(&s->selection, &k->selection));
+	assert_int_equal(streams_can_count(&all, &s->selection),
+			 k->selection.symbols == NULL);
+	lacks = total_of(of, message_at(s->fed.pos), visible_cnt);
+	assert_int_equal(unfed.records, lacks.records);
+	assert_int_equal(unfed.bytes, lacks.bytes);
+	assert_int_equal(streams_is_level(&all, s),
+			 s->fed.pos == pos_of(visible_cnt));
+}
+
+static uint64_t
+longest_lag(const struct stream *s)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < READERS; i++)
+		if (readers[i].c.stream == s)
+			longest = max_u64(longest, cursor_lag(&readers[i].c));
+	return longest;
+}
+
+/* Who was not fed to the end has a reader in the way of a message. */
+static void
+check_fed(void)
+{
+	for (unsigned i = 0; i < FILTERED_MAX; i++) {
+		const struct stream *s = &all.filtered[i];
+		size_t len;
+
+		if (!is_in_use(s) || streams_is_level(&all, s))
+			continue;
+		len = wanted_len(&kind_of(s)->wants, message_at(s->fed.pos));
+		assert_int_equal(s->wanted_bytes, len);
+		assert_true(len > 0);
+		assert_true(longest_lag(s) + len + FILTERED_BYTES / 16 +
+				    FRAME_MAX >
+			    FILTERED_BYTES);
+		waits++;
+	}
+}
+
+static void
+check(void)
+{
+	for (unsigned i = 0; i < FILTERED_MAX; i++)
+		if (is_in_use(&all.filtered[i]))
+			check_unfed(&all.filtered[i]);
+	for (size_t i = 0; i < READERS; i++) {
+		if (readers[i].c.stream == NULL)
+			continue;
+		check_unread(&readers[i]);
+		check_main_place(&readers[i]);
+	}
+}
+
+/* ---- coming and going ---- */
+
+/* The stream in use that has all that these want; NULL: none. */
+static const struct stream *
+stream_in_use(const struct kind *k)
+{
+	if (selection_is_equal(&k->selection, &all.main.selection))
+		return &all.main;
+	for (unsigned i = 0; i < FILTERED_MAX; i++)
+		if (is_in_use(&all.filtered[i]) &&
+		    memcmp(&kind_of(&all.filtered[i])->wants, &k->wants,
+			   sizeof(k->wants)) == 0)
+			return &all.filtered[i];
+	return NULL;
+}
+
+static bool
+is_any_free(void)
+{
+	for (unsigned i = 0; i < FILTERED_MAX; i++)
+		if (!is_in_use(&all.filtered[i]))
+			return true;
+	return false;
+}
+
+/* Bytes that a ring holds are gone for who comes back if the index entry before
+ * them is gone. */
+static uint64_t
+kept_bytes(uint64_t ring_bytes)
+{
+	return ring_bytes - ring_bytes / 16 - FRAME_MAX;
+}
+
+/* Whether there is a reason for not coming back to the messages from i on. */
+static bool
+may_refuse(const struct kind *k, const struct stream *s, size_t i)
+{
+	if (all.main.head_pos - pos_of(i) > kept_bytes(RING_BYTES))
+		return ++main_gone;
+	if (s == NULL)
+		return !is_any_free() && ++none_free;
+	if (s->is_main)
+		return false;
+	if (is_before(s->fed.pos, pos_of(i)))
+		return ++not_fed;
+	if (i < begun_at[s->id - 1])
+		return ++too_early;
+	return wanted_bytes(&k->wants, i, message_at(s->fed.pos)) >
+		       kept_bytes(FILTERED_BYTES) &&
+	       ++filtered_gone;
+}
+
+static void
+note_begin(const struct reader *r, const struct stream *before)
+{
+	const struct stream *s = r->c.stream;
+
+	if (before != NULL)
+		assert_ptr_equal(s, before);
+	assert_true(selection_is_equal(&s->selection, &r->kind.selection));
+	if (!s->is_main && before == NULL)
+		begun_at[s->id - 1] = r->next;
+	begun += before == NULL;
+	shared += before != NULL && !s->is_main;
+}
+
+static void
+come_back(struct reader *r)
+{
+	size_t far = chance_below(&chance, min_u64(visible_cnt, 80) + 1);
+	const struct stream *s = stream_in_use(&r->kind);
+
+	r->next = visible_cnt - far;
+	/* What was overwritten is no message any more. */
+	if (all.main.head_pos - pos_of(r->next) > 2 * RING_BYTES)
+		return;
+	if (!streams_resume(&all, &r->kind.selection, pos_of(r->next), &r->c)) {
+		assert_null(r->c.stream);
+		assert_true(may_refuse(&r->kind, s, r->next));
+		return;
+	}
+	main_returns += r->c.stream->is_main;
+	joined += !r->c.stream->is_main && s != NULL;
+	note_begin(r, s);
+}
+
+/* Begins with what is not visible yet. */
+static void
+subscribe(struct reader *r)
+{
+	const struct stream *before = stream_in_use(&r->kind);
+	struct stream *s = streams_find(&all, &r->kind.selection);
+
+	if (s == NULL) {
+		assert_false(is_any_free());
+		return;
+	}
+	if (!streams_is_level(&all, s))
+		return;
+	cursor_attach(&r->c, s, s->visible_pos);
+	r->next = visible_cnt;
+	note_begin(r, before);
+}
+
+static void
+begin(struct reader *r)
+{
+	keep_kind(&r->kind, &kinds[chance_below(&chance, KINDS)]);
+	r->sent = 0;
+	if (chance_below(&chance, 3) > 0)
+		come_back(r);
+	else
+		subscribe(r);
+	if (r->c.stream == NULL)
+		selection_drop(symbols(), &r->kind.selection);
+}
+
+static void
+end(struct reader *r)
+{
+	cursor_detach(&r->c);
+	selection_drop(symbols(), &r->kind.selection);
+}
+
+/* ---- the walk ---- */
+
+static void
+walk_put(void)
+{
+	struct message *m = &messages[messages_cnt];
+	unsigned table = (unsigned)chance_below(&chance, MESSAGE_TABLES);
+
+	/* ref is rare */
+	if (table == 2 && chance_below(&chance, 10) > 0)
+		table = 0;
+	assert_true(messages_cnt < MESSAGES_MAX);
+	if (chance_below(&chance, 100) == 0)
+		message_make_mark(m, (int32_t)number);
+	else
+		message_make(m, &schema.tables[table], ROWS_MAX, number,
+			     &chance);
+	assert_true(m->len <= FRAME_MAX);
+	if (!message_put(&all, m, now)) {
+		message_free(m);
+		refusals++;
+		return;
+	}
+	number += m->cnt;
+	messages_cnt++;
+	if (!all.main.is_gated)
+		visible_cnt = messages_cnt;
+}
+
+static void
+walk_show(void)
+{
+	if (!all.main.is_gated)
+		return;
+	visible_cnt += chance_below(&chance, messages_cnt - visible_cnt + 1);
+	stream_show(&all.main, pos_of(visible_cnt), now);
+}
+
+static void
+walk_reader(struct reader *r)
+{
+	uint64_t lag = cursor_lag(&r->c);
+
+	/* Two stand still until a ring is full, and longer. */
+	if (r < &readers[2] && r->c.stream != NULL &&
+	    chance_below(&chance, r->is_asleep ? 12 : 6) == 0)
+		r->is_asleep = !r->is_asleep;
+	if (r->is_asleep)
+		return;
+	if (r->c.stream == NULL)
+		begin(r);
+	else if (chance_below(&chance, 8) == 0)
+		end(r);
+	else
+		read_bytes(r, chance_below(&chance, 2) == 0
+				      ? lag
+				      : chance_below(&chance, lag + 1));
+}
+
+static void
+step(void)
+{
+	uint64_t what = chance_below(&chance, 100);
+
+	now += (int64_t)chance_below(&chance, NS_PER_MS);
+	if (what < 45) {
+		walk_put();
+	} else if (what < 55) {
+		walk_show();
+	} else if (what < 75) {
+		streams_feed(&all, now);
+		check_fed();
+	} else if (what < 98) {
+		walk_reader(&readers[chance_below(&chance, READERS)]);
+	} else {
+		new_kind(&kinds[chance_below(&chance, KINDS)]);
+	}
+}
+
+static void
+start(uint64_t pos, bool is_gated)
+{
+	streams_open_with(&all, &schema, &options, pos);
+	all.main.is_gated = is_gated;
+	memset(readers, 0, sizeof(readers));
+	memset(kinds, 0, sizeof(kinds));
+	messages_cnt = visible_cnt = 0;
+	now = 1;
+	number = 0;
+	for (size_t i = 0; i < KINDS; i++)
+		new_kind(&kinds[i]);
+}
+
+static void
+walk(uint64_t pos, bool is_gated)
+{
+	start(pos, is_gated);
+	for (unsigned i = 0; i < STEPS; i++) {
+		step();
+		if (i % 16 == 0)
+			check();
+	}
+	for (size_t i = 0; i < READERS; i++)
+		end(&readers[i]);
+	for (size_t i = 0; i < KINDS; i++)
+		selection_drop(symbols(), &kinds[i].selection);
+	assert_int_equal(symbols()->keys_cnt, 0);
+	for (unsigned i = 0; i < MESSAGE_TABLES; i++) {
+		assert_int_equal(all.filterers[i], 0);
+		assert_int_equal(all.whole[i], 0);
+	}
+	for (size_t i = 0; i < messages_cnt; i++)
+		message_free(&messages[i]);
+	streams_close(&all);
+}
+
+/* From two places on; and went everywhere on the way. */
+static void
+walk_twice(uint64_t pos, bool is_gated)
+{
+	refusals = waits = main_returns = joined = begun = shared = 0;
+	main_gone = filtered_gone = not_fed = too_early = none_free = 0;
+	walk(0, is_gated);
+	walk(pos, is_gated);
+	assert_true(refusals > 1000 && waits > 1000 && main_returns > 50);
+	assert_true(joined > 50 && begun > 200 && shared > 50);
+	assert_true(main_gone > 50 && filtered_gone > 0 && none_free > 50);
+	assert_true(not_fed > 0 && too_early > 0);
+}
+
+static void
+test_random_walk(void **state)
+{
+	(void)state;
+	chance = chance_start("filtered walk");
+	walk_twice(UINT64_MAX - 100000, false);
+}
+
+static void
+test_random_walk_gated(void **state)
+{
+	(void)state;
+	chance = chance_start("gated filtered walk");
+	walk_twice((UINT64_C(1) << 63) - 100000, true);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_walk),
+		cmocka_unit_test(test_random_walk_gated),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
