@@ -793,5 +793,5 @@ settings_fini(struct settings *s)
 uint32_t
 settings_filters_max(const struct settings *s)
 {
-	return (uint32_t)(3 * s->connections.max + s->streams.max + 2);
+	return (uint32_t)(3 * s->connections.max + s->streams.max + 12);
 }

@@ -1,6 +1,7 @@
 """Filters by symbol: each subscriber has the rows that it asked for, and pays for
 no others; the filter is shared by all who ask for the same."""
 
+import bisect
 import random
 import threading
 import time
@@ -534,6 +535,103 @@ def test_skipping_and_filtered(start, connect, mode):
         at = expected.index(one, at) + 1
     line = line_of(daemon, "lazy")
     assert line.number("skipped") == len(expected) - len(got)
+
+
+class Changer(threading.Thread):
+    """A slow subscriber that changes its filters at random moments; segments are
+    what it asked for, and the frames that came behind the reply."""
+
+    def __init__(self, client, seed, symbols):
+        super().__init__(daemon=True)
+        self.client, self.random, self.symbols = client, random.Random(seed), symbols
+        self.filters, self.segments, self.failure, self.is_over = {}, [({}, [])], None, False
+        self.start()
+
+    def run(self):
+        try:
+            while not self.is_over:
+                self.change()
+                for _ in range(self.random.randrange(1, 120)):
+                    if self.is_over:
+                        return
+                    self.take(self.client.reader.next())
+                time.sleep(self.random.random() / 20)
+        except Exception as failure:
+            if not self.is_over:  # else its connection was closed under it
+                self.failure = failure
+
+    def take(self, frame):
+        if frame[1] == kdb.RESPONSE:
+            value = kdb.decode(frame[8:])
+            assert not isinstance(value, Error), value
+            self.segments.append((self.asked, []))
+            return False
+        self.segments[-1][1].append(frame)
+        return True
+
+    def change(self):
+        name = self.random.choice(("trade", "quote"))
+        wanted = "" if self.random.random() < 0.2 else tuple(
+            self.random.sample(self.symbols, self.random.randrange(1, 4)))
+        self.asked = {**self.segments[-1][0], name: wanted}
+        self.client.send(kdb.frame(ask(name, wanted), kdb.SYNC))
+        while self.take(self.client.reader.next()):
+            pass
+
+
+def check_segments(segments, updates):
+    """Each segment's frames are those of its filters over a range of the updates,
+    and the ranges follow each other without a gap."""
+    starts = [columns.items[-1].values[0] for _, columns in updates]
+    symbols = [{one.decode() for one in columns.items[1].items} for _, columns in updates]
+
+    def wants(n, filters):
+        name = updates[n][0]
+        return name in filters and (filters[name] == "" or
+                                    not symbols[n].isdisjoint(filters[name]))
+
+    def next_wanted(n, filters):
+        while n < len(updates) and not wants(n, filters):
+            n += 1
+        return n
+    low = high = 0  # the segment begins with one of these
+    for which, (filters, frames) in enumerate(segments):
+        for k, frame in enumerate(frames):
+            numbers = kdb.decode_frame(frame)[1].items[2].columns.items[-1].values
+            n = bisect.bisect_right(starts, numbers[0]) - 1
+            assert frame == filtered(*updates[n], filters[updates[n][0]]), (which, k)
+            if k == 0:
+                before = [m for m in range(low, n) if wants(m, filters)]
+                begin = max(low, before[-1] + 1 if before else 0)
+                assert begin <= min(high, n), (which, low, high, n, before)
+            else:
+                assert n == next_wanted(low, filters), (which, k)
+            low = n + 1
+            high = low
+        high = next_wanted(high, filters) if frames or which else high
+
+
+def test_filters_change_while_slow(start, connect, folder, mode):
+    """Protects filters that change while their consumer is in the ring, on its way
+    out, behind, and on its way back: at one point of the order each."""
+    daemon = start(settings(folder, mode, {
+        "ring": {"size": "256K"}, "streams": {"ring": "128K", "max": 20},
+        "message": {"max": "32K"}, "connections": {"send_buffer": "64K"}}))
+    market = Market(21, rows=(1, 5, 60, 300))
+    changers = [Changer(connect(daemon, user="c%d" % n, receive_buffer=16384, timeout=60),
+                        n, market.symbols) for n in range(4)]
+    pump = Pump(connect(daemon), market, 0.002)
+    time.sleep(1.5)  # of whatever they come to
+    sent = pump.halt()
+    for one in changers:
+        one.is_over = True
+        one.client.close()
+    for one in changers:
+        one.join(30)
+        assert one.failure is None and not one.is_alive(), repr(one.failure)
+        check_segments(one.segments, sent)
+    assert sum(len(one.segments) for one in changers) > 20
+    assert daemon.summary().number("spills") >= 3
 
 
 # ---- what is shown ----
