@@ -2,6 +2,7 @@
 no others; the filter is shared by all who ask for the same."""
 
 import bisect
+import os
 import random
 import threading
 import time
@@ -16,6 +17,8 @@ from spill import (WINDOW, Stream, frames_of, line_of, publish, settings, wait_l
                    wait_state)
 from traffic import published, quote, trade, update
 
+# RINGTICK_JOINS=1500 makes a long test of it.
+JOINS = int(os.environ.get("RINGTICK_JOINS", "60"))
 METER = {"name": "meter", "columns": ["time timespan", "sym long", "value float"]}
 
 
@@ -354,7 +357,7 @@ def test_one_table_and_then_another_under_load(start, connect, mode, first, seco
                     "slow": {"policy": "block", "block_limit": "30s"}})
     pump = Pump(connect(daemon), Market(9), 0.001)
     clients = []
-    for turn in range(60):
+    for turn in range(JOINS):
         sub = connect(daemon)
         seen, replies = [], 0
         for name, wanted in (("trade", first), ("quote", second)):

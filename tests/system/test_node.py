@@ -106,3 +106,39 @@ def test_node_q_end_to_end(start, connect, script, how, table):
         ("BULK", i + 0.25, i) for i in range(n)]
     assert [one["event"] for one in events[n + 1:]] == ["end", "closed"]
     assert events[n + 1]["message"][0] == ".u.end"
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_node_q_filters(start, connect, script, how):
+    """Protects the same for some symbols: only their rows come."""
+    modules()
+    daemon = start()
+    user, n = connect(daemon), 5
+    subscriber = script("subscribe.js", daemon.port, how, "trade", 1, "BULK", "OTHER")
+    assert subscriber.next()["event"] == "subscribed"
+    script("publish.js", daemon.port, n).finish()
+    assert user.sync(".u.endofday[]").idx == 0
+    update, *rest = subscriber.finish()
+    assert [row["sym"] for row in update["rows"]] == ["BULK"] * n
+    assert [one["event"] for one in rest] == ["end", "closed"]
+
+
+ASKED = {
+    "tables[]": ["quote", "trade"],
+    "cols trade": ["time", "sym", "price", "size"],
+    "count trade": 0,
+    ".u.t": ["quote", "trade"],
+    "key .u.w": ["quote", "trade"],
+    "type .z.p": -12,
+    "{@[value;`tptype;`standard]}`": "standard",
+    "(.u.sub[`trade;`A];.u `i`L)": [["trade", []], [None, None]],
+    "1b": True,
+}
+
+
+@pytest.mark.parametrize("text", ASKED)
+def test_node_q_asks(start, script, text):
+    """Protects what people and monitors ask, as node-q decodes it."""
+    modules()
+    reply, = script("ask.js", start().port, text).finish()
+    assert reply == ASKED[text]

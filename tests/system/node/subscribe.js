@@ -1,15 +1,15 @@
 /*
  * Subscribes with node-q and prints each event as one line of JSON.
  *
- *   node subscribe.js PORT sync|async TABLE COUNT
+ *   node subscribe.js PORT sync|async TABLE COUNT [SYMBOL]...
  *
- * TABLE "" means all.  Ends after COUNT updates and one .u.end.
+ * TABLE "" means all, and so does no SYMBOL.  Ends after COUNT updates and one .u.end.
  */
 "use strict";
 
 const nodeq = require("node-q");
 
-const [port, how, table, count] = process.argv.slice(2);
+const [port, how, table, count, ...symbols] = process.argv.slice(2);
 let updates = 0;
 let ends = 0;
 
@@ -43,7 +43,7 @@ nodeq.connect({ host: "127.0.0.1", port: Number(port), user: "node",
 		say({ event: "upd", table: name, rows });
 		finishWhenDone(con);
 	});
-	const text = ".u.sub[`" + table + ";`]";
+	const text = ".u.sub[`" + table + ";`" + symbols.join("`") + "]";
 	const subscribed = (e, reply) => {
 		if (e)
 			throw e;
