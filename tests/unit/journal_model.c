@@ -303,7 +303,11 @@ void
 disk_drain(void)
 {
 	model_turn(0);
-	for (unsigned i = 0; i < TURNS_MAX && m.synced < m.records; i++) {
+	/* Pages are given back behind the last record too. */
+	for (unsigned i = 0;
+	     i < TURNS_MAX &&
+	     (m.synced < m.records || !journal_has_drained(&m.journal));
+	     i++) {
 		while (m.ops_cnt > 0) {
 			if (m.ops[0].kind == OP_WRITE)
 				disk_write_all();
