@@ -51,14 +51,21 @@ open_all(void)
 		"size:`long$())\n"
 		"quote:([]time:`timespan$();sym:`symbol$();bid:`float$();"
 		"ask:`float$();bsize:`long$();asize:`long$())\n";
+	const struct streams_options options = {
+		.main_bytes = RING_BYTES,
+		.filtered_max = 2,
+		.filtered_bytes = RING_BYTES,
+		.symbols_max = 64,
+		.sets_max = 8,
+		.message_max = RING_BYTES / 4,
+	};
 	struct schema_error err;
 
 	settings.message.max = RING_BYTES / 4;
 	CHECK(schema_parse(&settings.tables, text, sizeof(text) - 1, &err) ==
 	      0);
 	CHECK(schema_finish(&settings.tables, &err) == 0);
-	CHECK(streams_open(&streams, &settings.tables, RING_BYTES, false, 2,
-			   RING_BYTES) == 0);
+	CHECK(streams_open(&streams, &settings.tables, &options) == 0);
 	CHECK(tick_open(&tick, &settings, &streams, &counters, &journal,
 			&history) == 0);
 	history_init(&history);

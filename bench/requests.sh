@@ -11,11 +11,5 @@ if [ $# -ne 1 ]; then
 	exit 2
 fi
 build=$(realpath "$1")
-cd "$(dirname "$0")/.."
-program=$(mktemp "${TMPDIR:-/tmp}/ringtick-requests.XXXXXX")
-trap 'rm -f "$program"' EXIT
-# shellcheck disable=SC2046
-"${CC:-cc}" -O2 -D_GNU_SOURCE -I"$build" -Isrc -o "$program" \
-	bench/requests.c "$build/libringtick.a" \
-	$(pkg-config --libs liburing libconfig libsystemd)
-"$program"
+make -s -C "$build" bench/requests
+"$build/bench/requests"

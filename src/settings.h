@@ -127,8 +127,8 @@ int64_t settings_spill_limit(const struct settings *s, const char *user,
 			     size_t user_len);
 
 /* How many different filters by symbol there can be at once: of each connection
- * what it has, what it asks for, and what it had, of each stream, and a few that
- * a request makes. */
+ * what it has, what it asks for, and what it had, of each stream, and a few
+ * that a request makes. */
 uint32_t settings_filters_max(const struct settings *s);
 
 /* The table of settings with defaults and sentences, for --help. */

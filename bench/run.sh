@@ -1,0 +1,58 @@
+#!/bin/bash
+# Measures ringtick beside a plain epoll relay, redis, nats and a ZeroMQ proxy, in
+# one run, taking turns; prints Markdown, and draws plots:
+#
+#   bench/run.sh BUILD_DIR [--quick] [OPTION of bench/run.py]...
+#
+# Less than 20 minutes, with --quick 2.  Writes BUILD_DIR/bench/report.md,
+# plots/*.svg and results.jsonl.  `make bench` builds what it needs before, and
+# runs it (BENCHFLAGS=--quick).
+#
+# As root all of it runs in a network namespace of its own, with congestion
+# control reno (or $CONGESTION): where bbr is the system's default, it paces loopback
+# down.  Else the system's is used.  What is in force stands in the report.
+set -u
+
+if [ $# -lt 1 ] || [ ! -d "$1" ]; then
+	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+fi
+build=$(realpath "$1")
+shift
+here=$(dirname "$(realpath "$0")")
+results=$build/bench/results.jsonl
+for program in ringtickd bench/load bench/epoll_fanout bench/update; do
+	[ -x "$build/$program" ] || {
+		echo "$0: no $build/$program; run: make -C $build bench" >&2
+		exit 1
+	}
+done
+
+alone=()
+if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
+	# shellcheck disable=SC2016
+	alone=(unshare -n bash -c '
+		ip link set lo up &&
+		sysctl -qw net.ipv4.tcp_congestion_control="$0" &&
+		exec "$@"' "${CONGESTION:-reno}")
+else
+	echo "not root: the system's congestion control is used" >&2
+fi
+
+{
+	echo "# $("$build/ringtickd" --version), $(date -u +%Y-%m-%d)"
+	echo
+	echo "Linux $(uname -r), $(nproc) CPUs:" \
+		"$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)."
+} >"$build/bench/report.md"
+
+rm -f "$results"
+"${alone[@]}" python3 "$here/run.py" --build "$build" --out "$results" "$@" ||
+	exit 1
+python3 "$here/report.py" "$results" "$build/bench/plots" \
+	>>"$build/bench/report.md" || exit 1
+{
+	printf '\n## One update from memory\n\n'
+	"$here/update.sh" "$build"
+} >>"$build/bench/report.md"
+cat "$build/bench/report.md"
