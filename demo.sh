@@ -60,7 +60,8 @@ if ! build build/demo >build/demo.log 2>&1; then
 fi
 
 log=build/demo/ringtickd.log
-build/demo/ringtickd -c etc/demo.conf -p "$port" >$log 2>&1 </dev/null &
+: >$log	# there before it is looked at
+build/demo/ringtickd -c etc/demo.conf -p "$port" >>$log 2>&1 </dev/null &
 daemon=$!
 started+=("$daemon")
 tail -n +1 -s 0.2 -f --pid="$daemon" $log |
