@@ -312,6 +312,7 @@ schema_finish(struct schema *s, struct schema_error *err)
 		}
 		CHECK(t->publish_prefix == NULL && t->sub_reply == NULL);
 		t->idx = i;
+		t->name_len = strlen(t->name);
 		if (build_publish_prefix(t) != 0 || build_sub_reply(t) != 0) {
 			snprintf(err->text, sizeof(err->text), "out of memory");
 			return -ENOMEM;
@@ -328,7 +329,7 @@ schema_find(const struct schema *s, const char *name, size_t name_len)
 	while (from < to) {
 		unsigned middle = from + (to - from) / 2;
 		const struct schema_table *t = &s->tables[middle];
-		size_t len = strlen(t->name);
+		size_t len = t->name_len;
 		/* A name out of a char vector may hold NULs. */
 		int order = memcmp(t->name, name, min_u64(len, name_len));
 

@@ -27,6 +27,7 @@ struct schema_column {
 
 struct schema_table {
 	char *name;
+	size_t name_len; /* set by schema_finish */
 	struct schema_column *columns;
 	unsigned columns_cnt;
 	unsigned idx; /* in schema.tables */

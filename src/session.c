@@ -371,7 +371,9 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 	else if (out->is_subscribing || out->reply_len > 0)
 		consumer_queue(&c->consumer, out->reply_len, out->stream,
 			       out->gate);
-	catchup_wake(&s->catchup, c);
+	/* An update without a reply has put nothing into its own queue. */
+	if (out->is_subscribing || out->reply_len > 0 || !out->is_update)
+		catchup_wake(&s->catchup, c);
 	if (out->is_subscribing) {
 		report_subscribe(s, c, out->stream);
 		symbols_release(symbols, out->selection.symbols);

@@ -100,6 +100,106 @@ extended_len(uint64_t atom_data_len, uint64_t n)
 	return LIST_HEADER_BYTES + n * atom_data_len;
 }
 
+/* ---- usual items, at less cost than by wire_skip ---- */
+
+/* Bytes of an item of a fixed width, of which any are good. */
+static inline size_t
+plain_width(int type)
+{
+	static const uint8_t bytes[KT_TIME + 1] = {
+		[KT_GUID] = 16,	    [KT_BYTE] = 1,     [KT_SHORT] = 2,
+		[KT_INT] = 4,	    [KT_LONG] = 8,     [KT_REAL] = 4,
+		[KT_FLOAT] = 8,	    [KT_CHAR] = 1,     [KT_TIMESTAMP] = 8,
+		[KT_MONTH] = 4,	    [KT_DATE] = 4,     [KT_DATETIME] = 8,
+		[KT_TIMESPAN] = 8,  [KT_MINUTE] = 4,   [KT_SECOND] = 4,
+		[KT_TIME] = 4,
+	};
+
+	return bytes[type];
+}
+
+/* The end of a symbol, of its NUL; NULL if it has none. */
+static inline const uint8_t *
+symbol_end(const uint8_t *at, const uint8_t *end)
+{
+	const uint8_t *nul;
+
+	if (end - at >= 8) {
+		uint64_t nuls = wire_nuls_at(at);
+
+		if (nuls != 0)
+			return at + __builtin_ctzll(nuls) / 8 + 1;
+		at += 8;
+	}
+	nul = at < end ? memchr(at, 0, (size_t)(end - at)) : NULL;
+	return nul == NULL ? NULL : nul + 1;
+}
+
+/* The end of an atom of the column's type; NULL: it is something else. */
+static inline const uint8_t *
+plain_atom_end(const struct schema_column *c, const uint8_t *at,
+	       const uint8_t *end)
+{
+	size_t width = plain_width(c->type);
+
+	if (at == end || c->type == KT_LIST || (int8_t)*at != -c->type)
+		return NULL;
+	if (c->type == KT_SYMBOL)
+		return symbol_end(at + 1, end);
+	if (width == 0 || (size_t)(end - at) < 1 + width)
+		return NULL;
+	return at + 1 + width;
+}
+
+/* Moves behind the header of a vector of `type`. false, and not moved, if it is
+ * something else. */
+static inline bool
+skip_plain_header(const uint8_t **at, const uint8_t *end, int type,
+		  uint32_t *out_cnt)
+{
+	if (end - *at < LIST_HEADER_BYTES || (int8_t)(*at)[0] != type ||
+	    (*at)[1] > KA_GROUPED)
+		return false;
+	*out_cnt = wire_load_u32(*at + 2);
+	*at += LIST_HEADER_BYTES;
+	return true;
+}
+
+/* The end of a list of strings. */
+static const uint8_t *
+plain_strings_end(const uint8_t *at, const uint8_t *end, uint64_t rows)
+{
+	uint32_t len;
+
+	for (uint64_t i = 0; i < rows; i++) {
+		if (!skip_plain_header(&at, end, KT_CHAR, &len) ||
+		    len > (size_t)(end - at))
+			return NULL;
+		at += len;
+	}
+	return at;
+}
+
+/* The end of a column of rows items, of the column's type; NULL: it is
+ * something else. */
+static const uint8_t *
+plain_column_end(const struct schema_column *c, const uint8_t *at,
+		 const uint8_t *end, uint64_t rows)
+{
+	size_t width = plain_width(c->type);
+	uint32_t cnt;
+
+	if (!skip_plain_header(&at, end, c->type, &cnt) || cnt != rows)
+		return NULL;
+	if (c->is_string)
+		return plain_strings_end(at, end, rows);
+	if (width == 0 || rows > (size_t)(end - at) / width)
+		return NULL;
+	return at + rows * width;
+}
+
+/* ---- the items of an update ---- */
+
 /* Moves behind the next item, if there is one. Whether what it needs can be
  * told now: it is there, well-formed, and not to be rewritten first. */
 static bool
@@ -114,8 +214,14 @@ static void
 parse_column(struct parse *p, const struct schema_column *c)
 {
 	const uint8_t *at = p->r.at;
+	const uint8_t *end = plain_column_end(c, at, p->r.end, p->u.rows);
 	int type;
 
+	if (end != NULL) {
+		p->u.frame_len += (uint64_t)(end - at);
+		p->r.at = end;
+		return;
+	}
 	if (!next_item(p, &type))
 		return;
 	if (is_list(type)) {
@@ -139,10 +245,15 @@ parse_column(struct parse *p, const struct schema_column *c)
 static void
 parse_cell(struct parse *p, const struct schema_column *c)
 {
-	const uint8_t *at = p->r.at;
+	const uint8_t *at = p->r.at, *end = plain_atom_end(c, at, p->r.end);
 	int type;
 	uint64_t len;
 
+	if (end != NULL) {
+		p->u.frame_len += extended_len((uint64_t)(end - at) - 1, 1);
+		p->r.at = end;
+		return;
+	}
 	if (!next_item(p, &type))
 		return;
 	len = (uint64_t)(p->r.at - at);
@@ -407,6 +518,24 @@ put_bytes(uint8_t *at, const uint8_t *from, size_t len)
 	return at + len;
 }
 
+/* What is mostly short, without a call. */
+static inline uint8_t *
+put_few_bytes(uint8_t *at, const uint8_t *from, size_t len)
+{
+	if (len == 8) {
+		memcpy(at, from, 8);
+	} else if (len > 8) {
+		memcpy(at, from, len);
+	} else if (len >= 4) {
+		memcpy(at, from, 4);
+		memcpy(at + len - 4, from + len - 4, 4);
+	} else {
+		for (size_t i = 0; i < len; i++)
+			at[i] = from[i];
+	}
+	return at + len;
+}
+
 static uint8_t *
 put_time_column(const struct update *u, int64_t local_ns, uint8_t *at)
 {
@@ -467,9 +596,19 @@ put_items(const struct update *u, uint8_t *at)
 	struct wire_reader r = wire_reader(u->items, u->items_len, false);
 
 	for (unsigned i = 0; i < u->items_cnt; i++) {
-		const uint8_t *from = r.at;
+		const uint8_t *from = r.at, *end;
 		size_t len;
 
+		if (u->form == UPDATE_CELLS) {
+			end = plain_atom_end(c + i, from, r.end);
+			if (end != NULL) {
+				len = (size_t)(end - from) - 1;
+				at = put_header(at, c[i].type, 1);
+				at = put_few_bytes(at, from + 1, len);
+				r.at = end;
+				continue;
+			}
+		}
 		wire_skip(&r);
 		len = (size_t)(r.at - from);
 		if (u->form == UPDATE_CELLS)

@@ -2,8 +2,6 @@
 
 #include "wire.h"
 
-#include <endian.h>
-
 #include "util.h"
 
 /* ---- frames ---- */
@@ -252,18 +250,6 @@ are_booleans(const uint8_t *at, size_t count)
 	return (seen & 0xfefefefefefefefeu) == 0;
 }
 
-/* 80 in each of eight bytes that is zero: exact, no carry between them. */
-static inline uint64_t
-nuls_at(const uint8_t *at)
-{
-	const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
-	uint64_t word;
-
-	memcpy(&word, at, sizeof(word));
-	word = le64toh(word);
-	return ~(((word & low7) + low7) | word | low7);
-}
-
 /* What the bytes of a word sum up to, if that is below 256. */
 static inline uint64_t
 sum_of_bytes(uint64_t word)
@@ -285,14 +271,14 @@ wire_skip_symbols(struct wire_reader *r, uint64_t count)
 	     at += WORDS * WORD) {
 		nuls = 0;
 		for (unsigned i = 0; i < WORDS; i++)
-			nuls += nuls_at(at + i * WORD) >> 7;
+			nuls += wire_nuls_at(at + i * WORD) >> 7;
 		cnt = sum_of_bytes(nuls);
 		if (cnt >= count)
 			break;
 		count -= cnt;
 	}
 	for (; (size_t)(r->end - at) >= WORD; at += WORD) {
-		nuls = nuls_at(at);
+		nuls = wire_nuls_at(at);
 		cnt = sum_of_bytes(nuls >> 7);
 		if (cnt >= count) {
 			while (--count > 0)

@@ -10,6 +10,7 @@
 #ifndef RINGTICK_WIRE_H
 #define RINGTICK_WIRE_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -236,6 +237,19 @@ wire_store_u32(uint8_t *at, uint32_t v)
 	at[1] = (uint8_t)(v >> 8);
 	at[2] = (uint8_t)(v >> 16);
 	at[3] = (uint8_t)(v >> 24);
+}
+
+/* 80 in each of eight bytes that is zero, from the lowest byte on: exact, no
+ * carry between them. */
+static inline uint64_t
+wire_nuls_at(const uint8_t *at)
+{
+	const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	word = le64toh(word);
+	return ~(((word & low7) + low7) | word | low7);
 }
 
 static inline void
