@@ -244,6 +244,7 @@ payload_make_table(struct payload_table *t, const struct payload *p,
 	static const uint8_t head[] = { KT_TABLE, KA_NONE, KT_DICT };
 	struct wire_reader r = record_reader(record, record->x);
 	struct build b = { .t = t };
+	bool has_long_counts;
 	uint64_t count;
 	int type;
 
@@ -267,7 +268,11 @@ payload_make_table(struct payload_table *t, const struct payload *p,
 	else
 		add_items(&b, type, count, &r);
 	*out_len = t->len;
-	return b.is_bad ? NULL : t->bytes;
+	/* What is nested as deep as can be is deeper in a table. */
+	if (b.is_bad || wire_check_body(t->bytes, t->len, false,
+					&has_long_counts) != NULL)
+		return NULL;
+	return t->bytes;
 }
 
 void

@@ -119,6 +119,23 @@ def test_json(journal):
     ]
 
 
+def test_nested_as_deep_as_can_be(journal):
+    """Protects the tool from what fits a record, and not the table that it is
+    shown as: it is shown as a value."""
+    records = []
+    for depth in range(50, 62):  # of 64 levels; the record has some of its own
+        deep = kdb.NIL
+        for _ in range(depth):
+            deep = kdb.lst(deep)
+        records += [record("trade", kdb.lst(kdb.atom("n", NOON), kdb.lst(deep))),
+                    record("trade", kdb.lst(kdb.vec("n", [NOON]), kdb.lst(deep)))]
+    path = journal(records)
+    assert "trade" in log(path)[0]
+    rows = [json.loads(one) for one in log("--json", path)[0].splitlines()]
+    assert [one["i"] for one in rows] == list(range(len(records)))
+    assert all(one.get("rows") or one.get("value") for one in rows)
+
+
 # (value, what JSON shows of it)
 VALUES = [
     (kdb.atom("b", 1), True),
