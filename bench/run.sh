@@ -9,7 +9,7 @@
 # runs it (BENCHFLAGS=--quick).
 #
 # As root all of it runs in a network namespace of its own, with congestion
-# control reno (or $CC): where bbr is the system's default, it paces loopback
+# control reno (or $CONGESTION): where bbr is the system's default, it paces loopback
 # down.  Else the system's is used.  What is in force stands in the report.
 set -u
 
@@ -34,7 +34,7 @@ if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
 	alone=(unshare -n bash -c '
 		ip link set lo up &&
 		sysctl -qw net.ipv4.tcp_congestion_control="$0" &&
-		exec "$@"' "${CC:-reno}")
+		exec "$@"' "${CONGESTION:-reno}")
 else
 	echo "not root: the system's congestion control is used" >&2
 fi
