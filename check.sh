@@ -90,7 +90,7 @@ install_needs()
 		clang:clang libclang-rt-dev \
 		python3:python3 pytest-3:python3-pytest \
 		node:nodejs npm:npm \
-		strace:strace xz:xz-utils ca-certificates \
+		strace:strace valgrind:valgrind xz:xz-utils ca-certificates \
 		systemd-analyze:systemd groff:groff-base
 }
 

@@ -243,7 +243,7 @@ def cell(stage, peer, rep, **options):
                   **{key: value for key, value in options.items()
                      if key in ("rate", "table", "secs")})
     out.write(json.dumps(result) + "\n")
-    if peer.spins or "error" in result or result.get("stall") or result.get("lost"):
+    if (peer.spins and stage != "calls") or "error" in result or result.get("stall") or result.get("lost"):
         peer.stop()
     if stage == "slow" or result.get("rss", 0) > 1500000:
         peer.stop()
@@ -309,6 +309,10 @@ def latency():
              "nats", "zeromq"]
     if A.quick and not A.peers:
         names = ["sqpoll", "direct", "direct-spin", "epoll", "epoll-spin"]
+    if os.cpu_count() < 4:
+        # Three threads that spin on two CPUs wait for each other's time slices.
+        print("skipped: sqpoll-spin has not enough CPUs here", file=sys.stderr)
+        names.remove("sqpoll-spin") if "sqpoll-spin" in names else None
     rates = (10000,) if A.quick else (1000, 10000, 100000)
     alternate("latency", names,
               [{"rate": rate, "subs": n} for rate in rates

@@ -1,13 +1,19 @@
 #!/bin/bash
 # What one update costs the application thread, from memory (bench/update.c):
 #
-#   bench/update.sh BUILD_DIR [FORM]...
+#   bench/update.sh [--instructions] BUILD_DIR [FORM]...
 #
 # As a Markdown table: instructions by callgrind, which are the same in every
 # run, and nanoseconds, the least of nine runs.  Instructions are the difference
 # of two runs of different length, so that start and stop are not in them.
+# With --instructions only these, as lines "FORM COUNT".
 set -eu
 
+bare=false
+if [ "${1-}" = --instructions ]; then
+	bare=true
+	shift
+fi
 if [ $# -lt 1 ]; then
 	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
 	exit 2
@@ -54,6 +60,12 @@ nanoseconds()	# FORM
 }
 
 [ $# -gt 0 ] || set -- row columns stamp rows strings
+if $bare; then
+	for form in "$@"; do
+		echo "$form $(instructions "$form")"
+	done
+	exit
+fi
 echo '| update | instructions | ns |'
 echo '|---|---:|---:|'
 for form in "$@"; do

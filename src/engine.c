@@ -471,9 +471,13 @@ engine_turn(struct engine *e, struct completion *out, unsigned max,
 {
 	unsigned n;
 
-	/* sqpoll: a system call only if the kernel thread has gone to sleep */
-	(void)io_uring_submit(&e->uring);
-	n = poll_once(e, out, max);
+	/* sqpoll: a system call only if the kernel thread has gone to sleep;
+	 * direct: one in all, which makes completions too */
+	if (e->is_sqpoll)
+		(void)io_uring_submit(&e->uring);
+	else
+		(void)io_uring_submit_and_get_events(&e->uring);
+	n = take(e, out, max);
 	if (n > 0 || wait_ns == 0)
 		return n;
 	if (e->spin_ns > 0) {

@@ -180,6 +180,31 @@ plain_strings_end(const uint8_t *at, const uint8_t *end, uint64_t rows)
 	return at;
 }
 
+static inline const uint8_t *
+plain_symbols_end(const uint8_t *at, const uint8_t *end, uint64_t rows)
+{
+	struct wire_reader r;
+
+	if (rows == 1)
+		return symbol_end(at, end);
+	r = wire_reader(at, (size_t)(end - at), false);
+	wire_skip_symbols(&r, rows);
+	return r.bad != NULL ? NULL : r.at;
+}
+
+/* The rows of a first column. What it says is believed only until the column
+ * itself is passed. */
+static inline uint64_t
+first_rows(const struct wire_reader *r)
+{
+	const uint8_t *at = r->at;
+	uint32_t cnt;
+
+	return skip_plain_header(&at, r->end, type_at(r), &cnt)
+		       ? cnt
+		       : wire_count(r);
+}
+
 /* The end of a column of rows items, of the column's type; NULL: it is
  * something else. */
 static const uint8_t *
@@ -193,6 +218,8 @@ plain_column_end(const struct schema_column *c, const uint8_t *at,
 		return NULL;
 	if (c->is_string)
 		return plain_strings_end(at, end, rows);
+	if (c->type == KT_SYMBOL)
+		return plain_symbols_end(at, end, rows);
 	if (width == 0 || rows > (size_t)(end - at) / width)
 		return NULL;
 	return at + rows * width;
@@ -311,7 +338,7 @@ parse_columns(struct parse *p, uint64_t cnt)
 	p->u.form = UPDATE_COLUMNS;
 	p->u.is_verbatim = true;
 	p->u.items = p->r.at;
-	p->u.rows = is_list(type_at(&p->r)) ? wire_count(&p->r) : 0;
+	p->u.rows = is_list(type_at(&p->r)) ? first_rows(&p->r) : 0;
 	c = expect_columns(p, type_at(&p->r), cnt);
 	if (p->refused != NULL) {
 		skip_items(p, cnt);

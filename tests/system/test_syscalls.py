@@ -12,6 +12,8 @@ import pytest
 from traffic import published, trade, update
 
 MESSAGES = 200_000
+# In direct mode: 1,300 to 3,000 were counted; a loaded machine has shorter turns.
+PER_MILLION_MAX = 10_000
 CALL = re.compile(r"^(\d+\.\d+) (?:<\.\.\. )?(\w+)")
 
 
@@ -100,8 +102,9 @@ def test_few_system_calls_in_direct_mode(start, connect, tmp_path):
     began, ended = publish_all(feed, sub)
     calls = collections.Counter(
         name for at, name in trace.stop() if began <= at <= ended)
-    print("\n%d messages in %.2f s; system calls: %s" % (
-        MESSAGES, ended - began, dict(calls)))
+    per_million = sum(calls.values()) * 1_000_000 / MESSAGES
+    print("\n%d messages in %.2f s; system calls: %s, %d per million" % (
+        MESSAGES, ended - began, dict(calls), per_million))
     assert calls["io_uring_enter"] > 0
     assert sum(calls.values()) - calls["io_uring_enter"] <= 2
-    assert calls["io_uring_enter"] < MESSAGES // 4
+    assert per_million < PER_MILLION_MAX

@@ -141,7 +141,7 @@ test_defaults(void **state)
 	assert_string_equal(s.listen.address, "127.0.0.1");
 	assert_int_equal(s.listen.port, 5010);
 	assert_true(s.listen.unix_socket);
-	assert_int_equal(s.connections.receive_buffer, 65536);
+	assert_int_equal(s.connections.receive_buffer, 262144);
 	assert_int_equal(s.connections.handshake_timeout, 5 * NS_PER_S);
 	assert_string_equal(s.connections.congestion, "");
 	assert_int_equal(s.schema.check, CHECK_TYPES);

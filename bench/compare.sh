@@ -1,0 +1,109 @@
+#!/bin/bash
+# Compares two revisions: is the second one slower?
+#
+#   bench/compare.sh REV1 REV2 [ROUNDS]
+#
+# Builds both in worktrees of their own in $TMPDIR (/tmp), and prints a Markdown
+# table:
+#
+#   instructions of one update by callgrind, the same in every run
+#   CPU seconds of the daemon per GB, and updates a second, in the cells of
+#   bench/run.sh --quick: medians of ROUNDS (7) whose passes take turns
+#
+# "spread" is the noise: the middle half of REV2 / REV1 over the rounds.  A
+# change is called only where all of the middle half lies beyond the bound
+# (instructions 2 %, CPU per GB 5 %, rate 10 %): then the exit status is 1 for
+# the worse.  Takes a minute to build and 10 s a round.
+#
+# The load generator, and bench/update.c, are those of the folder this script is
+# in, for both.
+set -eu
+
+if [ $# -lt 2 ] || [ $# -gt 3 ]; then
+	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+fi
+rounds=${3:-7}
+here=$(dirname "$(realpath "$0")")
+cd "$here/.."
+names=("$1" "$2")
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/ringtick-compare.XXXXXX")
+
+stop()
+{
+	trap - EXIT INT TERM
+	for n in 0 1; do
+		git worktree remove --force "$scratch/$n" 2>/dev/null || true
+	done
+	rm -rf "$scratch"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# ---- build ----
+
+prepare()	# N REV
+{
+	local top=$scratch/$1
+
+	git worktree add -q --detach "$top" "$2"
+	(
+		cd "$top"
+		autoreconf -fi
+		mkdir -p build/compare/bench
+		cd build/compare
+		../../configure -q CFLAGS='-g -O2'
+		make -s -j2 ringtickd libringtick.a
+		for program in load epoll_fanout; do
+			"${CC:-gcc}" -O2 -D_GNU_SOURCE -o bench/$program \
+				"$here/$program.c"
+		done
+		# It stands on the daemon's inner interfaces: an old revision
+		# may have others.
+		# shellcheck disable=SC2046
+		"${CC:-gcc}" -g -O2 -D_GNU_SOURCE -I. -I../../src \
+			-o bench/update "$here/update.c" libringtick.a \
+			$(pkg-config --libs liburing libconfig libsystemd) ||
+			echo "no instructions: bench/update.c does not fit $2"
+	) >"$scratch/log.$1" 2>&1 || {
+		tail -n 20 "$scratch/log.$1" >&2
+		exit 1
+	}
+	grep '^no instructions' "$scratch/log.$1" >&2 || true
+}
+
+for n in 0 1; do
+	prepare $n "${names[$n]}"
+done
+
+# ---- measure ----
+
+alone=()
+if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
+	# shellcheck disable=SC2016
+	alone=(unshare -n bash -c 'ip link set lo up &&
+		sysctl -qw net.ipv4.tcp_congestion_control="$0" &&
+		exec "$@"' "${CONGESTION:-reno}")
+fi
+
+for n in 0 1; do
+	top=$scratch/$n/build/compare
+	[ ! -x "$top/bench/update" ] || ! command -v valgrind >/dev/null ||
+		"$here/update.sh" --instructions "$top" \
+			>"$scratch/instructions.$n"
+done
+for ((round = 0; round < rounds; round++)); do
+	for n in $((round % 2)) $(((round + 1) % 2)); do
+		"${alone[@]}" python3 "$here/run.py" --quick --reps 1 \
+			--stages tput --peers direct,sqpoll,direct+j \
+			--build "$scratch/$n/build/compare" \
+			--out "$scratch/cells.$n.$round" \
+			2>>"$scratch/run.log" || {
+			tail -n 5 "$scratch/run.log" >&2
+			exit 1
+		}
+	done
+done
+
+python3 "$here/compare.py" "$scratch" "$rounds" "${names[@]}"
