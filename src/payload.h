@@ -43,7 +43,8 @@ struct payload_table {
 /*
  * The payload as a table object, with columns c0, c1, ... unless it has names.
  * NULL if it is none: other, columns that differ in length, or what is nested
- * too deep; also if there is no memory for it.  *out_len is its length.  Good until the next call.
+ * too deep; also if there is no memory for it.  *out_len is its length.  Good
+ * until the next call.
  */
 const uint8_t *payload_make_table(struct payload_table *t,
 				  const struct payload *payload,
