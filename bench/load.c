@@ -25,7 +25,7 @@ static double secs = 0.8, rate = 10000, cap_mb = 1024;
  * came as (`.u.upd;t;columns) as (`upd;t;table), which is longer. */
 static uint8_t *msg, *want;
 static size_t ts_off, seq_off, R;
-static const char *table = "trade";
+static const char *table = "trade", *selected = "";
 static uint8_t pre[64], suf[2];
 /* publisher frame, delivered frame, payload offset in the delivered frame */
 static size_t npre, nsuf, F, DF, DP;
@@ -128,8 +128,7 @@ conn(int sub)
 			o += 6;
 			memcpy(b + o, "\365.u.sub", 8);
 			o += 8;
-			memcpy(b + o, "\365trade", 7);
-			o += 7;
+			o += (size_t)sprintf((char *)b + o, "\365%s", selected) + 1;
 			memcpy(b + o, "\365", 2);
 			o += 2;
 			l = o;
@@ -560,7 +559,7 @@ hist_at(double q)
 {
 	uint64_t rank = (uint64_t)((double)hist_n * q), seen = 0;
 
-	if (rank >= hist_n)
+	if (rank >= hist_n - 1)
 		return (double)hist_max / 1e3;
 	for (size_t i = 0; i < BUCKETS; i++) {
 		unsigned shift = i >> SUB_BITS ? (unsigned)(i >> SUB_BITS) - 1
@@ -680,6 +679,7 @@ main(int ac, char **av)
 		A("-pport") pport = atoi(v);
 		A("-bcore") bcore = atoi(v);
 		A("-table") table = v;
+		A("-select") selected = v;
 		else DIE("option %s", k);
 	}
 	signal(SIGPIPE, SIG_IGN);
