@@ -356,8 +356,8 @@ def test_who_was_skipped(start, connect, mode):
 
 
 MANY = 200
-WIDE = {"connections": {"max": MANY + 20}, "message": {"buffers": 2},
-        "streams": {"ring": "1M"}}
+WIDE = {"connections": {"max": MANY + 20, "receive_buffer": "64K"},
+        "message": {"buffers": 2}, "streams": {"ring": "1M"}}
 
 
 def test_many_consumers(start, connect, mode):
