@@ -27,6 +27,8 @@ struct call {
 	struct tick_outcome *out;
 	bool is_sync;
 	bool is_subscribing;
+	const uint8_t *frame; /* as it came, if that is asynchronous, plain and
+				 little-endian; else NULL */
 	bool is_matched;    /* an update recognised by its first bytes: */
 	struct request_arg table, x;
 	bool needs_rewrite; /* it turned out to have 8-byte counts */

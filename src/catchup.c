@@ -14,7 +14,6 @@
 
 enum {
 	LONG_READ = CATCHUP_READS, /* slot of its ticket */
-	LIST_HEADER_BYTES = 6,	   /* type, attribute, count */
 };
 
 /* ---- open and close ---- */
@@ -184,7 +183,7 @@ look_at_foreign(struct catchup *cu, struct found *f)
 static struct rows
 rows_of_record(const struct found *f)
 {
-	size_t start = record_start_len(f->table) + LIST_HEADER_BYTES;
+	size_t start = record_start_len(f->table) + WIRE_LIST_HEADER_BYTES;
 
 	return rows_of_columns(f->record.at + start, f->record.len - start);
 }

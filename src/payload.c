@@ -11,7 +11,6 @@
 #include "wire.h"
 
 enum {
-	LIST_HEADER_BYTES = 6, /* type, attribute, count */
 	/* An atom in a column is repeated for each row: that could be much. */
 	TABLE_BYTES_MAX = 1 << 30,
 };
@@ -164,7 +163,7 @@ add_bytes(struct build *b, const void *bytes, size_t len)
 static void
 add_list(struct build *b, int type, uint64_t count)
 {
-	uint8_t header[LIST_HEADER_BYTES];
+	uint8_t header[WIRE_LIST_HEADER_BYTES];
 	struct wire_writer w = wire_writer(header, sizeof(header));
 
 	b->is_bad = b->is_bad || count > UINT32_MAX;

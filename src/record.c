@@ -10,8 +10,7 @@
 
 enum {
 	/* list of 3, `upd with type byte and NUL: (`upd; */
-	START_BYTES = 6 + 5,
-	LIST_HEADER_BYTES = 6,
+	START_BYTES = WIRE_LIST_HEADER_BYTES + 5,
 };
 
 const struct schema_table *
@@ -30,7 +29,7 @@ record_table(const struct schema *schema, const uint8_t *frame)
 size_t
 frame_start_len(const struct schema_table *t)
 {
-	return t->publish_prefix_len - LIST_HEADER_BYTES;
+	return t->publish_prefix_len - WIRE_LIST_HEADER_BYTES;
 }
 
 size_t

@@ -433,7 +433,7 @@ call_list(struct evaluation *e, const struct request_arg *list,
 {
 	struct request_arg parts[1 + REQUEST_ARGS_MAX];
 	uint64_t cnt = value_count(list);
-	const uint8_t *at = list->at + 6;
+	const uint8_t *at = list->at + WIRE_LIST_HEADER_BYTES;
 
 	if (cnt > ARRAY_LEN(parts))
 		return "rank";

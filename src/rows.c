@@ -9,7 +9,6 @@
 #include "wire.h"
 
 enum {
-	LIST_HEADER_BYTES = 6, /* type, attribute, 4-byte count */
 	SYM_COLUMN = 1,
 };
 
@@ -89,7 +88,7 @@ skip_object(struct wire_reader *r)
 	} else if (type > KT_LIST && type <= KT_TIME) {
 		uint32_t cnt = wire_load_u32(r->at + 2);
 
-		r->at += LIST_HEADER_BYTES;
+		r->at += WIRE_LIST_HEADER_BYTES;
 		skip_vector_items(r, type, cnt);
 	} else {
 		wire_skip(r);
@@ -116,10 +115,10 @@ rows_keys(const struct rows *from)
 	struct wire_reader r = wire_reader(from->columns, from->len, false);
 	int time_type = type_at(r.at);
 
-	r.at += LIST_HEADER_BYTES;
+	r.at += WIRE_LIST_HEADER_BYTES;
 	skip_items(&r, time_type, from->cnt);
 	return (struct rows_keys){
-		.at = r.at + LIST_HEADER_BYTES,
+		.at = r.at + WIRE_LIST_HEADER_BYTES,
 		.end = r.end,
 		.left_cnt = from->cnt,
 		.type = (int8_t)type_at(r.at),
@@ -197,7 +196,7 @@ put_header(struct out *out, int type, uint8_t attr, uint32_t cnt)
 		at[1] = attr;
 		wire_store_u32(at + 2, cnt);
 	}
-	out->len += LIST_HEADER_BYTES;
+	out->len += WIRE_LIST_HEADER_BYTES;
 }
 
 /* Moves the reader behind cnt items of a column of that type. */
@@ -340,7 +339,7 @@ pick_column(struct out *out, struct wire_reader *r, uint32_t rows_cnt,
 	size_t width = wire_item_bytes(type);
 	uint32_t behind = rows_cnt - picked->rows[picked->cnt - 1] - 1;
 
-	r->at += LIST_HEADER_BYTES;
+	r->at += WIRE_LIST_HEADER_BYTES;
 	if (type == KT_LIST) {
 		pick_list(out, r, picked);
 	} else if (type == KT_SYMBOL) {
@@ -369,7 +368,7 @@ pick_all(struct out *out, struct wire_reader *r, const struct picked *all,
 		const uint8_t *column = r->at;
 		int type = type_at(column);
 
-		r->at += LIST_HEADER_BYTES;
+		r->at += WIRE_LIST_HEADER_BYTES;
 		if (type == KT_LIST && is_atom(type_at(r->at))) {
 			put_bytes(out, same, (size_t)(column - same));
 			r->at = column;
@@ -440,7 +439,7 @@ static struct wire_reader
 source_items(const struct rows_source *s)
 {
 	return (struct wire_reader){
-		.at = s->at + LIST_HEADER_BYTES,
+		.at = s->at + WIRE_LIST_HEADER_BYTES,
 		.end = s->rows.columns + s->rows.len,
 	};
 }
@@ -467,7 +466,7 @@ merged_type(const struct sources *from)
 	int type = type_at(s->at);
 
 	if (type == KT_LIST)
-		type = -type_at(s->at + LIST_HEADER_BYTES);
+		type = -type_at(s->at + WIRE_LIST_HEADER_BYTES);
 	if (!is_atom(-type))
 		return KT_LIST;
 	for (; s < from->items + from->cnt; s++) {

@@ -290,6 +290,14 @@ wait_for(struct server *s, struct connection *c, enum connection_wait what)
 }
 
 static void
+note_published(const struct server *s, struct connection *c, uint64_t records)
+{
+	c->in_records += records;
+	c->has_published = true;
+	c->published_pos = s->streams.main.head_pos;
+}
+
+static void
 note_update(struct server *s, struct connection *c,
 	    const struct tick_outcome *out, uint64_t len)
 {
@@ -299,9 +307,7 @@ note_update(struct server *s, struct connection *c,
 	c->is_feed = true;
 	c->in_bytes += len;
 	if (out->why == NULL) {
-		c->in_records++;
-		c->has_published = true;
-		c->published_pos = s->streams.main.head_pos;
+		note_published(s, c, 1);
 		return;
 	}
 	c->rejected++;
@@ -442,6 +448,27 @@ serve_frame(struct server *s, struct connection *c,
 	return false;
 }
 
+/* Updates like those before, as many as there are, at little cost. */
+static void
+serve_repeated(struct server *s, struct connection *c)
+{
+	uint64_t records;
+	size_t len;
+
+	if (c->consumer.here.stream != NULL || c->consumer.past.is_on ||
+	    s->is_day_pending || must_queue(s, c))
+		return;
+	len = tick_repeat(&s->tick, c->buffer + c->parsed,
+			  c->filled - c->parsed, &records);
+	if (len == 0)
+		return;
+	stop_waiting(c);
+	note_published(s, c, records);
+	c->in_bytes += len;
+	pool_give(&s->pool, connection_consume(c, len));
+	c->deadline_ns = 0;
+}
+
 static bool
 take_buffer(struct server *s, struct connection *c, uint64_t frame_len)
 {
@@ -467,6 +494,7 @@ serve_frames(struct server *s, struct connection *c)
 		const uint8_t *frame;
 		const char *why;
 
+		serve_repeated(s, c);
 		switch (connection_frame(c, s->settings->message.max, &header,
 					 &frame, &why)) {
 		case FRAME_MORE:

@@ -199,12 +199,22 @@ stream_head(const struct stream *s)
 	return ring_at(&s->ring, s->head_pos);
 }
 
-/* len bytes were written at the head: one message, of `records` (0 or 1); or a
- * batch of so many. */
+/* len bytes were written at the head: one message, of `records` (0 or 1); or
+ * several of so many: of the main stream no more than a gap of the index and a
+ * message, or places in it could not be found fast. */
 void stream_commit(struct stream *s, uint64_t len, unsigned records,
 		   int64_t now_ns);
 
-/* The same for a record of the main stream, counted for its table. */
+/* Counts a record of len bytes for its table; what is counted is committed to
+ * the main stream before anybody looks. */
+static inline void
+streams_count(struct streams *all, unsigned table_idx, uint64_t len)
+{
+	all->tables[table_idx].records++;
+	all->tables[table_idx].bytes += len;
+}
+
+/* Commits a record to the main stream, counted. */
 void streams_commit(struct streams *all, unsigned table_idx, uint64_t len,
 		    int64_t now_ns);
 

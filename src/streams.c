@@ -113,9 +113,8 @@ void
 streams_commit(struct streams *all, unsigned table_idx, uint64_t len,
 	       int64_t now_ns)
 {
+	streams_count(all, table_idx, len);
 	stream_commit(&all->main, len, 1, now_ns);
-	all->tables[table_idx].records++;
-	all->tables[table_idx].bytes += len;
 }
 
 /* ---- who gets what ---- */

@@ -175,6 +175,8 @@ update(struct call *c, const struct request_arg *table,
 	}
 	if (u.frame_len > t->settings->message.max)
 		return refuse(c, table, "limit");
+	if (c->frame != NULL && c->is_matched)
+		shapes_learn(&t->shapes, c->frame, &u);
 	return publish(c, table, &u);
 }
 
@@ -626,6 +628,7 @@ handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
 	if (why != NULL)
 		return TICK_BAD;
 	if (is_big_endian || has_long_counts) {
+		c->frame = NULL;
 		len = wire_rewrite(frame, len, c->tick->rewritten);
 		body = c->tick->rewritten + WIRE_HEADER_BYTES;
 	}
@@ -663,6 +666,10 @@ tick_handle(struct tick *t, struct tick_client *client,
 	struct call c = {
 		.tick = t, .client = client, .out = out, .is_sync = is_sync
 	};
+	bool is_plain = !header->is_big_endian && header->compression == 0;
+
+	if (is_plain && header->message == WIRE_ASYNC)
+		c.frame = frame;
 
 	*out = (struct tick_outcome){ .selection = client->selection };
 	/* A reply stands behind all that was committed before. */

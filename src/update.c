@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "clock.h"
+#include "plain.h"
 #include "util.h"
 #include "wire.h"
-
-enum { LIST_HEADER_BYTES = 6 }; /* type, attribute, 4-byte count */
 
 static const char bad_type[] = "type";
 static const char bad_length[] = "length";
@@ -62,7 +61,7 @@ is_list_of_strings(const uint8_t *at, const uint8_t *end)
 	if (type_at(&r) != KT_LIST)
 		return false;
 	cnt = wire_load_u32(at + 2);
-	r.at += LIST_HEADER_BYTES;
+	r.at += WIRE_LIST_HEADER_BYTES;
 	for (uint32_t i = 0; i < cnt; i++) {
 		if (type_at(&r) != KT_CHAR && type_at(&r) != -KT_CHAR)
 			return false;
@@ -97,100 +96,10 @@ check_cell_type(struct parse *p, const struct schema_column *c, int type)
 static uint64_t
 extended_len(uint64_t atom_data_len, uint64_t n)
 {
-	return LIST_HEADER_BYTES + n * atom_data_len;
+	return WIRE_LIST_HEADER_BYTES + n * atom_data_len;
 }
 
-/* ---- usual items, at less cost than by wire_skip ---- */
-
-/* Bytes of an item of a fixed width, of which any are good. */
-static inline size_t
-plain_width(int type)
-{
-	static const uint8_t bytes[KT_TIME + 1] = {
-		[KT_GUID] = 16,	    [KT_BYTE] = 1,     [KT_SHORT] = 2,
-		[KT_INT] = 4,	    [KT_LONG] = 8,     [KT_REAL] = 4,
-		[KT_FLOAT] = 8,	    [KT_CHAR] = 1,     [KT_TIMESTAMP] = 8,
-		[KT_MONTH] = 4,	    [KT_DATE] = 4,     [KT_DATETIME] = 8,
-		[KT_TIMESPAN] = 8,  [KT_MINUTE] = 4,   [KT_SECOND] = 4,
-		[KT_TIME] = 4,
-	};
-
-	return bytes[type];
-}
-
-/* The end of a symbol, of its NUL; NULL if it has none. */
-static inline const uint8_t *
-symbol_end(const uint8_t *at, const uint8_t *end)
-{
-	const uint8_t *nul;
-
-	if (end - at >= 8) {
-		uint64_t nuls = wire_nuls_at(at);
-
-		if (nuls != 0)
-			return at + __builtin_ctzll(nuls) / 8 + 1;
-		at += 8;
-	}
-	nul = at < end ? memchr(at, 0, (size_t)(end - at)) : NULL;
-	return nul == NULL ? NULL : nul + 1;
-}
-
-/* The end of an atom of the column's type; NULL: it is something else. */
-static inline const uint8_t *
-plain_atom_end(const struct schema_column *c, const uint8_t *at,
-	       const uint8_t *end)
-{
-	size_t width = plain_width(c->type);
-
-	if (at == end || c->type == KT_LIST || (int8_t)*at != -c->type)
-		return NULL;
-	if (c->type == KT_SYMBOL)
-		return symbol_end(at + 1, end);
-	if (width == 0 || (size_t)(end - at) < 1 + width)
-		return NULL;
-	return at + 1 + width;
-}
-
-/* Moves behind the header of a vector of `type`. false, and not moved, if it is
- * something else. */
-static inline bool
-skip_plain_header(const uint8_t **at, const uint8_t *end, int type,
-		  uint32_t *out_cnt)
-{
-	if (end - *at < LIST_HEADER_BYTES || (int8_t)(*at)[0] != type ||
-	    (*at)[1] > KA_GROUPED)
-		return false;
-	*out_cnt = wire_load_u32(*at + 2);
-	*at += LIST_HEADER_BYTES;
-	return true;
-}
-
-/* The end of a list of strings. */
-static const uint8_t *
-plain_strings_end(const uint8_t *at, const uint8_t *end, uint64_t rows)
-{
-	uint32_t len;
-
-	for (uint64_t i = 0; i < rows; i++) {
-		if (!skip_plain_header(&at, end, KT_CHAR, &len) ||
-		    len > (size_t)(end - at))
-			return NULL;
-		at += len;
-	}
-	return at;
-}
-
-static inline const uint8_t *
-plain_symbols_end(const uint8_t *at, const uint8_t *end, uint64_t rows)
-{
-	struct wire_reader r;
-
-	if (rows == 1)
-		return symbol_end(at, end);
-	r = wire_reader(at, (size_t)(end - at), false);
-	wire_skip_symbols(&r, rows);
-	return r.bad != NULL ? NULL : r.at;
-}
+/* ---- the items of an update ---- */
 
 /* The rows of a first column. What it says is believed only until the column
  * itself is passed. */
@@ -200,32 +109,10 @@ first_rows(const struct wire_reader *r)
 	const uint8_t *at = r->at;
 	uint32_t cnt;
 
-	return skip_plain_header(&at, r->end, type_at(r), &cnt)
+	return plain_skip_header(&at, r->end, type_at(r), &cnt)
 		       ? cnt
 		       : wire_count(r);
 }
-
-/* The end of a column of rows items, of the column's type; NULL: it is
- * something else. */
-static const uint8_t *
-plain_column_end(const struct schema_column *c, const uint8_t *at,
-		 const uint8_t *end, uint64_t rows)
-{
-	size_t width = plain_width(c->type);
-	uint32_t cnt;
-
-	if (!skip_plain_header(&at, end, c->type, &cnt) || cnt != rows)
-		return NULL;
-	if (c->is_string)
-		return plain_strings_end(at, end, rows);
-	if (c->type == KT_SYMBOL)
-		return plain_symbols_end(at, end, rows);
-	if (width == 0 || rows > (size_t)(end - at) / width)
-		return NULL;
-	return at + rows * width;
-}
-
-/* ---- the items of an update ---- */
 
 /* Moves behind the next item, if there is one. Whether what it needs can be
  * told now: it is there, well-formed, and not to be rewritten first. */
@@ -267,7 +154,7 @@ parse_column(struct parse *p, const struct schema_column *c)
 }
 
 /* A string cell given as a char becomes a list of one string of one char. */
-#define CHAR_AS_STRING_BYTES (LIST_HEADER_BYTES + LIST_HEADER_BYTES + 1)
+#define CHAR_AS_STRING_BYTES (2 * WIRE_LIST_HEADER_BYTES + 1)
 
 static void
 parse_cell(struct parse *p, const struct schema_column *c)
@@ -289,7 +176,7 @@ parse_cell(struct parse *p, const struct schema_column *c)
 	else if (is_atom(type))
 		p->u.frame_len += extended_len(len - 1, 1);
 	else
-		p->u.frame_len += LIST_HEADER_BYTES + len;
+		p->u.frame_len += WIRE_LIST_HEADER_BYTES + len;
 	check_cell_type(p, c, type);
 }
 
@@ -419,10 +306,10 @@ parse_vector(struct parse *p)
 	p->u.frame_len += (uint64_t)(p->r.at - items.at);
 	for (unsigned i = 0; i < p->u.items_cnt; i++) {
 		check_cell_type(p, c + i, -type);
-		p->u.frame_len += LIST_HEADER_BYTES;
+		p->u.frame_len += WIRE_LIST_HEADER_BYTES;
 		if (type == KT_CHAR && c[i].is_string)
 			p->u.frame_len += CHAR_AS_STRING_BYTES -
-					  (LIST_HEADER_BYTES + 1);
+					  (WIRE_LIST_HEADER_BYTES + 1);
 	}
 	add_time_len(p);
 }
@@ -535,7 +422,7 @@ put_header(uint8_t *at, int type, uint64_t cnt)
 	at[0] = (uint8_t)type;
 	at[1] = KA_NONE;
 	wire_store_u32(at + 2, (uint32_t)cnt);
-	return at + LIST_HEADER_BYTES;
+	return at + WIRE_LIST_HEADER_BYTES;
 }
 
 static uint8_t *
@@ -545,33 +432,16 @@ put_bytes(uint8_t *at, const uint8_t *from, size_t len)
 	return at + len;
 }
 
-/* What is mostly short, without a call. */
-static inline uint8_t *
-put_few_bytes(uint8_t *at, const uint8_t *from, size_t len)
+uint8_t *
+update_put_time(const struct schema_table *t, uint64_t rows, int64_t local_ns,
+		uint8_t *at)
 {
-	if (len == 8) {
-		memcpy(at, from, 8);
-	} else if (len > 8) {
-		memcpy(at, from, len);
-	} else if (len >= 4) {
-		memcpy(at, from, 4);
-		memcpy(at + len - 4, from + len - 4, 4);
-	} else {
-		for (size_t i = 0; i < len; i++)
-			at[i] = from[i];
-	}
-	return at + len;
-}
-
-static uint8_t *
-put_time_column(const struct update *u, int64_t local_ns, uint8_t *at)
-{
-	int type = u->table->columns[0].type;
+	int type = t->columns[0].type;
 	int64_t of_day = local_ns - (int64_t)clock_day(local_ns) * NS_PER_DAY;
 	int64_t value = type == KT_TIMESTAMP ? local_ns : of_day;
 
-	at = put_header(at, type, u->rows);
-	for (uint64_t i = 0; i < u->rows; i++) {
+	at = put_header(at, type, rows);
+	for (uint64_t i = 0; i < rows; i++) {
 		if (type == KT_TIME) {
 			wire_store_u32(at, (uint32_t)(of_day / NS_PER_MS));
 			at += 4;
@@ -631,7 +501,7 @@ put_items(const struct update *u, uint8_t *at)
 			if (end != NULL) {
 				len = (size_t)(end - from) - 1;
 				at = put_header(at, c[i].type, 1);
-				at = put_few_bytes(at, from + 1, len);
+				at = plain_copy(at, from + 1, len);
 				r.at = end;
 				continue;
 			}
@@ -680,7 +550,7 @@ update_write(const struct update *u, int64_t local_ns, uint8_t *at)
 	at = put_bytes(at, t->publish_prefix, t->publish_prefix_len);
 	wire_store_u32(start + 4, (uint32_t)u->frame_len);
 	if (!u->has_time)
-		at = put_time_column(u, local_ns, at);
+		at = update_put_time(t, u->rows, local_ns, at);
 	if (u->form == UPDATE_VECTOR)
 		at = put_vector_items(u, at);
 	else if (u->is_verbatim)

@@ -63,4 +63,9 @@ enum update_result update_parse(const struct schema_table *table,
  */
 void update_write(const struct update *u, int64_t local_ns, uint8_t *at);
 
+/* Writes the time column alone: of rows times local_ns, in its own type. It has
+ * a list's header and at most 8 bytes for each row. Returns its end. */
+uint8_t *update_put_time(const struct schema_table *t, uint64_t rows,
+			 int64_t local_ns, uint8_t *at);
+
 #endif

@@ -86,7 +86,7 @@ shell_bytes(const uint8_t *at, uint64_t *inner_cnt)
 	switch (type) {
 	case KT_LIST:
 		*inner_cnt += wire_load_u32(at + 2);
-		return 6;
+		return WIRE_LIST_HEADER_BYTES;
 	case KT_TABLE:
 		*inner_cnt += 1;
 		return 2;
@@ -114,7 +114,9 @@ shell_bytes(const uint8_t *at, uint64_t *inner_cnt)
 		*inner_cnt += 1;
 		return 1;
 	}
-	return 6 + vector_bytes(at + 6, type, wire_load_u32(at + 2));
+	at += WIRE_LIST_HEADER_BYTES;
+	return WIRE_LIST_HEADER_BYTES +
+	       vector_bytes(at, type, wire_load_u32(at - 4));
 }
 
 size_t
@@ -169,7 +171,8 @@ value_count(const struct request_arg *v)
 		if (type == KT_DICT || type == KT_SORTED_DICT)
 			at++;
 		else if (type == KT_TABLE)
-			at += 3 + value_bytes(at + 3) + 6;
+			at += 3 + value_bytes(at + 3) +
+			      WIRE_LIST_HEADER_BYTES;
 		else if (type >= KT_LIST && type <= KT_TIME)
 			return wire_load_u32(at + 2);
 		else
@@ -265,7 +268,7 @@ items_of(const struct request_arg *v)
 	if (!value_is_list(v))
 		return (struct items){ .type = -1, .same = item_of(v) };
 	return (struct items){ .type = value_type(v),
-			       .at = v->at + 6,
+			       .at = v->at + WIRE_LIST_HEADER_BYTES,
 			       .cnt = wire_load_u32(v->at + 2) };
 }
 
@@ -347,7 +350,8 @@ value_put_null_of(struct wire_writer *out, int type)
 void
 value_collapse(struct wire_writer *out, size_t list_off)
 {
-	uint8_t *list = out->base + list_off, *items = list + 6, *to = items;
+	uint8_t *list = out->base + list_off;
+	uint8_t *items = list + WIRE_LIST_HEADER_BYTES, *to = items;
 	int type;
 
 	if (out->is_full || items == out->at)

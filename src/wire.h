@@ -18,6 +18,7 @@
 
 enum {
 	WIRE_HEADER_BYTES = 8,
+	WIRE_LIST_HEADER_BYTES = 6, /* type, attribute, 4-byte count */
 	WIRE_FRAME_MIN = 10,	   /* header and the smallest object */
 	WIRE_DEPTH_MAX = 64,	   /* nesting of objects; q dies at 200,000 */
 	WIRE_CAPABILITY = 3,	   /* keeps frames below 2 GiB (section 1) */

@@ -6,11 +6,11 @@
 set -u
 
 # FORM and bound; the forms are explained in bench/update.c
-bounds='row 1870
-columns 1610
-stamp 1820
-rows 6310
-strings 8680'
+bounds='row 615
+columns 630
+stamp 630
+rows 5330
+strings 7690'
 
 skip()
 {

@@ -15,13 +15,14 @@ ranks='
 1	index
 1	wire wire_write inflate torn_tail epoch journal_index journal_file
 1	schema schema_parse record
-1	symbols rows filter selection settings.h options settings lag update
+1	symbols rows filter selection settings.h options settings lag
+1	plain update shape
 1	journal_state
 2	engine stream.h stream_private.h stream batch streams
 2	request.h value literal verbs query evaluate.h apply request
 3	history consumer.h consumer_private.h consumer consumer_past
 3	connection delivery catchup listener selftest
-3	tick.h call.h late subscribe ask tick
+3	tick.h repeat call.h late subscribe ask tick
 3	journal_rescue journal_start journal
 4	server.h report lag_table subscribers session server
 5	main

@@ -2,7 +2,8 @@
  * libFuzzer: what a feed sends, behind one byte that chooses table and check.
  * update_parse and wire_check_body agree on what is malformed, although the
  * one reads no more than it must; what is written is as long as announced, and
- * good for every subscriber.
+ * good for every subscriber.  What a known shape takes is what is written
+ * anyway.
  */
 #include "config.h"
 
@@ -12,11 +13,14 @@
 #include <string.h>
 
 #include "clock.h"
+#include "shape.h"
 #include "update.h"
 #include "util.h"
 #include "wire.h"
 
 enum { FRAME_MAX = 1 << 20 };
+
+#define STAMP (9822 * NS_PER_DAY + 1)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -56,15 +60,59 @@ make_schema(void)
 	CHECK(schema_finish(&schema, &err) == 0);
 }
 
+/* The frame that a feed sends x in. Returns its length. */
+static size_t
+put_frame(const struct schema_table *t, const uint8_t *x, size_t len,
+	  uint8_t *at)
+{
+	struct wire_writer w = wire_writer(at, FRAME_MAX + 64);
+	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
+
+	wire_put_list(&w, KT_LIST, KA_NONE, 3);
+	wire_put_symbol(&w, ".u.upd");
+	wire_put_symbol(&w, t->name);
+	wire_put_bytes(&w, x, len);
+	wire_end_frame(&w, header);
+	return wire_written(&w);
+}
+
+/* `written` (u->frame_len bytes) is what the general way makes of x; NULL: it
+ * takes it not. */
 static void
-check_written(const struct update *u)
+check_shape(const struct schema_table *t, const uint8_t *x, size_t len,
+	    struct update *u, const uint8_t *written)
+{
+	static struct shapes shapes;
+	static uint8_t frame[FRAME_MAX + 64];
+	size_t frame_len = put_frame(t, x, len, frame), n = 0;
+	const struct shape *shape = shapes_find(&shapes, frame, frame_len);
+	uint8_t *at = NULL;
+	uint64_t rows = 0;
+
+	if (shape != NULL) {
+		at = malloc(shape_room(shape, frame_len));
+		CHECK(at != NULL);
+		n = shape_write(shape, frame, frame_len, STAMP, at, &rows);
+	}
+	if (n > 0)
+		CHECK(written != NULL && n == u->frame_len &&
+		      rows == u->rows && memcmp(at, written, n) == 0);
+	free(at);
+	if (written == NULL)
+		return;
+	u->items = frame + frame_len - len + (u->items - x);
+	shapes_learn(&shapes, frame, u);
+}
+
+static uint8_t *
+write_checked(const struct update *u)
 {
 	uint8_t *frame = malloc(u->frame_len);
 	bool has_long_counts = false;
 	const char *bad;
 
 	CHECK(frame != NULL);
-	update_write(u, 9822 * NS_PER_DAY + 1, frame);
+	update_write(u, STAMP, frame);
 	CHECK(wire_load_u32(frame + 4) == u->frame_len);
 	bad = wire_check_body(frame + WIRE_HEADER_BYTES,
 			      u->frame_len - WIRE_HEADER_BYTES, false,
@@ -72,7 +120,7 @@ check_written(const struct update *u)
 	/* Around what was sent there are levels of our own. */
 	CHECK(bad == NULL || strstr(bad, "too deeply") != NULL);
 	CHECK(!has_long_counts);
-	free(frame);
+	return frame;
 }
 
 int
@@ -81,15 +129,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	const char *why = NULL, *bad;
 	bool has_long_counts = false;
 	enum update_result result;
+	const struct schema_table *t;
+	uint8_t *written = NULL;
 	struct update u;
 
 	if (schema.tables_cnt == 0)
 		make_schema();
 	if (len < 1 || len > FRAME_MAX)
 		return 0;
-	result = update_parse(
-		&schema.tables[data[0] % schema.tables_cnt], data + 1, len - 1,
-		data[0] & 0x80 ? CHECK_SHAPE : CHECK_TYPES, &u, &why);
+	t = &schema.tables[data[0] % schema.tables_cnt];
+	result = update_parse(t, data + 1, len - 1,
+			      data[0] & 0x80 ? CHECK_SHAPE : CHECK_TYPES, &u,
+			      &why);
 	CHECK(why != NULL || result == UPDATE_OK || result == UPDATE_REWRITE);
 	bad = wire_check_body(data + 1, len - 1, false, &has_long_counts);
 	if (len > 1 && (int8_t)data[1] == KT_ERROR)
@@ -99,7 +150,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		      (result == UPDATE_REWRITE) == has_long_counts);
 	else if (strstr(bad, "too deeply") == NULL)
 		CHECK(result == UPDATE_BAD);
-	if (result == UPDATE_OK && u.rows > 0 && u.frame_len <= FRAME_MAX)
-		check_written(&u);
+	if (result == UPDATE_OK && u.frame_len > FRAME_MAX)
+		return 0;
+	if (result == UPDATE_OK && u.rows > 0)
+		written = write_checked(&u);
+	if (len > 1)
+		check_shape(t, data + 1, len - 1, &u, written);
+	free(written);
 	return 0;
 }

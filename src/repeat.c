@@ -1,0 +1,68 @@
+#include "config.h"
+
+#include "shape.h"
+#include "tick.h"
+
+/* One message is written behind what is pending. Bytes of its frame, or 0. */
+static size_t
+repeat_one(struct tick *t, const uint8_t *frame, size_t avail,
+	   uint64_t *pending)
+{
+	struct stream *s = &t->streams->main;
+	uint64_t len = avail < WIRE_FRAME_MIN ? 0 : wire_load_u32(frame + 4);
+	uint64_t room, rows;
+	const struct shape *shape;
+	size_t written;
+
+	if (len < WIRE_FRAME_MIN || len > avail)
+		return 0;
+	shape = shapes_find(&t->shapes, frame, len);
+	if (shape == NULL)
+		return 0;
+	room = shape_room(shape, len);
+	if (room > t->settings->message.max)
+		return 0;
+	if (!stream_has_room(s, *pending + room)) {
+		/* It was asked for too much: nobody waits for that. */
+		s->wanted_bytes = 0;
+		return 0;
+	}
+	written = shape_write(shape, frame, len, t->local_ns,
+			      stream_head(s) + *pending, &rows);
+	if (written == 0)
+		return 0;
+	streams_count(t->streams, shape->table->idx, written);
+	t->counters->in_rows += rows;
+	t->counters->in_bytes += written;
+	*pending += written;
+	return len;
+}
+
+size_t
+tick_repeat(struct tick *t, const uint8_t *at, size_t avail,
+	    uint64_t *out_records)
+{
+	struct stream *s = &t->streams->main;
+	uint64_t records = 0;
+	size_t taken = 0;
+	bool has_more = !t->is_held;
+
+	while (has_more) {
+		uint64_t pending = 0, first = records;
+
+		while (has_more && pending < s->index.gap_bytes) {
+			size_t len = repeat_one(t, at + taken, avail - taken,
+						&pending);
+
+			taken += len;
+			records += len > 0;
+			has_more = len > 0;
+		}
+		if (pending > 0)
+			stream_commit(s, pending, (unsigned)(records - first),
+				      t->now_ns);
+	}
+	t->counters->in_records += records;
+	*out_records = records;
+	return taken;
+}

@@ -1,0 +1,172 @@
+#include "config.h"
+
+#include "shape.h"
+
+#include <string.h>
+
+#include "plain.h"
+#include "wire.h"
+
+/* ---- known beginnings ---- */
+
+enum { WORD = 8 };
+
+static bool
+is_word_equal(const uint8_t *a, const uint8_t *b)
+{
+	uint64_t left, right;
+
+	memcpy(&left, a, WORD);
+	memcpy(&right, b, WORD);
+	return left == right;
+}
+
+/* The end first: that is where the table's name is.  A beginning has at least
+ * a word: the list of three, and the function's name. */
+static inline bool
+begins(const struct shape *shape, const uint8_t *frame, size_t len)
+{
+	const uint8_t *start = frame + WIRE_HEADER_BYTES;
+	size_t last = shape->start_len - WORD;
+
+	if (len < WIRE_HEADER_BYTES + shape->start_len ||
+	    memcmp(frame, shape->head, sizeof(shape->head)) != 0 ||
+	    !is_word_equal(start + last, shape->start + last))
+		return false;
+	for (size_t i = 0; i < last; i += WORD)
+		if (!is_word_equal(start + i, shape->start + i))
+			return false;
+	return true;
+}
+
+const struct shape *
+shapes_find(struct shapes *s, const uint8_t *frame, size_t len)
+{
+	if (s->cnt > 0 && begins(&s->all[s->last], frame, len))
+		return &s->all[s->last];
+	for (unsigned i = 0; i < s->cnt; i++) {
+		if (!begins(&s->all[i], frame, len))
+			continue;
+		s->last = i;
+		return &s->all[i];
+	}
+	return NULL;
+}
+
+void
+shapes_learn(struct shapes *s, const uint8_t *frame, const struct update *u)
+{
+	const uint8_t *start = frame + WIRE_HEADER_BYTES;
+	size_t start_len = (size_t)(u->items - start) + 1;
+	struct shape *shape = &s->all[s->next];
+
+	if (u->form == UPDATE_VECTOR || u->items_cnt == 0 || start_len < WORD ||
+	    start_len > SHAPE_START_MAX ||
+	    shapes_find(s, frame, WIRE_HEADER_BYTES + start_len) != NULL)
+		return;
+	*shape = (struct shape){
+		.table = u->table,
+		.is_row = u->form == UPDATE_CELLS,
+		.has_time = u->has_time,
+		.items_cnt = u->items_cnt,
+		.start_len = start_len,
+	};
+	memcpy(shape->head, frame, sizeof(shape->head));
+	memcpy(shape->start, start, start_len);
+	/* A cell's type byte becomes a vector's header; a time may be added,
+	 * to a column of one byte for each row too. */
+	shape->growth = u->table->publish_prefix_len +
+			(u->items_cnt + 1) * WIRE_LIST_HEADER_BYTES + WORD;
+	shape->factor = shape->is_row || u->has_time ? 1 : 1 + WORD;
+	s->last = s->next;
+	s->next = (s->next + 1) % SHAPES_MAX;
+	s->cnt += s->cnt < SHAPES_MAX;
+}
+
+/* ---- updates ---- */
+
+/* A header is written as a word: the two bytes too many are overwritten by the
+ * item, or by what follows. */
+static inline uint8_t *
+put_vector_of_one(uint8_t *at, int type)
+{
+	uint64_t header = htole64((uint64_t)(uint8_t)type | 1u << 16);
+
+	memcpy(at, &header, WORD);
+	return at + WIRE_LIST_HEADER_BYTES;
+}
+
+static uint8_t *
+put_row(const struct shape *shape, const uint8_t *from, const uint8_t *end,
+	uint8_t *at)
+{
+	const struct schema_column *c =
+		shape->table->columns + !shape->has_time;
+
+	for (unsigned i = 0; i < shape->items_cnt; i++) {
+		const uint8_t *next = plain_atom_end(&c[i], from, end);
+
+		if (next == NULL)
+			return NULL;
+		at = put_vector_of_one(at, c[i].type);
+		at = plain_copy(at, from + 1, (size_t)(next - from) - 1);
+		from = next;
+	}
+	return from == end ? at : NULL;
+}
+
+/* Whether all columns are plain, and nothing follows them. */
+static bool
+are_columns_plain(const struct shape *shape, const uint8_t *at,
+		  const uint8_t *end, uint64_t rows)
+{
+	const struct schema_column *c =
+		shape->table->columns + !shape->has_time;
+
+	for (unsigned i = 0; i < shape->items_cnt && at != NULL; i++)
+		at = plain_column_end(&c[i], at, end, rows);
+	return at == end;
+}
+
+static uint8_t *
+put_columns(const struct shape *shape, const uint8_t *from, const uint8_t *end,
+	    int64_t local_ns, uint8_t *at, uint64_t *out_rows)
+{
+	uint64_t rows;
+
+	if (end - from < WIRE_LIST_HEADER_BYTES)
+		return NULL;
+	rows = wire_load_u32(from + 2);
+	if (rows == 0 || !are_columns_plain(shape, from, end, rows))
+		return NULL;
+	*out_rows = rows;
+	if (!shape->has_time)
+		at = update_put_time(shape->table, rows, local_ns, at);
+	memcpy(at, from, (size_t)(end - from));
+	return at + (end - from);
+}
+
+size_t
+shape_write(const struct shape *shape, const uint8_t *frame, size_t len,
+	    int64_t local_ns, uint8_t *at, uint64_t *out_rows)
+{
+	const struct schema_table *t = shape->table;
+	const uint8_t *items = frame + WIRE_HEADER_BYTES + shape->start_len - 1;
+	const uint8_t *end = frame + len;
+	uint8_t *start = at;
+
+	memcpy(at, t->publish_prefix, t->publish_prefix_len);
+	at += t->publish_prefix_len;
+	if (shape->is_row) {
+		*out_rows = 1;
+		if (!shape->has_time)
+			at = update_put_time(t, 1, local_ns, at);
+		at = put_row(shape, items, end, at);
+	} else {
+		at = put_columns(shape, items, end, local_ns, at, out_rows);
+	}
+	if (at == NULL)
+		return 0;
+	wire_store_u32(start + 4, (uint32_t)(at - start));
+	return (size_t)(at - start);
+}

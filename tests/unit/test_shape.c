@@ -1,0 +1,335 @@
+#include "config.h"
+
+#include "shape.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "frames.h"
+#include "util.h"
+#include "vectors.h"
+#include "wire.h"
+
+enum { LEN_MAX = 1 << 16, ROWS_MAX = 40 };
+
+#define NOW 848655000123456789ll
+
+static struct schema schema;
+static struct fence in_fence, out_fence;
+static struct shapes shapes;
+static struct chance chance;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	schema_of(&schema,
+		  "trade:([]time:`timespan$();sym:`symbol$();price:`float$();"
+		  "size:`long$();cond:`symbol$())\n"
+		  "types:([]time:`timestamp$();sym:`symbol$();g:`guid$();"
+		  "x:`byte$();h:`short$();i:`int$();e:`real$();c:`char$();"
+		  "m:`month$();d:`date$();z:`datetime$();u:`minute$();"
+		  "v:`second$();b:`boolean$())\n"
+		  "clock:([]time:`time$();sym:`symbol$();t:`time$())\n"
+		  "twice:([]time:`timespan$();sym:`timespan$();n:`long$())\n"
+		  "any:([]time:`timespan$();sym:`symbol$();v:())\n");
+	fence_init(&in_fence, LEN_MAX);
+	fence_init(&out_fence, 16 * LEN_MAX);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	fence_fini(&out_fence);
+	fence_fini(&in_fence);
+	schema_fini(&schema);
+	return 0;
+}
+
+static const struct schema_table *
+table(const char *name)
+{
+	const struct schema_table *t = schema_find(&schema, name, strlen(name));
+
+	assert_non_null(t);
+	return t;
+}
+
+/* ---- frames as feeds send them ---- */
+
+enum form { ROW, COLUMNS };
+
+struct frame {
+	uint8_t bytes[LEN_MAX];
+	size_t len, x; /* where the data begins */
+};
+
+static void
+put_symbol_chars(struct wire_writer *w)
+{
+	size_t len = chance_below(&chance, 20);
+
+	for (size_t i = 0; i < len; i++)
+		wire_put_u8(w, (uint8_t)chance_between(&chance, 1, 255));
+	wire_put_u8(w, 0);
+}
+
+static void
+put_data(struct wire_writer *w, int type)
+{
+	if (type == KT_SYMBOL) {
+		put_symbol_chars(w);
+		return;
+	}
+	for (size_t i = 0; i < wire_item_bytes(type); i++)
+		wire_put_u8(w, type == KT_BOOLEAN
+				       ? 1
+				       : (uint8_t)chance_bits(&chance));
+}
+
+static void
+put_vector(struct wire_writer *w, int type, uint32_t rows)
+{
+	if (type == KT_LIST) {
+		wire_put_list(w, KT_LIST, KA_NONE, rows);
+		for (uint32_t i = 0; i < rows; i++)
+			wire_put_string(w, "text");
+		return;
+	}
+	wire_put_u8(w, (uint8_t)type);
+	wire_put_u8(w, (uint8_t)chance_below(&chance, KA_GROUPED + 1));
+	wire_put_u32(w, rows);
+	for (uint32_t i = 0; i < rows; i++)
+		put_data(w, type);
+}
+
+/* Mostly what the column is of. */
+static int
+any_type(const struct schema_column *c)
+{
+	return chance_below(&chance, 60) > 0
+		       ? c->type
+		       : (int)chance_between(&chance, 4, KT_TIME);
+}
+
+static void
+put_item(struct wire_writer *w, const struct schema_column *c, enum form form,
+	 uint32_t rows)
+{
+	int type = any_type(c);
+
+	if (form == COLUMNS && chance_below(&chance, 60) > 0) {
+		put_vector(w, type, rows);
+	} else if (type == KT_LIST) {
+		wire_put_string(w, "text");
+	} else {
+		wire_put_u8(w, (uint8_t)-type);
+		put_data(w, type);
+	}
+}
+
+static void
+make_frame(struct frame *f, const struct schema_table *t, enum form form,
+	   bool has_time, uint32_t rows)
+{
+	struct wire_writer w = wire_writer(f->bytes, sizeof(f->bytes));
+	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
+	unsigned first = has_time ? 0 : 1;
+
+	wire_put_list(&w, KT_LIST, KA_NONE, 3);
+	wire_put_symbol(&w, ".u.upd");
+	wire_put_symbol(&w, t->name);
+	f->x = wire_written(&w);
+	wire_put_list(&w, KT_LIST, KA_NONE, t->columns_cnt - first);
+	for (unsigned i = first; i < t->columns_cnt; i++)
+		put_item(&w, &t->columns[i], form, rows);
+	wire_end_frame(&w, header);
+	assert_false(w.is_full);
+	f->len = wire_written(&w);
+}
+
+/* ---- both ways ---- */
+
+/* The one way: length of the message, or 0. */
+static size_t
+write_generally(const struct frame *f, const struct schema_table *t,
+		struct update *u, uint8_t *at)
+{
+	const char *why;
+
+	if (f->len < f->x ||
+	    update_parse(t, f->bytes + f->x, f->len - f->x, CHECK_TYPES, u,
+			 &why) != UPDATE_OK)
+		return 0;
+	if (u->rows > 0)
+		update_write(u, NOW, at);
+	return u->rows > 0 ? u->frame_len : 0;
+}
+
+/* The other. */
+static size_t
+write_by_shape(const struct frame *f, uint8_t **out_at, uint64_t *out_rows)
+{
+	const uint8_t *copy = fence_place(&in_fence, f->bytes, f->len);
+	const struct shape *shape = shapes_find(&shapes, copy, f->len);
+
+	if (shape == NULL)
+		return 0;
+	/* It touches no more than it says. */
+	*out_at = fence_room(&out_fence, shape_room(shape, f->len));
+	return shape_write(shape, copy, f->len, NOW, *out_at, out_rows);
+}
+
+/* What is written by shape is what would be written anyway. */
+static bool
+check_both(const struct frame *f, const struct schema_table *t)
+{
+	static uint8_t wanted[16 * LEN_MAX];
+	struct update u = { 0 };
+	size_t wanted_len = write_generally(f, t, &u, wanted);
+	uint64_t rows = 0;
+	uint8_t *at = NULL;
+	size_t len = write_by_shape(f, &at, &rows);
+
+	if (len > 0) {
+		assert_int_equal(len, wanted_len);
+		assert_memory_equal(at, wanted, len);
+		assert_int_equal(rows, u.rows);
+	}
+	if (wanted_len > 0)
+		shapes_learn(&shapes, f->bytes, &u);
+	return len > 0;
+}
+
+/* ---- tests ---- */
+
+static void
+test_taken_from_the_second_on(void **state)
+{
+	static const char *const names[] = { "trade", "clock", "types" };
+	static struct frame f;
+
+	(void)state;
+	shapes = (struct shapes){ 0 };
+	chance = chance_start("taken");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const struct schema_table *t = table(names[i]);
+		bool has_bool = strcmp(names[i], "types") == 0;
+		unsigned taken = 0;
+
+		for (unsigned n = 0; n < 400; n++) {
+			enum form form = n % 4 < 2 ? ROW : COLUMNS;
+
+			make_frame(&f, t, form, n % 2 == 0, 1 + n % ROWS_MAX);
+			taken += check_both(&f, t);
+		}
+		/* a boolean is looked at by the general way */
+		assert_in_range(taken, has_bool ? 0 : 300, has_bool ? 0 : 396);
+	}
+}
+
+/* Tables and forms by turns, more of them than are known; any bytes changed. */
+static void
+test_any_walk(void **state)
+{
+	static struct frame f;
+	unsigned taken = 0;
+
+	(void)state;
+	shapes = (struct shapes){ 0 };
+	chance = chance_start("walk");
+	for (unsigned n = 0; n < 60000; n++) {
+		const struct schema_table *t =
+			&schema.tables[chance_below(&chance,
+						    schema.tables_cnt)];
+		unsigned changes = chance_below(&chance, 3) == 0;
+
+		make_frame(&f, t, chance_below(&chance, 2) ? ROW : COLUMNS,
+			   chance_below(&chance, 3) > 0,
+			   (uint32_t)chance_below(&chance, 4));
+		/* of the data: what stands before it is not update_parse's */
+		for (; changes > 0; changes--)
+			f.bytes[chance_between(&chance, f.x, f.len - 1)] =
+				(uint8_t)chance_below(&chance, 256);
+		if (chance_below(&chance, 20) == 0)
+			f.len = chance_between(&chance, WIRE_FRAME_MIN, f.len);
+		taken += check_both(&f, t);
+	}
+	assert_true(taken > 8000);
+}
+
+/*
+ * CHECK_SHAPE takes a long where the sym, a timespan, should be.  A timespan in
+ * its place is the time, and so one item is missing: they are two shapes.
+ */
+static void
+test_the_first_type_counts(void **state)
+{
+	static struct frame f;
+	const struct schema_table *t = table("twice");
+	struct update u;
+	const char *why;
+	uint8_t *type;
+
+	(void)state;
+	shapes = (struct shapes){ 0 };
+	chance = (struct chance){ 1 };
+	make_frame(&f, t, ROW, false, 1);
+	type = &f.bytes[f.x + WIRE_LIST_HEADER_BYTES];
+	*type = (uint8_t)-KT_LONG;
+	assert_int_equal(update_parse(t, f.bytes + f.x, f.len - f.x,
+				      CHECK_SHAPE, &u, &why),
+			 UPDATE_OK);
+	shapes_learn(&shapes, f.bytes, &u);
+	assert_non_null(shapes_find(&shapes, f.bytes, f.len));
+	*type = (uint8_t)-KT_TIMESPAN;
+	assert_null(shapes_find(&shapes, f.bytes, f.len));
+}
+
+/* What begins otherwise is another shape, though it means the same. */
+static void
+test_the_oldest_goes(void **state)
+{
+	static struct frame f;
+	uint8_t *attribute = &f.bytes[WIRE_HEADER_BYTES + 1];
+	struct update u;
+	uint8_t written[LEN_MAX];
+
+	(void)state;
+	shapes = (struct shapes){ 0 };
+	chance = chance_start("oldest");
+	do
+		make_frame(&f, table("trade"), ROW, true, 1);
+	while (write_generally(&f, table("trade"), &u, written) == 0);
+	for (unsigned n = 0; n <= SHAPES_MAX; n++) {
+		*attribute = (uint8_t)n;
+		shapes_learn(&shapes, f.bytes, &u);
+		shapes_learn(&shapes, f.bytes, &u); /* once is enough */
+		assert_non_null(shapes_find(&shapes, f.bytes, f.len));
+	}
+	for (unsigned n = 0; n <= SHAPES_MAX; n++) {
+		*attribute = (uint8_t)n;
+		assert_int_equal(shapes_find(&shapes, f.bytes, f.len) != NULL,
+				 n > 0);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_taken_from_the_second_on),
+		cmocka_unit_test(test_any_walk),
+		cmocka_unit_test(test_the_first_type_counts),
+		cmocka_unit_test(test_the_oldest_goes),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
