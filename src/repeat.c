@@ -27,7 +27,7 @@ repeat_one(struct tick *t, const uint8_t *frame, size_t avail,
 		s->wanted_bytes = 0;
 		return 0;
 	}
-	written = shape_write(shape, frame, len, t->local_ns,
+	written = shape_write(shape, frame, len, avail, t->local_ns,
 			      stream_head(s) + *pending, &rows);
 	if (written == 0)
 		return 0;

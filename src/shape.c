@@ -9,7 +9,10 @@
 
 /* ---- known beginnings ---- */
 
-enum { WORD = 8 };
+enum {
+	WORD = 8,
+	FAR = 16, /* the longest item of a fixed width */
+};
 
 static bool
 is_word_equal(const uint8_t *a, const uint8_t *b)
@@ -76,7 +79,8 @@ shapes_learn(struct shapes *s, const uint8_t *frame, const struct update *u)
 	/* A cell's type byte becomes a vector's header; a time may be added,
 	 * to a column of one byte for each row too. */
 	shape->growth = u->table->publish_prefix_len +
-			(u->items_cnt + 1) * WIRE_LIST_HEADER_BYTES + WORD;
+			(u->items_cnt + 1) * WIRE_LIST_HEADER_BYTES +
+			WORD + FAR;
 	shape->factor = shape->is_row || u->has_time ? 1 : 1 + WORD;
 	s->last = s->next;
 	s->next = (s->next + 1) % SHAPES_MAX;
@@ -84,6 +88,17 @@ shapes_learn(struct shapes *s, const uint8_t *frame, const struct update *u)
 }
 
 /* ---- updates ---- */
+
+/* Without a call for what is mostly some 64 bytes. */
+static inline void
+copy_prefix(uint8_t *to, const struct schema_table *t)
+{
+	size_t len = t->publish_prefix_len;
+
+	for (size_t i = 0; i + FAR < len; i += FAR)
+		memcpy(to + i, t->publish_prefix + i, FAR);
+	memcpy(to + len - FAR, t->publish_prefix + len - FAR, FAR);
+}
 
 /* A header is written as a word: the two bytes too many are overwritten by the
  * item, or by what follows. */
@@ -96,19 +111,49 @@ put_vector_of_one(uint8_t *at, int type)
 	return at + WIRE_LIST_HEADER_BYTES;
 }
 
+/* Bytes of an atom's item behind its type; 0: look closer.  Reads FAR of them,
+ * wherever the frame ends. */
+static inline size_t
+item_len(int type, const uint8_t *item)
+{
+	uint64_t nuls;
+
+	if (type != KT_SYMBOL)
+		return plain_width(type);
+	nuls = wire_nuls_at(item);
+	return nuls == 0 ? 0 : (size_t)__builtin_ctzll(nuls) / 8 + 1;
+}
+
+/*
+ * Cells become vectors of one.  Where so much has been received, FAR bytes are
+ * copied of each item, whatever its length: the next item overwrites the rest.
+ */
 static uint8_t *
 put_row(const struct shape *shape, const uint8_t *from, const uint8_t *end,
-	uint8_t *at)
+	const uint8_t *readable, uint8_t *at)
 {
 	const struct schema_column *c =
 		shape->table->columns + !shape->has_time;
 
 	for (unsigned i = 0; i < shape->items_cnt; i++) {
-		const uint8_t *next = plain_atom_end(&c[i], from, end);
+		int type = c[i].type;
+		const uint8_t *next;
+		size_t len = 0;
 
+		if (readable - from > FAR && (int8_t)*from == -type)
+			len = item_len(type, from + 1);
+		if (len > 0 && len >= (size_t)(end - from))
+			return NULL;
+		at = put_vector_of_one(at, type);
+		if (len > 0) {
+			memcpy(at, from + 1, FAR);
+			at += len;
+			from += 1 + len;
+			continue;
+		}
+		next = plain_atom_end(&c[i], from, end);
 		if (next == NULL)
 			return NULL;
-		at = put_vector_of_one(at, c[i].type);
 		at = plain_copy(at, from + 1, (size_t)(next - from) - 1);
 		from = next;
 	}
@@ -148,20 +193,20 @@ put_columns(const struct shape *shape, const uint8_t *from, const uint8_t *end,
 
 size_t
 shape_write(const struct shape *shape, const uint8_t *frame, size_t len,
-	    int64_t local_ns, uint8_t *at, uint64_t *out_rows)
+	    size_t avail, int64_t local_ns, uint8_t *at, uint64_t *out_rows)
 {
 	const struct schema_table *t = shape->table;
 	const uint8_t *items = frame + WIRE_HEADER_BYTES + shape->start_len - 1;
 	const uint8_t *end = frame + len;
 	uint8_t *start = at;
 
-	memcpy(at, t->publish_prefix, t->publish_prefix_len);
+	copy_prefix(at, t);
 	at += t->publish_prefix_len;
 	if (shape->is_row) {
 		*out_rows = 1;
 		if (!shape->has_time)
 			at = update_put_time(t, 1, local_ns, at);
-		at = put_row(shape, items, end, at);
+		at = put_row(shape, items, end, frame + avail, at);
 	} else {
 		at = put_columns(shape, items, end, local_ns, at, out_rows);
 	}

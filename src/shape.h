@@ -64,9 +64,12 @@ shape_room(const struct shape *shape, uint64_t len)
 /*
  * Writes the message to be published of a frame of this shape, into shape_room
  * bytes.  Returns its length, or 0: it is not plain, or has no rows; else
- * *out_rows is set.  local_ns as in update_write.
+ * *out_rows is set.  `avail` (at least len) bytes can be read from the frame's
+ * beginning on: what stands behind it may be touched, and means nothing.
+ * local_ns as in update_write.
  */
 size_t shape_write(const struct shape *shape, const uint8_t *frame, size_t len,
-		   int64_t local_ns, uint8_t *at, uint64_t *out_rows);
+		   size_t avail, int64_t local_ns, uint8_t *at,
+		   uint64_t *out_rows);
 
 #endif

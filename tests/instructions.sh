@@ -6,9 +6,9 @@
 set -u
 
 # FORM and bound; the forms are explained in bench/update.c
-bounds='row 615
-columns 630
-stamp 630
+bounds='row 527
+columns 650
+stamp 552
 rows 5330
 strings 7690'
 

@@ -92,7 +92,8 @@ check_shape(const struct schema_table *t, const uint8_t *x, size_t len,
 	if (shape != NULL) {
 		at = malloc(shape_room(shape, frame_len));
 		CHECK(at != NULL);
-		n = shape_write(shape, frame, frame_len, STAMP, at, &rows);
+		n = shape_write(shape, frame, frame_len, sizeof(frame), STAMP,
+				at, &rows);
 	}
 	if (n > 0)
 		CHECK(written != NULL && n == u->frame_len &&

@@ -15,7 +15,7 @@
 #include "vectors.h"
 #include "wire.h"
 
-enum { LEN_MAX = 1 << 16, ROWS_MAX = 40 };
+enum { LEN_MAX = 1 << 16, AFTER_MAX = 40, ROWS_MAX = 40 };
 
 #define NOW 848655000123456789ll
 
@@ -38,7 +38,7 @@ set_up(void **state)
 		  "clock:([]time:`time$();sym:`symbol$();t:`time$())\n"
 		  "twice:([]time:`timespan$();sym:`timespan$();n:`long$())\n"
 		  "any:([]time:`timespan$();sym:`symbol$();v:())\n");
-	fence_init(&in_fence, LEN_MAX);
+	fence_init(&in_fence, LEN_MAX + AFTER_MAX);
 	fence_init(&out_fence, 16 * LEN_MAX);
 	return 0;
 }
@@ -67,7 +67,7 @@ table(const char *name)
 enum form { ROW, COLUMNS };
 
 struct frame {
-	uint8_t bytes[LEN_MAX];
+	uint8_t bytes[LEN_MAX + AFTER_MAX];
 	size_t len, x; /* where the data begins */
 };
 
@@ -139,7 +139,7 @@ static void
 make_frame(struct frame *f, const struct schema_table *t, enum form form,
 	   bool has_time, uint32_t rows)
 {
-	struct wire_writer w = wire_writer(f->bytes, sizeof(f->bytes));
+	struct wire_writer w = wire_writer(f->bytes, LEN_MAX);
 	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
 	unsigned first = has_time ? 0 : 1;
 
@@ -177,14 +177,16 @@ write_generally(const struct frame *f, const struct schema_table *t,
 static size_t
 write_by_shape(const struct frame *f, uint8_t **out_at, uint64_t *out_rows)
 {
-	const uint8_t *copy = fence_place(&in_fence, f->bytes, f->len);
+	/* What is left of longer ones stands behind it. */
+	size_t avail = f->len + chance_below(&chance, AFTER_MAX);
+	const uint8_t *copy = fence_place(&in_fence, f->bytes, avail);
 	const struct shape *shape = shapes_find(&shapes, copy, f->len);
 
 	if (shape == NULL)
 		return 0;
 	/* It touches no more than it says. */
 	*out_at = fence_room(&out_fence, shape_room(shape, f->len));
-	return shape_write(shape, copy, f->len, NOW, *out_at, out_rows);
+	return shape_write(shape, copy, f->len, avail, NOW, *out_at, out_rows);
 }
 
 /* What is written by shape is what would be written anyway. */
