@@ -315,23 +315,31 @@ engine_recv(struct engine *e, void *at, size_t len, struct ticket ticket)
 }
 
 void
-engine_write(struct engine *e, const void *at, size_t len,
-	     struct ticket ticket)
-{
-	struct io_uring_sqe *sqe = next_sqe(e);
-
-	/* The offset of a socket write is not used; buffer 0 is the ring. */
-	io_uring_prep_write_fixed(sqe, ticket.slot, at, (unsigned)len, 0, 0);
-	sqe->flags |= IOSQE_FIXED_FILE;
-	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
-}
-
-void
 engine_send(struct engine *e, const void *at, size_t len, struct ticket ticket)
 {
 	struct io_uring_sqe *sqe = next_sqe(e);
 
 	io_uring_prep_send(sqe, ticket.slot, at, len, MSG_NOSIGNAL);
+	sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_write(struct engine *e, const void *at, size_t len,
+	     struct ticket ticket)
+{
+	struct io_uring_sqe *sqe;
+
+	/* Out of a fixed buffer the kernel copies page by page, which costs
+	 * more than what send does; where a thread of its own does it, that is
+	 * not the application's time (doc/performance.md). */
+	if (!e->is_sqpoll) {
+		engine_send(e, at, len, ticket);
+		return;
+	}
+	sqe = next_sqe(e);
+	/* The offset of a socket write is not used; buffer 0 is the ring. */
+	io_uring_prep_write_fixed(sqe, ticket.slot, at, (unsigned)len, 0, 0);
 	sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
 }
