@@ -69,6 +69,12 @@ complete(struct engine *e, struct ticket ticket, int32_t result, bool is_last)
 
 /* ---- the engine ---- */
 
+bool
+engine_can_sqpoll(void)
+{
+	return false;
+}
+
 struct engine *
 engine_open(const struct engine_options *options, char *err, size_t err_len)
 {

@@ -61,6 +61,8 @@ function entry(row,    f, i, kind, value, what, from, to)
 	to = f[6]
 	if (kind == "SIZE")
 		out = out "A size, " size(from) " to " size(to) ".\n"
+	else if (kind == "TIME" && from < 0)
+		out = out "A duration, 0 to " time(to) ", or \\(dqauto\\(dq.\n"
 	else if (kind == "TIME")
 		out = out "A duration, " time(from) " to " time(to) ".\n"
 	else if (kind == "COUNT")

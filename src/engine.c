@@ -29,6 +29,8 @@ struct engine {
 	struct io_uring uring;
 	bool is_sqpoll;
 	int64_t spin_ns;
+	int64_t rest_at_ns; /* no spinning from then on */
+	bool has_worked;    /* completions came since rest_at_ns was set */
 	struct engine_counters counters;
 };
 
@@ -90,6 +92,17 @@ works_without_sqpoll(void)
 		return false;
 	io_uring_queue_exit(&probe);
 	return true;
+}
+
+bool
+engine_can_sqpoll(void)
+{
+	struct io_uring probe;
+	int error = -io_uring_queue_init(8, &probe, IORING_SETUP_SQPOLL);
+
+	if (error == 0)
+		io_uring_queue_exit(&probe);
+	return error != EPERM && error != EACCES;
 }
 
 static void
@@ -198,6 +211,7 @@ engine_open(const struct engine_options *o, char *err, size_t err_len)
 	struct engine *e = calloc(1, sizeof(*e));
 	int error;
 
+	CHECK(o->mode != ENGINE_AUTO);
 	if (e == NULL) {
 		say(err, err_len, "no memory for the engine");
 		return NULL;
@@ -421,6 +435,7 @@ take(struct engine *e, struct completion *out, unsigned max)
 			.is_last = !(seen[i]->flags & IORING_CQE_F_MORE),
 		};
 	io_uring_cq_advance(&e->uring, n);
+	e->has_worked |= n > 0;
 	return n;
 }
 
@@ -446,16 +461,28 @@ relax(void)
 #endif
 }
 
+/*
+ * Looks until spin_ns after the last work, or until the wait is over.  Not
+ * spin_ns from now: a thread that only its timers wake would look for so long
+ * each time, and never rest.  *wait_ns becomes what is left of it.
+ */
 static unsigned
-spin(struct engine *e, struct completion *out, unsigned max, int64_t spin_ns)
+spin(struct engine *e, struct completion *out, unsigned max, int64_t *wait_ns)
 {
-	int64_t until = clock_monotonic_ns() + spin_ns;
-	unsigned n;
+	int64_t now_ns = clock_monotonic_ns();
+	int64_t end_ns = now_ns + *wait_ns;
+	unsigned n = 0;
 
-	do {
+	if (e->has_worked) {
+		e->rest_at_ns = now_ns + e->spin_ns;
+		e->has_worked = false;
+	}
+	while (n == 0 && now_ns < e->rest_at_ns && now_ns < end_ns) {
 		relax();
 		n = poll_once(e, out, max);
-	} while (n == 0 && clock_monotonic_ns() < until);
+		now_ns = clock_monotonic_ns();
+	}
+	*wait_ns = end_ns - now_ns;
 	return n;
 }
 
@@ -489,10 +516,7 @@ engine_turn(struct engine *e, struct completion *out, unsigned max,
 	if (n > 0 || wait_ns == 0)
 		return n;
 	if (e->spin_ns > 0) {
-		int64_t spin_ns = e->spin_ns < wait_ns ? e->spin_ns : wait_ns;
-
-		n = spin(e, out, max, spin_ns);
-		wait_ns -= spin_ns;
+		n = spin(e, out, max, &wait_ns);
 		if (n > 0 || wait_ns <= 0)
 			return n;
 	}

@@ -53,11 +53,11 @@ struct completion {
 };
 
 struct engine_options {
-	enum engine_mode mode;
+	enum engine_mode mode; /* not ENGINE_AUTO: see cores.h */
 	unsigned slots;	     /* registered files */
 	int64_t sq_idle_ns;  /* sqpoll only */
 	int sq_cpu;	     /* -1: any */
-	int64_t spin_ns;     /* poll for so long before waiting */
+	int64_t spin_ns;     /* poll for so long after the last completion */
 };
 
 /* Work that the engine did, for the log. */
@@ -67,6 +67,9 @@ struct engine_counters {
 };
 
 struct engine;
+
+/* false where the kernel refuses this process an SQPOLL thread. */
+bool engine_can_sqpoll(void);
 
 /*
  * NULL on failure, with the one line that the operator needs in err: which
@@ -126,10 +129,10 @@ void engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
 
 /*
  * Submits what was prepared, then takes up to `max` completions into out.  If
- * there are none: polls for spin_ns, then sleeps until one comes or wait_ns
- * have passed (0: does not wait at all).  Completions are copied out and given
- * back to the kernel before this returns, so that handlers may prepare
- * operations freely.  Returns how many.
+ * there are none: polls until spin_ns after the last one, then sleeps until one
+ * comes or wait_ns have passed (0: does not wait at all).  Completions are
+ * copied out and given back to the kernel before this returns, so that handlers
+ * may prepare operations freely.  Returns how many.
  */
 unsigned engine_turn(struct engine *e, struct completion *out, unsigned max,
 		     int64_t wait_ns);

@@ -12,12 +12,16 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "notify.h"
 #include "util.h"
 
-enum { BACKLOG = 1024 };
+enum {
+	BACKLOG = 1024,
+	BIND_TRIES = 20, /* 50 ms apart */
+};
 
 static struct listener *
 add(struct listeners *l, int fd, bool is_unix)
@@ -44,6 +48,22 @@ port_of(int fd)
 	return 0;
 }
 
+/*
+ * 0, or -1 with errno.  io_uring gives the sockets of a predecessor that was
+ * killed back a moment after its end: until then the address is in use.
+ */
+static int
+bind_and_listen(int fd, const struct sockaddr *at, socklen_t len)
+{
+	for (unsigned tries = 1; bind(fd, at, len) != 0; tries++) {
+		if (errno != EADDRINUSE || tries == BIND_TRIES)
+			return -1;
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 50000000 },
+				NULL);
+	}
+	return listen(fd, BACKLOG);
+}
+
 static int
 open_tcp(const struct addrinfo *a)
 {
@@ -53,8 +73,7 @@ open_tcp(const struct addrinfo *a)
 	if (fd < 0)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 &&
-	    listen(fd, BACKLOG) == 0)
+	if (bind_and_listen(fd, a->ai_addr, a->ai_addrlen) == 0)
 		return fd;
 	err = errno;
 	(void)close(fd);
@@ -115,8 +134,7 @@ listen_unix(struct listeners *l, char *err, size_t err_len)
 				    1 + (size_t)n);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&at, len) == 0 &&
-	    listen(fd, BACKLOG) == 0) {
+	if (fd >= 0 && bind_and_listen(fd, (struct sockaddr *)&at, len) == 0) {
 		(void)add(l, fd, true);
 		return true;
 	}

@@ -123,10 +123,9 @@ main(int argc, char **argv)
 		ok = selftest_run(&settings);
 	} else {
 		log_line(LOG_INFO, "start",
-			 "version=%s config=%s tables=%u mode=%s",
+			 "version=%s config=%s tables=%u",
 			 PACKAGE_VERSION, line.file,
-			 settings.tables.tables_cnt,
-			 engine_mode_names[settings.engine.mode]);
+			 settings.tables.tables_cnt);
 		server_open(&server, &settings);
 		server_run(&server);
 		server_close(&server);

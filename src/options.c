@@ -18,7 +18,8 @@ enum {
 
 const char *const slow_policy_names[] = { "spill", "disconnect", "skip",
 					  "block", NULL };
-const char *const engine_mode_names[] = { "sqpoll", "direct", NULL };
+const char *const engine_mode_names[] = { "auto", "sqpoll", "direct",
+					  NULL };
 static const char *const schema_check_names[] = { "types", "shape", NULL };
 static const char *const journal_sync_names[] = { "none", "interval", "batch",
 						  NULL };
@@ -141,6 +142,12 @@ is_ring_size(const struct option *o)
 	       o == &options[OPTION_streams_ring];
 }
 
+static bool
+may_be_auto(const struct option *o)
+{
+	return o->kind == KIND_TIME && o->min == TIME_AUTO;
+}
+
 struct phrase
 option_limits(const struct option *o)
 {
@@ -150,6 +157,9 @@ option_limits(const struct option *o)
 	case KIND_SIZE:
 	case KIND_TIME:
 	case KIND_COUNT:
+		if (may_be_auto(o))
+			return phrase_of("0 to %s, or \"auto\"",
+					 show_quantity(o, o->max).text);
 		return phrase_of("%s to %s%s", show_quantity(o, o->min).text,
 				 show_quantity(o, o->max).text,
 				 is_ring_size(o) ? ", a power of two" : "");
@@ -316,6 +326,11 @@ option_read_quantity(const struct option *o, const struct value *v,
 	bool is_good = false;
 
 	*out = v->number;
+	if (v->kind == VALUE_STRING && may_be_auto(o) &&
+	    strcmp(v->string, "auto") == 0) {
+		*out = TIME_AUTO;
+		return NULL;
+	}
 	if (v->kind == VALUE_STRING && strcmp(v->string, "0") == 0)
 		is_good = true;
 	else if (v->kind == VALUE_STRING)

@@ -126,35 +126,24 @@ open_streams(struct server *s)
 			 (unsigned long long)(set->ring.size >> 21));
 }
 
+/* One line: what it runs as, and why; a warning where that cannot be meant. */
 static void
-open_engine(struct server *s)
+log_engine(const struct server *s)
 {
-	const struct settings *set = s->settings;
-	struct engine_options options = {
-		.mode = set->engine.mode,
-		.slots = (unsigned)set->connections.max,
-		.sq_idle_ns = set->engine.sq_idle,
-		.sq_cpu = (int)set->engine.sq_cpu,
-		.spin_ns = set->engine.spin,
-	};
-	struct ring *ring = &s->streams.main.ring;
-	char err[512];
+	static const char hint[] =
+		" hint=\"sqpoll needs a core for each of its two threads and "
+		"two for clients and the kernel, else direct is faster: leave "
+		"engine.mode at auto\"";
+	const struct cores_choice *choice = &s->choice;
 
-	s->engine = engine_open(&options, err, sizeof(err));
-	if (s->engine == NULL)
-		die("%s", err);
-	if (!engine_register(s->engine, ring->base, 2 * ring->size, err,
-			     sizeof(err)))
-		die("%s", err);
-	if (!selftest_straddle(s->engine, ring, STRADDLE_BEFORE, err,
-			       sizeof(err)))
-		die("the self-test failed: %s; do not run on this kernel, and "
-		    "report it",
-		    err);
-	log_line(LOG_INFO, "selftest",
-		 "result=ok mode=%s message_bytes=%zu before_seam=%d",
-		 engine_mode_names[set->engine.mode], selftest_message_len(),
-		 STRADDLE_BEFORE);
+	log_line(choice->is_vain ? LOG_WARN : LOG_INFO, "engine",
+		 "mode=%s asked=%s spin_us=%lld cpus=%u quota_pct=%u "
+		 "reason=%s%s",
+		 engine_mode_names[choice->mode],
+		 engine_mode_names[s->settings->engine.mode],
+		 (long long)(choice->spin_ns / NS_PER_US), s->cores.cpus,
+		 s->cores.quota_pct, cores_reason_names[choice->reason],
+		 choice->is_vain ? hint : "");
 }
 
 static void
@@ -169,6 +158,66 @@ pin_thread(const struct settings *set)
 	if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
 		die("engine.cpu = %d: %s; online CPUs are listed by: lscpu -e",
 		    (int)set->engine.cpu, strerror(errno));
+}
+
+static bool
+try_engine(struct server *s, char *err, size_t err_len)
+{
+	const struct settings *set = s->settings;
+	struct engine_options options = {
+		.slots = (unsigned)set->connections.max,
+		.sq_idle_ns = set->engine.sq_idle,
+		.sq_cpu = (int)set->engine.sq_cpu,
+	};
+
+	s->choice = cores_decide(&s->cores, set);
+	options.mode = s->choice.mode;
+	options.spin_ns = s->choice.spin_ns;
+	s->engine = engine_open(&options, err, err_len);
+	return s->engine != NULL;
+}
+
+/*
+ * Before this thread is pinned: the SQPOLL thread gets its affinity, and would
+ * be on engine.cpu with it.  Before the rings, whose memory belongs near to
+ * where the thread will run.
+ */
+static void
+open_engine(struct server *s)
+{
+	char err[512];
+
+	s->cores = cores_look(s->settings);
+	if (!try_engine(s, err, sizeof(err)) &&
+	    s->settings->engine.mode == ENGINE_AUTO &&
+	    s->choice.mode == ENGINE_SQPOLL && !engine_can_sqpoll()) {
+		s->cores.is_sqpoll_refused = true;
+		(void)try_engine(s, err, sizeof(err));
+	}
+	if (s->engine == NULL)
+		die("%s", err);
+	pin_thread(s->settings);
+}
+
+static void
+register_ring(struct server *s)
+{
+	struct ring *ring = &s->streams.main.ring;
+	char err[512];
+
+	if (!engine_register(s->engine, ring->base, 2 * ring->size, err,
+			     sizeof(err)))
+		die("%s", err);
+	log_engine(s);
+	if (!selftest_straddle(s->engine, ring, STRADDLE_BEFORE, err,
+			       sizeof(err)))
+		die("the self-test failed: %s; do not run on this kernel, and "
+		    "report it",
+		    err);
+	log_line(LOG_INFO, "selftest",
+		 "result=ok mode=%s message_bytes=%zu before_seam=%d",
+		 engine_mode_names[s->choice.mode], selftest_message_len(),
+		 STRADDLE_BEFORE);
 }
 
 static void
@@ -228,7 +277,7 @@ server_open(struct server *s, const struct settings *set)
 		},
 	};
 	raise_descriptor_limit(set);
-	pin_thread(set);
+	open_engine(s);
 	open_signals(s);
 	open_streams(s);
 	if (tick_open(&s->tick, set, &s->streams, &s->counters,
@@ -243,7 +292,7 @@ server_open(struct server *s, const struct settings *set)
 	s->tick.put_queues = subscribers_put_queues;
 	s->tick.put_context = s;
 	open_connections(s);
-	open_engine(s);
+	register_ring(s);
 	delivery_init(&s->delivery, s->engine, &s->streams, &s->pool,
 		      set->engine.span_max, set->engine.in_flight_max,
 		      &s->journal.state);

@@ -16,6 +16,7 @@
 
 #include "catchup.h"
 #include "connection.h"
+#include "cores.h"
 #include "counters.h"
 #include "delivery.h"
 #include "engine.h"
@@ -35,6 +36,8 @@ struct report_base {
 
 struct server {
 	const struct settings *settings;
+	struct cores cores;
+	struct cores_choice choice; /* how the engine runs */
 	struct engine *engine;
 	struct streams streams;
 	struct tick tick;

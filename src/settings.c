@@ -164,7 +164,7 @@ read_option(struct reader *r, enum option_idx idx, config_setting_t *at)
 	if (complaint == NULL)
 		return 0;
 	if ((o->kind == KIND_SIZE || o->kind == KIND_TIME) &&
-	    o->written[0] == '"')
+	    o->written[0] == '"' && o->min >= 0)
 		allowed = phrase_of("%.100s, such as %.100s", allowed.text,
 				    o->written);
 	return refuse(r, at, complaint, allowed.text);

@@ -17,7 +17,7 @@
 #include "schema.h"
 
 enum check_mode { CHECK_TYPES, CHECK_SHAPE };
-enum engine_mode { ENGINE_SQPOLL, ENGINE_DIRECT };
+enum engine_mode { ENGINE_AUTO, ENGINE_SQPOLL, ENGINE_DIRECT };
 enum journal_sync { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH };
 enum publish_after { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC };
 enum sub_list { SUB_LIST_TYPE, SUB_LIST_MGKDB };
@@ -25,6 +25,9 @@ enum slow_policy { SLOW_SPILL, SLOW_DISCONNECT, SLOW_SKIP, SLOW_BLOCK };
 
 extern const char *const slow_policy_names[]; /* by enum slow_policy */
 extern const char *const engine_mode_names[];
+
+/* Of a time that may be "auto". */
+enum { TIME_AUTO = -1 };
 
 /* A user whose consumers are treated otherwise: slow.users = ( {user = "rdb";
  * policy = "block"; }, ... ) */
@@ -69,7 +72,7 @@ struct settings {
 		int64_t sq_idle;
 		int64_t sq_cpu;
 		int64_t cpu;
-		int64_t spin;
+		int64_t spin; /* or TIME_AUTO */
 		uint64_t span_max;
 		uint64_t in_flight_max;
 	} engine;

@@ -15,7 +15,7 @@ ranks='
 1	index
 1	wire wire_write inflate torn_tail epoch journal_index journal_file
 1	schema schema_parse record
-1	symbols rows filter selection settings.h options settings lag
+1	symbols rows filter selection settings.h options settings cores lag
 1	plain update shape
 1	journal_state
 2	engine stream.h stream_private.h stream batch streams

@@ -189,20 +189,6 @@ def test_memory_does_not_follow_claims(start, connect):
     assert daemon.memory("RssAnon") - before < 60 * (64 << 10) + (2 << 20)
 
 
-def test_idle_costs_nothing(start, connect, mode):
-    """Protects laptops and shared machines: an idle daemon with clients sleeps;
-    SQPOLL's thread too, after engine.sq_idle."""
-    daemon = start({"engine": {"mode": mode}})
-    clients = [connect(daemon) for _ in range(8)]
-    for one in clients:
-        one.subscribe()
-    threading.Event().wait(0.3)
-    spent = daemon.cpu_seconds()
-    threading.Event().wait(1.5)
-    spent = daemon.cpu_seconds() - spent
-    assert spent <= 0.15, "%.2f s of CPU in 1.5 idle seconds" % spent
-
-
 def test_half_closed_client(start, connect):
     """Protects one-shot scripts that send and close their side at once: what
     they sent whole is done."""

@@ -149,7 +149,8 @@ test_defaults(void **state)
 	assert_false(s.ring.huge_pages);
 	assert_int_equal(s.streams.ring, 64 << 20);
 	assert_int_equal(s.message.max, 16 << 20);
-	assert_int_equal(s.engine.mode, ENGINE_SQPOLL);
+	assert_int_equal(s.engine.mode, ENGINE_AUTO);
+	assert_int_equal(s.engine.spin, TIME_AUTO);
 	assert_int_equal(s.engine.cpu, -1);
 	assert_int_equal(s.slow.policy, SLOW_SPILL);
 	assert_int_equal(s.slow.spill_limit, 0);
@@ -184,6 +185,7 @@ test_reads_each_kind(void **state)
 	assert_true(s.ring.huge_pages);
 	assert_int_equal(s.engine.mode, ENGINE_DIRECT);
 	assert_int_equal(s.engine.sq_cpu, 3);
+	assert_int_equal(s.engine.spin, 0);
 	assert_int_equal(s.engine.sq_idle, NS_PER_MS);
 	assert_int_equal(s.slow.policy, SLOW_BLOCK);
 	assert_int_equal(s.stop.timeout, 0);
@@ -470,10 +472,22 @@ static const struct mistake {
 	  "\"spill\", \"disconnect\", \"skip\" or \"block\"" },
 	{ "engine = { mode = { }; };",
 	  ":2: setting engine.mode: a group is not a string; allowed: "
-	  "\"sqpoll\" or \"direct\"" },
+	  "\"auto\", \"sqpoll\" or \"direct\"" },
 	{ "engine = { mode = \"a\nb\x01\"; };",
 	  ":2: setting engine.mode: \"a?b?\" is none of the choices; allowed: "
-	  "\"sqpoll\" or \"direct\"" },
+	  "\"auto\", \"sqpoll\" or \"direct\"" },
+	{ "engine = { spin = \"now\"; };",
+	  ":2: setting engine.spin: \"now\" is not a time with its unit; "
+	  "allowed: 0 to 1m, or \"auto\"" },
+	{ "engine = { spin = -1; };",
+	  ":2: setting engine.spin: -1 is not a time with its unit; "
+	  "allowed: 0 to 1m, or \"auto\"" },
+	{ "engine = { spin = \"2m\"; };",
+	  ":2: setting engine.spin: \"2m\" is out of limits; "
+	  "allowed: 0 to 1m, or \"auto\"" },
+	{ "engine = { sq_idle = \"auto\"; };",
+	  ":2: setting engine.sq_idle: \"auto\" is not a time with its unit; "
+	  "allowed: 1ms to 1m, such as \"20ms\"" },
 	/* what does not go together */
 	{ "streams = { ring = 4096; };",
 	  ":2: setting streams.ring: 4K does not fit; allowed: 0 for the size "
