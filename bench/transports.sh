@@ -18,9 +18,9 @@
 # is needed for one row of `napi`.  All parts take 8 minutes; $REPS is the number
 # of repetitions (5), in each of which all ways take turns.
 #
-# Congestion control is reno.  The first row of a table is absolute, GB/s in all
-# and CPU seconds per GB of writer and readers together; the others are ratios to
-# it: of rate and of CPU, medians of the pairs of each repetition.
+# Congestion control is reno.  The first row of a table is absolute: GB/s in all,
+# CPU seconds per GB of the writer, and of writer and readers together.  The others
+# are ratios to it, medians of the pairs of each repetition.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -33,7 +33,7 @@ if [ "$(id -u)" != 0 ]; then
 	echo "$0: needs root for its network namespaces" >&2
 	exit 1
 fi
-make -s -C "$1" bench/transports || exit 1
+make -s -C "$1" bench/transports >&2 || exit 1
 program=$(realpath "$1")/bench/transports
 shift
 reps=${REPS:-5}
@@ -125,22 +125,24 @@ table()	# COLUMNS NAME...
 			}
 		return n ? values[int((n + 1) / 2)] : "nan"
 	}
-	# of one figure of a cell; as a ratio to the first row, or as it is
-	function middle(figure, name, column, base,    rep, n, values) {
+	# a figure of a cell; as a ratio to the first row, or as it is
+	function middle(i, name, column, base,    rep, n, values) {
 		n = 0
-		for (rep = 1; rep <= reps; rep++) {
-			if (!((name, column, rep) in rate))
-				continue
-			values[++n] = figure == "rate" ? \
-				rate[name, column, rep] : cpu[name, column, rep]
-			if (base != "")
-				values[n] /= figure == "rate" ? \
-					rate[base, column, rep] : \
-					cpu[base, column, rep]
-		}
+		for (rep = 1; rep <= reps; rep++)
+			if ((name, column, rep, i) in v)
+				values[++n] = v[name, column, rep, i] / \
+					(base ? v[base, column, rep, i] : 1)
 		return median(values, n)
 	}
-	{ rate[$1, $2, $3] = $4; cpu[$1, $2, $3] = $7
+	function cell(name, column, base) {
+		return sprintf(base ? " %.2f, %.2f, %.2f |" : \
+				" %.1f GB/s, %.3f, %.3f s/GB |",
+			middle(4, name, column, base),
+			middle(5, name, column, base),
+			middle(7, name, column, base))
+	}
+	{ for (i = 4; i <= 7; i++)
+		v[$1, $2, $3, i] = $i
 	  copied[$1] = $8 > 0 ? $8 : copied[$1] }
 	END {
 		columns_n = split(columns, column, " ")
@@ -155,13 +157,8 @@ table()	# COLUMNS NAME...
 		for (r = 1; r <= names_n; r++) {
 			row = "| " name[r] " |"
 			for (c = 1; c <= columns_n; c++)
-				row = row sprintf(r == 1 ? \
-					" %.1f GB/s, %.3f s/GB |" : \
-					" %.2f, %.2f |",
-					middle("rate", name[r], column[c],
-						r == 1 ? "" : name[1]),
-					middle("cpu", name[r], column[c],
-						r == 1 ? "" : name[1]))
+				row = row cell(name[r], column[c],
+					r == 1 ? "" : name[1])
 			print row
 		}
 		for (way in copied)
@@ -216,16 +213,15 @@ part_huge()
 
 part_spans()
 {
-	local way size rows
+	local way size rows=()
 
 	for way in send fixed; do
-		printf '\n## Spans, %s\n' "$way"
-		rows=()
 		for size in 256 64 128 512 1024; do
-			rows+=("${size}K -m $way -s $((size << 10))")
+			rows+=("$way,${size}K -m $way -s $((size << 10))")
 		done
-		measure "1 4 16 64" "${rows[@]}"
 	done
+	printf '\n## Spans\n'
+	measure "1 4 16 64" "${rows[@]}"
 }
 
 # The kernel doubles SO_SNDBUF; rows have what connections.send_buffer would say.
