@@ -11,7 +11,9 @@
  * references, no copy in), pages behind the slowest reader are freed by hole
  * punching, which is safe while sockets still refer to them -v the same with
  * private anonymous 2 MiB pages: vmsplice() into a pipe of each subscriber,
- * splice() to its socket
+ * splice() to its socket. A page whose bytes have all been spliced to all is
+ * unmapped, never written again: sockets, and on loopback those of the
+ * readers, keep their references as long as they need them, and nobody tells.
  */
 #include "common.h"
 #include <sys/sendfile.h>
@@ -129,7 +131,6 @@ tail(conn **slow)
 		}
 	return t;
 }
-static uint64_t tail(conn **slow);
 static void
 punch(void)
 {
@@ -259,6 +260,9 @@ readable(conn *c)
 		want = cap - (head - t);
 	if (!want)
 		return 1;
+	/* sockets may still refer to what was at the start: no second lap */
+	if ((zc || vs) && head + want > RS)
+		DIE("%zu GiB are the most that -v and -z relay", RS >> 30);
 	ssize_t r = recv(c->fd, ring + head % RS, want, MSG_DONTWAIT);
 	if (r <= 0)
 		return r < 0 && errno == EAGAIN;

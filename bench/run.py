@@ -37,6 +37,8 @@ parser.add_argument("--free", action="store_true", help="pin nobody")
 parser.add_argument("--reps", type=int)
 parser.add_argument("--secs", type=float)
 parser.add_argument("--peers", default="")
+parser.add_argument("--also", default="",
+                    help="peers that the stages leave out: epoll-vmsplice")
 parser.add_argument("--sizes", default="")
 parser.add_argument("--subs", default="")
 parser.add_argument("--set", action="append", default=[],
@@ -176,10 +178,11 @@ missing = set()
 def peers(names):
     """Those of the names that are here and wanted; says once what is not."""
     wanted = [name for name in A.peers.split(",") if name]
+    also = [name for name in A.also.split(",") if name]
     found = []
-    for name in names:
+    for name in names + [name for name in also if name not in names]:
         peer = PEERS[name]
-        if wanted and name not in wanted:
+        if wanted and name not in wanted + also:
             continue
         if peer.needs and not shutil.which(peer.needs):
             if peer.needs not in missing:
