@@ -24,6 +24,7 @@ enum {
 	TURN_COMPLETIONS = 256,	  /* taken in one turn */
 	DESCRIPTORS_BESIDES = 64, /* listeners, log, signals, io_uring */
 	STRADDLE_BEFORE = 6,	  /* bytes of its message before the seam */
+	GATHER_SHARE = 16,	  /* of the ring, at most, before a delivery */
 };
 
 /* What waits for room is looked at this often; completions come sooner. */
@@ -519,6 +520,8 @@ wait_ns(const struct server *s)
 {
 	int64_t until = s->now_ns + TURN_WAIT_NS;
 
+	if (s->is_gathering)
+		return 0;
 	/* Waiting for room, or for parked writes to leave the cap. */
 	if (!list_is_empty(&s->waiting) || delivery_is_capped(&s->delivery) ||
 	    s->is_stopping || s->is_day_pending)
@@ -629,6 +632,27 @@ run_catchup(struct server *s)
 		session_hear(s, c);
 }
 
+/*
+ * Under a flood the turns go on for a while without a delivery: one large write
+ * costs much less than four small ones.  Nobody waits for that whose feeds send
+ * less at a time than fills a receive buffer.
+ */
+static void
+deliver(struct server *s)
+{
+	const struct stream *main = &s->streams.main;
+	uint64_t enough = min_u64(s->settings->engine.span_max,
+				  main->ring.size / GATHER_SHARE);
+
+	s->is_gathering = s->is_flooded && list_is_empty(&s->waiting) &&
+			  main->head_pos - s->delivered_pos < enough;
+	s->is_flooded = false;
+	if (s->is_gathering)
+		return;
+	s->delivered_pos = main->head_pos;
+	delivery_run(&s->delivery, s->now_ns);
+}
+
 static void
 set_time(struct server *s)
 {
@@ -655,7 +679,7 @@ turn(struct server *s)
 	run_timers(s);
 	/* Once more: what was served, and what the journal has let be seen. */
 	streams_feed(&s->streams, s->now_ns);
-	delivery_run(&s->delivery, s->now_ns);
+	deliver(s);
 }
 
 /* ---- stop ---- */

@@ -68,6 +68,10 @@ struct server {
 	int64_t watchdog_ns;
 	int64_t rearm_accept_ns; /* 0: nothing to do */
 	bool is_day_pending;   /* the mark has no room yet: nothing may pass */
+	bool is_flooded;       /* a recv of this turn has left no room: its
+				  client has sent more than that */
+	bool is_gathering;     /* nothing is delivered until the next turn */
+	uint64_t delivered_pos; /* the main stream's head when it last was */
 	bool is_stopping;
 	int64_t stop_deadline_ns;
 	int signal_fd;

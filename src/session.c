@@ -561,6 +561,8 @@ session_received(struct server *s, struct connection *c, int32_t result)
 		return;
 	}
 	c->filled += (size_t)result;
+	if (c->filled == c->capacity)
+		s->is_flooded = true;
 	session_serve(s, c);
 }
 
