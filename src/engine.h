@@ -98,8 +98,8 @@ int engine_bind(struct engine *e, unsigned slot, int fd);
 void engine_accept(struct engine *e, int fd, struct ticket ticket);
 void engine_recv(struct engine *e, void *at, size_t len, struct ticket ticket);
 
-/* From the registered buffer: with write_fixed in mode sqpoll, with send in mode
- * direct. May write less than len. */
+/* From the registered buffer: with write_fixed in mode sqpoll, with send in
+ * mode direct. May write less than len. */
 void engine_write(struct engine *e, const void *at, size_t len,
 		  struct ticket ticket);
 
