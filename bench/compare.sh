@@ -10,10 +10,12 @@
 #   CPU seconds of the daemon per GB, and updates a second, in the cells of
 #   bench/run.sh --quick: medians of ROUNDS (7) whose passes take turns
 #
+# First the means of all cells, and of all of a mode: they are the least noisy.
 # "spread" is the noise: the middle half of REV2 / REV1 over the rounds.  A
-# change is called only where all of the middle half lies beyond the bound
-# (instructions 2 %, CPU per GB 5 %, rate 10 %): then the exit status is 1 for
-# the worse.  Takes a minute to build and 10 s a round.
+# change of a mean is called where the ratio is beyond the bound (instructions
+# 2 %, CPU per GB 5 %, rate 10 %) and the middle half on one side of 1; of a
+# single cell only where all of the middle half is beyond the bound.  Then the
+# exit status is 1 for the worse.  Takes a minute to build and 10 s a round.
 #
 # The load generator, and bench/update.c, are those of the folder this script is
 # in, for both.
