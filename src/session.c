@@ -463,8 +463,9 @@ serve_repeated(struct server *s, struct connection *c)
 	if (len == 0)
 		return;
 	stop_waiting(c);
-	note_published(s, c, records);
+	c->is_feed = true;
 	c->in_bytes += len;
+	note_published(s, c, records);
 	pool_give(&s->pool, connection_consume(c, len));
 	c->deadline_ns = 0;
 }

@@ -46,6 +46,7 @@ def plant(start, connect):
             changes.setdefault("schema", {"tables": TABLES})
             changes["schema"].setdefault("tables", TABLES)
             self.daemon = start(changes)
+            self.connect = connect
             self.feed = connect(self.daemon, user="feed")
             self.sub = connect(self.daemon, user="sub")
             reply = self.sub.subscribe()
@@ -167,6 +168,36 @@ def test_good_updates_byte_for_byte(plant):
                 got = p.sub.read_frame()
                 assert got == published(name, columns, COLUMNS[name]), (form, how)
         p.feed.expect_silence()
+
+
+def test_good_updates_again_and_again(plant):
+    """Protects subscribers: an update that is like one before, from another feed
+    and among others in one packet, comes out as the first one did."""
+    p = plant()
+    block, expected = b"", []
+    for _, (name, x, columns) in GOOD.items():
+        block += kdb.frame(kdb.lst(sym(".u.upd"), sym(name), x), kdb.ASYNC)
+        expected.append(published(name, columns, COLUMNS[name]))
+    other = p.connect(p.daemon, user="other")
+    for feed in (p.feed, other):
+        feed.send(3 * block)
+        for frame in 3 * expected:
+            assert p.sub.read_frame() == frame
+
+
+def test_who_only_repeats_is_a_feed(plant):
+    """Protects operators: a feed is counted as one, and its updates are, although
+    another has sent the same before."""
+    p = plant(log={"report": "100ms"})
+    other = p.connect(p.daemon, user="other")
+    p.feed.send(update("trade", trade(1)))
+    p.expect("trade", *trade(1).items)
+    for n in range(2, 7):
+        other.send(update("trade", trade(n)))
+        p.expect("trade", *trade(n).items)
+    p.daemon.wait_log("report", feeds="2", in_records="6", in_rows="6")
+    other.close()
+    p.daemon.wait_log("disconnect", user="other", in_records="5")
 
 
 def since_2000(now):
