@@ -21,7 +21,7 @@
 #include "update.h"
 
 enum {
-	SHAPES_MAX = 8,	    /* that are known at once, of all feeds */
+	SHAPES_MAX = 32,      /* that are known at once, of all feeds */
 	SHAPE_START_MAX = 64, /* bytes of a beginning, without the length */
 };
 
