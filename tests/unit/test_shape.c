@@ -260,8 +260,10 @@ test_any_walk(void **state)
 		for (; changes > 0; changes--)
 			f.bytes[chance_between(&chance, f.x, f.len - 1)] =
 				(uint8_t)chance_below(&chance, 256);
+		/* too short, or with something behind it */
 		if (chance_below(&chance, 20) == 0)
-			f.len = chance_between(&chance, WIRE_FRAME_MIN, f.len);
+			f.len = chance_between(&chance, WIRE_FRAME_MIN,
+					       f.len + 8);
 		taken += check_both(&f, t);
 	}
 	assert_true(taken > 8000);
@@ -293,6 +295,29 @@ test_the_first_type_counts(void **state)
 	assert_non_null(shapes_find(&shapes, f.bytes, f.len));
 	*type = (uint8_t)-KT_TIMESPAN;
 	assert_null(shapes_find(&shapes, f.bytes, f.len));
+}
+
+/* Byte order, kind of message, compression, and the length's fifth byte. */
+static void
+test_the_head_counts(void **state)
+{
+	static struct frame f;
+	struct update u;
+	uint8_t written[LEN_MAX];
+
+	(void)state;
+	shapes = (struct shapes){ 0 };
+	chance = chance_start("head");
+	do
+		make_frame(&f, table("trade"), ROW, true, 1);
+	while (write_generally(&f, table("trade"), &u, written) == 0);
+	shapes_learn(&shapes, f.bytes, &u);
+	assert_non_null(shapes_find(&shapes, f.bytes, f.len));
+	for (unsigned i = 0; i < 4; i++) {
+		f.bytes[i] ^= 1;
+		assert_null(shapes_find(&shapes, f.bytes, f.len));
+		f.bytes[i] ^= 1;
+	}
 }
 
 /* What begins otherwise is another shape, though it means the same. */
@@ -330,6 +355,7 @@ main(void)
 		cmocka_unit_test(test_taken_from_the_second_on),
 		cmocka_unit_test(test_any_walk),
 		cmocka_unit_test(test_the_first_type_counts),
+		cmocka_unit_test(test_the_head_counts),
 		cmocka_unit_test(test_the_oldest_goes),
 	};
 
