@@ -306,7 +306,7 @@ for f in README.md doc/*.md; do
 		[ -z "$to" ] || [ -e "$(dirname "$f")/$to" ] ||
 			echo "$f:$line: there is no $to"
 	done
-	grep -noE "(^|[\`( ])$folders/[a-z0-9_./]*[a-z0-9]" "$f" |
+	grep -noE "(^|[\`( ])$folders/[a-z0-9_./-]*[a-z0-9]" "$f" |
 	sed 's/:[`( ]/:/' | while IFS=: read -r line to; do
 		[ -e "$to" ] || [ -e "$to.in" ] ||
 			echo "$f:$line: there is no $to"
