@@ -86,6 +86,16 @@ schema_of_three(struct schema *s)
 			give_up("too long a prefix:", s->tables[i].name);
 }
 
+const struct schema_table *
+schema_named(const struct schema *s, const char *name)
+{
+	const struct schema_table *t = schema_find(s, name, strlen(name));
+
+	if (t == NULL)
+		give_up("no table", name);
+	return t;
+}
+
 /* ---- frames ---- */
 
 void

@@ -38,6 +38,10 @@ void schema_of(struct schema *s, const char *text);
 /* quote, ref, trade (in the order of their numbers) */
 void schema_of_three(struct schema *s);
 
+/* The table of a name; there is one. */
+const struct schema_table *schema_named(const struct schema *s,
+					const char *name);
+
 /* ---- frames ---- */
 
 enum {

@@ -21,7 +21,6 @@ enum {
 	COLUMNS_MAX = 24,
 	MESSAGES_MAX = 12,
 	LEN_MAX = 1 << 20, /* of a message of the model */
-	LIST_HEADER_BYTES = 6,
 };
 
 static struct schema schema;
@@ -80,15 +79,6 @@ tear_down(void **state)
 	fence_fini(&in_fence);
 	schema_fini(&schema);
 	return 0;
-}
-
-static const struct schema_table *
-table(const char *name)
-{
-	const struct schema_table *t = schema_find(&schema, name, strlen(name));
-
-	assert_non_null(t);
-	return t;
 }
 
 /* ---- a message whose cells are known ---- */
@@ -465,8 +455,8 @@ static void
 test_many_rows(void **state)
 {
 	enum { ROWS = 2000000, STEP = 1999, SYMBOL = 8 };
-	const struct schema_table *t = table("pair");
-	size_t len = 3 * LIST_HEADER_BYTES + ROWS * (8 + (size_t)SYMBOL);
+	const struct schema_table *t = schema_named(&schema, "pair");
+	size_t len = 3 * WIRE_LIST_HEADER_BYTES + ROWS * (8 + (size_t)SYMBOL);
 	uint8_t *x = malloc(len), *frame, *at;
 	struct wire_writer w = wire_writer(x, len);
 	static uint32_t picked[ROWS / STEP + 1];
@@ -492,7 +482,8 @@ test_many_rows(void **state)
 	for (uint32_t row = STEP - 1; row < ROWS; row += STEP)
 		picked[cnt++] = row;
 	len = rows_picked_len(t, &rows, picked, cnt);
-	assert_int_equal(len, t->publish_prefix_len + 2 * LIST_HEADER_BYTES +
+	assert_int_equal(len, t->publish_prefix_len +
+				      2 * WIRE_LIST_HEADER_BYTES +
 				      cnt * (8 + (size_t)SYMBOL));
 	at = room(len);
 	assert_int_equal(rows_pick(t, &rows, picked, cnt, at), len);
@@ -501,8 +492,8 @@ test_many_rows(void **state)
 	for (cnt = 0; rows_next_key(&keys, &key); cnt++) {
 		(void)snprintf(name, sizeof(name), "%07u", picked[cnt]);
 		assert_memory_equal(key.at, name, SYMBOL);
-		assert_int_equal(wire_load_u32(rows.columns +
-					       LIST_HEADER_BYTES + 8 * cnt),
+		assert_int_equal(wire_load_u32(rows.columns + 8 * cnt +
+					       WIRE_LIST_HEADER_BYTES),
 				 picked[cnt]);
 	}
 	assert_int_equal(cnt, rows.cnt);
@@ -591,7 +582,7 @@ static void
 check_pick_of(const char *name, const char *x, const uint32_t *picked,
 	      uint32_t cnt, const char *columns)
 {
-	const struct schema_table *t = table(name);
+	const struct schema_table *t = schema_named(&schema, name);
 	uint8_t *frame, *at;
 	struct rows rows = rows_of_hex(t, x, &frame);
 	size_t len = rows_picked_len(t, &rows, picked, cnt);
@@ -605,7 +596,7 @@ static void
 check_merge_of(const char *name, const char *x, const char *y,
 	       const char *columns)
 {
-	const struct schema_table *t = table(name);
+	const struct schema_table *t = schema_named(&schema, name);
 	uint8_t *frames[2], *at;
 	struct rows_source sources[2];
 	size_t len;
@@ -683,7 +674,7 @@ static void
 test_merged_beyond_4_gib(void **state)
 {
 	enum { TEXT = 1 << 20, MESSAGES = 5000 };
-	const struct schema_table *t = table("news");
+	const struct schema_table *t = schema_named(&schema, "news");
 	size_t len = 64 + TEXT;
 	uint8_t *x = malloc(len), *frame;
 	struct rows_source *sources = calloc(MESSAGES, sizeof(*sources));
@@ -701,9 +692,9 @@ test_merged_beyond_4_gib(void **state)
 	one = update_frame(t, x, wire_written(&w), &frame);
 	for (size_t i = 0; i < MESSAGES; i++)
 		sources[i].rows = rows_of_frame(t, frame);
-	one -= t->publish_prefix_len + 3 * LIST_HEADER_BYTES;
+	one -= t->publish_prefix_len + 3 * WIRE_LIST_HEADER_BYTES;
 	assert_int_equal(rows_merged_len(t, sources, MESSAGES),
-			 t->publish_prefix_len + 3 * LIST_HEADER_BYTES +
+			 t->publish_prefix_len + 3 * WIRE_LIST_HEADER_BYTES +
 				 (uint64_t)one * MESSAGES);
 	free(sources);
 	free(frame);

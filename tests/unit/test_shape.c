@@ -53,15 +53,6 @@ tear_down(void **state)
 	return 0;
 }
 
-static const struct schema_table *
-table(const char *name)
-{
-	const struct schema_table *t = schema_find(&schema, name, strlen(name));
-
-	assert_non_null(t);
-	return t;
-}
-
 /* ---- frames as feeds send them ---- */
 
 enum form { ROW, COLUMNS };
@@ -222,7 +213,7 @@ test_taken_from_the_second_on(void **state)
 	shapes = (struct shapes){ 0 };
 	chance = chance_start("taken");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const struct schema_table *t = table(names[i]);
+		const struct schema_table *t = schema_named(&schema, names[i]);
 		bool has_bool = strcmp(names[i], "types") == 0;
 		unsigned taken = 0;
 
@@ -277,7 +268,7 @@ static void
 test_the_first_type_counts(void **state)
 {
 	static struct frame f;
-	const struct schema_table *t = table("twice");
+	const struct schema_table *t = schema_named(&schema, "twice");
 	struct update u;
 	const char *why;
 	uint8_t *type;
@@ -302,6 +293,7 @@ static void
 test_the_head_counts(void **state)
 {
 	static struct frame f;
+	const struct schema_table *t = schema_named(&schema, "trade");
 	struct update u;
 	uint8_t written[LEN_MAX];
 
@@ -309,8 +301,8 @@ test_the_head_counts(void **state)
 	shapes = (struct shapes){ 0 };
 	chance = chance_start("head");
 	do
-		make_frame(&f, table("trade"), ROW, true, 1);
-	while (write_generally(&f, table("trade"), &u, written) == 0);
+		make_frame(&f, t, ROW, true, 1);
+	while (write_generally(&f, t, &u, written) == 0);
 	shapes_learn(&shapes, f.bytes, &u);
 	assert_non_null(shapes_find(&shapes, f.bytes, f.len));
 	for (unsigned i = 0; i < 4; i++) {
@@ -326,6 +318,7 @@ test_the_oldest_goes(void **state)
 {
 	static struct frame f;
 	uint8_t *attribute = &f.bytes[WIRE_HEADER_BYTES + 1];
+	const struct schema_table *t = schema_named(&schema, "trade");
 	struct update u;
 	uint8_t written[LEN_MAX];
 
@@ -333,8 +326,8 @@ test_the_oldest_goes(void **state)
 	shapes = (struct shapes){ 0 };
 	chance = chance_start("oldest");
 	do
-		make_frame(&f, table("trade"), ROW, true, 1);
-	while (write_generally(&f, table("trade"), &u, written) == 0);
+		make_frame(&f, t, ROW, true, 1);
+	while (write_generally(&f, t, &u, written) == 0);
 	for (unsigned n = 0; n <= SHAPES_MAX; n++) {
 		*attribute = (uint8_t)n;
 		shapes_learn(&shapes, f.bytes, &u);

@@ -90,15 +90,6 @@ tear_down(void **state)
 	return 0;
 }
 
-static const struct schema_table *
-table(const char *name)
-{
-	const struct schema_table *t = schema_find(&schema, name, strlen(name));
-
-	assert_non_null(t);
-	return t;
-}
-
 /* ---- one update ---- */
 
 /* Writes the last update, checks all of the frame but its columns, and
@@ -162,7 +153,7 @@ static void
 check_bytes(const char *name, const uint8_t *x, size_t len,
 	    enum check_mode check, const char *expected)
 {
-	const struct schema_table *t = table(name);
+	const struct schema_table *t = schema_named(&schema, name);
 	uint8_t wanted[4096];
 	const uint8_t *columns;
 	size_t wanted_len, columns_len;
@@ -298,7 +289,8 @@ check_stamp(const char *name, int64_t local_ns, uint64_t value)
 	size_t off, width;
 
 	assert_int_equal(
-		update_parse(table(name), x, sizeof(x), CHECK_TYPES, &u, &why),
+		update_parse(schema_named(&schema, name), x, sizeof(x),
+			     CHECK_TYPES, &u, &why),
 		UPDATE_OK);
 	assert_true(u.frame_len <= sizeof(frame));
 	update_write(&u, local_ns, frame);
@@ -354,7 +346,7 @@ test_extended_beyond_4_gib(void **state)
 	enum { ROWS = 1000000, SYMBOL = 8192 };
 	size_t len = 6 + 6 + ROWS + 1 + SYMBOL + 1 + 2;
 	uint8_t *x = calloc(1, len);
-	const struct schema_table *t = table("names");
+	const struct schema_table *t = schema_named(&schema, "names");
 	struct wire_writer w;
 	const char *why;
 
@@ -775,9 +767,10 @@ check_long(const char *name, const char *x_hex, const char *expected)
 
 	len += hex_bytes(x_hex, frame + len, sizeof(frame) - len);
 	wire_store_u32(frame + 4, (uint32_t)len);
-	check_broken(table(name), frame + WIRE_HEADER_BYTES,
+	check_broken(schema_named(&schema, name), frame + WIRE_HEADER_BYTES,
 		     len - WIRE_HEADER_BYTES, CHECK_TYPES);
-	assert_int_equal(update_parse(table(name), frame + WIRE_HEADER_BYTES,
+	assert_int_equal(update_parse(schema_named(&schema, name),
+				      frame + WIRE_HEADER_BYTES,
 				      len - WIRE_HEADER_BYTES, CHECK_TYPES, &u,
 				      &why),
 			 UPDATE_REWRITE);
@@ -827,7 +820,7 @@ check_bad(const char *name, const char *x_hex)
 	size_t len = hex_bytes(x_hex, x, sizeof(x));
 	const char *why = NULL;
 
-	assert_int_equal(update_parse(table(name),
+	assert_int_equal(update_parse(schema_named(&schema, name),
 				      fence_place(&in_fence, x, len), len,
 				      CHECK_TYPES, &u, &why),
 			 UPDATE_BAD);
