@@ -151,13 +151,19 @@ pin(int cpu)
 	if (sched_setaffinity(0, sizeof s, &s))
 		DIE("affinity");
 }
+static inline struct sockaddr_in
+loopback(int port)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_port = htons(port),
+				     .sin_addr.s_addr =
+					     htonl(INADDR_LOOPBACK) };
+}
 static inline int
 tcp_connect(int port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-	struct sockaddr_in a = { .sin_family = AF_INET,
-				 .sin_port = htons(port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = loopback(port);
 	if (fd < 0 || connect(fd, (void *)&a, sizeof a))
 		DIE("connect %d", port);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -167,9 +173,7 @@ static inline int
 tcp_listen(int port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-	struct sockaddr_in a = { .sin_family = AF_INET,
-				 .sin_port = htons(port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = loopback(port);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (fd < 0 || bind(fd, (void *)&a, sizeof a) || listen(fd, 256))
 		DIE("listen %d", port);
