@@ -301,7 +301,7 @@ put_update(struct wire_writer *w, const char *form)
 	else if (strcmp(form, "columns") == 0)
 		rows = 1;
 	else if (has_time && strcmp(form, "row") != 0)
-		die("FORM is row, columns, stamp, rows or strings");
+		die(EXIT_OTHER, "FORM is row, columns, stamp, rows or strings");
 	wire_put_list(w, KT_LIST, KA_NONE, 3);
 	wire_put_symbol(w, ".u.upd");
 	wire_put_symbol(w, is_strings ? "notes" : "trade");
@@ -374,7 +374,7 @@ load_settings(struct settings *settings)
 	CHECK(fd >= 0);
 	CHECK(write(fd, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
 	if (settings_load(settings, path, err, sizeof(err)) != 0)
-		die("%s", err);
+		die(EXIT_OTHER, "%s", err);
 	(void)unlink(path);
 	(void)close(fd);
 }

@@ -214,6 +214,7 @@ engine_open(const struct engine_options *o, char *err, size_t err_len)
 	CHECK(o->mode != ENGINE_AUTO);
 	if (e == NULL) {
 		say(err, err_len, "no memory for the engine");
+		errno = ENOMEM;
 		return NULL;
 	}
 	e->is_sqpoll = o->mode == ENGINE_SQPOLL;
@@ -223,6 +224,7 @@ engine_open(const struct engine_options *o, char *err, size_t err_len)
 	if (error != 0) {
 		explain_setup(error, o, err, err_len);
 		free(e);
+		errno = error;
 		return NULL;
 	}
 	error = -io_uring_register_files_sparse(&e->uring, o->slots);
@@ -237,6 +239,7 @@ engine_open(const struct engine_options *o, char *err, size_t err_len)
 		say(err, err_len, "cannot register %u file slots: %s",
 		    o->slots, strerror(error));
 	engine_close(e);
+	errno = error;
 	return NULL;
 }
 
@@ -280,6 +283,7 @@ engine_register(struct engine *e, void *base, size_t len, char *err,
 	else
 		say(err, err_len, "cannot register the ring of %zu bytes: %s",
 		    len, strerror(error));
+	errno = error;
 	return false;
 }
 

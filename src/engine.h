@@ -72,8 +72,8 @@ struct engine;
 bool engine_can_sqpoll(void);
 
 /*
- * NULL on failure, with the one line that the operator needs in err: which
- * limit or permission is missing, and the command that mends it.
+ * NULL on failure, with errno, and the one line that the operator needs in err:
+ * which limit or permission is missing, and the command that mends it.
  */
 struct engine *engine_open(const struct engine_options *options, char *err,
 			   size_t err_len);
@@ -84,7 +84,7 @@ void engine_close(struct engine *e);
 /*
  * Makes [base, base + len) the registered buffer.  For a ring: the whole
  * double view, since a span may start in one half and end in the other.
- * false, with err as in engine_open.
+ * false, with errno and err as in engine_open.
  */
 bool engine_register(struct engine *e, void *base, size_t len, char *err,
 		     size_t err_len);

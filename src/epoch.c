@@ -103,6 +103,7 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 	if (res != 0) {
 		(void)snprintf(err, err_len, "%s cannot be read: %s", path,
 			       strerror(-res));
+		errno = -res;
 		return false;
 	}
 	if (!*out_was_clean) {
@@ -110,10 +111,12 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 		add(e, (struct epoch_begin){ e->now, day, records });
 	}
 	res = store(e, directory, name, "open");
-	if (res != 0)
-		(void)snprintf(err, err_len, "%s cannot be written: %s", path,
-			       strerror(-res));
-	return res == 0;
+	if (res == 0)
+		return true;
+	(void)snprintf(err, err_len, "%s cannot be written: %s", path,
+		       strerror(-res));
+	errno = -res;
+	return false;
 }
 
 int

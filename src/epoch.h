@@ -30,7 +30,7 @@ struct epochs {
 
 /*
  * Begins a run in the file of `day`, with so many records in it: the next
- * epoch if the last run did not end well.  false with one line in err.
+ * epoch if the last run did not end well.  false with err and errno.
  */
 bool epoch_begin(struct epochs *e, const char *directory, const char *name,
 		 int32_t day, uint64_t records, bool *out_was_clean, char *err,

@@ -334,7 +334,8 @@ on_sync(struct journal *j, int32_t result, int64_t now_ns)
 {
 	j->phase = JOURNAL_READY;
 	if (result < 0)
-		die("journal %s: fdatasync failed (%s): records from %" PRIu64
+		die(EXIT_DISK,
+		    "journal %s: fdatasync failed (%s): records from %" PRIu64
 		    " on may not be on disk; stopped, because no later success "
 		    "could be believed; check the disk, then start again",
 		    j->state.path, strerror(-result), j->state.synced_records);
@@ -639,6 +640,7 @@ journal_open(struct journal *j, const struct settings *settings,
 	if (res != 0) {
 		(void)snprintf(err, err_len, "no memory for the journal: %s",
 			       strerror(-res));
+		errno = -res;
 		return false;
 	}
 	if (!journal_path(directory, name, day, path, sizeof(path), err,

@@ -96,9 +96,9 @@ struct journal {
 
 /*
  * Opens (or creates) the file of `day`, checks and counts what is in it, cuts a
- * torn tail into a side file.  false, with one line in err, if it cannot be
- * used: what is wrong, where, and what the operator can do.  Off (true) when
- * journal.directory is "".
+ * torn tail into a side file.  false, with errno and one line in err, if it
+ * cannot be used: what is wrong, where, and what the operator can do.  Off
+ * (true) when journal.directory is "".
  */
 bool journal_open(struct journal *j, const struct settings *settings,
 		  struct engine *engine, struct streams *streams, int32_t day,

@@ -21,14 +21,16 @@
 #include "torn_tail.h"
 #include "util.h"
 
-__attribute__((format(printf, 3, 4))) static bool
-fail(char *err, size_t err_len, const char *format, ...)
+/* Returns false, with the sentence in err and errno set. */
+__attribute__((format(printf, 4, 5))) static bool
+fail(int error, char *err, size_t err_len, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
 	(void)vsnprintf(err, err_len, format, args);
 	va_end(args);
+	errno = error;
 	return false;
 }
 
@@ -40,14 +42,15 @@ journal_path(const char *directory, const char *name, int32_t day, char *path,
 	int n;
 
 	if (realpath(directory, real) == NULL)
-		return fail(err, err_len,
+		return fail(errno, err, err_len,
 			    "journal.directory \"%s\": %s; make it with: "
 			    "install -d -o ringtick %s",
 			    directory, strerror(errno), directory);
 	n = snprintf(path, path_len, "%s/%s%s", real, name,
 		     clock_date_text(date, day));
 	if (n < 0 || (size_t)n >= path_len)
-		return fail(err, err_len, "journal.directory is too long");
+		return fail(ENAMETOOLONG, err, err_len,
+			    "journal.directory is too long");
 	return true;
 }
 
@@ -62,7 +65,7 @@ cut_tail(const char *path, int fd, const struct journal_check *check,
 				sizeof(side));
 
 	if (res != 0)
-		return fail(err, err_len,
+		return fail(-res, err, err_len,
 			    "%s: its torn tail cannot be moved to %s.torn.N: "
 			    "%s",
 			    path, path, strerror(-res));
@@ -84,7 +87,7 @@ judge(const char *path, int fd, const struct journal_check *check,
 	case JOURNAL_TORN:
 		return cut_tail(path, fd, check, bytes, err, err_len);
 	case JOURNAL_DAMAGED:
-		return fail(err, err_len,
+		return fail(EBADMSG, err, err_len,
 			    "%s is damaged in the middle: record %" PRIu64
 			    " at byte %" PRIu64
 			    " is no record (%s), and records go on at byte "
@@ -94,7 +97,7 @@ judge(const char *path, int fd, const struct journal_check *check,
 			    path, check->records, check->good_bytes,
 			    check->why, check->next_record_off, path);
 	case JOURNAL_FOREIGN:
-		return fail(err, err_len,
+		return fail(EINVAL, err, err_len,
 			    "%s is no kdb+ journal (%s); move it away, or "
 			    "change journal.directory or journal.name",
 			    path, check->why);
@@ -111,8 +114,8 @@ check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	uint8_t *bytes = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
 
 	if (bytes == MAP_FAILED)
-		return fail(err, err_len, "%s cannot be mapped: %s", path,
-			    strerror(errno));
+		return fail(errno, err, err_len, "%s cannot be mapped: %s",
+			    path, strerror(errno));
 	/* Read and mapped in one go: a fault for each page costs more than
 	 * looking at what is in it. Where the kernel cannot (before 5.14), the
 	 * faults come one by one. */
@@ -144,13 +147,14 @@ begin_file(const char *path, struct history_file *f, char *err,
 	ssize_t n;
 
 	if (res != 0)
-		return fail(err, err_len,
+		return fail(-res, err, err_len,
 			    "the directory of %s cannot be brought to the "
 			    "disk: %s",
 			    path, strerror(-res));
 	n = pwrite(f->fd, journal_header, JOURNAL_HEADER_BYTES, 0);
 	if (n != JOURNAL_HEADER_BYTES)
-		return fail(err, err_len, "%s cannot be written: %s", path,
+		return fail(n < 0 ? errno : ENOSPC, err, err_len,
+			    "%s cannot be written: %s", path,
 			    n < 0 ? strerror(errno) : "disk full");
 	f->first_off = JOURNAL_HEADER_BYTES;
 	return true;
@@ -173,12 +177,13 @@ take_open_file(const char *path, struct history_file *f, char *err,
 	struct stat st;
 
 	if (flock(f->fd, LOCK_EX | LOCK_NB) != 0)
-		return fail(err, err_len,
+		return fail(errno, err, err_len,
 			    "%s is in use by another ringtickd; see who has it "
 			    "with: fuser %s",
 			    path, path);
 	if (fstat(f->fd, &st) != 0)
-		return fail(err, err_len, "%s: %s", path, strerror(errno));
+		return fail(errno, err, err_len, "%s: %s", path,
+			    strerror(errno));
 	/* New, or cut off while it was made: nothing is lost. */
 	if (st.st_size < JOURNAL_HEADER_BYTES &&
 	    is_header_start(f->fd, (size_t)st.st_size))
@@ -192,12 +197,13 @@ journal_open_file(const char *path, char *err, size_t err_len)
 	struct history_file *f = calloc(1, sizeof(*f));
 
 	if (f == NULL) {
-		(void)fail(err, err_len, "no memory for the journal's index");
+		(void)fail(ENOMEM, err, err_len,
+			   "no memory for the journal's index");
 		return NULL;
 	}
 	f->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (f->fd < 0) {
-		(void)fail(err, err_len,
+		(void)fail(errno, err, err_len,
 			   "%s cannot be opened: %s; the daemon's user must "
 			   "be able to write in journal.directory",
 			   path, strerror(errno));

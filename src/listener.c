@@ -98,6 +98,7 @@ listen_tcp(struct listeners *l, const struct settings *s, char *err,
 			       "listen.address \"%s\": %s; use a numeric "
 			       "address of this machine (ip addr)",
 			       address, gai_strerror(fd));
+		errno = fd == EAI_MEMORY ? ENOMEM : EINVAL;
 		return false;
 	}
 	fd = open_tcp(found);
@@ -117,6 +118,7 @@ listen_tcp(struct listeners *l, const struct settings *s, char *err,
 			       "cannot listen on %s port %s: %s; check "
 			       "listen.address and listen.port",
 			       address, port, strerror(-fd));
+	errno = -fd;
 	return false;
 }
 
@@ -132,19 +134,21 @@ listen_unix(struct listeners *l, char *err, size_t err_len)
 			 "/tmp/kx.%u", l->port);
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
 				    1 + (size_t)n);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int error, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && bind_and_listen(fd, (struct sockaddr *)&at, len) == 0) {
 		(void)add(l, fd, true);
 		return true;
 	}
+	error = errno;
 	(void)snprintf(err, err_len,
 		       "cannot listen on the abstract unix socket @%s: %s; "
 		       "see who has it with: ss -lxp | grep kx.%u, or set "
 		       "listen.unix_socket = false",
-		       at.sun_path + 1, strerror(errno), l->port);
+		       at.sun_path + 1, strerror(error), l->port);
 	if (fd >= 0)
 		(void)close(fd);
+	errno = error;
 	return false;
 }
 
@@ -164,6 +168,7 @@ take_over(struct listeners *l, int passed, char *err, size_t err_len)
 				       "listening; use ListenStream= and "
 				       "Accept=no in the .socket unit",
 				       i);
+			errno = EINVAL;
 			return false;
 		}
 		(void)add(l, fd, port == 0);
@@ -188,8 +193,12 @@ listeners_open(struct listeners *l, const struct settings *s, char *err,
 	else
 		ok = listen_tcp(l, s, err, err_len) &&
 		     (!s->listen.unix_socket || listen_unix(l, err, err_len));
-	if (!ok)
+	if (!ok) {
+		int error = errno;
+
 		listeners_close(l);
+		errno = error;
+	}
 	return ok;
 }
 

@@ -101,7 +101,7 @@ log_line(enum log_level level, const char *event, const char *format, ...)
 }
 
 void
-die(const char *format, ...)
+die(enum exit_status status, const char *format, ...)
 {
 	va_list args;
 
@@ -110,7 +110,7 @@ die(const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
-	exit(EXIT_FAILURE);
+	exit((int)status);
 }
 
 uint64_t

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "exits.h"
+
 enum log_level { LOG_ERROR = 3, LOG_WARN = 4, LOG_NOTE = 5, LOG_INFO = 6 };
 
 void log_open(void);
@@ -24,9 +26,9 @@ void log_open(void);
 void log_line(enum log_level level, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Writes "ringtickd: " and the sentence to stderr and exits with status 1. */
-_Noreturn void die(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
+/* Writes "ringtickd: " and the sentence to stderr and exits with a status. */
+_Noreturn void die(enum exit_status status, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Lines dropped since the start. */
 uint64_t log_dropped(void);

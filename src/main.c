@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exits.h"
 #include "log.h"
 #include "selftest.h"
 #include "server.h"
@@ -51,7 +52,7 @@ parse_port(const char *text)
 	errno = 0;
 	port = strtoul(text, &end, 10);
 	if (errno != 0 || end == text || *end != '\0' || port > 65535)
-		die("-p %s: not a port; allowed: 0 to 65535", text);
+		die(EXIT_MEND, "-p %s: not a port; allowed: 0 to 65535", text);
 	return port;
 }
 
@@ -90,14 +91,15 @@ parse_command_line(int argc, char **argv)
 			printf("ringtickd %s\n", PACKAGE_VERSION);
 			exit(EXIT_SUCCESS);
 		default:
-			exit(EXIT_FAILURE);
+			exit(EXIT_MEND);
 		}
 	}
 	if (optind < argc)
-		die("unexpected argument \"%s\"; see: ringtickd --help",
+		die(EXIT_MEND,
+		    "unexpected argument \"%s\"; see: ringtickd --help",
 		    argv[optind]);
 	if (line.file == NULL)
-		die("no configuration; see: ringtickd --help");
+		die(EXIT_MEND, "no configuration; see: ringtickd --help");
 	return line;
 }
 
@@ -109,11 +111,13 @@ main(int argc, char **argv)
 	struct server server;
 	char err[1024];
 	bool ok = true;
+	int res;
 
 	log_open();
 	line = parse_command_line(argc, argv);
-	if (settings_load(&settings, line.file, err, sizeof(err)) != 0)
-		die("%s", err);
+	res = settings_load(&settings, line.file, err, sizeof(err));
+	if (res != 0)
+		die(exit_status_of(-res), "%s", err);
 	if (line.has_port)
 		settings.listen.port = line.port;
 	if (line.is_check) {
@@ -131,5 +135,5 @@ main(int argc, char **argv)
 		server_close(&server);
 	}
 	settings_fini(&settings);
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	return ok ? EXIT_SUCCESS : EXIT_BUG;
 }

@@ -60,7 +60,8 @@ map_memory(size_t len)
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (at == MAP_FAILED)
-		die("no memory for connections (%zu KiB); lower "
+		die(EXIT_ROOM,
+		    "no memory for connections (%zu KiB); lower "
 		    "connections.max or connections.receive_buffer",
 		    len / 1024);
 	return at;
@@ -75,7 +76,8 @@ open_connections(struct server *s)
 	s->connections_max = (unsigned)s->settings->connections.max;
 	s->connections = calloc(s->connections_max, sizeof(*s->connections));
 	if (s->connections == NULL)
-		die("no memory for %u connections", s->connections_max);
+		die(EXIT_ROOM, "no memory for %u connections",
+		    s->connections_max);
 	s->small_memory = map_memory(s->connections_max * small);
 	s->reply_memory = map_memory(s->connections_max * reply);
 	s->past_memory =
@@ -116,7 +118,8 @@ open_streams(struct server *s)
 	int err = streams_open(&s->streams, &set->tables, &options);
 
 	if (err != 0)
-		die("cannot map the rings (ring.size %llu, streams.max %llu "
+		die(exit_status_of(-err),
+		    "cannot map the rings (ring.size %llu, streams.max %llu "
 		    "of streams.ring %llu bytes): %s; lower one of them",
 		    (unsigned long long)set->ring.size,
 		    (unsigned long long)set->streams.max,
@@ -157,11 +160,13 @@ pin_thread(const struct settings *set)
 	CPU_ZERO(&cpus);
 	CPU_SET((size_t)set->engine.cpu, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
-		die("engine.cpu = %d: %s; online CPUs are listed by: lscpu -e",
+		die(exit_status_of(errno),
+		    "engine.cpu = %d: %s; online CPUs are listed by: lscpu -e",
 		    (int)set->engine.cpu, strerror(errno));
 }
 
-static bool
+/* 0, or the errno with one line in err. */
+static int
 try_engine(struct server *s, char *err, size_t err_len)
 {
 	const struct settings *set = s->settings;
@@ -175,7 +180,7 @@ try_engine(struct server *s, char *err, size_t err_len)
 	options.mode = s->choice.mode;
 	options.spin_ns = s->choice.spin_ns;
 	s->engine = engine_open(&options, err, err_len);
-	return s->engine != NULL;
+	return s->engine != NULL ? 0 : errno;
 }
 
 /*
@@ -187,16 +192,17 @@ static void
 open_engine(struct server *s)
 {
 	char err[512];
+	int error;
 
 	s->cores = cores_look(s->settings);
-	if (!try_engine(s, err, sizeof(err)) &&
-	    s->settings->engine.mode == ENGINE_AUTO &&
+	error = try_engine(s, err, sizeof(err));
+	if (error != 0 && s->settings->engine.mode == ENGINE_AUTO &&
 	    s->choice.mode == ENGINE_SQPOLL && !engine_can_sqpoll()) {
 		s->cores.is_sqpoll_refused = true;
-		(void)try_engine(s, err, sizeof(err));
+		error = try_engine(s, err, sizeof(err));
 	}
-	if (s->engine == NULL)
-		die("%s", err);
+	if (error != 0)
+		die(exit_status_of(error), "%s", err);
 	pin_thread(s->settings);
 }
 
@@ -208,11 +214,12 @@ register_ring(struct server *s)
 
 	if (!engine_register(s->engine, ring->base, 2 * ring->size, err,
 			     sizeof(err)))
-		die("%s", err);
+		die(exit_status_of(errno), "%s", err);
 	log_engine(s);
 	if (!selftest_straddle(s->engine, ring, STRADDLE_BEFORE, err,
 			       sizeof(err)))
-		die("the self-test failed: %s; do not run on this kernel, and "
+		die(EXIT_BUG,
+		    "the self-test failed: %s; do not run on this kernel, and "
 		    "report it",
 		    err);
 	log_line(LOG_INFO, "selftest",
@@ -233,7 +240,7 @@ open_signals(struct server *s)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
 	if (s->signal_fd < 0)
-		die("signalfd: %s", strerror(errno));
+		die(exit_status_of(errno), "signalfd: %s", strerror(errno));
 	/* A write to a dead peer is an error, not the end of the process. */
 	(void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN },
 			NULL);
@@ -247,7 +254,7 @@ open_journal(struct server *s)
 	notify_status("checking the journal");
 	if (!journal_open(&s->journal, s->settings, s->engine, &s->streams,
 			  s->tick.day, err, sizeof(err)))
-		die("%s", err);
+		die(exit_status_of(errno), "%s", err);
 }
 
 static void
@@ -256,7 +263,7 @@ open_listeners(struct server *s)
 	char err[512];
 
 	if (!listeners_open(&s->listeners, s->settings, err, sizeof(err)))
-		die("%s", err);
+		die(exit_status_of(errno), "%s", err);
 	s->tick.port = s->listeners.port;
 	log_line(LOG_INFO, "listening", "port=%u address=%s unix=%s",
 		 s->listeners.port,
@@ -285,7 +292,8 @@ server_open(struct server *s, const struct settings *set)
 		      &s->journal.state, &s->journal.history) != 0 ||
 	    pool_open(&s->pool, (unsigned)set->message.buffers,
 		      set->message.max) != 0)
-		die("no memory for buffers of message.max = %llu bytes; "
+		die(EXIT_ROOM,
+		    "no memory for buffers of message.max = %llu bytes; "
 		    "lower message.max or message.buffers",
 		    (unsigned long long)set->message.max);
 	s->tick.put_lag = lag_table_put;
@@ -299,7 +307,7 @@ server_open(struct server *s, const struct settings *set)
 		      &s->journal.state);
 	if (catchup_open(&s->catchup, set, s->engine, &s->streams,
 			 &s->journal.history, &s->delivery, &s->pool) != 0)
-		die("no memory for reading the journal");
+		die(EXIT_ROOM, "no memory for reading the journal");
 	open_journal(s);
 	report_memory(s);
 	open_listeners(s);

@@ -245,7 +245,7 @@ def test_promises_that_cannot_be_kept(tmp_path, folder, changes):
         changes["journal"]["directory"] = str(folder)
     config = daemon_module.write_config(tmp_path / "ringtick.conf", changes)
     done = daemon_module.run("-c", config, timeout=5)
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert "publish.after" in done.stderr and "journal." in done.stderr
 
 
@@ -370,14 +370,14 @@ def test_header_torn_at_every_byte(start, connect, folder):
         stop_all(feed, daemon)
 
 
-def refused(tmp_path, folder):
+def refused(tmp_path, folder, status):
     """The one line of a start that is refused; the folder is as it was."""
     before = {one.name: one.read_bytes() for one in folder.iterdir()}
     config = daemon_module.write_config(tmp_path / "ringtick.conf",
                                         journal.settings(folder))
     done = daemon_module.run("-c", config, timeout=20)
     after = {one.name: one.read_bytes() for one in folder.iterdir()}
-    assert done.returncode == 1 and after == before
+    assert done.returncode == status and after == before
     *_, last = done.stderr.strip().splitlines()
     assert "event=ready" not in done.stderr
     return last
@@ -402,7 +402,7 @@ def test_damage_in_the_middle(tmp_path, folder, damage):
     at = len(journal.HEADER) + sum(len(one) for one in records[:7])
     data = journal.HEADER + b"".join(records)
     path.write_bytes(DAMAGES[damage](data, at))
-    line = refused(tmp_path, folder)
+    line = refused(tmp_path, folder, 74)
     assert "record 7 " in line and "byte %d " % at in line and str(path) in line
     assert "ringtick log --verify" in line and "move it away" in line
 
@@ -418,7 +418,7 @@ def test_foreign_file(tmp_path, folder, content):
     and says what to do."""
     path = journal.path_now(folder)
     path.write_bytes(content)
-    line = refused(tmp_path, folder)
+    line = refused(tmp_path, folder, 78)
     assert str(path) in line and "no kdb+ journal" in line and "move it away" in line
 
 
@@ -427,14 +427,14 @@ def test_directory_in_place_of_the_file(tmp_path, folder):
     config = daemon_module.write_config(tmp_path / "ringtick.conf",
                                         journal.settings(folder / "nowhere"))
     done = daemon_module.run("-c", config, timeout=20)
-    assert done.returncode == 1 and "No such file or directory" in done.stderr
+    assert done.returncode == 78 and "No such file or directory" in done.stderr
     assert "journal.directory" in done.stderr and "install -d" in done.stderr
     path = journal.path_now(folder)
     path.mkdir()
     config = daemon_module.write_config(tmp_path / "ringtick.conf",
                                         journal.settings(folder))
     done = daemon_module.run("-c", config, timeout=20)
-    assert done.returncode == 1 and str(path) in done.stderr
+    assert done.returncode == 78 and str(path) in done.stderr
 
 
 def test_two_daemons_one_file(start, connect, tmp_path, folder):

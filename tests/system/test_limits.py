@@ -91,8 +91,8 @@ def test_started_with_few_descriptors(start):
     connections.max it says so and how to raise it, and does not start."""
     daemon = start({"connections": {"max": 64}}, preexec=few_descriptors(24),
                    wait=False)
-    assert daemon.process.wait(20) == 1
-    daemon.stop(status=1)
+    assert daemon.process.wait(20) == 75
+    daemon.stop(status=75)
     said = [line.text for line in daemon.lines if line.level == 3]
     assert len(said) == 1 and "ulimit -n" in said[0] and "LimitNOFILE" in said[0]
 

@@ -83,10 +83,11 @@ model_said(const char *event)
 }
 
 void
-die(const char *format, ...)
+die(enum exit_status status, const char *format, ...)
 {
 	va_list args;
 
+	m.last_status = status;
 	va_start(args, format);
 	(void)vsnprintf(m.last_words, sizeof(m.last_words), format, args);
 	va_end(args);

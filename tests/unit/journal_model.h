@@ -69,6 +69,7 @@ struct model {
 	struct op ops[4]; /* in flight, in no order */
 	unsigned ops_cnt;
 	char last_words[512]; /* of die() */
+	enum exit_status last_status;
 	jmp_buf death;	      /* where die() goes on */
 };
 extern struct model m;

@@ -312,6 +312,7 @@ test_sync_fails(void **state)
 	assert_true(failed_sync_kills());
 	assert_int_equal(m.journal.state.synced_records, 3);
 	assert_int_equal(m.all.main.visible_pos, model_pos(3));
+	assert_int_equal(m.last_status, EXIT_DISK);
 	assert_non_null(strstr(m.last_words, model_path(m.today)));
 	assert_non_null(strstr(m.last_words, strerror(EIO)));
 	assert_non_null(strstr(m.last_words, "records from 3 on"));
