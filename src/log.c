@@ -4,54 +4,95 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "util.h"
 
-enum { LINE_MAX_BYTES = 1024 };
+enum {
+	LINE_MAX_BYTES = 1024,
+	LAST_LINE_BYTES = 4096, /* PIPE_BUF: a pipe takes it whole or not */
+	LAST_TRIES = 20,	/* 50 ms apart */
+};
+
+/* How a write is kept from waiting. */
+enum log_way {
+	WAY_OWN,      /* O_NONBLOCK, of an open file of our own; or a file on a
+			 disk, whose writes do not wait for a reader */
+	WAY_SOCKET,   /* systemd's journal: MSG_DONTWAIT */
+	WAY_BORROWED, /* a pipe or terminal that may not be opened again */
+};
 
 static struct {
-	int fd;		   /* non-blocking; 2 itself where it is a socket */
-	bool is_socket;	   /* the journal's stream: send() with DONTWAIT */
+	int fd;
+	enum log_way way;
 	bool is_terminal;
-	uint64_t dropped;  /* since the start */
-	uint64_t unnoted;  /* of them, not yet told in a line */
+	bool is_torn;	  /* half a line was taken: the next begins anew */
+	uint64_t dropped; /* since the start */
+	uint64_t unnoted; /* of them, not yet told in a line */
 } out = { .fd = STDERR_FILENO };
 
 /*
- * O_NONBLOCK belongs to the open file, which we share with whoever started
- * us: setting it on 2 would change the caller's terminal.  So the same file
- * is opened once more.
+ * A pipe of another user.  RWF_NOWAIT is for one write alone; kernels before
+ * 6.4 do not have it for pipes.  There O_NONBLOCK is set for as long as the
+ * write takes: that there is room when poll looks is not enough, since others
+ * may write to the pipe too.
  */
-void
-log_open(void)
+static ssize_t
+write_borrowed(const char *line, size_t len)
 {
-	int fd = open("/proc/self/fd/2",
-		      O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC);
+	const struct iovec piece = { .iov_base = (void *)(uintptr_t)line,
+				     .iov_len = len };
+	struct pollfd room = { .fd = out.fd, .events = POLLOUT };
+	ssize_t n = pwritev2(out.fd, &piece, 1, -1, RWF_NOWAIT);
+	int flags;
 
-	out.is_terminal = isatty(STDERR_FILENO);
-	out.is_socket = fd < 0;
-	if (fd >= 0)
-		out.fd = fd;
+	if (n >= 0 || (errno != EOPNOTSUPP && errno != EINVAL &&
+		       errno != ESPIPE && errno != ENOSYS))
+		return n;
+	if (poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0)
+		return -1;
+	flags = fcntl(out.fd, F_GETFL);
+	if (flags < 0 || fcntl(out.fd, F_SETFL, flags | O_NONBLOCK) != 0)
+		return -1;
+	n = write(out.fd, line, len);
+	(void)fcntl(out.fd, F_SETFL, flags);
+	return n;
 }
 
+static ssize_t
+write_some(const char *line, size_t len)
+{
+	switch (out.way) {
+	case WAY_OWN:
+		return write(out.fd, line, len);
+	case WAY_SOCKET:
+		return send(out.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	case WAY_BORROWED:
+		return write_borrowed(line, len);
+	}
+	return -1;
+}
+
+/* Whether all of it was taken, at once. */
 static bool
 write_line(const char *line, size_t len)
 {
 	ssize_t n;
 
-	if (out.is_socket)
-		n = send(out.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	else
-		n = -1;
-	if (n < 0 && (!out.is_socket || errno == ENOTSOCK))
-		n = write(out.fd, line, len);
+	if (out.is_torn && write_some("\n", 1) != 1)
+		return false;
+	out.is_torn = false;
+	n = write_some(line, len);
+	out.is_torn = n > 0 && n < (ssize_t)len;
 	return n == (ssize_t)len;
 }
 
@@ -100,16 +141,59 @@ log_line(enum log_level level, const char *event, const char *format, ...)
 	}
 }
 
+/* What is said before the end is worth a second of waiting, not more: who
+ * waits for us to be gone must not wait for the reader of the log. */
+static void
+write_last(const char *line, size_t len)
+{
+	for (int tries = 0; !write_line(line, len) && tries < LAST_TRIES;
+	     tries++)
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 50000000 },
+				NULL);
+}
+
+/*
+ * O_NONBLOCK belongs to the open file, which we share with whoever started
+ * us: setting it on 2 would change the caller's terminal.  So the same file
+ * is opened once more, if its owner lets us.
+ */
+void
+log_open(void)
+{
+	struct stat about = { 0 };
+	int fd;
+
+	check_say = write_last;
+	out.is_terminal = isatty(STDERR_FILENO);
+	(void)fstat(STDERR_FILENO, &about);
+	if (S_ISSOCK(about.st_mode)) {
+		out.way = WAY_SOCKET;
+		return;
+	}
+	fd = open("/proc/self/fd/2",
+		  O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC);
+	if (fd >= 0)
+		out.fd = fd;
+	else if (!S_ISREG(about.st_mode))
+		out.way = WAY_BORROWED;
+}
+
 void
 die(enum exit_status status, const char *format, ...)
 {
+	char line[LAST_LINE_BYTES];
 	va_list args;
+	size_t len;
+	int n = snprintf(line, sizeof(line), "%sringtickd: ",
+			 out.is_terminal ? "" : "<3>");
 
-	fprintf(stderr, "%sringtickd: ", out.is_terminal ? "" : "<3>");
+	len = (size_t)n;
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	n = vsnprintf(line + len, sizeof(line) - len, format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	len = (size_t)min_u64(len + (n > 0 ? (size_t)n : 0), sizeof(line) - 1);
+	line[len++] = '\n';
+	write_last(line, len);
 	exit((int)status);
 }
 

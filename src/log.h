@@ -3,8 +3,10 @@
  * pipe behind it each line starts with the priority "<6>"; on a terminal the
  * lines are plain text with the time of day.
  *
- * Promise: never blocks.  A line that the receiver does not take at once is
- * dropped and counted; the next line that passes says how many were lost.
+ * Promise: never blocks, whoever made the pipe, socket or terminal.  A line
+ * that the receiver does not take at once is dropped and counted; the next line
+ * that passes says how many were lost.  A file on a disk is written as it is:
+ * it is as fast as its file system.
  */
 #ifndef RINGTICK_LOG_H
 #define RINGTICK_LOG_H
@@ -26,7 +28,8 @@ void log_open(void);
 void log_line(enum log_level level, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Writes "ringtickd: " and the sentence to stderr and exits with a status. */
+/* Writes "ringtickd: " and the sentence to stderr and exits with a status. The
+ * receiver has a second to take it. */
 _Noreturn void die(enum exit_status status, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
