@@ -31,6 +31,7 @@ enum engine_kind {
 	ENGINE_CANCEL,
 	ENGINE_SIGNAL,
 	ENGINE_JOURNAL, /* a file operation; slot tells which */
+	ENGINE_FILE_JOBS, /* file_jobs.h: a job has finished */
 	ENGINE_CATCHUP, /* a read of the journal; slot tells which */
 	ENGINE_NOTHING, /* nobody waits for it: the cancel of an accept */
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,9 @@ static struct {
 	uint64_t dropped; /* since the start */
 	uint64_t unnoted; /* of them, not yet told in a line */
 } out = { .fd = STDERR_FILENO };
+
+/* File jobs (file_jobs.h) log too, on a thread of their own. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /*
  * A pipe of another user.  RWF_NOWAIT is for one write alone; kernels before
@@ -126,6 +130,7 @@ log_line(enum log_level level, const char *event, const char *format, ...)
 	n = vsnprintf(line + len, sizeof(line) - len, format, args);
 	va_end(args);
 	len = (size_t)min_u64(len + (n > 0 ? (size_t)n : 0), sizeof(line) - 1);
+	(void)pthread_mutex_lock(&mutex);
 	if (out.unnoted > 0 && len < sizeof(line) - 40) {
 		n = snprintf(line + len, sizeof(line) - len,
 			     " log_lines_lost=%llu",
@@ -139,6 +144,7 @@ log_line(enum log_level level, const char *event, const char *format, ...)
 		out.dropped++;
 		out.unnoted++;
 	}
+	(void)pthread_mutex_unlock(&mutex);
 }
 
 /* What is said before the end is worth a second of waiting, not more: who

@@ -206,6 +206,22 @@ open_engine(struct server *s)
 	pin_thread(s->settings);
 }
 
+/* Before this thread is pinned, like the engine. */
+static void
+open_file_jobs(struct server *s)
+{
+	int err;
+
+	if (s->settings->journal.directory[0] == '\0')
+		return;
+	err = file_jobs_open(&s->file_jobs);
+	if (err != 0)
+		die(EXIT_ROOM,
+		    "cannot start the thread for the journal's files: %s; "
+		    "raise its limit with: ulimit -u (systemd: TasksMax=)",
+		    strerror(-err));
+}
+
 static void
 register_ring(struct server *s)
 {
@@ -277,6 +293,7 @@ server_open(struct server *s, const struct settings *set)
 {
 	*s = (struct server){
 		.settings = set,
+		.file_jobs = { .event_fd = -1 },
 		.next_deadline_ns = INT64_MAX,
 		.lag_limits = {
 			.leave_percent = (unsigned)set->slow.leave_percent,
@@ -285,6 +302,7 @@ server_open(struct server *s, const struct settings *set)
 		},
 	};
 	raise_descriptor_limit(set);
+	open_file_jobs(s);
 	open_engine(s);
 	open_signals(s);
 	open_streams(s);
@@ -321,6 +339,7 @@ server_close(struct server *s)
 	listeners_close(&s->listeners);
 	catchup_close(&s->catchup);
 	engine_close(s->engine);
+	file_jobs_close(&s->file_jobs);
 	(void)close(s->signal_fd);
 	pool_close(&s->pool);
 	(void)munmap(s->small_memory,
@@ -447,6 +466,10 @@ dispatch(struct server *s, const struct completion *done)
 	if (done->ticket.kind == ENGINE_JOURNAL) {
 		journal_completed(&s->journal, done->ticket, done->result,
 				  s->now_ns);
+		return;
+	}
+	if (done->ticket.kind == ENGINE_FILE_JOBS) {
+		file_jobs_completed(&s->file_jobs, s->now_ns);
 		return;
 	}
 	if (done->ticket.kind == ENGINE_CATCHUP) {
@@ -738,6 +761,8 @@ server_run(struct server *s)
 	s->next_watchdog_ns = s->now_ns + s->watchdog_ns;
 	arm_accepts(s);
 	arm_signal(s);
+	if (s->journal.state.is_on)
+		file_jobs_arm(&s->file_jobs, s->engine);
 	(void)report_status(s, status, sizeof(status));
 	log_line(LOG_INFO, "ready", "%s", status);
 	notify_ready(status);

@@ -20,6 +20,7 @@
 #include "counters.h"
 #include "delivery.h"
 #include "engine.h"
+#include "file_jobs.h"
 #include "journal.h"
 #include "listener.h"
 #include "log.h"
@@ -39,6 +40,7 @@ struct server {
 	struct cores cores;
 	struct cores_choice choice; /* how the engine runs */
 	struct engine *engine;
+	struct file_jobs file_jobs; /* only with a journal */
 	struct streams streams;
 	struct tick tick;
 	struct journal journal;

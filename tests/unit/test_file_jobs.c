@@ -1,0 +1,179 @@
+#include "config.h"
+
+#include "file_jobs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "clock.h"
+#include "util.h"
+
+/* With the real engine and a real thread. */
+
+enum { JOBS = 20 };
+
+struct work {
+	struct file_job job;
+	int gate_fd; /* run() waits until there is a byte; -1: it does not */
+	unsigned ran, done; /* at which step; 0: not yet */
+	pthread_t ran_on, done_on;
+	unsigned again; /* done() starts it so often */
+};
+
+static struct file_jobs jobs;
+static struct engine *engine;
+static unsigned steps;
+
+static void
+run(struct file_job *job)
+{
+	struct work *w = container_of(job, struct work, job);
+	char byte;
+
+	if (w->gate_fd >= 0)
+		assert_int_equal(read(w->gate_fd, &byte, 1), 1);
+	w->ran_on = pthread_self();
+	w->ran = ++steps;
+}
+
+static void
+done(struct file_job *job, int64_t now_ns)
+{
+	struct work *w = container_of(job, struct work, job);
+
+	assert_true(now_ns > 0);
+	assert_false(job->is_busy);
+	w->done_on = pthread_self();
+	w->done++;
+	if (w->again > 0) {
+		w->again--;
+		file_job_start(&jobs, job);
+	}
+}
+
+static struct work
+work(int gate_fd)
+{
+	return (struct work){ .job = { .run = run, .done = done },
+			      .gate_fd = gate_fd };
+}
+
+/* Turns until a job has finished, or so long. Returns whether one has. */
+static bool
+turn(int64_t wait_ns)
+{
+	struct completion one;
+
+	if (engine_turn(engine, &one, 1, wait_ns) == 0)
+		return false;
+	assert_int_equal(one.ticket.kind, ENGINE_FILE_JOBS);
+	assert_int_equal(one.result, sizeof(uint64_t));
+	file_jobs_completed(&jobs, clock_monotonic_ns());
+	return true;
+}
+
+static int
+open_all(void **state)
+{
+	const struct engine_options options = { .mode = ENGINE_DIRECT,
+						.slots = 4,
+						.sq_cpu = -1 };
+	char err[512];
+
+	(void)state;
+	steps = 0;
+	engine = engine_open(&options, err, sizeof(err));
+	if (engine == NULL || file_jobs_open(&jobs) != 0)
+		return -1;
+	file_jobs_arm(&jobs, engine);
+	return 0;
+}
+
+static int
+close_all(void **state)
+{
+	(void)state;
+	engine_close(engine);
+	file_jobs_close(&jobs);
+	return 0;
+}
+
+/* In the order they were started, on the other thread; told on this one. */
+static void
+test_order(void **state)
+{
+	struct work all[JOBS];
+
+	(void)state;
+	for (unsigned i = 0; i < JOBS; i++) {
+		all[i] = work(-1);
+		file_job_start(&jobs, &all[i].job);
+	}
+	while (jobs.busy_cnt > 0)
+		assert_true(turn(20 * NS_PER_S));
+	for (unsigned i = 0; i < JOBS; i++) {
+		assert_int_equal(all[i].ran, i + 1);
+		assert_int_equal(all[i].done, 1);
+		assert_false(pthread_equal(all[i].ran_on, pthread_self()));
+		assert_true(pthread_equal(all[i].done_on, pthread_self()));
+	}
+}
+
+/* One that hangs holds nobody but those behind it. */
+static void
+test_hangs(void **state)
+{
+	struct work slow, next = work(-1);
+	int gate[2];
+
+	(void)state;
+	assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+	slow = work(gate[0]);
+	file_job_start(&jobs, &slow.job);
+	file_job_start(&jobs, &next.job);
+	assert_false(turn(NS_PER_MS));
+	assert_false(file_jobs_finish(&jobs, clock_monotonic_ns() + NS_PER_MS));
+	assert_int_equal(slow.done + next.done, 0);
+	assert_int_equal(write(gate[1], "x", 1), 1);
+	while (jobs.busy_cnt > 0)
+		assert_true(turn(20 * NS_PER_S));
+	assert_true(slow.ran < next.ran);
+	(void)close(gate[0]);
+	(void)close(gate[1]);
+}
+
+/* What `done` starts is awaited too; what was told is not told again. */
+static void
+test_finish(void **state)
+{
+	struct work one = work(-1);
+
+	(void)state;
+	one.again = 5;
+	file_job_start(&jobs, &one.job);
+	assert_true(file_jobs_finish(&jobs,
+				     clock_monotonic_ns() + 20 * NS_PER_S));
+	assert_int_equal(one.done, 6);
+	(void)turn(0);
+	assert_int_equal(one.done, 6);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(test) cmocka_unit_test_setup_teardown(test, open_all, close_all)
+		TEST(test_order),
+		TEST(test_hangs),
+		TEST(test_finish),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
