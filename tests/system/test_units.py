@@ -1,0 +1,53 @@
+"""The systemd units as they are installed, and the exit statuses that they know.
+
+`systemd-analyze verify` is a stage of check.sh; here is what the daemon relies on."""
+
+import configparser
+import pathlib
+import re
+
+SOURCES = pathlib.Path(__file__).resolve().parents[2]
+
+
+def unit(name):
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read(SOURCES / "systemd" / (name + ".in"))
+    return parser
+
+
+def statuses():
+    """EXIT_NAME = number, out of src/exits.h."""
+    text = (SOURCES / "src" / "exits.h").read_text()
+    return {name: int(n) for name, n in re.findall(r"EXIT_([A-Z]+) = (\d+)", text)}
+
+
+def test_service_comes_back():
+    """Protects whoever sleeps: a trouble of any length ends with the service up
+    again, but where somebody must look first."""
+    service = unit("ringtick.service")
+    assert service["Unit"]["StartLimitIntervalSec"] == "0"
+    assert service["Service"]["Restart"] == "on-failure"
+    assert service["Service"]["RestartSec"] == "1"
+    status = statuses()
+    assert (status["MEND"], status["DISK"], status["ROOM"], status["BUG"],
+            status["OTHER"]) == (78, 74, 75, 70, 1)
+    prevented = service["Service"]["RestartPreventExitStatus"].split()
+    assert prevented == ["78", "74"]
+    # the daemon checks itself; a check in front of it would fail for ever
+    assert "ExecStartPre" not in service["Service"]
+
+
+def test_socket_does_not_fail_along():
+    """Protects clients that knock while the service cannot start: not more than
+    one start a second, or systemd gives the socket up at the twentieth in two."""
+    service = unit("ringtick.service")["Service"]
+    assert "$$SERVICE_RESULT" in service["ExecStopPost"]
+    assert "sleep 1" in service["ExecStopPost"]
+    socket = unit("ringtick.socket")
+    assert "TriggerLimitBurst" not in socket["Socket"]
+
+
+def test_clock_comes_first():
+    """Protects the date of the journal from a clock that is not set yet."""
+    assert "time-sync.target" in unit("ringtick.service")["Unit"]["After"].split()
