@@ -67,6 +67,7 @@ struct connection {
 	int fd;
 	char user[64];	     /* safe for the log */
 	char peer[64];
+	bool is_told;	     /* the log has its connect line */
 	bool is_feed;	     /* has sent an update */
 	bool has_published;  /* one was accepted: */
 	uint64_t published_pos; /* end of the last one in the main stream */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 
 #include "batch.h"
 #include "notify.h"
@@ -15,12 +16,56 @@ typedef unsigned long long ull;
 /* A consumer is worth a line while its oldest unsent message is this old. */
 #define SLOW_AGE_NS (1 * NS_PER_S)
 
+/* ---- what one client may cause ---- */
+
+void
+report_open(struct server *s)
+{
+	uint64_t seed = 0;
+
+	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+	peers_init(&s->peers, s->settings->connections.max, seed);
+}
+
+bool
+report_may(struct server *s, const struct connection *c, const char *event,
+	   const char *reason)
+{
+	const struct peers_line line = { .peer = c->peer,
+					 .user = c->user,
+					 .event = event,
+					 .reason = reason };
+
+	if (peers_may(&s->peers, &line, s->now_ns))
+		return true;
+	s->counters.lines_held++;
+	return false;
+}
+
+void
+report_held(struct server *s, bool wants_all)
+{
+	struct peers_held held;
+	unsigned idx = 0;
+
+	while (peers_next_held(&s->peers, &idx, s->now_ns, wants_all, &held))
+		log_line(LOG_WARN, "lines_held",
+			 "of=%s reason=%s user=%s address=%s others=%s "
+			 "lines=%llu seconds=%.1f",
+			 held.event, held.reason[0] == '\0' ? "-" : held.reason,
+			 held.user, held.address,
+			 held.has_others ? "yes" : "no", (ull)held.lines,
+			 (double)(held.last_ns - held.first_ns) / 1e9);
+}
+
 /* ---- one connection ---- */
 
 void
-report_connect(struct server *s, const struct connection *c)
+report_connect(struct server *s, struct connection *c)
 {
-	(void)s;
+	c->is_told = report_may(s, c, "connect", "");
+	if (!c->is_told)
+		return;
 	log_line(LOG_INFO, "connect", "conn=%u user=%s peer=%s policy=%s",
 		 c->slot, c->user, c->peer,
 		 slow_policy_names[c->consumer.policy]);
@@ -44,6 +89,10 @@ report_disconnect(struct server *s, struct connection *c, const char *detail)
 	uint64_t records = 0;
 	int64_t age_ns = 0;
 
+	/* Who was told to have come is told to have gone. */
+	if (!c->is_told &&
+	    !report_may(s, c, "disconnect", close_reason_names[c->reason]))
+		return;
 	consumer_lag_records(&c->consumer, s->now_ns, &records, &age_ns);
 	log_line(close_reason_levels[c->reason], "disconnect",
 		 "conn=%u user=%s peer=%s reason=%s tables=%s "
@@ -76,6 +125,8 @@ report_subscribe(struct server *s, const struct connection *c,
 {
 	char tables[512], id[16];
 
+	if (!report_may(s, c, "subscribe", ""))
+		return;
 	log_line(LOG_INFO, "subscribe",
 		 "consumer=%u user=%s peer=%s tables=%s stream=%s policy=%s",
 		 c->slot, c->user, c->peer,

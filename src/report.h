@@ -10,11 +10,22 @@
 
 #include "server.h"
 
-void report_connect(struct server *s, const struct connection *c);
+void report_connect(struct server *s, struct connection *c);
 void report_disconnect(struct server *s, struct connection *c,
 		       const char *detail);
 void report_subscribe(struct server *s, const struct connection *c,
 		      const struct stream *stream);
+
+/* Before the first connection. */
+void report_open(struct server *s);
+
+/* Whether a line about a client may be written, within what one client may
+ * cause; `reason` tells lines of one event apart, or is "". */
+bool report_may(struct server *s, const struct connection *c,
+		const char *event, const char *reason);
+
+/* Sums up what was held back: of bursts that have ended, or all of it. */
+void report_held(struct server *s, bool wants_all);
 
 /* The figures of a consumer, as they are now. */
 struct figures {

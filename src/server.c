@@ -301,6 +301,7 @@ server_open(struct server *s, const struct settings *set)
 			.block_limit_ns = set->slow.block_limit,
 		},
 	};
+	report_open(s);
 	raise_descriptor_limit(set);
 	open_file_jobs(s);
 	open_engine(s);
@@ -528,6 +529,7 @@ run_timers(struct server *s)
 		arm_accepts(s);
 	if (s->now_ns >= s->next_spill_check_ns) {
 		session_check_spills(s);
+		report_held(s, false);
 		s->next_spill_check_ns = s->now_ns + TURN_WAIT_NS;
 	}
 	if (s->now_ns >= s->next_report_ns) {
@@ -779,6 +781,7 @@ server_run(struct server *s)
 				 ? "consumers had not taken everything"
 				 : "not everything was in the journal");
 	close_all(s);
+	report_held(s, true);
 	report_summary(s);
 	journal_close(&s->journal);
 	log_line(LOG_NOTE, "stop", "in_records=%llu",

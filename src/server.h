@@ -24,6 +24,7 @@
 #include "journal.h"
 #include "listener.h"
 #include "log.h"
+#include "peers.h"
 #include "pool.h"
 #include "settings.h"
 #include "stream.h"
@@ -81,6 +82,7 @@ struct server {
 	int64_t leave_max_ns; /* longest way out of the ring, of this report */
 	struct report_base report_base;
 	struct log_limit accept_log;
+	struct peers peers; /* limits of lines about clients */
 };
 
 /* Opens everything, runs the self-test, listens. Dies with one line if

@@ -11,7 +11,7 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 # different places, the header is named with its suffix.
 ranks='
 0	util exits log notify clock
-1	options.def counters.def close.def figures.def counters ring pool
+1	options.def counters.def close.def figures.def counters ring pool peers
 1	index
 1	wire wire_write inflate torn_tail epoch journal_index journal_file
 1	schema schema_parse record

@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import signal
+import socket
 
 import kdb
 import pytest
@@ -171,6 +172,34 @@ def test_refused_updates_do_not_flood_the_log(start, connect):
     assert summary.number("rejected") == 5000
     assert 1 <= len(daemon.lines) < 200
     assert any("length" in line.text for line in daemon.lines)
+
+
+def test_a_loop_does_not_flood_the_log(start, connect):
+    """Protects the disk from a scanner and from a client that connects in a
+    loop: so many lines, then a sum; others' lines are there, and so is the end
+    of whoever was told to have come."""
+    daemon = start({"connections": {"max": 64}})
+    for _ in range(300):
+        kdb.Client(daemon.port, creds=b"looper:pw\x03").close()
+        with socket.create_connection(("127.0.0.1", daemon.port)) as scanner:
+            scanner.sendall(b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03")
+            kdb.drain(scanner)
+    connect(daemon, user="rdb")
+    daemon.wait_log("connect", user="rdb")
+
+    def all_told(event, **fields):
+        written = daemon.logged(event, **fields)
+        fields = {"of": event, "reason": fields.get("reason", "-"),
+                  "user": fields.get("user", "-"), "address": "127.0.0.1"}
+        sums = daemon.logged("lines_held", **fields)
+        many = len(written) + sum(line.number("lines") for line in sums)
+        return written if many >= 300 else None
+    told = daemon._await(lambda: all_told("connect", user="looper"), 20, "a sum")
+    daemon._await(lambda: all_told("disconnect", reason="http"), 20, "a sum")
+    assert 64 <= len(told) < 150
+    gone = {line["peer"] for line in daemon.logged("disconnect", user="looper")}
+    assert {line["peer"] for line in told} <= gone
+    assert daemon.summary().number("lines_held") > 300
 
 
 def made_by_another_user():

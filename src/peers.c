@@ -1,0 +1,106 @@
+#include "config.h"
+
+#include "peers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util.h"
+
+#define LINE_NS	   (1 * NS_PER_S)  /* a line more is free each */
+#define PAUSE_NS   (1 * NS_PER_S)  /* without a line: the burst has ended */
+#define LONGEST_NS (10 * NS_PER_S) /* told meanwhile, if it does not end */
+
+void
+peers_init(struct peers *p, uint64_t burst, uint64_t seed)
+{
+	burst = min_u64(max_u64(burst, PEERS_BURST_MIN), PEERS_BURST_MAX);
+	*p = (struct peers){ .seed = seed,
+			     .burst_ns = (int64_t)burst * LINE_NS };
+}
+
+/* Without the port: a client has another one each time. */
+static size_t
+address_len(const char *peer)
+{
+	const char *port = strrchr(peer, ':');
+
+	return port == NULL ? strlen(peer) : (size_t)(port - peer);
+}
+
+/* FNV-1a; the NUL that ends each text keeps ("ab";"c") from ("a";"bc"). */
+static uint64_t
+add_text(uint64_t hash, const char *text, size_t len)
+{
+	for (size_t i = 0; i <= len; i++) {
+		hash ^= i < len ? (uint8_t)text[i] : 0;
+		hash *= UINT64_C(1099511628211);
+	}
+	return hash;
+}
+
+static uint64_t
+key_of(const struct peers *p, const struct peers_line *line)
+{
+	uint64_t hash = p->seed;
+
+	hash = add_text(hash, line->peer, address_len(line->peer));
+	hash = add_text(hash, line->user, strlen(line->user));
+	hash = add_text(hash, line->event, strlen(line->event));
+	hash = add_text(hash, line->reason, strlen(line->reason));
+	return hash ^ hash >> 32;
+}
+
+static void
+hold(struct peers_held *held, const struct peers_line *line, uint64_t key,
+     int64_t now_ns)
+{
+	if (held->lines++ == 0) {
+		held->first_ns = now_ns;
+		held->key = key;
+		(void)snprintf(held->address, sizeof(held->address), "%.*s",
+			       (int)address_len(line->peer), line->peer);
+		(void)snprintf(held->user, sizeof(held->user), "%s",
+			       line->user);
+		held->event = line->event;
+		held->reason = line->reason;
+	}
+	held->has_others = held->has_others || held->key != key;
+	held->last_ns = now_ns;
+}
+
+bool
+peers_may(struct peers *p, const struct peers_line *line, int64_t now_ns)
+{
+	uint64_t key = key_of(p, line);
+	unsigned idx = (unsigned)(key % PEERS_ROWS);
+	int64_t *used_until_ns = &p->rows[idx].used_until_ns;
+
+	if (*used_until_ns < now_ns)
+		*used_until_ns = now_ns;
+	if (*used_until_ns + LINE_NS > now_ns + p->burst_ns) {
+		hold(&p->rows[idx].held, line, key, now_ns);
+		return false;
+	}
+	*used_until_ns += LINE_NS;
+	return true;
+}
+
+bool
+peers_next_held(struct peers *p, unsigned *idx, int64_t now_ns, bool wants_all,
+		struct peers_held *out)
+{
+	for (; *idx < PEERS_ROWS; (*idx)++) {
+		struct peers_held *held = &p->rows[*idx].held;
+
+		if (held->lines == 0 ||
+		    (!wants_all && now_ns - held->last_ns < PAUSE_NS &&
+		     now_ns - held->first_ns < LONGEST_NS))
+			continue;
+		*out = *held;
+		*held = (struct peers_held){ 0 };
+		(*idx)++;
+		return true;
+	}
+	return false;
+}
