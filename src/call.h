@@ -33,6 +33,8 @@ struct call {
 	struct request_arg table, x;
 	bool needs_rewrite; /* it turned out to have 8-byte counts */
 	bool has_effects;   /* something is in the stream already */
+	const char *cannot_stand; /* the error, where a reply has no place in
+				     the client's stream; else NULL */
 	bool has_told_lag;  /* once in a request */
 	bool has_told_i;    /* .u.i was answered before anything subscribed */
 	struct symbol_set *filters; /* the new selection's, being changed;
@@ -42,9 +44,12 @@ struct call {
 	unsigned traps_cnt;
 };
 
-/* The error for what has to wait; once something is done, for what would have
- * to: handing a request in again must not do the first half of it twice. */
-const char *call_no_room(const struct call *c);
+/*
+ * The error for what has to wait, and why.  Another one, which the client is
+ * told, once something is done, since handing the request in again would do the
+ * first half of it twice; and for one that has waited for too long.
+ */
+const char *call_must_wait(struct call *c, enum wait_reason why);
 
 /* An error whose text is a name that was sent, byte for byte. */
 const char *call_name_error(struct tick *t, const struct request_arg *symbol);

@@ -22,6 +22,7 @@
 #include "log.h"
 #include "selection.h"
 #include "util.h"
+#include "wait_reason.h"
 #include "wire.h"
 
 /*
@@ -53,13 +54,6 @@ extern const char *const close_reason_names[CLOSE_COUNT];
 extern const enum log_level close_reason_levels[CLOSE_COUNT];
 extern const char *const close_reason_sentences[CLOSE_COUNT];
 
-/* Why a connection's input stands still. */
-enum connection_wait {
-	WAIT_NOTHING,
-	WAIT_ROOM,   /* the next frame needs room in a ring */
-	WAIT_BUFFER, /* the next frame needs a pool buffer */
-};
-
 struct connection {
 	enum connection_state state;
 	unsigned slot;	     /* index in the table = registered file */
@@ -80,8 +74,14 @@ struct connection {
 	uint8_t *small;
 	size_t small_bytes;
 	bool is_receiving;   /* a recv is in flight */
-	enum connection_wait waits_for;
+	enum wait_reason waits_for; /* the next frame; set by wait.c alone */
+	struct list wait_node;	    /* in the queue of that reason */
 	uint64_t wanted_bytes; /* WAIT_ROOM: in the main ring, or 0 */
+	const struct stream *wait_stream; /* WAIT_LEVEL: which */
+	bool is_wait_sync;   /* somebody waits for the answer */
+	bool is_late;	     /* it has waited for as long as it may */
+	bool is_polled;	     /* a poll for the end of its peer is in flight */
+	bool has_peer_ended; /* that poll has seen it */
 	int64_t deadline_ns; /* 0: none; of what its state is about */
 
 	unsigned ops_cnt;    /* operations in flight, cancels too */
@@ -89,7 +89,6 @@ struct connection {
 	struct consumer consumer;
 
 	int64_t spill_limit_ns; /* 0: none */
-	struct list wait_node;
 	struct list open_node;
 	uint64_t in_bytes;
 	uint64_t in_records;

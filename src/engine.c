@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,6 +359,16 @@ engine_write(struct engine *e, const void *at, size_t len,
 	sqe = next_sqe(e);
 	/* The offset of a socket write is not used; buffer 0 is the ring. */
 	io_uring_prep_write_fixed(sqe, ticket.slot, at, (unsigned)len, 0, 0);
+	sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_poll_end(struct engine *e, struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	io_uring_prep_poll_add(sqe, ticket.slot, POLLRDHUP);
 	sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
 }

@@ -29,6 +29,7 @@ enum engine_kind {
 	ENGINE_RECV,
 	ENGINE_WRITE,
 	ENGINE_CANCEL,
+	ENGINE_POLL,	/* for the end of a connection's peer */
 	ENGINE_SIGNAL,
 	ENGINE_JOURNAL, /* a file operation; slot tells which */
 	ENGINE_FILE_JOBS, /* file_jobs.h: a job has finished */
@@ -108,6 +109,10 @@ void engine_write(struct engine *e, const void *at, size_t len,
 void engine_send(struct engine *e, const void *at, size_t len,
 		 struct ticket ticket);
 
+/* Completes once, when the peer of a slot's socket sends nothing more, or when
+ * the socket is broken or shut down. */
+void engine_poll_end(struct engine *e, struct ticket ticket);
+
 /* Tries to end the operation with ticket `victim`; completes itself too. */
 void engine_cancel(struct engine *e, struct ticket victim,
 		   struct ticket ticket);
@@ -141,7 +146,7 @@ unsigned engine_turn(struct engine *e, struct completion *out, unsigned max,
 const struct engine_counters *engine_counters(const struct engine *e);
 
 /* Operations of one connection in flight at once: recv, write, 2 cancels and
- * one to spare; the completion queue is sized by it. */
+ * a poll; the completion queue is sized by it. */
 #define ENGINE_OPS_PER_SLOT 5
 
 #endif

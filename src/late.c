@@ -78,7 +78,7 @@ call_subfrom(void *context, const struct request_arg *args, unsigned args_cnt,
 	if (!read_integer(&r, &i))
 		return "type";
 	if (call_is_between_files(c))
-		return call_no_room(c);
+		return call_must_wait(c, WAIT_FILE);
 	error = ask_for(c, history_last(c->tick->history), (uint64_t)i);
 	return error != NULL ? error : subscribe_to(c, &args[0], &args[1], out);
 }
@@ -126,7 +126,7 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 	if (!read_claim(&args[2], &claim))
 		return "type";
 	if (call_is_between_files(c))
-		return call_no_room(c);
+		return call_must_wait(c, WAIT_FILE);
 	file = history_find_day(t->history, claim.day, t->day);
 	if (file == NULL)
 		return "day";

@@ -45,7 +45,7 @@ tick_repeat(struct tick *t, const uint8_t *at, size_t avail,
 	struct stream *s = &t->streams->main;
 	uint64_t records = 0;
 	size_t taken = 0;
-	bool has_more = !t->is_held;
+	bool has_more = !t->is_held && !t->is_day_pending;
 
 	while (has_more) {
 		uint64_t pending = 0, first = records;

@@ -19,6 +19,7 @@
 #include "selftest.h"
 #include "session.h"
 #include "subscribers.h"
+#include "wait.h"
 
 enum {
 	TURN_COMPLETIONS = 256,	  /* taken in one turn */
@@ -84,7 +85,7 @@ open_connections(struct server *s)
 		map_memory(s->connections_max * (size_t)CATCHUP_BUFFER_BYTES);
 	list_init(&s->free);
 	list_init(&s->open);
-	list_init(&s->waiting);
+	wait_init(s);
 	/* Taken from the end: so slot 0 comes first. */
 	for (unsigned i = s->connections_max; i-- > 0;) {
 		struct connection *c = &s->connections[i];
@@ -487,16 +488,25 @@ dispatch(struct server *s, const struct completion *done)
 		session_received(s, c, done->result);
 	else if (done->ticket.kind == ENGINE_WRITE)
 		session_written(s, c, done->result);
+	else if (done->ticket.kind == ENGINE_POLL)
+		wait_peer_ended(s, c);
 	session_reap(s, c);
 }
 
 /* ---- timers ---- */
 
-void
-server_note_deadline(struct server *s, int64_t deadline_ns)
+static void
+note_deadline(struct server *s, int64_t deadline_ns)
 {
 	if (deadline_ns < s->next_deadline_ns)
 		s->next_deadline_ns = deadline_ns;
+}
+
+void
+server_set_deadline(struct server *s, struct connection *c, int64_t in_ns)
+{
+	c->deadline_ns = s->now_ns + in_ns;
+	note_deadline(s, c->deadline_ns);
 }
 
 static void
@@ -517,7 +527,7 @@ check_deadlines(struct server *s)
 		if (c->deadline_ns <= s->now_ns)
 			session_timed_out(s, c);
 		else
-			server_note_deadline(s, c->deadline_ns);
+			note_deadline(s, c->deadline_ns);
 	}
 }
 
@@ -556,8 +566,8 @@ wait_ns(const struct server *s)
 	if (s->is_gathering)
 		return 0;
 	/* Waiting for room, or for parked writes to leave the cap. */
-	if (!list_is_empty(&s->waiting) || delivery_is_capped(&s->delivery) ||
-	    s->is_stopping || s->is_day_pending)
+	if (s->waiting_cnt > 0 || delivery_is_capped(&s->delivery) ||
+	    s->is_stopping || s->tick.is_day_pending)
 		until = s->now_ns + RETRY_NS;
 	if (s->streams.main.visible_pos != s->streams.main.head_pos &&
 	    s->settings->publish.interval > 0)
@@ -631,30 +641,6 @@ judge_consumers(struct server *s)
 	s->tick.is_held = is_held;
 }
 
-/* First come, first served: whoever still finds no room keeps the others
- * behind it from taking what it waits for. */
-static void
-serve_waiting(struct server *s)
-{
-	struct list *n, *next;
-
-	for (n = s->waiting.next; n != &s->waiting; n = next) {
-		struct connection *c =
-			container_of(n, struct connection, wait_node);
-
-		next = n->next;
-		if (c->waits_for == WAIT_ROOM) {
-			if (s->tick.is_held && c->is_feed)
-				continue;
-			if (!stream_has_room(&s->streams.main, c->wanted_bytes))
-				return;
-		} else if (s->pool.free_cnt == 0) {
-			continue;
-		}
-		session_serve(s, c);
-	}
-}
-
 static void
 run_catchup(struct server *s)
 {
@@ -677,7 +663,7 @@ deliver(struct server *s)
 	uint64_t enough = min_u64(s->settings->engine.span_max,
 				  main->ring.size / GATHER_SHARE);
 
-	s->is_gathering = s->is_flooded && list_is_empty(&s->waiting) &&
+	s->is_gathering = s->is_flooded && s->waiting_cnt == 0 &&
 			  main->head_pos - s->delivered_pos < enough;
 	s->is_flooded = false;
 	if (s->is_gathering)
@@ -690,7 +676,7 @@ static void
 set_time(struct server *s)
 {
 	s->now_ns = clock_monotonic_ns();
-	s->is_day_pending = !tick_set_time(&s->tick, clock_utc_ns(), s->now_ns);
+	(void)tick_set_time(&s->tick, clock_utc_ns(), s->now_ns);
 }
 
 static void
@@ -705,8 +691,7 @@ turn(struct server *s)
 	publish_batch(s);
 	streams_feed(&s->streams, s->now_ns);
 	judge_consumers(s);
-	if (!list_is_empty(&s->waiting))
-		serve_waiting(s);
+	wait_serve(s);
 	run_catchup(s);
 	journal_run(&s->journal, s->tick.day, s->tick.local_ns, s->now_ns);
 	run_timers(s);
@@ -720,7 +705,7 @@ turn(struct server *s)
 static bool
 has_drained(const struct server *s)
 {
-	if (!list_is_empty(&s->waiting) || !journal_has_drained(&s->journal))
+	if (s->waiting_cnt > 0 || !journal_has_drained(&s->journal))
 		return false;
 	for (struct list *n = s->open.next; n != &s->open; n = n->next) {
 		struct connection *c =

@@ -4,6 +4,7 @@
  *
  *   server.c   start, the turn, timers, stop
  *   session.c  a connection's life: accept, handshake, requests, close
+ *   wait.c     whose input stands still, and why
  *   report.c   what the log and systemd are told
  */
 #ifndef RINGTICK_SERVER_H
@@ -60,7 +61,8 @@ struct server {
 	uint8_t *past_memory;  /* ... and those for catching up */
 	struct list free;      /* open_node of free slots */
 	struct list open;      /* open_node of the others, oldest first */
-	struct list waiting;   /* wait_node: input stands still, fairly */
+	struct list waiting[WAIT_REASONS]; /* wait_node, by reason (wait.h) */
+	unsigned waiting_cnt;		   /* in all of them */
 
 	int64_t now_ns;	       /* monotonic, of this turn */
 	int64_t next_deadline_ns; /* no connection's is earlier */
@@ -70,7 +72,6 @@ struct server {
 	int64_t next_watchdog_ns; /* 0: no watchdog */
 	int64_t watchdog_ns;
 	int64_t rearm_accept_ns; /* 0: nothing to do */
-	bool is_day_pending;   /* the mark has no room yet: nothing may pass */
 	bool is_flooded;       /* a recv of this turn has left no room: its
 				  client has sent more than that */
 	bool is_gathering;     /* nothing is delivered until the next turn */
@@ -94,8 +95,8 @@ void server_run(struct server *s);
 
 void server_close(struct server *s);
 
-/* A connection's deadline was set. */
-void server_note_deadline(struct server *s, int64_t deadline_ns);
+/* A connection has until so long from now for what its state is about. */
+void server_set_deadline(struct server *s, struct connection *c, int64_t in_ns);
 
 /* The connection that was opened after c (NULL: the first); NULL: no more. */
 static inline struct connection *

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "report.h"
+#include "wait.h"
 
 /* How long a refused client may take to notice, before it is cut off. */
 #define LINGER_NS (2 * NS_PER_S)
@@ -26,13 +27,6 @@ ticket_of(const struct connection *c, enum engine_kind kind)
 }
 
 static void
-set_deadline(struct server *s, struct connection *c, int64_t in_ns)
-{
-	c->deadline_ns = s->now_ns + in_ns;
-	server_note_deadline(s, c->deadline_ns);
-}
-
-static void
 arm_recv(struct server *s, struct connection *c)
 {
 	uint8_t *at;
@@ -45,13 +39,6 @@ arm_recv(struct server *s, struct connection *c)
 }
 
 /* ---- the end ---- */
-
-static void
-stop_waiting(struct connection *c)
-{
-	list_remove(&c->wait_node);
-	c->waits_for = WAIT_NOTHING;
-}
 
 /* Logs and counts, once per connection. */
 static void
@@ -75,7 +62,7 @@ session_close(struct server *s, struct connection *c, enum close_reason reason,
 		return;
 	if (c->state != CONNECTION_ENDING && c->state != CONNECTION_LINGERING)
 		note_end(s, c, reason, detail);
-	stop_waiting(c);
+	wait_end(s, c);
 	delivery_stop(&s->delivery, c);
 	catchup_stop(&s->catchup, c);
 	c->state = CONNECTION_CLOSING;
@@ -110,12 +97,12 @@ session_reap(struct server *s, struct connection *c)
 static void
 linger(struct server *s, struct connection *c)
 {
-	stop_waiting(c);
+	wait_end(s, c);
 	catchup_forget(&s->catchup, c);
 	delivery_forget(&s->delivery, c);
 	c->state = CONNECTION_LINGERING;
 	(void)shutdown(c->fd, SHUT_WR);
-	set_deadline(s, c, LINGER_NS);
+	server_set_deadline(s, c, LINGER_NS);
 	if (c->is_receiving)
 		return;
 	pool_give(&s->pool, connection_drop_input(c));
@@ -166,7 +153,7 @@ end_badly(struct server *s, struct connection *c, enum close_reason reason,
 	consumer_queue(&c->consumer, wire_written(&w), NULL,
 		       (struct reply_gate){ 0 });
 	c->state = CONNECTION_ENDING;
-	set_deadline(s, c, LINGER_NS);
+	server_set_deadline(s, c, LINGER_NS);
 	delivery_wake(&s->delivery, c);
 }
 
@@ -182,6 +169,8 @@ session_timed_out(struct server *s, struct connection *c)
 		refuse(s, c, CLOSE_handshake_timeout, NULL);
 		break;
 	case CONNECTION_OPEN:
+		if (wait_timed_out(s, c))
+			break;
 		session_close(s, c,
 			      c->consumer.long_reply != NULL
 				      ? CLOSE_reply_timeout
@@ -238,7 +227,7 @@ session_accepted(struct server *s, int fd)
 	(void)listener_peer(fd, c->peer, sizeof(c->peer));
 	s->open_cnt++;
 	s->counters.connects++;
-	set_deadline(s, c, s->settings->connections.handshake_timeout);
+	server_set_deadline(s, c, s->settings->connections.handshake_timeout);
 	arm_recv(s, c);
 }
 
@@ -273,21 +262,6 @@ serve_hello(struct server *s, struct connection *c)
 }
 
 /* ---- requests ---- */
-
-static void
-wait_for(struct server *s, struct connection *c, enum connection_wait what)
-{
-	c->waits_for = what;
-	/* What waits for room has arrived whole. */
-	if (what == WAIT_ROOM)
-		c->deadline_ns = 0;
-	/* Handed in again without success: it keeps its place. */
-	if (list_is_linked(&c->wait_node))
-		return;
-	list_append(&s->waiting, &c->wait_node);
-	s->counters.feed_waits += what == WAIT_ROOM;
-	s->counters.buffer_waits += what == WAIT_BUFFER;
-}
 
 static void
 note_published(const struct server *s, struct connection *c, uint64_t records)
@@ -330,10 +304,10 @@ take_reply_buffer(struct server *s, struct connection *c)
 	uint8_t *buffer = pool_take(&s->pool);
 
 	if (buffer == NULL) {
-		wait_for(s, c, WAIT_BUFFER);
+		wait_for(s, c, WAIT_REPLY, true);
 		return false;
 	}
-	stop_waiting(c);
+	wait_end(s, c);
 	CHECK(c->consumer.long_reply == NULL);
 	c->consumer.long_reply = buffer;
 	return true;
@@ -360,7 +334,7 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 {
 	struct symbols *symbols = &s->streams.filter.symbols;
 
-	stop_waiting(c);
+	wait_end(s, c);
 	if (out->reply_len == 0)
 		drop_long_reply(s, c);
 	if (out->is_update)
@@ -388,20 +362,7 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 	c->deadline_ns = 0;
 	/* A client that reads nothing must not keep the buffer. */
 	if (c->consumer.long_reply != NULL)
-		set_deadline(s, c, s->settings->message.timeout);
-}
-
-/* A feed stands behind those that wait for room already: a long message would
- * starve behind short ones that still fit. */
-static bool
-must_queue(const struct server *s, const struct connection *c)
-{
-	const struct connection *first;
-
-	if (!c->is_feed || list_is_empty(&s->waiting))
-		return false;
-	first = container_of(s->waiting.next, struct connection, wait_node);
-	return first != c && first->waits_for == WAIT_ROOM;
+		server_set_deadline(s, c, s->settings->message.timeout);
 }
 
 /* One whole frame. Returns whether the next one may be looked at. */
@@ -419,14 +380,15 @@ serve_frame(struct server *s, struct connection *c,
 				      .handle = c->fd,
 				      .has_published = c->has_published,
 				      .published_pos = c->published_pos,
-				      .user = c->user };
+				      .user = c->user,
+				      .is_late = c->is_late };
 	bool is_sync = header->message == WIRE_SYNC;
 	struct tick_outcome out;
 	uint64_t len = header->len;
 
-	if (s->is_day_pending || must_queue(s, c)) {
+	if (wait_must_queue(s, c)) {
 		c->wanted_bytes = 0;
-		wait_for(s, c, WAIT_ROOM);
+		wait_for(s, c, WAIT_ROOM, is_sync);
 		return false;
 	}
 	switch (tick_handle(&s->tick, &client, header, frame, &out)) {
@@ -434,8 +396,10 @@ serve_frame(struct server *s, struct connection *c,
 		apply(s, c, &out, len);
 		return true;
 	case TICK_WAIT:
+		drop_long_reply(s, c);
 		c->wanted_bytes = s->streams.main.wanted_bytes;
-		wait_for(s, c, WAIT_ROOM);
+		c->wait_stream = out.wait_stream;
+		wait_for(s, c, out.waits_for, is_sync);
 		return false;
 	case TICK_LARGE:
 		if (!take_reply_buffer(s, c))
@@ -456,13 +420,13 @@ serve_repeated(struct server *s, struct connection *c)
 	size_t len;
 
 	if (c->consumer.here.stream != NULL || c->consumer.past.is_on ||
-	    s->is_day_pending || must_queue(s, c))
+	    wait_must_queue(s, c))
 		return;
 	len = tick_repeat(&s->tick, c->buffer + c->parsed,
 			  c->filled - c->parsed, &records);
 	if (len == 0)
 		return;
-	stop_waiting(c);
+	wait_end(s, c);
 	c->is_feed = true;
 	c->in_bytes += len;
 	note_published(s, c, records);
@@ -471,17 +435,18 @@ serve_repeated(struct server *s, struct connection *c)
 }
 
 static bool
-take_buffer(struct server *s, struct connection *c, uint64_t frame_len)
+take_buffer(struct server *s, struct connection *c,
+	    const struct wire_header *header)
 {
 	uint8_t *buffer = pool_take(&s->pool);
 
 	if (buffer == NULL) {
-		wait_for(s, c, WAIT_BUFFER);
+		wait_for(s, c, WAIT_BUFFER, header->message == WIRE_SYNC);
 		return false;
 	}
-	stop_waiting(c);
-	connection_use_buffer(c, buffer, frame_len);
-	set_deadline(s, c, s->settings->message.timeout);
+	wait_end(s, c);
+	connection_use_buffer(c, buffer, header->len);
+	server_set_deadline(s, c, s->settings->message.timeout);
 	return true;
 }
 
@@ -501,7 +466,7 @@ serve_frames(struct server *s, struct connection *c)
 		case FRAME_MORE:
 			return true;
 		case FRAME_TOO_BIG:
-			return take_buffer(s, c, header.len);
+			return take_buffer(s, c, &header);
 		case FRAME_BAD:
 			end_badly(s, c, CLOSE_bad_frame, false, why);
 			return false;
@@ -530,6 +495,8 @@ session_serve(struct server *s, struct connection *c)
 		wants_more = serve_frames(s, c);
 	if (wants_more && c->state < CONNECTION_ENDING && !s->is_stopping)
 		arm_recv(s, c);
+	else
+		wait_watch_peer(s, c);
 }
 
 /* ---- completions ---- */

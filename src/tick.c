@@ -25,9 +25,12 @@ static const char *const is_malformed = request_is_malformed;
 static const char no_such_rank[] = "rank";
 
 const char *
-call_no_room(const struct call *c)
+call_must_wait(struct call *c, enum wait_reason why)
 {
-	return c->has_effects ? "full" : must_wait;
+	c->out->waits_for = why;
+	if (!c->has_effects && !c->client->is_late)
+		return must_wait;
+	return why == WAIT_FILE ? "journal" : "full";
 }
 
 const char *
@@ -83,10 +86,10 @@ tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns)
 	t->now_ns = now_ns;
 	/* A clock that steps back never takes the day back. */
 	today = clock_day(t->local_ns);
-	if (today <= t->day)
-		return true;
-	if (!stream_has_room(&t->streams->main, MARK_BYTES))
-		return false;
+	t->is_day_pending = today > t->day &&
+			    !stream_has_room(&t->streams->main, MARK_BYTES);
+	if (today <= t->day || t->is_day_pending)
+		return !t->is_day_pending;
 	if (today > t->day + 1)
 		log_line(LOG_WARN, "days_skipped",
 			 "days=%d hint=\"the clock jumped, or the machine "
@@ -116,7 +119,11 @@ publish(struct call *c, const struct request_arg *table, const struct update *u)
 
 	if (u->rows == 0)
 		return NULL;
-	if (t->is_held || !stream_has_room(s, u->frame_len))
+	c->out->waits_for = t->is_day_pending	? WAIT_DAY
+			    : t->is_held	? WAIT_HOLD
+			    : stream_has_room(s, u->frame_len) ? WAIT_NOTHING
+							       : WAIT_ROOM;
+	if (c->out->waits_for != WAIT_NOTHING)
 		return c->has_effects ? refuse(c, table, "full") : must_wait;
 	c->has_effects = true;
 	update_write(u, t->local_ns, stream_head(s));
@@ -205,7 +212,7 @@ call_endofday(void *context, const struct request_arg *args, unsigned args_cnt,
 	(void)args;
 	(void)args_cnt;
 	if (!tick_end_day(c->tick))
-		return call_no_room(c);
+		return call_must_wait(c, WAIT_ROOM);
 	c->has_effects = true;
 	wire_put_null(out);
 	return NULL;
@@ -289,7 +296,7 @@ get_i(void *context, const struct request_arg *args, unsigned args_cnt,
 	(void)args;
 	(void)args_cnt;
 	if (call_is_between_files(c))
-		return call_no_room(c);
+		return call_must_wait(c, WAIT_FILE);
 	c->has_told_i = !c->is_subscribing;
 	if (c->is_subscribing)
 		i = call_visible_records(c);
@@ -309,7 +316,7 @@ get_j(void *context, const struct request_arg *args, unsigned args_cnt,
 	(void)args;
 	(void)args_cnt;
 	if (call_is_between_files(c))
-		return call_no_room(c);
+		return call_must_wait(c, WAIT_FILE);
 	wire_put_long(out, (int64_t)c->tick->journal->records);
 	return NULL;
 }
@@ -324,7 +331,7 @@ get_L(void *context, const struct request_arg *args, unsigned args_cnt,
 	(void)args;
 	(void)args_cnt;
 	if (call_is_between_files(c))
-		return call_no_room(c);
+		return call_must_wait(c, WAIT_FILE);
 	(void)snprintf(handle, sizeof(handle), ":%s", c->tick->journal->path);
 	wire_put_symbol(out, handle);
 	return NULL;
@@ -511,6 +518,13 @@ evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 	return error == NULL && w->is_full ? query_too_much : error;
 }
 
+static const char *
+must_be_level(struct call *c, const struct stream *s)
+{
+	c->out->wait_stream = s;
+	return call_must_wait(c, WAIT_LEVEL);
+}
+
 /* The stream of the new selection. NULL or an error text. */
 static const char *
 find_stream(struct call *c)
@@ -523,13 +537,13 @@ find_stream(struct call *c)
 	if (c->has_effects)
 		streams_feed(all, c->tick->now_ns);
 	if (old != NULL && !streams_is_level(all, old))
-		return call_no_room(c);
+		return must_be_level(c, old);
 	s = streams_find(all, &c->out->selection);
 	if (s == NULL)
 		return "streams";
 	/* Behind: its head would not be the point that the reply promises. */
 	if (!streams_is_level(all, s))
-		return call_no_room(c);
+		return must_be_level(c, s);
 	c->out->stream = s;
 	return NULL;
 }
@@ -560,7 +574,9 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	w = wire_writer(c->client->reply, c->client->reply_max);
 	header = wire_begin_frame(&w, WIRE_RESPONSE);
 	value = w.at;
-	error = evaluate(c, body, len, &w);
+	error = c->cannot_stand;
+	if (error == NULL)
+		error = evaluate(c, body, len, &w);
 
 	/* (.u.i;.u.sub[...]): now it is known whom the count is for. */
 	if (error == NULL && c->is_subscribing && c->has_told_i &&
@@ -649,8 +665,10 @@ handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
 	if (whole == 0)
 		return TICK_BAD;
 	/* Not inflated only to find that it has to wait. */
-	if (!stream_has_room(&t->streams->main, whole))
+	if (!stream_has_room(&t->streams->main, whole)) {
+		c->out->waits_for = WAIT_ROOM;
 		return TICK_WAIT;
+	}
 	*why = inflate(frame, len, t->inflated, whole);
 	if (*why != NULL)
 		return TICK_BAD;
@@ -673,12 +691,17 @@ tick_handle(struct tick *t, struct tick_client *client,
 
 	*out = (struct tick_outcome){ .selection = client->selection };
 	/* A reply stands behind all that was committed before. */
-	if (client->stream != NULL &&
+	if (is_sync && client->stream != NULL &&
 	    !streams_is_level(t->streams, client->stream))
 		streams_feed(t->streams, t->now_ns);
-	if (client->stream != NULL &&
-	    !streams_is_level(t->streams, client->stream))
-		return TICK_WAIT;
+	if (is_sync && client->stream != NULL &&
+	    !streams_is_level(t->streams, client->stream)) {
+		const char *error = must_be_level(&c, client->stream);
+
+		if (error == must_wait)
+			return TICK_WAIT;
+		c.cannot_stand = error;
+	}
 	if (header->message == WIRE_RESPONSE) {
 		/* We never ask: nobody can be answering. */
 		out->why = "a response to no request";

@@ -19,6 +19,7 @@
 #include "settings.h"
 #include "shape.h"
 #include "stream.h"
+#include "wait_reason.h"
 #include "wire.h"
 
 struct tick {
@@ -41,6 +42,7 @@ struct tick {
 	int64_t local_ns;  /* stamp of what is handled now, in the zone */
 	int64_t now_ns;	   /* the same moment, monotonic */
 	bool is_held;	   /* a consumer holds the feeds: no updates */
+	bool is_day_pending; /* the mark has no room yet: no updates */
 	uint8_t *inflated; /* scratch, message.max each: a decompressed ... */
 	uint8_t *rewritten; /* ... or byte-swapped frame, within one call */
 	uint8_t *work;	   /* scratch: a request that is being evaluated */
@@ -62,12 +64,14 @@ struct tick_client {
 	bool has_published;	    /* updates of it were accepted: ... */
 	uint64_t published_pos;	    /* ... end of the last in the main stream */
 	const char *user;	    /* its name; NULL: none */
+	bool is_late;		    /* this frame has waited for as long as a
+				       request may: it gets an error instead */
 };
 
 enum tick_result {
 	TICK_DONE, /* handled; take the frame away, send the reply if any */
-	TICK_WAIT, /* nothing has changed; hand the frame in again when a ring
-		      has room */
+	TICK_WAIT, /* nothing has changed; hand the frame in again when what
+		      outcome.waits_for says is over */
 	TICK_LARGE, /* nothing has changed; hand the frame in again with a
 		       reply_max of message.max */
 	TICK_BAD,  /* malformed: close the connection */
@@ -85,6 +89,8 @@ struct tick_outcome {
 	struct reply_gate gate;	  /* what the reply waits for */
 	bool wants_skips;	  /* to be told what policy skip takes away */
 	bool is_update;
+	enum wait_reason waits_for; /* TICK_WAIT: what for; and, of ... */
+	const struct stream *wait_stream; /* ... WAIT_LEVEL, which stream */
 	const char *why;	  /* TICK_BAD or a refused update: the reason */
 	struct request_arg table; /* of a refused update: the name sent */
 };
@@ -98,8 +104,9 @@ void tick_close(struct tick *t);
 
 /*
  * Sets the moment for what follows, and ends the day if it is over: the mark
- * goes into the stream before anything of the next day.  false if there is no
- * room for it: then nothing may be handled, call again later.
+ * goes into the stream before any update of the next day.  While there is no
+ * room for it is_day_pending is set, updates wait, and it has to be called
+ * again: false.
  */
 bool tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns);
 

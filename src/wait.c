@@ -1,0 +1,208 @@
+#include "config.h"
+
+#include "wait.h"
+
+#include <stdio.h>
+#include <sys/ioctl.h>
+
+#include "session.h"
+
+static const char *const waiting_for[WAIT_REASONS] = {
+	[WAIT_NOTHING] = "its reply, which waits for the journal",
+	[WAIT_DAY] = "the end of the day",
+	[WAIT_HOLD] = "a consumer that holds the feeds",
+	[WAIT_ROOM] = "room in the ring",
+	[WAIT_LEVEL] = "room in the ring of its selection",
+	[WAIT_FILE] = "the next day's file",
+	[WAIT_BUFFER] = "a buffer of message.buffers",
+	[WAIT_REPLY] = "a buffer of message.buffers",
+};
+
+void
+wait_init(struct server *s)
+{
+	for (unsigned i = 0; i < WAIT_REASONS; i++)
+		list_init(&s->waiting[i]);
+}
+
+/* What waits for one of these is a request that wants an answer. */
+static bool
+has_deadline(enum wait_reason why)
+{
+	return why == WAIT_LEVEL || why == WAIT_FILE;
+}
+
+void
+wait_end(struct server *s, struct connection *c)
+{
+	if (c->waits_for == WAIT_NOTHING)
+		return;
+	c->waits_for = WAIT_NOTHING;
+	c->is_late = false;
+	list_remove(&c->wait_node);
+	s->waiting_cnt--;
+}
+
+static void
+count(struct counters *counters, enum wait_reason why)
+{
+	counters->feed_waits +=
+		why == WAIT_ROOM || why == WAIT_HOLD || why == WAIT_DAY;
+	counters->buffer_waits += why == WAIT_BUFFER || why == WAIT_REPLY;
+}
+
+void
+wait_for(struct server *s, struct connection *c, enum wait_reason why,
+	 bool is_sync)
+{
+	enum wait_reason before = c->waits_for;
+
+	CHECK(why != WAIT_NOTHING);
+	c->is_wait_sync = is_sync;
+	if (before == why)
+		return;
+	if (before == WAIT_NOTHING)
+		s->waiting_cnt++;
+	list_remove(&c->wait_node);
+	list_append(&s->waiting[why], &c->wait_node);
+	c->waits_for = why;
+	count(&s->counters, why);
+	if (!has_deadline(why))
+		c->deadline_ns = 0;
+	else if (!has_deadline(before))
+		server_set_deadline(s, c, s->settings->message.timeout);
+}
+
+bool
+wait_must_queue(const struct server *s, const struct connection *c)
+{
+	const struct list *first = s->waiting[WAIT_ROOM].next;
+
+	return c->is_feed && first != &s->waiting[WAIT_ROOM] &&
+	       first != &c->wait_node;
+}
+
+bool
+wait_timed_out(struct server *s, struct connection *c)
+{
+	if (!has_deadline(c->waits_for))
+		return false;
+	c->is_late = true;
+	session_serve(s, c);
+	return true;
+}
+
+/* ---- going on ---- */
+
+/* Whether what it waits for may have come. */
+static bool
+may_go_on(struct server *s, const struct connection *c)
+{
+	switch (c->waits_for) {
+	case WAIT_NOTHING:
+	case WAIT_REASONS:
+		return false;
+	case WAIT_DAY:
+		return !s->tick.is_day_pending;
+	case WAIT_HOLD:
+		return !s->tick.is_held;
+	case WAIT_ROOM:
+		return !(s->tick.is_held && c->is_feed) &&
+		       stream_has_room(&s->streams.main, c->wanted_bytes);
+	case WAIT_LEVEL:
+		return streams_is_level(&s->streams, c->wait_stream);
+	case WAIT_FILE:
+		return s->streams.main.marks == s->journal.state.marks;
+	case WAIT_BUFFER:
+	case WAIT_REPLY:
+		return s->pool.free_cnt > 0;
+	}
+	return false;
+}
+
+/* First come, first served.  Whoever still finds no room keeps those behind
+ * it from taking what it waits for. */
+static void
+serve_queue(struct server *s, enum wait_reason why)
+{
+	struct list *n, *next;
+
+	for (n = s->waiting[why].next; n != &s->waiting[why]; n = next) {
+		struct connection *c =
+			container_of(n, struct connection, wait_node);
+
+		next = n->next;
+		if (may_go_on(s, c))
+			session_serve(s, c);
+		else if (why == WAIT_ROOM && !(s->tick.is_held && c->is_feed))
+			return;
+	}
+}
+
+void
+wait_serve(struct server *s)
+{
+	for (unsigned i = 0; s->waiting_cnt > 0 && i < WAIT_REASONS; i++)
+		serve_queue(s, i);
+}
+
+/* ---- the peer ---- */
+
+/* Whether something else than the frame that it waits with has come: what a
+ * client sent before it went is still taken. */
+static bool
+has_more_input(const struct connection *c)
+{
+	int bytes = 0;
+
+	return c->filled > c->parsed ||
+	       (ioctl(c->fd, FIONREAD, &bytes) == 0 && bytes > 0);
+}
+
+/* Whether nobody needs what it waits for now that its peer has gone. */
+static bool
+is_in_vain(const struct connection *c)
+{
+	if (c->state != CONNECTION_OPEN)
+		return false;
+	if (c->waits_for != WAIT_NOTHING)
+		return c->is_wait_sync;
+	return consumer_waits_for_gate(&c->consumer) && !has_more_input(c);
+}
+
+static void
+end_if_in_vain(struct server *s, struct connection *c)
+{
+	char detail[80];
+
+	if (!c->has_peer_ended || !is_in_vain(c))
+		return;
+	(void)snprintf(detail, sizeof(detail), "while it waited for %s",
+		       waiting_for[c->waits_for]);
+	session_close(s, c, CLOSE_peer_closed, detail);
+}
+
+void
+wait_watch_peer(struct server *s, struct connection *c)
+{
+	bool is_waiting = c->waits_for != WAIT_NOTHING ||
+			  consumer_waits_for_gate(&c->consumer);
+
+	if (is_waiting && !c->is_polled && !c->has_peer_ended) {
+		engine_poll_end(s->engine,
+				(struct ticket){ .generation = c->generation,
+						 .slot = (uint16_t)c->slot,
+						 .kind = ENGINE_POLL });
+		c->is_polled = true;
+		c->ops_cnt++;
+	}
+	end_if_in_vain(s, c);
+}
+
+void
+wait_peer_ended(struct server *s, struct connection *c)
+{
+	c->is_polled = false;
+	c->has_peer_ended = true;
+	end_if_in_vain(s, c);
+}

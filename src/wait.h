@@ -1,0 +1,49 @@
+/*
+ * Who waits, and why: the one door through which the input of a connection
+ * comes to stand still and goes on, part of the server (server.h).
+ *
+ *   reason          what ends it                        who stands behind whom
+ *   day, hold       the mark is in; the consumer reads  nobody
+ *   room            room in the main ring               feeds, behind feeds
+ *   level, file     the stream, the journal             nobody
+ *   buffer, reply   a buffer is free                    first come
+ *
+ * Each reason has a queue.  While a connection waits nothing is received from
+ * it, so that the end of its peer is polled for.  What asks for an answer ends
+ * with its peer, and waits for level and file for message.timeout at most; an
+ * update waits for as long as it takes, also when its sender has gone.
+ */
+#ifndef RINGTICK_WAIT_H
+#define RINGTICK_WAIT_H
+
+#include <stdbool.h>
+
+#include "server.h"
+
+void wait_init(struct server *s);
+
+/* The next frame has to wait; is_sync: for its answer somebody waits.  Waiting
+ * for that already it keeps its place. */
+void wait_for(struct server *s, struct connection *c, enum wait_reason why,
+	      bool is_sync);
+
+/* It waits no more. Harmless on one that did not. */
+void wait_end(struct server *s, struct connection *c);
+
+/* Whether a feed stands behind those that wait for room already: a long message
+ * would starve behind short ones that still fit. */
+bool wait_must_queue(const struct server *s, const struct connection *c);
+
+/* Its deadline has passed while it waited: true if it gets an answer now. */
+bool wait_timed_out(struct server *s, struct connection *c);
+
+/* Serves those for whom what they wait for has come. */
+void wait_serve(struct server *s);
+
+/* Nothing is received from it now: its end is to be seen all the same. */
+void wait_watch_peer(struct server *s, struct connection *c);
+
+/* That poll has completed. */
+void wait_peer_ended(struct server *s, struct connection *c);
+
+#endif

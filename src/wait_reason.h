@@ -1,0 +1,22 @@
+/*
+ * Why the input of a connection stands still.  Each reason has a queue of its
+ * own (wait.h): only equal reasons stand behind each other.
+ */
+#ifndef RINGTICK_WAIT_REASON_H
+#define RINGTICK_WAIT_REASON_H
+
+enum wait_reason {
+	WAIT_NOTHING,
+	WAIT_DAY,    /* an update: the mark of the last day has no room yet */
+	WAIT_HOLD,   /* an update: a consumer with policy block holds feeds */
+	WAIT_ROOM,   /* the main ring has no room for what the frame puts in */
+	WAIT_LEVEL,  /* a reply's place in a filtered stream is not known before
+			that stream has had all that is visible */
+	WAIT_FILE,   /* between the end of a day and the next file numbers of
+			records have no meaning */
+	WAIT_BUFFER, /* a long message needs a pool buffer ... */
+	WAIT_REPLY,  /* ... or a long reply does */
+	WAIT_REASONS,
+};
+
+#endif

@@ -1,0 +1,48 @@
+"""Why a connection's input stands still, and whom that concerns."""
+
+import os
+
+import journal
+import kdb
+import pytest
+from traffic import trade, update
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = tmp_path / "journal"
+    found.mkdir()
+    return found
+
+
+def test_between_two_files(start, connect, folder, mode):
+    """Protects feeds from who asks for .u.i while the next day's file cannot be
+    opened: they go on; who asks is told so in the end, or is not missed."""
+    daemon = start(journal.settings(folder, {
+        "engine": {"mode": mode}, "message": {"timeout": "500ms"}}))
+    feed, one, two = connect(daemon), connect(daemon), connect(daemon, user="two")
+    sub = connect(daemon)
+    sub.subscribe()
+    day = feed.sync(".u.d").value
+    tomorrow = journal.path_of(folder, day + 1)
+    os.mkdir(tomorrow)
+    feed.async_(kdb.text(".u.endofday[]"))
+    feed.send(update("trade", trade(0)))
+    assert sub.read_frame() == journal.end_frame(day)
+    sub.read_frame()
+    for client in (one, two):
+        client.send(kdb.frame(kdb.text(".u.i"), kdb.SYNC))
+    for n in range(1, 20):
+        feed.send(update("trade", trade(n)))
+        assert journal.record_of(sub.read_frame()) == journal.record(
+            "trade", trade(n))
+    two.close()
+    gone = daemon.wait_log("disconnect", user="two", timeout=5)
+    assert gone["reason"] == "peer_closed" and "next day's file" in gone["why"]
+    assert kdb.decode_frame(one.read_response())[1] == kdb.Error(b"journal")
+    # asked again in time it gets its answer
+    mark = daemon.mark()
+    one.send(kdb.frame(kdb.text(".u.i"), kdb.SYNC))
+    os.rmdir(tomorrow)
+    daemon.wait_log("journal_rolled", after=mark)
+    assert kdb.decode_frame(one.read_response())[1].value <= 20
