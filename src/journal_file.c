@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "extent.h"
 #include "util.h"
 #include "wire.h"
 
@@ -24,6 +25,7 @@ static const uint8_t record_start[] = {
 };
 
 static const char not_a_record[] = "it does not begin as (`upd;`table;x)";
+static const char is_cut[] = "the file ends before the record does";
 
 /*
  * Behind the symbol at `at`, its NUL included; NULL if that is not within the
@@ -161,34 +163,102 @@ skip_columns(const uint8_t *at, const uint8_t *end)
 	return at;
 }
 
-/* (`upd;`table; as *out, all but its len.  Why not, or NULL. */
-static const char *
-read_start(const uint8_t *at, const uint8_t *end, struct journal_record *out)
+/* (`upd;`table; as *out, all but its len. */
+static enum journal_step
+read_start(const uint8_t *at, const uint8_t *end, struct journal_record *out,
+	   const char **why)
 {
 	const uint8_t *name = at + sizeof(record_start) + 1, *behind;
 	size_t avail = (size_t)(end - at);
 
+	*why = not_a_record;
+	if (memcmp(at, record_start, min_u64(avail, sizeof(record_start))) != 0)
+		return JOURNAL_BAD;
+	if (avail > sizeof(record_start) && name[-1] != 256 - KT_SYMBOL) {
+		*why = "the name of the table is not a symbol";
+		return JOURNAL_BAD;
+	}
+	*why = is_cut;
 	if (avail <= sizeof(record_start) + 1)
-		return memcmp(at, record_start,
-			      min_u64(avail, sizeof(record_start))) == 0
-			       ? "it ends within the first bytes of a record"
-			       : not_a_record;
-	if (memcmp(at, record_start, sizeof(record_start)) != 0)
-		return not_a_record;
-	if (name[-1] != 256 - KT_SYMBOL)
-		return "the name of the table is not a symbol";
+		return JOURNAL_SHORT;
 	behind = skip_short_symbol(name, end);
 	if (behind == NULL) {
 		behind = memchr(name, 0, (size_t)(end - name));
 		if (behind == NULL)
-			return "the name of the table has no end";
+			return JOURNAL_SHORT;
 		behind++;
 	}
-	out->at = at;
-	out->table = (const char *)name;
-	out->table_len = (size_t)(behind - name) - 1;
-	out->x = behind;
-	return NULL;
+	*out = (struct journal_record){
+		.at = at,
+		.table = (const char *)name,
+		.table_len = (size_t)(behind - name) - 1,
+		.x = behind,
+	};
+	return JOURNAL_RECORD;
+}
+
+/*
+ * Whether the columns at x, of which the last ones are not there, can become
+ * columns of an update: all of one length.  If not, a count is damaged, and no
+ * bytes behind the end were ever missing.  A row, which has atoms, has cells of
+ * any length.
+ */
+static bool
+can_be_columns(const uint8_t *x, const uint8_t *end)
+{
+	uint32_t columns, rows = 0;
+
+	if (end - x < WIRE_LIST_HEADER_BYTES || x[0] != KT_LIST ||
+	    x[1] > KA_GROUPED)
+		return true;
+	columns = wire_load_u32(x + 2);
+	x += WIRE_LIST_HEADER_BYTES;
+	for (uint32_t i = 0; i < columns; i++) {
+		struct extent column = EXTENT_ONE;
+
+		if (end - x < WIRE_LIST_HEADER_BYTES || x[0] > KT_TIME ||
+		    x[1] > KA_GROUPED)
+			return true;
+		if (i > 0 && wire_load_u32(x + 2) != rows)
+			return false;
+		rows = wire_load_u32(x + 2);
+		if (extent_walk(&column, &x, end) != EXTENT_WHOLE)
+			return true;
+	}
+	return true;
+}
+
+/* Behind the object at record->x, by the rules of the wire, or else by lengths
+ * alone. */
+static enum journal_step
+find_end(struct journal_record *record, const uint8_t *end,
+	 const uint8_t **behind, const char **why)
+{
+	struct wire_reader r =
+		wire_reader(record->x, (size_t)(end - record->x), false);
+	struct extent x = EXTENT_ONE;
+
+	wire_skip(&r);
+	*behind = r.at;
+	if (r.bad == NULL)
+		return JOURNAL_RECORD;
+	*why = r.bad;
+	*behind = record->x;
+	switch (extent_walk(&x, behind, end)) {
+	case EXTENT_WHOLE:
+		record->unknown = r.bad;
+		return JOURNAL_RECORD;
+	case EXTENT_UNKNOWN:
+		return JOURNAL_BAD;
+	case EXTENT_MORE:
+		break;
+	}
+	if (!can_be_columns(record->x, end)) {
+		*why = "the columns differ in length";
+		return JOURNAL_BAD;
+	}
+	*why = is_cut;
+	return JOURNAL_SHORT;
 }
 
 enum journal_step
@@ -197,26 +267,20 @@ journal_next(const uint8_t *bytes, uint64_t len, uint64_t off,
 {
 	const uint8_t *at = bytes + off, *end = bytes + len, *behind;
 	struct journal_record record;
+	enum journal_step step;
 	const char *fault;
 
 	if (at == end)
 		return JOURNAL_END;
-	fault = read_start(at, end, &record);
-	if (fault != NULL) {
-		*why = fault;
-		return JOURNAL_BAD;
+	step = read_start(at, end, &record, &fault);
+	if (step == JOURNAL_RECORD) {
+		behind = skip_columns(record.x, end);
+		if (behind == NULL)
+			step = find_end(&record, end, &behind, &fault);
 	}
-	behind = skip_columns(record.x, end);
-	if (behind == NULL) {
-		struct wire_reader r =
-			wire_reader(record.x, (size_t)(end - record.x), false);
-
-		wire_skip(&r);
-		if (r.bad != NULL) {
-			*why = r.bad;
-			return JOURNAL_BAD;
-		}
-		behind = r.at;
+	if (step != JOURNAL_RECORD) {
+		*why = fault;
+		return step;
 	}
 	record.len = (size_t)(behind - at);
 	*out = record;
@@ -247,12 +311,41 @@ journal_search(const uint8_t *bytes, uint64_t len, uint64_t off)
 	return off - 1;
 }
 
+void
+journal_judge(struct journal_check *c, const uint8_t *bytes, uint64_t len,
+	      enum journal_step step, const char *why)
+{
+	CHECK(step != JOURNAL_RECORD);
+	c->verdict = JOURNAL_WHOLE;
+	if (step == JOURNAL_END)
+		return;
+	c->why = why;
+	c->verdict = JOURNAL_TORN;
+	if (step == JOURNAL_SHORT)
+		return;
+	c->next_record_off = journal_search(bytes, len, c->good_bytes + 1);
+	if (c->next_record_off > 0)
+		c->verdict = JOURNAL_DAMAGED;
+}
+
+void
+journal_count(struct journal_check *c, const struct journal_record *record)
+{
+	if (record->unknown != NULL && c->unknown_records++ == 0) {
+		c->unknown_first = c->records;
+		c->unknown_why = record->unknown;
+	}
+	c->records++;
+	c->good_bytes += record->len;
+}
+
 struct journal_check
 journal_check(const uint8_t *bytes, uint64_t len, struct journal_index *index)
 {
 	struct journal_check c = { .verdict = JOURNAL_FOREIGN };
 	struct journal_record record;
 	enum journal_step step;
+	const char *why = NULL;
 
 	if (len < JOURNAL_HEADER_BYTES) {
 		c.why = "it is shorter than the header of a journal";
@@ -263,19 +356,14 @@ journal_check(const uint8_t *bytes, uint64_t len, struct journal_index *index)
 		return c;
 	}
 	c.good_bytes = JOURNAL_HEADER_BYTES;
-	while ((step = journal_next(bytes, len, c.good_bytes, &record,
-				    &c.why)) == JOURNAL_RECORD) {
+	while ((step = journal_next(bytes, len, c.good_bytes, &record, &why)) ==
+	       JOURNAL_RECORD) {
 		if (index != NULL)
 			journal_index_add(index, (struct journal_index_entry){
 							 .off = c.good_bytes,
 							 .record = c.records });
-		c.records++;
-		c.good_bytes += record.len;
+		journal_count(&c, &record);
 	}
-	c.verdict = JOURNAL_WHOLE;
-	if (step == JOURNAL_END)
-		return c;
-	c.next_record_off = journal_search(bytes, len, c.good_bytes + 1);
-	c.verdict = c.next_record_off > 0 ? JOURNAL_DAMAGED : JOURNAL_TORN;
+	journal_judge(&c, bytes, len, step, why);
 	return c;
 }

@@ -28,12 +28,16 @@ struct journal_record {
 	const char *table; /* not terminated */
 	size_t table_len;
 	const uint8_t *x; /* the columns, row or table, to the record's end */
+	/* NULL; or why wire_skip refuses x, whose lengths add up: such a record
+	 * is kept, counted and named, and looked into by nobody. */
+	const char *unknown;
 };
 
 enum journal_step {
 	JOURNAL_RECORD, /* *out is the record at `at`; the next is behind it */
 	JOURNAL_END,	/* at the end exactly */
-	JOURNAL_BAD,	/* no whole record starts here; *why tells */
+	JOURNAL_SHORT,	/* a record that goes on behind the end; *why tells */
+	JOURNAL_BAD,	/* no record starts here; *why tells */
 };
 
 /* Reads the record at bytes + off, off <= len. */
@@ -54,15 +58,33 @@ struct journal_check {
 	uint64_t good_bytes; /* header and those records */
 	const char *why;     /* unless WHOLE: what is wrong at good_bytes */
 	uint64_t next_record_off; /* DAMAGED: where records go on */
+	uint64_t unknown_records; /* of records: see journal_record */
+	uint64_t unknown_first;	  /* the number of the first of them ... */
+	const char *unknown_why;  /* ... and what is not known in it */
 };
 
 /*
  * Where records go on behind bad bytes: the first offset from off on at which
- * a whole record stands, and then another one or the end.  0 for nowhere.
+ * a whole record stands, and then another one, cut or not, or the end.  0 for
+ * nowhere.
  * Gives up at the thousandth place that only looks like one, and returns that:
  * what cannot be told from records must not be cut as a tail.
  */
 uint64_t journal_search(const uint8_t *bytes, uint64_t len, uint64_t off);
+
+/*
+ * The verdict on a file that was walked up to c->good_bytes, where there is
+ * the step END, SHORT or BAD.  A last record whose own counts reach beyond the
+ * end is torn, whatever its bytes look like: cells may hold records.  Only
+ * what does not even begin as a record, or has counts that contradict each
+ * other, is searched for records behind it.
+ */
+void journal_judge(struct journal_check *c, const uint8_t *bytes, uint64_t len,
+		   enum journal_step step, const char *why);
+
+/* Counts a record that was walked, and moves good_bytes behind it. */
+void journal_count(struct journal_check *c,
+		   const struct journal_record *record);
 
 /* Walks the whole file. An empty one (0 bytes) is FOREIGN. Near the speed of
  * memory: vectors are not looked into, but for symbols and booleans.  *index,

@@ -126,6 +126,13 @@ check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	since = clock_monotonic_ns() - since;
 	if (!judge(path, f->fd, &check, len, err, err_len))
 		return false;
+	if (check.unknown_records > 0)
+		log_line(LOG_WARN, "journal_unknown",
+			 "file=%s records=%" PRIu64 " first_record=%" PRIu64
+			 " why=\"%s\" hint=\"kept as they are; nobody gets "
+			 "them from here\"",
+			 path, check.unknown_records, check.unknown_first,
+			 check.unknown_why);
 	log_line(LOG_NOTE, "journal_recovered",
 		 "file=%s records=%" PRIu64 " bytes=%" PRIu64
 		 " seconds=%.3f mb_s=%.0f",

@@ -226,9 +226,31 @@ put_dict(FILE *out, struct wire_reader *r)
 	putc_unlocked('}', out);
 }
 
+/* A table whose columns are not all lists has no rows here, but columns. */
+static void
+put_columns(FILE *out, struct wire_reader r)
+{
+	struct wire_reader names;
+
+	(void)wire_get_u8(&r); /* table */
+	(void)wire_get_u8(&r); /* its attribute */
+	(void)wire_get_u8(&r); /* dictionary */
+	names = r;
+	wire_skip(&r);
+	fputs("{\"columns\":", out);
+	json_object(out, &names);
+	fputs(",\"values\":", out);
+	json_object(out, &r);
+	putc_unlocked('}', out);
+}
+
 static void
 put_table(FILE *out, struct wire_reader r)
 {
+	if (!wire_has_flat_columns(&r)) {
+		put_columns(out, r);
+		return;
+	}
 	fputs("{\"columns\":", out);
 	json_names(out, r);
 	fputs(",\"rows\":", out);

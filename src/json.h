@@ -11,7 +11,8 @@
  *   arrays           vectors and lists
  *   objects          dictionaries with symbols as keys; others as
  *                    {"keys":...,"values":...}; tables as
- *                    {"columns":[...],"rows":[[...],...]}
+ *                    {"columns":[...],"rows":[[...],...]}, or with columns
+ *                    that are not all lists {"columns":[...],"values":[...]}
  *
  * What is no UTF-8 is taken as Latin-1.  Reads only what wire_skip accepted.
  * Called by logtool.c.
@@ -34,7 +35,8 @@ void json_object(FILE *out, struct wire_reader *r);
 /* The names of a table object, [..]. */
 void json_names(FILE *out, struct wire_reader table);
 
-/* Its rows, [[..],..].  -ENOMEM, with nothing written. */
+/* Its rows, [[..],..]; each column is a list.  -ENOMEM, with nothing
+ * written. */
 int json_rows(FILE *out, struct wire_reader table);
 
 #endif

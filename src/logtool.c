@@ -71,6 +71,7 @@ struct logtool {
 	bool is_judged;		    /* check.verdict is set */
 	struct table_list tables;
 	uint64_t selected;
+	uint64_t left_out; /* of a replay */
 
 	struct print_table print;
 	struct payload_table made;
@@ -96,7 +97,7 @@ reader_of(const struct journal_record *record, const uint8_t *at)
 
 static void
 print_record(struct logtool *t, const struct journal_record *record,
-	     const struct payload *p)
+	     const struct payload *p, uint64_t number)
 {
 	struct print_text text = { .len = 0 };
 	size_t len;
@@ -107,9 +108,15 @@ print_record(struct logtool *t, const struct journal_record *record,
 			    len);
 		return;
 	}
+	t->print.columns_cnt = 0; /* a header comes before the next row */
+	if (record->unknown != NULL) {
+		printf("record %llu, %zu bytes, is not shown: %s\n",
+		       (unsigned long long)number, record->len,
+		       record->unknown);
+		return;
+	}
 	print_object(&text, reader_of(record, record->at));
 	puts(text.text);
-	t->print.columns_cnt = 0; /* a header comes before the next row */
 }
 
 static void
@@ -123,7 +130,10 @@ print_json(struct logtool *t, const struct journal_record *record,
 
 	printf("{\"i\":%llu,\"table\":", (unsigned long long)number);
 	json_string(stdout, record->table, record->table_len);
-	if (bytes == NULL) {
+	if (record->unknown != NULL) {
+		fputs(",\"unknown\":", stdout);
+		json_string(stdout, record->unknown, strlen(record->unknown));
+	} else if (bytes == NULL) {
 		fputs(",\"value\":", stdout);
 		json_object(stdout, &x);
 	} else {
@@ -190,13 +200,19 @@ take_record(struct logtool *t, const struct journal_record *record,
 	t->selected++;
 	is_first = table->records++ == 0;
 	if (t->mode == LOG_PRINT) {
-		print_record(t, record, &p);
+		print_record(t, record, &p, number);
 	} else if (t->mode == LOG_JSON) {
 		print_json(t, record, &p, number);
 	} else if (t->mode == LOG_TABLES) {
 		table_sums_add(table, record, &p);
 	} else if (t->mode == LOG_FILTER) {
 		return salvage_add(&t->copy, record);
+	} else if (t->mode == LOG_REPLAY && record->unknown != NULL) {
+		/* The server would close the connection. */
+		fprintf(stderr,
+			"ringtick log: %s: record %llu is not sent: %s\n",
+			t->path, (unsigned long long)number, record->unknown);
+		t->left_out++;
 	} else if (t->mode == LOG_REPLAY) {
 		return replay_record(&t->replay, record, &p, number, is_first);
 	}
@@ -218,41 +234,13 @@ tell_change(const struct logtool *t, int err)
 	return err == -EINTR ? 0 : err;
 }
 
-static void
-judge(struct logtool *t, const char *why)
-{
-	struct journal_check *c = &t->check;
-
-	t->is_judged = true;
-	c->verdict = JOURNAL_WHOLE;
-	if (why == NULL)
-		return;
-	c->why = why;
-	c->next_record_off =
-		journal_search(t->file.bytes, t->file.len, c->good_bytes + 1);
-	c->verdict = c->next_record_off > 0 ? JOURNAL_DAMAGED : JOURNAL_TORN;
-}
-
-/* Whether what is there may become a record by more bytes behind it. */
-static bool
-may_become_record(const struct logtool *t)
-{
-	static const uint8_t start[] = { 0, 0, 3, 0, 0, 0, 0xf5 };
-	uint64_t avail = t->file.len - t->check.good_bytes;
-
-	return memcmp(t->file.bytes + t->check.good_bytes, start,
-		      min_u64(avail, sizeof(start))) == 0 &&
-	       journal_search(t->file.bytes, t->file.len,
-			      t->check.good_bytes + 1) == 0;
-}
-
 /* No record at good_bytes.  1: look again, 0: that was all, or -errno. */
 static int
-reach_end(struct logtool *t, const char *why)
+reach_end(struct logtool *t, enum journal_step step, const char *why)
 {
 	int got = 0;
 
-	if (t->is_following && (why == NULL || may_become_record(t))) {
+	if (t->is_following && step != JOURNAL_BAD) {
 		fflush(stdout);
 		got = mapping_wait(&t->file);
 		if (got == -EINTR)
@@ -260,13 +248,15 @@ reach_end(struct logtool *t, const char *why)
 		return got < 0 ? tell_change(t, got) : 1;
 	}
 	/* Half a record may be one that is just being written. */
-	if (why != NULL) {
+	if (step != JOURNAL_END) {
 		got = mapping_grow(&t->file);
 		if (got < 0)
 			return tell_change(t, got);
 	}
-	if (got == 0)
-		judge(t, why);
+	if (got == 0) {
+		t->is_judged = true;
+		journal_judge(&t->check, t->file.bytes, t->file.len, step, why);
+	}
 	return got;
 }
 
@@ -284,22 +274,23 @@ walk(struct logtool *t)
 
 	while (got > 0 && !is_stopped(t)) {
 		struct journal_record record;
+		enum journal_step step;
 		const char *why = NULL;
 
 		if (t->to.is_number && c->records >= t->to.number)
 			return 0;
 		mapping_touch(&t->file, c->good_bytes);
-		if (journal_next(t->file.bytes, t->file.len, c->good_bytes,
-				 &record, &why) != JOURNAL_RECORD) {
-			got = reach_end(t, why);
+		step = journal_next(t->file.bytes, t->file.len, c->good_bytes,
+				    &record, &why);
+		if (step != JOURNAL_RECORD) {
+			got = reach_end(t, step, why);
 			continue;
 		}
 		got = take_record(t, &record, c->records);
 		if (got < 0)
 			break;
 		got = 1;
-		c->records++;
-		c->good_bytes += record.len;
+		journal_count(c, &record);
 	}
 	return got < 0 ? got : 0;
 }
@@ -355,8 +346,28 @@ print_verdict(const struct logtool *t, int64_t span_ns)
 	if (c->verdict == JOURNAL_DAMAGED)
 		printf(" next_record=%llu",
 		       (unsigned long long)c->next_record_off);
+	if (c->unknown_records > 0)
+		printf(" unknown_records=%llu unknown_first=%llu",
+		       (unsigned long long)c->unknown_records,
+		       (unsigned long long)c->unknown_first);
 	printf(" seconds=%.3f gb_s=%.2f\n", seconds,
 	       (double)c->good_bytes / seconds / 1e9);
+}
+
+/* Of a verify and a repair: what was kept without being understood. */
+static void
+tell_unknown(const struct logtool *t)
+{
+	const struct journal_check *c = &t->check;
+
+	if (c->unknown_records > 0)
+		fprintf(stderr,
+			"ringtick log: %s: %llu records have lengths that add "
+			"up and something that ringtick does not know; the "
+			"first is record %llu (%s). They stay where they "
+			"are\n",
+			t->path, (unsigned long long)c->unknown_records,
+			(unsigned long long)c->unknown_first, c->unknown_why);
 }
 
 /* The exit status of a repair, once the file is judged. */
@@ -393,9 +404,13 @@ finish(struct logtool *t, int err, int64_t span_ns)
 		       (unsigned long long)t->copy.bytes);
 	} else if (t->mode == LOG_REPLAY) {
 		status = replay_close(&t->replay, err);
+		if (status == 0 && t->left_out > 0)
+			status = CLIENT_EXIT_CHECK;
 	}
 	if (status != 0)
 		return status;
+	if (t->mode == LOG_REPAIR || t->mode == LOG_VERIFY)
+		tell_unknown(t);
 	if (t->mode == LOG_REPAIR)
 		return repair(t);
 	if (t->mode == LOG_COUNT)

@@ -100,7 +100,11 @@ payload_read(struct payload *out, const struct journal_record *record)
 	int type = (int8_t)r.at[0];
 	uint64_t count;
 
-	if (type == KT_TABLE) {
+	if (record->unknown != NULL) {
+		/* its bytes alone */
+	} else if (type == KT_TABLE && !wire_has_flat_columns(&r)) {
+		p.rows = wire_count(&r);
+	} else if (type == KT_TABLE) {
 		read_table(&p, r);
 	} else if (is_vector(type)) {
 		/* A row of atoms of one type is a vector. */

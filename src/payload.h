@@ -17,13 +17,13 @@
 enum payload_form {
 	PAYLOAD_COLUMNS, /* a list, the first item is a vector */
 	PAYLOAD_ROW,	 /* a list or vector, the first item is an atom */
-	PAYLOAD_TABLE,
-	PAYLOAD_OTHER,
+	PAYLOAD_TABLE, /* each column is a list */
+	PAYLOAD_OTHER, /* also what journal_next does not know */
 };
 
 struct payload {
 	enum payload_form form;
-	uint64_t rows; /* by the first column; 0 for others */
+	uint64_t rows; /* by the first column; 0 for what has no rows */
 	/* The time column: the first, or in a table the one of that name. */
 	int time_type; /* as of a vector; 0 for none */
 	const uint8_t *time_first, *time_last; /* items; NULL for none */

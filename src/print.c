@@ -603,6 +603,12 @@ print_table(struct print_table *p, const char *name, size_t name_len,
 	uint64_t columns_cnt, rows;
 	bool is_new;
 
+	if (!wire_has_flat_columns(&r)) {
+		print_object(&title, r);
+		fprintf(p->out, "%s\n", title.text);
+		p->columns_cnt = 0; /* a header comes before the next row */
+		return;
+	}
 	rows = wire_count(&r);
 	(void)wire_get_u8(&r); /* table */
 	(void)wire_get_u8(&r); /* its attribute */

@@ -46,7 +46,8 @@ struct print_table {
 	size_t widths[PRINT_COLUMNS_MAX]; /* grow with what is shown */
 };
 
-/* Prints all rows of the table object (type 98) of len bytes. */
+/* Prints all rows of the table object (type 98) of len bytes; one whose columns
+ * are not all lists has no rows, and is printed as an object. */
 void print_table(struct print_table *p, const char *name, size_t name_len,
 		 const uint8_t *table, size_t len);
 

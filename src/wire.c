@@ -352,6 +352,14 @@ skip_objects(struct wire_reader *r, uint64_t count, unsigned depth)
 		(void)skip_object(r, depth);
 }
 
+static bool
+has_items(struct shape s)
+{
+	return (s.type >= KT_LIST && s.type <= KT_TIME) || s.type == KT_TABLE ||
+	       s.type == KT_DICT || s.type == KT_SORTED_DICT;
+}
+
+/* A column may be a table: each row of it is then a dictionary. */
 static uint64_t
 skip_columns(struct wire_reader *r, uint64_t count, unsigned depth)
 {
@@ -360,7 +368,7 @@ skip_columns(struct wire_reader *r, uint64_t count, unsigned depth)
 	for (uint64_t i = 0; i < count && r->bad == NULL; i++) {
 		struct shape column = skip_object(r, depth);
 
-		if (column.type < KT_LIST || column.type > KT_TIME)
+		if (!has_items(column))
 			fail(r, "a column is not a list");
 		else if (i > 0 && column.count != rows)
 			fail(r, "the columns differ in length");
@@ -396,13 +404,6 @@ skip_table(struct wire_reader *r, unsigned depth)
 	if (columns != names)
 		fail(r, "a table has not as many names as columns");
 	return skip_columns(r, columns, depth + 1);
-}
-
-static bool
-has_items(struct shape s)
-{
-	return (s.type >= KT_LIST && s.type <= KT_TIME) || s.type == KT_TABLE ||
-	       s.type == KT_DICT || s.type == KT_SORTED_DICT;
 }
 
 static uint64_t
@@ -497,24 +498,50 @@ wire_skip(struct wire_reader *r)
 	(void)skip_object(r, 1);
 }
 
+/* Moves from a table to its list of columns; returns how many there are. */
+static uint64_t
+enter_columns(struct wire_reader *r)
+{
+	(void)take(r, 4); /* table, attribute, dictionary, symbol vector */
+	wire_skip_symbols(r, wire_get_count(r, 1, NULL));
+	(void)wire_get_u8(r); /* the list of columns */
+	return wire_get_count(r, 2, NULL);
+}
+
 uint64_t
 wire_count(const struct wire_reader *r)
 {
 	struct wire_reader c = *r;
-	int type = (int8_t)wire_get_u8(&c);
 
-	while (type == KT_DICT || type == KT_SORTED_DICT)
-		type = (int8_t)wire_get_u8(&c); /* that of the keys */
-	if (type == KT_TABLE) {
-		(void)take(&c, 3); /* attribute, dictionary, symbol vector */
-		wire_skip_symbols(&c, wire_get_count(&c, 1, NULL));
-		(void)wire_get_u8(&c); /* the list of columns */
-		(void)wire_get_count(&c, 2, NULL);
-		type = (int8_t)wire_get_u8(&c); /* that of the first column */
+	/* Of a dictionary the keys, of a table the first column. */
+	for (;;) {
+		int type = c.at < c.end ? (int8_t)*c.at : 0;
+
+		if (type == KT_TABLE) {
+			(void)enter_columns(&c);
+			continue;
+		}
+		(void)wire_get_u8(&c);
+		if (type == KT_DICT || type == KT_SORTED_DICT)
+			continue;
+		return type < KT_LIST || type > KT_TIME
+			       ? 1
+			       : wire_get_count(&c, 1, NULL);
 	}
-	if (type < KT_LIST || type > KT_TIME)
-		return 1;
-	return wire_get_count(&c, 1, NULL);
+}
+
+bool
+wire_has_flat_columns(const struct wire_reader *table)
+{
+	struct wire_reader c = *table;
+	uint64_t cnt = enter_columns(&c);
+
+	for (; cnt > 0 && c.bad == NULL; cnt--) {
+		if ((int8_t)*c.at > KT_TIME)
+			return false;
+		wire_skip(&c);
+	}
+	return c.bad == NULL;
 }
 
 static const char *

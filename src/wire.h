@@ -150,8 +150,9 @@ size_t wire_item_bytes(int type);
 
 /*
  * Validates one object by the rules of section 3 and the shape rules of
- * section 7 (a table is a dictionary of a symbol vector and as many columns of
- * equal length, dictionary sides match, booleans are 0 or 1, primitives known)
+ * section 7 (a table is a dictionary of a symbol vector and as many columns,
+ * lists, tables or dictionaries, of equal length; dictionary sides match,
+ * booleans are 0 or 1, primitives known)
  * and moves behind it.  Depth is limited to WIRE_DEPTH_MAX.  An error object
  * (-128) is valid only as a whole message: wire_check_frame's business.
  */
@@ -160,6 +161,10 @@ void wire_skip(struct wire_reader *r);
 /* The number of items of the object at r->at: atoms 1, tables rows. Does not
  * move r. Only for an object that wire_skip accepted. */
 uint64_t wire_count(const struct wire_reader *r);
+
+/* Whether each column of the table is a list, and none is itself a table or a
+ * dictionary, as in q it may be. Only for a table that wire_skip accepted. */
+bool wire_has_flat_columns(const struct wire_reader *table);
 
 /*
  * Validates the whole body of an uncompressed frame: one object that ends

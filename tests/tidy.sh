@@ -13,7 +13,8 @@ ranks='
 0	util exits log notify clock
 1	options.def counters.def close.def figures.def counters ring pool peers
 1	index
-1	wire wire_write inflate torn_tail epoch journal_index journal_file
+1	wire wire_write inflate extent
+1	torn_tail epoch journal_index journal_file
 1	schema schema_parse record
 1	symbols rows filter selection settings.h options settings cores lag
 1	plain update shape

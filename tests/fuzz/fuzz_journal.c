@@ -89,12 +89,14 @@ check_journal(const uint8_t *bytes, uint64_t len)
 		CHECK(c.why != NULL && c.records == 0);
 		return;
 	}
-	while (is_record(bytes, len, off, &record_len)) {
-		CHECK(journal_next(bytes, len, off, &record, &why) ==
-		      JOURNAL_RECORD);
-		CHECK(record.len == record_len);
-		show(&record);
-		off += record_len;
+	while (journal_next(bytes, len, off, &record, &why) == JOURNAL_RECORD) {
+		CHECK(is_record(bytes, len, off, &record_len) ==
+		      (record.unknown == NULL));
+		CHECK(record.unknown != NULL || record.len == record_len);
+		CHECK(record.len > 0 && record.len <= len - off);
+		if (record.unknown == NULL)
+			show(&record);
+		off += record.len;
 		records++;
 	}
 	CHECK(c.records == records && c.good_bytes == off);

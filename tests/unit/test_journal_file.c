@@ -322,7 +322,8 @@ compare(const uint8_t *x, size_t len, const char *name)
 	struct journal_record r;
 	const char *why;
 	bool is_record =
-		journal_next(at, record_len, 0, &r, &why) == JOURNAL_RECORD;
+		journal_next(at, record_len, 0, &r, &why) == JOURNAL_RECORD &&
+		r.unknown == NULL;
 
 	wire_skip(&w);
 	if (is_record != (w.bad == NULL))
@@ -359,6 +360,185 @@ test_short_cuts(void **state)
 	}
 }
 
+/* ---- a last record that is cut ---- */
+
+/* A column `rows` of char vectors, each of them the `len` bytes at cell. */
+static size_t
+put_strings(uint8_t *out, uint32_t rows, const uint8_t *cell, uint32_t len)
+{
+	struct wire_writer w = wire_writer(out, LEN_MAX);
+
+	wire_put_list(&w, KT_LIST, KA_NONE, rows);
+	for (uint32_t i = 0; i < rows; i++) {
+		wire_put_list(&w, KT_CHAR, KA_NONE, len);
+		wire_put_bytes(&w, cell, len);
+	}
+	assert_false(w.is_full);
+	return wire_written(&w);
+}
+
+/* (`upd;`trade;(sym;text)) of `rows` rows of the same text. */
+static size_t
+put_texts(uint8_t *out, uint32_t rows, const uint8_t *cell, uint32_t len)
+{
+	size_t at = hex_bytes("00 00 03000000 f5 75706400 f5 747261646500"
+			      "00 00 02000000", out, 64);
+	struct wire_writer w = wire_writer(out + at, LEN_MAX - at);
+
+	wire_put_list(&w, KT_SYMBOL, KA_NONE, rows);
+	for (uint32_t i = 0; i < rows; i++)
+		wire_put_symbol_item(&w, "IBM", 3);
+	at += wire_written(&w);
+	return at + put_strings(out + at, rows, cell, len);
+}
+
+/* Cut at each byte, or step by step: torn there, whatever it holds. */
+static void
+assert_torn_everywhere(uint8_t *bytes, size_t record_len, size_t step)
+{
+	size_t whole = offs[RECORDS];
+
+	for (size_t len = 1; len < record_len; len += step)
+		assert_check(bytes, whole + len, JOURNAL_TORN, RECORDS, whole,
+			     0);
+	assert_check(bytes, whole + record_len, JOURNAL_WHOLE, RECORDS + 1,
+		     whole + record_len, 0);
+}
+
+static void
+test_cut_record_of_records(void **state)
+{
+	static uint8_t bytes[LEN_MAX];
+	size_t whole = offs[RECORDS], len;
+
+	(void)state;
+	memcpy(bytes, small, whole);
+	/* a cell that holds two records, and one with five */
+	len = put_texts(bytes + whole, 1, small + offs[0],
+			(uint32_t)(offs[2] - offs[0]));
+	assert_torn_everywhere(bytes, len, 1);
+	len = put_texts(bytes + whole, 3, small + offs[0],
+			(uint32_t)(whole - offs[0]));
+	assert_torn_everywhere(bytes, len, 1);
+	/* many captured records, one in each cell */
+	len = put_texts(bytes + whole, 1001, small + offs[2],
+			(uint32_t)(offs[3] - offs[2]));
+	assert_torn_everywhere(bytes, len, 211);
+	/* and in a row, whose cells have any length */
+	len = hex_bytes("00 00 03000000 f5 75706400 f5 747261646500"
+			"00 00 03000000 f5 6100 0a 00 02000000 6869",
+			bytes + whole, 64);
+	len += put_strings(bytes + whole + len, 2, small + offs[0],
+			   (uint32_t)(offs[2] - offs[0]));
+	assert_torn_everywhere(bytes, len, 1);
+}
+
+/* A damaged count claims bytes that were never there: whoever would call that
+ * torn would move the rest of the day away. */
+static void
+test_damaged_count(void **state)
+{
+	static uint8_t bytes[sizeof(small)];
+	/* of the symbols, the floats and the longs of the first record */
+	static const size_t counts[] = { 48, 63, 85 };
+
+	(void)state;
+	memcpy(bytes, small, sizeof(bytes));
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+		uint8_t *count = bytes + offs[0] + counts[i];
+
+		assert_int_equal(wire_load_u32(count), 2);
+		wire_store_u32(count, 2 + 4096);
+		assert_check(bytes, offs[RECORDS], JOURNAL_DAMAGED, 0, offs[0],
+			     offs[1]);
+		wire_store_u32(count, 2);
+	}
+	/* more than any message has */
+	wire_store_u32(bytes + offs[0] + 26, UINT32_MAX - 2);
+	assert_check(bytes, offs[RECORDS], JOURNAL_DAMAGED, 0, offs[0],
+		     offs[1]);
+}
+
+/* ---- what is not known, but whole ---- */
+
+static const struct {
+	const char *x;
+	bool is_known;
+} objects[] = {
+	/* a cell that is a table, whose column b is a table */
+	{ "00 00 01000000 00 00 01000000"
+	  "62 00 63 0b 00 02000000 6100 6200 00 00 02000000"
+	  "06 00 02000000 0100000002000000"
+	  "62 00 63 0b 00 01000000 6300 00 00 01000000"
+	  "06 00 02000000 0300000004000000",
+	  true },
+	/* a column that is a dictionary; a lambda; a projection */
+	{ "62 00 63 0b 00 01000000 6100 00 00 01000000"
+	  "63 0b 00 01000000 6b00 06 00 01000000 07000000",
+	  true },
+	{ "00 00 02000000 64 00 0a 00 03000000 7b787d 65 00", true },
+	{ "00 00 01000000 68 02000000 66 00 fa 01000000", true },
+	/* columns that differ in length, in a cell */
+	{ "00 00 01000000 62 00 63 0b 00 01000000 6100 00 00 02000000"
+	  "06 00 01000000 01000000 06 00 00000000",
+	  false },
+	/* a boolean of 2; an attribute of 9; a primitive of ee */
+	{ "01 00 02000000 0002", false },
+	{ "06 09 01000000 01000000", false },
+	{ "00 00 01000000 65 ee", false },
+	/* a dictionary whose sides differ, and a count of 8 bytes */
+	{ "63 06 00 01000000 01000000 06 00 00000000", false },
+	{ "06 80 0100000000000000 01000000", true },
+};
+
+static void
+test_unknown(void **state)
+{
+	static uint8_t bytes[LEN_MAX];
+	struct journal_check c;
+	uint8_t x[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(objects); i++) {
+		size_t x_len = hex_bytes(objects[i].x, x, sizeof(x));
+		size_t whole = offs[2], len;
+
+		memcpy(bytes, small, whole);
+		len = put_record(bytes + whole, x, x_len);
+		for (size_t cut = 1; cut < len; cut++)
+			assert_check(bytes, whole + cut, JOURNAL_TORN, 2, whole,
+				     0);
+		memcpy(bytes + whole + len, small + whole, 40);
+		c = checked(bytes, whole + len);
+		assert_int_equal(c.verdict, JOURNAL_WHOLE);
+		assert_int_equal(c.records, 3);
+		assert_int_equal(c.unknown_records, !objects[i].is_known);
+		assert_int_equal(c.unknown_first, objects[i].is_known ? 0 : 2);
+		assert_true((c.unknown_why == NULL) == objects[i].is_known);
+	}
+}
+
+/* As deep as q can nest, and a stack could not. */
+static void
+test_unknown_depth(void **state)
+{
+	enum { DEPTH = 100000 };
+	static uint8_t bytes[LEN_MAX];
+	size_t len = offs[RECORDS];
+	struct journal_check c;
+
+	(void)state;
+	memcpy(bytes, small, len);
+	len += put_record(bytes + len, NULL, 0);
+	for (size_t i = 0; i < DEPTH; i++, len += 6)
+		memcpy(bytes + len, "\0\0\1\0\0\0", 6);
+	assert_check(bytes, len + 1, JOURNAL_TORN, RECORDS, offs[RECORDS], 0);
+	memcpy(bytes + len, "\xfc\1", 2);
+	c = checked(bytes, len + 2);
+	assert_int_equal(c.verdict, JOURNAL_WHOLE);
+	assert_int_equal(c.unknown_records, 1);
+}
+
 /* Lists within lists: the limit is wire_skip's, on either way. */
 static void
 test_depth(void **state)
@@ -391,6 +571,10 @@ main(void)
 		cmocka_unit_test(test_search_ends),
 		cmocka_unit_test(test_short_cuts),
 		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_cut_record_of_records),
+		cmocka_unit_test(test_damaged_count),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_unknown_depth),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -584,8 +584,6 @@ static const char *const bad_bodies[] = {
 	"040001000000 01 040001000000 02",
 	/* a column that is an atom, a table */
 	"6200 63 0b0001000000 6100 000001000000 fc01",
-	"6200 63 0b0001000000 6100 000001000000"
-	"6200 63 0b0001000000 6100 000001000000 040001000000 01",
 	/* the crash of Kx's d9: no dictionary in the table */
 	"6200fa01000000",
 	/* dictionaries */
