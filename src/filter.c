@@ -25,14 +25,15 @@ filter_memory(size_t message_max)
 
 int
 filter_open(struct filter *f, uint32_t keys_max, uint32_t sets_max,
-	    uint32_t streams_max, size_t message_max)
+	    uint32_t streams_max, size_t message_max, uint64_t seed)
 {
 	size_t words, rows_bytes = (size_t)filter_memory(message_max);
 	uint8_t *at;
 	int err;
 
 	*f = (struct filter){ .rows_max = rows_max_of(message_max) };
-	err = symbols_open(&f->symbols, keys_max, sets_max, streams_max);
+	err = symbols_open(&f->symbols, keys_max, sets_max, streams_max,
+			   seed);
 	if (err != 0)
 		return err;
 	words = f->symbols.stream_words + 1;

@@ -37,7 +37,7 @@ struct filter {
 
 /* For messages of up to message_max bytes. 0 or -ENOMEM. */
 int filter_open(struct filter *f, uint32_t keys_max, uint32_t sets_max,
-		uint32_t streams_max, size_t message_max);
+		uint32_t streams_max, size_t message_max, uint64_t seed);
 
 /* Accepts a zeroed or half-opened object. */
 void filter_close(struct filter *f);

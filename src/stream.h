@@ -123,6 +123,7 @@ struct streams_options {
 	uint32_t symbols_max; /* that can be filtered by at once */
 	uint32_t sets_max;    /* different sets of them that are held */
 	size_t message_max;   /* that is put in */
+	uint64_t seed;	      /* of the hash of symbols; symbols.h */
 	bool is_batched;      /* streams get what has come as one message of
 				 each table: the main one is gated, and
 				 nobody reads it */

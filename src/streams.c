@@ -82,7 +82,7 @@ streams_open(struct streams *all, const struct schema *schema,
 				    o->is_batched ? o->message_max : 0);
 	if (err == 0)
 		err = filter_open(&all->filter, o->symbols_max, o->sets_max,
-				  o->filtered_max, o->message_max);
+				  o->filtered_max, o->message_max, o->seed);
 	if (err == 0 && o->is_batched)
 		err = batch_open(all, o->message_max);
 	return err;

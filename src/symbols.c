@@ -8,6 +8,11 @@
 
 #include "util.h"
 
+__extension__ typedef unsigned __int128 uint128;
+
+enum { HASH_PRIME_BITS = 61 };
+#define HASH_PRIME ((UINT64_C(1) << HASH_PRIME_BITS) - 1)
+
 struct symbol_key {
 	uint32_t hash;
 	uint32_t next; /* in its bucket, or of the free ones */
@@ -59,11 +64,12 @@ carve(uint8_t **at, size_t bytes)
 
 int
 symbols_open(struct symbols *s, uint32_t keys_max, uint32_t sets_max,
-	     uint32_t streams_max)
+	     uint32_t streams_max, uint64_t seed)
 {
 	uint8_t *at;
 
 	*s = (struct symbols){ .keys_max = keys_max,
+			       .secret = 1 + seed % (HASH_PRIME - 1),
 			       .sets_max = sets_max,
 			       .free_key = SYMBOLS_NONE,
 			       .set_words = words_of(keys_max),
@@ -96,6 +102,7 @@ symbols_close(struct symbols *s)
 
 /* ---- keys ---- */
 
+/* For numbers that nobody can choose. */
 static uint64_t
 mix(uint64_t h)
 {
@@ -104,19 +111,38 @@ mix(uint64_t h)
 	return h ^ h >> 29;
 }
 
-/* Eight bytes at a time: symbols are short. */
-static uint32_t
-hash_of(unsigned table_idx, const uint8_t *symbol, size_t len)
+/* a * b modulo the prime, or that and one time the prime. */
+static uint64_t
+multiply(uint64_t a, uint64_t b)
 {
-	uint64_t h = mix((uint64_t)table_idx << 32 | len), word;
+	uint128 product = (uint128)a * b;
+	uint64_t sum = (uint64_t)(product & HASH_PRIME) +
+		       (uint64_t)(product >> HASH_PRIME_BITS);
 
-	for (; len >= 8; symbol += 8, len -= 8) {
+	return (sum & HASH_PRIME) + (sum >> HASH_PRIME_BITS);
+}
+
+/*
+ * The symbol's words of seven bytes as the coefficients of a polynomial, at a
+ * point that is secret: two polynomials of n words are equal at n points at
+ * most.  So of any two symbols, whoever has chosen them, the chance to share a
+ * bucket is at most 2 n of so many as there are.
+ */
+uint32_t
+symbols_hash(const struct symbols *s, unsigned table_idx, const uint8_t *symbol,
+	     size_t len)
+{
+	uint64_t h = (uint64_t)table_idx << 16 | len, word;
+
+	h = multiply(h + 1, s->secret);
+	for (; len > 7; symbol += 7, len -= 7) {
 		memcpy(&word, symbol, 8);
-		h = mix(h ^ word);
+		h = multiply(h + (word & (UINT64_MAX >> 8)), s->secret);
 	}
 	word = 0;
 	memcpy(&word, symbol, len);
-	return (uint32_t)mix(h ^ word);
+	h = multiply(h + word, s->secret);
+	return (uint32_t)(h >= HASH_PRIME ? h - HASH_PRIME : h);
 }
 
 static uint32_t
@@ -140,7 +166,7 @@ uint32_t
 symbols_find(const struct symbols *s, unsigned table_idx, const uint8_t *symbol,
 	     size_t len)
 {
-	return find_hashed(s, hash_of(table_idx, symbol, len), table_idx,
+	return find_hashed(s, symbols_hash(s, table_idx, symbol, len), table_idx,
 			   symbol, len);
 }
 
@@ -149,7 +175,7 @@ static uint32_t
 new_key(struct symbols *s, unsigned table_idx, const uint8_t *symbol,
 	size_t len)
 {
-	uint32_t hash = hash_of(table_idx, symbol, len), key = s->free_key;
+	uint32_t hash = symbols_hash(s, table_idx, symbol, len), key = s->free_key;
 	uint32_t *bucket = &s->buckets[hash & s->buckets_mask];
 	struct symbol_key *k;
 

@@ -48,6 +48,7 @@ struct symbols {
 	uint32_t free_key; /* first of the others that are free */
 	uint32_t *buckets;
 	uint32_t buckets_mask;
+	uint64_t secret; /* of the hash */
 	struct symbol_set *sets;
 	uint32_t sets_max;
 	uint64_t *set_bits;    /* keys_max bits of each set */
@@ -57,9 +58,10 @@ struct symbols {
 	size_t mapped_bytes;
 };
 
-/* Reserves memory for so many; it is taken when used. 0 or -ENOMEM. */
+/* Reserves memory for so many; it is taken when used.  Who does not know the
+ * seed cannot choose symbols that are slow to find.  0 or -ENOMEM. */
 int symbols_open(struct symbols *s, uint32_t keys_max, uint32_t sets_max,
-		 uint32_t streams_max);
+		 uint32_t streams_max, uint64_t seed);
 
 /* Accepts a zeroed or half-opened object. */
 void symbols_close(struct symbols *s);
@@ -70,6 +72,10 @@ uint64_t symbols_memory(uint32_t keys_max, uint32_t sets_max,
 
 /* The number of a key; SYMBOLS_NONE if nobody filters by it. */
 uint32_t symbols_find(const struct symbols *s, unsigned table_idx,
+		      const uint8_t *symbol, size_t len);
+
+/* Where it is looked for: not for callers, but to be tested. */
+uint32_t symbols_hash(const struct symbols *s, unsigned table_idx,
 		      const uint8_t *symbol, size_t len);
 
 /* ---- sets ---- */

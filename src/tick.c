@@ -23,6 +23,7 @@ static const char *const must_wait = request_must_wait;
 static const char *const is_malformed = request_is_malformed;
 
 static const char no_such_rank[] = "rank";
+static const char day_is_ahead[] = "ahead";
 
 const char *
 call_must_wait(struct call *c, enum wait_reason why)
@@ -211,6 +212,10 @@ call_endofday(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
+	/* Each end makes a file: nobody may make many, or leave the date in a
+	 * day that does not come for long. */
+	if (c->tick->day > clock_day(c->tick->local_ns))
+		return day_is_ahead;
 	if (!tick_end_day(c->tick))
 		return call_must_wait(c, WAIT_ROOM);
 	c->has_effects = true;

@@ -6,6 +6,7 @@ import resource
 import time
 
 import daemon as daemon_module
+import journal
 import kdb
 import pytest
 
@@ -71,6 +72,14 @@ def start(tmp_path, _daemons, clients):
         _daemons.append(one)
         return one
     return start_one
+
+
+@pytest.fixture
+def many_days(tmp_path, monkeypatch):
+    """Daemons whose date is over as often as `.u.endofday[]` ends it."""
+    clock = journal.Clock(tmp_path)
+    for name, value in clock.environment(follows_ends=True).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(params=os.environ.get("RINGTICK_MODES", "sqpoll direct").split())

@@ -112,6 +112,7 @@ def test_one_message_of_each_table(start, connect, mode):
             sub.expect_silence()
 
 
+@pytest.mark.usefixtures("many_days")
 def test_nothing_before_its_time(start, connect, mode):
     """Protects the interval: with an hour of it updates wait, and the end of the
     day lets them go, in order: batch, .u.end, the next day's."""
@@ -186,6 +187,7 @@ def test_types_are_checked(start, connect):
     assert feed.update("trade", trade(1)) == NIL
 
 
+@pytest.mark.usefixtures("many_days")
 def test_untyped_columns_meet(start, connect, mode):
     """Protects columns without a type: what is of one type stays a vector, what
     is of several becomes a list."""

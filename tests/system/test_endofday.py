@@ -2,6 +2,7 @@
 
 import threading
 
+import journal
 import kdb
 import pytest
 from kdb import NIL, lst, sym
@@ -13,6 +14,7 @@ def end_frame(date):
 
 
 @pytest.mark.parametrize("form", ["text", "list", "char vector", "async"])
+@pytest.mark.usefixtures("many_days")
 def test_end_of_day_by_a_user(start, connect, form, mode):
     """Protects RDBs' end of day: `.u.endofday[]` sends each subscriber exactly
     one .u.end with the day that ended, behind the last update of the day and
@@ -49,6 +51,24 @@ def test_end_of_day_by_a_user(start, connect, form, mode):
     feed.expect_silence()
     daemon.summary()  # the log has been read up to here
     assert len(daemon.logged("end_of_day")) == 3
+
+
+def test_a_day_ahead_is_the_most(start, connect, tmp_path):
+    """Protects the date, descriptors and the folder from who ends one day after
+    the other: a second end is refused, in a flood too, with and without a
+    journal."""
+    for changes in ({}, journal.settings(tmp_path)):
+        daemon = start(changes)
+        client, sub = connect(daemon), connect(daemon)
+        sub.subscribe()
+        today = client.sync(".u.d").value
+        for _ in range(100):
+            client.async_(kdb.text(".u.endofday[]"))
+        assert client.sync(".u.endofday[]") == kdb.Error(b"ahead")
+        assert client.sync(".u.d").value == today + 1
+        assert sub.read_frame() == end_frame(today)
+        sub.expect_silence()
+    assert len(list(tmp_path.glob("sym20*"))) == 2
 
 
 def test_end_of_day_under_load(start, connect, mode):

@@ -414,6 +414,7 @@ def block_of(market, size):
 
 
 @pytest.mark.parametrize("after", ["ring", "journal"])
+@pytest.mark.usefixtures("many_days")
 def test_slow_and_filtered(start, connect, folder, mode, after):
     """Protects the bytes of a filtered subscriber that leaves the ring and comes
     back, with long messages, and the ends of days: they are those of a fast one,

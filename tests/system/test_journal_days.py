@@ -66,6 +66,7 @@ class Days(threading.Thread):
 
 @pytest.mark.parametrize("after,sync", [("ring", "none"), ("journal", "none"),
                                         ("sync", "batch"), ("ring", "interval")])
+@pytest.mark.usefixtures("many_days")
 def test_end_of_day_under_load(start, connect, folder, mode, after, sync):
     """Protects history: (`.u.end;day) stands at one place in all streams, and the
     file of the day has exactly what is before it, the next one what is behind;
@@ -114,6 +115,7 @@ def test_end_of_day_under_load(start, connect, folder, mode, after, sync):
         (str(files[n].path), len(files[n]), str(files[n + 1].path)) for n in range(3)]
 
 
+@pytest.mark.usefixtures("many_days")
 def test_joining_around_the_end_of_day(start, connect, folder, mode):
     """Protects RDBs that start at midnight: whatever the moment, the file named in
     the reply and the count in it are of one day, and the stream goes on there."""
@@ -145,7 +147,7 @@ def test_joining_around_the_end_of_day(start, connect, folder, mode):
     for n in range(turns):
         for m in range(20):
             assert feed.update("trade", trade(n * 100 + m)) == NIL
-        user.async_(kdb.text(".u.endofday[]"))
+        assert user.sync(".u.endofday[]") == NIL
         feed.async_(kdb.lst(kdb.sym(".u.upd"), kdb.sym("trade"), trade(n * 100 + 50)))
     stop.set()
     while any(one.is_alive() for one in joiners):
@@ -161,6 +163,7 @@ def test_joining_around_the_end_of_day(start, connect, folder, mode):
 
 
 @pytest.mark.parametrize("after", ["ring", "journal"])
+@pytest.mark.usefixtures("many_days")
 def test_filtered_subscribers_hear_the_end_at_once(start, connect, folder, after):
     """Protects RDBs of some tables: their .u.end comes when the day ends, not when
     something else happens."""
@@ -178,6 +181,7 @@ def test_filtered_subscribers_hear_the_end_at_once(start, connect, folder, after
     assert slowest < 0.3
 
 
+@pytest.mark.usefixtures("many_days")
 def test_next_file_exists(start, connect, folder):
     """Protects a day whose file was begun by hand (or by a manual end of day
     before): its records are kept, counted, and .u.i goes on from there."""
@@ -205,6 +209,7 @@ def test_next_file_exists(start, connect, folder):
     assert len(journal.read(journal.path_of(folder, day + 1))) == 6
 
 
+@pytest.mark.usefixtures("many_days")
 def test_days_without_an_update(start, connect, folder):
     """Protects weekends: a day without updates is a file of 8 bytes."""
     daemon = start(journal.settings(folder))

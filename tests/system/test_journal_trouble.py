@@ -551,6 +551,7 @@ def test_next_file_cannot_be_opened(start, connect, folder, spoil, mend, after):
         frames[0], journal.end_frame(day), *frames[1:]]
 
 
+@pytest.mark.usefixtures("many_days")
 def test_disk_full_at_the_end_of_day(disk, start, connect, mode):
     """Protects both days when the disk is full over midnight: the old file gets
     its last records, then the new one its own."""

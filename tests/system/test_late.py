@@ -422,6 +422,7 @@ def test_record_of_others_beyond_message_max(start, connect, folder):
 
 
 @pytest.mark.parametrize("mode,table", [("sqpoll", ""), ("direct", "trade")])
+@pytest.mark.usefixtures("many_days")
 def test_end_of_day_while_catching_up(start, connect, folder, mode, table):
     """Protects who joins late and slowly: the ends of days stand where they
     stood, and the records of the next days follow."""
@@ -448,6 +449,7 @@ def test_end_of_day_while_catching_up(start, connect, folder, mode, table):
 
 
 @pytest.mark.parametrize("after,sync", [("ring", "none"), ("sync", "batch")])
+@pytest.mark.usefixtures("many_days")
 def test_joining_around_the_end_of_day(start, connect, folder, mode, after, sync):
     """Protects RDBs that start at midnight: record 0 is of the day in .u.d."""
     daemon = start(settings(folder, mode, after=after, sync=sync))

@@ -89,6 +89,7 @@ class Wanderer(threading.Thread):
 @pytest.mark.parametrize("mode,after,sync", [
     ("sqpoll", "ring", "none"), ("direct", "journal", "none"),
     ("sqpoll", "sync", "batch"), ("direct", "ring", "none")])
+@pytest.mark.usefixtures("many_days")
 def test_broken_connections(start, connect, folder, mode, after, sync):
     """Protects the RDB on a bad network: whatever it had got when its connection
     broke, that and the rest is everything, once; over ends of days."""
@@ -116,6 +117,7 @@ def test_broken_connections(start, connect, folder, mode, after, sync):
         len(whole.frames), "+".join(str(one.breaks) for one in wanderers)))
 
 
+@pytest.mark.usefixtures("many_days")
 def test_the_day_before(start, connect, folder, mode):
     """Protects who lost its connection around midnight: the day before is still
     known, with its end; older ones are 'day; so are days to come."""
@@ -159,6 +161,7 @@ def test_the_day_before(start, connect, folder, mode):
         client.expect_silence()
 
 
+@pytest.mark.usefixtures("many_days")
 def test_figures_over_the_end_of_day(start, connect, folder):
     """Protects the account of who rejoins in the day before: what it lacks is of
     both days."""

@@ -1,6 +1,7 @@
 """Policy skip: what is taken away is told, and the end of a day is not lost."""
 
 import kdb
+import pytest
 from kdb import NIL, sym
 from traffic import Flood, Template, published, quote, sizes_of, trade
 
@@ -54,6 +55,7 @@ def test_told_what_is_skipped(start, connect, mode):
     assert daemon.summary().number("skipped_records") > 0
 
 
+@pytest.mark.usefixtures("many_days")
 def test_the_end_of_day_is_not_skipped(start, connect, mode):
     """Protects the RDB's night: .u.end is delivered, though it stood among what
     was skipped; the last one of several, and in its place."""

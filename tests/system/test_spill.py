@@ -53,6 +53,7 @@ def assert_is_the_journal(folder, data, first_day, days):
 @pytest.mark.parametrize("mode,after,sync", [
     ("sqpoll", "ring", "none"), ("direct", "journal", "none"),
     ("sqpoll", "sync", "batch"), ("direct", "ring", "batch")])
+@pytest.mark.usefixtures("many_days")
 def test_stop_and_go(start, connect, folder, mode, after, sync):
     """Protects the whole promise: subscribers that stop again and again, of all
     tables and of one, get the byte streams of fast ones, over many hand-overs
@@ -92,6 +93,7 @@ def test_stop_and_go(start, connect, folder, mode, after, sync):
     assert not daemon.logged("disconnect")
 
 
+@pytest.mark.usefixtures("many_days")
 def test_days_behind(start, connect, folder, mode):
     """Protects who is several days behind: it gets the rest of each day and its
     end, in order, out of files of which the daemon has gone on long ago."""
@@ -127,6 +129,7 @@ BYTES = 8 + 4 + 8 + 8  # of a row with symbol IBM
 
 
 @pytest.mark.parametrize("mode,after", [("sqpoll", "ring"), ("direct", "journal")])
+@pytest.mark.usefixtures("many_days")
 def test_long_messages(start, connect, folder, mode, after):
     """Protects messages longer than a consumer's buffer, and than a read, up to
     message.max; and those that came compressed or big-endian."""
@@ -226,6 +229,7 @@ MANY = 420  # updates: 5 MB, more than ring and buffers hold
 
 @pytest.mark.parametrize("mode,after,table", [
     ("sqpoll", "ring", "trade"), ("direct", "journal", "")])
+@pytest.mark.usefixtures("many_days")
 def test_replies_in_their_place(start, connect, folder, mode, after, table):
     """Protects what a response says: it comes behind all that was accepted before
     its request, and before what came later, also where both are in the journal;
@@ -409,6 +413,7 @@ def behind(start, connect, folder, mode="sqpoll", changes=None, **how):
     return daemon, feed, slow, fast, mix
 
 
+@pytest.mark.usefixtures("many_days")
 def test_file_deleted_while_catching_up(start, connect, folder, mode):
     """Protects who reads the file from rm: it is brought back, complete; a day's
     that is over needs no name."""
@@ -449,6 +454,7 @@ def test_file_truncated_while_catching_up(start, connect, folder, mode, left):
 # ---- a file that has a past ----
 
 
+@pytest.mark.usefixtures("many_days")
 def test_a_file_with_records(start, connect, folder, mode):
     """Protects the positions where a file was there before: the daemon is started
     again on the day's file, and finds the next day's with records, too."""
@@ -532,6 +538,7 @@ def messages_of(data):
 
 
 @pytest.mark.parametrize("mode,after", [("sqpoll", "ring"), ("direct", "journal")])
+@pytest.mark.usefixtures("many_days")
 def test_the_account(start, connect, folder, mode, after):
     """Protects the figures: of a consumer that has stopped, in the ring, while
     catching up, half-way and back, what it was sent and what it lacks make up

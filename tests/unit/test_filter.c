@@ -60,7 +60,7 @@ start(void **state)
 	(void)state;
 	memset(is_in_use, 0, sizeof(is_in_use));
 	return filter_open(&filter, KEYS_MAX, SETS_MAX, STREAMS_MAX,
-			   MESSAGE_MAX);
+			   MESSAGE_MAX, 0);
 }
 
 static int
@@ -250,10 +250,11 @@ test_open(void **state)
 	(void)state;
 	filter_close(&none);
 	assert_int_equal(filter_open(&none, UINT32_MAX / 2, UINT32_MAX,
-				     UINT32_MAX, MESSAGE_MAX),
+				     UINT32_MAX, MESSAGE_MAX, 0),
 			 -ENOMEM);
 	filter_close(&none);
-	assert_int_equal(filter_open(&none, 1, 1, 1, (size_t)1 << 30), 0);
+	assert_int_equal(filter_open(&none, 1, 1, 1, (size_t)1 << 30, 0),
+			 0);
 	filter_close(&none);
 	assert_true(filter_memory(MESSAGE_MAX) >= MESSAGE_MAX / 5 * 8);
 }

@@ -24,6 +24,9 @@ enum {
 	TABLES = 3,
 	TEXTS = 60, /* each in every table */
 	STEPS = 30000,
+	SEED = 7,
+	CHOSEN_BITS = 12, /* as many symbols as that are chosen */
+	CHOSEN_BYTES = CHOSEN_BITS * 16,
 };
 
 /* What a set should have. */
@@ -67,7 +70,7 @@ start(void **state)
 	memset(models, 0, sizeof(models));
 	memset(streams, 0, sizeof(streams));
 	no_keys = no_sets = shared = emptied = reused = 0;
-	return symbols_open(&symbols, KEYS_MAX, SETS_MAX, STREAMS_MAX);
+	return symbols_open(&symbols, KEYS_MAX, SETS_MAX, STREAMS_MAX, SEED);
 }
 
 static int
@@ -459,6 +462,59 @@ test_empty_filters(void **state)
 		assert_int_equal(symbols.sets[i].holders, 0);
 }
 
+/*
+ * Symbols that a xor-shift-multiply hash puts into one bucket, whatever it
+ * begins with: each bit is a pair of words of which the second takes back what
+ * is different in the first.
+ */
+static void
+choose(unsigned number, uint8_t *out)
+{
+	memset(out, 'a', CHOSEN_BYTES);
+	for (unsigned bit = 0; bit < CHOSEN_BITS; bit++, out += 16) {
+		if ((number >> bit & 1) == 0)
+			continue;
+		out[3] ^= 0x80;
+		out[7] ^= 0x80;
+		out[8 + 4] ^= 0x04;
+		out[8 + 7] ^= 0x80;
+	}
+}
+
+/* A look-up is short though these were chosen, and seeds differ. */
+static void
+test_chosen_symbols(void **state)
+{
+	static uint8_t load[1 << CHOSEN_BITS];
+	const uint64_t seeds[] = { 0x9e3779b97f4a7c15, 0x123456789abcdef,
+				   0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 };
+	uint8_t symbol[CHOSEN_BYTES];
+	uint32_t first[ARRAY_LEN(seeds)];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(seeds); i++) {
+		struct symbols s;
+		unsigned longest = 0;
+
+		assert_int_equal(symbols_open(&s, 1, 1, 1, seeds[i]), 0);
+		memset(load, 0, sizeof(load));
+		for (unsigned n = 0; n < ARRAY_LEN(load); n++) {
+			uint32_t hash;
+
+			choose(n, symbol);
+			hash = symbols_hash(&s, 0, symbol, sizeof(symbol));
+			if (n == 0)
+				first[i] = hash;
+			longest = (unsigned)max_u64(
+				longest, ++load[hash % ARRAY_LEN(load)]);
+		}
+		symbols_close(&s);
+		assert_in_range(longest, 1, 12);
+		for (size_t j = 0; j < i; j++)
+			assert_int_not_equal(first[i], first[j]);
+	}
+}
+
 static void
 test_open(void **state)
 {
@@ -467,10 +523,10 @@ test_open(void **state)
 	(void)state;
 	symbols_close(&none);
 	assert_int_equal(
-		symbols_open(&none, UINT32_MAX / 2, UINT32_MAX, UINT32_MAX),
+		symbols_open(&none, UINT32_MAX / 2, UINT32_MAX, UINT32_MAX, 0),
 		-ENOMEM);
 	symbols_close(&none);
-	assert_int_equal(symbols_open(&none, 1, 1, 0), 0);
+	assert_int_equal(symbols_open(&none, 1, 1, 0, UINT64_MAX), 0);
 	assert_int_equal(symbols_find(&none, 0, texts[0], 0), SYMBOLS_NONE);
 	symbols_close(&none);
 	assert_true(symbols_memory(1000, 10, 64) >= 1000 * 256);
@@ -483,7 +539,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 		TEST(test_random_walk), TEST(test_lengths),
 		TEST(test_run_out),	TEST(test_empty_filters),
-		TEST(test_open),
+		TEST(test_chosen_symbols), TEST(test_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1152,6 +1152,13 @@ test_end_of_day_by_hand(void **state)
 	check_published(END_MARK(DATE_TODAY));
 	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_DONE);
 	check_reply("f2" DATE_TOMORROW);
+	/* a day ahead of the clock is the most */
+	assert_int_equal(handle_text(WIRE_SYNC, ".u.endofday[]"), TICK_DONE);
+	check_error("ahead");
+	assert_int_equal(handle_text(WIRE_SYNC, "@[.u.endofday;::;`no]"),
+			 TICK_DONE);
+	check_reply("f56e6f00");
+	assert_int_equal(tick.day, TODAY + 1);
 	assert_true(tick_set_time(&tick, midnight, 2));
 	check_nothing_published();
 	assert_true(tick_set_time(&tick, midnight + NS_PER_DAY, 3));
