@@ -109,7 +109,7 @@ random_seed(void)
 	uint64_t seed;
 
 	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-		die("getrandom: %s", strerror(errno));
+		die(exit_status_of(errno), "getrandom: %s", strerror(errno));
 	return seed;
 }
 
