@@ -166,8 +166,9 @@ uint32_t
 symbols_find(const struct symbols *s, unsigned table_idx, const uint8_t *symbol,
 	     size_t len)
 {
-	return find_hashed(s, symbols_hash(s, table_idx, symbol, len), table_idx,
-			   symbol, len);
+	uint32_t hash = symbols_hash(s, table_idx, symbol, len);
+
+	return find_hashed(s, hash, table_idx, symbol, len);
 }
 
 /* A new key, which no set has yet; SYMBOLS_NONE if there are too many. */
@@ -175,7 +176,8 @@ static uint32_t
 new_key(struct symbols *s, unsigned table_idx, const uint8_t *symbol,
 	size_t len)
 {
-	uint32_t hash = symbols_hash(s, table_idx, symbol, len), key = s->free_key;
+	uint32_t hash = symbols_hash(s, table_idx, symbol, len);
+	uint32_t key = s->free_key;
 	uint32_t *bucket = &s->buckets[hash & s->buckets_mask];
 	struct symbol_key *k;
 
