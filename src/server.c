@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -103,16 +102,6 @@ open_connections(struct server *s)
 	}
 }
 
-static uint64_t
-random_seed(void)
-{
-	uint64_t seed;
-
-	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-		die(exit_status_of(errno), "getrandom: %s", strerror(errno));
-	return seed;
-}
-
 static void
 open_streams(struct server *s)
 {
@@ -126,7 +115,7 @@ open_streams(struct server *s)
 		.sets_max = settings_filters_max(set),
 		.message_max = set->message.max,
 		.is_batched = set->publish.interval > 0,
-		.seed = random_seed(),
+		.seed = symbols_draw_seed(),
 	};
 	int err = streams_open(&s->streams, &set->tables, &options);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include "util.h"
 
@@ -90,6 +91,17 @@ symbols_open(struct symbols *s, uint32_t keys_max, uint32_t sets_max,
 	s->buckets = carve(&at, (s->buckets_mask + 1) * sizeof(*s->buckets));
 	memset(s->buckets, 0xff, (s->buckets_mask + 1) * sizeof(*s->buckets));
 	return 0;
+}
+
+uint64_t
+symbols_draw_seed(void)
+{
+	uint64_t seed;
+
+	/* Refused by a sandbox: where its memory is, is at least not said. */
+	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+		seed = (uint64_t)(uintptr_t)&seed * HASH_PRIME;
+	return seed;
 }
 
 void

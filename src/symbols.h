@@ -63,6 +63,9 @@ struct symbols {
 int symbols_open(struct symbols *s, uint32_t keys_max, uint32_t sets_max,
 		 uint32_t streams_max, uint64_t seed);
 
+/* A seed that nobody knows: random, where the kernel gives that. */
+uint64_t symbols_draw_seed(void);
+
 /* Accepts a zeroed or half-opened object. */
 void symbols_close(struct symbols *s);
 
