@@ -4,12 +4,6 @@
 
 #include "util.h"
 
-static uint64_t
-percent_of(uint64_t bytes, unsigned percent)
-{
-	return bytes / 100 * percent + bytes % 100 * percent / 100;
-}
-
 static enum lag_action
 act(const struct lag_state *state, const struct lag_limits *limits,
     enum slow_policy policy, int64_t now_ns)

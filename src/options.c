@@ -436,6 +436,13 @@ smallest_ring(const struct settings *s)
 	return min_u64(s->ring.size, s->streams.ring);
 }
 
+/* One message in an empty backlog must not make its reader slow. */
+static uint64_t
+leave_mark(const struct settings *s)
+{
+	return percent_of(smallest_ring(s), (unsigned)s->slow.leave_percent);
+}
+
 /* "+HH:MM" or "-HH:MM" */
 static bool
 parse_offset(const char *zone, int64_t *out_ns)
@@ -467,8 +474,9 @@ options_derive(struct settings *s)
 	if (s->streams.ring == 0)
 		s->streams.ring = s->ring.size;
 	if (s->message.max == 0)
-		s->message.max =
-			min_u64(MESSAGE_MAX_DEFAULT, smallest_ring(s) / 4);
+		s->message.max = min_u64(
+			MESSAGE_MAX_DEFAULT,
+			min_u64(smallest_ring(s) / 4, leave_mark(s)));
 	/* A longer one would never be filled. */
 	s->connections.receive_buffer =
 		min_u64(s->connections.receive_buffer, s->message.max);
@@ -487,6 +495,12 @@ static bool
 is_message_good(const struct settings *s)
 {
 	return s->message.max <= smallest_ring(s) / 4;
+}
+
+static bool
+is_message_under_mark(const struct settings *s)
+{
+	return s->message.max <= leave_mark(s);
 }
 
 static bool
@@ -552,6 +566,12 @@ static const struct rule {
 	  "of streams.ring",
 	  { OPTION_message_max, OPTION_ring_size, OPTION_streams_ring,
 	    OPTION_streams_max },
+	  4 },
+	{ is_message_under_mark,
+	  "at most slow.leave_percent of ring.size and, where streams.max is "
+	  "above 0, of streams.ring: one message must not make its reader slow",
+	  { OPTION_message_max, OPTION_slow_leave_percent, OPTION_ring_size,
+	    OPTION_streams_ring },
 	  4 },
 	{ is_span_good,
 	  "at most engine.in_flight_max",

@@ -32,6 +32,9 @@ enum {
 #define RETRY_NS     (1 * NS_PER_MS)
 #define TURN_WAIT_NS (1 * NS_PER_S)
 
+/* Nothing waits longer than this for more to be delivered with it. */
+#define GATHER_NS (1 * NS_PER_MS)
+
 /* ---- open ---- */
 
 /* The soft limit of descriptors is raised as far as may be. */
@@ -654,8 +657,8 @@ run_catchup(struct server *s)
 
 /*
  * Under a flood the turns go on for a while without a delivery: one large write
- * costs much less than four small ones.  Nobody waits for that whose feeds send
- * less at a time than fills a receive buffer.
+ * costs much less than four small ones.  Only while updates come in: else there
+ * is nothing to gather, and others wait for what is sent.
  */
 static void
 deliver(struct server *s)
@@ -663,10 +666,15 @@ deliver(struct server *s)
 	const struct stream *main = &s->streams.main;
 	uint64_t enough = min_u64(s->settings->engine.span_max,
 				  main->ring.size / GATHER_SHARE);
+	bool has_moved = main->head_pos != s->gathered_pos;
 
-	s->is_gathering = s->is_flooded && s->waiting_cnt == 0 &&
+	if (!s->is_gathering)
+		s->gather_until_ns = s->now_ns + GATHER_NS;
+	s->is_gathering = s->is_flooded && has_moved && s->waiting_cnt == 0 &&
+			  s->now_ns < s->gather_until_ns &&
 			  main->head_pos - s->delivered_pos < enough;
 	s->is_flooded = false;
+	s->gathered_pos = main->head_pos;
 	if (s->is_gathering)
 		return;
 	s->delivered_pos = main->head_pos;

@@ -75,7 +75,9 @@ struct server {
 	bool is_flooded;       /* a recv of this turn has left no room: its
 				  client has sent more than that */
 	bool is_gathering;     /* nothing is delivered until the next turn */
-	uint64_t delivered_pos; /* the main stream's head when it last was */
+	int64_t gather_until_ns;
+	uint64_t gathered_pos;	/* the main stream's head after the last turn */
+	uint64_t delivered_pos; /* ... and when something was delivered */
 	bool is_stopping;
 	int64_t stop_deadline_ns;
 	int signal_fd;

@@ -112,6 +112,13 @@ min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Cannot overflow, for percent up to 100. */
+static inline uint64_t
+percent_of(uint64_t bytes, unsigned percent)
+{
+	return bytes / 100 * percent + bytes % 100 * percent / 100;
+}
+
 static inline uint64_t
 max_u64(uint64_t a, uint64_t b)
 {

@@ -1,6 +1,8 @@
 """Why a connection's input stands still, and whom that concerns."""
 
 import os
+import threading
+import time
 
 import journal
 import kdb
@@ -46,3 +48,31 @@ def test_between_two_files(start, connect, folder, mode):
     os.rmdir(tomorrow)
     daemon.wait_log("journal_rolled", after=mark)
     assert kdb.decode_frame(one.read_response())[1].value <= 20
+
+
+def test_refused_flood(start, connect):
+    """Protects everybody from a feed whose updates are all refused: nothing is
+    gathered where nothing comes in, replies are sent at once."""
+    daemon = start({"engine": {"mode": "direct"},
+                    "connections": {"receive_buffer": "4K"}})
+    feed, user = connect(daemon), connect(daemon)
+    over = threading.Event()
+    block = update("nosuch", trade(0)) * 200
+
+    def flood():
+        while not over.is_set():
+            feed.send(block)
+
+    sender = threading.Thread(target=flood)
+    sender.start()
+    trips = []
+    try:
+        for _ in range(41):
+            before = time.monotonic()
+            user.sync("")
+            trips.append(time.monotonic() - before)
+    finally:
+        over.set()
+        sender.join()
+    assert sorted(trips)[20] < 0.1
+    feed.sync("")

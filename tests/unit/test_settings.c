@@ -251,6 +251,12 @@ test_derives_what_zero_stands_for(void **state)
 	assert_loads(&s, SCHEMA "streams = { ring = \"1M\"; max = 0; };");
 	assert_int_equal(s.message.max, 16 << 20);
 	settings_fini(&s);
+	/* One message is no more than the leave mark. */
+	assert_loads(&s, SCHEMA "ring = { size = \"1M\"; };\n"
+				"slow = { leave_percent = 10;"
+				" return_percent = 5; };");
+	assert_int_equal(s.message.max, (1 << 20) / 10);
+	settings_fini(&s);
 }
 
 static void
@@ -500,6 +506,13 @@ static const struct mistake {
 	  ":4: setting message.max: 1M does not fit with ring.size 64M, "
 	  "streams.ring 1M, streams.max 64; allowed: at most a quarter of "
 	  "ring.size and, where streams.max is above 0, of streams.ring" },
+	{ "slow = { leave_percent = 10; return_percent = 5; };\n"
+	  "message = { max = \"16M\"; };",
+	  ":3: setting message.max: 16M does not fit with "
+	  "slow.leave_percent 10, ring.size 64M, streams.ring 64M; allowed: "
+	  "at most slow.leave_percent of ring.size and, where streams.max is "
+	  "above 0, of streams.ring: one message must not make its reader "
+	  "slow" },
 	{ "engine = { span_max = \"16M\"; };",
 	  ":2: setting engine.span_max: 16M does not fit with "
 	  "engine.in_flight_max 8M; allowed: at most engine.in_flight_max" },
