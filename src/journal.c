@@ -13,6 +13,7 @@
 #include "journal_file.h"
 #include "journal_rescue.h"
 #include "journal_start.h"
+#include "journal_unsynced.h"
 #include "record.h"
 
 enum {
@@ -131,6 +132,7 @@ set_written(struct journal *j, struct journal_point to)
 static void
 set_synced(struct journal *j, struct journal_point to)
 {
+	j->synced_off = to.off;
 	j->state.synced_pos = to.pos;
 	j->state.synced_records =
 		j->state.records - (j->written.records - to.records);
@@ -324,6 +326,26 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 	show(j, now_ns);
 }
 
+/* Logs it, and remembers it for the next start. */
+static void
+note_unsynced(const struct journal *j, int error)
+{
+	/* Without journal.sync nothing was ever known to be on the disk. */
+	bool is_none = j->settings->journal.sync == SYNC_NONE;
+	uint64_t off = is_none ? JOURNAL_HEADER_BYTES : j->synced_off;
+	uint64_t record = is_none ? 0 : j->state.synced_records;
+
+	log_line(LOG_ERROR, "journal_unsynced",
+		 "file=\"%s\" from_byte=%" PRIu64 " from_record=%" PRIu64
+		 " error=\"%s\" hint=\"fdatasync failed: check the disk "
+		 "(dmesg); the next start writes that part anew and reads it "
+		 "back\"",
+		 j->state.path, off, record, strerror(error));
+	journal_unsynced_note(j->settings->journal.directory,
+			      j->settings->journal.name, j->state.path, off,
+			      record);
+}
+
 /*
  * After a failed fdatasync the kernel may have thrown the pages away and call
  * the next one a success: what is on disk is unknown, and going on would make
@@ -333,12 +355,14 @@ static void
 on_sync(struct journal *j, int32_t result, int64_t now_ns)
 {
 	j->phase = JOURNAL_READY;
-	if (result < 0)
+	if (result < 0) {
+		note_unsynced(j, -result);
 		die(EXIT_DISK,
 		    "journal %s: fdatasync failed (%s): records from %" PRIu64
 		    " on may not be on disk; stopped, because no later success "
 		    "could be believed; check the disk, then start again",
 		    j->state.path, strerror(-result), j->state.synced_records);
+	}
 	set_synced(j, j->batch);
 	j->next_sync_ns = now_ns + j->settings->journal.sync_interval;
 	j->syncs++;
@@ -440,7 +464,8 @@ day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
 	}
 }
 
-/* What is in a file already counts as on the disk: so it is brought there. */
+/* What is in a file already counts as on the disk: so it is brought there.
+ * Where that fails once, a second try would be believed. */
 static struct history_file *
 open_file(const struct journal *j, const char *path, char *err, size_t err_len)
 {
@@ -451,7 +476,11 @@ open_file(const struct journal *j, const char *path, char *err, size_t err_len)
 		return f;
 	(void)snprintf(err, err_len, "%s cannot be brought to the disk: %s",
 		       path, strerror(errno));
+	journal_unsynced_note(j->settings->journal.directory,
+			      j->settings->journal.name, path,
+			      JOURNAL_HEADER_BYTES, 0);
 	history_file_free(f);
+	errno = EBADMSG;
 	return NULL;
 }
 
@@ -643,7 +672,8 @@ journal_open(struct journal *j, const struct settings *settings,
 		errno = -res;
 		return false;
 	}
-	if (!journal_path(directory, name, day, path, sizeof(path), err,
+	if (!journal_unsynced_mend(directory, name, err, err_len) ||
+	    !journal_path(directory, name, day, path, sizeof(path), err,
 			  err_len) ||
 	    (file = open_file(j, path, err, err_len)) == NULL)
 		return false;
@@ -695,20 +725,28 @@ end_epoch(const struct journal *j)
 			 strerror(-err));
 }
 
-void
+int
 journal_close(struct journal *j)
 {
 	bool is_clean = journal_has_drained(j);
+	int status = 0;
 
 	if (!j->state.is_on) {
 		ring_close(&j->staging);
-		return;
+		return 0;
 	}
-	if (has_lost(j) || !has_name(j, clock_monotonic_ns()))
+	if (has_lost(j)) {
+		status = EXIT_ROOM;
+		is_clean = false;
+	}
+	if (!has_name(j, clock_monotonic_ns()))
 		is_clean = false;
 	/* "clean" is on the disk: so must be what it says to be there. */
-	if (fdatasync(j->state.fd) != 0)
+	if (fdatasync(j->state.fd) != 0) {
+		note_unsynced(j, errno);
+		status = EXIT_DISK;
 		is_clean = false;
+	}
 	if (is_clean)
 		end_epoch(j);
 	history_file_free(j->next.file);
@@ -718,4 +756,5 @@ journal_close(struct journal *j)
 	if (j->ops_cnt == 0)
 		ring_close(&j->staging);
 	j->state.is_on = false;
+	return status;
 }

@@ -71,6 +71,7 @@ struct journal {
 	int64_t next_sync_ns;
 	uint64_t dropped_off; /* pages before it were given back */
 	unsigned ops_cnt;     /* in flight, all kinds */
+	uint64_t synced_off;  /* as state.synced_pos */
 
 	/* trouble, for the log and the counters */
 	int64_t failing_since_ns; /* 0: all is well */
@@ -122,7 +123,8 @@ int64_t journal_due_ns(const struct journal *j);
 /* Everything committed is in the file, and on disk if anything promises so. */
 bool journal_has_drained(const struct journal *j);
 
-/* Closes the file; a clean stop, if everything accepted is in it. */
-void journal_close(struct journal *j);
+/* Closes the file; a clean stop, if everything accepted is in it.  0, or the
+ * exit status that says what is missing. */
+int journal_close(struct journal *j);
 
 #endif

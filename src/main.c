@@ -110,8 +110,7 @@ main(int argc, char **argv)
 	struct settings settings;
 	struct server server;
 	char err[1024];
-	bool ok = true;
-	int res;
+	int res, status = EXIT_SUCCESS;
 
 	log_open();
 	line = parse_command_line(argc, argv);
@@ -124,16 +123,16 @@ main(int argc, char **argv)
 		printf("%s: good, %u tables\n", line.file,
 		       settings.tables.tables_cnt);
 	} else if (line.is_self_test) {
-		ok = selftest_run(&settings);
+		status = selftest_run(&settings) ? EXIT_SUCCESS : EXIT_BUG;
 	} else {
 		log_line(LOG_INFO, "start",
 			 "version=%s config=%s tables=%u",
 			 PACKAGE_VERSION, line.file,
 			 settings.tables.tables_cnt);
 		server_open(&server, &settings);
-		server_run(&server);
+		status = server_run(&server);
 		server_close(&server);
 	}
 	settings_fini(&settings);
-	return ok ? EXIT_SUCCESS : EXIT_BUG;
+	return status;
 }

@@ -744,10 +744,11 @@ close_all(struct server *s)
 		turn(s);
 }
 
-void
+int
 server_run(struct server *s)
 {
 	char status[256];
+	int exit_status;
 
 	s->now_ns = clock_monotonic_ns();
 	s->report_base.at_ns = s->now_ns;
@@ -777,7 +778,8 @@ server_run(struct server *s)
 	close_all(s);
 	report_held(s, true);
 	report_summary(s);
-	journal_close(&s->journal);
+	exit_status = journal_close(&s->journal);
 	log_line(LOG_NOTE, "stop", "in_records=%llu",
 		 (unsigned long long)s->counters.in_records);
+	return exit_status;
 }

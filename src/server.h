@@ -92,8 +92,8 @@ struct server {
  * something is missing. */
 void server_open(struct server *s, const struct settings *settings);
 
-/* Tells systemd, and runs until SIGTERM or SIGINT. */
-void server_run(struct server *s);
+/* Tells systemd, and runs until SIGTERM or SIGINT.  0, or an exit status. */
+int server_run(struct server *s);
 
 void server_close(struct server *s);
 

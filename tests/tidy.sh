@@ -14,7 +14,7 @@ ranks='
 1	options.def counters.def close.def figures.def counters ring pool peers
 1	index
 1	wire wire_write inflate extent
-1	torn_tail epoch journal_index journal_file
+1	torn_tail uncached epoch journal_index journal_file
 1	schema schema_parse record
 1	symbols rows filter selection settings.h options settings cores lag
 1	plain update shape
@@ -24,7 +24,7 @@ ranks='
 3	history consumer.h consumer_private.h consumer consumer_past
 3	connection delivery catchup listener selftest
 3	tick.h repeat call.h late subscribe ask tick
-3	journal_rescue journal_start journal
+3	journal_rescue journal_unsynced journal_start journal
 4	server.h wait.h report lag_table subscribers session wait server
 5	main
 '

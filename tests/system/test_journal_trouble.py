@@ -299,7 +299,7 @@ def test_stop_with_a_full_disk(disk, start, connect):
     daemon.wait_log("journal_failing")
     daemon.wait_log("report", in_records=2500)
     daemon.signal(signal.SIGTERM)
-    daemon.stop()
+    daemon.stop(status=75)
     found = journal.read(path)
     lost = daemon.wait_log("journal_lost")
     assert lost.level == 3

@@ -17,6 +17,7 @@
 #include "frames.h"
 #include "journal_file.h"
 #include "log.h"
+#include "uncached.h"
 #include "update.h"
 #include "util.h"
 #include "wire.h"
@@ -247,6 +248,31 @@ engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
 	submit((struct op){ OP_RECYCLE, fd, NULL, len, off, 0, ticket });
 }
 
+/* ---- what is on the disk ---- */
+
+int
+uncached_open(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+ssize_t
+uncached_read(int fd, void *at, size_t len, uint64_t off)
+{
+	ssize_t n = pread(fd, at, len, (off_t)off);
+
+	assert_int_equal((uintptr_t)at % UNCACHED_ALIGN, 0);
+	assert_int_equal(off % UNCACHED_ALIGN, 0);
+	if (m.lost_off != 0 && off + (uint64_t)n > m.lost_off) {
+		uint64_t from = max_u64(m.lost_off, off) - off;
+
+		memset((char *)at + from, 0, (size_t)n - from);
+		if (m.does_disk_heal)
+			m.lost_off = 0;
+	}
+	return n;
+}
+
 /* ---- what the disk does ---- */
 
 const struct op *
@@ -430,11 +456,9 @@ count_open_files(void)
 	return cnt;
 }
 
-static void
-start_on(int32_t date)
+static bool
+open_on(int32_t date, char *err, size_t err_len)
 {
-	char err[1024];
-
 	streams_open_at(&m.all, &m.settings.tables, MODEL_RING_BYTES, 0, 0,
 			START_POS);
 	ends[0].pos = START_POS;
@@ -443,8 +467,16 @@ start_on(int32_t date)
 	m.now_ns = 1000 * NS_PER_S;
 	files_cnt = count_open_files();
 	begin_day(date);
-	if (!journal_open(&m.journal, &m.settings, NULL, &m.all, date, err,
-			  sizeof(err)))
+	return journal_open(&m.journal, &m.settings, NULL, &m.all, date, err,
+			    err_len);
+}
+
+static void
+start_on(int32_t date)
+{
+	char err[1024];
+
+	if (!open_on(date, err, sizeof(err)))
 		fail_msg("%s", err);
 }
 
@@ -475,6 +507,26 @@ model_restart(void)
 	days[0].before = records;
 	days[0].off = bytes;
 	check();
+}
+
+bool
+model_rise(char *err, size_t err_len)
+{
+	const struct day *d = &days[m.rolled];
+	uint64_t records = d->before + m.written - d->first;
+	uint64_t bytes = off_of(d, m.written);
+	bool is_up;
+
+	history_file_free(m.journal.next.file);
+	history_close(&m.journal.history);
+	ring_close(&m.journal.staging);
+	streams_close(&m.all);
+	is_up = open_on(m.today, err, err_len);
+	days[0].before = records;
+	days[0].off = bytes;
+	if (is_up)
+		check();
+	return is_up;
 }
 
 int

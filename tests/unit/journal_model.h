@@ -71,6 +71,8 @@ struct model {
 	char last_words[512]; /* of die() */
 	enum exit_status last_status;
 	jmp_buf death;	      /* where die() goes on */
+	uint64_t lost_off;    /* the disk has zeros from there on; 0: all */
+	bool does_disk_heal;  /* once what is lost was read: as if rewritten */
 };
 extern struct model m;
 
@@ -87,6 +89,10 @@ void model_start(enum journal_sync sync, enum publish_after after);
 /* Stops the daemon with everything written: all files are closed.  Starts it
  * again on what it left. */
 void model_restart(void);
+
+/* The daemon has died: it is started again on what is in the files. false with
+ * err and errno where it refuses. */
+bool model_rise(char *err, size_t err_len);
 
 /* For the end of a test; removes the files. */
 int model_stop(void **state);

@@ -296,12 +296,21 @@ failed_sync_kills(void)
 	return false;
 }
 
-/* The last words name the file and the first record that may be lost; nobody
- * sees it. */
-static void
-test_sync_fails(void **state)
+static bool
+is_noted(void)
 {
-	(void)state;
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "%.*s/sym.unsynced",
+		       (int)(strrchr(model_path(0), '/') - model_path(0)),
+		       model_path(0));
+	return access(path, F_OK) == 0;
+}
+
+/* Three records are on the disk, two are written and never will be. */
+static void
+lose_two(void)
+{
 	model_start(SYNC_BATCH, AFTER_SYNC);
 	model_put_many(3);
 	disk_drain();
@@ -310,12 +319,70 @@ test_sync_fails(void **state)
 	disk_write_all();
 	model_turn(0);
 	assert_true(failed_sync_kills());
+}
+
+/* The last words name the file and the first record that may be lost; nobody
+ * sees it. */
+static void
+test_sync_fails(void **state)
+{
+	(void)state;
+	lose_two();
 	assert_int_equal(m.journal.state.synced_records, 3);
 	assert_int_equal(m.all.main.visible_pos, model_pos(3));
 	assert_int_equal(m.last_status, EXIT_DISK);
 	assert_non_null(strstr(m.last_words, model_path(m.today)));
 	assert_non_null(strstr(m.last_words, strerror(EIO)));
 	assert_non_null(strstr(m.last_words, "records from 3 on"));
+	assert_int_equal(model_said("journal_unsynced"), 1);
+	assert_true(is_noted());
+}
+
+/* The page cache still has what the disk has not: it is written anew. */
+static void
+test_sync_fails_and_restart(void **state)
+{
+	char err[1024];
+
+	(void)state;
+	lose_two();
+	m.lost_off = m.journal.synced_off;
+	m.does_disk_heal = true;
+	assert_true(model_rise(err, sizeof(err)));
+	assert_int_equal(m.lost_off, 0);
+	assert_int_equal(model_said("journal_rewritten"), 1);
+	assert_int_equal(m.journal.state.records, 5);
+	assert_false(is_noted());
+	/* that was all: the next start has nothing to mend */
+	model_put_many(1);
+	disk_drain();
+	model_restart();
+	assert_int_equal(model_said("journal_rewritten"), 0);
+}
+
+/* A disk that does not take it either is not believed, at no start, until
+ * somebody has looked. */
+static void
+test_disk_lies_again(void **state)
+{
+	char err[1024], *note;
+
+	(void)state;
+	lose_two();
+	m.lost_off = m.journal.synced_off;
+	m.does_disk_heal = false;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_false(model_rise(err, sizeof(err)));
+		assert_int_equal(exit_status_of(errno), EXIT_DISK);
+		assert_non_null(strstr(err, model_path(m.today)));
+		assert_true(is_noted());
+	}
+	note = strstr(err, "remove ") + strlen("remove ");
+	note[strcspn(note, " ")] = '\0';
+	assert_int_equal(unlink(note), 0);
+	assert_true(model_rise(err, sizeof(err)));
+	assert_int_equal(model_said("journal_rewritten"), 0);
+	m.lost_off = 0;
 }
 
 /* ---- the end of a day ---- */
@@ -550,7 +617,8 @@ main(void)
 		TEST(test_disk_hangs),	    TEST(test_file_deleted),
 		TEST(test_visible),	    TEST(test_sync_batch),
 		TEST(test_sync_interval),   TEST(test_sync_interval_passes),
-		TEST(test_sync_fails),	    TEST(test_roll),
+		TEST(test_sync_fails),	    TEST(test_sync_fails_and_restart),
+		TEST(test_disk_lies_again), TEST(test_roll),
 		TEST(test_roll_waits),	    TEST(test_next_file),
 		TEST(test_next_file_fails),
 #define WALK(what, i) \
