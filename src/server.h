@@ -2,10 +2,11 @@
  * The server: owns every object and runs the one thread.  One turn is: the
  * clock, completions, what waited, timers, slow consumers, delivery, reaping.
  *
- *   server.c   start, the turn, timers, stop
- *   session.c  a connection's life: accept, handshake, requests, close
- *   wait.c     whose input stands still, and why
- *   report.c   what the log and systemd are told
+ *   server_open.c  the start, and giving everything back
+ *   server.c       the turn, timers, stop
+ *   session.c      a connection's life: accept, handshake, requests, close
+ *   wait.c         whose input stands still, and why
+ *   report.c       what the log and systemd are told
  */
 #ifndef RINGTICK_SERVER_H
 #define RINGTICK_SERVER_H

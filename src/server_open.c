@@ -1,0 +1,346 @@
+/* The start, from the limits of the process to listening; and what gives it all
+ * back. */
+#include "config.h"
+
+#include "server.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "lag_table.h"
+#include "notify.h"
+#include "report.h"
+#include "selftest.h"
+#include "subscribers.h"
+#include "wait.h"
+
+enum {
+	DESCRIPTORS_BESIDES = 64, /* listeners, log, signals, io_uring */
+	STRADDLE_BEFORE = 6,	  /* bytes of its message before the seam */
+};
+
+/* The soft limit of descriptors is raised as far as may be. */
+static void
+raise_descriptor_limit(const struct settings *set)
+{
+	rlim_t wanted = set->connections.max + DESCRIPTORS_BESIDES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < wanted)
+		log_line(LOG_WARN, "few_descriptors",
+			 "limit=%llu wanted=%llu hint=\"ulimit -n %llu "
+			 "(systemd: LimitNOFILE=), or lower connections.max\"",
+			 (unsigned long long)limit.rlim_cur,
+			 (unsigned long long)wanted,
+			 (unsigned long long)wanted);
+}
+
+static uint8_t *
+map_memory(size_t len)
+{
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		die(EXIT_ROOM,
+		    "no memory for connections (%zu KiB); lower "
+		    "connections.max or connections.receive_buffer",
+		    len / 1024);
+	return at;
+}
+
+static void
+open_connections(struct server *s)
+{
+	size_t small = s->settings->connections.receive_buffer;
+	size_t reply = s->tick.reply_max;
+
+	s->connections_max = (unsigned)s->settings->connections.max;
+	s->connections = calloc(s->connections_max, sizeof(*s->connections));
+	if (s->connections == NULL)
+		die(EXIT_ROOM, "no memory for %u connections",
+		    s->connections_max);
+	s->small_memory = map_memory(s->connections_max * small);
+	s->reply_memory = map_memory(s->connections_max * reply);
+	s->past_memory =
+		map_memory(s->connections_max * (size_t)CATCHUP_BUFFER_BYTES);
+	list_init(&s->free);
+	list_init(&s->open);
+	wait_init(s);
+	/* Taken from the end: so slot 0 comes first. */
+	for (unsigned i = s->connections_max; i-- > 0;) {
+		struct connection *c = &s->connections[i];
+
+		c->slot = i;
+		c->small = s->small_memory + i * small;
+		c->small_bytes = small;
+		c->buffer = c->small;
+		c->consumer.streams = &s->streams;
+		c->consumer.reply = s->reply_memory + i * reply;
+		c->consumer.past.buffer =
+			s->past_memory + i * (size_t)CATCHUP_BUFFER_BYTES;
+		list_append(&s->free, &c->open_node);
+	}
+}
+
+static void
+open_streams(struct server *s)
+{
+	const struct settings *set = s->settings;
+	const struct streams_options options = {
+		.main_bytes = set->ring.size,
+		.huge_pages = set->ring.huge_pages,
+		.filtered_max = (unsigned)set->streams.max,
+		.filtered_bytes = set->streams.ring,
+		.symbols_max = (uint32_t)set->streams.symbols,
+		.sets_max = settings_filters_max(set),
+		.message_max = set->message.max,
+		.is_batched = set->publish.interval > 0,
+		.seed = symbols_draw_seed(),
+	};
+	int err = streams_open(&s->streams, &set->tables, &options);
+
+	if (err != 0)
+		die(exit_status_of(-err),
+		    "cannot map the rings (ring.size %llu, streams.max %llu "
+		    "of streams.ring %llu bytes): %s; lower one of them",
+		    (unsigned long long)set->ring.size,
+		    (unsigned long long)set->streams.max,
+		    (unsigned long long)set->streams.ring, strerror(-err));
+	if (set->ring.huge_pages && !s->streams.main.ring.is_huge)
+		log_line(LOG_WARN, "no_huge_pages",
+			 "hint=\"sysctl vm.nr_hugepages=%llu\"",
+			 (unsigned long long)(set->ring.size >> 21));
+}
+
+/* One line: what it runs as, and why; a warning where that cannot be meant. */
+static void
+log_engine(const struct server *s)
+{
+	static const char hint[] =
+		" hint=\"sqpoll needs a core for each of its two threads and "
+		"two for clients and the kernel, else direct is faster: leave "
+		"engine.mode at auto\"";
+	const struct cores_choice *choice = &s->choice;
+
+	log_line(choice->is_vain ? LOG_WARN : LOG_INFO, "engine",
+		 "mode=%s asked=%s spin_us=%lld cpus=%u quota_pct=%u "
+		 "reason=%s%s",
+		 engine_mode_names[choice->mode],
+		 engine_mode_names[s->settings->engine.mode],
+		 (long long)(choice->spin_ns / NS_PER_US), s->cores.cpus,
+		 s->cores.quota_pct, cores_reason_names[choice->reason],
+		 choice->is_vain ? hint : "");
+}
+
+static void
+pin_thread(const struct settings *set)
+{
+	cpu_set_t cpus;
+
+	if (set->engine.cpu < 0)
+		return;
+	CPU_ZERO(&cpus);
+	CPU_SET((size_t)set->engine.cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
+		die(exit_status_of(errno),
+		    "engine.cpu = %d: %s; online CPUs are listed by: lscpu -e",
+		    (int)set->engine.cpu, strerror(errno));
+}
+
+/* 0, or the errno with one line in err. */
+static int
+try_engine(struct server *s, char *err, size_t err_len)
+{
+	const struct settings *set = s->settings;
+	struct engine_options options = {
+		.slots = (unsigned)set->connections.max,
+		.sq_idle_ns = set->engine.sq_idle,
+		.sq_cpu = (int)set->engine.sq_cpu,
+	};
+
+	s->choice = cores_decide(&s->cores, set);
+	options.mode = s->choice.mode;
+	options.spin_ns = s->choice.spin_ns;
+	s->engine = engine_open(&options, err, err_len);
+	return s->engine != NULL ? 0 : errno;
+}
+
+/*
+ * Before this thread is pinned: the SQPOLL thread gets its affinity, and would
+ * be on engine.cpu with it.  Before the rings, whose memory belongs near to
+ * where the thread will run.
+ */
+static void
+open_engine(struct server *s)
+{
+	char err[512];
+	int error;
+
+	s->cores = cores_look(s->settings);
+	error = try_engine(s, err, sizeof(err));
+	if (error != 0 && s->settings->engine.mode == ENGINE_AUTO &&
+	    s->choice.mode == ENGINE_SQPOLL && !engine_can_sqpoll()) {
+		s->cores.is_sqpoll_refused = true;
+		error = try_engine(s, err, sizeof(err));
+	}
+	if (error != 0)
+		die(exit_status_of(error), "%s", err);
+	pin_thread(s->settings);
+}
+
+/* Before this thread is pinned, like the engine. */
+static void
+open_file_jobs(struct server *s)
+{
+	int err;
+
+	if (s->settings->journal.directory[0] == '\0')
+		return;
+	err = file_jobs_open(&s->file_jobs);
+	if (err != 0)
+		die(EXIT_ROOM,
+		    "cannot start the thread for the journal's files: %s; "
+		    "raise its limit with: ulimit -u (systemd: TasksMax=)",
+		    strerror(-err));
+}
+
+static void
+register_ring(struct server *s)
+{
+	struct ring *ring = &s->streams.main.ring;
+	char err[512];
+
+	if (!engine_register(s->engine, ring->base, 2 * ring->size, err,
+			     sizeof(err)))
+		die(exit_status_of(errno), "%s", err);
+	log_engine(s);
+	if (!selftest_straddle(s->engine, ring, STRADDLE_BEFORE, err,
+			       sizeof(err)))
+		die(EXIT_BUG,
+		    "the self-test failed: %s; do not run on this kernel, and "
+		    "report it",
+		    err);
+	log_line(LOG_INFO, "selftest",
+		 "result=ok mode=%s message_bytes=%zu before_seam=%d",
+		 engine_mode_names[s->choice.mode], selftest_message_len(),
+		 STRADDLE_BEFORE);
+}
+
+static void
+open_signals(struct server *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (s->signal_fd < 0)
+		die(exit_status_of(errno), "signalfd: %s", strerror(errno));
+	/* A write to a dead peer is an error, not the end of the process. */
+	(void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN },
+			NULL);
+}
+
+static void
+open_journal(struct server *s)
+{
+	char err[JOURNAL_PATH_MAX + 512];
+
+	notify_status("checking the journal");
+	if (!journal_open(&s->journal, s->settings, s->engine, &s->streams,
+			  s->tick.day, err, sizeof(err)))
+		die(exit_status_of(errno), "%s", err);
+}
+
+static void
+open_listeners(struct server *s)
+{
+	char err[512];
+
+	if (!listeners_open(&s->listeners, s->settings, err, sizeof(err)))
+		die(exit_status_of(errno), "%s", err);
+	s->tick.port = s->listeners.port;
+	log_line(LOG_INFO, "listening", "port=%u address=%s unix=%s",
+		 s->listeners.port,
+		 s->listeners.is_passed ? "systemd"
+					: s->settings->listen.address,
+		 listeners_has_unix(&s->listeners) ? "yes" : "no");
+}
+
+void
+server_open(struct server *s, const struct settings *set)
+{
+	*s = (struct server){
+		.settings = set,
+		.file_jobs = { .event_fd = -1 },
+		.next_deadline_ns = INT64_MAX,
+		.lag_limits = {
+			.leave_percent = (unsigned)set->slow.leave_percent,
+			.return_percent = (unsigned)set->slow.return_percent,
+			.block_limit_ns = set->slow.block_limit,
+		},
+	};
+	report_open(s);
+	raise_descriptor_limit(set);
+	open_file_jobs(s);
+	open_engine(s);
+	open_signals(s);
+	open_streams(s);
+	if (tick_open(&s->tick, set, &s->streams, &s->counters,
+		      &s->journal.state, &s->journal.history) != 0 ||
+	    pool_open(&s->pool, (unsigned)set->message.buffers,
+		      set->message.max) != 0)
+		die(EXIT_ROOM,
+		    "no memory for buffers of message.max = %llu bytes; "
+		    "lower message.max or message.buffers",
+		    (unsigned long long)set->message.max);
+	s->tick.put_lag = lag_table_put;
+	s->tick.put_subscribers = subscribers_put;
+	s->tick.put_queues = subscribers_put_queues;
+	s->tick.put_context = s;
+	open_connections(s);
+	register_ring(s);
+	delivery_init(&s->delivery, s->engine, &s->streams, &s->pool,
+		      set->engine.span_max, set->engine.in_flight_max,
+		      &s->journal.state);
+	if (catchup_open(&s->catchup, set, s->engine, &s->streams,
+			 &s->journal.history, &s->delivery, &s->pool) != 0)
+		die(EXIT_ROOM, "no memory for reading the journal");
+	open_journal(s);
+	report_memory(s);
+	open_listeners(s);
+}
+
+void
+server_close(struct server *s)
+{
+	size_t n = s->connections_max;
+
+	listeners_close(&s->listeners);
+	catchup_close(&s->catchup);
+	engine_close(s->engine);
+	file_jobs_close(&s->file_jobs);
+	(void)close(s->signal_fd);
+	pool_close(&s->pool);
+	(void)munmap(s->small_memory,
+		     n * s->settings->connections.receive_buffer);
+	(void)munmap(s->reply_memory, n * s->tick.reply_max);
+	(void)munmap(s->past_memory, n * (size_t)CATCHUP_BUFFER_BYTES);
+	free(s->connections);
+	tick_close(&s->tick);
+	streams_close(&s->streams);
+}
