@@ -92,8 +92,10 @@ struct connection {
 	struct list open_node;
 	uint64_t in_bytes;
 	uint64_t in_records;
-	uint64_t rejected;
+	uint64_t rejected; /* updates */
+	uint64_t failed;   /* other asynchronous requests that had an error */
 	struct log_limit reject_log;
+	struct log_limit failed_log;
 	struct log_limit skip_log;
 	struct log_limit change_log;
 	uint64_t skips_reported; /* the count when it was last reported */

@@ -228,6 +228,21 @@ log_value(char *buf, size_t buf_len, const char *s, size_t len)
 	return buf;
 }
 
+const char *
+log_text(char *buf, size_t buf_len, const char *s, size_t len)
+{
+	size_t n = 0;
+
+	CHECK(buf_len > 0);
+	for (; n < len && n < buf_len - 1; n++) {
+		char c = s[n];
+
+		buf[n] = c < ' ' || c > '~' || c == '"' || c == '\\' ? '?' : c;
+	}
+	buf[n] = '\0';
+	return buf;
+}
+
 bool
 log_may(struct log_limit *limit, int64_t now_ns, uint64_t *out_suppressed)
 {

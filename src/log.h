@@ -43,6 +43,10 @@ uint64_t log_dropped(void);
  */
 const char *log_value(char *buf, size_t buf_len, const char *s, size_t len);
 
+/* The same for a value between quotes: spaces and '=' stay, '\' and '"' become
+ * '?', and an empty one stays empty. */
+const char *log_text(char *buf, size_t buf_len, const char *s, size_t len);
+
 /*
  * Lets at most one line a second through for each limiter; *out_suppressed is
  * how many were held back since the last one that passed.

@@ -16,6 +16,8 @@ typedef unsigned long long ull;
 /* A consumer is worth a line while its oldest unsent message is this old. */
 #define SLOW_AGE_NS (1 * NS_PER_S)
 
+enum { ERROR_BYTES = 160 }; /* of an error's text in a line */
+
 /* ---- what one client may cause ---- */
 
 void
@@ -96,18 +98,60 @@ report_disconnect(struct server *s, struct connection *c, const char *detail)
 	consumer_lag_records(&c->consumer, s->now_ns, &records, &age_ns);
 	log_line(close_reason_levels[c->reason], "disconnect",
 		 "conn=%u user=%s peer=%s reason=%s tables=%s "
-		 "in_records=%llu in_bytes=%llu rejected=%llu sent_bytes=%llu "
+		 "in_records=%llu in_bytes=%llu rejected=%llu failed=%llu "
+		 "sent_bytes=%llu "
 		 "lag_bytes=%llu lag_records=%llu lag_ms=%lld skipped=%llu "
 		 "why=\"%s%s%s\"",
 		 c->slot, c->user, c->peer, close_reason_names[c->reason],
 		 tables_text(s, c, tables, sizeof(tables)), (ull)c->in_records,
-		 (ull)c->in_bytes, (ull)c->rejected,
+		 (ull)c->in_bytes, (ull)c->rejected, (ull)c->failed,
 		 (ull)c->consumer.sent_bytes,
 		 (ull)consumer_lag_bytes(&c->consumer), (ull)records,
 		 (long long)(age_ns / NS_PER_MS),
 		 (ull)c->consumer.skipped_records,
 		 close_reason_sentences[c->reason], detail != NULL ? ": " : "",
 		 detail != NULL ? detail : "");
+}
+
+void
+report_rejected(struct server *s, struct connection *c,
+		const struct tick_outcome *out)
+{
+	char table[64], error[ERROR_BYTES];
+	const char *name;
+	uint64_t held;
+	size_t len;
+
+	if (!log_may(&c->reject_log, s->now_ns, &held) ||
+	    !report_may(s, c, "rejected", ""))
+		return;
+	/* What should be a name may be anything. */
+	name = request_arg_text(&out->table, &len);
+	log_line(LOG_WARN, "rejected",
+		 "conn=%u user=%s peer=%s table=%s error=\"%s\" rejected=%llu",
+		 c->slot, c->user, c->peer,
+		 log_value(table, sizeof(table), name, name != NULL ? len : 0),
+		 log_text(error, sizeof(error), out->why, strlen(out->why)),
+		 (ull)c->rejected);
+}
+
+void
+report_failed(struct server *s, struct connection *c,
+	      const struct tick_outcome *out)
+{
+	char error[ERROR_BYTES];
+	uint64_t held;
+
+	if (!log_may(&c->failed_log, s->now_ns, &held) ||
+	    !report_may(s, c, "request_failed", ""))
+		return;
+	log_line(LOG_WARN, "request_failed",
+		 "conn=%u user=%s peer=%s asked=\"%s\" error=\"%s\" "
+		 "failed=%llu",
+		 c->slot, c->user, c->peer, out->asked,
+		 log_text(error, sizeof(error), out->error,
+			  strlen(out->error)),
+		 (ull)c->failed);
 }
 
 static const char *

@@ -27,6 +27,13 @@ bool report_may(struct server *s, const struct connection *c,
 /* Sums up what was held back: of bursts that have ended, or all of it. */
 void report_held(struct server *s, bool wants_all);
 
+/* An update was refused; an asynchronous request had an error. At most one
+ * line a second for each connection; its counters tell all. */
+void report_rejected(struct server *s, struct connection *c,
+		     const struct tick_outcome *out);
+void report_failed(struct server *s, struct connection *c,
+		   const struct tick_outcome *out);
+
 /* The figures of a consumer, as they are now. */
 struct figures {
 #define FIGURE(name, column, sentence) int64_t name;

@@ -41,6 +41,24 @@ static const struct column_type {
 	{ "time", 't', KT_TIME },
 };
 
+const char *
+schema_type_name(int type)
+{
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (types[i].type == type || types[i].type == -type)
+			return types[i].name;
+	switch (type) {
+	case KT_LIST:
+		return "list";
+	case KT_TABLE:
+		return "table";
+	case KT_DICT:
+	case KT_SORTED_DICT:
+		return "dictionary";
+	}
+	return "function";
+}
+
 /* ---- tables and columns ---- */
 
 __attribute__((format(printf, 3, 4))) static int

@@ -84,6 +84,10 @@ int schema_add_column(struct schema_table *t, const char *name,
 /* Sorts, checks tick.q's rules, builds the constant bytes. -EINVAL, -ENOMEM. */
 int schema_finish(struct schema *s, struct schema_error *err);
 
+/* q's name of what has this type byte: of a vector ("float"), of its atom
+ * too; "list", "table", "dictionary", "function" for the rest. */
+const char *schema_type_name(int type);
+
 /* NULL if there is none. name need not be terminated. */
 const struct schema_table *schema_find(const struct schema *s,
 				       const char *name, size_t name_len);

@@ -275,9 +275,6 @@ static void
 note_update(struct server *s, struct connection *c,
 	    const struct tick_outcome *out, uint64_t len)
 {
-	char table[64], error[64];
-	uint64_t held;
-
 	c->is_feed = true;
 	c->in_bytes += len;
 	if (out->why == NULL) {
@@ -285,15 +282,7 @@ note_update(struct server *s, struct connection *c,
 		return;
 	}
 	c->rejected++;
-	if (!log_may(&c->reject_log, s->now_ns, &held))
-		return;
-	log_value(table, sizeof(table), (const char *)out->table.at + 1,
-		  out->table.len - 2);
-	log_line(LOG_WARN, "rejected",
-		 "conn=%u user=%s peer=%s table=%s error=%s rejected=%llu",
-		 c->slot, c->user, c->peer, table,
-		 log_value(error, sizeof(error), out->why, strlen(out->why)),
-		 (unsigned long long)c->rejected);
+	report_rejected(s, c, out);
 }
 
 /* A reply that is too long for the connection's own buffer gets one of the
@@ -339,6 +328,10 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 		drop_long_reply(s, c);
 	if (out->is_update)
 		note_update(s, c, out, len);
+	if (out->error != NULL) {
+		c->failed++;
+		report_failed(s, c, out);
+	}
 	if (out->is_subscribing)
 		selection_keep(symbols, &c->selection, &out->selection);
 	if (out->wants_skips)

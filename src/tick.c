@@ -157,7 +157,7 @@ update(struct call *c, const struct request_arg *table,
 
 	c->out->is_update = true;
 	if ((int8_t)table->at[0] != -KT_SYMBOL)
-		return refuse(c, table, "type");
+		return refuse(c, table, "type: table: symbol wanted");
 	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
 			    table->len - 2);
 	if (found == NULL && !is_whole_object(x)) {
@@ -564,6 +564,20 @@ handle_update(struct call *c)
 	return error == is_malformed ? TICK_BAD : TICK_DONE;
 }
 
+/* To a sync caller it is told: of an asynchronous one the log has to know. */
+static void
+note_error(struct call *c, bool is_sync, const char *error, const uint8_t *body,
+	   size_t len)
+{
+	struct tick *t = c->tick;
+
+	t->counters->request_errors++;
+	if (is_sync)
+		return;
+	c->out->error = error;
+	c->out->asked = asked_text(t->asked, body, len);
+}
+
 /* Takes a little-endian body without 8-byte counts. */
 static enum tick_result
 handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
@@ -611,7 +625,9 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		w.at = value;
 		w.is_full = false;
 		wire_put_error(&w, error);
-		t->counters->request_errors += !c->out->is_update;
+		/* A refused update is counted as that. */
+		if (c->out->why == NULL)
+			note_error(c, is_sync, error, body, len);
 	}
 	wire_end_frame(&w, header);
 	c->out->is_subscribing = c->is_subscribing;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "asked.h"
 #include "clock.h"
 #include "consumer.h"
 #include "counters.h"
@@ -49,6 +50,7 @@ struct tick {
 	size_t work_len;
 	size_t reply_max;  /* bytes that a reply can have, frame header too */
 	char error[REQUEST_ERROR_MAX];
+	char asked[ASKED_BYTES]; /* scratch of an outcome */
 	struct shapes shapes; /* of what feeds have sent */
 };
 
@@ -93,6 +95,9 @@ struct tick_outcome {
 	const struct stream *wait_stream; /* ... WAIT_LEVEL, which stream */
 	const char *why;	  /* TICK_BAD or a refused update: the reason */
 	struct request_arg table; /* of a refused update: the name sent */
+	const char *error; /* of an asynchronous request, which nobody is told:
+			      its error; good until the next call, as is: */
+	const char *asked; /* what it was, for the log */
 };
 
 /* The settings must outlive it. 0 or -ENOMEM. */

@@ -2,6 +2,8 @@
 
 #include "update.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
@@ -9,15 +11,14 @@
 #include "util.h"
 #include "wire.h"
 
-static const char bad_type[] = "type";
-static const char bad_length[] = "length";
+enum { REFUSAL_BYTES = 160 }; /* text of an error: names are cut at 48 */
 
 /* State of one parse, so that the steps below read straight down. */
 struct parse {
 	struct wire_reader r;
 	const struct schema_column *columns;
 	enum check_mode check;
-	const char *refused;
+	const char *refused; /* the first thing that was wrong */
 	struct update u;
 };
 
@@ -39,11 +40,70 @@ is_list(int type)
 	return type >= KT_LIST && type <= KT_TIME;
 }
 
-static void
-refuse(struct parse *p, const char *text)
+/* Of the running parse: an update that is good does not pay for its bytes. */
+static char refusal[REFUSAL_BYTES];
+
+/* Begins with the word that q would have for it. c is NULL where it is about
+ * the update as a whole. */
+__attribute__((cold, noinline, format(printf, 4, 5))) static void
+refuse(struct parse *p, const char *word, const struct schema_column *c,
+       const char *format, ...)
 {
-	if (p->refused == NULL)
-		p->refused = text;
+	va_list args;
+	int n;
+
+	if (p->refused != NULL)
+		return;
+	p->refused = refusal;
+	n = snprintf(refusal, sizeof(refusal), "%s: %.48s%s%.48s: ", word,
+		     p->u.table->name, c != NULL ? "." : "",
+		     c != NULL ? c->name : "");
+	va_start(args, format);
+	(void)vsnprintf(refusal + n, sizeof(refusal) - (size_t)n, format,
+			args);
+	va_end(args);
+}
+
+static const char *
+wanted_name(const struct schema_column *c)
+{
+	return c->is_string ? "string" : schema_type_name(c->type);
+}
+
+__attribute__((cold, noinline)) static void
+refuse_column(struct parse *p, const struct schema_column *c, int came)
+{
+	refuse(p, "type", c, "%s wanted, %s came", wanted_name(c),
+	       c->is_string && came == KT_LIST ? "list of other things"
+					       : schema_type_name(came));
+}
+
+__attribute__((cold, noinline)) static void
+refuse_cell(struct parse *p, const struct schema_column *c, int came)
+{
+	refuse(p, "type", c, "%s%s wanted, %s%s came", wanted_name(c),
+	       c->is_string ? "" : " atom", schema_type_name(came),
+	       is_atom(came)		      ? " atom"
+	       : is_list(came) && came != KT_LIST ? " vector"
+						  : "");
+}
+
+/* As many items came as the table has not. A time column of another type is
+ * taken for one that was left out, as in q. */
+__attribute__((cold, noinline)) static void
+refuse_count(struct parse *p, int first_type, uint64_t cnt)
+{
+	const struct schema_table *t = p->u.table;
+
+	if (p->u.has_time)
+		refuse(p, "length", NULL, "%u columns wanted, %llu came",
+		       t->columns_cnt, (unsigned long long)cnt);
+	else
+		refuse(p, "length", NULL,
+		       "%u columns wanted behind the time (%s), %llu came, the "
+		       "first %s",
+		       t->columns_cnt - 1, wanted_name(&t->columns[0]),
+		       (unsigned long long)cnt, schema_type_name(first_type));
 }
 
 /* ---- one column or cell against the schema ---- */
@@ -79,7 +139,7 @@ check_column_type(struct parse *p, const struct schema_column *c,
 	if (p->check == CHECK_SHAPE || (c->type == KT_LIST && !c->is_string))
 		return;
 	if (c->is_string ? !is_list_of_strings(at, p->r.at) : type != c->type)
-		refuse(p, bad_type);
+		refuse_column(p, c, type);
 }
 
 static void
@@ -89,7 +149,7 @@ check_cell_type(struct parse *p, const struct schema_column *c, int type)
 		return;
 	if (c->is_string ? type != KT_CHAR && type != -KT_CHAR
 			 : type != -c->type)
-		refuse(p, bad_type);
+		refuse_cell(p, c, type);
 }
 
 /* Bytes of the vector of n equal atoms. */
@@ -140,14 +200,16 @@ parse_column(struct parse *p, const struct schema_column *c)
 		return;
 	if (is_list(type)) {
 		if (wire_load_u32(at + 2) != p->u.rows)
-			refuse(p, bad_length);
+			refuse(p, "length", c, "%llu rows wanted, %u came",
+			       (unsigned long long)p->u.rows,
+			       wire_load_u32(at + 2));
 		p->u.frame_len += (uint64_t)(p->r.at - at);
 	} else if (is_atom(type)) {
 		p->u.is_verbatim = false;
 		p->u.frame_len +=
 			extended_len((uint64_t)(p->r.at - at) - 1, p->u.rows);
 	} else {
-		refuse(p, bad_type);
+		refuse_column(p, c, type);
 		return;
 	}
 	check_column_type(p, c, at, type);
@@ -193,7 +255,7 @@ expect_columns(struct parse *p, int first_type, uint64_t cnt)
 			-first_type == t->columns[0].type;
 	missing = p->u.has_time ? 0 : 1;
 	if (cnt != t->columns_cnt - missing)
-		refuse(p, bad_length);
+		refuse_count(p, first_type, cnt);
 	p->u.items_cnt = (unsigned)(t->columns_cnt - missing);
 	p->u.frame_len = t->publish_prefix_len;
 	return t->columns + missing;
@@ -267,7 +329,7 @@ parse_list(struct parse *p)
 	if (p->r.bad != NULL)
 		return;
 	if (cnt == 0) {
-		refuse(p, bad_length);
+		refuse(p, "length", NULL, "no columns came");
 		return;
 	}
 	first = type_at(&p->r);
@@ -276,7 +338,9 @@ parse_list(struct parse *p)
 	} else if (is_atom(first)) {
 		parse_cells(p, cnt);
 	} else {
-		refuse(p, bad_type);
+		refuse(p, "type", NULL,
+		       "columns or cells wanted, first came a %s",
+		       schema_type_name(first));
 		skip_items(p, cnt);
 	}
 }
@@ -360,11 +424,11 @@ parse_table(struct parse *p)
 		return;
 	inside.at += 3; /* table, attribute, dictionary: wire_skip saw them */
 	if (!names_match(p->u.table, &inside)) {
-		refuse(p, "mismatch");
+		refuse(p, "mismatch", NULL, "a table of other columns came");
 		return;
 	}
 	if (wire_get_u8(&inside) != KT_LIST) {
-		refuse(p, bad_type);
+		refuse(p, "type", NULL, "a table without a list came");
 		return;
 	}
 	cnt = wire_get_count(&inside, 2, &attr);
@@ -396,7 +460,8 @@ update_parse(const struct schema_table *table, const uint8_t *x, size_t len,
 		parse_table(&p);
 	} else {
 		wire_skip(&p.r);
-		refuse(&p, bad_type);
+		refuse(&p, "type", NULL, "columns wanted, a %s came",
+		       schema_type_name(type));
 	}
 	*why = p.r.bad;
 	if (p.r.bad != NULL)

@@ -23,7 +23,9 @@
 enum update_result {
 	UPDATE_OK,
 	UPDATE_REFUSED, /* well-formed, but not for this table: *why is the
-			   kdb+ error text */
+			   text of the error, kdb+'s word first: "type:
+			   trade.price: float wanted, long came". Good until
+			   the next call */
 	UPDATE_BAD,	/* malformed bytes: *why is a sentence for the log */
 	UPDATE_REWRITE, /* has 8-byte counts: wire_rewrite it, then again */
 };

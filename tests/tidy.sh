@@ -17,7 +17,7 @@ ranks='
 1	torn_tail uncached epoch journal_index journal_file
 1	schema schema_parse record
 1	symbols rows filter selection settings.h options settings cores lag
-1	plain update shape
+1	plain update shape asked
 1	journal_state wait_reason
 2	engine file_jobs stream.h stream_private.h stream batch streams
 2	request.h value literal verbs query evaluate.h apply request

@@ -149,6 +149,10 @@ class Derived:
 class Error:
     text: bytes
 
+    def word(self):
+        """What q would have said; sentences come behind it."""
+        return self.text.split(b": ")[0]
+
 
 NIL = Primitive(101, 0)
 

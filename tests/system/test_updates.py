@@ -308,13 +308,78 @@ def test_bad_updates_publish_nothing(plant, form):
     p = plant()
     name, x, error = BAD[form]
     for fn in (".u.upd", "upd"):
-        assert p.feed.update(name, x, fn) == Error(error)
+        assert p.feed.update(name, x, fn).word() == error
     p.feed.send(update(name, x))
     p.feed.send(update(name, x, big=True))
     p.expect_nothing()
     p.feed.expect_silence()
     summary = p.daemon.summary()
     assert summary.number("rejected") == 4 and summary.number("in_records") == 1
+
+
+WHY = {
+    "type: trade.price: float wanted, long came": lst(
+        vec("n", [T0]), syms("a"), vec("j", [1]), vec("j", [1])),
+    "type: trade.price: float atom wanted, real atom came": lst(
+        atom("n", T0), sym("a"), atom("e", 1.0), atom("j", 1)),
+    "type: trade.price: float atom wanted, float vector came": lst(
+        atom("n", T0), sym("a"), vec("f", [1, 2]), atom("j", 1)),
+    "length: trade.size: 1 rows wanted, 2 came": lst(
+        vec("n", [T0]), syms("a"), vec("f", [1]), vec("j", [1, 2])),
+    "length: trade: 4 columns wanted, 2 came": lst(vec("n", [T0]), syms("a")),
+    "length: trade: 3 columns wanted behind the time (timespan), 4 came, the first "
+    "timestamp": lst(vec("p", [T0]), syms("a"), vec("f", [1]), vec("j", [1])),
+    "type: trade: columns wanted, a function came": NIL,
+    "mismatch: trade: a table of other columns came": kdb.table(
+        "a b", vec("j", [1]), vec("j", [1])),
+}
+
+
+def test_a_refusal_says_what_is_wrong(plant):
+    """Protects whoever wrote the feed from guessing: the error and the log name
+    table, column, what came and what is wanted."""
+    p = plant()
+    for why, x in WHY.items():
+        assert p.feed.update("trade", x) == Error(why.encode())
+    silent = kdb.Client(p.daemon.port, creds=b"silent:pw\x03")
+    silent.send(update("trade", WHY["length: trade.size: 1 rows wanted, 2 came"]))
+    p.daemon.wait_log("rejected", user="silent", table="trade",
+                      error="length: trade.size: 1 rows wanted, 2 came", rejected="1")
+    silent.close()
+    silent = kdb.Client(p.daemon.port, creds=b"texts:pw\x03")
+    silent.async_(lst(sym(".u.upd"), text("trade"), trade(1)))
+    p.daemon.wait_log("rejected", user="texts", table="trade",
+                      error=lambda e: e.startswith("type: table"))
+    silent.close()
+    p.expect_nothing()
+
+
+def test_an_error_that_nobody_is_told_is_logged(plant):
+    """Protects a feed that misspells its function from losing everything in
+    silence: its name, what it asked for and the error are in the log, with how
+    many there were; others' asynchronous errors too."""
+    p = plant()
+    asked = {
+        "(.u.updd;trade;list)": (lst(text(".u.updd"), sym("trade"), trade(1)), ".u.updd"),
+        "(.u.sub;nosuch;)": (lst(sym(".u.sub"), sym("nosuch"), sym("")), "nosuch"),
+        "(insert;trade;list)": (lst(sym("insert"), sym("trade"), trade(1)), "insert"),
+        "nonsense": (text("nonsense"), "nonsense"),
+    }
+    for i, (said, (request, error)) in enumerate(asked.items()):
+        user = "wrong%d" % i
+        client = kdb.Client(p.daemon.port, creds=b"%s:pw\x03" % user.encode())
+        mark = p.daemon.mark()
+        for _ in range(500):
+            client.async_(request)
+        client.expect_silence()
+        line = p.daemon.wait_log("request_failed", user=user)
+        assert line["asked"] == said and line["error"] == error
+        assert line["peer"] == client.name and line.level == 4
+        client.close()
+        gone = p.daemon.wait_log("disconnect", user=user)
+        assert gone.number("failed") == 500 and gone.number("rejected") == 0
+        assert len(p.daemon.logged("request_failed", after=mark)) < 20
+    assert p.daemon.summary().number("request_errors") == 2000
 
 
 def test_strange_updates_harm_nobody(plant):
@@ -385,7 +450,7 @@ def test_shape_leaves_types_alone(plant):
     for form in ("too many columns", "too few columns", "ragged", "ragged at the end",
                  "unknown table"):
         name, x, error = BAD[form]
-        assert p.feed.update(name, x) == Error(error), form
+        assert p.feed.update(name, x).word() == error, form
     p.expect_nothing()
 
 

@@ -176,6 +176,19 @@ check_reply(const char *body_hex)
 	assert_memory_equal(client.reply + WIRE_HEADER_BYTES, body, len);
 }
 
+/* The word of an update's error; kdb+ has no more. */
+static void
+check_error_word(const char *word)
+{
+	const char *text = (char *)client.reply + WIRE_HEADER_BYTES + 1;
+	size_t len = strlen(word);
+
+	assert_true(out.reply_len > WIRE_HEADER_BYTES + 1);
+	assert_int_equal(client.reply[WIRE_HEADER_BYTES], 0x80);
+	assert_int_equal(strncmp(text, word, len), 0);
+	assert_int_equal(strncmp(text + len, ": ", 2), 0);
+}
+
 static void
 check_error(const char *text)
 {
@@ -311,7 +324,7 @@ test_update_names(void **state)
 				     "0b00 03000000 2e752e75706400 7061697200"
 				     "49424d00"),
 			 TICK_DONE);
-	check_error("length");
+	check_error_word("length");
 }
 
 static void
@@ -354,12 +367,17 @@ static void
 test_update_errors(void **state)
 {
 	(void)state;
-	check_refused(CALL(DOT_UPD, L2 IBM PRICE), "type");
-	check_refused(CALL(DOT_UPD, L3 IBM LONG5 LONG5), "length");
+	check_refused(CALL(DOT_UPD, L2 IBM PRICE),
+		      "type: pair.n: long atom wanted, float atom came");
+	check_refused(CALL(DOT_UPD, L3 IBM LONG5 LONG5),
+		      "length: pair: 2 columns wanted behind the time "
+		      "(timespan), 3 came, the first symbol");
 	check_refused(L3 DOT_UPD FOO L2 IBM LONG5, "foo");
 	assert_int_equal(out.table.len, 5);
-	check_refused(L3 UPD LONG5 L2 IBM LONG5, "type");
-	check_refused(L3 UPD "0a00 04000000 70616972" L2 IBM LONG5, "type");
+	check_refused(L3 UPD LONG5 L2 IBM LONG5,
+		      "type: table: symbol wanted");
+	check_refused(L3 UPD "0a00 04000000 70616972" L2 IBM LONG5,
+		      "type: table: symbol wanted");
 	/* the name byte for byte, as q has it */
 	check_refused(L3 UPD SYM("6120623d0a") L2 IBM LONG5, "a b=\n");
 	assert_int_equal(counters.in_records, 0);
@@ -471,7 +489,7 @@ test_long_counts(void **state)
 		handle_body(WIRE_SYNC,
 			    CALL(DOT_UPD, "0080 0200000000000000" IBM PRICE)),
 		TICK_DONE);
-	check_error("type");
+	check_error_word("type");
 	assert_int_equal(counters.rejected, 1);
 }
 
@@ -914,7 +932,7 @@ test_no_need_to_wait(void **state)
 	fill();
 	assert_int_equal(handle_body(WIRE_SYNC, CALL(UPD, L2 IBM PRICE)),
 			 TICK_DONE);
-	check_error("type");
+	check_error_word("type");
 	assert_int_equal(handle_vector("feed_upd_emptycols"), TICK_DONE);
 	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_DONE);
 	assert_int_equal(handle_vector("sub_symvec_tbl"), TICK_DONE);
@@ -948,7 +966,7 @@ test_held(void **state)
 			 TICK_WAIT);
 	assert_int_equal(handle_body(WIRE_SYNC, CALL(UPD, L2 IBM PRICE)),
 			 TICK_DONE);
-	check_error("type");
+	check_error_word("type");
 	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_DONE);
 	tick.is_held = false;
 	assert_int_equal(handle_body(WIRE_SYNC, CALL(UPD, L2 IBM LONG5)),
