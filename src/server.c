@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "deadline.h"
 #include "notify.h"
 #include "report.h"
 #include "session.h"
@@ -168,45 +169,8 @@ dispatch(struct server *s, const struct completion *done)
 /* ---- timers ---- */
 
 static void
-note_deadline(struct server *s, int64_t deadline_ns)
-{
-	if (deadline_ns < s->next_deadline_ns)
-		s->next_deadline_ns = deadline_ns;
-}
-
-void
-server_set_deadline(struct server *s, struct connection *c, int64_t in_ns)
-{
-	c->deadline_ns = s->now_ns + in_ns;
-	note_deadline(s, c->deadline_ns);
-}
-
-static void
-check_deadlines(struct server *s)
-{
-	struct list *n, *next;
-
-	if (s->now_ns < s->next_deadline_ns)
-		return;
-	s->next_deadline_ns = INT64_MAX;
-	for (n = s->open.next; n != &s->open; n = next) {
-		struct connection *c =
-			container_of(n, struct connection, open_node);
-
-		next = n->next;
-		if (c->deadline_ns == 0)
-			continue;
-		if (c->deadline_ns <= s->now_ns)
-			session_timed_out(s, c);
-		else
-			note_deadline(s, c->deadline_ns);
-	}
-}
-
-static void
 run_timers(struct server *s)
 {
-	check_deadlines(s);
 	if (s->rearm_accept_ns != 0 && s->now_ns >= s->rearm_accept_ns)
 		arm_accepts(s);
 	if (s->now_ns >= s->next_spill_check_ns) {
@@ -350,9 +314,12 @@ deliver(struct server *s)
 }
 
 static void
-set_time(struct server *s)
+set_time(struct server *s, int64_t waited_ns)
 {
+	int64_t before_ns = s->now_ns;
+
 	s->now_ns = clock_monotonic_ns();
+	deadline_begin_turn(s, s->now_ns - before_ns - waited_ns);
 	(void)tick_set_time(&s->tick, clock_utc_ns(), s->now_ns);
 }
 
@@ -360,9 +327,10 @@ static void
 turn(struct server *s)
 {
 	struct completion done[TURN_COMPLETIONS];
-	unsigned n = engine_turn(s->engine, done, ARRAY_LEN(done), wait_ns(s));
+	int64_t waits_ns = wait_ns(s);
+	unsigned n = engine_turn(s->engine, done, ARRAY_LEN(done), waits_ns);
 
-	set_time(s);
+	set_time(s, waits_ns);
 	for (unsigned i = 0; i < n; i++)
 		dispatch(s, &done[i]);
 	publish_batch(s);
@@ -371,6 +339,7 @@ turn(struct server *s)
 	wait_serve(s);
 	run_catchup(s);
 	journal_run(&s->journal, s->tick.day, s->tick.local_ns, s->now_ns);
+	deadline_check(s, n < ARRAY_LEN(done));
 	run_timers(s);
 	/* Once more: what was served, and what the journal has let be seen. */
 	streams_feed(&s->streams, s->now_ns);

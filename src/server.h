@@ -5,6 +5,7 @@
  *   server_open.c  the start, and giving everything back
  *   server.c       the turn, timers, stop
  *   session.c      a connection's life: accept, handshake, requests, close
+ *   deadline.c     what time is held against whom
  *   wait.c         whose input stands still, and why
  *   report.c       what the log and systemd are told
  */
@@ -67,6 +68,7 @@ struct server {
 
 	int64_t now_ns;	       /* monotonic, of this turn */
 	int64_t next_deadline_ns; /* no connection's is earlier */
+	int64_t look_until_ns; /* no deadline is looked at before */
 	int64_t next_report_ns;
 	int64_t next_batch_ns; /* with publish.interval */
 	int64_t next_spill_check_ns;
@@ -97,9 +99,6 @@ void server_open(struct server *s, const struct settings *settings);
 int server_run(struct server *s);
 
 void server_close(struct server *s);
-
-/* A connection has until so long from now for what its state is about. */
-void server_set_deadline(struct server *s, struct connection *c, int64_t in_ns);
 
 /* The connection that was opened after c (NULL: the first); NULL: no more. */
 static inline struct connection *

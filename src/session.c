@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "deadline.h"
 #include "report.h"
 #include "wait.h"
 
@@ -102,7 +103,7 @@ linger(struct server *s, struct connection *c)
 	delivery_forget(&s->delivery, c);
 	c->state = CONNECTION_LINGERING;
 	(void)shutdown(c->fd, SHUT_WR);
-	server_set_deadline(s, c, LINGER_NS);
+	deadline_set(s, c, LINGER_NS);
 	if (c->is_receiving)
 		return;
 	pool_give(&s->pool, connection_drop_input(c));
@@ -153,7 +154,7 @@ end_badly(struct server *s, struct connection *c, enum close_reason reason,
 	consumer_queue(&c->consumer, wire_written(&w), NULL,
 		       (struct reply_gate){ 0 });
 	c->state = CONNECTION_ENDING;
-	server_set_deadline(s, c, LINGER_NS);
+	deadline_set(s, c, LINGER_NS);
 	delivery_wake(&s->delivery, c);
 }
 
@@ -227,7 +228,7 @@ session_accepted(struct server *s, int fd)
 	(void)listener_peer(fd, c->peer, sizeof(c->peer));
 	s->open_cnt++;
 	s->counters.connects++;
-	server_set_deadline(s, c, s->settings->connections.handshake_timeout);
+	deadline_set(s, c, s->settings->connections.handshake_timeout);
 	arm_recv(s, c);
 }
 
@@ -355,7 +356,7 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 	c->deadline_ns = 0;
 	/* A client that reads nothing must not keep the buffer. */
 	if (c->consumer.long_reply != NULL)
-		server_set_deadline(s, c, s->settings->message.timeout);
+		deadline_set(s, c, s->settings->message.timeout);
 }
 
 /* One whole frame. Returns whether the next one may be looked at. */
@@ -439,7 +440,7 @@ take_buffer(struct server *s, struct connection *c,
 	}
 	wait_end(s, c);
 	connection_use_buffer(c, buffer, header->len);
-	server_set_deadline(s, c, s->settings->message.timeout);
+	deadline_set(s, c, s->settings->message.timeout);
 	return true;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 
+#include "deadline.h"
 #include "session.h"
 
 static const char *const waiting_for[WAIT_REASONS] = {
@@ -70,7 +71,7 @@ wait_for(struct server *s, struct connection *c, enum wait_reason why,
 	if (!has_deadline(why))
 		c->deadline_ns = 0;
 	else if (!has_deadline(before))
-		server_set_deadline(s, c, s->settings->message.timeout);
+		deadline_set(s, c, s->settings->message.timeout);
 }
 
 bool

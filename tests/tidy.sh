@@ -25,8 +25,8 @@ ranks='
 3	connection delivery catchup listener selftest
 3	tick.h repeat call.h late subscribe ask tick
 3	journal_rescue journal_unsynced journal_start journal
-4	server.h wait.h report lag_table subscribers session wait
-4	server_open server
+4	server.h wait.h deadline.h report lag_table subscribers session
+4	wait deadline server_open server
 5	main
 '
 # The client tools stand beside the daemon: of its files they may include

@@ -1,13 +1,16 @@
 """Why a connection's input stands still, and whom that concerns."""
 
 import os
+import signal
 import threading
 import time
 
 import journal
 import kdb
 import pytest
-from traffic import trade, update
+from kdb import NIL
+from spill import Stream
+from traffic import Flood, Template, trade, update
 
 
 @pytest.fixture
@@ -76,3 +79,37 @@ def test_refused_flood(start, connect):
         sender.join()
     assert sorted(trips)[20] < 0.1
     feed.sync("")
+
+
+def test_pause(start, connect, clients, mode):
+    """Protects healthy clients from a pause of the daemon (SIGSTOP, a snapshot of
+    the machine): what they sent meanwhile is not late, and who reads again does
+    not hold the feeds."""
+    daemon = start({"engine": {"mode": mode}, "message": {"timeout": "1s"},
+                    "connections": {"handshake_timeout": "1s", "send_buffer": "64K",
+                                    "receive_buffer": "64K"},
+                    "slow": {"policy": "block", "block_limit": "1s"}, "streams": {"ring": "1M"}})
+    feed, long = connect(daemon), connect(daemon)
+    reader = connect(daemon, user="reader", receive_buffer=65536)
+    reader.subscribe()
+    flood = Flood(feed, Template(100), 1000)
+    daemon.wait_log("consumer", user="reader", state="holding")
+    whole = update("trade", trade(0, 4000), kind=kdb.SYNC)
+    long.send(whole[:100000])
+    raw = [kdb.dial(daemon.port) for _ in range(30)]
+    for sock in raw:
+        clients.callback(sock.close)
+    daemon.signal(signal.SIGSTOP)
+    for sock in raw:
+        sock.sendall(b"user:pw\x03\0")
+    long.send(whole[100000:])
+    stream = Stream(reader)
+    time.sleep(1.2)
+    daemon.signal(signal.SIGCONT)
+    assert all(sock.recv(1) == b"\x03" for sock in raw)
+    assert kdb.decode_frame(long.read_response())[1] == NIL
+    flood.finish()
+    feed.sync("")
+    stream.halt()
+    daemon.wait_log("paused")
+    assert not daemon.logged("disconnect", reason=lambda one: one != "peer_closed")

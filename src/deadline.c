@@ -1,0 +1,84 @@
+#include "config.h"
+
+#include "deadline.h"
+
+#include "session.h"
+
+/* From here on a turn is overlong. */
+#define PAUSE_NS (100 * NS_PER_MS)
+
+/* A longer one is told. */
+#define LOGGED_NS (1 * NS_PER_S)
+
+/* So long at most is looked for what came during one. */
+#define LOOK_NS (1 * NS_PER_S)
+
+static void
+note(struct server *s, int64_t deadline_ns)
+{
+	if (deadline_ns < s->next_deadline_ns)
+		s->next_deadline_ns = deadline_ns;
+}
+
+void
+deadline_set(struct server *s, struct connection *c, int64_t in_ns)
+{
+	c->deadline_ns = s->now_ns + in_ns;
+	note(s, c->deadline_ns);
+}
+
+/* Everything that holds time against a connection. */
+static void
+excuse(struct connection *c, int64_t ns)
+{
+	struct consumer *consumer = &c->consumer;
+
+	if (c->deadline_ns != 0)
+		c->deadline_ns += ns;
+	consumer->lag.slow_since_ns += ns;
+	consumer->blameless_until_ns += ns;
+	consumer->past.since_ns += ns;
+}
+
+void
+deadline_begin_turn(struct server *s, int64_t late_ns)
+{
+	struct connection *c = NULL;
+
+	if (late_ns < PAUSE_NS)
+		return;
+	while ((c = server_next_open(s, c)) != NULL)
+		excuse(c, late_ns);
+	if (s->streams.main.leap_ns != 0)
+		s->streams.main.leap_ns += late_ns;
+	if (s->next_deadline_ns != INT64_MAX)
+		s->next_deadline_ns += late_ns;
+	s->look_until_ns = s->now_ns + LOOK_NS;
+	if (late_ns < LOGGED_NS)
+		return;
+	log_line(LOG_NOTE, "paused", "ms=%lld hint=\"the process was stopped, "
+		 "or the machine slept or was busy; that time is held against "
+		 "nobody\"",
+		 (long long)(late_ns / NS_PER_MS));
+}
+
+void
+deadline_check(struct server *s, bool is_all)
+{
+	struct connection *c, *next;
+
+	if (is_all)
+		s->look_until_ns = 0;
+	if (s->now_ns < s->next_deadline_ns || s->now_ns < s->look_until_ns)
+		return;
+	s->next_deadline_ns = INT64_MAX;
+	for (c = server_next_open(s, NULL); c != NULL; c = next) {
+		next = server_next_open(s, c);
+		if (c->deadline_ns == 0)
+			continue;
+		if (c->deadline_ns <= s->now_ns)
+			session_timed_out(s, c);
+		else
+			note(s, c->deadline_ns);
+	}
+}

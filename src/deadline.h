@@ -1,0 +1,26 @@
+/*
+ * Deadlines: what time may be held against a peer, part of the server
+ * (server.h).
+ *
+ * A turn that was overlong, because the process was stopped or the machine
+ * slept or was busy, is nobody's fault but ours: what has come meanwhile is
+ * looked at first, and everybody gets that time again.
+ */
+#ifndef RINGTICK_DEADLINE_H
+#define RINGTICK_DEADLINE_H
+
+#include <stdbool.h>
+
+#include "server.h"
+
+/* A connection has until so long from now for what its state is about. */
+void deadline_set(struct server *s, struct connection *c, int64_t in_ns);
+
+/* The turn that begins now was to begin `late_ns` before: to be called with the
+ * clock set, before any completion is handled. */
+void deadline_begin_turn(struct server *s, int64_t late_ns);
+
+/* Ends those who are late; is_all: every completion there was is handled. */
+void deadline_check(struct server *s, bool is_all);
+
+#endif
