@@ -8,8 +8,9 @@ a:.z.x,(count .z.x)_("localhost:5010";"")
 tp:`$":",a 0
 h:hopen tp
 n:0                              / updates of this day
+vain:0                           / connections in a row without an update
 
-upd:{[t;x]n::n+1;t insert x}
+upd:{[t;x]n::n+1;vain::0;t insert x}
 define:{[x]{(x 0)set x 1}each x}
 
 / at the end of the day the tables are emptied; sym keeps its index
@@ -33,14 +34,16 @@ replay:{[]
 wire:{[]
   r:h"(.ringtick.subfrom[`;`;0];.u.d;.ringtick.epoch)";
   define r 0;
-  d::r 1;e::r 2;n::0;
+  d::r 1;e::r 2;n::0;vain::0;
   }
 
-/ goes on behind what is here; where that is no more what the journal has, as
-/ after a crash or in another day, begins again
+/ goes on behind what is here; where that is refused, begins again: 'epoch (a
+/ crash took what is here), 'day, 'schema (what was sent cannot be counted any
+/ more), 'nyi (batches); and so where the connection ends twice before an update
 rejoin:{[]
   now:h".ringtick.epoch";
-  r:@[{h x};(".ringtick.rejoin";`;`;(e;d;0;n));{-1"rdb.q: begins again: ",x;()}];
+  vain::vain+1;
+  r:$[vain>2;();@[{h x};(".ringtick.rejoin";`;`;(e;d;0;n));{-1"rdb.q: refused: ",x;()}]];
   $[count r;e::now;wire[]];
   -1"rdb.q: connected again";
   system"t 0";

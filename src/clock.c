@@ -7,7 +7,6 @@
 
 #include "util.h"
 
-#define KDB_EPOCH_S   946684800ll /* 2000.01.01 in Unix time */
 #define ZONE_VALID_NS (15 * 60 * NS_PER_S)
 
 static int64_t
@@ -31,7 +30,7 @@ clock_utc_ns(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return timespec_ns(&ts) - KDB_EPOCH_S * NS_PER_S;
+	return timespec_ns(&ts) - CLOCK_KDB_EPOCH_S * NS_PER_S;
 }
 
 void
@@ -44,7 +43,7 @@ zone_init(struct zone *z, bool is_local, int64_t offset_ns)
 static void
 zone_look_up(struct zone *z, int64_t utc_ns)
 {
-	time_t unix_s = (time_t)(utc_ns / NS_PER_S + KDB_EPOCH_S);
+	time_t unix_s = (time_t)(utc_ns / NS_PER_S + CLOCK_KDB_EPOCH_S);
 	struct tm tm;
 
 	if (localtime_r(&unix_s, &tm) != NULL)
@@ -73,7 +72,7 @@ clock_day(int64_t ns)
 const char *
 clock_date_text(char *buf, int32_t day)
 {
-	time_t unix_s = (time_t)((int64_t)day * 86400 + KDB_EPOCH_S);
+	time_t unix_s = (time_t)((int64_t)day * 86400 + CLOCK_KDB_EPOCH_S);
 	struct tm tm;
 
 	gmtime_r(&unix_s, &tm);

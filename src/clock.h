@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define CLOCK_KDB_EPOCH_S 946684800ll /* 2000.01.01 in Unix time */
 #define NS_PER_DAY (86400ll * 1000000000ll)
 
 int64_t clock_monotonic_ns(void);

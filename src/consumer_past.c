@@ -231,7 +231,7 @@ consumer_next_file(struct consumer *c, struct history_file *file)
 
 	p->at.file->readers--;
 	file->readers++;
-	p->at = history_start(file);
+	p->at = history_follow(p->at.file, file);
 	p->from_record = 0;
 }
 

@@ -3,8 +3,10 @@
 #include "epoch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +14,15 @@
 #include "clock.h"
 #include "torn_tail.h"
 #include "util.h"
+
+enum {
+	FILE_VERSION = 2,
+	LINE_MAX_BYTES = 96,
+	TEXT_MAX = (EPOCHS_KEPT + EPOCH_FILES + 8) * LINE_MAX_BYTES,
+};
+
+const char *const epoch_found_names[] = { "clean", "clean", "unclean",
+					  "unknown" };
 
 static void
 path_of(const char *directory, const char *name, const char *suffix, char *path,
@@ -21,18 +32,74 @@ path_of(const char *directory, const char *name, const char *suffix, char *path,
 		       suffix);
 }
 
-static int
-write_lines(const struct epochs *e, const char *state, FILE *f)
+/* ---- writing ---- */
+
+struct text {
+	char at[TEXT_MAX];
+	size_t len;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+put(struct text *t, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(t->at + t->len, sizeof(t->at) - t->len, format, args);
+	va_end(args);
+	CHECK(n > 0 && (size_t)n < sizeof(t->at) - t->len);
+	t->len += (size_t)n;
+}
+
+static void
+put_lines(struct text *t, const struct epochs *e, const char *state)
 {
 	char date[16];
 
-	(void)fprintf(f, "%" PRIu64 " %s\n", e->now, state);
-	for (unsigned i = 0; i < e->cnt; i++)
-		(void)fprintf(f, "%" PRIu64 " %d %s %" PRIu64 "\n",
-			      e->begins[i].epoch, e->begins[i].day,
-			      clock_date_text(date, e->begins[i].day),
-			      e->begins[i].records);
-	return ferror(f) || fflush(f) != 0 || fsync(fileno(f)) != 0 ? -EIO : 0;
+	put(t, "ringtick-epochs %d\nepoch %" PRIu64 " %s\n", FILE_VERSION,
+	    e->now, state);
+	if (e->day != INT32_MIN)
+		put(t, "day %" PRId32 " %s\n", e->day,
+		    clock_date_text(date, e->day));
+	if (e->has_settings)
+		put(t, "settings %016" PRIx64 "\n", e->settings);
+	for (unsigned i = 0; i < e->files_cnt; i++)
+		put(t,
+		    "file %" PRId32 " %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+		    e->files[i].day, clock_date_text(date, e->files[i].day),
+		    e->files[i].records, e->files[i].bytes, e->files[i].since);
+	for (unsigned i = 0; i < e->begins_cnt; i++)
+		put(t, "begin %" PRIu64 " %" PRId32 " %s %" PRIu64 "\n",
+		    e->begins[i].epoch, e->begins[i].day,
+		    clock_date_text(date, e->begins[i].day),
+		    e->begins[i].records);
+	put(t, "end\n");
+}
+
+/* 0 or -errno. */
+static int
+write_file(const char *path, const struct text *t)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	size_t done = 0;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (err == 0 && done < t->len) {
+		ssize_t n = write(fd, t->at + done, t->len - done);
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			err = n == 0 ? -ENOSPC : -errno;
+	}
+	if (err == 0 && fsync(fd) != 0)
+		err = -errno;
+	if (close(fd) != 0 && err == 0)
+		err = -errno;
+	return err;
 }
 
 /* Whole or not at all: written aside, then renamed.  0 or -errno. */
@@ -41,80 +108,258 @@ store(const struct epochs *e, const char *directory, const char *name,
       const char *state)
 {
 	char path[PATH_MAX], aside[PATH_MAX];
-	FILE *f;
+	struct text t = { .len = 0 };
 	int err;
 
+	put_lines(&t, e, state);
 	path_of(directory, name, "", path, sizeof(path));
 	path_of(directory, name, ".new", aside, sizeof(aside));
-	f = fopen(aside, "we");
-	if (f == NULL)
-		return -errno;
-	err = write_lines(e, state, f);
-	if (fclose(f) != 0 && err == 0)
-		err = -errno;
+	err = write_file(aside, &t);
 	if (err == 0 && rename(aside, path) != 0)
 		err = -errno;
 	return err == 0 ? sync_directory_of(path) : err;
 }
 
+/* ---- reading ---- */
+
 static void
-add(struct epochs *e, struct epoch_begin begin)
+add_begin(struct epochs *e, struct epoch_begin begin)
 {
-	if (e->cnt == EPOCHS_KEPT) {
+	if (e->begins_cnt == EPOCHS_KEPT) {
 		memmove(&e->begins[0], &e->begins[1],
 			(EPOCHS_KEPT - 1) * sizeof(e->begins[0]));
-		e->cnt--;
+		e->begins_cnt--;
 	}
-	e->begins[e->cnt++] = begin;
+	e->begins[e->begins_cnt++] = begin;
 }
 
-/* 0 or -errno; and whether the last run ended well. No file: there was none. */
-static int
-load(struct epochs *e, const char *path, bool *out_was_clean)
+static bool
+read_state(const char *word, enum epoch_found *out)
 {
-	struct epoch_begin begin;
-	char state[8] = "";
-	FILE *f = fopen(path, "re");
+	if (strcmp(word, "clean") == 0)
+		*out = EPOCH_CLEAN;
+	else if (strcmp(word, "open") == 0)
+		*out = EPOCH_OPEN;
+	else
+		return false;
+	return true;
+}
 
-	*e = (struct epochs){ 0 };
-	*out_was_clean = true;
-	if (f == NULL)
-		return errno == ENOENT ? 0 : -errno;
-	if (fscanf(f, "%" SCNu64 " %7s", &e->now, state) != 2)
-		state[0] = '\0';
-	while (fscanf(f, "%" SCNu64 " %d %*s %" SCNu64, &begin.epoch,
-		      &begin.day, &begin.records) == 3)
-		add(e, begin);
-	(void)fclose(f);
-	*out_was_clean = strcmp(state, "clean") == 0;
-	return 0;
+/* Whether all of the line was read: its parts, and up to its end. */
+static bool
+is_whole(const char *line, int got, int wanted, int end)
+{
+	return got == wanted && line[end] == '\0';
+}
+
+/* A line of version 2.  false if it is none. */
+static bool
+read_line(struct epochs *e, const char *line, enum epoch_found *out)
+{
+	struct epoch_begin b;
+	struct epoch_file f;
+	char word[8];
+	int end = 0, n;
+
+	n = sscanf(line, "epoch %" SCNu64 " %7s%n", &e->now, word, &end);
+	if (is_whole(line, n, 2, end))
+		return read_state(word, out);
+	n = sscanf(line, "day %" SCNd32 " %*s%n", &e->day, &end);
+	if (is_whole(line, n, 1, end))
+		return true;
+	n = sscanf(line, "settings %" SCNx64 "%n", &e->settings, &end);
+	if (is_whole(line, n, 1, end)) {
+		e->has_settings = true;
+		return true;
+	}
+	n = sscanf(line,
+		   "file %" SCNd32 " %*s %" SCNu64 " %" SCNu64 " %" SCNu64 "%n",
+		   &f.day, &f.records, &f.bytes, &f.since, &end);
+	if (is_whole(line, n, 4, end) && e->files_cnt < EPOCH_FILES) {
+		e->files[e->files_cnt++] = f;
+		return true;
+	}
+	n = sscanf(line, "begin %" SCNu64 " %" SCNd32 " %*s %" SCNu64 "%n",
+		   &b.epoch, &b.day, &b.records, &end);
+	if (!is_whole(line, n, 3, end))
+		return false;
+	add_begin(e, b);
+	return true;
+}
+
+/* A line of version 1, which had no line for that: the epoch and its state,
+ * then beginnings. */
+static bool
+read_line_1(struct epochs *e, const char *line, bool is_first,
+	    enum epoch_found *out)
+{
+	struct epoch_begin b;
+	char word[8];
+	int end = 0, n;
+
+	if (is_first) {
+		n = sscanf(line, "%" SCNu64 " %7s%n", &e->now, word, &end);
+		return is_whole(line, n, 2, end) && read_state(word, out);
+	}
+	n = sscanf(line, "%" SCNu64 " %" SCNd32 " %*s %" SCNu64 "%n", &b.epoch,
+		   &b.day, &b.records, &end);
+	if (!is_whole(line, n, 3, end))
+		return false;
+	add_begin(e, b);
+	return true;
+}
+
+/* Reads the lines; *out_version is what the first one says. */
+static enum epoch_found
+read_text(struct epochs *e, char *text, int *out_version)
+{
+	enum epoch_found found = EPOCH_SPOILT;
+	bool is_good = true, has_end = false, is_first = true;
+	char *line, *next;
+
+	for (line = text; *line != '\0'; line = next, is_first = false) {
+		next = strchr(line, '\n');
+		if (next == NULL) /* cut off */
+			is_good = false;
+		else
+			*next = '\0';
+		next = next == NULL ? line + strlen(line) : next + 1;
+		if (is_first &&
+		    sscanf(line, "ringtick-epochs %d", out_version) == 1)
+			continue;
+		if (*out_version > FILE_VERSION)
+			break;
+		if (*out_version == FILE_VERSION && strcmp(line, "end") == 0)
+			has_end = true;
+		else if (*out_version == FILE_VERSION)
+			is_good = read_line(e, line, &found) && is_good;
+		else
+			is_good = read_line_1(e, line, is_first, &found) &&
+				  is_good;
+	}
+	has_end = has_end || *out_version != FILE_VERSION;
+	return is_good && has_end ? found : EPOCH_SPOILT;
+}
+
+bool
+epoch_load(struct epochs *e, const char *directory, const char *name,
+	   enum epoch_found *out, char *err, size_t err_len)
+{
+	char path[PATH_MAX], text[TEXT_MAX + 1];
+	FILE *f;
+	int version = 1, res;
+	size_t len;
+
+	*e = (struct epochs){ .day = INT32_MIN };
+	*out = EPOCH_NONE;
+	path_of(directory, name, "", path, sizeof(path));
+	f = fopen(path, "re");
+	if (f == NULL && errno == ENOENT)
+		return true;
+	errno = f == NULL ? errno : 0;
+	len = f == NULL ? 0 : fread(text, 1, TEXT_MAX, f);
+	res = f == NULL || ferror(f) ? errno : 0;
+	if (f != NULL)
+		(void)fclose(f);
+	if (res != 0) {
+		(void)snprintf(err, err_len, "%s cannot be read: %s", path,
+			       strerror(res));
+		errno = res;
+		return false;
+	}
+	text[len] = '\0';
+	*out = read_text(e, text, &version);
+	if (version <= FILE_VERSION)
+		return true;
+	(void)snprintf(err, err_len,
+		       "%s is of a newer ringtickd (version %d, this one knows "
+		       "%d): start that one, or move the file away; then "
+		       "subscribers have to begin the day anew",
+		       path, version, FILE_VERSION);
+	errno = EINVAL;
+	return false;
+}
+
+/* ---- a run ---- */
+
+static const struct epoch_file *
+find_file(const struct epochs *e, int32_t day)
+{
+	for (unsigned i = 0; i < e->files_cnt; i++)
+		if (e->files[i].day == day)
+			return &e->files[i];
+	return NULL;
+}
+
+/* Whether a file cannot be the one that the last run has had. */
+static bool
+has_lost(const struct epoch_file *was, const struct epoch_file *is)
+{
+	return was != NULL &&
+	       (is->records < was->records || is->bytes < was->bytes ||
+		(is->records == was->records && is->bytes != was->bytes));
+}
+
+/*
+ * From which record on it is known that what fits now is what was sent: from
+ * where on all runs had the same settings.  What no run has told of was begun
+ * by the last one.
+ */
+static uint64_t
+since_of(const struct epochs *e, const struct epoch_run *run,
+	 const struct epoch_file *is)
+{
+	const struct epoch_file *was = find_file(e, is->day);
+
+	if (!e->has_settings || e->settings != run->settings)
+		return is->records;
+	return was == NULL ? 0 : min_u64(was->since, is->records);
 }
 
 bool
 epoch_begin(struct epochs *e, const char *directory, const char *name,
-	    int32_t day, uint64_t records, bool *out_was_clean, char *err,
-	    size_t err_len)
+	    enum epoch_found found, const struct epoch_run *run,
+	    bool *out_is_changed, char *err, size_t err_len)
 {
-	char path[PATH_MAX];
+	struct epoch_file files[EPOCH_FILES];
+	bool has_records = false;
 	int res;
 
-	path_of(directory, name, "", path, sizeof(path));
-	res = load(e, path, out_was_clean);
-	if (res != 0) {
-		(void)snprintf(err, err_len, "%s cannot be read: %s", path,
-			       strerror(-res));
-		errno = -res;
-		return false;
+	*out_is_changed = false;
+	for (unsigned i = 0; i < run->files_cnt; i++) {
+		files[i] = run->files[i];
+		files[i].since = since_of(e, run, &files[i]);
+		has_records = has_records || files[i].records > 0;
+		if (has_lost(find_file(e, files[i].day), &files[i]))
+			*out_is_changed = true;
 	}
-	if (!*out_was_clean) {
+	if (found == EPOCH_SPOILT || (found == EPOCH_NONE && has_records)) {
+		e->now = max_u64(e->now, run->at_least);
+		found = EPOCH_SPOILT;
+	}
+	if (found == EPOCH_OPEN || found == EPOCH_SPOILT || *out_is_changed) {
 		e->now++;
-		add(e, (struct epoch_begin){ e->now, day, records });
+		for (unsigned i = 0; i < run->files_cnt; i++)
+			add_begin(e,
+				  (struct epoch_begin){
+					  .epoch = e->now,
+					  .day = files[i].day,
+					  .records = has_lost(
+						  find_file(e, files[i].day),
+						  &files[i])
+						  ? 0
+						  : files[i].records });
 	}
+	e->day = run->day;
+	e->has_settings = true;
+	e->settings = run->settings;
+	e->files_cnt = run->files_cnt;
+	memcpy(e->files, files, run->files_cnt * sizeof(files[0]));
 	res = store(e, directory, name, "open");
 	if (res == 0)
 		return true;
-	(void)snprintf(err, err_len, "%s cannot be written: %s", path,
-		       strerror(-res));
+	(void)snprintf(err, err_len, "%s/%s.epoch cannot be written: %s",
+		       directory, name, strerror(-res));
 	errno = -res;
 	return false;
 }
@@ -125,22 +370,39 @@ epoch_end(const struct epochs *e, const char *directory, const char *name)
 	return store(e, directory, name, "clean");
 }
 
-uint64_t
-epoch_sure_records(const struct epochs *e, uint64_t epoch, int32_t day,
-		   uint64_t records)
+/* The last epoch before the claim's of which something may be forgotten. */
+static bool
+is_known(const struct epochs *e, uint64_t epoch)
 {
-	/* Each later epoch's beginning must be known. */
-	uint64_t known = e->cnt == 0 ? e->now + 1 : e->begins[0].epoch;
+	uint64_t oldest =
+		e->begins_cnt == 0 ? e->now + 1 : e->begins[0].epoch;
 
-	if (epoch > e->now || (epoch < e->now && known > epoch + 1))
-		return 0;
-	for (unsigned i = 0; i < e->cnt; i++) {
-		if (e->begins[i].epoch <= epoch)
+	/* Of the oldest one kept, a file may have been forgotten. */
+	if (e->begins_cnt == EPOCHS_KEPT)
+		oldest++;
+	return epoch <= e->now && (epoch == e->now || oldest <= epoch + 1);
+}
+
+bool
+epoch_sure_records(const struct epochs *e, uint64_t epoch, int32_t day,
+		   uint64_t records, uint64_t *out)
+{
+	uint64_t next = epoch + 1; /* whose beginning is looked for */
+
+	if (!is_known(e, epoch))
+		return false;
+	for (unsigned i = 0; i < e->begins_cnt; i++) {
+		const struct epoch_begin *b = &e->begins[i];
+
+		if (b->epoch <= epoch || b->day != day)
 			continue;
-		/* What a crash left of another day's file is not known. */
-		if (e->begins[i].day != day)
-			return 0;
-		records = min_u64(records, e->begins[i].records);
+		/* What a crash left of a file that was not open then is not
+		 * known. */
+		if (b->epoch != next)
+			return false;
+		records = min_u64(records, b->records);
+		next++;
 	}
-	return records;
+	*out = records;
+	return next == e->now + 1;
 }

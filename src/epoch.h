@@ -1,11 +1,19 @@
 /*
- * The epoch: a number that grows with each start after an unclean stop, because
- * then records may be gone that subscribers have.  Kept in
- * `<directory>/<name>.epoch`, with what was in the day's file when each began:
+ * What a run leaves for the next one, in `<directory>/<name>.epoch`:
  *
- *   3 open                 the running one ("clean" after a clean stop)
- *   2 9820 2026.11.20 104  what is kept of the past: epoch, day, records
- *   3 9822 2026.11.22 511
+ *   ringtick-epochs 2
+ *   epoch 3 open                 the running one; "clean" after a clean stop
+ *   day 9822 2026.11.22          no earlier day may run: it has ended
+ *   settings 8d1f02c93a5be6f7    what decides which records are sent (fits.h)
+ *   file 9821 2026.11.21 511 40960 0
+ *   file 9822 2026.11.22 0 8 0   a journal's file: day, records, bytes, and the
+ *                                record from which on claims can be checked
+ *   begin 2 9820 2026.11.20 104  epoch, day, and what was left in its file
+ *   begin 3 9821 2026.11.21 511
+ *   end
+ *
+ * The epoch is a number that grows with each start after an unclean stop,
+ * because then records may be gone that subscribers have.
  */
 #ifndef RINGTICK_EPOCH_H
 #define RINGTICK_EPOCH_H
@@ -14,36 +22,80 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EPOCHS_KEPT = 64 };
+enum {
+	EPOCHS_KEPT = 64,
+	EPOCH_FILES = 2, /* the running day's and the one before it */
+};
 
 struct epoch_begin {
 	uint64_t epoch;
-	int32_t day;	  /* of the file that it began in ... */
+	int32_t day;	  /* of a file that was open when it began ... */
 	uint64_t records; /* ... and what was left in it */
+};
+
+struct epoch_file {
+	int32_t day;
+	uint64_t records;
+	uint64_t bytes;
+	uint64_t since; /* from this record on, what fits the schema now is what
+			   was sent then */
 };
 
 struct epochs {
 	uint64_t now;
+	int32_t day; /* INT32_MIN: not known */
+	bool has_settings;
+	uint64_t settings;
+	struct epoch_file files[EPOCH_FILES]; /* oldest first */
+	unsigned files_cnt;
 	struct epoch_begin begins[EPOCHS_KEPT]; /* oldest first */
-	unsigned cnt;
+	unsigned begins_cnt;
+};
+
+/* How the run before ended. */
+enum epoch_found {
+	EPOCH_NONE, /* there was none, or somebody has deleted its file */
+	EPOCH_CLEAN,
+	EPOCH_OPEN,
+	EPOCH_SPOILT, /* what can be read of its file is kept */
+};
+
+extern const char *const epoch_found_names[];
+
+/* Reads the file.  false with err and errno if it cannot be read, or is of a
+ * newer ringtickd. */
+bool epoch_load(struct epochs *e, const char *directory, const char *name,
+		enum epoch_found *out, char *err, size_t err_len);
+
+/* What a run finds. */
+struct epoch_run {
+	uint64_t settings;
+	uint64_t at_least; /* an epoch that none before was as late as, for
+			      where the number is not known */
+	int32_t day;
+	struct epoch_file files[EPOCH_FILES]; /* oldest first; since is not
+						 looked at */
+	unsigned files_cnt;
 };
 
 /*
- * Begins a run in the file of `day`, with so many records in it: the next
- * epoch if the last run did not end well.  false with err and errno.
+ * Begins a run: the next epoch if the last one did not end well, or if a file
+ * has lost what it had then (*out_is_changed).  Sets `since` of its files.
+ * false with err and errno.
  */
 bool epoch_begin(struct epochs *e, const char *directory, const char *name,
-		 int32_t day, uint64_t records, bool *out_was_clean, char *err,
-		 size_t err_len);
+		 enum epoch_found found, const struct epoch_run *run,
+		 bool *out_is_changed, char *err, size_t err_len);
 
-/* The run has ended well. 0 or -errno. */
+/* The run has ended well, with what is in e now. 0 or -errno. */
 int epoch_end(const struct epochs *e, const char *directory, const char *name);
 
 /*
  * How many records of a day's file, of which it has `records` now, are those
- * that it had in an epoch.  0 where that is not known any more.
+ * that it had in an epoch.  false where nothing is known of that: then not even
+ * the beginning of the day is what it was.
  */
-uint64_t epoch_sure_records(const struct epochs *e, uint64_t epoch, int32_t day,
-			    uint64_t records);
+bool epoch_sure_records(const struct epochs *e, uint64_t epoch, int32_t day,
+			uint64_t records, uint64_t *out);
 
 #endif

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "journal_file.h"
+#include "record.h"
+
 static struct history_file *
 file_of(struct list *node)
 {
@@ -27,6 +30,22 @@ history_begin(struct history *h, struct history_file *f, uint64_t pos)
 		f->index.entries[i].pos =
 			pos - (f->first_off - f->index.entries[i].off);
 	list_append(&h->files, &f->node);
+}
+
+/* Of the first record in a file whose first one of this run is at pos. */
+static uint64_t
+oldest_pos(const struct history_file *f, uint64_t pos)
+{
+	return pos - (f->first_off - JOURNAL_HEADER_BYTES);
+}
+
+void
+history_begin_past(struct history *h, struct history_file *f, int32_t day,
+		   const struct history_file *next, uint64_t next_pos)
+{
+	history_begin(h, f, oldest_pos(next, next_pos) - MARK_BYTES);
+	history_end(h, day);
+	f->is_past = true;
 }
 
 void
@@ -58,6 +77,24 @@ struct history_file *
 history_next(const struct history *h, const struct history_file *file)
 {
 	return file->node.next == &h->files ? NULL : file_of(file->node.next);
+}
+
+struct history_file *
+history_before(const struct history *h, const struct history_file *file)
+{
+	return file->node.prev == &h->files ? NULL : file_of(file->node.prev);
+}
+
+struct history_place
+history_follow(const struct history_file *ended, struct history_file *next)
+{
+	if (!ended->is_past)
+		return history_start(next);
+	return (struct history_place){
+		.file = next,
+		.off = JOURNAL_HEADER_BYTES,
+		.pos = oldest_pos(next, next->first_pos),
+	};
 }
 
 struct history_place

@@ -32,6 +32,8 @@ struct history_file {
 	bool is_ended;	  /* a mark stands at written_pos; the next file goes on
 			     behind it */
 	int32_t day;	  /* that the mark ends; only if is_ended */
+	bool is_past;	  /* it ended before this run */
+	uint64_t since;	  /* claims can be checked from this record on */
 	unsigned readers; /* places that are held */
 	struct journal_index index;
 };
@@ -61,6 +63,13 @@ void history_begin(struct history *h, struct history_file *f, uint64_t pos);
 /* Closes and frees a file that is in no history. Harmless on NULL. */
 void history_file_free(struct history_file *f);
 
+/*
+ * Before the first file, which begins at pos: one that ended before this run,
+ * in `day`.
+ */
+void history_begin_past(struct history *h, struct history_file *f, int32_t day,
+			const struct history_file *next, uint64_t next_pos);
+
 /* A mark at the end of the last file ends its day. */
 void history_end(struct history *h, int32_t day);
 
@@ -70,6 +79,16 @@ struct history_file *history_last(const struct history *h);
 /* The file that goes on behind an ended one; NULL if none was begun yet. */
 struct history_file *history_next(const struct history *h,
 				  const struct history_file *file);
+
+/* The file before one; NULL if there is none (any more). */
+struct history_file *history_before(const struct history *h,
+				    const struct history_file *file);
+
+/* Where a reader of an ended file goes on behind its mark: in the next one,
+ * with the first record of this run, or, behind a file that ended before this
+ * run, with the first one. */
+struct history_place history_follow(const struct history_file *ended,
+				    struct history_file *next);
 
 /* The place of the first record of this run in a file. */
 struct history_place history_start(struct history_file *file);

@@ -25,9 +25,6 @@ enum {
 #define COMPLAIN_NS (60 * NS_PER_S)
 #define LOOK_NS	    (1 * NS_PER_S)
 #define SLOW_NS	    (1 * NS_PER_S)
-/* The next day's file is opened so long before the day ends: time enough to
- * mend what keeps it from being opened. */
-#define AHEAD_NS (60 * NS_PER_S)
 
 /* What an operation of the journal was: the slot of its ticket. */
 enum journal_op { OP_WRITE, OP_SYNC, OP_RECYCLE };
@@ -428,9 +425,10 @@ look_for_file(struct journal *j, int64_t now_ns)
 
 static void
 take_file(struct journal *j, const char *path, struct history_file *f,
-	  uint64_t pos)
+	  int32_t day, uint64_t pos)
 {
 	history_begin(&j->history, f, pos);
+	j->state.day = day;
 	(void)snprintf(j->state.path, sizeof(j->state.path), "%s", path);
 	j->state.fd = f->fd;
 	j->state.records = f->first_record;
@@ -464,26 +462,6 @@ day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
 	}
 }
 
-/* What is in a file already counts as on the disk: so it is brought there.
- * Where that fails once, a second try would be believed. */
-static struct history_file *
-open_file(const struct journal *j, const char *path, char *err, size_t err_len)
-{
-	struct history_file *f = journal_open_file(path, err, err_len);
-
-	if (f == NULL || j->settings->journal.sync == SYNC_NONE ||
-	    fdatasync(f->fd) == 0)
-		return f;
-	(void)snprintf(err, err_len, "%s cannot be brought to the disk: %s",
-		       path, strerror(errno));
-	journal_unsynced_note(j->settings->journal.directory,
-			      j->settings->journal.name, path,
-			      JOURNAL_HEADER_BYTES, 0);
-	history_file_free(f);
-	errno = EBADMSG;
-	return NULL;
-}
-
 /* The file of a day, prepared or not; NULL with err. */
 static struct history_file *
 open_day(struct journal *j, int32_t day, char *path, size_t path_len, char *err,
@@ -499,7 +477,7 @@ open_day(struct journal *j, int32_t day, char *path, size_t path_len, char *err,
 	if (prepared != NULL && j->next.day == day)
 		return prepared;
 	history_file_free(prepared);
-	return open_file(j, path, err, err_len);
+	return journal_days_open(j->settings, path, true, err, err_len);
 }
 
 /*
@@ -509,7 +487,7 @@ open_day(struct journal *j, int32_t day, char *path, size_t path_len, char *err,
 static void
 prepare(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 {
-	int32_t day = clock_day(local_ns + AHEAD_NS);
+	int32_t day = clock_day(local_ns + JOURNAL_AHEAD_NS);
 	char path[JOURNAL_PATH_MAX], err[1024];
 
 	if (day <= today || now_ns < j->next.retry_ns ||
@@ -564,7 +542,10 @@ roll(struct journal *j, int32_t today, int64_t now_ns)
 		 j->state.path, j->state.records, j->written.off, path,
 		 next->first_record);
 	history_end(&j->history, mark_day(ring_at(&j->main->ring, mark)));
-	take_file(j, path, next, mark + MARK_BYTES);
+	/* What was in it before, no stream has had: who came over the mark
+	 * counts from there, who began with record 0 did not. */
+	next->since = next->first_record;
+	take_file(j, path, next, day, mark + MARK_BYTES);
 	j->state.marks++;
 	recovered(j, now_ns);
 	show(j, now_ns);
@@ -646,15 +627,11 @@ staging_bytes(const struct settings *settings)
 
 bool
 journal_open(struct journal *j, const struct settings *settings,
-	     struct engine *engine, struct streams *streams, int32_t day,
-	     char *err, size_t err_len)
+	     struct engine *engine, struct streams *streams,
+	     const struct journal_moment *now, char *err, size_t err_len)
 {
 	struct stream *main = &streams->main;
-	const char *directory = settings->journal.directory;
-	const char *name = settings->journal.name;
-	char path[JOURNAL_PATH_MAX];
-	struct history_file *file;
-	bool was_clean;
+	struct journal_days days;
 	int res;
 
 	*j = (struct journal){ .settings = settings,
@@ -663,7 +640,7 @@ journal_open(struct journal *j, const struct settings *settings,
 			       .main = main,
 			       .schema = &settings->tables };
 	history_init(&j->history);
-	if (directory[0] == '\0')
+	if (settings->journal.directory[0] == '\0')
 		return true;
 	res = ring_open(&j->staging, staging_bytes(settings), false, true);
 	if (res != 0) {
@@ -672,25 +649,18 @@ journal_open(struct journal *j, const struct settings *settings,
 		errno = -res;
 		return false;
 	}
-	if (!journal_unsynced_mend(directory, name, err, err_len) ||
-	    !journal_path(directory, name, day, path, sizeof(path), err,
-			  err_len) ||
-	    (file = open_file(j, path, err, err_len)) == NULL)
+	if (!journal_unsynced_mend(settings->journal.directory,
+				   settings->journal.name, err, err_len) ||
+	    !journal_days_begin(settings, now, &j->state.epochs, &days, err,
+				err_len))
 		return false;
-	if (!epoch_begin(&j->state.epochs, directory, name, day,
-			 file->first_record, &was_clean, err, err_len)) {
-		history_file_free(file);
-		return false;
-	}
 	if (settings->publish.after != AFTER_RING)
 		main->is_gated = true;
 	cursor_attach(&j->cursor, main, main->head_pos);
-	log_line(LOG_INFO, "journal",
-		 "file=%s records=%" PRIu64 " bytes=%" PRIu64 " epoch=%" PRIu64
-		 " last_stop=%s",
-		 path, file->first_record, file->first_off, j->state.epochs.now,
-		 was_clean ? "clean" : "unclean");
-	take_file(j, path, file, main->head_pos);
+	if (days.before != NULL)
+		history_begin_past(&j->history, days.before, days.before_day,
+				   days.file, main->head_pos);
+	take_file(j, days.path, days.file, days.day, main->head_pos);
 	j->state.is_on = true;
 	return true;
 }
@@ -712,21 +682,8 @@ has_lost(const struct journal *j)
 	return lost > 0;
 }
 
-static void
-end_epoch(const struct journal *j)
-{
-	const char *directory = j->settings->journal.directory;
-	int err = epoch_end(&j->state.epochs, directory,
-			    j->settings->journal.name);
-
-	if (err != 0)
-		log_line(LOG_WARN, "epoch_not_stored",
-			 "directory=%s error=\"%s\"", directory,
-			 strerror(-err));
-}
-
 int
-journal_close(struct journal *j)
+journal_close(struct journal *j, int32_t day_floor)
 {
 	bool is_clean = journal_has_drained(j);
 	int status = 0;
@@ -748,7 +705,8 @@ journal_close(struct journal *j)
 		is_clean = false;
 	}
 	if (is_clean)
-		end_epoch(j);
+		journal_days_end(j->settings, &j->state.epochs, &j->history,
+				 j->state.day, day_floor);
 	history_file_free(j->next.file);
 	history_close(&j->history);
 	cursor_detach(&j->cursor);

@@ -30,6 +30,7 @@
 
 #include "engine.h"
 #include "history.h"
+#include "journal_days.h"
 #include "journal_start.h"
 #include "journal_state.h"
 #include "log.h"
@@ -96,14 +97,14 @@ struct journal {
 };
 
 /*
- * Opens (or creates) the file of `day`, checks and counts what is in it, cuts a
- * torn tail into a side file.  false, with errno and one line in err, if it
- * cannot be used: what is wrong, where, and what the operator can do.  Off
- * (true) when journal.directory is "".
+ * Opens the file of the day that journal_days.h decides (state.day), checked,
+ * counted and mended.  false with err and errno if it cannot be used: what is
+ * wrong, where, and what the operator can do.  Off (true) when
+ * journal.directory is "".
  */
 bool journal_open(struct journal *j, const struct settings *settings,
-		  struct engine *engine, struct streams *streams, int32_t day,
-		  char *err, size_t err_len);
+		  struct engine *engine, struct streams *streams,
+		  const struct journal_moment *now, char *err, size_t err_len);
 
 /* Stages, writes, syncs, rolls: whatever is due. today is the running day,
  * local_ns the moment in the zone of days. */
@@ -123,8 +124,9 @@ int64_t journal_due_ns(const struct journal *j);
 /* Everything committed is in the file, and on disk if anything promises so. */
 bool journal_has_drained(const struct journal *j);
 
-/* Closes the file; a clean stop, if everything accepted is in it.  0, or the
- * exit status that says what is missing. */
-int journal_close(struct journal *j);
+/* Closes the file; a clean stop, if everything accepted is in it. No day before
+ * day_floor may run any more.  0, or the exit status that says what is
+ * missing. */
+int journal_close(struct journal *j, int32_t day_floor);
 
 #endif

@@ -199,7 +199,7 @@ take_open_file(const char *path, struct history_file *f, char *err,
 }
 
 struct history_file *
-journal_open_file(const char *path, char *err, size_t err_len)
+journal_open_file(const char *path, bool may_create, char *err, size_t err_len)
 {
 	struct history_file *f = calloc(1, sizeof(*f));
 
@@ -208,7 +208,8 @@ journal_open_file(const char *path, char *err, size_t err_len)
 			   "no memory for the journal's index");
 		return NULL;
 	}
-	f->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	f->fd = open(path, O_RDWR | (may_create ? O_CREAT : 0) | O_CLOEXEC,
+		     0640);
 	if (f->fd < 0) {
 		(void)fail(errno, err, err_len,
 			   "%s cannot be opened: %s; the daemon's user must "

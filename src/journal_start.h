@@ -23,7 +23,7 @@ bool journal_path(const char *directory, const char *name, int32_t day,
  * and indexes every record, and cuts a torn tail into `path.torn.N`.  The
  * caller frees the file, or gives it to the history.  NULL with err and errno.
  */
-struct history_file *journal_open_file(const char *path, char *err,
-				       size_t err_len);
+struct history_file *journal_open_file(const char *path, bool may_create,
+				       char *err, size_t err_len);
 
 #endif

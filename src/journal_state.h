@@ -18,6 +18,7 @@ struct journal_state {
 	bool is_on;
 	char path[JOURNAL_PATH_MAX]; /* of the file, absolute */
 	int fd;
+	int32_t day;		 /* whose file it is */
 	uint64_t records;	 /* in the file, readable by others */
 	uint64_t stream_records; /* the main stream's count at written_pos */
 	uint64_t written_pos;	 /* all before it is in the file */

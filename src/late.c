@@ -49,6 +49,7 @@ static const char *
 ask_for(struct call *c, struct history_file *file, uint64_t i)
 {
 	struct past_request *past = &c->out->past;
+	struct history_file *next;
 
 	if (i > records_of(c, file))
 		return "range";
@@ -57,8 +58,11 @@ ask_for(struct call *c, struct history_file *file, uint64_t i)
 		.record = i,
 		.end_record = records_of(c, file),
 	};
-	while ((file = history_next(c->tick->history, file)) != NULL)
-		past->end_record += records_of(c, file) - file->first_record;
+	while ((next = history_next(c->tick->history, file)) != NULL) {
+		past->end_record += records_of(c, next) -
+				    history_follow(file, next).record;
+		file = next;
+	}
 	c->out->has_past = true;
 	return NULL;
 }
@@ -130,10 +134,13 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 	file = history_find_day(t->history, claim.day, t->day);
 	if (file == NULL)
 		return "day";
-	sure = epoch_sure_records(&t->journal->epochs, (uint64_t)claim.epoch,
-				  claim.day, records_of(c, file));
-	if ((uint64_t)claim.i + (uint64_t)claim.n > sure)
+	if (!epoch_sure_records(&t->journal->epochs, (uint64_t)claim.epoch,
+				claim.day, records_of(c, file), &sure) ||
+	    (uint64_t)claim.i + (uint64_t)claim.n > sure)
 		return "epoch";
+	/* What was sent then cannot be told any more. */
+	if (claim.n > 0 && (uint64_t)claim.i < file->since)
+		return "schema";
 	error = ask_for(c, file, (uint64_t)claim.i);
 	if (error != NULL)
 		return error;

@@ -140,9 +140,15 @@ rejoin_explain(const char *error)
 	} rows[] = {
 		{ "range", "the day has not so many records" },
 		{ "epoch", "a crash of the server took records that have come "
-			   "here; begin again with --from 0" },
+			   "here, or its journal was changed; begin again with "
+			   "--from 0" },
 		{ "day", "the server has that day's journal no longer open; "
 			 "begin again with --from 0" },
+		{ "schema", "the server's schema or settings have changed, so "
+			    "that it cannot tell what has come here; begin "
+			    "again with --from 0" },
+		{ "nyi", "the server publishes in batches, which nobody can "
+			 "count; begin again with --from 0" },
 		{ ".ringtick.subfrom", "the server has no journal, or is no "
 				       "ringtickd" },
 		{ ".ringtick.rejoin", "the server has no journal any more" },

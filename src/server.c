@@ -415,7 +415,7 @@ server_run(struct server *s)
 	close_all(s);
 	report_held(s, true);
 	report_summary(s);
-	exit_status = journal_close(&s->journal);
+	exit_status = journal_close(&s->journal, s->tick.day_floor);
 	log_line(LOG_NOTE, "stop", "in_records=%llu",
 		 (unsigned long long)s->counters.in_records);
 	return exit_status;

@@ -258,12 +258,17 @@ open_signals(struct server *s)
 static void
 open_journal(struct server *s)
 {
+	struct journal_moment now = { .utc_ns = clock_utc_ns() };
 	char err[JOURNAL_PATH_MAX + 512];
 
+	now.local_ns = zone_local_ns(&s->tick.zone, now.utc_ns);
 	notify_status("checking the journal");
 	if (!journal_open(&s->journal, s->settings, s->engine, &s->streams,
-			  s->tick.day, err, sizeof(err)))
+			  &now, err, sizeof(err)))
 		die(exit_status_of(errno), "%s", err);
+	if (s->journal.state.is_on)
+		tick_begin_day(&s->tick, s->journal.state.day,
+			       s->journal.state.epochs.day);
 }
 
 static void

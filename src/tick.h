@@ -38,6 +38,8 @@ struct tick {
 	unsigned port;	       /* where clients connect */
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */
+	int32_t day_floor; /* no earlier one may run: those before it have
+			      ended; INT32_MIN: not known */
 	uint64_t day_begin; /* number in the main stream of its record 0,
 			       unless a journal counts; modular */
 	int64_t local_ns;  /* stamp of what is handled now, in the zone */
@@ -106,6 +108,9 @@ int tick_open(struct tick *t, const struct settings *settings,
 	      const struct journal_state *journal,
 	      const struct history *history);
 void tick_close(struct tick *t);
+
+/* The day that runs from the start on, unless it is the clock's. */
+void tick_begin_day(struct tick *t, int32_t day, int32_t day_floor);
 
 /*
  * Sets the moment for what follows, and ends the day if it is over: the mark

@@ -17,14 +17,14 @@ ranks='
 1	torn_tail uncached epoch journal_index journal_file
 1	schema schema_parse record
 1	symbols rows filter selection settings.h options settings cores lag
-1	plain update shape asked
+1	plain update shape asked fits
 1	journal_state wait_reason
 2	engine file_jobs stream.h stream_private.h stream batch streams
 2	request.h value literal verbs query evaluate.h apply request
 3	history consumer.h consumer_private.h consumer consumer_past
 3	connection delivery catchup listener selftest
-3	tick.h repeat call.h late subscribe ask tick
-3	journal_rescue journal_unsynced journal_start journal
+3	tick.h day repeat call.h late subscribe ask tick
+3	journal_rescue journal_unsynced journal_start journal_days journal
 4	server.h wait.h deadline.h report lag_table subscribers session
 4	wait deadline server_open server
 5	main

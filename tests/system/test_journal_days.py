@@ -224,27 +224,6 @@ def test_days_without_an_update(start, connect, folder):
     assert len(daemon.logged("journal_rolled")) == 4
 
 
-def test_restart_after_an_early_end(start, connect, folder):
-    """Protects what tick.q does: after an end of day by hand and a restart on the
-    same date, that date's file goes on; nothing is overwritten."""
-    daemon = start(journal.settings(folder))
-    client = connect(daemon)
-    day = client.sync(".u.d").value
-    assert client.update("trade", trade(1)) == NIL
-    assert client.sync(".u.endofday[]") == NIL
-    assert client.update("trade", trade(2)) == NIL
-    client.close()
-    daemon.stop()
-    daemon = start(journal.settings(folder))
-    client = connect(daemon)
-    assert journal.count_and_path(client) == (1, journal.path_of(folder, day))
-    assert client.update("trade", trade(3)) == NIL
-    assert client.sync(".u.endofday[]") == NIL
-    assert journal.count_and_path(client) == (1, journal.path_of(folder, day + 1))
-    assert journal.read(journal.path_of(folder, day)).records == [
-        journal.record("trade", trade(n)) for n in (1, 3)]
-
-
 # ---- the clock ----
 
 

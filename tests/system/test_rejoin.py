@@ -352,8 +352,8 @@ def test_crash_without_loss(start, connect, folder, mode):
 
 
 def test_crash_in_another_day(start, connect, folder, mode):
-    """Protects who was away while days ended and the daemon crashed: of a day that
-    began before a crash that it has not seen, nothing is sure."""
+    """Protects who was away while days ended and the daemon crashed: the day that
+    ran goes on, the one before it is known too, and older ones are not."""
     daemon = start(settings(folder, mode))
     feed = Pair(connect(daemon))
     day = feed.client.sync(".u.d").value
@@ -363,16 +363,17 @@ def test_crash_in_another_day(start, connect, folder, mode):
     feed.client.close()
     daemon.signal(signal.SIGKILL)
     daemon.abandon()
-    daemon = start(settings(folder, mode))  # in the file of the clock's day again
+    daemon = start(settings(folder, mode))
     feed = Pair(connect(daemon))
+    assert feed.client.sync(".u.d").value == day + 1
     client = connect(daemon)
-    assert rejoin(client, (0, day + 1, 0, 5)) == Error(b"day")
-    assert isinstance(rejoin(client, (0, day, 0, 10)), kdb.List)
-    feed.end_day()  # and on in the file of the next
-    assert rejoin(connect(daemon), (0, day + 1, 0, 5)) == Error(b"epoch")
-    assert isinstance(rejoin(connect(daemon), (1, day + 1, 0, 5)), kdb.List)
+    for number, i, n in ((day, 0, 11), (day + 1, 0, 11), (day + 1, 11, 0)):
+        assert rejoin(client, (0, number, i, n)) == Error(b"epoch")
+    assert rejoin(client, (0, day - 1, 0, 0)) == Error(b"day")
+    assert isinstance(rejoin(client, (0, day + 1, 0, 10)), kdb.List)
     feed.publish(1)
     read_exactly(client, feed.frames)
+    assert isinstance(rejoin(connect(daemon), (0, day, 0, 10)), kdb.List)
 
 
 def test_the_last_request_of_several_counts(start, connect, folder):

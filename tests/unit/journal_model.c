@@ -459,6 +459,11 @@ count_open_files(void)
 static bool
 open_on(int32_t date, char *err, size_t err_len)
 {
+	const struct journal_moment noon = {
+		.utc_ns = date * NS_PER_DAY + NS_PER_DAY / 2,
+		.local_ns = date * NS_PER_DAY + NS_PER_DAY / 2,
+	};
+
 	streams_open_at(&m.all, &m.settings.tables, MODEL_RING_BYTES, 0, 0,
 			START_POS);
 	ends[0].pos = START_POS;
@@ -467,8 +472,8 @@ open_on(int32_t date, char *err, size_t err_len)
 	m.now_ns = 1000 * NS_PER_S;
 	files_cnt = count_open_files();
 	begin_day(date);
-	return journal_open(&m.journal, &m.settings, NULL, &m.all, date, err,
-			    err_len);
+	return journal_open(&m.journal, &m.settings, NULL, &m.all, &noon,
+			    err, err_len);
 }
 
 static void
@@ -499,7 +504,7 @@ model_restart(void)
 	uint64_t records = m.journal.state.records;
 	uint64_t bytes = off_of(&days[m.rolled], m.written);
 
-	journal_close(&m.journal);
+	journal_close(&m.journal, INT32_MIN);
 	assert_int_equal(count_open_files(), files_cnt);
 	assert_int_equal(model_said("journal_lost"), 0);
 	streams_close(&m.all);
@@ -536,7 +541,7 @@ model_stop(void **state)
 	struct dirent *entry;
 
 	(void)state;
-	journal_close(&m.journal);
+	journal_close(&m.journal, INT32_MIN);
 	/* is left where operations were in flight */
 	ring_close(&m.journal.staging);
 	streams_close(&m.all);

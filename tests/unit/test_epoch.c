@@ -70,18 +70,51 @@ assert_file(const char *text)
 	assert_int_equal(access(aside, F_OK), -1);
 }
 
-static bool
-begin(struct epochs *e, int32_t day, uint64_t records)
+enum {
+	SETTINGS = 0xabc,
+	AT_LEAST = 1000, /* an epoch where the number is not known */
+};
+
+static bool is_changed;
+
+static enum epoch_found
+begin_run(struct epochs *e, const struct epoch_run *run)
 {
+	enum epoch_found found;
 	char err[256] = "";
-	bool was_clean;
 
 	/* Nothing of what was there before is relied on. */
 	memset(e, 0xa5, sizeof(*e));
-	assert_true(epoch_begin(e, folder, "sym", day, records, &was_clean, err,
+	assert_true(epoch_load(e, folder, "sym", &found, err, sizeof(err)));
+	assert_true(epoch_begin(e, folder, "sym", found, run, &is_changed, err,
 				sizeof(err)));
 	assert_string_equal(err, "");
-	return was_clean;
+	return found;
+}
+
+/* In a file of so many records of 10 bytes. */
+static struct epoch_run
+run_in(int32_t day, uint64_t records)
+{
+	return (struct epoch_run){
+		.settings = SETTINGS,
+		.at_least = AT_LEAST,
+		.day = INT32_MIN,
+		.files = { { .day = day,
+			     .records = records,
+			     .bytes = 8 + 10 * records } },
+		.files_cnt = 1,
+	};
+}
+
+/* Returns whether the run before it ended well. */
+static bool
+begin(struct epochs *e, int32_t day, uint64_t records)
+{
+	const struct epoch_run run = run_in(day, records);
+	enum epoch_found found = begin_run(e, &run);
+
+	return found == EPOCH_NONE || found == EPOCH_CLEAN;
 }
 
 static void
@@ -92,37 +125,82 @@ end(const struct epochs *e)
 
 /* ---- the file ---- */
 
+#define HEAD "ringtick-epochs 2\n"
+#define SET  "settings 0000000000000abc\n"
+
 /* Protects the count over restarts: the first run is epoch 0, a clean stop
- * leaves it, an unclean one begins the next; what was in the file then is kept,
- * in the form that the header shows. */
+ * leaves it, an unclean one begins the next; what was in the files then is
+ * kept, in the form that the header shows. */
 static void
 test_runs(void **state)
 {
 	struct epochs e;
 
 	(void)state;
-	assert_true(begin(&e, 9819, 5));
+	assert_true(begin(&e, 9819, 0));
 	assert_int_equal(e.now, 0);
-	assert_int_equal(e.cnt, 0);
-	assert_file("0 open\n");
+	assert_int_equal(e.begins_cnt, 0);
+	assert_file(HEAD "epoch 0 open\n" SET "file 9819 2026.11.19 0 8 0\n"
+			 "end\n");
+	e.files[0].records = 5;
+	e.files[0].bytes = 58;
+	e.day = 9819;
 	end(&e);
-	assert_file("0 clean\n");
+	assert_file(HEAD "epoch 0 clean\nday 9819 2026.11.19\n" SET
+			 "file 9819 2026.11.19 5 58 0\nend\n");
 	assert_true(begin(&e, 9820, 7));
 	assert_int_equal(e.now, 0);
 	assert_false(begin(&e, 9820, 104));
 	assert_int_equal(e.now, 1);
-	assert_file("1 open\n1 9820 2026.11.20 104\n");
+	assert_file(HEAD "epoch 1 open\n" SET
+			 "file 9820 2026.11.20 104 1048 0\n"
+			 "begin 1 9820 2026.11.20 104\nend\n");
 	end(&e);
 	assert_true(begin(&e, 9822, 1));
 	assert_int_equal(e.now, 1);
 	assert_false(begin(&e, 9822, 511));
 	assert_int_equal(e.now, 2);
-	assert_int_equal(e.cnt, 2);
+	assert_int_equal(e.begins_cnt, 2);
 	assert_int_equal(e.begins[1].epoch, 2);
 	assert_int_equal(e.begins[1].day, 9822);
 	assert_int_equal(e.begins[1].records, 511);
+}
+
+/* Protects who upgrades: the file of the release before is read, and what it
+ * could not say is not known. */
+static void
+test_the_first_version(void **state)
+{
+	struct epochs e;
+
+	(void)state;
+	put("2 clean\n1 9820 2026.11.20 104\n2 9822 2026.11.22 511\n");
+	assert_true(begin(&e, 9822, 600));
+	assert_int_equal(e.now, 2);
+	assert_int_equal(e.begins_cnt, 2);
+	assert_int_equal(e.files[0].since, 600);
 	end(&e);
-	assert_file("2 clean\n1 9820 2026.11.20 104\n2 9822 2026.11.22 511\n");
+	put("2 open\n1 9820 2026.11.20 104\n2 9822 2026.11.22 511\n");
+	assert_false(begin(&e, 9822, 600));
+	assert_int_equal(e.now, 3);
+	assert_int_equal(e.begins_cnt, 3);
+}
+
+/* Protects who goes back to an older release from its guess at what it cannot
+ * know. */
+static void
+test_a_newer_version(void **state)
+{
+	struct epochs e;
+	enum epoch_found found;
+	char err[512];
+
+	(void)state;
+	put("ringtick-epochs 3\nepoch of another kind\n");
+	assert_false(epoch_load(&e, folder, "sym", &found, err, sizeof(err)));
+	assert_non_null(strstr(err, path));
+	assert_non_null(strstr(err, "newer ringtickd (version 3"));
+	assert_file("ringtick-epochs 3\nepoch of another kind\n");
 }
 
 /* Protects what numbers can be: days before 2000, many records. */
@@ -133,14 +211,12 @@ test_extremes(void **state)
 
 	(void)state;
 	put("18446744073709551613 open\n");
-	assert_false(begin(&e, -1, UINT64_MAX));
-	assert_file("18446744073709551614 open\n18446744073709551614 -1 "
-		    "1999.12.31 18446744073709551615\n");
+	assert_false(begin(&e, -1, UINT64_MAX / 20));
 	end(&e);
-	assert_true(begin(&e, -1, 0));
+	assert_true(begin(&e, -1, UINT64_MAX / 20));
 	assert_true(e.now == UINT64_MAX - 1);
 	assert_int_equal(e.begins[0].day, -1);
-	assert_true(e.begins[0].records == UINT64_MAX);
+	assert_true(e.begins[0].records == UINT64_MAX / 20);
 }
 
 /* Protects from a file that grows for ever: the oldest beginnings are
@@ -149,115 +225,225 @@ static void
 test_many_crashes(void **state)
 {
 	enum { RUNS = EPOCHS_KEPT + 20 };
+	uint64_t sure;
 	struct epochs e;
 
 	(void)state;
 	for (unsigned i = 0; i <= RUNS; i++)
-		assert_true(begin(&e, 9820, 100 + i) == (i == 0));
+		assert_true(begin(&e, 9820, i) == (i == 0));
 	assert_int_equal(e.now, RUNS);
-	assert_int_equal(e.cnt, EPOCHS_KEPT);
-	assert_int_equal(e.begins[0].epoch, RUNS - EPOCHS_KEPT + 1);
-	assert_int_equal(e.begins[EPOCHS_KEPT - 1].epoch, RUNS);
-	for (uint64_t epoch = 0; epoch < RUNS; epoch++)
-		assert_int_equal(epoch_sure_records(&e, epoch, 9820, 5000),
-				 epoch < RUNS - EPOCHS_KEPT ? 0 : 101 + epoch);
-	assert_int_equal(epoch_sure_records(&e, RUNS, 9820, 5000), 5000);
+	assert_int_equal(e.begins_cnt, EPOCHS_KEPT);
+	for (uint64_t epoch = 0; epoch < RUNS; epoch++) {
+		bool is_known =
+			epoch_sure_records(&e, epoch, 9820, 5000, &sure);
+
+		assert_int_equal(is_known, epoch > RUNS - EPOCHS_KEPT);
+		if (is_known)
+			assert_int_equal(sure, 1 + epoch);
+	}
+	assert_true(epoch_sure_records(&e, RUNS, 9820, 5000, &sure));
+	assert_int_equal(sure, 5000);
 }
 
-/* Protects the start from a file that is not whole, or is none: it counts as
- * an unclean stop, and what can be read of it is kept. */
+/* Protects from a file that is not whole, or is none: what can be read of it
+ * is kept, and the epoch is one that none before was as late as. */
 static void
-test_damaged_files(void **state)
+test_spoilt_files(void **state)
 {
 	static const struct {
 		const char *text;
 		uint64_t now;
 		unsigned cnt;
 	} files[] = {
-		{ "", 1, 1 },
-		{ "\n", 1, 1 },
-		{ "hello", 1, 1 },
-		{ "3", 4, 1 },
-		{ "3 cle", 4, 1 },
-		{ "3 cleaner", 4, 1 },
-		{ "3 a-word-that-is-too-long-to-be-one", 4, 1 },
-		{ "3 open\n2", 4, 1 },
-		{ "3 open\n2 9820 2026.11.20", 4, 1 },
-		{ "3 open\n2 9820 2026.11.20 10\n3 98", 4, 2 },
+		{ "", AT_LEAST + 1, 1 },
+		{ "\n", AT_LEAST + 1, 1 },
+		{ "hello", AT_LEAST + 1, 1 },
+		{ "5000", 5001, 1 },
+		{ "3 cle", AT_LEAST + 1, 1 },
+		{ "3 cleaner", AT_LEAST + 1, 1 },
+		{ "3 a-word-that-is-too-long-to-be-one", AT_LEAST + 1, 1 },
+		{ "3 open\n2", AT_LEAST + 1, 1 },
+		{ "3 open\n2 9820 2026.11.20", AT_LEAST + 1, 1 },
+		{ "3 clean\n2 9820 2026.11.20 10\n3 98", AT_LEAST + 1, 2 },
 		{ "3 open\n2 9820 2026.11.20 10\nwhat\n3 9821 2026.11.21 1\n",
-		  4, 2 },
-		{ "3 open\n2 9820 2026.11.20 10\n3 9821 2026.11.21 1\n", 4, 3 },
+		  AT_LEAST + 1, 3 },
+		{ "ringtick-epochs", AT_LEAST + 1, 1 },
+		{ HEAD, AT_LEAST + 1, 1 },
+		{ HEAD "epoch 5 clean\n", AT_LEAST + 1, 1 },
+		{ HEAD "epoch 5000 clean\nday 1 2000.01.02\n", 5001, 1 },
+		{ HEAD "epoch 5 clean\nwhat\nend\n", AT_LEAST + 1, 1 },
+		{ HEAD "epoch 5 clean\nend", AT_LEAST + 1, 1 },
+		{ HEAD "end\n", AT_LEAST + 1, 1 },
 	};
 	struct epochs e;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		const struct epoch_run run = run_in(9830, 77);
+
 		put(files[i].text);
-		assert_false(begin(&e, 9830, 77));
+		assert_int_equal(begin_run(&e, &run), EPOCH_SPOILT);
 		assert_int_equal(e.now, files[i].now);
-		assert_int_equal(e.cnt, files[i].cnt);
-		assert_int_equal(e.begins[e.cnt - 1].epoch, e.now);
-		assert_int_equal(e.begins[e.cnt - 1].records, 77);
+		assert_int_equal(e.begins_cnt, files[i].cnt);
+		assert_int_equal(e.begins[e.begins_cnt - 1].epoch, e.now);
+		assert_int_equal(e.begins[e.begins_cnt - 1].records, 77);
 		end(&e);
 		assert_true(begin(&e, 9830, 80));
 		assert_int_equal(e.now, files[i].now);
 	}
+	/* Somebody has deleted it: there are records of other epochs. */
+	assert_int_equal(unlink(path), 0);
+	assert_true(begin(&e, 9830, 80));
+	assert_int_equal(e.now, AT_LEAST + 1);
 }
 
-/* Protects the operator: where it cannot be written the start is refused and
- * the file named; at the end it is an error; what was there stays. */
+/* Protects from a file that was cut or put in another's place while the daemon
+ * was down: nobody has what is in it. */
+static void
+test_changed_files(void **state)
+{
+	struct epochs e;
+	struct epoch_run run = run_in(9830, 50);
+	uint64_t sure;
+
+	(void)state;
+	assert_true(begin(&e, 9830, 0));
+	e.files[0] = run.files[0];
+	end(&e);
+	assert_true(begin(&e, 9830, 50));
+	end(&e);
+	assert_int_equal(e.now, 0);
+	assert_true(begin(&e, 9830, 60));
+	assert_int_equal(e.now, 0);
+	end(&e);
+	assert_true(begin(&e, 9830, 59));
+	assert_true(is_changed);
+	assert_int_equal(e.now, 1);
+	assert_true(epoch_sure_records(&e, 0, 9830, 59, &sure));
+	assert_int_equal(sure, 0);
+	end(&e);
+	run = run_in(9830, 59);
+	run.files[0].bytes++;
+	(void)begin_run(&e, &run);
+	assert_true(is_changed);
+	assert_int_equal(e.now, 2);
+}
+
+/* Protects the count of messages: it means the same from the record on, from
+ * which all runs had the same settings. */
+static void
+test_since(void **state)
+{
+	struct epochs e;
+	struct epoch_run run = run_in(9830, 0);
+
+	(void)state;
+	(void)begin_run(&e, &run);
+	assert_int_equal(e.files[0].since, 0);
+	e.files[0].records = 10;
+	end(&e);
+	run = run_in(9830, 10);
+	(void)begin_run(&e, &run);
+	assert_int_equal(e.files[0].since, 0);
+	end(&e);
+	run.settings++;
+	(void)begin_run(&e, &run);
+	assert_int_equal(e.files[0].since, 10);
+	/* A crash takes a few; the next day's file is not told of. */
+	run.files[0].records = 8;
+	run.files[1] = (struct epoch_file){ .day = 9831, .records = 30 };
+	run.files_cnt = 2;
+	(void)begin_run(&e, &run);
+	assert_int_equal(e.files[0].since, 8);
+	assert_int_equal(e.files[1].since, 0);
+	end(&e);
+	run.settings--;
+	(void)begin_run(&e, &run);
+	assert_int_equal(e.files[0].since, 8);
+	assert_int_equal(e.files[1].since, 30);
+}
+
+/* Protects the operator: where it cannot be written the start is refused, and
+ * the file and the true reason are told; what was there stays. */
 static void
 test_no_place(void **state)
 {
-	struct epochs e = { .now = 7 };
+	struct epochs e = { .now = 7, .day = INT32_MIN };
+	const struct epoch_run run = run_in(1, 1);
 	char err[256] = "";
-	bool was_clean;
+	bool changed;
 
 	(void)state;
-	assert_false(epoch_begin(&e, "/nowhere/at/all", "sym", 1, 1, &was_clean,
-				 err, sizeof(err)));
+	assert_false(epoch_begin(&e, "/nowhere/at/all", "sym", EPOCH_NONE, &run,
+				 &changed, err, sizeof(err)));
 	assert_string_equal(err, "/nowhere/at/all/sym.epoch cannot be written: "
 				 "No such file or directory");
 	assert_int_equal(epoch_end(&e, "/nowhere/at/all", "sym"), -ENOENT);
 	put("7 open\n");
 	assert_int_equal(mkdir(aside, 0700), 0);
-	assert_false(epoch_begin(&e, folder, "sym", 1, 1, &was_clean, err,
-				 sizeof(err)));
+	assert_false(epoch_begin(&e, folder, "sym", EPOCH_OPEN, &run, &changed,
+				 err, sizeof(err)));
 	assert_int_equal(epoch_end(&e, folder, "sym"), -EISDIR);
 	assert_int_equal(rmdir(aside), 0);
 	assert_file("7 open\n");
+	/* A full disk is called that. */
+	assert_int_equal(symlink("/dev/full", aside), 0);
+	assert_int_equal(epoch_end(&e, folder, "sym"), -ENOSPC);
 }
 
 /* ---- what is sure ---- */
+
+static void
+assert_sure(const struct epochs *e, uint64_t epoch, int32_t day,
+	    uint64_t records, uint64_t wanted)
+{
+	uint64_t sure = 0;
+
+	assert_true(epoch_sure_records(e, epoch, day, records, &sure));
+	assert_int_equal(sure, wanted);
+}
+
+static void
+assert_unknown(const struct epochs *e, uint64_t epoch, int32_t day)
+{
+	uint64_t sure = 0;
+
+	assert_false(epoch_sure_records(e, epoch, day, 500, &sure));
+}
 
 static void
 test_sure_records(void **state)
 {
 	static const struct epochs e = {
 		.now = 5,
-		.begins = { { 3, 10, 100 }, { 4, 10, 80 }, { 5, 11, 20 } },
-		.cnt = 3,
+		.begins = { { 3, 10, 100 },
+			    { 4, 10, 80 },
+			    { 5, 10, 85 },
+			    { 5, 11, 20 } },
+		.begins_cnt = 4,
 	};
 	static const struct epochs none = { .now = 5 };
 
 	(void)state;
 	/* the running one, and those to come */
-	assert_int_equal(epoch_sure_records(&e, 5, 11, 500), 500);
-	assert_int_equal(epoch_sure_records(&e, 5, 12, 500), 500);
-	assert_int_equal(epoch_sure_records(&e, 6, 11, 500), 0);
-	assert_int_equal(epoch_sure_records(&e, INT64_MAX, 11, 500), 0);
-	/* the one before, in the day of the crash and in others */
-	assert_int_equal(epoch_sure_records(&e, 4, 11, 500), 20);
-	assert_int_equal(epoch_sure_records(&e, 4, 11, 15), 15);
-	assert_int_equal(epoch_sure_records(&e, 4, 12, 500), 0);
-	assert_int_equal(epoch_sure_records(&e, 4, 10, 500), 0);
+	assert_sure(&e, 5, 11, 500, 500);
+	assert_sure(&e, 5, 12, 500, 500);
+	assert_unknown(&e, 6, 11);
+	assert_unknown(&e, INT64_MAX, 11);
+	assert_unknown(&e, UINT64_MAX, 11);
+	/* the one before, in the days of the crash and in others */
+	assert_sure(&e, 4, 11, 500, 20);
+	assert_sure(&e, 4, 11, 15, 15);
+	assert_sure(&e, 4, 10, 500, 85);
+	assert_unknown(&e, 4, 12);
 	/* over more than one crash; and where one is not known any more */
-	assert_int_equal(epoch_sure_records(&e, 3, 11, 500), 0);
-	assert_int_equal(epoch_sure_records(&e, 2, 11, 500), 0);
-	assert_int_equal(epoch_sure_records(&e, 1, 10, 500), 0);
-	assert_int_equal(epoch_sure_records(&none, 5, 10, 500), 500);
-	assert_int_equal(epoch_sure_records(&none, 4, 10, 500), 0);
-	assert_int_equal(epoch_sure_records(&none, 0, 10, 500), 0);
+	assert_sure(&e, 3, 10, 500, 80);
+	assert_unknown(&e, 3, 11);
+	assert_sure(&e, 2, 10, 500, 80);
+	assert_unknown(&e, 1, 10);
+	assert_sure(&none, 5, 10, 500, 500);
+	assert_unknown(&none, 4, 10);
+	assert_unknown(&none, 0, 10);
 }
 
 /*
@@ -291,9 +477,11 @@ check_all(const struct epochs *e)
 	for (unsigned epoch = 0; epoch < e->now; epoch++)
 		for (int32_t day = 0; day < DAYS; day++) {
 			const struct content *was = &ended[epoch][day];
-			uint64_t sure =
-				epoch_sure_records(e, epoch, day, now[day].len);
+			uint64_t sure;
 
+			if (!epoch_sure_records(e, epoch, day, now[day].len,
+						&sure))
+				continue;
 			assert_true(sure <= now[day].len);
 			/* Nobody can have a record of a day that was not. */
 			if (was->len == 0)
@@ -308,10 +496,13 @@ check_all(const struct epochs *e)
 static int32_t
 run(struct epochs *e, int32_t day, unsigned *useful)
 {
+	uint64_t sure;
+
 	(void)begin(e, day, now[day].len);
 	assert_true(e->now < EPOCHS_MAX);
 	if (e->now > 0 &&
-	    epoch_sure_records(e, e->now - 1, day, now[day].len) > 0)
+	    epoch_sure_records(e, e->now - 1, day, now[day].len, &sure) &&
+	    sure > 0)
 		++*useful;
 	for (;; day++) {
 		write_some(&now[day]);
@@ -366,7 +557,11 @@ main(void)
 		cmocka_unit_test_teardown(test_runs, remove_files),
 		cmocka_unit_test_teardown(test_extremes, remove_files),
 		cmocka_unit_test_teardown(test_many_crashes, remove_files),
-		cmocka_unit_test_teardown(test_damaged_files, remove_files),
+		cmocka_unit_test_teardown(test_the_first_version, remove_files),
+		cmocka_unit_test_teardown(test_a_newer_version, remove_files),
+		cmocka_unit_test_teardown(test_spoilt_files, remove_files),
+		cmocka_unit_test_teardown(test_changed_files, remove_files),
+		cmocka_unit_test_teardown(test_since, remove_files),
 		cmocka_unit_test_teardown(test_no_place, remove_files),
 		cmocka_unit_test(test_sure_records),
 		cmocka_unit_test_teardown(test_against_a_model, remove_files),

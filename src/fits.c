@@ -1,0 +1,55 @@
+#include "config.h"
+
+#include "fits.h"
+
+#include <stddef.h>
+
+enum {
+	/* To be raised with each change of what update_parse accepts, and of
+	 * the length of what it makes of it. */
+	FITS_RULES = 1,
+};
+
+/* FNV-1a, 64 bits. */
+static void
+mix(uint64_t *hash, const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		*hash = (*hash ^ at[i]) * 0x100000001b3u;
+}
+
+static void
+mix_number(uint64_t *hash, uint64_t number)
+{
+	uint8_t bytes[8];
+
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(number >> 8 * i);
+	mix(hash, bytes, sizeof(bytes));
+}
+
+uint64_t
+fits_fingerprint(const struct settings *s)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	mix_number(&hash, FITS_RULES);
+	mix_number(&hash, s->message.max);
+	mix_number(&hash, s->schema.check);
+	/* In batches messages are no records. */
+	mix_number(&hash, s->publish.interval > 0);
+	for (unsigned i = 0; i < s->tables.tables_cnt; i++) {
+		const struct schema_table *t = &s->tables.tables[i];
+
+		/* It has the names of the table and of its columns. */
+		mix_number(&hash, t->publish_prefix_len);
+		mix(&hash, t->publish_prefix, t->publish_prefix_len);
+		for (unsigned k = 0; k < t->columns_cnt; k++) {
+			mix_number(&hash, (uint64_t)t->columns[k].type);
+			mix_number(&hash, t->columns[k].is_string);
+		}
+	}
+	return hash;
+}

@@ -1,0 +1,325 @@
+#include "config.h"
+
+#include "journal_days.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fits.h"
+#include "journal_file.h"
+#include "journal_start.h"
+#include "journal_unsynced.h"
+#include "log.h"
+#include "util.h"
+
+enum { DATE_BYTES = 10 }; /* 2026.11.22 */
+
+/* ---- what is in the folder ---- */
+
+/* Whether a file's name is the journal's of a day. */
+static bool
+is_of_day(const char *file, const char *name, int32_t *out_day)
+{
+	size_t len = strlen(name);
+	struct tm tm = { 0 };
+	char date[16];
+	int end = 0;
+
+	if (strncmp(file, name, len) != 0 ||
+	    strlen(file + len) != DATE_BYTES ||
+	    sscanf(file + len, "%4d.%2d.%2d%n", &tm.tm_year, &tm.tm_mon,
+		   &tm.tm_mday, &end) != 3 ||
+	    end != DATE_BYTES)
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	*out_day = clock_day((timegm(&tm) - CLOCK_KDB_EPOCH_S) * NS_PER_S);
+	return strcmp(clock_date_text(date, *out_day), file + len) == 0;
+}
+
+struct folder {
+	int32_t newest;	       /* with more in it than a header; INT32_MIN */
+	int32_t newest_before; /* of all files, before a day; INT32_MIN */
+};
+
+/* Looks through the folder's names; only the newest are looked at closer. */
+static bool
+look_through(const struct settings *set, int32_t before, struct folder *out,
+	     char *err, size_t err_len)
+{
+	DIR *dir = opendir(set->journal.directory);
+	struct dirent *entry;
+	struct stat st;
+	int32_t day;
+
+	*out = (struct folder){ INT32_MIN, INT32_MIN };
+	if (dir == NULL) {
+		(void)snprintf(err, err_len,
+			       "journal.directory \"%s\": %s; make it with: "
+			       "install -d -o ringtick %s",
+			       set->journal.directory, strerror(errno),
+			       set->journal.directory);
+		return false;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		if (!is_of_day(entry->d_name, set->journal.name, &day))
+			continue;
+		if (day < before && day > out->newest_before)
+			out->newest_before = day;
+		if (day > out->newest &&
+		    fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 &&
+		    st.st_size > JOURNAL_HEADER_BYTES)
+			out->newest = day;
+	}
+	(void)closedir(dir);
+	return true;
+}
+
+/*
+ * Whether a run that did not end well had begun the day after `day`: its file
+ * is there, and not only because it was opened ahead of midnight.
+ */
+static bool
+was_begun(const struct settings *set, int32_t day,
+	  const struct journal_moment *now)
+{
+	int64_t end_ns = (int64_t)(day + 1) * NS_PER_DAY, made_ns;
+	char path[4096], err[256];
+	struct stat st;
+
+	if (!journal_path(set->journal.directory, set->journal.name, day + 1,
+			  path, sizeof(path), err, sizeof(err)) ||
+	    stat(path, &st) != 0)
+		return false;
+	made_ns = (st.st_mtim.tv_sec - CLOCK_KDB_EPOCH_S) * NS_PER_S +
+		  st.st_mtim.tv_nsec + now->local_ns - now->utc_ns;
+	return made_ns < end_ns - JOURNAL_AHEAD_NS;
+}
+
+/* No earlier day than this may run: those before it have ended. */
+static int32_t
+find_floor(const struct settings *set, const struct journal_moment *now,
+	   const struct epochs *e, enum epoch_found found, int32_t newest)
+{
+	int32_t today = clock_day(now->local_ns);
+	int32_t floor = newest;
+
+	if (found != EPOCH_SPOILT && e->day > floor)
+		floor = e->day;
+	if ((found != EPOCH_CLEAN || e->day == INT32_MIN) && floor <= today &&
+	    was_begun(set, today, now))
+		floor = today + 1;
+	return floor;
+}
+
+/* ---- opening ---- */
+
+struct history_file *
+journal_days_open(const struct settings *set, const char *path, bool may_create,
+		  char *err, size_t err_len)
+{
+	struct history_file *f =
+		journal_open_file(path, may_create, err, err_len);
+
+	if (f == NULL || set->journal.sync == SYNC_NONE ||
+	    fdatasync(f->fd) == 0)
+		return f;
+	(void)snprintf(err, err_len, "%s cannot be brought to the disk: %s",
+		       path, strerror(errno));
+	/* A second try would be believed. */
+	journal_unsynced_note(set->journal.directory, set->journal.name, path,
+			      JOURNAL_HEADER_BYTES, 0);
+	history_file_free(f);
+	errno = EBADMSG;
+	return NULL;
+}
+
+static struct history_file *
+open_day(const struct settings *set, int32_t day, bool may_create, char *path,
+	 size_t path_len, char *err, size_t err_len)
+{
+	if (!journal_path(set->journal.directory, set->journal.name, day, path,
+			  path_len, err, err_len))
+		return NULL;
+	return journal_days_open(set, path, may_create, err, err_len);
+}
+
+/*
+ * Whether the file of a day is what came right before: the last run may have
+ * had a later one that is gone.
+ */
+static bool
+is_next_to(const struct epochs *e, enum epoch_found found, int32_t before,
+	   int32_t day)
+{
+	if (found != EPOCH_CLEAN)
+		return true; /* claims of other days are refused anyway */
+	if (e->files_cnt == 0)
+		return false;
+	for (unsigned i = 0; i < e->files_cnt; i++)
+		if (e->files[i].day > before && e->files[i].day < day)
+			return false;
+	return true;
+}
+
+/* Yesterday's file. What is wrong with it does not keep today from running. */
+static void
+open_before(const struct settings *set, const struct epochs *e,
+	    enum epoch_found found, int32_t newest_before,
+	    struct journal_days *out)
+{
+	char path[4096], err[4096 + 512];
+
+	if (newest_before == INT32_MIN ||
+	    !is_next_to(e, found, newest_before, out->day))
+		return;
+	out->before_day = newest_before;
+	out->before = open_day(set, newest_before, false, path, sizeof(path),
+			       err, sizeof(err));
+	if (out->before == NULL)
+		log_line(LOG_WARN, "journal_day_before_unusable",
+			 "why=\"%s\" hint=\"today runs without it; who rejoins "
+			 "in that day has to begin anew\"",
+			 err);
+}
+
+static struct epoch_file
+epoch_file_of(int32_t day, const struct history_file *f)
+{
+	return (struct epoch_file){ .day = day,
+				    .records = f->written_records,
+				    .bytes = f->written_off,
+				    .since = f->since };
+}
+
+/* ---- begin and end ---- */
+
+/* An epoch that none before was as late as: no clock of ours has counted so
+ * many seconds, and no file is of a later day. */
+static uint64_t
+late_epoch(const struct journal_moment *now, int32_t newest)
+{
+	int64_t clock_s = now->utc_ns / NS_PER_S;
+	int64_t newest_s = newest < 0 ? 0 : (int64_t)newest * 86400;
+
+	return (uint64_t)(clock_s > newest_s ? clock_s : newest_s);
+}
+
+static void
+tell(const struct settings *set, const struct epochs *e, uint64_t before,
+     enum epoch_found found, bool is_changed)
+{
+	const char *directory = set->journal.directory;
+
+	if (e->now > before + 1)
+		log_line(LOG_ERROR, "epoch_unknown",
+			 "file=\"%s/%s.epoch\" was=%s epoch=%" PRIu64
+			 " hint=\"what was counted before is not known any "
+			 "more: subscribers have to begin the day anew\"",
+			 directory, set->journal.name,
+			 found == EPOCH_NONE ? "missing" : "spoilt", e->now);
+	if (is_changed)
+		log_line(LOG_ERROR, "journal_changed",
+			 "directory=\"%s\" name=%s epoch=%" PRIu64
+			 " hint=\"a file has less in it than at the last stop, "
+			 "or something else: who had its records has to begin "
+			 "the day anew\"",
+			 directory, set->journal.name, e->now);
+}
+
+static bool
+begin_epoch(const struct settings *set, const struct journal_moment *now,
+	    enum epoch_found found, int32_t floor, struct epochs *e,
+	    struct journal_days *days, char *err, size_t err_len)
+{
+	struct history_file *files[EPOCH_FILES] = { days->before, days->file };
+	uint64_t before = e->now;
+	bool is_changed;
+	struct epoch_run run = {
+		.settings = fits_fingerprint(set),
+		.at_least = late_epoch(now, days->day),
+		.day = floor,
+	};
+
+	for (unsigned i = 0; i < EPOCH_FILES; i++)
+		if (files[i] != NULL)
+			run.files[run.files_cnt++] = (struct epoch_file){
+				.day = i == 0 ? days->before_day : days->day,
+				.records = files[i]->first_record,
+				.bytes = files[i]->first_off,
+			};
+	if (!epoch_begin(e, set->journal.directory, set->journal.name, found,
+			 &run, &is_changed, err, err_len))
+		return false;
+	tell(set, e, before, found, is_changed);
+	days->file->since = e->files[e->files_cnt - 1].since;
+	if (days->before != NULL)
+		days->before->since = e->files[0].since;
+	return true;
+}
+
+bool
+journal_days_begin(const struct settings *set, const struct journal_moment *now,
+		   struct epochs *e, struct journal_days *out, char *err,
+		   size_t err_len)
+{
+	int32_t today = clock_day(now->local_ns), floor;
+	enum epoch_found found;
+	struct folder folder;
+
+	*out = (struct journal_days){ .day = today };
+	if (!look_through(set, today, &folder, err, err_len) ||
+	    !epoch_load(e, set->journal.directory, set->journal.name, &found,
+			err, err_len))
+		return false;
+	floor = find_floor(set, now, e, found, folder.newest);
+	if (floor > today) {
+		out->day = floor;
+		if (!look_through(set, floor, &folder, err, err_len))
+			return false;
+	}
+	out->file = open_day(set, out->day, true, out->path, sizeof(out->path),
+			     err, err_len);
+	if (out->file == NULL)
+		return false;
+	open_before(set, e, found, folder.newest_before, out);
+	if (!begin_epoch(set, now, found, floor, e, out, err, err_len)) {
+		history_file_free(out->file);
+		history_file_free(out->before);
+		return false;
+	}
+	log_line(LOG_INFO, "journal",
+		 "file=%s records=%" PRIu64 " bytes=%" PRIu64 " epoch=%" PRIu64
+		 " last_stop=%s",
+		 out->path, out->file->first_record, out->file->first_off,
+		 e->now, epoch_found_names[found]);
+	return true;
+}
+
+void
+journal_days_end(const struct settings *set, struct epochs *e,
+		 const struct history *h, int32_t day, int32_t day_floor)
+{
+	const struct history_file *last = history_last(h);
+	const struct history_file *before = history_before(h, last);
+	int err;
+
+	e->day = day_floor;
+	e->files_cnt = 0;
+	if (before != NULL)
+		e->files[e->files_cnt++] = epoch_file_of(before->day, before);
+	e->files[e->files_cnt++] = epoch_file_of(day, last);
+	err = epoch_end(e, set->journal.directory, set->journal.name);
+	if (err != 0)
+		log_line(LOG_WARN, "epoch_not_stored",
+			 "directory=%s error=\"%s\"", set->journal.directory,
+			 strerror(-err));
+}
