@@ -291,11 +291,15 @@ find_file(const struct epochs *e, int32_t day)
 	return NULL;
 }
 
-/* Whether a file cannot be the one that the last run has had. */
+/* Whether a file cannot be the one that was there at a clean stop.  After a
+ * crash it may well be shorter. */
 static bool
-has_lost(const struct epoch_file *was, const struct epoch_file *is)
+has_lost(const struct epochs *e, enum epoch_found found,
+	 const struct epoch_file *is)
 {
-	return was != NULL &&
+	const struct epoch_file *was = find_file(e, is->day);
+
+	return found == EPOCH_CLEAN && was != NULL &&
 	       (is->records < was->records || is->bytes < was->bytes ||
 		(is->records == was->records && is->bytes != was->bytes));
 }
@@ -322,6 +326,7 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 	    bool *out_is_changed, char *err, size_t err_len)
 {
 	struct epoch_file files[EPOCH_FILES];
+	uint64_t sure[EPOCH_FILES];
 	bool has_records = false;
 	int res;
 
@@ -330,8 +335,12 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 		files[i] = run->files[i];
 		files[i].since = since_of(e, run, &files[i]);
 		has_records = has_records || files[i].records > 0;
-		if (has_lost(find_file(e, files[i].day), &files[i]))
+		/* Of what is in its place now nothing is sure. */
+		sure[i] = files[i].records;
+		if (has_lost(e, found, &files[i])) {
 			*out_is_changed = true;
+			sure[i] = 0;
+		}
 	}
 	if (found == EPOCH_SPOILT || (found == EPOCH_NONE && has_records)) {
 		e->now = max_u64(e->now, run->at_least);
@@ -340,15 +349,8 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 	if (found == EPOCH_OPEN || found == EPOCH_SPOILT || *out_is_changed) {
 		e->now++;
 		for (unsigned i = 0; i < run->files_cnt; i++)
-			add_begin(e,
-				  (struct epoch_begin){
-					  .epoch = e->now,
-					  .day = files[i].day,
-					  .records = has_lost(
-						  find_file(e, files[i].day),
-						  &files[i])
-						  ? 0
-						  : files[i].records });
+			add_begin(e, (struct epoch_begin){ e->now, files[i].day,
+							   sure[i] });
 	}
 	e->day = run->day;
 	e->has_settings = true;

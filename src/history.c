@@ -23,6 +23,9 @@ history_init(struct history *h)
 void
 history_begin(struct history *h, struct history_file *f, uint64_t pos)
 {
+	const struct history_file *before = history_last(h);
+
+	f->begin_day = before == NULL ? INT32_MAX : before->day + 1;
 	f->written_off = f->first_off;
 	f->first_pos = f->written_pos = pos;
 	f->written_records = f->first_record;
@@ -151,18 +154,12 @@ history_find_record(struct history_file *file, uint64_t record)
 struct history_file *
 history_find_day(const struct history *h, int32_t day, int32_t today)
 {
-	struct history_file *before = NULL;
-
 	for (struct list *n = h->files.next; n != &h->files; n = n->next) {
 		struct history_file *f = file_of(n);
 		int32_t last = f->is_ended ? f->day : today;
 
-		/* Days may have been skipped: its day begins where the one
-		 * before ended. */
-		if (day == last || (before != NULL && day > before->day &&
-				    day < last))
+		if (day == last || (day >= f->begin_day && day < last))
 			return f;
-		before = f;
 	}
 	return NULL;
 }

@@ -32,6 +32,8 @@ struct history_file {
 	bool is_ended;	  /* a mark stands at written_pos; the next file goes on
 			     behind it */
 	int32_t day;	  /* that the mark ends; only if is_ended */
+	int32_t begin_day; /* the first that it has: days may have been
+			      skipped; INT32_MAX: not known, its own only */
 	bool is_past;	  /* it ended before this run */
 	uint64_t since;	  /* claims can be checked from this record on */
 	unsigned readers; /* places that are held */
