@@ -411,6 +411,36 @@ option_store(struct settings *s, const struct option *o, const struct value *v)
 	return NULL;
 }
 
+char *
+option_path_from(const char *config_path, const char *name)
+{
+	const char *slash = strrchr(config_path, '/');
+	size_t folder_len =
+		slash == NULL ? 0 : (size_t)(slash + 1 - config_path);
+	char *path;
+
+	if (name[0] == '/')
+		folder_len = 0;
+	if (asprintf(&path, "%.*s%s", (int)folder_len, config_path, name) < 0)
+		return NULL;
+	return path;
+}
+
+bool
+option_place_folders(struct settings *s, const char *config_path)
+{
+	char *path;
+
+	if (s->journal.directory[0] == '\0') /* none */
+		return true;
+	path = option_path_from(config_path, s->journal.directory);
+	if (path == NULL)
+		return false;
+	free(s->journal.directory);
+	s->journal.directory = path;
+	return true;
+}
+
 bool
 option_store_defaults(struct settings *s)
 {

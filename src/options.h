@@ -96,6 +96,13 @@ const char *option_read_quantity(const struct option *o, const struct value *v,
 /* false: out of memory */
 bool option_store_defaults(struct settings *s);
 
+/* name as seen from the folder that holds the configuration, to be freed; NULL:
+ * out of memory. */
+char *option_path_from(const char *config_path, const char *name);
+
+/* Brings relative folders to that form.  false: out of memory. */
+bool option_place_folders(struct settings *s, const char *config_path);
+
 /* The values that are allowed, in words. */
 struct phrase option_limits(const struct option *o);
 

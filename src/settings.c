@@ -295,22 +295,6 @@ begin_schema(struct reader *r, config_setting_t *at)
 	return 0;
 }
 
-/* name as seen from the folder that holds the configuration */
-static char *
-path_from(const char *config_path, const char *name)
-{
-	const char *slash = strrchr(config_path, '/');
-	size_t folder_len =
-		slash == NULL ? 0 : (size_t)(slash + 1 - config_path);
-	char *path;
-
-	if (name[0] == '/')
-		folder_len = 0;
-	if (asprintf(&path, "%.*s%s", (int)folder_len, config_path, name) < 0)
-		return NULL;
-	return path;
-}
-
 static int
 parse_schema_file(struct reader *r, config_setting_t *at, const char *path)
 {
@@ -352,7 +336,7 @@ read_schema_file(struct reader *r, config_setting_t *at)
 	if (config_setting_type(at) != CONFIG_TYPE_STRING)
 		return refuse(r, at, "is not a string",
 			      "the path of a schema, such as \"sym.q\"");
-	path = path_from(r->path, config_setting_get_string(at));
+	path = option_path_from(r->path, config_setting_get_string(at));
 	if (path == NULL)
 		return fail_memory(r);
 	res = parse_schema_file(r, at, path);
@@ -734,6 +718,8 @@ settings_load(struct settings *s, const char *path, char *err, size_t err_len)
 		res = fail_memory(&r);
 	if (res == 0)
 		res = parse_text(&r, wide);
+	if (res == 0 && !option_place_folders(s, path))
+		res = fail_memory(&r);
 	if (res == 0)
 		res = check_all(&r);
 	free(wide);

@@ -319,6 +319,25 @@ test_policies_by_user(void **state)
 	settings_fini(&s);
 }
 
+/* Protects the journal from the folder that the daemon happens to be started
+ * in: a relative path is one from the configuration's, as the schema's is. */
+static void
+test_folders(void **state)
+{
+	char wanted[PATH_MAX + 16];
+	struct settings s;
+
+	(void)state;
+	assert_loads(&s, SCHEMA "journal = { directory = \"days/j\"; };");
+	(void)snprintf(wanted, sizeof(wanted), "%.*s/days/j",
+		       (int)(strrchr(conf, '/') - conf), conf);
+	assert_string_equal(s.journal.directory, wanted);
+	settings_fini(&s);
+	assert_loads(&s, SCHEMA "journal = { directory = \"\"; };");
+	assert_string_equal(s.journal.directory, "");
+	settings_fini(&s);
+}
+
 /* Without a journal there is nothing to spill to: whoever asks for it, by name
  * or as the default, is disconnected. */
 static void
@@ -342,6 +361,7 @@ test_spill_needs_a_journal(void **state)
 					  "\"/nowhere\"; };",
 				   slow)
 				 .text);
+	assert_string_equal(s.journal.directory, "/nowhere");
 	assert_int_equal(settings_policy(&s, "rdb", 3), SLOW_SPILL);
 	assert_int_equal(settings_spill_limit(&s, "rdb", 3), 120 * NS_PER_S);
 	assert_int_equal(settings_spill_limit(&s, "screen", 6), 0);
@@ -972,6 +992,7 @@ main(void)
 		cmocka_unit_test(test_derives_what_zero_stands_for),
 		cmocka_unit_test(test_reads_zones),
 		cmocka_unit_test(test_policies_by_user),
+		cmocka_unit_test(test_folders),
 		cmocka_unit_test(test_spill_needs_a_journal),
 		cmocka_unit_test(test_names_each_mistake),
 		cmocka_unit_test(test_names_mistakes_in_the_schema),
