@@ -74,6 +74,13 @@ connection_hello(struct connection *c, uint8_t *out_capability,
 	}
 	if (result != WIRE_OK)
 		return result;
+	if (hello.user_len > USER_BYTES_MAX) {
+		*reason = CLOSE_bad_handshake;
+		*why = "the user name is longer than 127 bytes";
+		return WIRE_BAD;
+	}
+	memcpy(c->name, hello.user, hello.user_len);
+	c->name[hello.user_len] = '\0';
 	(void)log_value(c->user, sizeof(c->user), hello.user, hello.user_len);
 	*out_capability = hello.capability < WIRE_CAPABILITY
 				  ? hello.capability

@@ -21,6 +21,7 @@
 #include "consumer.h"
 #include "log.h"
 #include "selection.h"
+#include "settings.h"
 #include "util.h"
 #include "wait_reason.h"
 #include "wire.h"
@@ -59,7 +60,8 @@ struct connection {
 	unsigned slot;	     /* index in the table = registered file */
 	uint32_t generation; /* grows when the slot is freed */
 	int fd;
-	char user[64];	     /* safe for the log */
+	char name[USER_BYTES_MAX + 1]; /* of the handshake, as it came */
+	char user[USER_BYTES_MAX + 1]; /* the same, safe for the log */
 	char peer[64];
 	bool is_told;	     /* the log has its connect line */
 	bool is_feed;	     /* has sent an update */

@@ -47,4 +47,13 @@ enum lag_action lag_judge(struct lag_state *state,
 			  enum slow_policy policy, uint64_t lag_bytes,
 			  uint64_t ring_bytes, int64_t now_ns);
 
+/* The policy for a user name, byte for byte as it came. Never "spill" without
+ * a journal to spill to. */
+enum slow_policy lag_policy_of(const struct settings *s, const char *user,
+			       size_t user_len);
+
+/* How long it may be served from the journal, in ns; 0: for ever. */
+int64_t lag_spill_limit_of(const struct settings *s, const char *user,
+			   size_t user_len);
+
 #endif

@@ -35,7 +35,7 @@ static void
 put_user(struct server *s, const struct row *row, struct wire_writer *out)
 {
 	(void)s;
-	put_text(out, row->c->user);
+	put_text(out, row->c->name);
 }
 
 static void

@@ -252,9 +252,9 @@ serve_hello(struct server *s, struct connection *c)
 	c->state = CONNECTION_OPEN;
 	c->deadline_ns = 0;
 	c->consumer.policy =
-		settings_policy(s->settings, c->user, strlen(c->user));
+		lag_policy_of(s->settings, c->name, strlen(c->name));
 	c->spill_limit_ns =
-		settings_spill_limit(s->settings, c->user, strlen(c->user));
+		lag_spill_limit_of(s->settings, c->name, strlen(c->name));
 	c->consumer.reply[0] = capability;
 	consumer_queue(&c->consumer, 1, NULL, (struct reply_gate){ 0 });
 	delivery_wake(&s->delivery, c);
@@ -374,7 +374,7 @@ serve_frame(struct server *s, struct connection *c,
 				      .handle = c->fd,
 				      .has_published = c->has_published,
 				      .published_pos = c->published_pos,
-				      .user = c->user,
+				      .user = c->name,
 				      .is_late = c->is_late };
 	bool is_sync = header->message == WIRE_SYNC;
 	struct tick_outcome out;

@@ -472,6 +472,20 @@ read_schema_tables(struct reader *r, config_setting_t *at)
 
 /* ---- slow.users ---- */
 
+/* Why no client can have this name; NULL: one can (wire_read_hello). */
+static const char *
+user_fault(const char *user)
+{
+	size_t len = strlen(user);
+
+	if (len > USER_BYTES_MAX)
+		return "is longer than 127 bytes, and a client with such a "
+		       "name is refused";
+	if (strchr(user, ':') != NULL)
+		return "has a colon, and the password begins there";
+	return NULL;
+}
+
 static int
 read_slow_user(struct reader *r, config_setting_t *at, struct slow_user *out)
 {
@@ -480,7 +494,7 @@ read_slow_user(struct reader *r, config_setting_t *at, struct slow_user *out)
 	const struct option *limit = &options[OPTION_slow_spill_limit];
 	config_setting_t *members[3];
 	struct value v;
-	const char *complaint;
+	const char *complaint, *user;
 	unsigned choice;
 	int res = find_members(r, at, names, members);
 
@@ -489,9 +503,13 @@ read_slow_user(struct reader *r, config_setting_t *at, struct slow_user *out)
 	if (config_setting_type(members[0]) != CONFIG_TYPE_STRING)
 		return refuse(r, members[0], "is not a string",
 			      "a user's name, such as \"rdb\"");
+	user = config_setting_get_string(members[0]);
+	complaint = user_fault(user);
+	if (complaint != NULL)
+		return refuse(r, members[0], complaint,
+			      "a name as a client can have it");
 	for (unsigned i = 0; i < r->s->slow.users_cnt; i++)
-		if (strcmp(r->s->slow.users[i].user,
-			   config_setting_get_string(members[0])) == 0)
+		if (strcmp(r->s->slow.users[i].user, user) == 0)
 			return refuse(r, members[0], "is there already",
 				      "each user once");
 	v = value_of(members[1]);
@@ -508,7 +526,7 @@ read_slow_user(struct reader *r, config_setting_t *at, struct slow_user *out)
 			return refuse(r, members[2], complaint,
 				      option_limits(limit).text);
 	}
-	out->user = strdup(config_setting_get_string(members[0]));
+	out->user = strdup(user);
 	return out->user == NULL ? fail_memory(r) : 0;
 }
 
@@ -727,40 +745,6 @@ settings_load(struct settings *s, const char *path, char *err, size_t err_len)
 	if (res != 0)
 		settings_fini(s);
 	return res;
-}
-
-static const struct slow_user *
-find_user(const struct settings *s, const char *user, size_t user_len)
-{
-	for (unsigned i = 0; i < s->slow.users_cnt; i++) {
-		const struct slow_user *u = &s->slow.users[i];
-
-		if (strlen(u->user) == user_len &&
-		    memcmp(u->user, user, user_len) == 0)
-			return u;
-	}
-	return NULL;
-}
-
-int64_t
-settings_spill_limit(const struct settings *s, const char *user,
-		     size_t user_len)
-{
-	const struct slow_user *u = find_user(s, user, user_len);
-
-	return u != NULL && u->spill_limit >= 0 ? u->spill_limit
-						: s->slow.spill_limit;
-}
-
-enum slow_policy
-settings_policy(const struct settings *s, const char *user, size_t user_len)
-{
-	const struct slow_user *u = find_user(s, user, user_len);
-	enum slow_policy policy = u != NULL ? u->policy : s->slow.policy;
-
-	if (policy == SLOW_SPILL && s->journal.directory[0] == '\0')
-		policy = SLOW_DISCONNECT;
-	return policy;
 }
 
 void

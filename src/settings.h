@@ -26,6 +26,9 @@ enum slow_policy { SLOW_SPILL, SLOW_DISCONNECT, SLOW_SKIP, SLOW_BLOCK };
 extern const char *const slow_policy_names[]; /* by enum slow_policy */
 extern const char *const engine_mode_names[];
 
+/* Of the name in a handshake; who has a longer one is refused. */
+enum { USER_BYTES_MAX = 127 };
+
 /* Of a time that may be "auto". */
 enum { TIME_AUTO = -1 };
 
@@ -119,15 +122,6 @@ struct settings {
  */
 int settings_load(struct settings *s, const char *path, char *err,
 		  size_t err_len);
-
-/* The policy for a user name (not terminated). Never "spill" without a
- * journal to spill to. */
-enum slow_policy settings_policy(const struct settings *s, const char *user,
-				 size_t user_len);
-
-/* How long it may be served from the journal, in ns; 0: for ever. */
-int64_t settings_spill_limit(const struct settings *s, const char *user,
-			     size_t user_len);
 
 /* How many different filters by symbol there can be at once: of each connection
  * what it has, what it asks for, and what it had, of each stream, and a few

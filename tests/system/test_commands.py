@@ -95,6 +95,10 @@ BAD_FILES = {
     "message too long for the ring": ({"message": {"max": "1M"},
                                        "ring": {"size": "1M"}}, ["message.max"]),
     "zone": ({"day": {"zone": "Mars"}}, ["day.zone", "Mars"]),
+    "user with a colon": (
+        {"slow": {"users": [{"user": "a:b", "policy": "skip"}]}}, ["a:b", "colon"]),
+    "user too long": ({"slow": {"users": [{"user": "a" * 128, "policy": "skip"}]}},
+                      ["slow.users", "127"]),
     "user without policy": ({"slow": {"users": [{"user": "a"}]}}, ["slow.users"]),
     "user with a wrong policy": (
         {"slow": {"users": [{"user": "a", "policy": "maybe"}]}}, ["maybe"]),

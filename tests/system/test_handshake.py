@@ -248,6 +248,26 @@ def test_abstract_socket_name_is_exact(start, connect):
     assert connect(without).sync("") == kdb.NIL
 
 
+def test_a_user_is_known_by_the_whole_name(start, connect):
+    """Protects slow.users: a name is compared as it came, and not as the log
+    can show it; one that is longer than any the configuration takes is
+    refused."""
+    names = ["m\u00fcller", "x" * 64, "a?c", "y" * 63, "z" * 127]
+    daemon = start({"slow": {"policy": "disconnect", "users": [
+        {"user": name, "policy": "skip"} for name in names]}})
+    strangers = ["m??ller", "a c", "y" * 64, "y" * 126]
+    for user in names + strangers:
+        mark = daemon.mark()
+        client = connect(daemon, creds=user.encode() + b":pw\x03")
+        assert client.sync(".z.u") == kdb.sym(user.encode())
+        policy = daemon.wait_log("connect", after=mark)["policy"]
+        assert policy == ("skip" if user in names else "disconnect"), user
+    with socket.create_connection(("127.0.0.1", daemon.port)) as refused:
+        refused.sendall(b"z" * 128 + b":pw\x03\0")
+        assert kdb.drain(refused) == (b"", "fin")
+    daemon.wait_log("disconnect", reason="bad_handshake", why=lambda w: "127" in w)
+
+
 def test_user_and_peer_are_logged(start, connect, clients):
     """Protects the log: it says who it is, and a hostile user name cannot
     forge a field or a line."""

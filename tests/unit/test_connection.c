@@ -370,6 +370,7 @@ check_hello(const char *bytes, size_t len, uint8_t capability, const char *user)
 	assert_int_equal(hello_of(bytes, len, &answer, &reason), WIRE_OK);
 	assert_int_equal(answer, capability);
 	assert_string_equal(c.user, user);
+	assert_memory_equal(c.name, bytes, strlen(c.name));
 	assert_int_equal(c.parsed, len);
 	for (size_t i = 0; i < len; i++)
 		assert_int_equal(hello_of(bytes, i, &answer, &reason),
@@ -389,7 +390,7 @@ test_hello(void **state)
 	check_hello("a b=\"c\3", 8, 3, "a?b??c");
 }
 
-/* A user's name that is longer than ours is cut, the handshake stays good. */
+/* A name that would have to be cut is refused: cut, it would be another's. */
 static void
 test_long_user(void **state)
 {
@@ -399,11 +400,21 @@ test_long_user(void **state)
 
 	(void)state;
 	memset(bytes, 'u', sizeof(bytes));
-	bytes[199] = '\0';
-	assert_int_equal(hello_of(bytes, 200, &capability, &reason), WIRE_OK);
-	assert_int_equal(strlen(c.user), sizeof(c.user) - 1);
+	bytes[USER_BYTES_MAX] = '\0';
+	assert_int_equal(hello_of(bytes, USER_BYTES_MAX + 1, &capability,
+				  &reason),
+			 WIRE_OK);
+	assert_int_equal(strlen(c.name), USER_BYTES_MAX);
+	assert_int_equal(strlen(c.user), USER_BYTES_MAX);
+	bytes[USER_BYTES_MAX] = 'u';
+	bytes[USER_BYTES_MAX + 1] = '\0';
+	assert_int_equal(hello_of(bytes, USER_BYTES_MAX + 2, &capability,
+				  &reason),
+			 WIRE_BAD);
+	assert_int_equal(reason, CLOSE_bad_handshake);
 	/* as long as the buffer is the longest one; without an end it is bad */
-	bytes[199] = 'u';
+	bytes[3] = ':';
+	bytes[USER_BYTES_MAX + 1] = 'p';
 	bytes[SMALL_BYTES - 1] = '\0';
 	assert_int_equal(hello_of(bytes, SMALL_BYTES, &capability, &reason),
 			 WIRE_OK);

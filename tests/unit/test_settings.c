@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "lag.h"
 #include "options.h"
 #include "util.h"
 
@@ -308,11 +309,11 @@ test_policies_by_user(void **state)
 		     "{ user = \"rdb\"; policy = \"block\"; },\n"
 		     "{ policy = \"disconnect\"; user = \"\"; } ); };\n");
 	assert_int_equal(s.slow.users_cnt, 2);
-	assert_int_equal(settings_policy(&s, "rdb", 3), SLOW_BLOCK);
-	assert_int_equal(settings_policy(&s, "rdb2", 3), SLOW_BLOCK);
-	assert_int_equal(settings_policy(&s, "rdb2", 4), SLOW_SKIP);
-	assert_int_equal(settings_policy(&s, "rd", 2), SLOW_SKIP);
-	assert_int_equal(settings_policy(&s, "", 0), SLOW_DISCONNECT);
+	assert_int_equal(lag_policy_of(&s, "rdb", 3), SLOW_BLOCK);
+	assert_int_equal(lag_policy_of(&s, "rdb2", 3), SLOW_BLOCK);
+	assert_int_equal(lag_policy_of(&s, "rdb2", 4), SLOW_SKIP);
+	assert_int_equal(lag_policy_of(&s, "rd", 2), SLOW_SKIP);
+	assert_int_equal(lag_policy_of(&s, "", 0), SLOW_DISCONNECT);
 	settings_fini(&s);
 	assert_loads(&s, SCHEMA "slow = { users = (); };");
 	assert_int_equal(s.slow.users_cnt, 0);
@@ -353,21 +354,21 @@ test_spill_needs_a_journal(void **state)
 	(void)state;
 	assert_loads(&s, phrase_of(SCHEMA "%s", slow).text);
 	assert_int_equal(s.slow.policy, SLOW_SPILL);
-	assert_int_equal(settings_policy(&s, "rdb", 3), SLOW_DISCONNECT);
-	assert_int_equal(settings_policy(&s, "other", 5), SLOW_DISCONNECT);
-	assert_int_equal(settings_policy(&s, "screen", 6), SLOW_SKIP);
+	assert_int_equal(lag_policy_of(&s, "rdb", 3), SLOW_DISCONNECT);
+	assert_int_equal(lag_policy_of(&s, "other", 5), SLOW_DISCONNECT);
+	assert_int_equal(lag_policy_of(&s, "screen", 6), SLOW_SKIP);
 	settings_fini(&s);
 	assert_loads(&s, phrase_of(SCHEMA "%s journal = { directory = "
 					  "\"/nowhere\"; };",
 				   slow)
 				 .text);
 	assert_string_equal(s.journal.directory, "/nowhere");
-	assert_int_equal(settings_policy(&s, "rdb", 3), SLOW_SPILL);
-	assert_int_equal(settings_spill_limit(&s, "rdb", 3), 120 * NS_PER_S);
-	assert_int_equal(settings_spill_limit(&s, "screen", 6), 0);
-	assert_int_equal(settings_spill_limit(&s, "other", 5), 0);
-	assert_int_equal(settings_policy(&s, "other", 5), SLOW_SPILL);
-	assert_int_equal(settings_policy(&s, "screen", 6), SLOW_SKIP);
+	assert_int_equal(lag_policy_of(&s, "rdb", 3), SLOW_SPILL);
+	assert_int_equal(lag_spill_limit_of(&s, "rdb", 3), 120 * NS_PER_S);
+	assert_int_equal(lag_spill_limit_of(&s, "screen", 6), 0);
+	assert_int_equal(lag_spill_limit_of(&s, "other", 5), 0);
+	assert_int_equal(lag_policy_of(&s, "other", 5), SLOW_SPILL);
+	assert_int_equal(lag_policy_of(&s, "screen", 6), SLOW_SKIP);
 	settings_fini(&s);
 }
 
