@@ -106,6 +106,23 @@ engine_can_sqpoll(void)
 	return error != EPERM && error != EACCES;
 }
 
+static bool
+is_refusal(int error)
+{
+	return error == EPERM || error == EACCES || error == ENOSYS;
+}
+
+/* One of the three calls, where the others are permitted. */
+static void
+explain_refusal(const char *call, int error, char *err, size_t err_len)
+{
+	say(err, err_len,
+	    "%s is not permitted (%s: seccomp filter or container policy); "
+	    "allow the three calls, in a systemd unit with: "
+	    "SystemCallFilter=io_uring_setup io_uring_enter io_uring_register",
+	    call, strerror(error));
+}
+
 static void
 explain_setup(int error, const struct engine_options *o, char *err,
 	      size_t err_len)
@@ -124,11 +141,7 @@ explain_setup(int error, const struct engine_options *o, char *err,
 		    "(engine.mode = \"sqpoll\"); set engine.mode = "
 		    "\"direct\", or start with CAP_SYS_NICE");
 	else if (error == EPERM || error == EACCES)
-		say(err, err_len,
-		    "io_uring_setup is not permitted (seccomp filter or "
-		    "container policy); allow the three calls, in a systemd "
-		    "unit with: SystemCallFilter=io_uring_setup "
-		    "io_uring_enter io_uring_register");
+		explain_refusal("io_uring_setup", error, err, err_len);
 	else if (error == ENOSYS)
 		say(err, err_len,
 		    "this kernel (%s) has no io_uring; boot one of 6.1 or "
@@ -205,6 +218,19 @@ setup_params(const struct engine_options *o)
 	return p;
 }
 
+/* 0, or the errno of the call that the turn makes, and whose failure nobody
+ * would hear of there: nothing would ever complete. */
+static int
+enter_fault(const struct engine *e)
+{
+	int n = io_uring_enter((unsigned)e->uring.ring_fd, 0, 0,
+			       e->is_sqpoll ? IORING_ENTER_SQ_WAKEUP
+					    : IORING_ENTER_GETEVENTS,
+			       NULL);
+
+	return n < 0 && is_refusal(-n) ? -n : 0;
+}
+
 struct engine *
 engine_open(const struct engine_options *o, char *err, size_t err_len)
 {
@@ -229,9 +255,14 @@ engine_open(const struct engine_options *o, char *err, size_t err_len)
 		return NULL;
 	}
 	error = -io_uring_register_files_sparse(&e->uring, o->slots);
-	if (error == 0)
-		return e;
-	if (error == EMFILE)
+	if (error == 0) {
+		error = enter_fault(e);
+		if (error == 0)
+			return e;
+		explain_refusal("io_uring_enter", error, err, err_len);
+	} else if (is_refusal(error))
+		explain_refusal("io_uring_register", error, err, err_len);
+	else if (error == EMFILE)
 		say(err, err_len,
 		    "the limit of open files is too low for %u connections; "
 		    "raise it with: ulimit -n %u (systemd: LimitNOFILE=%u)",

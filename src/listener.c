@@ -80,6 +80,74 @@ open_tcp(const struct addrinfo *a)
 	return -err;
 }
 
+/* What a file of the kernel says, as one line; "?" if it cannot be read. */
+static const char *
+kernel_says(const char *path, char *buf, size_t buf_len)
+{
+	FILE *f = fopen(path, "re");
+
+	if (f == NULL || fgets(buf, (int)buf_len, f) == NULL)
+		(void)snprintf(buf, buf_len, "?");
+	if (f != NULL)
+		(void)fclose(f);
+	buf[strcspn(buf, "\n")] = '\0';
+	return buf;
+}
+
+/*
+ * Sockets that are accepted inherit it from the listening one: what the kernel
+ * refuses is told now, and not to each client.
+ */
+static bool
+set_congestion(int fd, const char *name, char *err, size_t err_len)
+{
+	char list[256];
+	int error;
+
+	if (name[0] == '\0' ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name,
+		       (socklen_t)strlen(name)) == 0)
+		return true;
+	error = errno;
+	if (error == ENOENT)
+		(void)snprintf(err, err_len,
+			       "connections.congestion \"%s\": the kernel has "
+			       "none of that name; it has: %s; load it with: "
+			       "modprobe tcp_%s",
+			       name,
+			       kernel_says("/proc/sys/net/ipv4/tcp_available_"
+					   "congestion_control",
+					   list, sizeof(list)),
+			       name);
+	else if (error == EPERM)
+		(void)snprintf(err, err_len,
+			       "connections.congestion \"%s\": not permitted "
+			       "for this user; allowed are: %s; see sysctl "
+			       "net.ipv4.tcp_allowed_congestion_control",
+			       name,
+			       kernel_says("/proc/sys/net/ipv4/tcp_allowed_"
+					   "congestion_control",
+					   list, sizeof(list)));
+	else
+		(void)snprintf(err, err_len,
+			       "connections.congestion \"%s\": %s", name,
+			       strerror(error));
+	errno = error;
+	return false;
+}
+
+/* An IPv6 address may have the brackets that it has beside a port. */
+static const char *
+without_brackets(const char *address, char *buf, size_t buf_len)
+{
+	size_t len = strlen(address);
+
+	if (len < 2 || address[0] != '[' || address[len - 1] != ']')
+		return address;
+	(void)snprintf(buf, buf_len, "%.*s", (int)len - 2, address + 1);
+	return buf;
+}
+
 static bool
 listen_tcp(struct listeners *l, const struct settings *s, char *err,
 	   size_t err_len)
@@ -88,11 +156,12 @@ listen_tcp(struct listeners *l, const struct settings *s, char *err,
 				  .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
 	const char *address = s->listen.address;
 	struct addrinfo *found = NULL;
-	char port[16];
+	char port[16], bare[256];
 	int fd;
 
 	(void)snprintf(port, sizeof(port), "%u", (unsigned)s->listen.port);
-	fd = getaddrinfo(address, port, &hints, &found);
+	fd = getaddrinfo(without_brackets(address, bare, sizeof(bare)), port,
+			 &hints, &found);
 	if (fd != 0) {
 		(void)snprintf(err, err_len,
 			       "listen.address \"%s\": %s; use a numeric "
@@ -155,7 +224,16 @@ listen_unix(struct listeners *l, char *err, size_t err_len)
 static bool
 take_over(struct listeners *l, int passed, char *err, size_t err_len)
 {
-	for (int i = 0; i < passed && i < LISTENERS_MAX; i++) {
+	if (passed > LISTENERS_MAX) {
+		(void)snprintf(err, err_len,
+			       "systemd has passed %d sockets, of which %d can "
+			       "be served; remove ListenStream= lines from the "
+			       ".socket unit",
+			       passed, LISTENERS_MAX);
+		errno = EINVAL;
+		return false;
+	}
+	for (int i = 0; i < passed; i++) {
 		int fd = NOTIFY_SOCKETS_START + i, is_listening = 0;
 		socklen_t len = sizeof(is_listening);
 		unsigned port = port_of(fd);
@@ -193,12 +271,29 @@ listeners_open(struct listeners *l, const struct settings *s, char *err,
 	else
 		ok = listen_tcp(l, s, err, err_len) &&
 		     (!s->listen.unix_socket || listen_unix(l, err, err_len));
+	for (unsigned i = 0; ok && i < l->cnt; i++)
+		ok = l->all[i].is_unix ||
+		     set_congestion(l->all[i].fd, s->connections.congestion,
+				    err, err_len);
 	if (!ok) {
 		int error = errno;
 
 		listeners_close(l);
 		errno = error;
 	}
+	return ok;
+}
+
+bool
+listeners_check(const struct settings *s, char *err, size_t err_len)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool ok;
+
+	if (fd < 0)
+		return true; /* a host without IPv4: only a start can tell */
+	ok = set_congestion(fd, s->connections.congestion, err, err_len);
+	(void)close(fd);
 	return ok;
 }
 
@@ -240,7 +335,6 @@ int
 listener_prepare(int fd, const struct settings *s)
 {
 	int on = 1, bytes = (int)(s->connections.send_buffer / 2);
-	const char *congestion = s->connections.congestion;
 	int domain = 0;
 	socklen_t len = sizeof(domain);
 
@@ -253,10 +347,6 @@ listener_prepare(int fd, const struct settings *s)
 		return 0;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
-		return -errno;
-	if (congestion[0] != '\0' &&
-	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion,
-		       (socklen_t)strlen(congestion)) != 0)
 		return -errno;
 	return 0;
 }

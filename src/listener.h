@@ -35,6 +35,10 @@ bool listeners_open(struct listeners *l, const struct settings *settings,
 		    char *err, size_t err_len);
 void listeners_close(struct listeners *l);
 
+/* What of the settings can be tried without listening.  false with err. */
+bool listeners_check(const struct settings *settings, char *err,
+		     size_t err_len);
+
 /* Whether a unix socket is among them. */
 bool listeners_has_unix(const struct listeners *l);
 

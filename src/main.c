@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "exits.h"
+#include "listener.h"
 #include "log.h"
+#include "process.h"
 #include "selftest.h"
 #include "server.h"
 #include "settings.h"
@@ -112,6 +114,9 @@ main(int argc, char **argv)
 	char err[1024];
 	int res, status = EXIT_SUCCESS;
 
+	process_fill_descriptors();
+	process_ignore_file_limit();
+	process_hold_signals();
 	log_open();
 	line = parse_command_line(argc, argv);
 	res = settings_load(&settings, line.file, err, sizeof(err));
@@ -120,6 +125,8 @@ main(int argc, char **argv)
 	if (line.has_port)
 		settings.listen.port = line.port;
 	if (line.is_check) {
+		if (!listeners_check(&settings, err, sizeof(err)))
+			die(EXIT_MEND, "%s", err);
 		printf("%s: good, %u tables\n", line.file,
 		       settings.tables.tables_cnt);
 	} else if (line.is_self_test) {

@@ -7,6 +7,7 @@
 #include "client.h"
 #include "feed.h"
 #include "logtool.h"
+#include "process.h"
 #include "sub.h"
 #include "util.h"
 
@@ -36,6 +37,8 @@ main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
 
+	process_fill_descriptors();
+	process_ignore_file_limit();
 	if (strcmp(command, "--help") == 0) {
 		usage(stdout);
 		return 0;

@@ -120,6 +120,9 @@ on_signal(struct server *s)
 {
 	if (s->signal.ssi_signo == SIGUSR1)
 		report_all_consumers(s);
+	else if (s->signal.ssi_signo == SIGHUP)
+		log_line(LOG_NOTE, "hangup",
+			 "hint=\"SIGHUP does nothing; SIGTERM stops\"");
 	else
 		begin_stop(s);
 	arm_signal(s);

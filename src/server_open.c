@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +14,7 @@
 
 #include "lag_table.h"
 #include "notify.h"
+#include "process.h"
 #include "report.h"
 #include "selftest.h"
 #include "subscribers.h"
@@ -110,6 +110,17 @@ open_streams(struct server *s)
 	};
 	int err = streams_open(&s->streams, &set->tables, &options);
 
+	if (err == -EFBIG)
+		die(EXIT_MEND,
+		    "the limit of the size of a file is below ring.size or "
+		    "streams.ring; raise it with: ulimit -f unlimited "
+		    "(systemd: LimitFSIZE=infinity)");
+	if (err == -EPERM || err == -EACCES || err == -ENOSYS)
+		die(EXIT_MEND,
+		    "memfd_create is not permitted (%s: seccomp filter or "
+		    "container policy); allow it, in a systemd unit with: "
+		    "SystemCallFilter=memfd_create",
+		    strerror(-err));
 	if (err != 0)
 		die(exit_status_of(-err),
 		    "cannot map the rings (ring.size %llu, streams.max %llu "
@@ -240,19 +251,12 @@ register_ring(struct server *s)
 static void
 open_signals(struct server *s)
 {
-	sigset_t set;
+	sigset_t set = process_signals();
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	process_hold_stops();
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
 	if (s->signal_fd < 0)
 		die(exit_status_of(errno), "signalfd: %s", strerror(errno));
-	/* A write to a dead peer is an error, not the end of the process. */
-	(void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN },
-			NULL);
 }
 
 static void

@@ -205,6 +205,7 @@ void
 session_accepted(struct server *s, int fd)
 {
 	struct connection *c;
+	uint64_t held;
 	int err;
 
 	if (list_is_empty(&s->free)) {
@@ -217,8 +218,11 @@ session_accepted(struct server *s, int fd)
 	if (err == 0)
 		err = engine_bind(s->engine, c->slot, fd);
 	if (err != 0) {
-		log_line(LOG_ERROR, "accept_failed", "error=\"%s\"",
-			 strerror(-err));
+		if (log_may(&s->accept_log, s->now_ns, &held))
+			log_line(LOG_ERROR, "accept_failed",
+				 "error=\"%s\" connections=%u held=%llu",
+				 strerror(-err), s->open_cnt,
+				 (unsigned long long)held);
 		(void)close(fd);
 		return;
 	}

@@ -293,12 +293,14 @@ class _Filter(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
 
 
-def without_io_uring(error):
-    """For preexec: a seccomp filter that fails io_uring_setup with `error`."""
-    io_uring_setup = 425
+IO_URING_SETUP, IO_URING_ENTER, IO_URING_REGISTER = 425, 426, 427
+
+
+def without_call(number, error):
+    """For preexec: a seccomp filter that fails a system call with `error`."""
     code = b"".join(struct.pack("HBBI", *row) for row in (
         (0x20, 0, 0, 0),  # load the number of the system call
-        (0x15, 0, 1, io_uring_setup),
+        (0x15, 0, 1, number),
         (0x06, 0, 0, 0x00050000 | error),  # SECCOMP_RET_ERRNO
         (0x06, 0, 0, 0x7FFF0000)))  # SECCOMP_RET_ALLOW
     libc = ctypes.CDLL(None)
@@ -314,7 +316,7 @@ def test_no_io_uring(tmp_path, error):
     """Protects those in a container or on a hardened host: one line says that
     io_uring is forbidden or missing, by what, and what to change."""
     done = run("-c", write_config(tmp_path / "c.conf"),
-               preexec_fn=without_io_uring(error))
+               preexec_fn=without_call(IO_URING_SETUP, error))
     said = one_line(done, 78)
     assert "io_uring" in said
     if error == errno.ENOSYS:

@@ -1,0 +1,222 @@
+"""What the daemon and the tools find when they start: closed descriptors, early
+signals, limits, refused calls, sockets that others made."""
+
+import errno
+import fcntl
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import journal
+import pytest
+from daemon import run, write_config
+from kdb import NIL
+from test_commands import IO_URING_ENTER, IO_URING_REGISTER, one_line, without_call
+from test_tools import find_ringtick
+from traffic import trade
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = tmp_path / "journal"
+    found.mkdir()
+    return found
+
+
+def closes(*numbers, before=lambda: None):
+    """For preexec: these descriptors are not there."""
+    def apply():
+        before()
+        for number in numbers:
+            os.close(number)
+    return apply
+
+
+# ---- descriptors ----
+
+
+def test_descriptors_are_closed(start, connect, folder):
+    """Protects the journal: a caller that closes 0 to 2 must not make it, or a
+    client's socket, the place where the log is written to."""
+    # Only so long as somebody has the pipe does the harness await a start.
+    keep = os.open("/dev/null", os.O_RDONLY)
+    daemon = start(journal.settings(folder), pass_fds=[keep],
+                   preexec=closes(0, 1, 2, before=lambda: os.dup2(2, keep)))
+    os.close(keep)
+    assert [os.readlink("/proc/%d/fd/%d" % (daemon.pid, n)) for n in range(3)] == (
+        ["/dev/null"] * 3)
+    client = connect(daemon)
+    assert client.update("trade", trade(0)) == NIL
+    daemon.signal(signal.SIGUSR1)  # lines for the log
+    assert client.update("trade", trade(1)) == NIL
+    assert journal.count_and_path(client) == (2, journal.path_now(folder))
+    assert len(journal.read(journal.path_now(folder))) == 2
+
+
+@pytest.mark.parametrize("closed", [(0, 1, 2), (1,), (2,)])
+def test_descriptors_of_tools_are_closed(tmp_path, closed):
+    """Protects files that a tool opens from what it would print; and output that
+    is lost is no success."""
+    path, out = tmp_path / "sym2026.11.22", tmp_path / "out"
+    content = journal.HEADER + journal.record("trade", trade(0))
+    path.write_bytes(content)
+    done = subprocess.run(
+        [find_ringtick(), "log", "--filter", "trade", "--out", str(out), str(path)],
+        timeout=20, preexec_fn=closes(*closed), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == (2 if 1 in closed else 0)
+    assert ("standard output" in done.stderr) == (closed == (1,))
+    assert out.read_bytes() == path.read_bytes() == content
+
+
+# ---- signals ----
+
+
+_EARLY = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <getopt.h>
+#include <signal.h>
+
+int
+getopt_long(int argc, char *const *argv, const char *text,
+	    const struct option *options, int *idx)
+{
+	int (*next)(int, char *const *, const char *, const struct option *,
+		    int *) = dlsym(RTLD_NEXT, "getopt_long");
+
+	raise(SIGUSR1);
+	raise(SIGHUP);
+	return next(argc, argv, text, options, idx);
+}
+"""
+
+
+def test_early_signals(start, connect, tmp_path):
+    """Protects from whoever signals too early, and from SIGHUP at any time: one
+    line, nothing ends, and the next start finds a clean stop."""
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    library, source = tmp_path / "early.so", tmp_path / "early.c"
+    source.write_text(_EARLY)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source)],
+                   check=True)
+    daemon = start(environment={
+        "LD_PRELOAD": str(library),
+        "ASAN_OPTIONS": "verify_asan_link_order=0:"
+        + os.environ.get("ASAN_OPTIONS", "")})
+    daemon.wait_log("consumers")
+    daemon.wait_log("hangup")
+    mark = daemon.mark()
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_log("hangup", after=mark)
+    assert connect(daemon).update("trade", trade(0)) == NIL
+
+
+# ---- limits ----
+
+
+def file_limit(size):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_limit_of_files(tmp_path):
+    """Protects from an end without a word (SIGXFSZ): `ulimit -f` is named, by
+    the daemon and by a tool that writes."""
+    done = run("-c", write_config(tmp_path / "c.conf"), preexec_fn=file_limit(65536))
+    assert "ulimit -f" in one_line(done, 78)
+    path, out = tmp_path / "sym2026.11.22", tmp_path / "out"
+    journal.write(path, *[journal.record("trade", trade(n, 100)) for n in range(10)])
+    done = subprocess.run(
+        [find_ringtick(), "log", "--filter", "trade", "--out", str(out), str(path)],
+        timeout=20, preexec_fn=file_limit(4096), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and "File too large" in done.stderr
+    assert not out.exists()
+
+
+def test_refused_calls(tmp_path):
+    """Protects those in a container: what is refused is named, and not taken for
+    a kernel that sends wrong bytes, or for too large a ring."""
+    for mode in ("direct", "sqpoll"):
+        config = write_config(tmp_path / "c.conf", {"engine": {"mode": mode}})
+        for number, name in ((IO_URING_ENTER, "io_uring_enter"),
+                             (IO_URING_REGISTER, "io_uring_register"),
+                             (319, "memfd_create")):
+            said = one_line(run("-c", config, preexec_fn=without_call(
+                number, errno.EPERM)), 78)
+            assert name + " is not permitted" in said and "seccomp" in said
+
+
+# ---- sockets ----
+
+
+ACTIVATE = """
+import os, sys
+count = int(sys.argv[1])
+for n in range(count):
+    os.dup2(int(sys.argv[2]), 3 + n, inheritable=True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(count))
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+def test_too_many_activation_sockets(tmp_path):
+    """Protects the clients of a seventeenth ListenStream=, whom nobody would
+    ever accept."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    number = fcntl.fcntl(listening, fcntl.F_DUPFD, 100)
+    said = one_line(run("-c", write_config(tmp_path / "c.conf"), wrap=[
+        sys.executable, "-c", ACTIVATE, "17", str(number)], pass_fds=[number]), 78)
+    assert "17 sockets" in said and "16" in said and "ListenStream=" in said
+    os.close(number)
+    listening.close()
+
+
+def congestions(name):
+    with open("/proc/sys/net/ipv4/tcp_%s_congestion_control" % name) as file:
+        return file.read().split()
+
+
+def test_congestion_is_tried(start, connect, tmp_path):
+    """Protects every TCP client: a congestion control that the kernel refuses is
+    told at the start, and one that it takes is that of accepted sockets."""
+    config = write_config(tmp_path / "c.conf",
+                          {"connections": {"congestion": "nosuch"}})
+    for arguments in ([], ["--check"]):
+        said = one_line(run("-c", config, *arguments), 78)
+        assert 'connections.congestion "nosuch"' in said
+        assert "reno" in said and "tcp_nosuch" in said
+    barred = set(congestions("available")) - set(congestions("allowed"))
+    if barred and os.geteuid() == 0:
+        name = barred.pop()
+        config = write_config(tmp_path / "c.conf",
+                              {"connections": {"congestion": name}})
+        said = one_line(run("-c", config, wrap=[
+            "setpriv", "--bounding-set=-net_admin"]), 78)
+        assert "not permitted" in said and " ".join(congestions("allowed")) in said
+    if shutil.which("ss") is None:
+        return
+    name = "reno"
+    daemon = start({"connections": {"congestion": name}})
+    connect(daemon)
+    shown = subprocess.run(["ss", "-tinH", "sport = :%d" % daemon.port], check=True,
+                           stdout=subprocess.PIPE, text=True).stdout
+    assert re.search(r"\b%s\b" % name, shown), shown
+
+
+def test_bracketed_address(start, connect):
+    """Protects who writes an IPv6 address as it stands beside a port."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    daemon = start({"listen": {"address": "[::1]"}})
+    with socket.create_connection(("::1", daemon.port)) as client:
+        client.sendall(b"me\3\0")
+        assert client.recv(1) == b"\3"
