@@ -1,6 +1,6 @@
 /*
  * A request being evaluated: what the functions behind the names work on.
- * Private to tick.c, subscribe.c, late.c and ask.c.
+ * Private to tick.c, subscribe.c, late.c, position.c and ask.c.
  *
  * Functions return NULL with their value written, or the text of an error.
  */

@@ -81,6 +81,7 @@ struct connection {
 	uint64_t wanted_bytes; /* WAIT_ROOM: in the main ring, or 0 */
 	const struct stream *wait_stream; /* WAIT_LEVEL: which */
 	bool is_wait_sync;   /* somebody waits for the answer */
+	int64_t dear_until_ns; /* a share of a turn was far too large */
 	bool is_late;	     /* it has waited for as long as it may */
 	bool is_polled;	     /* a poll for the end of its peer is in flight */
 	bool has_peer_ended; /* that poll has seen it */

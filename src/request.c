@@ -525,7 +525,7 @@ request_evaluate(const struct request_world *world, const uint8_t *body,
 	struct evaluation e = {
 		.world = world,
 		.work = wire_writer(world->work, world->work_len),
-		.steps = REQUEST_STEPS_MAX,
+		.steps = *world->steps,
 	};
 	const struct request_arg request = { body, len };
 	struct request_arg v;
@@ -533,6 +533,7 @@ request_evaluate(const struct request_world *world, const uint8_t *body,
 
 	if (error == NULL)
 		error = check_value(&e, &v);
+	*world->steps = e.steps;
 	if (error != NULL)
 		return error;
 	if (out->is_full || v.len > (size_t)(out->end - out->at))

@@ -89,6 +89,7 @@ struct request_world {
 	uint8_t *work;
 	size_t work_len;
 	char *error; /* REQUEST_ERROR_MAX bytes for texts made here */
+	unsigned *steps; /* that are left, at most REQUEST_STEPS_MAX */
 };
 
 /*

@@ -202,7 +202,7 @@ wait_ns(const struct server *s)
 {
 	int64_t until = s->now_ns + TURN_WAIT_NS;
 
-	if (s->is_gathering)
+	if (s->is_gathering || wait_has_turns(s))
 		return 0;
 	/* Waiting for room, or for parked writes to leave the cap. */
 	if (s->waiting_cnt > 0 || delivery_is_capped(&s->delivery) ||
@@ -323,6 +323,7 @@ set_time(struct server *s, int64_t waited_ns)
 
 	s->now_ns = clock_monotonic_ns();
 	deadline_begin_turn(s, s->now_ns - before_ns - waited_ns);
+	budget_begin_turn(&s->budget, s->now_ns);
 	(void)tick_set_time(&s->tick, clock_utc_ns(), s->now_ns);
 }
 

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/signalfd.h>
 
+#include "budget.h"
 #include "catchup.h"
 #include "connection.h"
 #include "cores.h"
@@ -65,6 +66,8 @@ struct server {
 	struct list open;      /* open_node of the others, oldest first */
 	struct list waiting[WAIT_REASONS]; /* wait_node, by reason (wait.h) */
 	unsigned waiting_cnt;		   /* in all of them */
+	unsigned turns_cnt;		   /* modular */
+	struct budget budget;		   /* of this turn */
 
 	int64_t now_ns;	       /* monotonic, of this turn */
 	int64_t next_deadline_ns; /* no connection's is earlier */

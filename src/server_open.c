@@ -297,6 +297,7 @@ server_open(struct server *s, const struct settings *set)
 		.settings = set,
 		.file_jobs = { .event_fd = -1 },
 		.next_deadline_ns = INT64_MAX,
+		.budget = { .clock_ns = clock_monotonic_ns },
 		.lag_limits = {
 			.leave_percent = (unsigned)set->slow.leave_percent,
 			.return_percent = (unsigned)set->slow.return_percent,

@@ -19,6 +19,9 @@
  * What the ring holds meanwhile is what it held before. */
 #define LEAP_GRACE_NS (1 * NS_PER_S)
 
+/* For so long after a dear request there may be another. */
+#define DEAR_NS (1 * NS_PER_S)
+
 static struct ticket
 ticket_of(const struct connection *c, enum engine_kind kind)
 {
@@ -381,6 +384,7 @@ serve_frame(struct server *s, struct connection *c,
 				      .user = c->name,
 				      .is_late = c->is_late };
 	bool is_sync = header->message == WIRE_SYNC;
+	enum tick_result result;
 	struct tick_outcome out;
 	uint64_t len = header->len;
 
@@ -389,8 +393,11 @@ serve_frame(struct server *s, struct connection *c,
 		wait_for(s, c, WAIT_ROOM, is_sync);
 		return false;
 	}
-	switch (tick_handle(&s->tick, &client, header, frame, &out)) {
+	result = tick_handle(&s->tick, &client, header, frame, &out);
+	budget_charge(&s->budget, out.steps);
+	switch (result) {
 	case TICK_DONE:
+		budget_charge_bytes(&s->budget, len);
 		apply(s, c, &out, len);
 		return true;
 	case TICK_WAIT:
@@ -424,6 +431,7 @@ serve_repeated(struct server *s, struct connection *c)
 			  c->filled - c->parsed, &records);
 	if (len == 0)
 		return;
+	budget_charge_bytes(&s->budget, len);
 	wait_end(s, c);
 	c->is_feed = true;
 	c->in_bytes += len;
@@ -448,6 +456,15 @@ take_buffer(struct server *s, struct connection *c,
 	return true;
 }
 
+/* Whether the next frame is for another turn. What has waited for something
+ * else is looked at now. */
+static bool
+must_yield(const struct server *s, const struct connection *c)
+{
+	return budget_is_spent(&s->budget) && c->filled > c->parsed &&
+	       c->waits_for == WAIT_NOTHING;
+}
+
 /* Handles frames until one is missing or has to wait. Returns whether more
  * input is wanted. */
 static bool
@@ -458,6 +475,10 @@ serve_frames(struct server *s, struct connection *c)
 		const uint8_t *frame;
 		const char *why;
 
+		if (must_yield(s, c)) {
+			wait_for_turn(s, c);
+			return false;
+		}
 		serve_repeated(s, c);
 		switch (connection_frame(c, s->settings->message.max, &header,
 					 &frame, &why)) {
@@ -487,14 +508,28 @@ session_serve(struct server *s, struct connection *c)
 	bool wants_more = true;
 
 	CHECK(!c->is_receiving);
+	budget_begin_share(&s->budget);
 	if (c->state == CONNECTION_HELLO)
 		wants_more = serve_hello(s, c);
-	if (c->state == CONNECTION_OPEN)
+	if (c->state == CONNECTION_OPEN) {
 		wants_more = serve_frames(s, c);
+		if (budget_was_dear(&s->budget))
+			c->dear_until_ns = s->now_ns + DEAR_NS;
+	}
 	if (wants_more && c->state < CONNECTION_ENDING && !s->is_stopping)
 		arm_recv(s, c);
 	else
 		wait_watch_peer(s, c);
+}
+
+/* Something has come to be served: at once, or behind others. */
+static void
+go_on(struct server *s, struct connection *c)
+{
+	if (wait_must_take_turn(s, c))
+		wait_for_turn(s, c);
+	else
+		session_serve(s, c);
 }
 
 /* ---- completions ---- */
@@ -529,7 +564,7 @@ session_received(struct server *s, struct connection *c, int32_t result)
 	c->filled += (size_t)result;
 	if (c->filled == c->capacity)
 		s->is_flooded = true;
-	session_serve(s, c);
+	go_on(s, c);
 }
 
 void
@@ -554,7 +589,7 @@ session_written(struct server *s, struct connection *c, int32_t result)
 	if (c->state == CONNECTION_ENDING)
 		linger(s, c);
 	else
-		session_serve(s, c);
+		go_on(s, c);
 }
 
 /* ---- slow consumers ---- */
@@ -605,7 +640,7 @@ session_hear(struct server *s, struct connection *c)
 		break;
 	case NEWS_ANSWERED:
 		catchup_wake(&s->catchup, c);
-		session_serve(s, c);
+		go_on(s, c);
 		break;
 	case NEWS_UNREADABLE:
 		session_close(s, c, CLOSE_unreadable, NULL);
@@ -650,7 +685,7 @@ skip(struct server *s, struct connection *c)
 	delivery_wake(&s->delivery, c);
 	/* A change of stream without a reply may have happened just now. */
 	if (was_busy && !consumer_is_busy(consumer))
-		session_serve(s, c);
+		go_on(s, c);
 }
 
 void

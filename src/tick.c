@@ -13,6 +13,7 @@
 #include "inflate.h"
 #include "late.h"
 #include "log.h"
+#include "position.h"
 #include "query.h"
 #include "record.h"
 #include "subscribe.h"
@@ -191,127 +192,6 @@ get_t(void *context, const struct request_arg *args, unsigned args_cnt,
 	return NULL;
 }
 
-/* ---- the journal ---- */
-
-/* Published, and so to be replayed: without what waits for the batch. */
-static uint64_t
-published_records(const struct call *c)
-{
-	const struct journal_state *j = c->tick->journal;
-	const struct streams *all = c->tick->streams;
-
-	return j->records - j->stream_records +
-	       streams_total(all, &all->main.selection).records;
-}
-
-uint64_t
-call_visible_records(const struct call *c)
-{
-	const struct journal_state *j = c->tick->journal;
-
-	if (c->tick->settings->publish.interval > 0)
-		return published_records(c);
-
-	switch (c->tick->settings->publish.after) {
-	case AFTER_RING:
-		return j->records + c->tick->streams->main.records -
-		       j->stream_records;
-	case AFTER_JOURNAL:
-		return j->records;
-	case AFTER_SYNC:
-		return j->synced_records;
-	}
-	return j->records;
-}
-
-bool
-call_is_between_files(const struct call *c)
-{
-	return c->tick->streams->main.marks != c->tick->journal->marks;
-}
-
-/*
- * .u.i asked for alone is what can be read now; together with a subscription,
- * what it has to replay (its reply is held until that can be read).  In batches
- * neither is more than what was published.
- */
-static const char *
-get_i(void *context, const struct request_arg *args, unsigned args_cnt,
-      struct wire_writer *out)
-{
-	struct call *c = context;
-	uint64_t i = c->tick->journal->records;
-
-	(void)args;
-	(void)args_cnt;
-	if (call_is_between_files(c))
-		return call_must_wait(c, WAIT_FILE);
-	c->has_told_i = !c->is_subscribing;
-	if (c->is_subscribing)
-		i = call_visible_records(c);
-	else if (c->tick->settings->publish.interval > 0)
-		i = min_u64(i, published_records(c));
-	wire_put_long(out, (int64_t)i);
-	return NULL;
-}
-
-/* .u.j: what is in the file, published or not. */
-static const char *
-get_j(void *context, const struct request_arg *args, unsigned args_cnt,
-      struct wire_writer *out)
-{
-	struct call *c = context;
-
-	(void)args;
-	(void)args_cnt;
-	if (call_is_between_files(c))
-		return call_must_wait(c, WAIT_FILE);
-	wire_put_long(out, (int64_t)c->tick->journal->records);
-	return NULL;
-}
-
-static const char *
-get_L(void *context, const struct request_arg *args, unsigned args_cnt,
-      struct wire_writer *out)
-{
-	struct call *c = context;
-	char handle[JOURNAL_PATH_MAX + 1];
-
-	(void)args;
-	(void)args_cnt;
-	if (call_is_between_files(c))
-		return call_must_wait(c, WAIT_FILE);
-	(void)snprintf(handle, sizeof(handle), ":%s", c->tick->journal->path);
-	wire_put_symbol(out, handle);
-	return NULL;
-}
-
-const char *
-call_put_position(struct call *c, struct wire_writer *out)
-{
-	const char *error;
-
-	if (!c->tick->journal->is_on) {
-		wire_put_null(out);
-		wire_put_null(out);
-		return NULL;
-	}
-	error = get_i(c, NULL, 0, out);
-	return error != NULL ? error : get_L(c, NULL, 0, out);
-}
-
-static const char *
-get_l(void *context, const struct request_arg *args, unsigned args_cnt,
-      struct wire_writer *out)
-{
-	struct call *c = context;
-
-	(void)args;
-	(void)args_cnt;
-	wire_put_int(out, c->tick->journal->fd);
-	return NULL;
-}
-
 /*
  * What the reply to a sync caller waits for: that its updates, those that it
  * sent asynchronously before too, are as safe as was promised.  Feeds ask for
@@ -395,10 +275,10 @@ static const struct request_name names[] = {
 	{ "system", ask_system, 1 },
 	{ ".z.W", ask_queues, -1 },
 	ASK_VARIABLES(ASK_ROW)
-	{ ".u.i", get_i, -1 },
-	{ ".u.j", get_j, -1 },
-	{ ".u.L", get_L, -1 },
-	{ ".u.l", get_l, -1 },
+	{ ".u.i", position_i, -1 },
+	{ ".u.j", position_j, -1 },
+	{ ".u.L", position_L, -1 },
+	{ ".u.l", position_l, -1 },
 	{ ".ringtick.subfrom", call_subfrom, 3 },
 	{ ".ringtick.rejoin", call_rejoin, 3 },
 	{ ".ringtick.epoch", get_epoch, -1 },
@@ -443,6 +323,7 @@ static const char *
 evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 {
 	struct tick *t = c->tick;
+	unsigned steps = REQUEST_STEPS_MAX - c->out->steps;
 	const struct request_world world = {
 		.names = names,
 		.names_cnt = ARRAY_LEN(names) -
@@ -454,13 +335,17 @@ evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 		.work = t->work,
 		.work_len = t->work_len,
 		.error = t->error,
+		.steps = &steps,
 	};
 	struct call_trap traps[CALL_TRAPS_MAX];
 	const char *error;
 
 	c->traps = traps;
-	if (!c->is_matched)
-		return request_evaluate(&world, body, len, w);
+	if (!c->is_matched) {
+		error = request_evaluate(&world, body, len, w);
+		c->out->steps = REQUEST_STEPS_MAX - steps;
+		return error;
+	}
 	error = update(c, &c->table, &c->x);
 	if (error == NULL)
 		wire_put_null(w);

@@ -92,6 +92,7 @@ struct tick_outcome {
 	struct past_request past;
 	struct reply_gate gate;	  /* what the reply waits for */
 	bool wants_skips;	  /* to be told what policy skip takes away */
+	unsigned steps;		  /* that its evaluation has taken */
 	bool is_update;
 	enum wait_reason waits_for; /* TICK_WAIT: what for; and, of ... */
 	const struct stream *wait_stream; /* ... WAIT_LEVEL, which stream */

@@ -17,6 +17,8 @@ static const char *const waiting_for[WAIT_REASONS] = {
 	[WAIT_FILE] = "the next day's file",
 	[WAIT_BUFFER] = "a buffer of message.buffers",
 	[WAIT_REPLY] = "a buffer of message.buffers",
+	[WAIT_TURN] = "its turn",
+	[WAIT_DEAR] = "its turn",
 };
 
 void
@@ -31,6 +33,12 @@ static bool
 has_deadline(enum wait_reason why)
 {
 	return why == WAIT_LEVEL || why == WAIT_FILE;
+}
+
+static bool
+is_turn(enum wait_reason why)
+{
+	return why == WAIT_TURN || why == WAIT_DEAR;
 }
 
 void
@@ -50,6 +58,7 @@ count(struct counters *counters, enum wait_reason why)
 	counters->feed_waits +=
 		why == WAIT_ROOM || why == WAIT_HOLD || why == WAIT_DAY;
 	counters->buffer_waits += why == WAIT_BUFFER || why == WAIT_REPLY;
+	counters->turn_waits += is_turn(why);
 }
 
 void
@@ -68,10 +77,31 @@ wait_for(struct server *s, struct connection *c, enum wait_reason why,
 	list_append(&s->waiting[why], &c->wait_node);
 	c->waits_for = why;
 	count(&s->counters, why);
+	if (is_turn(why))
+		return; /* its deadline is about what it sends */
 	if (!has_deadline(why))
 		c->deadline_ns = 0;
 	else if (!has_deadline(before))
 		deadline_set(s, c, s->settings->message.timeout);
+}
+
+static bool
+is_dear(const struct server *s, const struct connection *c)
+{
+	return s->now_ns < c->dear_until_ns;
+}
+
+void
+wait_for_turn(struct server *s, struct connection *c)
+{
+	wait_for(s, c, is_dear(s, c) ? WAIT_DEAR : WAIT_TURN, false);
+}
+
+bool
+wait_must_take_turn(const struct server *s, const struct connection *c)
+{
+	return c->state == CONNECTION_OPEN &&
+	       (is_dear(s, c) || wait_has_turns(s));
 }
 
 bool
@@ -86,6 +116,11 @@ wait_must_queue(const struct server *s, const struct connection *c)
 bool
 wait_timed_out(struct server *s, struct connection *c)
 {
+	/* What it is about may be here, and only not looked at yet. */
+	if (is_turn(c->waits_for)) {
+		deadline_set(s, c, NS_PER_S);
+		return true;
+	}
 	if (!has_deadline(c->waits_for))
 		return false;
 	c->is_late = true;
@@ -117,6 +152,9 @@ may_go_on(struct server *s, const struct connection *c)
 	case WAIT_BUFFER:
 	case WAIT_REPLY:
 		return s->pool.free_cnt > 0;
+	case WAIT_TURN:
+	case WAIT_DEAR:
+		return true;
 	}
 	return false;
 }
@@ -128,7 +166,8 @@ serve_queue(struct server *s, enum wait_reason why)
 {
 	struct list *n, *next;
 
-	for (n = s->waiting[why].next; n != &s->waiting[why]; n = next) {
+	for (n = s->waiting[why].next;
+	     n != &s->waiting[why] && !s->budget.is_turn_over; n = next) {
 		struct connection *c =
 			container_of(n, struct connection, wait_node);
 
@@ -140,11 +179,45 @@ serve_queue(struct server *s, enum wait_reason why)
 	}
 }
 
+static void
+serve_first(struct server *s, enum wait_reason why)
+{
+	struct connection *c = container_of(s->waiting[why].next,
+					    struct connection, wait_node);
+
+	wait_end(s, c);
+	session_serve(s, c);
+}
+
+/* Each once: whoever is not done goes behind the end that there was. */
+static void
+serve_turns(struct server *s)
+{
+	struct list *queue = &s->waiting[WAIT_TURN], end = { 0 };
+
+	list_append(queue, &end);
+	while (queue->next != &end && !s->budget.is_turn_over)
+		serve_first(s, WAIT_TURN);
+	list_remove(&end);
+}
+
+/* Begins with another reason in each turn: when the turn is over before all
+ * have had theirs, the next one is for the others. */
 void
 wait_serve(struct server *s)
 {
-	for (unsigned i = 0; s->waiting_cnt > 0 && i < WAIT_REASONS; i++)
-		serve_queue(s, i);
+	unsigned first = s->turns_cnt++ % WAIT_REASONS;
+
+	for (unsigned i = 0; s->waiting_cnt > 0 && i < WAIT_REASONS; i++) {
+		enum wait_reason why = (first + i) % WAIT_REASONS;
+
+		if (why == WAIT_TURN)
+			serve_turns(s);
+		else if (why != WAIT_DEAR)
+			serve_queue(s, why);
+	}
+	if (!list_is_empty(&s->waiting[WAIT_DEAR]))
+		serve_first(s, WAIT_DEAR);
 }
 
 /* ---- the peer ---- */
@@ -186,7 +259,8 @@ end_if_in_vain(struct server *s, struct connection *c)
 void
 wait_watch_peer(struct server *s, struct connection *c)
 {
-	bool is_waiting = c->waits_for != WAIT_NOTHING ||
+	bool is_waiting = (c->waits_for != WAIT_NOTHING &&
+			   !is_turn(c->waits_for)) ||
 			  consumer_waits_for_gate(&c->consumer);
 
 	if (is_waiting && !c->is_polled && !c->has_peer_ended) {

@@ -7,6 +7,7 @@
  *   room            room in the main ring               feeds, behind feeds
  *   level, file     the stream, the journal             nobody
  *   buffer, reply   a buffer is free                    first come
+ *   turn, dear      the next turns                      first come
  *
  * Each reason has a queue.  While a connection waits nothing is received from
  * it, so that the end of its peer is polled for.  What asks for an answer ends
@@ -29,6 +30,20 @@ void wait_for(struct server *s, struct connection *c, enum wait_reason why,
 
 /* It waits no more. Harmless on one that did not. */
 void wait_end(struct server *s, struct connection *c);
+
+/* It goes on in a later turn, behind those that do so already. */
+void wait_for_turn(struct server *s, struct connection *c);
+
+/* Whether what has come from it just now stands behind those. */
+bool wait_must_take_turn(const struct server *s, const struct connection *c);
+
+/* Whether somebody could go on at once. */
+static inline bool
+wait_has_turns(const struct server *s)
+{
+	return !list_is_empty(&s->waiting[WAIT_TURN]) ||
+	       !list_is_empty(&s->waiting[WAIT_DEAR]);
+}
 
 /* Whether a feed stands behind those that wait for room already: a long message
  * would starve behind short ones that still fit. */

@@ -16,6 +16,9 @@ enum wait_reason {
 			records have no meaning */
 	WAIT_BUFFER, /* a long message needs a pool buffer ... */
 	WAIT_REPLY,  /* ... or a long reply does */
+	WAIT_TURN,   /* it has had its share of this turn (budget.h) */
+	WAIT_DEAR,   /* the same, and its last share was far too large: one of
+			these is served in a turn */
 	WAIT_REASONS,
 };
 

@@ -10,7 +10,7 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 # names to the left and above, and its own.  Where header and source stand at
 # different places, the header is named with its suffix.
 ranks='
-0	util exits log notify clock process
+0	util exits log notify clock process budget
 1	options.def counters.def close.def figures.def counters ring pool peers
 1	index
 1	wire wire_write inflate extent
@@ -23,7 +23,7 @@ ranks='
 2	request.h value literal verbs query evaluate.h apply request
 3	history consumer.h consumer_private.h consumer consumer_past
 3	connection delivery catchup listener selftest
-3	tick.h day repeat call.h late subscribe ask tick
+3	tick.h day repeat call.h late subscribe position ask tick
 3	journal_rescue journal_unsynced journal_start journal_days journal
 4	server.h wait.h deadline.h report lag_table subscribers session
 4	wait deadline server_open server

@@ -139,6 +139,7 @@ check_evaluate(const uint8_t *body, size_t len, size_t out_bytes)
 	struct wire_writer out = wire_writer(bytes, out_bytes);
 	struct state state = { 0 };
 	char error[REQUEST_ERROR_MAX];
+	unsigned steps = REQUEST_STEPS_MAX;
 	uint8_t *work = malloc(WORK_BYTES);
 	const struct request_world world = {
 		.names = names,
@@ -150,6 +151,7 @@ check_evaluate(const uint8_t *body, size_t len, size_t out_bytes)
 		.work = work,
 		.work_len = WORK_BYTES,
 		.error = error,
+		.steps = &steps,
 	};
 	bool has_long_counts;
 	const char *bad;

@@ -18,6 +18,7 @@ static struct vectors all;
 static struct fence in_fence, out_fence;
 static unsigned calls_cnt;
 static char error[REQUEST_ERROR_MAX];
+static unsigned steps; /* that the request has left */
 static uint8_t work[REQUEST_WORK_BYTES];
 
 static int
@@ -126,6 +127,7 @@ static const struct request_world world = {
 	.work = work,
 	.work_len = sizeof(work),
 	.error = error,
+	.steps = &steps,
 };
 
 /* ---- evaluating ---- */
@@ -143,6 +145,7 @@ evaluate_in(const uint8_t *body, size_t len, size_t room, const uint8_t **out,
 	bool has_long_counts;
 	const char *bad;
 
+	steps = REQUEST_STEPS_MAX;
 	wire_put_u8(&w, 0xa5);
 	bad = request_evaluate(&world, fence_place(&in_fence, body, len), len,
 			       &w);
@@ -1026,6 +1029,7 @@ test_small_work(void **state)
 
 		small.work = fence_room(&in_fence, room);
 		small.work_len = room;
+		steps = REQUEST_STEPS_MAX;
 		bad = request_evaluate(&small, body, wire_written(&w), &to);
 		assert_int_equal(bad == NULL, wire_written(&to) > 0);
 		if (bad == NULL)

@@ -1,0 +1,127 @@
+#include "config.h"
+
+#include "position.h"
+
+#include <stdio.h>
+
+#include "call.h"
+#include "util.h"
+
+/* Published, and so to be replayed: without what waits for the batch. */
+static uint64_t
+published_records(const struct call *c)
+{
+	const struct journal_state *j = c->tick->journal;
+	const struct streams *all = c->tick->streams;
+
+	return j->records - j->stream_records +
+	       streams_total(all, &all->main.selection).records;
+}
+
+uint64_t
+call_visible_records(const struct call *c)
+{
+	const struct journal_state *j = c->tick->journal;
+
+	if (c->tick->settings->publish.interval > 0)
+		return published_records(c);
+
+	switch (c->tick->settings->publish.after) {
+	case AFTER_RING:
+		return j->records + c->tick->streams->main.records -
+		       j->stream_records;
+	case AFTER_JOURNAL:
+		return j->records;
+	case AFTER_SYNC:
+		return j->synced_records;
+	}
+	return j->records;
+}
+
+bool
+call_is_between_files(const struct call *c)
+{
+	return c->tick->streams->main.marks != c->tick->journal->marks;
+}
+
+/*
+ * .u.i asked for alone is what can be read now; together with a subscription,
+ * what it has to replay (its reply is held until that can be read).  In batches
+ * neither is more than what was published.
+ */
+const char *
+position_i(void *context, const struct request_arg *args, unsigned args_cnt,
+	   struct wire_writer *out)
+{
+	struct call *c = context;
+	uint64_t i = c->tick->journal->records;
+
+	(void)args;
+	(void)args_cnt;
+	if (call_is_between_files(c))
+		return call_must_wait(c, WAIT_FILE);
+	c->has_told_i = !c->is_subscribing;
+	if (c->is_subscribing)
+		i = call_visible_records(c);
+	else if (c->tick->settings->publish.interval > 0)
+		i = min_u64(i, published_records(c));
+	wire_put_long(out, (int64_t)i);
+	return NULL;
+}
+
+/* .u.j: what is in the file, published or not. */
+const char *
+position_j(void *context, const struct request_arg *args, unsigned args_cnt,
+	   struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	if (call_is_between_files(c))
+		return call_must_wait(c, WAIT_FILE);
+	wire_put_long(out, (int64_t)c->tick->journal->records);
+	return NULL;
+}
+
+const char *
+position_L(void *context, const struct request_arg *args, unsigned args_cnt,
+	   struct wire_writer *out)
+{
+	struct call *c = context;
+	char handle[JOURNAL_PATH_MAX + 1];
+
+	(void)args;
+	(void)args_cnt;
+	if (call_is_between_files(c))
+		return call_must_wait(c, WAIT_FILE);
+	(void)snprintf(handle, sizeof(handle), ":%s", c->tick->journal->path);
+	wire_put_symbol(out, handle);
+	return NULL;
+}
+
+const char *
+call_put_position(struct call *c, struct wire_writer *out)
+{
+	const char *error;
+
+	if (!c->tick->journal->is_on) {
+		wire_put_null(out);
+		wire_put_null(out);
+		return NULL;
+	}
+	error = position_i(c, NULL, 0, out);
+	return error != NULL ? error : position_L(c, NULL, 0, out);
+}
+
+const char *
+position_l(void *context, const struct request_arg *args, unsigned args_cnt,
+	   struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	wire_put_int(out, c->tick->journal->fd);
+	return NULL;
+}
