@@ -2,15 +2,102 @@
 
 #include "tick.h"
 
+#include "clock.h"
 #include "log.h"
 #include "record.h"
+
+/* A step of the clock, and not its slow adjustment. */
+#define STEP_NS (1 * NS_PER_S)
 
 void
 tick_begin_day(struct tick *t, int32_t day, int32_t day_floor)
 {
+	char from[16], to[16];
+
+	if (day < t->day)
+		log_line(LOG_WARN, "date_corrected",
+			 "from=%s to=%s hint=\"the clock was ahead when the "
+			 "day began, and nothing has come in it\"",
+			 clock_date_text(from, t->day),
+			 clock_date_text(to, day));
 	t->day = day;
 	t->day_floor = day_floor;
 }
+
+/* ---- a clock that is wrong ---- */
+
+void
+tick_check_clock(const struct tick *t)
+{
+	char now[16], release[16];
+
+	if (t->day < RELEASE_DAY)
+		log_line(LOG_WARN, "clock_far",
+			 "clock=%s release=%s hint=\"no clock is right that "
+			 "says less than the release: set it, then start "
+			 "again\"",
+			 clock_date_text(now, t->day),
+			 clock_date_text(release, RELEASE_DAY));
+}
+
+int32_t
+tick_right_day(const struct tick *t)
+{
+	int32_t today = clock_day(t->local_ns);
+	int32_t right = today > t->day_floor ? today : t->day_floor;
+
+	return right < t->day ? right : t->day;
+}
+
+void
+tick_report_date(const struct tick *t)
+{
+	int32_t ahead = t->day - clock_day(t->local_ns);
+	char date[16];
+
+	/* One day that begins where one has ended was asked for, mostly. */
+	if (ahead <= 0 || (ahead == 1 && t->day_floor == t->day))
+		return;
+	log_line(LOG_WARN, "date_ahead",
+		 "date=%s days=%d hint=\"the clock was ahead, or a file of "
+		 "that day has records: the date stays until the clock has "
+		 "come to it\"",
+		 clock_date_text(date, t->day), ahead);
+}
+
+/* Says that the clock was set back; it slips slowly all the time. */
+static void
+watch_clock(struct tick *t, int64_t utc_ns, int64_t now_ns)
+{
+	int64_t off_ns = utc_ns - now_ns, step_ns = off_ns - t->clock_off_ns;
+	bool is_known = t->clock_off_ns != 0;
+	uint64_t held;
+	char date[16];
+
+	t->clock_off_ns = off_ns;
+	if (is_known && step_ns < -STEP_NS &&
+	    log_may(&t->step_log, now_ns, &held))
+		log_line(LOG_WARN, "clock_stepped_back",
+			 "seconds=%lld date=%s held=%llu hint=\"stamps go "
+			 "back with it; the date only if nothing has come in "
+			 "it\"",
+			 -step_ns / NS_PER_S, clock_date_text(date, t->day),
+			 (unsigned long long)held);
+}
+
+/* Without a journal: with one, the files come first. */
+static void
+correct_day(struct tick *t)
+{
+	int32_t right = tick_right_day(t);
+
+	if (t->journal->is_on || right == t->day ||
+	    t->streams->main.records != t->day_begin)
+		return;
+	tick_begin_day(t, right, t->day_floor);
+}
+
+/* ---- its end ---- */
 
 bool
 tick_end_day(struct tick *t)
@@ -50,8 +137,12 @@ tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns)
 
 	t->local_ns = zone_local_ns(&t->zone, utc_ns);
 	t->now_ns = now_ns;
-	/* A clock that steps back never takes the day back. */
+	watch_clock(t, utc_ns, now_ns);
 	today = clock_day(t->local_ns);
+	/* A clock that steps back takes no day back that has ended, or has
+	 * anything in it. */
+	if (today < t->day)
+		correct_day(t);
 	t->is_day_pending = today > t->day &&
 			    !stream_has_room(&t->streams->main, MARK_BYTES);
 	if (today <= t->day || t->is_day_pending)

@@ -20,7 +20,10 @@
 #include "log.h"
 #include "util.h"
 
-enum { DATE_BYTES = 10 }; /* 2026.11.22 */
+enum {
+	DATE_BYTES = 10, /* 2026.11.22 */
+	FAR_DAYS = 31,
+};
 
 /* ---- what is in the folder ---- */
 
@@ -202,6 +205,26 @@ epoch_file_of(int32_t day, const struct history_file *f)
 
 /* ---- begin and end ---- */
 
+/* Either the clock is wrong, or nothing has come for long. */
+static void
+warn_of_clock(int32_t today, int32_t newest)
+{
+	char clock[16], file[16];
+
+	if (newest != INT32_MIN &&
+	    (newest > today + 1 || newest < today - FAR_DAYS))
+		log_line(LOG_WARN, "clock_far",
+			 "clock=%s newest_file=%s hint=\"%s\"",
+			 clock_date_text(clock, today),
+			 clock_date_text(file, newest),
+			 newest > today
+				 ? "its day runs on, since a day with records "
+				   "is never gone back behind: where the clock "
+				   "is right, move that file away and start "
+				   "again"
+				 : "is the clock right?");
+}
+
 /* An epoch that none before was as late as: no clock of ours has counted so
  * many seconds, and no file is of a later day. */
 static uint64_t
@@ -280,6 +303,7 @@ journal_days_begin(const struct settings *set, const struct journal_moment *now,
 	    !epoch_load(e, set->journal.directory, set->journal.name, &found,
 			err, err_len))
 		return false;
+	warn_of_clock(today, folder.newest);
 	floor = find_floor(set, now, e, found, folder.newest);
 	if (floor > today) {
 		out->day = floor;

@@ -454,6 +454,7 @@ report_summary(struct server *s)
 		(double)(s->now_ns - s->report_base.at_ns) / (double)NS_PER_S;
 
 	report_slow(s, &census);
+	tick_report_date(&s->tick);
 	(void)counters_text(&s->counters, totals, sizeof(totals));
 	log_line(LOG_INFO, "report",
 		 "in_per_s=%.0f in_mb_s=%.1f out_mb_s=%.1f ring_pct=%llu "

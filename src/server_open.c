@@ -318,6 +318,7 @@ server_open(struct server *s, const struct settings *set)
 		    "no memory for buffers of message.max = %llu bytes; "
 		    "lower message.max or message.buffers",
 		    (unsigned long long)set->message.max);
+	tick_check_clock(&s->tick);
 	s->tick.put_lag = lag_table_put;
 	s->tick.put_subscribers = subscribers_put;
 	s->tick.put_queues = subscribers_put_queues;

@@ -600,8 +600,8 @@ tick_open(struct tick *t, const struct settings *settings,
 	t->reply_max = longest_reply(&settings->tables);
 	zone_init(&t->zone, settings->day.zone_is_local,
 		  settings->day.zone_offset_ns);
-	tick_begin_day(t, clock_day(zone_local_ns(&t->zone, clock_utc_ns())),
-		       INT32_MIN);
+	t->day = clock_day(zone_local_ns(&t->zone, clock_utc_ns()));
+	t->day_floor = INT32_MIN;
 	t->inflated = map_scratch(scratch);
 	t->rewritten = map_scratch(scratch);
 	/* Of a usual reply the parts too, of a long one it alone. */

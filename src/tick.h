@@ -15,6 +15,7 @@
 #include "consumer.h"
 #include "counters.h"
 #include "journal_state.h"
+#include "log.h"
 #include "request.h"
 #include "selection.h"
 #include "settings.h"
@@ -42,6 +43,9 @@ struct tick {
 			      ended; INT32_MIN: not known */
 	uint64_t day_begin; /* number in the main stream of its record 0,
 			       unless a journal counts; modular */
+	int64_t clock_off_ns; /* of the wall clock to the monotonic one, a turn
+				 ago; 0: not known */
+	struct log_limit step_log;
 	int64_t local_ns;  /* stamp of what is handled now, in the zone */
 	int64_t now_ns;	   /* the same moment, monotonic */
 	bool is_held;	   /* a consumer holds the feeds: no updates */
@@ -124,6 +128,16 @@ bool tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns);
 /* The number in the running day of a record of the main stream; 0 for those of
  * earlier days. */
 uint64_t tick_day_record(const struct tick *t, uint64_t stream_record);
+
+/* The day that should run instead of one that a wrong clock has begun: the
+ * clock's, or the first one that has not ended.  The running one if it is that.
+ */
+int32_t tick_right_day(const struct tick *t);
+
+/* Says at the start if the clock cannot be right; with each report, if the date
+ * is ahead of it and nobody has asked for that. */
+void tick_check_clock(const struct tick *t);
+void tick_report_date(const struct tick *t);
 
 /* Ends the running day at once. false if there is no room for the mark. */
 bool tick_end_day(struct tick *t);

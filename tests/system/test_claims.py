@@ -217,6 +217,43 @@ def test_yesterday_is_damaged(start, connect, folder, clock):
     assert path.read_bytes() == b"no journal"
 
 
+# ---- a clock far off ----
+
+
+def test_a_clock_that_was_ahead(start, connect, clock):
+    """Protects from a date that stays wrong for a year: a clock that was ahead at
+    the start is told when it steps back, and the date is corrected as long as
+    nothing has come in it; else each report says so."""
+    clock.set_days(400)
+    daemon = start(environment=clock.environment())
+    client = connect(daemon)
+    far = client.sync(".u.d").value
+    clock.set_days(0)
+    assert daemon.wait_log("date_corrected")["from"] == journal.date_text(far)
+    assert daemon.wait_log("clock_stepped_back").number("seconds") > 399 * 86400
+    assert client.sync(".u.d").value == far - 400
+    clock.set_days(3)  # the day ends: that cannot be taken back
+    assert client.sync(".u.d").value == far - 397
+    clock.set_days(0)
+    daemon.wait_log("date_corrected", to=journal.date_text(far - 399))
+    assert client.sync(".u.d").value == far - 399
+    clock.set_days(5)
+    assert client.update("trade", trade(1)) == NIL
+    clock.set_days(0)
+    line = daemon.wait_log("date_ahead")
+    assert (line.level, line["days"]) == (4, "5")
+    assert client.sync(".u.d").value == far - 395
+    clock.set_days(6)
+    assert client.sync(".u.d").value == far - 394
+
+
+def test_a_clock_before_the_release(start, clock):
+    """Protects from a machine without a battery for its clock."""
+    clock.set_days(-9000)
+    daemon = start(environment=clock.environment())
+    assert daemon.wait_log("clock_far").level == 4
+
+
 # ---- the file that knows ----
 
 
