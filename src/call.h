@@ -79,6 +79,17 @@ void call_forget_selection(struct call *c);
  */
 uint64_t call_visible_records(const struct call *c);
 
+/* Where the journal does not move: how many of the visible records a subscriber
+ * can replay all the same; else all of them. */
+uint64_t call_promised_records(const struct call *c);
+
+/*
+ * Whether a subscription would have to wait for a journal that does not move:
+ * then it begins behind what is written, as if it had asked for that (*out is
+ * told so), or cannot be had now.  NULL or an error.
+ */
+const char *call_begin_written(struct call *c);
+
 /* Between the end of a day and its next file numbers have no meaning. */
 bool call_is_between_files(const struct call *c);
 

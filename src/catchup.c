@@ -470,6 +470,27 @@ may_return(const struct catchup *cu, const struct past *p)
 	       ring / 100 * cu->settings->slow.return_percent;
 }
 
+static bool
+return_to_ring(struct catchup *cu, struct connection *c, int64_t now_ns)
+{
+	if (!may_return(cu, &c->consumer.past) ||
+	    !consumer_return(&c->consumer, now_ns))
+		return false;
+	give_back_memory(c);
+	tell(cu, c, NEWS_CAUGHT_UP);
+	delivery_wake(cu->delivery, c);
+	return true;
+}
+
+void
+catchup_try_return(struct catchup *cu, struct connection *c, int64_t now_ns)
+{
+	if (list_is_linked(&c->consumer.past.node) &&
+	    consumer_is_hungry(&c->consumer) &&
+	    c->consumer.writing == PART_NONE)
+		(void)return_to_ring(cu, c, now_ns);
+}
+
 /* Does what can be done for one who is hungry. */
 static void
 feed(struct catchup *cu, struct connection *c, int64_t now_ns)
@@ -487,12 +508,8 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 		tell(cu, c, NEWS_ANSWERED);
 		return;
 	}
-	if (may_return(cu, p) && consumer_return(&c->consumer, now_ns)) {
-		give_back_memory(c);
-		tell(cu, c, NEWS_CAUGHT_UP);
-		delivery_wake(cu->delivery, c);
+	if (return_to_ring(cu, c, now_ns))
 		return;
-	}
 	if (p->at.pos == consumer_past_end(&c->consumer))
 		return;
 	/* An entry of the index may be of what is not written yet. */

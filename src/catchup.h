@@ -73,6 +73,11 @@ void catchup_close(struct catchup *cu);
  * it has left the ring, and whenever a write of it has completed. */
 void catchup_wake(struct catchup *cu, struct connection *c);
 
+/* Moves it into its ring, if it is near enough and has all that it read: at
+ * once and not in catchup_run. Harmless on any other. */
+void catchup_try_return(struct catchup *cu, struct connection *c,
+			int64_t now_ns);
+
 /* Starts reads for those who are hungry; lets go who has caught up. */
 void catchup_run(struct catchup *cu, int64_t now_ns);
 

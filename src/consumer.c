@@ -333,6 +333,14 @@ consumer_written(struct consumer *c, size_t accepted)
 	return free_buffer;
 }
 
+void
+consumer_replace_reply(struct consumer *c, size_t len)
+{
+	CHECK(c->is_replying && c->reply_sent == 0 && len > 0);
+	c->reply_len = len;
+	c->gate = (struct reply_gate){ 0 };
+}
+
 bool
 consumer_waits_for_gate(const struct consumer *c)
 {

@@ -226,6 +226,10 @@ bool consumer_next(struct consumer *c, size_t span_max, struct span *out);
  * Returns a pool buffer that is no longer needed, or NULL. */
 uint8_t *consumer_written(struct consumer *c, size_t accepted);
 
+/* Another reply of so many bytes in place of the one that waits for a gate; the
+ * gate is open. */
+void consumer_replace_reply(struct consumer *c, size_t len);
+
 /* Whether it waits for a gate, and for nothing that it could do itself: it is
  * not to blame for its lag. */
 bool consumer_waits_for_gate(const struct consumer *c);

@@ -148,7 +148,16 @@ history_find_pos(const struct history *h, uint64_t pos,
 struct history_place
 history_find_record(struct history_file *file, uint64_t record)
 {
-	return place_of(file, journal_index_find_record(&file->index, record));
+	struct history_place place = place_of(
+		file, journal_index_find_record(&file->index, record));
+
+	/* No walk, and no read, to where the next one will be written. */
+	if (record == file->written_records) {
+		place.off = file->written_off;
+		place.pos = file->written_pos;
+		place.record = record;
+	}
+	return place;
 }
 
 struct history_file *

@@ -22,6 +22,7 @@ enum {
 };
 
 #define RETRY_NS    (250 * NS_PER_MS)
+#define STUCK_NS    (100 * NS_PER_MS)
 #define COMPLAIN_NS (60 * NS_PER_S)
 #define LOOK_NS	    (1 * NS_PER_S)
 #define SLOW_NS	    (1 * NS_PER_S)
@@ -70,6 +71,21 @@ recovered(struct journal *j, int64_t now_ns)
 		 j->failures, (now_ns - j->failing_since_ns) / NS_PER_S);
 	j->failing_since_ns = 0;
 	j->failures = 0;
+}
+
+/* It fails, or has something to do and has not moved for STUCK_NS. */
+static void
+watch_progress(struct journal *j, int64_t now_ns)
+{
+	uint64_t pos = j->state.written_pos;
+
+	if (pos != j->watched_pos || !j->is_behind) {
+		j->watched_pos = pos;
+		j->moved_ns = now_ns;
+	}
+	j->is_behind = pos != j->main->head_pos;
+	j->state.is_stuck = j->failing_since_ns != 0 ||
+			    now_ns - j->moved_ns >= STUCK_NS;
 }
 
 /* The disk is slow: told after a second of it, every minute, and when it
@@ -569,6 +585,7 @@ journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 	prepare(j, today, local_ns, now_ns);
 	stage(j, now_ns);
 	watch_lag(j, now_ns);
+	watch_progress(j, now_ns);
 	if (j->phase == JOURNAL_FAILED && now_ns >= j->retry_ns)
 		j->phase = JOURNAL_READY;
 	if (j->phase != JOURNAL_READY)
@@ -601,6 +618,12 @@ journal_due_ns(const struct journal *j)
 	    j->state.synced_pos != j->state.written_pos)
 		return j->next_sync_ns;
 	return INT64_MAX;
+}
+
+int64_t
+journal_stuck_ns(const struct journal *j, int64_t now_ns)
+{
+	return j->state.is_stuck ? now_ns - j->moved_ns : 0;
 }
 
 bool

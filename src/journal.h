@@ -86,6 +86,9 @@ struct journal {
 	int64_t slow_since_ns; /* 0: it keeps up */
 	int64_t next_slow_ns;
 	bool is_slow_told;
+	uint64_t watched_pos; /* state.written_pos ... */
+	int64_t moved_ns;     /* ... and when it was another, or all was in */
+	bool is_behind;	      /* not all is in the file */
 	int64_t next_look_ns; /* whether the file is still there */
 	bool is_gone;	      /* it was not, and is not back yet */
 
@@ -120,6 +123,9 @@ void journal_completed(struct journal *j, struct ticket ticket, int32_t result,
 
 /* When journal_run has something to do by the clock; INT64_MAX: nothing. */
 int64_t journal_due_ns(const struct journal *j);
+
+/* For how long nothing of what is accepted was written; 0: it moves. */
+int64_t journal_stuck_ns(const struct journal *j, int64_t now_ns);
 
 /* Everything committed is in the file, and on disk if anything promises so. */
 bool journal_has_drained(const struct journal *j);

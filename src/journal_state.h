@@ -25,6 +25,7 @@ struct journal_state {
 	uint64_t synced_pos;	 /* all before it is on disk (as far as
 				    journal.sync wants to know) */
 	uint64_t synced_records; /* of `records`, those before synced_pos */
+	bool is_stuck;		 /* does not move: nobody is to wait for it */
 	uint64_t marks;		 /* of the main stream, passed by rolling */
 	struct epochs epochs;
 };

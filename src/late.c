@@ -7,7 +7,27 @@
 #include "call.h"
 #include "wire.h"
 
-static const char no_such_rank[] = "rank";
+static const char no_such_rank[] = "rank", no_journal_now[] = "journal";
+
+/* ---- a journal that does not move ---- */
+
+/* Whether there are visible records that nobody knows when to replay. */
+static bool
+is_stuck(const struct call *c)
+{
+	const struct journal_state *j = c->tick->journal;
+
+	return j->is_stuck &&
+	       c->tick->settings->publish.after == AFTER_RING &&
+	       call_visible_records(c) > j->records;
+}
+
+uint64_t
+call_promised_records(const struct call *c)
+{
+	return is_stuck(c) ? c->tick->journal->records
+			   : call_visible_records(c);
+}
 
 /* A symbol, or a vector of them: each is subscribed to. */
 static const char *
@@ -53,6 +73,8 @@ ask_for(struct call *c, struct history_file *file, uint64_t i)
 
 	if (i > records_of(c, file))
 		return "range";
+	if (!file->is_ended && i > call_promised_records(c))
+		return no_journal_now;
 	*past = (struct past_request){
 		.place = history_find_record(file, i),
 		.record = i,
@@ -65,6 +87,18 @@ ask_for(struct call *c, struct history_file *file, uint64_t i)
 	}
 	c->out->has_past = true;
 	return NULL;
+}
+
+const char *
+call_begin_written(struct call *c)
+{
+	if (c->out->has_past || !is_stuck(c))
+		return NULL;
+	/* What it has already is further than that. */
+	if (c->client->stream != NULL || c->client->is_behind)
+		return no_journal_now;
+	return ask_for(c, history_last(c->tick->history),
+		       c->tick->journal->records);
 }
 
 const char *

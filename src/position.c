@@ -62,7 +62,7 @@ position_i(void *context, const struct request_arg *args, unsigned args_cnt,
 		return call_must_wait(c, WAIT_FILE);
 	c->has_told_i = !c->is_subscribing;
 	if (c->is_subscribing)
-		i = call_visible_records(c);
+		i = call_promised_records(c);
 	else if (c->tick->settings->publish.interval > 0)
 		i = min_u64(i, published_records(c));
 	wire_put_long(out, (int64_t)i);

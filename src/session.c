@@ -14,6 +14,9 @@
 
 /* How long a refused client may take to notice, before it is cut off. */
 #define LINGER_NS (2 * NS_PER_S)
+/* How long the reply to a subscription may wait for a journal that does not
+ * move. */
+#define HELD_NS (500 * NS_PER_MS)
 
 /* For so long after the journal has let go no lag is held against a consumer.
  * What the ring holds meanwhile is what it held before. */
@@ -582,6 +585,8 @@ session_written(struct server *s, struct connection *c, int32_t result)
 		return;
 	}
 	catchup_wake(&s->catchup, c);
+	/* Before its next request: the answer would wait behind the past. */
+	catchup_try_return(&s->catchup, c, s->now_ns);
 	if (!was_busy || consumer_is_busy(&c->consumer))
 		return;
 	if (c->state == CONNECTION_OPEN)
@@ -688,9 +693,33 @@ skip(struct server *s, struct connection *c)
 		go_on(s, c);
 }
 
+/*
+ * A subscription's reply that has waited for the journal since before that got
+ * stuck: what it tells to replay may never be there.  An error, and the end:
+ * the next one is answered at once (late.c).
+ */
+static void
+refuse_held(struct server *s, struct connection *c)
+{
+	struct wire_writer w =
+		wire_writer(c->consumer.reply, s->tick.reply_max);
+	size_t header = wire_begin_frame(&w, WIRE_RESPONSE);
+
+	drop_long_reply(s, c);
+	wire_put_error(&w, "journal");
+	wire_end_frame(&w, header);
+	consumer_replace_reply(&c->consumer, wire_written(&w));
+	note_end(s, c, CLOSE_journal, NULL);
+	c->state = CONNECTION_ENDING;
+	deadline_set(s, c, LINGER_NS);
+	delivery_wake(&s->delivery, c);
+}
+
 void
 session_check_spills(struct server *s)
 {
+	bool is_stuck = journal_stuck_ns(&s->journal, s->now_ns) > HELD_NS;
+
 	struct list *n, *next;
 
 	for (n = s->open.next; n != &s->open; n = next) {
@@ -702,6 +731,10 @@ session_check_spills(struct server *s)
 		if (p->is_on && c->spill_limit_ns > 0 &&
 		    s->now_ns - p->since_ns >= c->spill_limit_ns)
 			session_close(s, c, CLOSE_slow_spill, NULL);
+		else if (is_stuck && c->state == CONNECTION_OPEN &&
+			 c->consumer.gate.is_subscription &&
+			 consumer_waits_for_gate(&c->consumer))
+			refuse_held(s, c);
 	}
 }
 

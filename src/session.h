@@ -37,7 +37,8 @@ void session_reap(struct server *s, struct connection *c);
 /* catchup.c has news of a consumer. */
 void session_hear(struct server *s, struct connection *c);
 
-/* Ends those who have been catching up for longer than they may. */
+/* Ends those who have been catching up for longer than they may, and those
+ * whose subscription waits for a journal that does not move. */
 void session_check_spills(struct server *s);
 
 /* Looks at a consumer's lag and does what its policy says. Returns whether it

@@ -247,6 +247,7 @@ cursor_lag(const struct cursor *c)
 struct reply_gate {
 	const uint64_t *reached;
 	uint64_t pos;
+	bool is_subscription; /* nothing else waits for it */
 };
 
 /* ---- what a position means; `pos` is in [tail, head] ---- */

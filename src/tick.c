@@ -215,8 +215,12 @@ gate_of(const struct call *c)
 		return gate;
 	if (c->has_effects || has_unsafe)
 		gate.reached = safe_pos;
-	else if (c->is_subscribing && set->publish.after == AFTER_RING)
+	/* What does not move has told only what is written: late.c. */
+	else if (c->is_subscribing && set->publish.after == AFTER_RING &&
+		 !t->journal->is_stuck) {
 		gate.reached = &t->journal->written_pos;
+		gate.is_subscription = true;
+	}
 	if (!c->has_effects && !c->is_subscribing)
 		gate.pos = client->published_pos;
 	return gate;
@@ -434,6 +438,8 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		subscribe_undo(c);
 		error = evaluate(c, body, len, &w);
 	}
+	if (error == NULL && c->is_subscribing)
+		error = call_begin_written(c);
 	if (error == NULL && c->is_subscribing)
 		subscribe_finish(c);
 	if (error == NULL && c->is_subscribing && !c->client->is_behind &&

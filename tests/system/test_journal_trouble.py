@@ -258,8 +258,9 @@ def test_nobody_leaves_for_the_journal(disk, start, connect, ring):
 
 @pytest.mark.parametrize("policy", ["disconnect", "skip", "block"])
 def test_joining_while_the_disk_is_full(disk, start, connect, policy):
-    """Protects subscribers from being blamed for the disk: one that joins now
-    waits for its reply, for as long as the journal needs, and then has all."""
+    """Protects subscribers from the disk: one that joins now is answered at once,
+    with the count of what can be replayed, and then has all that follows, now or
+    when the journal moves again; nobody is blamed."""
     daemon = start(settings(disk.path, {
         "slow": {"policy": policy}, "ring": {"size": "1M"},
         "streams": {"ring": "1M"}}))
@@ -272,20 +273,48 @@ def test_joining_while_the_disk_is_full(disk, start, connect, policy):
     readers = []
     for asked in (journal.JOIN, journal.JOIN_TRADE, journal.JOIN):
         sub = connect(daemon)
-        sub.send(kdb.frame(asked, kdb.SYNC))
-        readers.append(Reader(sub, Keeper(None)))
-        daemon.wait_log("subscribe", peer=sub.name)
-    flood = Flood(feed, Template(ROWS), total, first=3000)
+        i, told = journal.join(sub, asked)
+        assert told == path and i == len(at_rest(path)) < 3000
+        readers.append((i, Reader(sub, Keeper(None))))
+    flood = Flood(connect(daemon), Template(ROWS), total, first=3000)
     wait_held(daemon)
     assert not daemon.logged("disconnect"), "a subscriber left for the journal"
-    assert [one.frames for one in readers] == [0, 0, 0]
     disk.resize(64 << 20)
     finish(flood)
-    for one in readers:
-        one.on_frame.wait_for(total - 3000)
-        assert one.on_frame.i == 3000
-        assert one.on_frame.records == journal.read(path).records[3000:]
+    for i, one in readers:
+        one.on_frame.wait_for(total - i)
+        assert one.on_frame.records == journal.read(path).records[i:]
     assert not daemon.logged("disconnect") and not daemon.logged("skip")
+
+
+def test_answers_while_the_journal_stands_still(start, connect, folder, mode):
+    """Protects whoever subscribes: no reply is kept back by a journal that does not
+    move.  Plain .u.sub is answered; what cannot be promised is an error that says
+    why; who waited already when it began gets that error, too, soon."""
+    daemon = start(settings(folder, {"engine": {"mode": mode}}))
+    limit = Limit(daemon)
+    feed, held, plain, late, again = (connect(daemon) for _ in range(5))
+    no_journal = kdb.Error(b"journal")
+    assert feed.update("trade", trade(0, ROWS)) == NIL
+    limit.set(8 + LENGTH + LENGTH // 2)
+    # both in one turn: the subscription waits for a write that will fail
+    daemon.signal(signal.SIGSTOP)
+    feed.send(update("trade", trade(ROWS, ROWS)))
+    held.send(kdb.frame(journal.JOIN, kdb.SYNC))
+    daemon.signal(signal.SIGCONT)
+    daemon.wait_log("journal_failing")
+    assert isinstance(plain.subscribe("trade"), kdb.List)
+    assert journal.join(late)[0] == 1
+    assert late.subscribe("quote") == no_journal
+    assert again.sync(kdb.q(kdb.sym(".ringtick.subfrom"), kdb.sym(""), kdb.sym(""),
+                            kdb.atom("j", 2))) == no_journal
+    assert kdb.decode(held.read_response()[8:]) == no_journal
+    line = daemon.wait_log("disconnect", reason="journal")
+    assert line["peer"] == held.name
+    limit.lift()
+    daemon.wait_log("journal_mended")
+    for sub in (plain, late):
+        assert sub.read_frame() == published("trade", trade(ROWS, ROWS).items)
 
 
 def test_stop_with_a_full_disk(disk, start, connect):

@@ -445,7 +445,8 @@ queue(struct reader *r, size_t len, struct stream *stream,
 	assert_false(consumer_is_busy(&r->c));
 	bytes_make(r->reply, m.number, len);
 	if (has_gate)
-		gate = (struct reply_gate){ &m.written_pos, reply.gate_pos };
+		gate = (struct reply_gate){ .reached = &m.written_pos,
+					    .pos = reply.gate_pos };
 	if (stream != NULL)
 		r->stream = stream;
 	owe_reply(r, &reply, selection);
