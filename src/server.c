@@ -263,10 +263,13 @@ static void
 judge_consumers(struct server *s)
 {
 	struct list *n, *next;
-	bool is_held = false;
+	bool is_held = false, has_slow = false;
 
-	/* A consumer that holds the feeds is looked at until it lets go. */
-	if (!s->tick.is_held &&
+	/*
+	 * Who was past its mark is looked at until it is no more: it may take
+	 * all that it lacks at once, and would be slow for ever.
+	 */
+	if (!s->has_slow &&
 	    !streams_may_be_slow(&s->streams, s->lag_limits.return_percent))
 		return;
 	for (n = s->open.next; n != &s->open; n = next) {
@@ -276,8 +279,11 @@ judge_consumers(struct server *s)
 		next = n->next;
 		if (session_judge(s, c))
 			is_held = true;
+		if (c->consumer.lag.is_slow && c->state != CONNECTION_CLOSING)
+			has_slow = true;
 	}
 	s->tick.is_held = is_held;
+	s->has_slow = has_slow;
 }
 
 static void

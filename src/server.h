@@ -81,6 +81,7 @@ struct server {
 	bool is_flooded;       /* a recv of this turn has left no room: its
 				  client has sent more than that */
 	bool is_gathering;     /* nothing is delivered until the next turn */
+	bool has_slow;	       /* a consumer was past its mark just now */
 	int64_t gather_until_ns;
 	uint64_t gathered_pos;	/* the main stream's head after the last turn */
 	uint64_t delivered_pos; /* ... and when something was delivered */

@@ -625,7 +625,11 @@ def test_filters_change_while_slow(start, connect, folder, mode):
     changers = [Changer(connect(daemon, user="c%d" % n, receive_buffer=16384, timeout=60),
                         n, market.symbols) for n in range(4)]
     pump = Pump(connect(daemon), market, 0.002)
-    time.sleep(1.5)  # of whatever they come to
+    daemon.wait_log("report", timeout=60, spills=lambda n: int(n) >= 3)
+    deadline = time.monotonic() + 60
+    while sum(len(one.segments) for one in changers) <= 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     sent = pump.halt()
     for one in changers:
         one.is_over = True
@@ -634,8 +638,6 @@ def test_filters_change_while_slow(start, connect, folder, mode):
         one.join(30)
         assert one.failure is None and not one.is_alive(), repr(one.failure)
         check_segments(one.segments, sent)
-    assert sum(len(one.segments) for one in changers) > 20
-    assert daemon.summary().number("spills") >= 3
 
 
 # ---- what is shown ----

@@ -210,7 +210,9 @@ def test_who_stopped(start, connect, folder, mode, after, table, state):
     feed.publish(56 if state == "live" else 250)
     wait_stuck(daemon, "slow")
     row = assert_true(asker, "slow", client, feed.of(table), base)
-    assert (row["state"], row["spills"]) == (state, int(state != "live"))
+    # who is in the ring is slow too where an update has waited for a second
+    assert row["state"] in (("live", "slow") if state == "live" else (state,))
+    assert row["spills"] == int(state != "live")
     ring = (512 if table else 1024) << 10
     if state == "live":
         assert row["ringPct"] == row["lagBytes"] * 100 // ring

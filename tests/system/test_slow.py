@@ -337,7 +337,6 @@ def test_reconnect_storm(start, connect, mode):
     flood = Flood(feed, Template(ROWS))
     rng = random.Random(3)
     for turn in range(300):
-        mark = daemon.mark()
         one = connect(daemon, user="storm", receive_buffer=8192)
         one.send(kdb.frame(".u.sub[`;`]" if turn % 3 else ".u.sub[`trade;`]",
                            kdb.SYNC))
@@ -348,7 +347,8 @@ def test_reconnect_storm(start, connect, mode):
         else:
             one.close()
         if turn % 20 == 19:  # lets the closing catch up with the storm
-            daemon.wait_log("disconnect", after=mark, peer=one.name)
+            mark = daemon.mark()
+            daemon.wait_log("report", after=mark, connections="2")
     sent = flood.halt()
     reader.on_frame.last = sent
     feed.send(Template(ROWS).make(sent * ROWS))
@@ -357,8 +357,9 @@ def test_reconnect_storm(start, connect, mode):
     steady.close()
     feed.close()
     daemon.wait_all_gone()
-    assert daemon.consumers() == [] and daemon.summary().number("consumers") == 0
-    assert len(daemon.logged("disconnect", user="storm")) == 300
+    last = daemon.summary()
+    assert daemon.consumers() == [] and last.number("consumers") == 0
+    assert last.number("connects") == last.number("disconnects") == 302
 
 
 def test_two_updates_in_one_text(start, connect, mode):
