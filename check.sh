@@ -88,7 +88,7 @@ install_needs()
 {
 	need "${BUILD_NEEDS[@]}" libcmocka-dev \
 		clang:clang libclang-rt-dev \
-		python3:python3 pytest-3:python3-pytest \
+		python3:python3 pytest-3:python3-pytest python3-pytest-xdist \
 		node:nodejs npm:npm \
 		strace:strace valgrind:valgrind xz:xz-utils ca-certificates \
 		systemd-analyze:systemd groff:groff-base
@@ -133,8 +133,8 @@ node_modules()
 # The daemon of a build as its clients see it, in the engine modes.
 system()
 {
-	RINGTICK_MODES=$2 timeout -k 10 1200 make -s -C "$1" check-system \
-		PYTESTFLAGS="-q --tb=short --maxfail=25"
+	RINGTICK_MODES=$2 timeout -k 10 900 make -s -C "$1" check-system \
+		PYTESTFLAGS="-q --tb=short --maxfail=25" PYTESTPARALLEL="-n 4"
 }
 
 fuzz()

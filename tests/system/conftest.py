@@ -11,19 +11,26 @@ import kdb
 import pytest
 
 
-LOCKED_BYTES = 128 << 20  # a user's, for all daemons that live at once
+LOCKED_BYTES = 128 << 20  # a user's, for all daemons of a test that live at once
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "alone: measures time, or takes a minute: not beside other tests")
 
 
 def pytest_sessionstart(session):
     """Rings are locked memory; without it every other test would fail."""
+    at_once = getattr(session.config.option, "numprocesses", None) or 1
+    locked = LOCKED_BYTES * at_once
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    if os.geteuid() == 0 or hard == resource.RLIM_INFINITY or hard >= LOCKED_BYTES:
+    if os.geteuid() == 0 or hard == resource.RLIM_INFINITY or hard >= locked:
         return
     if session.config.option.collectonly:
         return
     pytest.exit("these tests lock up to %d MiB of memory, the limit is %d KiB; run "
                 "them as root, or first: sudo prlimit --memlock=unlimited --pid $$"
-                % (LOCKED_BYTES >> 20, hard >> 10), returncode=2)
+                % (locked >> 20, hard >> 10), returncode=2)
 
 
 @pytest.hookimpl(hookwrapper=True)

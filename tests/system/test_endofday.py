@@ -124,6 +124,7 @@ def test_date_is_that_of_the_zone(start, connect):
     assert dates["-12:00"] <= dates["utc"] <= dates["+14:00"]
 
 
+@pytest.mark.alone
 def test_midnight(_midnight):
     """Protects the night: when the configured zone's date changes, the day ends
     by itself, once, with the day that was."""
