@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "guarded.h"
 #include "journal_file.h"
 #include "log.h"
 #include "torn_tail.h"
@@ -105,11 +106,46 @@ judge(const char *path, int fd, const struct journal_check *check,
 	return false;
 }
 
+struct check_work {
+	const uint8_t *bytes;
+	uint64_t len;
+	struct journal_index *index;
+	struct journal_check check;
+};
+
+static void
+check_bytes(void *work)
+{
+	struct check_work *w = work;
+
+	w->check = journal_check(w->bytes, w->len, w->index);
+}
+
+/* A page of it was not there. */
+static bool
+tell_unreadable(const char *path, int fd, uint64_t len, char *err,
+		size_t err_len)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size < len)
+		return fail(ESTALE, err, err_len,
+			    "%s was cut while it was checked: find out who "
+			    "does that",
+			    path);
+	return fail(EBADMSG, err, err_len,
+		    "%s cannot be read everywhere; see dmesg, and take the "
+		    "file from a copy",
+		    path);
+}
+
 static bool
 check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	   size_t err_len)
 {
+	struct check_work work = { .len = len, .index = &f->index };
 	struct journal_check check;
+	bool could_read;
 	int64_t since = clock_monotonic_ns();
 	uint8_t *bytes = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
 
@@ -121,8 +157,12 @@ check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	 * faults come one by one. */
 	(void)madvise(bytes, len, MADV_SEQUENTIAL);
 	(void)madvise(bytes, len, MADV_POPULATE_READ);
-	check = journal_check(bytes, len, &f->index);
+	work.bytes = bytes;
+	could_read = guarded_run(bytes, len, check_bytes, &work);
 	(void)munmap(bytes, len);
+	if (!could_read)
+		return tell_unreadable(path, f->fd, len, err, err_len);
+	check = work.check;
 	since = clock_monotonic_ns() - since;
 	if (!judge(path, f->fd, &check, len, err, err_len))
 		return false;

@@ -28,6 +28,20 @@ def folder(tmp_path):
     return found
 
 
+def shim(directory, text, **environment):
+    """For environment=: a library that stands in for some of libc."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    library, source = directory / "shim.so", directory / "shim.c"
+    source.write_text(text)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source)],
+                   check=True)
+    return dict(environment, LD_PRELOAD=str(library),
+                ASAN_OPTIONS="verify_asan_link_order=0:"
+                + os.environ.get("ASAN_OPTIONS", ""))
+
+
 def closes(*numbers, before=lambda: None):
     """For preexec: these descriptors are not there."""
     def apply():
@@ -100,16 +114,7 @@ getopt_long(int argc, char *const *argv, const char *text,
 def test_early_signals(start, connect, tmp_path):
     """Protects from whoever signals too early, and from SIGHUP at any time: one
     line, nothing ends, and the next start finds a clean stop."""
-    if shutil.which("cc") is None:
-        pytest.skip("there is no C compiler")
-    library, source = tmp_path / "early.so", tmp_path / "early.c"
-    source.write_text(_EARLY)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source)],
-                   check=True)
-    daemon = start(environment={
-        "LD_PRELOAD": str(library),
-        "ASAN_OPTIONS": "verify_asan_link_order=0:"
-        + os.environ.get("ASAN_OPTIONS", "")})
+    daemon = start(environment=shim(tmp_path, _EARLY))
     daemon.wait_log("consumers")
     daemon.wait_log("hangup")
     mark = daemon.mark()
@@ -220,3 +225,61 @@ def test_bracketed_address(start, connect):
     with socket.create_connection(("::1", daemon.port)) as client:
         client.sendall(b"me\3\0")
         assert client.recv(1) == b"\3"
+
+
+# ---- a file that is cut meanwhile ----
+
+
+_CUTTER = r"""
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int
+madvise(void *at, size_t len, int advice)
+{
+	if (advice == 22 && getenv("RINGTICK_TEST_CUT") != NULL)
+		return truncate(getenv("RINGTICK_TEST_CUT"), 4096);
+	return (int)syscall(SYS_madvise, at, len, advice);
+}
+"""
+
+
+def test_file_is_cut_while_it_is_checked(start, folder, tmp_path):
+    """Protects the operator's time: no SIGBUS without a line; the next start
+    takes the file as it is by then."""
+    path = journal.path_now(folder)
+    journal.write(path, *[journal.record("trade", trade(n, 100)) for n in range(100)])
+    settings = journal.settings(folder)
+    environment = shim(tmp_path, _CUTTER, RINGTICK_TEST_CUT=str(path))
+    said = one_line(run("-c", write_config(tmp_path / "c.conf", settings),
+                        environment=environment), 1)
+    assert str(path) in said and "was cut while it was checked" in said
+    daemon = start(settings)
+    assert daemon.wait_log("journal_torn")["records"] == "1"
+
+
+def test_full_disk_and_a_torn_tail(start, tmp_path):
+    """Protects the operator's time, and the tail: without room for its copy
+    nothing is cut, and what is missing is room, not a disk that fails."""
+    disk = journal.SmallDisk(tmp_path / "disk", 1 << 20)
+    try:
+        settings = journal.settings(disk.path)
+        path = journal.path_now(disk.path)
+        journal.write(path, journal.record("trade", trade(0)),
+                      journal.record("trade", trade(0, 9000))[:-1])
+        content = path.read_bytes()
+        with open(disk.path / "ballast", "wb", buffering=0) as file:
+            while disk.free() > 65536:
+                file.write(bytes(4096))
+        said = one_line(run("-c", write_config(tmp_path / "c.conf", settings)), 75)
+        assert "torn tail" in said and "No space left" in said
+        assert path.read_bytes() == content and not list(disk.path.glob("*.torn.*"))
+        os.remove(disk.path / "ballast")
+        daemon = start(settings)
+        assert daemon.wait_log("journal_torn")["records"] == "1"
+        daemon.stop()
+    finally:
+        disk.close()
