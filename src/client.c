@@ -84,6 +84,8 @@ client_target_init(struct client_target *target)
 		.host = "127.0.0.1",
 		.port = "5010",
 		.user = user != NULL ? user : "ringtick",
+		.place_option = "-h and -p",
+		.port_option = "-p",
 		.timeout_ns = 5 * NS_PER_S,
 	};
 }
@@ -99,7 +101,8 @@ client_target_option(struct client_target *target, int option,
 		target->host = value;
 		return true;
 	case 'p':
-		if (!client_parse_number("-p", value, 1, 65535, &port))
+		if (!client_parse_number(target->port_option, value, 1, 65535,
+					 &port))
 			return false;
 		target->port = value;
 		return true;
@@ -377,8 +380,18 @@ open_tcp(const struct client_target *target, int64_t deadline_ns,
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *list = NULL;
-	int found = getaddrinfo(target->host, target->port, &hints, &list);
-	int fd = -EADDRNOTAVAIL;
+	const char *at = target->host;
+	size_t len = strlen(at);
+	char host[256];
+	int fd = -EADDRNOTAVAIL, found;
+
+	/* As addresses with a port are written. */
+	if (len > 2 && at[0] == '[' && at[len - 1] == ']') {
+		at++;
+		len -= 2;
+	}
+	(void)snprintf(host, sizeof(host), "%.*s", (int)len, at);
+	found = getaddrinfo(host, target->port, &hints, &list);
 
 	if (found != 0) {
 		*out_why = gai_strerror(found);
@@ -429,9 +442,10 @@ client_open(struct client *client, const struct client_target *target)
 		err = client->fd;
 		snprintf(client->error, sizeof(client->error),
 			 "cannot connect to %s, port %s: %s; start ringtickd "
-			 "there, or name the place with -h and -p",
+			 "there, or name the place with %s",
 			 target->host, target->port,
-			 why != NULL ? why : strerror(-err));
+			 why != NULL ? why : strerror(-err),
+			 target->place_option);
 		return err;
 	}
 	err = shake_hands(client, target, deadline_ns);

@@ -25,9 +25,11 @@ enum {
 
 /* Where and as whom to connect. */
 struct client_target {
-	const char *host;   /* name or address; "unix": abstract socket */
+	const char *host;   /* name or address, an IPv6 one also in brackets;
+			       "unix": abstract socket */
 	const char *port;   /* decimal */
 	const char *user;   /* NAME or NAME:PASSWORD */
+	const char *place_option, *port_option; /* how both were given */
 	int receive_buffer; /* SO_RCVBUF in bytes; 0 leaves the system's */
 	int64_t timeout_ns; /* for connection and handshake together */
 };

@@ -180,7 +180,6 @@ take_record(struct logtool *t, const struct journal_record *record,
 {
 	struct payload p = { .rows = 0 };
 	struct table_sums *table;
-	bool is_first;
 	int got;
 
 	if (t->mode == LOG_VERIFY || t->mode == LOG_REPAIR)
@@ -198,7 +197,7 @@ take_record(struct logtool *t, const struct journal_record *record,
 	if (got <= 0)
 		return got;
 	t->selected++;
-	is_first = table->records++ == 0;
+	table->records++;
 	if (t->mode == LOG_PRINT) {
 		print_record(t, record, &p, number);
 	} else if (t->mode == LOG_JSON) {
@@ -214,7 +213,9 @@ take_record(struct logtool *t, const struct journal_record *record,
 			t->path, (unsigned long long)number, record->unknown);
 		t->left_out++;
 	} else if (t->mode == LOG_REPLAY) {
-		return replay_record(&t->replay, record, &p, number, is_first);
+		t->replay.at_off = t->check.good_bytes;
+		t->replay.file_len = t->file.len;
+		return replay_record(&t->replay, record, &p, number);
 	}
 	return 0;
 }
@@ -512,8 +513,8 @@ static const char usage[] =
 	"      --help\n"
 	"\n"
 	"TIME is such as 09:30, 09:30:00.000, 0D09:30, 2026.11.22D09:30.\n"
-	"Exit status: 0 good, 1 the file is not whole, 2 usage, system,\n"
-	"connection.\n";
+	"Exit status: 0 good, 1 the file is not whole or records were "
+	"refused,\n2 usage, system, connection.\n";
 
 static bool
 parse_limit(const char *option, const char *text, struct log_limit *out)
@@ -680,6 +681,8 @@ logtool_main(int argc, char **argv)
 	int status;
 
 	client_target_init(&t->replay.target);
+	t->replay.target.place_option = "--replay HOST:PORT";
+	t->replay.target.port_option = "--replay";
 	t->print.out = stdout;
 	status = take_options(t, argc, argv);
 	if (status >= 0)

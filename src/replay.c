@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "util.h"
@@ -46,7 +47,8 @@ replay_open(struct replay *r)
 {
 	int err = client_open(&r->client, &r->target);
 
-	r->open_ns = clock_monotonic_ns();
+	r->open_ns = r->told_ns = clock_monotonic_ns();
+	r->is_telling = isatty(STDERR_FILENO);
 	if (err < 0)
 		fprintf(stderr, "ringtick log: %s\n", r->client.error);
 	return err;
@@ -88,6 +90,19 @@ flush(struct replay *r)
 
 /* ---- time ---- */
 
+/* A line that is written over each second. */
+static void
+tell_progress(struct replay *r, int64_t now_ns)
+{
+	if (!r->is_telling || now_ns - r->told_ns < NS_PER_S)
+		return;
+	r->told_ns = now_ns;
+	fprintf(stderr, "\r%3.0f %%, %llu records, %llu refused ",
+		100.0 * (double)r->at_off / (double)max_u64(r->file_len, 1),
+		(unsigned long long)r->records,
+		(unsigned long long)r->refused);
+}
+
 static int
 nap_until(struct replay *r, int64_t due_ns)
 {
@@ -102,8 +117,35 @@ nap_until(struct replay *r, int64_t due_ns)
 
 		(void)nanosleep(&ts, NULL);
 		now_ns = clock_monotonic_ns();
+		tell_progress(r, now_ns);
 	}
 	return err;
+}
+
+/*
+ * How far the journal's time has come with this record.  What times of a type
+ * are counted from is where the first of them stands: tables with other types
+ * of time go on from there.  A time of day that is much less than it should be
+ * is of the next day.
+ */
+static void
+advance(struct replay *r, int type, struct when when)
+{
+	int64_t *base_ns = &r->base_ns[type];
+	int64_t at_ns;
+
+	if (!r->has_base[type]) {
+		r->has_base[type] = true;
+		*base_ns = when.ns - r->passed_ns;
+	}
+	at_ns = when.ns - *base_ns;
+	while (!when.has_date && at_ns < r->passed_ns - NS_PER_DAY / 2) {
+		*base_ns -= NS_PER_DAY;
+		at_ns += NS_PER_DAY;
+	}
+	/* a year: what is longer is no time that anybody waits for */
+	if (at_ns > r->passed_ns && at_ns - r->passed_ns <= 366 * NS_PER_DAY)
+		r->passed_ns = at_ns;
 }
 
 /* A record without a time, or from before the one in front, is not waited
@@ -112,21 +154,17 @@ static int
 wait_turn(struct replay *r, const struct payload *payload)
 {
 	struct when when;
-	double gap_ns;
+	double due_ns;
 
 	if (r->speed <= 0 || payload->time_first == NULL ||
 	    !when_read(payload->time_type, payload->time_first, &when))
 		return 0;
-	if (!r->has_start) {
-		r->has_start = true;
-		r->first_ns = when.ns;
+	if (r->start_ns == 0)
 		r->start_ns = clock_monotonic_ns();
-	}
-	gap_ns = ((double)when.ns - (double)r->first_ns) / r->speed;
-	/* a year: what is longer is no time that anybody waits for */
-	if (gap_ns <= 0 || gap_ns > 366.0 * (double)NS_PER_DAY)
-		return 0;
-	return nap_until(r, r->start_ns + (int64_t)gap_ns);
+	advance(r, payload->time_type, when);
+	due_ns = (double)r->start_ns + (double)r->passed_ns / r->speed;
+	return nap_until(r, due_ns < (double)INT64_MAX ? (int64_t)due_ns
+						       : INT64_MAX);
 }
 
 /* ---- messages ---- */
@@ -154,12 +192,12 @@ put_front(struct wire_writer *w, enum wire_message message,
 	wire_store_u32(w->base + off + 4, (uint32_t)p->total);
 }
 
+/* What the server says to it, in client.error if that is a refusal. */
 static int
-send_sync(struct replay *r, const struct pieces *p, uint64_t number)
+send_sync(struct replay *r, const struct pieces *p)
 {
 	uint8_t *frame = malloc(p->total);
 	struct wire_writer w = wire_writer(frame, p->total);
-	char sentence[512];
 	int err = flush(r);
 
 	if (frame == NULL)
@@ -170,23 +208,33 @@ send_sync(struct replay *r, const struct pieces *p, uint64_t number)
 	if (err == 0) {
 		err = client_request(&r->client, frame, p->total,
 				     clock_monotonic_ns() + REPLAY_ANSWER_NS);
-		snprintf(sentence, sizeof(sentence),
-			 err == -EREMOTEIO
-				 ? "record %llu, of table %.*s, is refused "
-				   "with '%s; choose those that it has with "
-				   "--table"
-				 : "record %llu, of table %.*s: %s",
-			 (unsigned long long)number, (int)p->table_len - 2,
-			 (const char *)p->table + 1, r->client.error);
-		/* The name comes out of the file and goes to a terminal. */
-		for (char *c = sentence; *c != '\0'; c++)
-			if (*c < ' ' || *c > '~')
-				*c = '?';
-		if (err < 0)
-			(void)fail(r, err, sentence);
+		if (err < 0 && err != -EREMOTEIO)
+			(void)fail(r, err, r->client.error);
 	}
 	free(frame);
 	return err;
+}
+
+/* Counts it, and says so of the first of its kind. */
+static void
+refuse(struct replay *r, struct kind *kind, const struct pieces *p,
+       uint64_t len, uint64_t number, const char *error)
+{
+	char sentence[640];
+
+	r->refused++;
+	kind_refused(kind, len, number, error);
+	if (error == NULL || (kind != NULL && kind->refused > 1))
+		return;
+	snprintf(sentence, sizeof(sentence),
+		 "record %llu, of table %.*s, is refused with '%s",
+		 (unsigned long long)number, (int)p->table_len - 2,
+		 (const char *)p->table + 1, error);
+	/* The name comes out of the file and goes to a terminal. */
+	for (char *c = sentence; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	(void)fail(r, 0, sentence);
 }
 
 static int
@@ -210,9 +258,48 @@ send_async(struct replay *r, const struct pieces *p)
 	return err < 0 ? err : send_all(r, p->columns, p->columns_len);
 }
 
+/* What was asked is answered. Who sends a frame above its limit is closed by
+ * ringtickd behind the answer, as after a malformed one. */
+static int
+reopen(struct replay *r)
+{
+	int err;
+
+	client_close(&r->client);
+	err = client_open(&r->client, &r->target);
+	return err < 0 ? fail(r, err, r->client.error) : 0;
+}
+
+/* Sends it in the way that what is known of its kind allows. */
+static int
+send_record(struct replay *r, struct kind *kind, const struct pieces *p,
+	    uint64_t len, uint64_t number)
+{
+	int err;
+
+	switch (kind_foresee(kind, len)) {
+	case KIND_TAKEN:
+		return send_async(r, p);
+	case KIND_REFUSED:
+		refuse(r, kind, p, len, number, NULL);
+		return -EREMOTEIO;
+	case KIND_UNKNOWN:
+		break;
+	}
+	err = send_sync(r, p);
+	if (err == 0)
+		kind_taken(kind, len);
+	if (err != -EREMOTEIO)
+		return err;
+	refuse(r, kind, p, len, number, r->client.error);
+	if (strcmp(r->client.error, "limit") == 0)
+		err = reopen(r);
+	return err < 0 ? err : -EREMOTEIO;
+}
+
 int
 replay_record(struct replay *r, const struct journal_record *record,
-	      const struct payload *payload, uint64_t number, bool is_sync)
+	      const struct payload *payload, uint64_t number)
 {
 	struct pieces p = {
 		.table = (const uint8_t *)record->table - 1,
@@ -220,6 +307,8 @@ replay_record(struct replay *r, const struct journal_record *record,
 		.columns = payload->columns,
 		.columns_len = payload->columns_len,
 	};
+	struct kind *kind;
+	uint64_t len;
 	int err = wait_turn(r, payload);
 
 	if (err < 0 || client_stopped())
@@ -229,7 +318,12 @@ replay_record(struct replay *r, const struct journal_record *record,
 		return fail(r, -EMSGSIZE,
 			    "a record is longer than a message may be; leave "
 			    "it out with --from and --to");
-	err = is_sync ? send_sync(r, &p, number) : send_async(r, &p);
+	kind = kinds_find(&r->kinds, record, payload, &len);
+	err = send_record(r, kind, &p, len, number);
+	if (r->is_telling)
+		tell_progress(r, clock_monotonic_ns());
+	if (err == -EREMOTEIO)
+		return 0;
 	if (err == 0) {
 		r->records++;
 		r->rows += payload->rows;
@@ -259,6 +353,22 @@ chase(struct replay *r)
 	return err < 0 ? fail(r, err, r->client.error) : 0;
 }
 
+/* Of each kind that was refused more than once, how many. */
+static void
+tell_refused(const struct replay *r)
+{
+	for (unsigned i = 0; i < KINDS_MAX; i++) {
+		const struct kind *kind = &r->kinds.all[i];
+
+		if (kind->refused > 1)
+			fprintf(stderr,
+				"ringtick log: %llu records like record %llu "
+				"were refused\n",
+				(unsigned long long)kind->refused,
+				(unsigned long long)kind->first);
+	}
+}
+
 int
 replay_close(struct replay *r, int err)
 {
@@ -267,12 +377,18 @@ replay_close(struct replay *r, int err)
 	if (err == 0)
 		err = chase(r);
 	seconds = (double)(clock_monotonic_ns() - r->open_ns + 1) / 1e9;
+	if (r->is_telling)
+		fputc('\n', stderr);
+	tell_refused(r);
 	fprintf(stderr,
 		"total seconds=%.1f messages=%llu rows=%llu messages_s=%.0f "
-		"rows_s=%.0f mb_s=%.1f\n",
+		"rows_s=%.0f mb_s=%.1f refused=%llu\n",
 		seconds, (unsigned long long)r->records,
 		(unsigned long long)r->rows, (double)r->records / seconds,
-		(double)r->rows / seconds, (double)r->bytes / seconds / 1e6);
+		(double)r->rows / seconds, (double)r->bytes / seconds / 1e6,
+		(unsigned long long)r->refused);
 	client_close(&r->client);
-	return err == 0 ? 0 : CLIENT_EXIT_TROUBLE;
+	if (err != 0)
+		return CLIENT_EXIT_TROUBLE;
+	return r->refused > 0 ? CLIENT_EXIT_CHECK : 0;
 }

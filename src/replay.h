@@ -13,19 +13,27 @@
 
 #include "client.h"
 #include "journal_file.h"
+#include "kinds.h"
 #include "payload.h"
 
-enum { REPLAY_BATCH_BYTES = 256 << 10 };
+enum { REPLAY_BATCH_BYTES = 256 << 10, REPLAY_TYPES = 20 };
 
 struct replay {
 	struct client_target target; /* set by the caller, and speed */
 	double speed; /* of the gaps between times; 0: as fast as possible */
 	struct client client;
 	bool is_ending; /* a signal came; what was begun is sent */
-	bool has_start;
-	int64_t first_ns; /* the time in the first record that has one */
-	int64_t start_ns; /* monotonic, when that was sent */
-	int64_t open_ns;
+	int64_t start_ns; /* monotonic, when the first with a time was sent */
+	int64_t passed_ns; /* of the journal's time since then: ... */
+	/* ... what a time of each type is less that; times of day grow past
+	 * midnight. */
+	int64_t base_ns[REPLAY_TYPES];
+	bool has_base[REPLAY_TYPES];
+	int64_t open_ns, told_ns;
+	uint64_t at_off, file_len; /* how far in the file, set by the caller */
+	bool is_telling; /* progress, on a terminal */
+	uint64_t refused;
+	struct kinds kinds;
 	uint64_t records, rows, bytes;
 	size_t len; /* bytes gathered */
 	uint8_t batch[REPLAY_BATCH_BYTES];
@@ -36,14 +44,14 @@ int replay_open(struct replay *r);
 
 /*
  * Sends the record, when its time has come; 0 or -errno.  The first of each
- * table is to be sent with is_sync, so that a refusal is told.
+ * kind is sent synchronously; those like one that was refused are not sent.
  */
 int replay_record(struct replay *r, const struct journal_record *record,
-		  const struct payload *payload, uint64_t number, bool is_sync);
+		  const struct payload *payload, uint64_t number);
 
 /*
  * Unless err is not 0, waits until the server has taken all; prints the sum,
- * closes.  The exit status.
+ * and what was refused, closes.  The exit status.
  */
 int replay_close(struct replay *r, int err);
 

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 
@@ -14,6 +15,7 @@ import daemon as daemon_module
 import kdb
 import pytest
 from daemon import DEFAULTS, QUOTE, TRADE, Raw, libconfig, merged, run, write_config
+from test_tools import find_ringtick
 from traffic import Flood, Reader, Template
 
 
@@ -353,6 +355,10 @@ def test_ipv6(start):
         sock.sendall(b"six:pw\x03\0")
         assert sock.recv(16) == b"\x03"
         assert "::1" in daemon.wait_log("connect", user="six")["peer"]
+    for host in ("::1", "[::1]"):
+        subprocess.run([find_ringtick(), "feed", "-h", host, "-p", str(daemon.port),
+                        "--count", "1"], check=True, stderr=subprocess.DEVNULL)
+    assert daemon.summary().number("in_records") == 2
 
 
 def test_watchdog(start):

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 
+import daemon as daemon_module
 import kdb
 import pytest
 from test_node import HERE, modules
@@ -619,21 +620,62 @@ def test_replay_is_stopped(start, connect, journal):
     client.expect_silence()
 
 
-def test_replay_refused(start, journal):
-    """Protects from believing that it arrived: the first update of each table
-    is answered."""
-    daemon = start()
-    path = journal([record("trade", columns(0)), record("nowhere", columns(0))])
-    said = log("--replay", place(daemon), path, status=2)[1]
-    assert "record 1" in said and "nowhere" in said and pairs(said)["messages"] == "1"
+def test_replay_refused(start, connect, journal):
+    """Protects from believing that it arrived: what is refused is counted and
+    named, the first of each kind with the reason, and the others arrive."""
+    daemon = start({"message": {"max": "64K"}})
+    client = connect(daemon)
+    client.subscribe()
+    wrong = kdb.lst(kdb.vec("n", [NOON]), kdb.syms("a"), kdb.vec("j", [1]),
+                    kdb.vec("j", [1]))
+    path = journal([record("trade", columns(0)), record("trade", wrong),
+                    record("nowhere", columns(0)), record("trade", columns(1)),
+                    record("trade", wrong), record("trade", columns(2, 4000)),
+                    record("trade", columns(3)), record("trade", columns(4, 4000)),
+                    record("trade", wrong)])
+    said = log("--replay", place(daemon), path, status=1)[1]
+    assert "record 1, of table trade, is refused with 'type: trade.price" in said
+    assert "record 2, of table nowhere, is refused with 'nowhere" in said
+    assert "record 5, of table trade, is refused with 'limit" in said
+    assert "3 records like record 1" in said and "2 records like record 5" in said
+    assert pairs(said)["messages"] == "3" and pairs(said)["refused"] == "6"
+    assert [f[-8] for f in frames(client, 3)] == [0, 1, 3]
+    client.expect_silence()
+
+
+def test_replay_speed_of_many_types(start, connect, journal):
+    """Protects the gaps where tables have times of other types, and over
+    midnight: each record's place in the file counts."""
+    daemon = start({"schema": {"tables": [
+        daemon_module.TRADE, {"name": "stamped", "columns": [
+            "time timestamp", "sym symbol", "n long"]}]}})
+    client = connect(daemon)
+    client.subscribe()
+    def stamped(ms):
+        return record("stamped", kdb.lst(kdb.vec("p", [8000 * 24 * 3600 * SECOND
+                                                       + ms * 10**6]),
+                                         kdb.syms("a"), kdb.vec("j", [1])))
+    midnight = 24 * 3600 * SECOND
+    path = journal([record("trade", columns(0, 1, midnight - 200 * 10**6)),
+                    stamped(0), stamped(300),
+                    record("trade", columns(1, 1, 200 * 10**6)), stamped(400),
+                    record("trade", columns(2, 1, 800 * 10**6))])
+    began = time.monotonic()
+    _, said = log("--replay", place(daemon), "--speed", 1, path)
+    assert 1.0 <= time.monotonic() - began < 10
+    assert pairs(said)["messages"] == "6"
 
 
 def test_replay_without_server(journal):
+    """Protects from looking for options that are not there."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    assert str(port) in log("--replay", "127.0.0.1:%d" % port, journal(), status=2)[1]
+    for host in ("127.0.0.1", "[::1]", "::1"):
+        said = log("--replay", "%s:%d" % (host, port), journal(), status=2)[1]
+        assert str(port) in said and "--replay HOST:PORT" in said and "refused" in said
+        assert " -h" not in said and " -p" not in said
     for wrong in ("5010", ":5010", "host:", "host:0", "host:http"):
-        log("--replay", wrong, journal(), status=2)
+        assert "--replay" in log("--replay", wrong, journal(), status=2)[1]
 
 
 # ---- usage ----
