@@ -18,6 +18,7 @@
 
 enum {
 	STAGING_BYTES_MIN = 4 << 20,
+	RESERVE_SPARE = 64 << 10,
 	RECYCLE_BYTES = 64 << 20, /* given back to the kernel at a time */
 };
 
@@ -43,6 +44,7 @@ static void
 complain(struct journal *j, const char *what, int err, int64_t now_ns)
 {
 	j->failures++;
+	j->last_error = err;
 	if (j->failing_since_ns == 0) {
 		j->failing_since_ns = now_ns;
 		j->next_complaint_ns = now_ns;
@@ -586,6 +588,9 @@ journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 	stage(j, now_ns);
 	watch_lag(j, now_ns);
 	watch_progress(j, now_ns);
+	if (j->phase == JOURNAL_FAILED && j->stop_jobs != NULL &&
+	    (j->last_error == ENOSPC || j->last_error == EDQUOT))
+		journal_reserve_give_up(&j->reserve, j->stop_jobs);
 	if (j->phase == JOURNAL_FAILED && now_ns >= j->retry_ns)
 		j->phase = JOURNAL_READY;
 	if (j->phase != JOURNAL_READY)
@@ -599,6 +604,12 @@ journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 		start_batch(j, now_ns);
 	else if (j->is_rolling && j->ops_cnt == 0)
 		roll(j, today, now_ns);
+}
+
+void
+journal_stop(struct journal *j, struct file_jobs *fj)
+{
+	j->stop_jobs = fj;
 }
 
 int64_t
@@ -648,6 +659,15 @@ staging_bytes(const struct settings *settings)
 	return bytes;
 }
 
+/* All that can be accepted and not be in the file, and a little more. */
+static uint64_t
+reserve_bytes(const struct journal *j)
+{
+	return j->settings->journal.reserve
+		       ? j->main->ring.size + j->staging.size + RESERVE_SPARE
+		       : 0;
+}
+
 bool
 journal_open(struct journal *j, const struct settings *settings,
 	     struct engine *engine, struct streams *streams,
@@ -684,6 +704,8 @@ journal_open(struct journal *j, const struct settings *settings,
 		history_begin_past(&j->history, days.before, days.before_day,
 				   days.file, main->head_pos);
 	take_file(j, days.path, days.file, days.day, main->head_pos);
+	journal_reserve_open(&j->reserve, settings->journal.directory,
+			     settings->journal.name, reserve_bytes(j));
 	j->state.is_on = true;
 	return true;
 }

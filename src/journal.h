@@ -31,6 +31,7 @@
 #include "engine.h"
 #include "history.h"
 #include "journal_days.h"
+#include "journal_reserve.h"
 #include "journal_start.h"
 #include "journal_state.h"
 #include "log.h"
@@ -92,6 +93,10 @@ struct journal {
 	int64_t next_look_ns; /* whether the file is still there */
 	bool is_gone;	      /* it was not, and is not back yet */
 
+	struct journal_reserve reserve;
+	struct file_jobs *stop_jobs; /* NULL: it does not stop */
+	int last_error;		     /* of what failed last */
+
 	struct { /* the next day's file, opened ahead */
 		struct history_file *file; /* NULL: not yet */
 		int32_t day;
@@ -113,6 +118,9 @@ bool journal_open(struct journal *j, const struct settings *settings,
  * local_ns the moment in the zone of days. */
 void journal_run(struct journal *j, int32_t today, int64_t local_ns,
 		 int64_t now_ns);
+
+/* The daemon stops: a full disk gives its reserve up, by a job. */
+void journal_stop(struct journal *j, struct file_jobs *fj);
 
 /* Up to where publish.after lets the main stream be seen. */
 uint64_t journal_safe_pos(const struct journal *j);

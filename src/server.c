@@ -113,6 +113,7 @@ begin_stop(struct server *s)
 	log_line(LOG_NOTE, "stopping", "signal=%s connections=%u",
 		 s->signal.ssi_signo == SIGINT ? "INT" : "TERM", s->open_cnt);
 	notify_stopping();
+	journal_stop(&s->journal, &s->file_jobs);
 }
 
 static void

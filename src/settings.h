@@ -93,6 +93,7 @@ struct settings {
 		char *name;
 		enum journal_sync sync;
 		int64_t sync_interval;
+		bool reserve;
 	} journal;
 	struct {
 		enum publish_after after;

@@ -202,6 +202,12 @@ class SmallDisk:
         found = os.statvfs(self.path)
         return found.f_bavail * found.f_frsize
 
+    def fill(self, leave=0):
+        """Until only so many bytes are free."""
+        with open(self.path / "ballast", "ab", buffering=0) as file:
+            while self.free() > leave:
+                file.write(bytes(min(4096, self.free() - leave)))
+
     def close(self):
         subprocess.run(["umount", "-l", str(self.path)], check=True)
 

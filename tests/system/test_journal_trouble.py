@@ -317,10 +317,39 @@ def test_answers_while_the_journal_stands_still(start, connect, folder, mode):
         assert sub.read_frame() == published("trade", trade(ROWS, ROWS).items)
 
 
+@pytest.mark.parametrize("mode", ["sqpoll", "direct"])
+def test_stop_with_a_full_disk_and_a_reserve(disk, start, connect, mode):
+    """Protects what was accepted: the space that was kept back for a stop takes all
+    of it, and the next start finds it, after a clean stop."""
+    disk.resize(16 << 20)
+    changes = {"engine": {"mode": mode}}
+    daemon = start(settings(disk.path, changes))
+    path, reserve = journal.path_now(disk.path), disk.path / "sym.reserve"
+    assert reserve.stat().st_blocks * 512 >= (1 << 20) + (4 << 20)
+    disk.fill(leave=300_000)
+    flood = Flood(connect(daemon), Template(ROWS), 2500)
+    flood.finish()
+    daemon.wait_log("journal_failing")
+    accepted = daemon.wait_log("report", in_records=2500).number("in_records")
+    assert len(at_rest(path)) < accepted
+    daemon.stop()
+    assert daemon.wait_log("journal_reserve_used")["file"] == str(reserve)
+    assert not daemon.logged("journal_lost") and not reserve.exists()
+    assert len(journal.read(path)) == accepted
+    # full again: the next start says that it has none, and goes on
+    disk.fill(leave=65536)
+    again = start(settings(disk.path, changes))
+    assert "No space" in again.wait_log("journal_no_reserve")["error"]
+    assert again.wait_log("journal")["last_stop"] == "clean"
+    assert journal.count_and_path(connect(again)) == (accepted, path)
+
+
 def test_stop_with_a_full_disk(disk, start, connect):
     """Protects the operator from silence: what could not be written before the
-    end is said with its number, and the next start knows of it."""
-    daemon = start(settings(disk.path, {"stop": {"timeout": "700ms"}}))
+    end, where no space was kept back for it, is said with its number, the exit
+    status says it too, and the next start knows of it."""
+    daemon = start(settings(disk.path, {"stop": {"timeout": "700ms"}},
+                            reserve=False))
     path = journal.path_now(disk.path)
     feed = connect(daemon)
     flood = Flood(feed, Template(ROWS), 2500)

@@ -1,0 +1,108 @@
+#include "config.h"
+
+#include "journal_reserve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+static void
+run_give_up(struct file_job *job)
+{
+	struct journal_reserve *r =
+		container_of(job, struct journal_reserve, job);
+
+	(void)unlink(r->path);
+}
+
+static void
+given_up(struct file_job *job, int64_t now_ns)
+{
+	(void)job;
+	(void)now_ns;
+}
+
+/* It may take what it lacks where as much again is left. 0 or -errno. */
+static int
+check_room(int fd, uint64_t bytes)
+{
+	struct statvfs disk;
+	struct stat st;
+	uint64_t has, avail;
+
+	if (fstat(fd, &st) != 0 || fstatvfs(fd, &disk) != 0)
+		return -errno;
+	has = (uint64_t)st.st_blocks * 512;
+	avail = (uint64_t)disk.f_bavail * disk.f_frsize;
+	return has >= bytes || avail + has >= 2 * bytes ? 0 : -ENOSPC;
+}
+
+/* 0 or -errno. */
+static int
+make(const char *path, uint64_t bytes)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = check_room(fd, bytes);
+	if (err == 0)
+		do
+			err = -posix_fallocate(fd, 0, (off_t)bytes);
+		while (err == -EINTR);
+	if (err == 0 && ftruncate(fd, (off_t)bytes) != 0)
+		err = -errno;
+	(void)close(fd);
+	if (err != 0)
+		(void)unlink(path);
+	return err;
+}
+
+void
+journal_reserve_open(struct journal_reserve *r, const char *directory,
+		     const char *name, uint64_t bytes)
+{
+	int err;
+
+	*r = (struct journal_reserve){
+		.job = { .run = run_give_up, .done = given_up },
+	};
+	(void)snprintf(r->path, sizeof(r->path), "%s/%s.reserve", directory,
+		       name);
+	if (bytes == 0) {
+		(void)unlink(r->path);
+		return;
+	}
+	err = make(r->path, bytes);
+	if (err == 0)
+		r->bytes = bytes;
+	else
+		log_line(LOG_WARN, "journal_no_reserve",
+			 "file=\"%s\" bytes=%llu error=\"%s\" hint=\"a stop "
+			 "with a full disk may lose what was accepted and not "
+			 "written; make room for twice that, or set "
+			 "journal.reserve = false\"",
+			 r->path, (unsigned long long)bytes, strerror(-err));
+}
+
+void
+journal_reserve_give_up(struct journal_reserve *r, struct file_jobs *fj)
+{
+	if (r->bytes == 0)
+		return;
+	log_line(LOG_WARN, "journal_reserve_used",
+		 "file=\"%s\" bytes=%llu hint=\"the disk is full: what was "
+		 "accepted is written in its place; it is made again at the "
+		 "next start\"",
+		 r->path, (unsigned long long)r->bytes);
+	r->bytes = 0;
+	file_job_start(fj, &r->job);
+}
