@@ -13,6 +13,7 @@
 #include "selftest.h"
 #include "server.h"
 #include "settings.h"
+#include "timezone.h"
 
 enum { OPTION_CHECK = 256, OPTION_SELF_TEST };
 
@@ -122,6 +123,8 @@ main(int argc, char **argv)
 	res = settings_load(&settings, line.file, err, sizeof(err));
 	if (res != 0)
 		die(exit_status_of(-res), "%s", err);
+	if (settings.day.zone_is_local && !timezone_is_known(err, sizeof(err)))
+		die(EXIT_MEND, "%s", err);
 	if (line.has_port)
 		settings.listen.port = line.port;
 	if (line.is_check) {

@@ -18,6 +18,7 @@
 #include "report.h"
 #include "selftest.h"
 #include "subscribers.h"
+#include "timezone.h"
 #include "wait.h"
 
 enum {
@@ -259,6 +260,26 @@ open_signals(struct server *s)
 		die(exit_status_of(errno), "signalfd: %s", strerror(errno));
 }
 
+/* Which zone days end in, and which day it is there: what nobody would notice
+ * before midnight. */
+static void
+log_zone(struct server *s)
+{
+	const struct settings *set = s->settings;
+	char source[128], safe[128], date[16];
+	int64_t minutes = s->tick.zone.offset_ns / (60 * NS_PER_S);
+
+	(void)timezone_source(source, sizeof(source));
+	log_line(LOG_INFO, "zone",
+		 "zone=%s from=%s offset=%c%02lld:%02lld date=%s",
+		 set->day.zone,
+		 set->day.zone_is_local
+			 ? log_value(safe, sizeof(safe), source, strlen(source))
+			 : "day.zone",
+		 minutes < 0 ? '-' : '+', llabs(minutes) / 60,
+		 llabs(minutes) % 60, clock_date_text(date, s->tick.day));
+}
+
 static void
 open_journal(struct server *s)
 {
@@ -318,6 +339,7 @@ server_open(struct server *s, const struct settings *set)
 		    "no memory for buffers of message.max = %llu bytes; "
 		    "lower message.max or message.buffers",
 		    (unsigned long long)set->message.max);
+	log_zone(s);
 	tick_check_clock(&s->tick);
 	s->tick.put_lag = lag_table_put;
 	s->tick.put_subscribers = subscribers_put;

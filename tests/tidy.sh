@@ -10,7 +10,7 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 # names to the left and above, and its own.  Where header and source stand at
 # different places, the header is named with its suffix.
 ranks='
-0	util exits log notify clock process guarded budget
+0	util exits log notify clock timezone process guarded budget
 1	options.def counters.def close.def figures.def counters ring pool peers
 1	index
 1	wire wire_write inflate extent

@@ -283,3 +283,22 @@ def test_full_disk_and_a_torn_tail(start, tmp_path):
         daemon.stop()
     finally:
         disk.close()
+
+
+# ---- the time zone ----
+
+
+def test_time_zone(start, tmp_path):
+    """Protects the end of the day: a zone that the system does not know is no
+    silent UTC, and the log says which one is in force."""
+    changes = {"day": {"zone": "local"}}
+    config = write_config(tmp_path / "c.conf", changes)
+    for arguments in ([], ["--check"]):
+        said = one_line(run("-c", config, *arguments,
+                            environment={"TZ": "europe/zurich"}), 78)
+        assert 'TZ="europe/zurich"' in said and "day.zone" in said
+    for zone, offset, place in (("XYZ-05:30", "+05:30", changes),
+                                ("Nowhere", "-03:00", {"day": {"zone": "-03:00"}})):
+        line = start(place, environment={"TZ": zone}).wait_log("zone")
+        assert line["offset"] == offset and line["date"].startswith("20")
+        assert line["from"] == (zone if place is changes else "day.zone")
