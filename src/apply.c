@@ -7,17 +7,57 @@
 
 /* ---- the stack ---- */
 
-bool
-evaluation_charge(struct evaluation *e, uint64_t len)
+static bool
+look(struct evaluation *e)
 {
-	uint64_t steps = len / REQUEST_STEP_BYTES;
+	const struct request_world *world = e->world;
 
+	e->look_at = e->steps - (unsigned)min_u64(e->steps, REQUEST_LOOK_STEPS);
+	if (world->clock_ns == NULL || world->clock_ns() < world->until_ns)
+		return true;
+	e->steps = 0;
+	return false;
+}
+
+bool
+evaluation_spend(struct evaluation *e, uint64_t steps)
+{
 	if (steps > e->steps) {
 		e->steps = 0;
 		return false;
 	}
 	e->steps -= (unsigned)steps;
-	return true;
+	return e->steps > e->look_at || look(e);
+}
+
+bool
+evaluation_called(struct evaluation *e)
+{
+	e->look_at = e->steps;
+	return evaluation_spend(e, REQUEST_CALL_STEPS);
+}
+
+bool
+evaluation_charge(struct evaluation *e, uint64_t len)
+{
+	return evaluation_spend(e, len / REQUEST_STEP_BYTES);
+}
+
+/* For going through all the objects in it. */
+static bool
+charge_walk(struct evaluation *e, const struct request_arg *v)
+{
+	return value_walk(v->at, &e->steps) > 0;
+}
+
+/* For looking at each of its items. */
+static bool
+charge_items(struct evaluation *e, const struct request_arg *v)
+{
+	if (!value_is_list(v) || value_type(v) == KT_LIST)
+		return charge_walk(e, v) && evaluation_charge(e, v->len);
+	return evaluation_charge(e, v->len) &&
+	       evaluation_spend(e, value_count(v) / REQUEST_STEP_ITEMS);
 }
 
 const char *
@@ -95,7 +135,7 @@ evaluate_spread(struct evaluation *e, const struct request_arg *list,
 		return "type";
 	if (items.cnt > REQUEST_ARGS_MAX)
 		return "rank";
-	if (!evaluation_charge(e, list->len))
+	if (!charge_items(e, list))
 		return query_limit;
 	for (*out_cnt = 0; items.cnt > 0; ++*out_cnt) {
 		struct item item = items_next(&items);
@@ -132,7 +172,7 @@ apply_projection(struct evaluation *e, const struct request_arg *f,
 	const uint8_t *at = f->at + 5;
 	unsigned cnt = 0, used = 0;
 
-	if (!evaluation_charge(e, f->len))
+	if (!charge_walk(e, f))
 		return query_limit;
 	if (held_cnt == 0 || held_cnt - 1 > REQUEST_ARGS_MAX)
 		return "rank";
@@ -160,7 +200,7 @@ check_made(struct evaluation *e, const struct request_arg *arg)
 
 	if (arg->at < e->work.base || arg->at >= e->work.at)
 		return NULL;
-	if (!evaluation_charge(e, arg->len))
+	if (!charge_items(e, arg))
 		return query_limit;
 	wire_skip(&r);
 	return r.bad == NULL && r.at == r.end ? NULL : "type";
@@ -188,6 +228,8 @@ apply_name(struct evaluation *e, const struct request_arg *f,
 	if (error != NULL)
 		return error;
 	error = name->call(e->world->context, args, args_cnt, &e->work);
+	if (!evaluation_called(e) && error == NULL)
+		return query_limit;
 	return error != NULL ? error : evaluation_take(e, off, out);
 }
 
@@ -205,7 +247,7 @@ apply_lambda(struct evaluation *e, const struct request_arg *f,
 	uint32_t text_len = wire_load_u32(text + 2);
 	const char *error;
 
-	if (!evaluation_charge(e, text_len))
+	if (!evaluation_spend(e, text_len / REQUEST_STEP_CHARS))
 		return query_limit;
 	if (!query_parse_lambda(
 		    &q, (struct text){ (const char *)text + 6, text_len },
@@ -321,8 +363,8 @@ apply_each(struct evaluation *e, int adverb, const struct request_arg *f,
 		to = 1;
 	memcpy(each.args, args, args_cnt * sizeof(args[0]));
 	for (unsigned i = from; i < to && error == NULL; i++)
-		error = evaluation_charge(e, args[i].len) ? each_add(&each, i)
-							  : query_limit;
+		error = charge_items(e, &args[i]) ? each_add(&each, i)
+						  : query_limit;
 	if (error != NULL)
 		return error;
 	if (!each.is_any)
@@ -479,28 +521,72 @@ is_walked(const struct request_arg *v)
 	return type == KT_TABLE || type == KT_DICT || type == KT_SORTED_DICT;
 }
 
+static bool
+is_vector(const struct request_arg *v)
+{
+	return value_is_list(v) && value_type(v) != KT_LIST;
+}
+
+static uint64_t
+items_cnt(const struct request_arg *v)
+{
+	return value_is_list(v) ? value_count(v) : 1;
+}
+
+/* times what going through v once costs */
+static bool
+charge_times(struct evaluation *e, const struct request_arg *v, uint64_t times)
+{
+	unsigned before = e->steps;
+
+	return times == 0 || (charge_items(e, v) &&
+			      evaluation_spend(e, (times - 1) *
+							  (before - e->steps)));
+}
+
+/* x in y: each item of x is looked for. Many of few items count too. */
+static bool
+charge_product(struct evaluation *e, const struct request_arg *args)
+{
+	uint64_t times = value_is_list(&args[0]) ? value_count(&args[0]) : 1;
+
+	return charge_items(e, &args[0]) && charge_times(e, &args[1], times) &&
+	       evaluation_spend(e, times / REQUEST_STEP_ITEMS);
+}
+
+static bool
+charge_arg(struct evaluation *e, const struct verb *verb,
+	   const struct request_arg *arg)
+{
+	switch (verb->cost) {
+	case COST_RESULT:
+		return !is_walked(arg) || charge_items(e, arg);
+	case COST_TEXTS:
+		return charge_items(e, arg) &&
+		       evaluation_spend(e, items_cnt(arg) / REQUEST_STEP_TEXTS);
+	case COST_JOIN:
+	case COST_ARGS:
+	case COST_PRODUCT:
+		break;
+	}
+	return charge_items(e, arg);
+}
+
 /* Before anything is done. Results are charged for when they are taken. */
 static bool
 charge_verb(struct evaluation *e, const struct verb *verb,
 	    const struct request_arg *args)
 {
-	uint64_t bytes = 0;
-
-	switch (verb->cost) {
-	case COST_RESULT:
-		for (unsigned i = 0; i < verb->args_cnt; i++)
-			bytes += is_walked(&args[i]) ? args[i].len : 0;
-		break;
-	case COST_ARGS:
-		for (unsigned i = 0; i < verb->args_cnt; i++)
-			bytes += args[i].len;
-		break;
-	case COST_PRODUCT:
-		bytes = value_is_list(&args[0]) ? value_count(&args[0]) : 1;
-		bytes = args[0].len + bytes * args[1].len;
-		break;
-	}
-	return evaluation_charge(e, bytes);
+	if (verb->cost == COST_PRODUCT)
+		return charge_product(e, args);
+	/* Vectors of one type are put together in one piece. */
+	if (verb->cost == COST_JOIN && is_vector(&args[0]) &&
+	    value_type(&args[0]) == value_type(&args[1]))
+		return true;
+	for (unsigned i = 0; i < verb->args_cnt; i++)
+		if (!charge_arg(e, verb, &args[i]))
+			return false;
+	return true;
 }
 
 static const char *
@@ -546,7 +632,7 @@ apply_data(struct evaluation *e, const struct request_arg *f,
 {
 	size_t off = wire_written(&e->work);
 	bool is_space = value_is_own(f, OWN_SPACE);
-	size_t walked = wire_item_bytes(value_type(f)) > 0 ? 0 : f->len;
+	uint64_t keys_cnt;
 	struct request_arg found = *f;
 	const char *error = NULL;
 
@@ -556,12 +642,14 @@ apply_data(struct evaluation *e, const struct request_arg *f,
 	}
 	if (has_elided(args, args_cnt))
 		return query_not_understood;
+	keys_cnt = items_cnt(&args[0]);
 	if (is_space) {
 		error = evaluate_member(
 			e, (struct text){ (const char *)f->at + 2, f->len - 3 },
 			&args[0], &found);
-	} else if (!evaluation_charge(e, args[0].len + value_count(&args[0]) *
-							       walked)) {
+	} else if (!charge_items(e, &args[0]) ||
+		   (wire_item_bytes(value_type(f)) == 0 &&
+		    !charge_times(e, f, keys_cnt))) {
 		return query_limit;
 	} else {
 		error = value_index(f, &args[0], &e->work);
@@ -625,9 +713,8 @@ evaluate_apply(struct evaluation *e, const struct request_arg *f,
 
 	if (e->depth == REQUEST_CALLS_MAX)
 		return evaluate_stack;
-	if (e->steps == 0)
+	if (!evaluation_spend(e, 1))
 		return query_limit;
-	e->steps--;
 	e->depth++;
 	error = apply_any(e, f, args, args_cnt, out);
 	e->depth--;

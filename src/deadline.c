@@ -81,4 +81,6 @@ deadline_check(struct server *s, bool is_all)
 		else
 			note(s, c->deadline_ns);
 	}
+	if (s->next_deadline_ns < s->now_ns + server_walk_pause_ns(s))
+		s->next_deadline_ns = s->now_ns + server_walk_pause_ns(s);
 }

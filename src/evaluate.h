@@ -28,13 +28,20 @@ struct evaluation {
 	const struct frame *frame; /* NULL outside of lambdas */
 	unsigned depth;
 	unsigned steps; /* that are left */
+	unsigned look_at; /* with so many left the clock is looked at */
 };
 
 extern const char evaluate_stack[]; /* the error of too deep calls */
 
 /* ---- the stack ---- */
 
-/* Takes from the steps what len bytes cost; false if there are not enough. */
+/* Takes from the steps; false if there are not enough, or the time is over. */
+bool evaluation_spend(struct evaluation *e, uint64_t steps);
+
+/* A function of the names was called, of which nobody knows what it costs. */
+bool evaluation_called(struct evaluation *e);
+
+/* What len bytes that are copied cost. */
 bool evaluation_charge(struct evaluation *e, uint64_t len);
 
 /* The value of what was written from off on. */

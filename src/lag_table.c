@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "query.h"
 #include "report.h"
+
+enum { LATE_ROWS = 32 }; /* between two looks at the clock */
 
 /* A consumer and its figures, all of one moment. */
 struct row {
@@ -101,8 +104,9 @@ static const struct {
 #undef FIGURE
 };
 
-static uint32_t
-read_rows(struct server *s, struct row *rows)
+/* false: it took too long. */
+static bool
+read_rows(struct server *s, struct row *rows, uint32_t *out_cnt)
 {
 	uint32_t cnt = 0;
 
@@ -114,8 +118,11 @@ read_rows(struct server *s, struct row *rows)
 			continue;
 		rows[cnt].c = c;
 		rows[cnt++].figures = report_figures(s, c);
+		if (cnt % LATE_ROWS == 0 && tick_is_late(&s->tick))
+			return false;
 	}
-	return cnt;
+	*out_cnt = cnt;
+	return true;
 }
 
 const char *
@@ -127,7 +134,10 @@ lag_table_put(void *context, struct wire_writer *out)
 
 	if (rows == NULL)
 		return "wsfull";
-	cnt = read_rows(s, rows);
+	if (!read_rows(s, rows, &cnt)) {
+		free(rows);
+		return query_limit;
+	}
 	wire_put_u8(out, KT_TABLE);
 	wire_put_u8(out, KA_NONE);
 	wire_put_u8(out, KT_DICT);

@@ -8,7 +8,26 @@
 
 #include "value.h"
 
-enum { NUMBER_BYTES_MAX = 47 };
+enum {
+	NUMBER_BYTES_MAX = 47,
+	/* So many are a step: */
+	STRING_CHARS = 128,
+	ESCAPES = 16,
+	SYMBOLS = 8,
+	NUMBERS = 2,
+};
+
+/* Of the item with this number, counted from 0. */
+static bool
+take_step(unsigned *steps, uint32_t item, uint32_t per_step)
+{
+	if (item % per_step != per_step - 1)
+		return true;
+	if (*steps == 0)
+		return false;
+	--*steps;
+	return true;
+}
 
 /* ---- strings and symbols ---- */
 
@@ -61,19 +80,23 @@ read_escape(const char **at, const char *end)
 }
 
 bool
-literal_string(const char **at, const char *end, struct wire_writer *out)
+literal_string(const char **at, const char *end, unsigned *steps,
+	       struct wire_writer *out)
 {
 	size_t off = wire_written(out);
-	uint32_t cnt = 0;
+	uint32_t cnt = 0, escapes = 0;
 	uint8_t *value;
 
 	wire_put_list(out, KT_CHAR, KA_NONE, 0);
 	for (++*at; *at < end && **at != '"'; cnt++) {
 		int c = (uint8_t) * (*at)++;
 
-		if (c == '\\')
+		if (c == '\\') {
 			c = read_escape(at, end);
-		if (c < 0)
+			if (!take_step(steps, escapes++, ESCAPES))
+				return false;
+		}
+		if (c < 0 || !take_step(steps, cnt, STRING_CHARS))
 			return false;
 		wire_put_u8(out, (uint8_t)c);
 	}
@@ -93,14 +116,18 @@ literal_string(const char **at, const char *end, struct wire_writer *out)
 	return true;
 }
 
-void
-literal_symbols(const char **at, const char *end, struct wire_writer *out)
+bool
+literal_symbols(const char **at, const char *end, unsigned *steps,
+		struct wire_writer *out)
 {
 	const char *behind = *at;
 	uint32_t cnt = 0;
 
-	for (; behind < end && *behind == '`'; cnt++)
+	for (; behind < end && *behind == '`'; cnt++) {
 		behind = literal_skip_symbol(behind, end);
+		if (!take_step(steps, cnt, SYMBOLS))
+			return false;
+	}
 	if (cnt == 1)
 		wire_put_u8(out, (uint8_t)-KT_SYMBOL);
 	else
@@ -111,6 +138,7 @@ literal_symbols(const char **at, const char *end, struct wire_writer *out)
 		*at = literal_skip_symbol(*at, end);
 		wire_put_symbol_item(out, symbol, (size_t)(*at - symbol));
 	}
+	return true;
 }
 
 /* ---- numbers ---- */
@@ -136,9 +164,11 @@ skip_digits(const char *at, const char *end, bool *out_has_point)
 	return at;
 }
 
-/* false if the text is no number that is known. */
+/* false if the text is no number that is known.  What it is worth is found out
+ * only where that is wanted. */
 static bool
-scan_number(const char **from, const char *end, struct number *out)
+scan_number(const char **from, const char *end, bool wants_value,
+	    struct number *out)
 {
 	const char *at = *from + (**from == '-'), *digits = at;
 	char text[NUMBER_BYTES_MAX + 1];
@@ -160,9 +190,9 @@ scan_number(const char **from, const char *end, struct number *out)
 	memcpy(text, *from, len);
 	text[len] = '\0';
 	errno = 0;
-	if (!out->is_null)
+	if (wants_value && !out->is_null)
 		out->real = strtod(text, NULL);
-	if (!out->is_null && !out->is_real)
+	if (wants_value && !out->is_null && !out->is_real)
 		out->whole = strtoll(text, NULL, 10);
 	if (errno != 0)
 		return false;
@@ -258,7 +288,8 @@ next_number(const char *at, const char *end)
 }
 
 bool
-literal_numbers(const char **at, const char *end, struct wire_writer *out)
+literal_numbers(const char **at, const char *end, unsigned *steps,
+		struct wire_writer *out)
 {
 	const char *next = *at, *behind = *at;
 	struct number number = { 0 };
@@ -268,7 +299,8 @@ literal_numbers(const char **at, const char *end, struct wire_writer *out)
 
 	for (; next != NULL && number.suffix == '\0'; cnt++) {
 		behind = next;
-		if (!scan_number(&behind, end, &number) ||
+		if (!take_step(steps, cnt, NUMBERS) ||
+		    !scan_number(&behind, end, false, &number) ||
 		    (number.is_boolean && cnt > 0))
 			return false;
 		is_real = is_real || number.is_real;
@@ -285,7 +317,7 @@ literal_numbers(const char **at, const char *end, struct wire_writer *out)
 	put_header(out, type, cnt);
 	for (next = *at; cnt > 0; cnt--) {
 		*at = next;
-		if (!scan_number(at, end, &number) ||
+		if (!scan_number(at, end, true, &number) ||
 		    !put_number(out, type, &number))
 			return false;
 		next = next_number(*at, end);

@@ -4,7 +4,8 @@
  *
  * The functions that write move *at behind the literal that begins there and
  * append its value to out.  false, with any part of it written, if the text is
- * not understood.  They read nothing at or behind end.
+ * not understood, or if there are not enough steps: then none are left.  They
+ * read nothing at or behind end.
  */
 #ifndef RINGTICK_LITERAL_H
 #define RINGTICK_LITERAL_H
@@ -56,13 +57,16 @@ const char *literal_skip_string(const char *at, const char *end);
 const char *literal_skip_symbol(const char *at, const char *end);
 
 /* "text"; of one character, a char. */
-bool literal_string(const char **at, const char *end, struct wire_writer *out);
+bool literal_string(const char **at, const char *end, unsigned *steps,
+		    struct wire_writer *out);
 
 /* `a, and a vector of those that stand together. */
-void literal_symbols(const char **at, const char *end, struct wire_writer *out);
+bool literal_symbols(const char **at, const char *end, unsigned *steps,
+		     struct wire_writer *out);
 
 /* 1, -1.5, 0101b, and vectors, of which the last number can have the letter
  * for all: 1 2 3i. */
-bool literal_numbers(const char **at, const char *end, struct wire_writer *out);
+bool literal_numbers(const char **at, const char *end, unsigned *steps,
+		     struct wire_writer *out);
 
 #endif

@@ -195,12 +195,14 @@ parse_literal(struct query *q)
 	if (n == NULL)
 		return NULL;
 	if (*q->at == '`')
-		literal_symbols(&q->at, q->end, q->stack);
+		is_good = literal_symbols(&q->at, q->end, q->steps, q->stack);
 	else if (*q->at == '"')
-		is_good = literal_string(&q->at, q->end, q->stack);
+		is_good = literal_string(&q->at, q->end, q->steps, q->stack);
 	else
-		is_good = literal_numbers(&q->at, q->end, q->stack);
-	return is_good ? end_value(q, n, off) : refuse_text(q);
+		is_good = literal_numbers(&q->at, q->end, q->steps, q->stack);
+	if (is_good)
+		return end_value(q, n, off);
+	return refuse(q, *q->steps == 0 ? query_limit : query_not_understood);
 }
 
 /* ---- names and lambdas ---- */

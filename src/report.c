@@ -16,7 +16,12 @@ typedef unsigned long long ull;
 /* A consumer is worth a line while its oldest unsent message is this old. */
 #define SLOW_AGE_NS (1 * NS_PER_S)
 
-enum { ERROR_BYTES = 160 }; /* of an error's text in a line */
+enum {
+	ERROR_BYTES = 160, /* of an error's text in a line */
+	TURN_LINES = 32,   /* of consumers, in one turn; ... */
+	TURN_SLOTS = 1024, /* ... of so many connections */
+	SLOWEST_MAX = 100, /* log.report_consumers at most */
+};
 
 /* ---- what one client may cause ---- */
 
@@ -306,75 +311,115 @@ report_skip(struct server *s, struct connection *c,
 
 /* ---- all of them ---- */
 
+static void
+report_one(struct server *s, struct connection *c)
+{
+	bool is_changed = c->state_logged != NULL &&
+			  strcmp(c->state_logged, report_state(s, c)) != 0;
+
+	if (s->report_of == REPORT_ALL ? consumer_is_subscribed(&c->consumer)
+				       : is_changed) {
+		report_consumer(s, c);
+		s->reported_cnt++;
+	}
+	if (s->report_of == REPORT_CHANGED)
+		c->skips_reported = c->consumer.skips;
+}
+
+void
+report_run(struct server *s)
+{
+	unsigned until = s->reported_cnt + TURN_LINES;
+	unsigned slots = s->report_slot + TURN_SLOTS;
+
+	if (s->report_of == REPORT_NOBODY)
+		return;
+	for (; s->report_slot < s->connections_max; s->report_slot++) {
+		struct connection *c = &s->connections[s->report_slot];
+
+		if (s->reported_cnt == until || s->report_slot == slots)
+			return;
+		if (c->state != CONNECTION_FREE)
+			report_one(s, c);
+	}
+	if (s->report_of == REPORT_ALL)
+		log_line(LOG_INFO, "consumers", "consumers=%u connections=%u",
+			 s->reported_cnt, s->open_cnt);
+	s->report_of = REPORT_NOBODY;
+}
+
+static void
+begin_report(struct server *s, enum report_of whom)
+{
+	s->report_of = whom;
+	s->report_slot = s->reported_cnt = 0;
+	report_run(s);
+}
+
 void
 report_all_consumers(struct server *s)
 {
-	struct connection *c = NULL;
-	unsigned cnt = 0;
-
-	while ((c = server_next_open(s, c)) != NULL) {
-		if (!consumer_is_subscribed(&c->consumer))
-			continue;
-		report_consumer(s, c);
-		cnt++;
-	}
-	log_line(LOG_INFO, "consumers", "consumers=%u connections=%u", cnt,
-		 s->open_cnt);
+	begin_report(s, REPORT_ALL);
 }
 
 struct census {
 	unsigned consumers, slow, behind, feeds;
 };
 
-/* The slow consumer with the longest lag that comes after (lag, slot) in the
- * order of falling lag; NULL: no more. */
-static struct connection *
-next_slowest(struct server *s, uint64_t lag_before, unsigned slot_before)
+/* The slowest so far, by falling lag. */
+struct slowest {
+	struct connection *c[SLOWEST_MAX];
+	uint64_t lag[SLOWEST_MAX];
+	unsigned cnt;
+};
+
+static void
+note_slow(struct slowest *all, unsigned max, struct connection *c, uint64_t lag)
 {
-	struct connection *c = NULL, *best = NULL;
-	uint64_t best_lag = 0;
+	unsigned i = all->cnt;
 
-	while ((c = server_next_open(s, c)) != NULL) {
-		uint64_t lag = consumer_lag_bytes(&c->consumer);
-		bool is_after = lag < lag_before ||
-				(lag == lag_before && c->slot > slot_before);
-
-		if (!is_after || lag < best_lag || !is_slow(s, c))
-			continue;
-		if (lag == best_lag && best != NULL && best->slot < c->slot)
-			continue;
-		best = c;
-		best_lag = lag;
+	if (i == max && lag <= all->lag[i - 1])
+		return;
+	if (i == max)
+		i--;
+	else
+		all->cnt++;
+	for (; i > 0 && all->lag[i - 1] < lag; i--) {
+		all->c[i] = all->c[i - 1];
+		all->lag[i] = all->lag[i - 1];
 	}
-	return best;
+	all->c[i] = c;
+	all->lag[i] = lag;
 }
 
 /* The slowest by name, the others as a sum. */
 static void
 report_slow(struct server *s, struct census *census)
 {
-	uint64_t named_max = s->settings->log.report_consumers, named = 0;
-	uint64_t lag = UINT64_MAX, slow_lag = 0;
+	unsigned max = (unsigned)s->settings->log.report_consumers;
+	struct slowest slowest = { .cnt = 0 };
 	struct connection *c = NULL;
-	unsigned slot = 0;
+	uint64_t slow_lag = 0;
 
+	CHECK(max > 0 && max <= SLOWEST_MAX);
 	while ((c = server_next_open(s, c)) != NULL) {
+		uint64_t lag;
+
 		if (!is_slow(s, c))
 			continue;
-		census->slow++;
-		slow_lag += consumer_lag_bytes(&c->consumer);
-	}
-	while (named < named_max && (c = next_slowest(s, lag, slot)) != NULL) {
 		lag = consumer_lag_bytes(&c->consumer);
-		slot = c->slot;
-		slow_lag -= lag;
-		named++;
-		report_consumer(s, c);
+		census->slow++;
+		slow_lag += lag;
+		note_slow(&slowest, max, c, lag);
 	}
-	if (census->slow > named)
+	for (unsigned i = 0; i < slowest.cnt; i++) {
+		slow_lag -= slowest.lag[i];
+		report_consumer(s, slowest.c[i]);
+	}
+	if (census->slow > slowest.cnt)
 		log_line(LOG_WARN, "more_slow_consumers",
-			 "consumers=%llu lag_bytes=%llu",
-			 (ull)(census->slow - named), (ull)slow_lag);
+			 "consumers=%u lag_bytes=%llu",
+			 census->slow - slowest.cnt, (ull)slow_lag);
 }
 
 static struct census
@@ -448,7 +493,6 @@ report_summary(struct server *s)
 	const struct engine_counters *engine = engine_counters(s->engine);
 	struct counters *before = &s->report_base.counters;
 	struct census census = take_census(s);
-	struct connection *c = NULL;
 	char totals[768], status[256], journal[256];
 	double seconds =
 		(double)(s->now_ns - s->report_base.at_ns) / (double)NS_PER_S;
@@ -472,12 +516,8 @@ report_summary(struct server *s)
 		 s->open_cnt, (long long)(s->leave_max_ns / NS_PER_US),
 		 (ull)engine->waits, (ull)engine->submit_stalls, totals,
 		 journal_text(s, journal, sizeof(journal)));
-	while ((c = server_next_open(s, c)) != NULL) {
-		if (c->state_logged != NULL &&
-		    strcmp(c->state_logged, report_state(s, c)) != 0)
-			report_consumer(s, c);
-		c->skips_reported = c->consumer.skips;
-	}
+	if (s->report_of == REPORT_NOBODY)
+		begin_report(s, REPORT_CHANGED);
 	s->leave_max_ns = 0;
 	s->report_base.at_ns = s->now_ns;
 	s->report_base.counters = s->counters;

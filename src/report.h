@@ -46,6 +46,9 @@ struct figures report_figures(struct server *s, struct connection *c);
 /* live, slow, leaving, catching_up, holding (doc/operations.md). */
 const char *report_state(const struct server *s, struct connection *c);
 
+/* Goes on with the lines of consumers: a few in a turn. */
+void report_run(struct server *s);
+
 /* The counters of one consumer. */
 void report_consumer(struct server *s, struct connection *c);
 

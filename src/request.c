@@ -68,6 +68,8 @@ row_value(struct evaluation *e, const struct request_name *row,
 			      (unsigned)(row - e->world->names));
 	else
 		error = row->call(e->world->context, NULL, 0, &e->work);
+	if (row->args_cnt < 0 && !evaluation_called(e) && error == NULL)
+		error = query_limit;
 	return error != NULL ? error : evaluation_take(e, off, out);
 }
 
@@ -113,6 +115,8 @@ evaluate_name(struct evaluation *e, struct text name, struct request_arg *out)
 
 	if (row != NULL)
 		return row_value(e, row, out);
+	if (!evaluation_spend(e, REQUEST_NAME_STEPS))
+		return query_limit;
 	if (!put_other(e, name))
 		return name_error(e, name);
 	return evaluation_take(e, off, out);
@@ -169,9 +173,8 @@ evaluate_member(struct evaluation *e, struct text space,
 	while (items.cnt > 0) {
 		struct item item = items_next(&items);
 
-		if (e->steps == 0)
+		if (!evaluation_spend(e, REQUEST_NAME_STEPS))
 			return query_limit;
-		e->steps--;
 		error = place_member(
 			e, space,
 			(struct text){ (const char *)item.at, item.len - 1 });
@@ -335,9 +338,8 @@ evaluate_node(struct evaluation *e, const struct node *n,
 
 	if (e->depth == REQUEST_CALLS_MAX)
 		return evaluate_stack;
-	if (e->steps == 0)
+	if (!evaluation_spend(e, 1))
 		return query_limit;
-	e->steps--;
 	e->depth++;
 	error = evaluate_kind(e, n, out);
 	e->depth--;
@@ -358,9 +360,8 @@ text_error(struct evaluation *e, struct text text, const char *error)
 	if (error != query_not_understood)
 		return error;
 	while (query_next_name(&at, text.at + text.len, &name)) {
-		if (e->steps == 0)
+		if (!evaluation_spend(e, REQUEST_NAME_STEPS))
 			return query_limit;
-		e->steps--;
 		if (!(name.len == 1 && *name.at == '.') &&
 		    !evaluate_is_defined(e, name))
 			return name_error(e, name);
@@ -394,6 +395,8 @@ evaluate_text(struct evaluation *e, struct text text, struct request_arg *out)
 	const struct node *root;
 	const char *error;
 
+	if (!evaluation_spend(e, text.len / REQUEST_STEP_CHARS))
+		return query_limit;
 	e->frame = NULL; /* a text knows no parameters */
 	if (query_is_name(&text)) {
 		error = evaluate_name(e, text, out);
@@ -440,8 +443,10 @@ call_list(struct evaluation *e, const struct request_arg *list,
 	for (uint64_t i = 0; i < cnt; i++) {
 		parts[i].at = at;
 		parts[i].len = i + 1 < cnt
-				       ? value_bytes(at)
+				       ? value_walk(at, &e->steps)
 				       : (size_t)(list->at + list->len - at);
+		if (parts[i].len == 0)
+			return query_limit;
 		at += parts[i].len;
 	}
 	return call_parts(e, parts, (unsigned)cnt, out);

@@ -41,7 +41,14 @@ enum {
 	REQUEST_DEPTH_MAX = 32,	      /* of a text; more is 'limit */
 	REQUEST_CALLS_MAX = 128,      /* one within the other; more is 'stack */
 	REQUEST_STEPS_MAX = 10000,    /* more is 'limit; see below */
-	REQUEST_STEP_BYTES = 1024,    /* handled; each as many are a step too */
+	REQUEST_TIME_US = 10000,      /* so is more time, however few steps */
+	REQUEST_LOOK_STEPS = 500,     /* between two looks at the clock */
+	REQUEST_STEP_BYTES = 1024,    /* copied: so many are a step, ... */
+	REQUEST_STEP_CHARS = 256,     /* ... of q text that is read, ... */
+	REQUEST_STEP_ITEMS = 16,      /* ... items looked at or compared, ... */
+	REQUEST_STEP_TEXTS = 4,       /* ... items made to texts, or back */
+	REQUEST_NAME_STEPS = 3,	      /* of a name that is looked for */
+	REQUEST_CALL_STEPS = 4,	      /* of a call of a row's function */
 	REQUEST_WORK_BYTES = 1 << 20, /* a work area needs no more for nodes
 					 and values of usual requests */
 	REQUEST_ERROR_MAX = 128,
@@ -90,6 +97,8 @@ struct request_world {
 	size_t work_len;
 	char *error; /* REQUEST_ERROR_MAX bytes for texts made here */
 	unsigned *steps; /* that are left, at most REQUEST_STEPS_MAX */
+	int64_t (*clock_ns)(void); /* NULL: time does not count */
+	int64_t until_ns;	   /* when the time is over */
 };
 
 /*
@@ -101,7 +110,9 @@ struct request_world {
  * that could be sent: 'nyi, but for lambdas and what consists of them.
  *
  * Steps are nodes that are read, expressions and applications that are
- * evaluated, and bytes that are copied or compared.
+ * evaluated, and what they do by its bytes and items; it is charged for before
+ * it is done.  A step takes up to 300 ns.  The clock is looked at after each
+ * call of a row and every REQUEST_LOOK_STEPS.
  *
  * NULL (the value is in out) or the error text; query_too_much if it is only
  * out that is too small.

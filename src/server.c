@@ -186,6 +186,7 @@ run_timers(struct server *s)
 		report_summary(s);
 		s->next_report_ns = s->now_ns + s->settings->log.report;
 	}
+	report_run(s);
 	if (s->watchdog_ns > 0 && s->now_ns >= s->next_watchdog_ns) {
 		notify_alive();
 		s->next_watchdog_ns = s->now_ns + s->watchdog_ns;
@@ -203,7 +204,8 @@ wait_ns(const struct server *s)
 {
 	int64_t until = s->now_ns + TURN_WAIT_NS;
 
-	if (s->is_gathering || wait_has_turns(s))
+	if (s->is_gathering || wait_has_turns(s) ||
+	    s->report_of != REPORT_NOBODY)
 		return 0;
 	/* Waiting for room, or for parked writes to leave the cap. */
 	if (s->waiting_cnt > 0 || delivery_is_capped(&s->delivery) ||
@@ -273,6 +275,9 @@ judge_consumers(struct server *s)
 	if (!s->has_slow &&
 	    !streams_may_be_slow(&s->streams, s->lag_limits.return_percent))
 		return;
+	if (s->now_ns < s->next_judge_ns)
+		return;
+	s->next_judge_ns = s->now_ns + server_walk_pause_ns(s);
 	for (n = s->open.next; n != &s->open; n = next) {
 		struct connection *c =
 			container_of(n, struct connection, open_node);

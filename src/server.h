@@ -34,6 +34,13 @@
 #include "stream.h"
 #include "tick.h"
 
+/* Which consumers get their lines, some in each turn. */
+enum report_of {
+	REPORT_NOBODY,
+	REPORT_CHANGED, /* whose state was told, and is another now */
+	REPORT_ALL,
+};
+
 /* What the last report saw, to tell rates. */
 struct report_base {
 	int64_t at_ns;
@@ -72,7 +79,11 @@ struct server {
 	int64_t now_ns;	       /* monotonic, of this turn */
 	int64_t next_deadline_ns; /* no connection's is earlier */
 	int64_t look_until_ns; /* no deadline is looked at before */
+	int64_t next_judge_ns; /* not before, however slow somebody is */
 	int64_t next_report_ns;
+	unsigned report_slot; /* of who comes next in a report of consumers; */
+	unsigned reported_cnt;
+	enum report_of report_of;
 	int64_t next_batch_ns; /* with publish.interval */
 	int64_t next_spill_check_ns;
 	int64_t next_watchdog_ns; /* 0: no watchdog */
@@ -103,6 +114,14 @@ void server_open(struct server *s, const struct settings *settings);
 int server_run(struct server *s);
 
 void server_close(struct server *s);
+
+/* Between two walks over all connections that one client can cause: many times
+ * what a walk takes. */
+static inline int64_t
+server_walk_pause_ns(const struct server *s)
+{
+	return s->open_cnt * NS_PER_US;
+}
 
 /* The connection that was opened after c (NULL: the first); NULL: no more. */
 static inline struct connection *

@@ -5,9 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "query.h"
 #include "wire.h"
 
-enum { NAME_BYTES_MAX = 255 }; /* of a table in a list */
+enum {
+	NAME_BYTES_MAX = 255, /* of a table in a list */
+	LATE_ITEMS = 1024,    /* between two looks at the clock */
+};
 
 static const char bad_type[] = "type";
 static const char no_such_rank[] = "rank";
@@ -155,6 +159,9 @@ add_items(struct call *c, const struct schema_table *t,
 		cnt = wire_get_count(&r, 1, NULL);
 	for (; cnt > 0 && error == NULL; cnt--) {
 		const uint8_t *item = r.at;
+
+		if (cnt % LATE_ITEMS == 0 && tick_is_late(c->tick))
+			return query_limit;
 		size_t len = wire_item_bytes(item_type);
 
 		if (item_type == KT_SYMBOL)

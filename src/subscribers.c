@@ -3,6 +3,7 @@
 #include "subscribers.h"
 
 #include "ask.h"
+#include "query.h"
 
 /* ---- .u.w ---- */
 
@@ -22,7 +23,8 @@ put_filter(struct server *s, const struct connection *c,
 		return;
 	}
 	wire_put_list(out, type, KA_NONE, 0);
-	for (; symbols_next(symbols, c->selection.symbols, t->idx, &at, &symbol,
+	for (; !out->is_full &&
+	       symbols_next(symbols, c->selection.symbols, t->idx, &at, &symbol,
 			    &len);
 	     cnt++) {
 		if (type == KT_SYMBOL)
@@ -41,7 +43,7 @@ is_subscribed(const struct connection *c, const struct schema_table *t)
 	       selection_has(&c->selection, t->idx);
 }
 
-static void
+static const char *
 put_table(struct server *s, const struct schema_table *t,
 	  struct wire_writer *out)
 {
@@ -57,7 +59,11 @@ put_table(struct server *s, const struct schema_table *t,
 		wire_put_list(out, KT_LIST, KA_NONE, 2);
 		wire_put_int(out, c->fd);
 		put_filter(s, c, t, out);
+		if (selection_filters(&c->selection, t->idx) &&
+		    tick_is_late(&s->tick))
+			return query_limit;
 	}
+	return tick_is_late(&s->tick) ? query_limit : NULL;
 }
 
 const char *
@@ -65,13 +71,14 @@ subscribers_put(void *context, struct wire_writer *out)
 {
 	struct server *s = context;
 	const struct schema *schema = &s->settings->tables;
+	const char *error = NULL;
 
 	wire_put_u8(out, KT_DICT);
 	ask_put_names(schema, false, out);
 	wire_put_list(out, KT_LIST, KA_NONE, schema->tables_cnt);
-	for (unsigned i = 0; i < schema->tables_cnt; i++)
-		put_table(s, &schema->tables[i], out);
-	return NULL;
+	for (unsigned i = 0; i < schema->tables_cnt && error == NULL; i++)
+		error = put_table(s, &schema->tables[i], out);
+	return error;
 }
 
 /* ---- .z.W ---- */

@@ -323,6 +323,19 @@ match_update(struct call *c, const uint8_t *body, size_t len)
 	return true;
 }
 
+bool
+tick_is_late(const struct tick *t)
+{
+	return t->clock_ns != NULL && t->clock_ns() >= t->until_ns;
+}
+
+static void
+begin_time(struct tick *t)
+{
+	if (t->clock_ns != NULL)
+		t->until_ns = t->clock_ns() + REQUEST_TIME_US * NS_PER_US;
+}
+
 static const char *
 evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 {
@@ -340,6 +353,8 @@ evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 		.work_len = t->work_len,
 		.error = t->error,
 		.steps = &steps,
+		.clock_ns = t->clock_ns,
+		.until_ns = t->until_ns,
 	};
 	struct call_trap traps[CALL_TRAPS_MAX];
 	const char *error;
@@ -426,6 +441,8 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	w = wire_writer(c->client->reply, c->client->reply_max);
 	header = wire_begin_frame(&w, WIRE_RESPONSE);
 	value = w.at;
+	if (!c->is_matched)
+		begin_time(t);
 	error = c->cannot_stand;
 	if (error == NULL)
 		error = evaluate(c, body, len, &w);

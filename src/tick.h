@@ -36,6 +36,9 @@ struct tick {
 	const char *(*put_subscribers)(void *context, struct wire_writer *out);
 	const char *(*put_queues)(void *context, struct wire_writer *out);
 	void *put_context; /* of all three */
+	/* To end requests that take too long; NULL: time does not count. */
+	int64_t (*clock_ns)(void);
+	int64_t until_ns;      /* when the time of this request is over */
 	unsigned port;	       /* where clients connect */
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */
@@ -149,6 +152,10 @@ bool tick_end_day(struct tick *t);
 enum tick_result tick_handle(struct tick *t, struct tick_client *client,
 			     const struct wire_header *header,
 			     const uint8_t *frame, struct tick_outcome *out);
+
+/* Whether the request that is evaluated has had its time: it ends with
+ * query_limit.  To be asked now and then by what goes through much. */
+bool tick_is_late(const struct tick *t);
 
 /*
  * Handles as many whole frames from the front of what a client has sent as are

@@ -129,6 +129,29 @@ value_bytes(const uint8_t *at)
 	return (size_t)(at - start);
 }
 
+size_t
+value_walk(const uint8_t *at, unsigned *steps)
+{
+	uint64_t left = (uint64_t)*steps * REQUEST_STEP_ITEMS;
+	const uint8_t *start = at;
+
+	for (uint64_t cnt = 1; cnt > 0; cnt--) {
+		uint64_t seen = 1;
+
+		if (*at == KT_SYMBOL)
+			seen += wire_load_u32(at + 2);
+		if (seen > left) {
+			*steps = 0;
+			return 0;
+		}
+		left -= seen;
+		at += shell_bytes(at, &cnt);
+	}
+	*steps = (unsigned)((left + REQUEST_STEP_ITEMS - 1) /
+			    REQUEST_STEP_ITEMS);
+	return (size_t)(at - start);
+}
+
 static struct request_arg
 object_at(const uint8_t *at)
 {

@@ -75,6 +75,10 @@ void value_put_space(struct wire_writer *out, struct text name);
 /* Bytes of the object that begins at `at`. */
 size_t value_bytes(const uint8_t *at);
 
+/* The same, for what may be large: takes a step for each REQUEST_STEP_ITEMS
+ * objects and symbols in it; 0, and none are left, if there are not enough. */
+size_t value_walk(const uint8_t *at, unsigned *steps);
+
 /* Items; of a dictionary its keys; rows of a table; 1 of everything else. */
 uint64_t value_count(const struct request_arg *v);
 

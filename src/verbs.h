@@ -30,8 +30,10 @@ enum verb_special {
 /* What its work grows with. */
 enum verb_cost {
 	COST_RESULT,  /* its length; dictionaries and tables are walked */
-	COST_ARGS,    /* the length of the arguments */
-	COST_PRODUCT, /* items of the first times the length of the second */
+	COST_ARGS,    /* the items of the arguments */
+	COST_TEXTS,   /* the same, and each item is made to a text, or back */
+	COST_JOIN,    /* the same, unless both are vectors of one type */
+	COST_PRODUCT, /* items of the first times those of the second */
 };
 
 typedef const char *(*verb_call)(const struct request_arg *args,

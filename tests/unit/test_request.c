@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "query.h"
 #include "util.h"
 #include "vectors.h"
 
@@ -968,8 +969,84 @@ test_limits(void **state)
 	/* a long list of few steps is none: literals are one */
 	check_long(repeat(text, "count (", "1;", 2000, "1)"),
 		   "f9 d107000000000000");
-	check_long(repeat(text, "count ", "1 ", 100000, "1"),
-		   "f9 a186010000000000");
+	check_long(repeat(text, "count ", "1 ", 10000, "1"),
+		   "f9 1127000000000000");
+}
+
+/* With a work area as large as the daemon has. NULL: it has a value. */
+static const char *
+error_of(const char *text)
+{
+	enum { WORK = REQUEST_WORK_BYTES + (16 << 20) };
+	size_t len = strlen(text);
+	uint8_t *body = malloc(6 + len), *large = malloc(WORK), value[64];
+	struct wire_writer w = wire_writer(body, 6 + len);
+	struct wire_writer to = wire_writer(value, sizeof(value));
+	struct request_world wide = world;
+	const char *bad;
+
+	assert_non_null(body);
+	assert_non_null(large);
+	wire_put_string(&w, text);
+	wide.work = large;
+	wide.work_len = WORK;
+	steps = REQUEST_STEPS_MAX;
+	bad = request_evaluate(&wide, body, 6 + len, &to);
+	/* A long value is none that is too dear. */
+	if (bad == query_too_much)
+		bad = NULL;
+	free(large);
+	free(body);
+	return bad;
+}
+
+/* What a text may cost at most, of each kind of work: so much is answered, and
+ * ten times as much is 'limit before it is done. */
+static void
+test_dearest(void **state)
+{
+	static const struct {
+		const char *start, *part, *end;
+		unsigned cnt;
+	} cases[] = {
+		{ "count ", "1 ", "1", 15000 },
+		{ "count ", "-1.5 ", "1", 15000 },
+		{ "count ", "`a", "", 60000 },
+		{ "count \"", "abcdefgh", "\"", 60000 },
+		{ "count \"", "\\n", "\"", 120000 },
+		{ "count string ", "1 ", "1", 8000 },
+		{ "count \",\" vs \"", ",", "\"", 12000 },
+		{ "count `$(", "\"ab\";", "\"c\")", 2000 },
+		{ "sum ", "1 ", "1", 12000 },
+		{ "count {x,x}{x,x}{x,x}", "1 ", "1", 10000 },
+		{ "1 in ", "1 ", "1", 12000 },
+		{ "{x in x}", "1 ", "1", 300 },
+		{ "{x in x}", "`a", "", 300 },
+		{ "{x~x}", "`a", "", 30000 },
+		{ "(", "foo;", "1)", 2000 },
+		{ "{(`a`b!1 2)x}", "`a", "", 6000 },
+		{ "", "    ", "1", 400000 },
+	};
+	char *text = malloc(LEN_MAX * 40);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *bad;
+
+		(void)repeat(text, cases[i].start, cases[i].part, cases[i].cnt,
+			     cases[i].end);
+		bad = error_of(text);
+		if (bad == query_limit)
+			fail_msg("%s... is too dear", cases[i].start);
+		(void)repeat(text, cases[i].start, cases[i].part,
+			     cases[i].cnt * 10, cases[i].end);
+		bad = error_of(text);
+		if (bad != query_limit)
+			fail_msg("%s... ten times: %s", cases[i].start,
+				 bad == NULL ? "answered" : bad);
+	}
+	free(text);
 }
 
 /* What does not end by itself is ended, and is no error to be trapped. */
@@ -1253,6 +1330,7 @@ main(void)
 		cmocka_unit_test(test_names_as_values),
 		cmocka_unit_test(test_torq),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_dearest),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_small_work),
 		cmocka_unit_test(test_objects),
