@@ -693,9 +693,5 @@ logtool_main(int argc, char **argv)
 	payload_table_fini(&t->made);
 	client_close(&t->replay.client);
 	mapping_close(&t->file);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		perror("ringtick log: standard output");
-		status = CLIENT_EXIT_TROUBLE;
-	}
 	return status;
 }

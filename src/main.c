@@ -59,6 +59,13 @@ parse_port(const char *text)
 	return port;
 }
 
+static void
+end_output(void)
+{
+	if (fflush(stdout) != 0)
+		die(EXIT_OTHER, "standard output: %s", strerror(errno));
+}
+
 struct command_line {
 	const char *file;
 	bool has_port, is_check, is_self_test;
@@ -89,9 +96,11 @@ parse_command_line(int argc, char **argv)
 			break;
 		case 'h':
 			print_help();
+			end_output();
 			exit(EXIT_SUCCESS);
 		case 'V':
 			printf("ringtickd %s\n", PACKAGE_VERSION);
+			end_output();
 			exit(EXIT_SUCCESS);
 		default:
 			exit(EXIT_MEND);
@@ -144,5 +153,6 @@ main(int argc, char **argv)
 		server_close(&server);
 	}
 	settings_fini(&settings);
+	end_output();
 	return status;
 }

@@ -1,6 +1,8 @@
 /* The program `ringtick`: it only chooses the sub-command. */
 #include "config.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +34,20 @@ usage(FILE *out)
 	fputs("\n`ringtick COMMAND --help` tells the options of one.\n", out);
 }
 
+/* Output that is lost is no success, whatever came before. */
+static int
+end_output(int status)
+{
+	bool is_lost = ferror(stdout) != 0;
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !is_lost)
+		return status;
+	fprintf(stderr, "ringtick: standard output: %s\n",
+		errno != 0 ? strerror(errno) : "it cannot be written");
+	return CLIENT_EXIT_TROUBLE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -41,15 +57,15 @@ main(int argc, char **argv)
 	process_ignore_file_limit();
 	if (strcmp(command, "--help") == 0) {
 		usage(stdout);
-		return 0;
+		return end_output(0);
 	}
 	if (strcmp(command, "--version") == 0) {
 		puts("ringtick " PACKAGE_VERSION);
-		return 0;
+		return end_output(0);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (strcmp(command, commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+			return end_output(commands[i].run(argc - 1, argv + 1));
 	if (argc > 1)
 		fprintf(stderr, "ringtick: there is no command \"%s\"\n",
 			command);

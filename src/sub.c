@@ -584,7 +584,8 @@ run(struct sub *s)
 {
 	int got = 0;
 
-	while (got >= 0 && !s->is_over && !client_stopped()) {
+	while (got >= 0 && !s->is_over && !client_stopped() &&
+	       !ferror(stdout)) {
 		int64_t now_ns = clock_monotonic_ns();
 		size_t max = CLIENT_READ_BYTES;
 
@@ -794,6 +795,5 @@ sub_main(int argc, char **argv)
 	}
 	client_close(&s->client);
 	seen_fini(&s->seen);
-	fflush(stdout);
 	return status;
 }

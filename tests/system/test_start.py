@@ -14,7 +14,7 @@ import sys
 
 import journal
 import pytest
-from daemon import run, write_config
+from daemon import find_ringtickd, run, write_config
 from kdb import NIL
 from test_commands import IO_URING_ENTER, IO_URING_REGISTER, one_line, without_call
 from test_tools import find_ringtick
@@ -302,3 +302,31 @@ def test_time_zone(start, tmp_path):
         line = start(place, environment={"TZ": zone}).wait_log("zone")
         assert line["offset"] == offset and line["date"].startswith("20")
         assert line["from"] == (zone if place is changes else "day.zone")
+
+
+# ---- output that is lost ----
+
+
+def test_output_on_a_full_disk(start, connect, tmp_path):
+    """Protects scripts: who could not write what was asked for has not
+    succeeded, and does not go on for ever."""
+    config = write_config(tmp_path / "c.conf")
+    with open("/dev/full", "w") as full:
+        for command, status in (([find_ringtickd(), "-c", str(config), "--check"], 1),
+                                ([find_ringtickd(), "--help"], 1),
+                                ([find_ringtick(), "--help"], 2),
+                                ([find_ringtick(), "sub", "--help"], 2)):
+            done = subprocess.run(command, timeout=20, stdout=full,
+                                  stderr=subprocess.PIPE, text=True)
+            assert done.returncode == status, (command, done.stderr)
+            assert "standard output" in done.stderr
+        daemon = start()
+        for option in ("--print", "--rates"):
+            mark = daemon.mark()
+            process = subprocess.Popen(
+                [find_ringtick(), "sub", option, "--port", str(daemon.port)],
+                stdout=full, stderr=subprocess.PIPE, text=True)
+            daemon.wait_log("subscribe", after=mark)
+            assert connect(daemon).update("trade", trade(0)) == NIL
+            _, wrong = process.communicate(timeout=20)
+            assert process.returncode == 2 and "standard output" in wrong
