@@ -87,6 +87,7 @@ struct connection {
 	bool has_peer_ended; /* that poll has seen it */
 	int64_t deadline_ns; /* 0: none; of what its state is about */
 
+	uint64_t drain_left; /* at a stop: bytes still to be read */
 	unsigned ops_cnt;    /* operations in flight, cancels too */
 	struct selection selection;
 	struct consumer consumer;

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "deadline.h"
+#include "drain.h"
 #include "notify.h"
 #include "report.h"
 #include "session.h"
@@ -106,6 +107,7 @@ begin_stop(struct server *s)
 	if (s->is_stopping)
 		return;
 	s->is_stopping = true;
+	drain_begin(s);
 	for (unsigned i = 0; i < s->listeners.cnt; i++)
 		engine_cancel(s->engine, accept_ticket(i),
 			      (struct ticket){ .kind = ENGINE_NOTHING });
@@ -365,9 +367,10 @@ turn(struct server *s)
 /* ---- stop ---- */
 
 static bool
-has_drained(const struct server *s)
+has_drained(struct server *s)
 {
-	if (s->waiting_cnt > 0 || !journal_has_drained(&s->journal))
+	if (!drain_is_done(s) || s->waiting_cnt > 0 ||
+	    !journal_has_drained(&s->journal))
 		return false;
 	for (struct list *n = s->open.next; n != &s->open; n = n->next) {
 		struct connection *c =
@@ -428,6 +431,7 @@ server_run(struct server *s)
 			 journal_has_drained(&s->journal)
 				 ? "consumers had not taken everything"
 				 : "not everything was in the journal");
+	drain_tell(s);
 	close_all(s);
 	report_held(s, true);
 	report_summary(s);

@@ -98,6 +98,7 @@ struct server {
 	uint64_t delivered_pos; /* ... and when something was delivered */
 	bool is_stopping;
 	int64_t stop_deadline_ns;
+	unsigned drain_turns; /* since the stop began */
 	int signal_fd;
 	struct signalfd_siginfo signal; /* where the read in flight goes */
 	int64_t leave_max_ns; /* longest way out of the ring, of this report */

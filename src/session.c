@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "deadline.h"
+#include "drain.h"
 #include "report.h"
 #include "wait.h"
 
@@ -519,7 +520,8 @@ session_serve(struct server *s, struct connection *c)
 		if (budget_was_dear(&s->budget))
 			c->dear_until_ns = s->now_ns + DEAR_NS;
 	}
-	if (wants_more && c->state < CONNECTION_ENDING && !s->is_stopping)
+	if (wants_more && c->state < CONNECTION_ENDING &&
+	    (!s->is_stopping || drain_wants(c)))
 		arm_recv(s, c);
 	else
 		wait_watch_peer(s, c);

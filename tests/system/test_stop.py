@@ -31,6 +31,40 @@ def test_stop_drains(start, connect, mode):
     assert "STOPPING=1" in daemon.notes
 
 
+def test_stop_reads_what_has_arrived(start, connect, mode):
+    """Protects the last updates of a feed that does not wait for answers: what
+    the kernel had received when the signal came is accepted and published."""
+    daemon = start({"engine": {"mode": mode}, "connections": {"receive_buffer": "4K"},
+                    "ring": {"size": "4M"}})
+    feed, sub = connect(daemon, user="feed"), connect(daemon)
+    sub.subscribe()
+    template = Template(10)
+    daemon.signal(signal.SIGSTOP)
+    for n in range(300):
+        feed.send(template.make(n * 10))
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGCONT)
+    reader = Reader(sub, Account(10))
+    reader.finish()
+    assert reader.ended == "fin" and reader.on_frame.received == 300
+    daemon.stop()
+    assert not daemon.logged("unread")
+
+
+def test_stop_says_what_was_left(start, connect):
+    """Protects whoever has to send it again: what was not read is told, of each
+    feed."""
+    daemon = start({"stop": {"timeout": 0}, "connections": {"receive_buffer": "4K"}})
+    feed = connect(daemon, user="feed")
+    daemon.signal(signal.SIGSTOP)
+    feed.send(Template(10).make(0) * 200)
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGCONT)
+    line = daemon.wait_log("unread", user="feed", peer=feed.name)
+    assert line.number("unread_bytes") > 10000
+    daemon.stop()
+
+
 def test_stop_under_load(start, connect, mode):
     """Protects frames from being torn by the end: a publisher at full speed is
     cut somewhere, the subscriber has a whole prefix of what it sent."""
