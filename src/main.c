@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "exits.h"
+#include "journal_folder.h"
 #include "listener.h"
 #include "log.h"
 #include "process.h"
@@ -139,8 +140,11 @@ main(int argc, char **argv)
 	if (line.is_check) {
 		if (!listeners_check(&settings, err, sizeof(err)))
 			die(EXIT_MEND, "%s", err);
-		printf("%s: good, %u tables\n", line.file,
-		       settings.tables.tables_cnt);
+		if (!journal_folder_check(&settings, err, sizeof(err)))
+			die(exit_status_of(errno), "%s", err);
+		journal_folder_text(&settings, err, sizeof(err));
+		printf("%s: good, %u tables, %s\n", line.file,
+		       settings.tables.tables_cnt, err);
 	} else if (line.is_self_test) {
 		status = selftest_run(&settings) ? EXIT_SUCCESS : EXIT_BUG;
 	} else {

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "journal_folder.h"
 #include "lag_table.h"
 #include "notify.h"
 #include "process.h"
@@ -287,6 +288,8 @@ open_journal(struct server *s)
 	char err[JOURNAL_PATH_MAX + 512];
 
 	now.local_ns = zone_local_ns(&s->tick.zone, now.utc_ns);
+	if (!journal_folder_check(s->settings, err, sizeof(err)))
+		die(exit_status_of(errno), "%s", err);
 	notify_status("checking the journal");
 	if (!journal_open(&s->journal, s->settings, s->engine, &s->streams,
 			  &now, err, sizeof(err)))
@@ -355,6 +358,7 @@ server_open(struct server *s, const struct settings *set)
 			 &s->journal.history, &s->delivery, &s->pool) != 0)
 		die(EXIT_ROOM, "no memory for reading the journal");
 	open_journal(s);
+	journal_promise_log(set);
 	report_memory(s);
 	open_listeners(s);
 }

@@ -24,7 +24,7 @@ ranks='
 3	history consumer.h consumer_private.h consumer consumer_past
 3	connection delivery catchup listener selftest
 3	tick.h day repeat call.h late subscribe position ask tick
-3	journal_rescue journal_unsynced journal_reserve
+3	journal_folder journal_rescue journal_unsynced journal_reserve
 3	journal_start journal_days journal
 4	server.h wait.h deadline.h report lag_table subscribers drain session
 4	wait deadline server_open server

@@ -48,6 +48,16 @@ def test_socket_does_not_fail_along():
     assert "TriggerLimitBurst" not in socket["Socket"]
 
 
+def test_installed_configuration_has_a_journal():
+    """Protects who follows the README: the sample's line that `make install` turns
+    into the unit's folder is there, once."""
+    sample = (SOURCES / "etc" / "ringtick.conf").read_text()
+    assert sample.count('# directory = "";') == 1
+    rule = (SOURCES / "Makefile.am").read_text()
+    assert 's|# directory = "";|directory = "/var/lib/ringtick";|' in rule
+    assert unit("ringtick.service")["Service"]["StateDirectory"] == "ringtick"
+
+
 def test_clock_comes_first():
     """Protects the date of the journal from a clock that is not set yet."""
     assert "time-sync.target" in unit("ringtick.service")["Unit"]["After"].split()

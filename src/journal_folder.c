@@ -1,0 +1,189 @@
+#include "config.h"
+
+#include "journal_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+static const char *
+user_name(uid_t uid, char *buf, size_t buf_len)
+{
+	const struct passwd *found = getpwuid(uid);
+
+	if (found != NULL)
+		(void)snprintf(buf, buf_len, "%s", found->pw_name);
+	else
+		(void)snprintf(buf, buf_len, "%u", (unsigned)uid);
+	return buf;
+}
+
+/* What mends it. */
+static void
+advise(int error, const char *directory, char *buf, size_t buf_len)
+{
+	char user[64];
+
+	(void)user_name(geteuid(), user, sizeof(user));
+	if (error == EROFS && getenv("INVOCATION_ID") != NULL)
+		(void)snprintf(buf, buf_len,
+			       "for the unit it is read-only (ProtectSystem=): "
+			       "systemctl edit ringtick.service, and add "
+			       "[Service] ReadWritePaths=%s",
+			       directory);
+	else if (error == ENOENT)
+		(void)snprintf(buf, buf_len,
+			       "make it with: install -d -o ringtick %s%s",
+			       directory,
+			       getenv("INVOCATION_ID") != NULL
+				       ? " (ProtectHome= hides folders in "
+					 "/home from the unit)"
+				       : "");
+	else
+		(void)snprintf(buf, buf_len,
+			       "the user %s must be able to write there: "
+			       "chown %s %s",
+			       user, user, directory);
+}
+
+/* 0 or an errno. */
+static int
+look(const char *directory)
+{
+	struct stat st;
+
+	if (stat(directory, &st) != 0)
+		return errno;
+	if (!S_ISDIR(st.st_mode))
+		return ENOTDIR;
+	return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) != 0
+		       ? errno
+		       : 0;
+}
+
+bool
+journal_folder_check(const struct settings *s, char *err, size_t err_len)
+{
+	const char *directory = s->journal.directory;
+	char advice[1024];
+	int error;
+
+	if (directory[0] == '\0')
+		return true;
+	error = look(directory);
+	if (error == 0)
+		return true;
+	advise(error, directory, advice, sizeof(advice));
+	(void)snprintf(err, err_len, "journal.directory \"%s\": %s; %s",
+		       directory, strerror(error), advice);
+	errno = error;
+	return false;
+}
+
+/* ---- for --check ---- */
+
+/* Looked up and not tried: the lock could be missed by who opens its file at
+ * this very moment. */
+static bool
+is_locked(ino_t inode)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	unsigned long long locked;
+	char line[256];
+	bool found = false;
+
+	while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL)
+		found = sscanf(line, "%*s FLOCK %*s %*s %*s %*x:%*x:%llu",
+			       &locked) == 1 &&
+			locked == inode;
+	if (f != NULL)
+		(void)fclose(f);
+	return found;
+}
+
+static bool
+is_in_use(const char *directory, const char *name)
+{
+	DIR *dir = opendir(directory);
+	const struct dirent *entry;
+	bool is = false;
+
+	if (dir == NULL)
+		return false;
+	while (!is && (entry = readdir(dir)) != NULL)
+		is = strncmp(entry->d_name, name, strlen(name)) == 0 &&
+		     is_locked(entry->d_ino);
+	(void)closedir(dir);
+	return is;
+}
+
+void
+journal_folder_text(const struct settings *s, char *buf, size_t buf_len)
+{
+	const char *directory = s->journal.directory;
+	struct statvfs disk = { 0 };
+	struct stat st = { 0 };
+	char owner[64];
+
+	if (directory[0] == '\0') {
+		(void)snprintf(buf, buf_len, "no journal");
+		return;
+	}
+	(void)stat(directory, &st);
+	(void)statvfs(directory, &disk);
+	(void)snprintf(buf, buf_len,
+		       "journal in %s (owner %s, %llu MiB free, %s)", directory,
+		       user_name(st.st_uid, owner, sizeof(owner)),
+		       (unsigned long long)disk.f_bavail * disk.f_frsize >> 20,
+		       is_in_use(directory, s->journal.name)
+			       ? "in use by a daemon"
+			       : "not in use");
+}
+
+/* ---- what may be relied on ---- */
+
+static bool
+wants_spill(const struct settings *s)
+{
+	bool wants = s->slow.policy == SLOW_SPILL;
+
+	for (unsigned i = 0; i < s->slow.users_cnt; i++)
+		wants = wants || s->slow.users[i].policy == SLOW_SPILL;
+	return wants;
+}
+
+void
+journal_promise_log(const struct settings *s)
+{
+	static const char *const by_machine[] = {
+		[SYNC_NONE] = "what the kernel had not written yet, some "
+			      "30 s",
+		[SYNC_INTERVAL] = "the last journal.sync_interval",
+		[SYNC_BATCH] = "what was not answered yet",
+	};
+
+	if (s->journal.directory[0] == '\0')
+		log_line(LOG_NOTE, "promise",
+			 "journal=off lost_by_stop=\"all\"%s",
+			 wants_spill(s)
+				 ? " hint=\"slow consumers with policy spill "
+				   "are disconnected: there is no journal to "
+				   "serve them from; set journal.directory\""
+				 : "");
+	else
+		log_line(LOG_INFO, "promise",
+			 "journal=on lost_by_stop=\"nothing\" "
+			 "lost_by_daemon_crash=\"what was not answered yet, "
+			 "milliseconds\" lost_by_machine_crash=\"%s\"",
+			 by_machine[s->journal.sync]);
+}
