@@ -23,7 +23,7 @@ struct batch_table {
 };
 
 struct batch {
-	size_t message_max;
+	size_t unit_max; /* a batch is longer only if it is one update */
 	size_t mapped_bytes;
 	uint8_t *merged; /* the message being made: twice message_max */
 	struct rows *updates;
@@ -44,7 +44,7 @@ batch_memory(size_t message_max)
 }
 
 int
-batch_open(struct streams *all, size_t message_max)
+batch_open(struct streams *all, size_t message_max, size_t unit_max)
 {
 	const struct schema *schema = all->schema;
 	struct batch *b = calloc(1, sizeof(*b));
@@ -53,7 +53,7 @@ batch_open(struct streams *all, size_t message_max)
 	if (b == NULL)
 		return -ENOMEM;
 	all->batch = b;
-	b->message_max = message_max;
+	b->unit_max = unit_max;
 	b->tables = calloc(schema->tables_cnt + 1, sizeof(*b->tables));
 	b->mapped_bytes = (size_t)batch_memory(message_max);
 	at = mmap(NULL, b->mapped_bytes, PROT_READ | PROT_WRITE,
@@ -139,13 +139,15 @@ collect(struct streams *all, uint64_t from, uint64_t to)
 	while (from != to) {
 		const uint8_t *frame = ring_at(&all->main.ring, from);
 		const struct schema_table *t;
+		size_t len = stream_frame_len(frame);
 
 		if (!stream_frame_is_record(frame))
 			break;
 		t = record_table(all->schema, frame);
-		if (!batch_take(all, t, rows_of_frame(t, frame),
-				stream_frame_len(frame),
-				all->batch->message_max))
+		/* A longer one is a batch alone. */
+		if (!batch_take(all, t, rows_of_frame(t, frame), len,
+				max_u64(all->batch->unit_max,
+					all->batch->cnt == 0 ? len : 0)))
 			break;
 		from += stream_frame_len(frame);
 	}

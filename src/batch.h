@@ -7,7 +7,7 @@
  *   a stream       [q  ][t  ]  [q ][t ]  [t ]
  *
  * A batch ends where the main stream's visible part does, at a mark, where it
- * would be longer than a message may be, or where another stream goes on.
+ * would be longer than a unit may be, or where another stream goes on.
  */
 #ifndef RINGTICK_BATCH_H
 #define RINGTICK_BATCH_H
@@ -21,8 +21,8 @@
 
 struct streams;
 
-/* 0 or -ENOMEM. */
-int batch_open(struct streams *all, size_t message_max);
+/* Batches have unit_max bytes at most, or are one update.  0 or -ENOMEM. */
+int batch_open(struct streams *all, size_t message_max, size_t unit_max);
 
 /* Accepts what was never opened. */
 void batch_close(struct streams *all);

@@ -18,41 +18,49 @@ enum {
 
 /* ---- open and close ---- */
 
+static uint8_t *
+map(size_t len)
+{
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
 int
 catchup_open(struct catchup *cu, const struct settings *settings,
 	     struct engine *engine, struct streams *streams,
-	     struct history *history, struct delivery *delivery,
-	     struct pool *pool)
+	     struct history *history, struct delivery *delivery)
 {
 	*cu = (struct catchup){ .settings = settings,
 				.engine = engine,
 				.streams = streams,
 				.history = history,
-				.delivery = delivery,
-				.pool = pool };
+				.delivery = delivery };
 	list_init(&cu->hungry);
 	list_init(&cu->news);
-	cu->memory = mmap(NULL, CATCHUP_READS * CATCHUP_READ_BYTES,
-			  PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (cu->memory == MAP_FAILED)
+	cu->memory = map(CATCHUP_READS * CATCHUP_READ_BYTES);
+	/* None of message.buffers: who reads the past waits for nobody. */
+	cu->scratch = map(CATCHUP_SCRATCHES * settings->message.max);
+	if (cu->memory == NULL || cu->scratch == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; i < CATCHUP_READS; i++)
 		cu->reads[i].at = cu->memory + i * CATCHUP_READ_BYTES;
-	cu->whole = mmap(NULL, settings->message.max, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (cu->whole == MAP_FAILED)
-		return -ENOMEM;
+	cu->whole = cu->scratch;
+	cu->frame = cu->whole + settings->message.max;
+	cu->long_read.at = cu->frame + settings->message.max;
 	return 0;
 }
 
 void
 catchup_close(struct catchup *cu)
 {
-	(void)munmap(cu->whole, cu->settings->message.max);
 	/* A read that hangs in the disk still writes there. */
-	if (!catchup_is_reading(cu))
-		(void)munmap(cu->memory, CATCHUP_READS * CATCHUP_READ_BYTES);
+	if (catchup_is_reading(cu))
+		return;
+	(void)munmap(cu->memory, CATCHUP_READS * CATCHUP_READ_BYTES);
+	(void)munmap(cu->scratch,
+		     CATCHUP_SCRATCHES * cu->settings->message.max);
 }
 
 bool
@@ -99,6 +107,7 @@ give_back_memory(struct connection *c)
 {
 	(void)madvise(c->consumer.past.buffer, CATCHUP_BUFFER_BYTES,
 		      MADV_DONTNEED);
+	c->consumer.past.is_touched = false;
 }
 
 void
@@ -112,7 +121,7 @@ void
 catchup_forget(struct catchup *cu, struct connection *c)
 {
 	catchup_stop(cu, c);
-	if (c->consumer.past.is_on)
+	if (c->consumer.past.is_touched)
 		give_back_memory(c);
 }
 
@@ -323,8 +332,8 @@ serve(struct catchup *cu, struct connection *c, const uint8_t *bytes,
 
 /*
  * The same in batches: as many records as the buffer holds become one message
- * of each table.  Not those of others, which are served one by one: false if
- * one of these comes first.
+ * of each table.  Not those of others, nor one that was begun in the ring: they
+ * are served one by one.  false if one of these comes first.
  */
 static bool
 serve_batch(struct catchup *cu, struct connection *c, const uint8_t *bytes,
@@ -337,7 +346,8 @@ serve_batch(struct catchup *cu, struct connection *c, const uint8_t *bytes,
 	struct found f;
 	const char *why;
 
-	if (cu->streams->batch == NULL || p->at.off < p->at.file->first_off)
+	if (cu->streams->batch == NULL || p->skip_bytes > 0 ||
+	    p->at.off < p->at.file->first_off)
 		return false;
 	empty_buffer(p);
 	batch_start(cu->streams);
@@ -442,17 +452,9 @@ static void
 start_long_read(struct catchup *cu, struct connection *c)
 {
 	struct past *p = &c->consumer.past;
-	uint8_t *buffer;
 
-	/* What others wrote, or is filtered, may need a second one. */
-	if (cu->long_read.file != NULL || ((p->at.off < p->at.file->first_off ||
-					    p->selection.symbols != NULL) &&
-					   cu->pool->free_cnt < 2))
+	if (cu->long_read.file != NULL)
 		return;
-	buffer = pool_take(cu->pool);
-	if (buffer == NULL)
-		return;
-	cu->long_read.at = buffer;
 	start_read(cu, &cu->long_read, LONG_READ, c, p->at.off,
 		   min_u64(p->long_bytes, cu->settings->message.max));
 }
@@ -638,7 +640,6 @@ take_long(struct catchup *cu, struct connection *c, struct found *f)
 	struct past *p = &c->consumer.past;
 	const struct past_message *m = &f->message;
 	size_t wanted = consumer_wants(&c->consumer, m), len;
-	uint8_t *frame;
 
 	p->long_bytes = f->record.len;
 	if (wanted == 0) {
@@ -652,14 +653,10 @@ take_long(struct catchup *cu, struct connection *c, struct found *f)
 		p->long_table = f->table;
 		return;
 	}
-	frame = pool_take(cu->pool);
-	if (frame == NULL)
-		return; /* again, when there is one */
-	write_frame(cu, f, frame);
+	write_frame(cu, f, cu->frame);
 	len = min_u64(wanted, CATCHUP_BUFFER_BYTES);
 	empty_buffer(p);
-	memcpy(p->buffer, frame + m->frame_len - wanted, len);
-	pool_give(cu->pool, frame);
+	memcpy(p->buffer, cu->frame + m->frame_len - wanted, len);
 	pass_piece(c, m, len);
 }
 
@@ -759,8 +756,6 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 		else
 			take(cu, c, read, (size_t)result);
 	}
-	if (is_long)
-		pool_give(cu->pool, read->at);
 	if (c != NULL)
 		catchup_wake(cu, c);
 	if (!is_long && !is_piece && result > 0)

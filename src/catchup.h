@@ -25,15 +25,14 @@
 #include "delivery.h"
 #include "engine.h"
 #include "history.h"
-#include "pool.h"
 #include "settings.h"
 #include "stream.h"
 #include "util.h"
 
 enum {
-	CATCHUP_BUFFER_BYTES = 256 << 10, /* of each consumer */
 	CATCHUP_READ_BYTES = 256 << 10,
 	CATCHUP_READS = 4, /* at once, and one of a long record */
+	CATCHUP_SCRATCHES = 3,
 };
 
 struct catchup_read {
@@ -51,11 +50,12 @@ struct catchup {
 	struct streams *streams;
 	struct history *history;
 	struct delivery *delivery;
-	struct pool *pool;
 	uint8_t *memory;
-	uint8_t *whole; /* scratch, message.max: a message of others */
+	uint8_t *scratch; /* of message.max each: */
+	uint8_t *whole;	/* ... a message of others, */
+	uint8_t *frame;	/* ... what is left of it, ... */
 	struct catchup_read reads[CATCHUP_READS];
-	struct catchup_read long_read; /* at: a pool buffer */
+	struct catchup_read long_read; /* ... a long record */
 	struct list hungry;
 	struct list news;
 	uint64_t refused_records; /* not of the schema, in files of others */
@@ -64,8 +64,7 @@ struct catchup {
 /* 0 or -ENOMEM. */
 int catchup_open(struct catchup *cu, const struct settings *settings,
 		 struct engine *engine, struct streams *streams,
-		 struct history *history, struct delivery *delivery,
-		 struct pool *pool);
+		 struct history *history, struct delivery *delivery);
 
 void catchup_close(struct catchup *cu);
 

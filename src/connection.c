@@ -112,7 +112,8 @@ connection_frame(const struct connection *c, uint64_t message_max,
 		*frame = at;
 		return FRAME_WHOLE;
 	}
-	return header->len > c->capacity ? FRAME_TOO_BIG : FRAME_MORE;
+	/* A buffer is for bytes that are here, not for a length. */
+	return avail == c->capacity ? FRAME_TOO_BIG : FRAME_MORE;
 }
 
 void

@@ -6,8 +6,8 @@
  *            0      parsed                        filled          capacity
  *
  * Frames are handled between `parsed` and `filled`; the partial tail is moved
- * to the front before the next recv.  A frame that does not fit the small
- * buffer is received into a pool buffer of message.max, alone.
+ * to the front before the next recv.  A frame that has filled the small buffer
+ * and is longer goes on in a pool buffer of message.max, alone.
  *
  * Pure: the server receives into connection_room() and says how much came.
  */
@@ -80,6 +80,8 @@ struct connection {
 	struct list wait_node;	    /* in the queue of that reason */
 	uint64_t wanted_bytes; /* WAIT_ROOM: in the main ring, or 0 */
 	const struct stream *wait_stream; /* WAIT_LEVEL: which */
+	int64_t wait_since_ns;
+	bool is_wait_told;   /* the log has it */
 	bool is_wait_sync;   /* somebody waits for the answer */
 	int64_t dear_until_ns; /* a share of a turn was far too large */
 	bool is_late;	     /* it has waited for as long as it may */
@@ -123,7 +125,7 @@ enum wire_result connection_hello(struct connection *c,
 enum frame_result {
 	FRAME_WHOLE,	/* *header and *frame are set; connection_consume it */
 	FRAME_MORE,	/* more bytes are needed, and there is room for them */
-	FRAME_TOO_BIG,	/* needs connection_use_buffer first */
+	FRAME_TOO_BIG,	/* has filled the buffer: connection_use_buffer first */
 	FRAME_BAD,	/* *why says what is wrong */
 	FRAME_TOO_LONG, /* longer than message_max */
 };

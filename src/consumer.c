@@ -91,7 +91,7 @@ change_past(struct consumer *c)
 	p->has_next = false;
 	p->skip_bytes = 0;
 	p->long_bytes = p->long_len = 0;
-	p->is_on = true;
+	p->is_on = p->is_touched = true;
 	p->skip_records = 0;
 	if (p->next.place.file != NULL) {
 		if (p->at.file != NULL)
@@ -289,6 +289,16 @@ consumer_next(struct consumer *c, size_t span_max, struct span *out)
 	return true;
 }
 
+/* Returns the pool buffer that it was in, or NULL. */
+static uint8_t *
+end_rest(struct consumer *c)
+{
+	uint8_t *rest = c->rest;
+
+	c->rest = NULL;
+	return rest == c->past.buffer ? NULL : rest;
+}
+
 uint8_t *
 consumer_written(struct consumer *c, size_t accepted)
 {
@@ -301,8 +311,7 @@ consumer_written(struct consumer *c, size_t accepted)
 	case PART_REST:
 		c->rest_sent += accepted;
 		if (c->rest_sent == c->rest_len) {
-			free_buffer = c->rest;
-			c->rest = NULL;
+			free_buffer = end_rest(c);
 		}
 		break;
 	case PART_NOTICE:
@@ -534,20 +543,22 @@ skip_cursor(struct consumer *c, struct cursor *cursor, uint64_t to_pos,
 	c->notice.mark_day = day;
 }
 
-/* Copies out what is left of a half-sent frame. */
-static void
-keep_rest(struct consumer *c, uint8_t *buffer)
+void
+consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer)
 {
-	size_t torn = consumer_torn_bytes(c);
-
-	if (torn == 0)
+	if (len == 0)
 		return;
-	CHECK(buffer != NULL && c->rest == NULL);
-	memcpy(buffer, ring_at(&c->here.stream->ring, c->here.pos), torn);
+	if (buffer == NULL) {
+		CHECK(len <= CATCHUP_BUFFER_BYTES && !c->past.is_on);
+		buffer = c->past.buffer;
+		c->past.is_touched = true;
+	}
+	CHECK(c->rest == NULL);
+	memcpy(buffer, ring_at(&c->here.stream->ring, c->here.pos), len);
 	c->rest = buffer;
-	c->rest_len = torn;
+	c->rest_len = len;
 	c->rest_sent = 0;
-	c->here.pos += torn;
+	c->here.pos += len;
 }
 
 struct skipped
@@ -555,7 +566,8 @@ consumer_skip(struct consumer *c, uint8_t *buffer)
 {
 	struct skipped skipped = { 0 };
 
-	keep_rest(c, buffer);
+	/* Copies out what is left of a half-sent frame. */
+	consumer_keep_rest(c, consumer_torn_bytes(c), buffer);
 	if (!consumer_is_open(c, &c->here)) {
 		/* What comes behind the reply is kept; nothing holds the old
 		 * stream. */
@@ -597,10 +609,9 @@ consumer_tell_skip(struct consumer *c, uint64_t from_record, uint64_t to_record)
 uint8_t *
 consumer_fini(struct consumer *c)
 {
-	uint8_t *free_buffer = c->rest;
+	uint8_t *free_buffer = end_rest(c);
 
 	CHECK(c->writing == PART_NONE);
-	c->rest = NULL;
 	cursor_detach(&c->here);
 	cursor_detach(&c->next);
 	if (c->past.at.file != NULL)
@@ -609,6 +620,7 @@ consumer_fini(struct consumer *c)
 		c->past.next.place.file->readers--;
 	selection_drop(consumer_symbols(c), &c->past.selection);
 	selection_drop(consumer_symbols(c), &c->past.next_selection);
-	c->past = (struct past){ .buffer = c->past.buffer };
+	c->past = (struct past){ .buffer = c->past.buffer,
+				 .is_touched = c->past.is_touched };
 	return free_buffer;
 }

@@ -31,6 +31,9 @@
 #include "stream.h"
 #include "util.h"
 
+/* Of each consumer, for what it reads of the past; else for a rest. */
+enum { CATCHUP_BUFFER_BYTES = 256 << 10 };
+
 enum consumer_part {
 	PART_NONE,
 	PART_REST,
@@ -84,6 +87,7 @@ struct past {
 	uint64_t sure_record;	    /* if they are not all before this record,
 				       it has what was lost */
 	uint8_t *buffer; /* the connection's: frames, whole or the end of one */
+	bool is_touched; /* it has memory that can be given back */
 	size_t len, sent;
 	size_t first_len;     /* of it, the end of the first message ... */
 	bool is_first_record; /* ... which is a record */
@@ -127,7 +131,8 @@ struct notice {
 
 struct consumer {
 	/* the parts */
-	uint8_t *rest; /* a pool buffer, NULL when there is none */
+	uint8_t *rest; /* past.buffer or, if it is too long for that, a pool
+			  buffer; NULL when there is none */
 	size_t rest_len, rest_sent;
 	struct notice notice;
 	struct cursor here;
@@ -260,7 +265,8 @@ struct skipped {
 /*
  * Moves to the head, at a frame boundary; the last end of a day on the way is
  * not lost. `buffer` takes consumer_torn_bytes() and becomes `rest`; NULL if
- * they are 0.  Not while a part of the stream is in flight.
+ * they fit into CATCHUP_BUFFER_BYTES.  Not while a part of the stream is in
+ * flight.
  */
 struct skipped consumer_skip(struct consumer *c, uint8_t *buffer);
 
@@ -274,15 +280,11 @@ void consumer_tell_skip(struct consumer *c, uint64_t from_record,
 /* What place in the main stream it must go on from if it leaves now. */
 struct stream_source consumer_main_place(const struct consumer *c);
 
-/* Bytes that must be copied out first: in batches, what is left of a unit. Not
- * while a part of the stream is in flight. */
-size_t consumer_leave_bytes(const struct consumer *c);
-
 /* Leaves the rings for the past, at a place at or before consumer_main_place.
- * `buffer` takes consumer_leave_bytes() and becomes `rest`; NULL if they are 0.
- * Not while a part of the stream is in flight. */
+ * In batches, what is left of a unit is copied out.  Not while a part of the
+ * stream is in flight. */
 void consumer_leave(struct consumer *c, const struct history_place *place,
-		    uint8_t *buffer, int64_t now_ns);
+		    int64_t now_ns);
 
 /* Whether its buffer wants to be filled. */
 bool consumer_is_hungry(const struct consumer *c);

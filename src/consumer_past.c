@@ -17,14 +17,6 @@ leave_pos(const struct consumer *c)
 	return end;
 }
 
-size_t
-consumer_leave_bytes(const struct consumer *c)
-{
-	CHECK(c->writing != PART_STREAM);
-	return c->here.stream == NULL ? 0
-				      : (size_t)(leave_pos(c) - c->here.pos);
-}
-
 struct stream_source
 consumer_main_place(const struct consumer *c)
 {
@@ -81,25 +73,9 @@ debt_of(const struct consumer *c, const struct cursor *cursor, int64_t now_ns,
 	return debt;
 }
 
-/* What is left of the unit that it leaves in the middle. */
-static void
-keep_unit(struct consumer *c, uint8_t *buffer)
-{
-	size_t len = consumer_leave_bytes(c);
-
-	if (len == 0)
-		return;
-	CHECK(buffer != NULL && c->rest == NULL);
-	memcpy(buffer, ring_at(&c->here.stream->ring, c->here.pos), len);
-	c->rest = buffer;
-	c->rest_len = len;
-	c->rest_sent = 0;
-	c->here.pos += len;
-}
-
 void
 consumer_leave(struct consumer *c, const struct history_place *place,
-	       uint8_t *buffer, int64_t now_ns)
+	       int64_t now_ns)
 {
 	struct past *p = &c->past;
 	struct stream_source from;
@@ -107,7 +83,10 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 
 	CHECK(c->writing != PART_STREAM && consumer_is_subscribed(c) &&
 	      !p->is_on);
-	keep_unit(c, buffer);
+	/* What is left of the unit that it leaves in the middle. */
+	if (c->here.stream != NULL)
+		consumer_keep_rest(c, (size_t)(leave_pos(c) - c->here.pos),
+				   NULL);
 	from = consumer_main_place(c);
 	p->from_pos = from.main_pos;
 	p->skip_bytes = from.skip_bytes;
@@ -129,7 +108,7 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 	p->at = *place;
 	p->at.file->readers++;
 	p->time_ns = now_ns - age_ns;
-	p->is_on = true;
+	p->is_on = p->is_touched = true;
 	p->since_ns = now_ns;
 	p->spills++;
 }

@@ -13,6 +13,10 @@ consumer_symbols(const struct consumer *c)
 	return &c->streams->filter.symbols;
 }
 
+/* The next len bytes of `here` become the rest, in a pool buffer if they do not
+ * fit into the consumer's own. */
+void consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer);
+
 /* Ends the reply's part once everything before it and itself is sent. */
 void consumer_step(struct consumer *c);
 

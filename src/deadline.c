@@ -38,6 +38,7 @@ excuse(struct connection *c, int64_t ns)
 	consumer->lag.slow_since_ns += ns;
 	consumer->blameless_until_ns += ns;
 	consumer->past.since_ns += ns;
+	c->wait_since_ns += ns;
 }
 
 void
@@ -49,10 +50,13 @@ deadline_begin_turn(struct server *s, int64_t late_ns)
 		return;
 	while ((c = server_next_open(s, c)) != NULL)
 		excuse(c, late_ns);
+	for (unsigned i = 0; i < s->pool.cnt; i++)
+		s->pool.holds[i].since_ns += late_ns;
 	if (s->streams.main.leap_ns != 0)
 		s->streams.main.leap_ns += late_ns;
 	if (s->next_deadline_ns != INT64_MAX)
 		s->next_deadline_ns += late_ns;
+	s->next_buffers_check_ns += late_ns;
 	s->look_until_ns = s->now_ns + LOOK_NS;
 	if (late_ns < LOGGED_NS)
 		return;

@@ -19,12 +19,14 @@ pool_open(struct pool *p, unsigned cnt, size_t buffer_bytes)
 		return -ENOMEM;
 	p->memory = memory;
 	p->free = calloc(cnt, sizeof(*p->free));
-	if (p->free == NULL) {
+	p->holds = calloc(cnt, sizeof(*p->holds));
+	if (p->free == NULL || p->holds == NULL) {
 		pool_close(p);
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < cnt; i++)
-		pool_give(p, p->memory + (cnt - 1 - i) * buffer_bytes);
+		p->free[i] = p->memory + (cnt - 1 - i) * buffer_bytes;
+	p->free_cnt = cnt;
 	return 0;
 }
 
@@ -34,13 +36,27 @@ pool_close(struct pool *p)
 	if (p->memory != NULL)
 		(void)munmap(p->memory, p->cnt * p->buffer_bytes);
 	free(p->free);
+	free(p->holds);
 	*p = (struct pool){ 0 };
 }
 
-uint8_t *
-pool_take(struct pool *p)
+static struct pool_hold *
+hold_of(struct pool *p, const uint8_t *buffer)
 {
-	return p->free_cnt == 0 ? NULL : p->free[--p->free_cnt];
+	return &p->holds[(size_t)(buffer - p->memory) / p->buffer_bytes];
+}
+
+uint8_t *
+pool_take(struct pool *p, struct pool_hold hold)
+{
+	uint8_t *buffer;
+
+	CHECK(hold.holder != NULL);
+	if (p->free_cnt == 0)
+		return NULL;
+	buffer = p->free[--p->free_cnt];
+	*hold_of(p, buffer) = hold;
+	return buffer;
 }
 
 void
@@ -48,6 +64,7 @@ pool_give(struct pool *p, uint8_t *buffer)
 {
 	if (buffer == NULL)
 		return;
-	CHECK(p->free_cnt < p->cnt);
+	CHECK(p->free_cnt < p->cnt && hold_of(p, buffer)->holder != NULL);
+	hold_of(p, buffer)->holder = NULL;
 	p->free[p->free_cnt++] = buffer;
 }

@@ -561,11 +561,12 @@ report_memory(const struct server *s)
 	const struct settings *set = s->settings;
 	uint64_t n = set->connections.max;
 	bool is_batched = set->publish.interval > 0;
+	uint64_t unit = min_u64(set->message.max, CATCHUP_BUFFER_BYTES);
 	uint64_t index =
 		index_capacity(set->ring.size, 0) +
 		set->streams.max *
 			index_capacity(set->streams.ring,
-				       is_batched ? set->message.max / 2 : 0);
+				       is_batched ? unit / 2 : 0);
 	uint64_t filters = symbols_memory((uint32_t)set->streams.symbols,
 					  settings_filters_max(set),
 					  (uint32_t)set->streams.max);
@@ -580,11 +581,11 @@ report_memory(const struct server *s)
 	uint64_t table = n * sizeof(struct connection);
 	uint64_t staging = s->journal.staging.size;
 	bool has_journal = s->journal.state.is_on;
-	uint64_t past = has_journal
-				? n * CATCHUP_BUFFER_BYTES +
-					  CATCHUP_READS * CATCHUP_READ_BYTES +
-					  set->message.max
-				: 0;
+	uint64_t past = n * CATCHUP_BUFFER_BYTES +
+			(has_journal ? CATCHUP_READS * CATCHUP_READ_BYTES +
+					       CATCHUP_SCRATCHES *
+						       set->message.max
+				     : 0);
 	/* The running file, the last one, and the next. */
 	uint64_t files = has_journal ? 3 * sizeof(struct history_file) : 0;
 

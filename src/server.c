@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "buffers.h"
 #include "clock.h"
 #include "deadline.h"
 #include "drain.h"
@@ -218,6 +219,7 @@ wait_ns(const struct server *s)
 		until = min_i64(until, s->next_batch_ns);
 	until = min_i64(until, journal_due_ns(&s->journal));
 	until = min_i64(until, s->next_deadline_ns);
+	until = min_i64(until, buffers_due_ns(s));
 	until = min_i64(until, s->next_report_ns);
 	if (s->watchdog_ns > 0)
 		until = min_i64(until, s->next_watchdog_ns);
@@ -358,6 +360,7 @@ turn(struct server *s)
 	run_catchup(s);
 	journal_run(&s->journal, s->tick.day, s->tick.local_ns, s->now_ns);
 	deadline_check(s, n < ARRAY_LEN(done));
+	buffers_check(s);
 	run_timers(s);
 	/* Once more: what was served, and what the journal has let be seen. */
 	streams_feed(&s->streams, s->now_ns);

@@ -5,6 +5,7 @@
  *   server_open.c  the start, and giving everything back
  *   server.c       the turn, timers, stop
  *   session.c      a connection's life: accept, handshake, requests, close
+ *   buffers.c      who holds one of message.buffers
  *   deadline.c     what time is held against whom
  *   wait.c         whose input stands still, and why
  *   report.c       what the log and systemd are told
@@ -78,6 +79,7 @@ struct server {
 
 	int64_t now_ns;	       /* monotonic, of this turn */
 	int64_t next_deadline_ns; /* no connection's is earlier */
+	int64_t next_buffers_check_ns;
 	int64_t look_until_ns; /* no deadline is looked at before */
 	int64_t next_judge_ns; /* not before, however slow somebody is */
 	int64_t next_report_ns;
@@ -104,6 +106,7 @@ struct server {
 	int64_t leave_max_ns; /* longest way out of the ring, of this report */
 	struct report_base report_base;
 	struct log_limit accept_log;
+	struct log_limit buffers_log;
 	struct peers peers; /* limits of lines about clients */
 };
 

@@ -107,6 +107,8 @@ open_streams(struct server *s)
 		.symbols_max = (uint32_t)set->streams.symbols,
 		.sets_max = settings_filters_max(set),
 		.message_max = set->message.max,
+		/* So that the rest of a batch fits where it is kept. */
+		.unit_max = min_u64(set->message.max, CATCHUP_BUFFER_BYTES),
 		.is_batched = set->publish.interval > 0,
 		.seed = symbols_draw_seed(),
 	};
@@ -355,7 +357,7 @@ server_open(struct server *s, const struct settings *set)
 		      set->engine.span_max, set->engine.in_flight_max,
 		      &s->journal.state);
 	if (catchup_open(&s->catchup, set, s->engine, &s->streams,
-			 &s->journal.history, &s->delivery, &s->pool) != 0)
+			 &s->journal.history, &s->delivery) != 0)
 		die(EXIT_ROOM, "no memory for reading the journal");
 	open_journal(s);
 	journal_promise_log(set);

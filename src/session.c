@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "buffers.h"
 #include "deadline.h"
 #include "drain.h"
 #include "report.h"
@@ -177,13 +178,7 @@ session_timed_out(struct server *s, struct connection *c)
 		refuse(s, c, CLOSE_handshake_timeout, NULL);
 		break;
 	case CONNECTION_OPEN:
-		if (wait_timed_out(s, c))
-			break;
-		session_close(s, c,
-			      c->consumer.long_reply != NULL
-				      ? CLOSE_reply_timeout
-				      : CLOSE_message_timeout,
-			      NULL);
+		wait_timed_out(s, c);
 		break;
 	case CONNECTION_ENDING:
 	case CONNECTION_LINGERING:
@@ -302,7 +297,7 @@ note_update(struct server *s, struct connection *c,
 static bool
 take_reply_buffer(struct server *s, struct connection *c)
 {
-	uint8_t *buffer = pool_take(&s->pool);
+	uint8_t *buffer = buffers_take(s, c, POOL_REPLY);
 
 	if (buffer == NULL) {
 		wait_for(s, c, WAIT_REPLY, true);
@@ -365,9 +360,6 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 	}
 	pool_give(&s->pool, connection_consume(c, len));
 	c->deadline_ns = 0;
-	/* A client that reads nothing must not keep the buffer. */
-	if (c->consumer.long_reply != NULL)
-		deadline_set(s, c, s->settings->message.timeout);
 }
 
 /* One whole frame. Returns whether the next one may be looked at. */
@@ -448,7 +440,7 @@ static bool
 take_buffer(struct server *s, struct connection *c,
 	    const struct wire_header *header)
 {
-	uint8_t *buffer = pool_take(&s->pool);
+	uint8_t *buffer = buffers_take(s, c, POOL_INPUT);
 
 	if (buffer == NULL) {
 		wait_for(s, c, WAIT_BUFFER, header->message == WIRE_SYNC);
@@ -456,7 +448,6 @@ take_buffer(struct server *s, struct connection *c,
 	}
 	wait_end(s, c);
 	connection_use_buffer(c, buffer, header->len);
-	deadline_set(s, c, s->settings->message.timeout);
 	return true;
 }
 
@@ -591,8 +582,6 @@ session_written(struct server *s, struct connection *c, int32_t result)
 	catchup_try_return(&s->catchup, c, s->now_ns);
 	if (!was_busy || consumer_is_busy(&c->consumer))
 		return;
-	if (c->state == CONNECTION_OPEN)
-		c->deadline_ns = 0;
 	if (c->state == CONNECTION_ENDING)
 		linger(s, c);
 	else
@@ -612,7 +601,6 @@ leave(struct server *s, struct connection *c)
 	struct consumer *consumer = &c->consumer;
 	struct history_place place;
 	uint64_t from_pos = consumer_main_place(consumer).main_pos;
-	uint8_t *buffer = NULL;
 
 	if (from_pos == s->journal.state.written_pos ||
 	    !history_find_pos(&s->journal.history, from_pos, &place))
@@ -621,12 +609,7 @@ leave(struct server *s, struct connection *c)
 		s->counters.cancels += delivery_cancel(&s->delivery, c);
 		return;
 	}
-	if (consumer_leave_bytes(consumer) > 0) {
-		buffer = pool_take(&s->pool);
-		if (buffer == NULL)
-			return; /* when there is one */
-	}
-	consumer_leave(consumer, &place, buffer, s->now_ns);
+	consumer_leave(consumer, &place, s->now_ns);
 	consumer->lag.is_slow = false;
 	if (s->now_ns - consumer->lag.slow_since_ns > s->leave_max_ns)
 		s->leave_max_ns = s->now_ns - consumer->lag.slow_since_ns;
@@ -644,6 +627,8 @@ session_hear(struct server *s, struct connection *c)
 	case NEWS_CAUGHT_UP:
 		s->counters.returns++;
 		report_change(s, c);
+		/* It may have had to leave again before this was heard. */
+		catchup_wake(&s->catchup, c);
 		break;
 	case NEWS_ANSWERED:
 		catchup_wake(&s->catchup, c);
@@ -671,8 +656,8 @@ skip(struct server *s, struct connection *c)
 		s->counters.cancels += delivery_cancel(&s->delivery, c);
 		return;
 	}
-	if (consumer_torn_bytes(consumer) > 0) {
-		buffer = pool_take(&s->pool);
+	if (consumer_torn_bytes(consumer) > CATCHUP_BUFFER_BYTES) {
+		buffer = buffers_take(s, c, POOL_REST);
 		if (buffer == NULL) {
 			session_close(s, c, CLOSE_no_buffer, NULL);
 			return;

@@ -236,11 +236,14 @@ uint64_t
 stream_unit_end(const struct stream *s, uint64_t pos)
 {
 	const struct index_entry *e;
+	uint64_t end;
 
-	if (s->unit_max == 0)
+	if (s->unit_max == 0 || pos == s->head_pos)
 		return pos;
 	e = index_find_next(&s->index, pos);
-	return e != NULL ? e->pos : s->head_pos;
+	end = e != NULL ? e->pos : s->head_pos;
+	e = index_find(&s->index, pos);
+	return end - e->pos > s->unit_max ? pos : end;
 }
 
 struct stream_source

@@ -123,6 +123,8 @@ struct streams_options {
 	uint32_t symbols_max; /* that can be filtered by at once */
 	uint32_t sets_max;    /* different sets of them that are held */
 	size_t message_max;   /* that is put in */
+	size_t unit_max;      /* of a batch, unless it is one update; 0: as
+				 long as a message */
 	uint64_t seed;	      /* of the hash of symbols; symbols.h */
 	bool is_batched;      /* streams get what has come as one message of
 				 each table: the main one is gated, and
@@ -279,7 +281,7 @@ struct stream_source stream_main_place(const struct stream *s, uint64_t pos);
 /*
  * In batches only where an entry of the index is, is it known what comes next:
  * the first such position at or after pos.  It is no further than unit_max.
- * Else pos itself.
+ * Else, and within a longer batch, which is one update, pos itself.
  */
 uint64_t stream_unit_end(const struct stream *s, uint64_t pos);
 

@@ -66,6 +66,7 @@ int
 streams_open(struct streams *all, const struct schema *schema,
 	     const struct streams_options *o)
 {
+	size_t unit_max = o->unit_max > 0 ? o->unit_max : o->message_max;
 	int err;
 
 	*all = (struct streams){ .schema = schema,
@@ -79,12 +80,12 @@ streams_open(struct streams *all, const struct schema *schema,
 		err = open_bits(all);
 	if (err == 0)
 		err = open_filtered(all, o->filtered_max, o->filtered_bytes,
-				    o->is_batched ? o->message_max : 0);
+				    o->is_batched ? unit_max : 0);
 	if (err == 0)
 		err = filter_open(&all->filter, o->symbols_max, o->sets_max,
 				  o->filtered_max, o->message_max, o->seed);
 	if (err == 0 && o->is_batched)
-		err = batch_open(all, o->message_max);
+		err = batch_open(all, o->message_max, unit_max);
 	return err;
 }
 

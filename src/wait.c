@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 
+#include "buffers.h"
 #include "deadline.h"
 #include "session.h"
 
@@ -76,6 +77,8 @@ wait_for(struct server *s, struct connection *c, enum wait_reason why,
 	list_remove(&c->wait_node);
 	list_append(&s->waiting[why], &c->wait_node);
 	c->waits_for = why;
+	c->wait_since_ns = s->now_ns;
+	c->is_wait_told = false;
 	count(&s->counters, why);
 	if (is_turn(why))
 		return; /* its deadline is about what it sends */
@@ -113,19 +116,13 @@ wait_must_queue(const struct server *s, const struct connection *c)
 	       first != &c->wait_node;
 }
 
-bool
+void
 wait_timed_out(struct server *s, struct connection *c)
 {
-	/* What it is about may be here, and only not looked at yet. */
-	if (is_turn(c->waits_for)) {
-		deadline_set(s, c, NS_PER_S);
-		return true;
-	}
 	if (!has_deadline(c->waits_for))
-		return false;
+		return;
 	c->is_late = true;
 	session_serve(s, c);
-	return true;
 }
 
 /* ---- going on ---- */
@@ -150,8 +147,9 @@ may_go_on(struct server *s, const struct connection *c)
 	case WAIT_FILE:
 		return s->streams.main.marks == s->journal.state.marks;
 	case WAIT_BUFFER:
+		return buffers_may_take(s, c, POOL_INPUT);
 	case WAIT_REPLY:
-		return s->pool.free_cnt > 0;
+		return buffers_may_take(s, c, POOL_REPLY);
 	case WAIT_TURN:
 	case WAIT_DEAR:
 		return true;

@@ -49,8 +49,8 @@ wait_has_turns(const struct server *s)
  * would starve behind short ones that still fit. */
 bool wait_must_queue(const struct server *s, const struct connection *c);
 
-/* Its deadline has passed while it waited: true if it gets an answer now. */
-bool wait_timed_out(struct server *s, struct connection *c);
+/* Its deadline has passed while it waited: a request gets an error now. */
+void wait_timed_out(struct server *s, struct connection *c);
 
 /* Serves those for whom what they wait for has come. */
 void wait_serve(struct server *s);

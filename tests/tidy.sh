@@ -26,8 +26,8 @@ ranks='
 3	tick.h day repeat call.h late subscribe position ask tick
 3	journal_folder journal_rescue journal_unsynced journal_reserve
 3	journal_start journal_days journal
-4	server.h wait.h deadline.h report lag_table subscribers drain session
-4	wait deadline server_open server
+4	server.h wait.h deadline.h buffers.h report lag_table subscribers
+4	drain session wait deadline buffers server_open server
 5	main
 '
 # The client tools stand beside the daemon: of its files they may include

@@ -231,23 +231,23 @@ def test_requests_of_a_slow_consumer(start, connect, policy, mode):
 
 
 def test_skip_without_a_buffer(start, connect, mode):
-    """Protects the ring when a laggard must leave in the middle of a frame and
-    every buffer for the rest of it is taken: it is cut off, with the reason,
-    and its lag does not hold the others."""
+    """Protects the ring when a laggard must leave in the middle of a long message
+    and its share of the buffers for the rest of it is used up: it is cut off,
+    with the reason, and its lag does not hold the others."""
+    rows = 30000
     daemon = start({**small(mode, policy="block", users=users(lazy="skip")),
-                    "message": {"max": "64K", "buffers": 2},
-                    "connections": {"send_buffer": "256K", "receive_buffer": "16K"}})
-    stuck = [connect(daemon) for _ in range(2)]
-    for one in stuck:
-        one.send(update("trade", trade(0, 1500))[:30000])
-    feed, fast = connect(daemon), connect(daemon, user="fast")
+                    "streams": {"ring": "4M"}, "message": {"buffers": 2},
+                    "connections": {"send_buffer": "128K", "receive_buffer": "16K"}})
+    stuck = connect(daemon, user="stuck")
+    stuck.send(update("trade", trade(0, rows))[:30000])
+    feed, fast = connect(daemon, unix=True), connect(daemon, user="fast")
     fast.subscribe()
     lazy = connect(daemon, user="lazy", receive_buffer=8192)
     lazy.subscribe()
-    reader = Reader(fast, Account(ROWS, last=1999))
-    Flood(feed, Template(ROWS), limit=2000).finish()
+    reader = Reader(fast, Account(rows, last=29))
+    Flood(feed, Template(rows), limit=30).finish()
     reader.finish()
-    assert reader.on_frame.gaps == [] and reader.on_frame.received == 2000
+    assert reader.on_frame.gaps == [] and reader.on_frame.received == 30
     daemon.wait_log("disconnect", user="lazy", reason="no_buffer")
 
 

@@ -599,8 +599,7 @@ spill(struct reader *r)
 	m.change_spills += c->next.stream != NULL;
 	m.far_spills += place.pos != from_pos;
 	r->was_filtered = is_filtered(&c->here) || is_filtered(&c->next);
-	assert_int_equal(consumer_leave_bytes(c), 0);
-	consumer_leave(c, &place, NULL, m.now);
+	consumer_leave(c, &place, m.now);
 	assert_null(c->here.stream);
 	assert_null(c->next.stream);
 	if (r->stream != NULL)

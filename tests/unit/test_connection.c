@@ -304,8 +304,8 @@ test_lengths(void **state)
 	assert_int_equal(frame_of_len(WIRE_FRAME_MIN - 1), FRAME_BAD);
 	assert_int_equal(frame_of_len(WIRE_FRAME_MIN), FRAME_MORE);
 	assert_int_equal(frame_of_len(SMALL_BYTES), FRAME_MORE);
-	assert_int_equal(frame_of_len(SMALL_BYTES + 1), FRAME_TOO_BIG);
-	assert_int_equal(frame_of_len(MESSAGE_MAX), FRAME_TOO_BIG);
+	assert_int_equal(frame_of_len(SMALL_BYTES + 1), FRAME_MORE);
+	assert_int_equal(frame_of_len(MESSAGE_MAX), FRAME_MORE);
 	assert_int_equal(frame_of_len(MESSAGE_MAX + 1), FRAME_TOO_LONG);
 	assert_int_equal(frame_of_len(INT32_MAX), FRAME_TOO_LONG);
 	assert_int_equal(frame_of_len(UINT32_MAX), FRAME_TOO_LONG);
@@ -482,16 +482,22 @@ test_drop_input(void **state)
 	put_frame(1000);
 	c.state = CONNECTION_OPEN;
 	connection_room(&c, &at, &room);
-	memcpy(at, stream + HELLO_BYTES, 100);
-	c.filled += 100;
+	memcpy(at, stream + HELLO_BYTES, SMALL_BYTES);
+	/* For a length that is claimed there is no buffer, ... */
+	c.filled += SMALL_BYTES - 1;
+	assert_int_equal(
+		connection_frame(&c, MESSAGE_MAX, &header, &frame, &why),
+		FRAME_MORE);
+	/* ... but for bytes that are here. */
+	c.filled++;
 	assert_int_equal(
 		connection_frame(&c, MESSAGE_MAX, &header, &frame, &why),
 		FRAME_TOO_BIG);
 	connection_use_buffer(&c, big, header.len);
 	connection_room(&c, &at, &room);
 	/* exactly the frame's rest: nothing behind it comes into the buffer */
-	assert_ptr_equal(at, big + 100);
-	assert_int_equal(room, 900);
+	assert_ptr_equal(at, big + SMALL_BYTES);
+	assert_int_equal(room, 1000 - SMALL_BYTES);
 	assert_ptr_equal(connection_drop_input(&c), big);
 	connection_room(&c, &at, &room);
 	assert_ptr_equal(at, small);

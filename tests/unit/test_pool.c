@@ -13,6 +13,12 @@
 
 enum { BUFFERS = 5, BYTES = 10000 };
 
+static uint8_t *
+take(struct pool *p)
+{
+	return pool_take(p, (struct pool_hold){ .holder = p });
+}
+
 /* Every buffer once, none overlaps another, and then none is left. */
 static void
 test_take_all(void **state)
@@ -23,12 +29,12 @@ test_take_all(void **state)
 	(void)state;
 	assert_int_equal(pool_open(&p, BUFFERS, BYTES), 0);
 	for (unsigned i = 0; i < BUFFERS; i++) {
-		taken[i] = pool_take(&p);
+		taken[i] = take(&p);
 		assert_non_null(taken[i]);
 		memset(taken[i], (int)i + 1, BYTES);
 	}
-	assert_null(pool_take(&p));
-	assert_null(pool_take(&p));
+	assert_null(take(&p));
+	assert_null(take(&p));
 	for (unsigned i = 0; i < BUFFERS; i++)
 		for (size_t k = 0; k < BYTES; k++)
 			assert_int_equal(taken[i][k], i + 1);
@@ -43,18 +49,18 @@ test_give_back(void **state)
 
 	(void)state;
 	assert_int_equal(pool_open(&p, 2, BYTES), 0);
-	a = pool_take(&p);
-	b = pool_take(&p);
-	assert_null(pool_take(&p));
+	a = take(&p);
+	b = take(&p);
+	assert_null(take(&p));
 	pool_give(&p, NULL);
-	assert_null(pool_take(&p));
+	assert_null(take(&p));
 	pool_give(&p, a);
-	assert_ptr_equal(pool_take(&p), a);
-	assert_null(pool_take(&p));
+	assert_ptr_equal(take(&p), a);
+	assert_null(take(&p));
 	pool_give(&p, b);
 	pool_give(&p, a);
 	assert_int_equal(p.free_cnt, 2);
-	assert_true(pool_take(&p) != pool_take(&p));
+	assert_true(take(&p) != take(&p));
 	pool_close(&p);
 }
 
@@ -66,7 +72,7 @@ test_failure_and_close(void **state)
 	(void)state;
 	memset(&p, 0xa5, sizeof(p));
 	assert_int_equal(pool_open(&p, 4, (size_t)1 << 60), -ENOMEM);
-	assert_null(pool_take(&p));
+	assert_null(take(&p));
 	pool_close(&p);
 	assert_null(p.memory);
 	pool_close(&p);

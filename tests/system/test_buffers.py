@@ -1,0 +1,107 @@
+"""The few buffers of message.buffers: nobody can keep them from the others."""
+
+import journal
+import kdb
+import pytest
+from kdb import NIL
+from spill import wait_state
+from traffic import trade, update
+
+ROOMY = {"ring": {"size": "4M"}, "streams": {"ring": "4M"},
+         "connections": {"send_buffer": "128K", "receive_buffer": "64K"}}
+LONG = 12000  # rows of more than 256 KiB, the most that catching up reads at once
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = tmp_path / "journal"
+    found.mkdir()
+    return found
+
+
+def numbers(client, rows):
+    """The sizes of so many rows of trade, as they came."""
+    found = []
+    while len(found) < rows:
+        message = client.read()
+        found += message.items[2].columns.items[-1].values
+    return found
+
+
+def silent(connect, daemon, n):
+    """So many users s0, s1, ... that subscribe and read nothing."""
+    found = []
+    for i in range(n):
+        one = connect(daemon, user="s%d" % i, receive_buffer=65536, timeout=60)
+        one.subscribe()
+        found.append(one)
+    return found
+
+
+def publish(feed, sizes):
+    """Updates of so many rows each, numbered; how many rows."""
+    first = 0
+    for rows in sizes:
+        feed.send(update("trade", trade(first, rows)))
+        first += rows
+    return first
+
+
+def test_claimed_lengths(start, connect, mode):
+    """Protects long messages from who claims to send some: a buffer is for bytes
+    that are here; and from who begins one and stops: it goes when one is needed."""
+    daemon = start(kdb_settings(mode))
+    feed = connect(daemon, user="feed", timeout=8)
+    long = update("trade", trade(0, LONG), kind=kdb.SYNC)
+    claims = [connect(daemon, user="c%d" % i) for i in range(4)]
+    for one in claims:
+        one.send(long[:8])
+    assert feed.ask(long) == NIL
+    assert daemon.summary().number("buffer_waits") == 0
+    for one in claims[:2]:
+        one.send(long[8:100000])
+    assert feed.ask(long) == NIL
+    assert ":c0:input:100000:" in daemon.wait_log("buffer_wait")["holders"]
+    daemon.wait_log("disconnect", reason="message_timeout")
+
+
+def kdb_settings(mode):
+    return {"engine": {"mode": mode}, **ROOMY}
+
+
+def test_batches_leave_without_a_buffer(start, connect, folder, mode):
+    """Protects intake, where subscribers of batches read nothing: they leave for
+    the journal, however many, and get the rest of what they had begun."""
+    daemon = start(journal.settings(folder, {
+        **kdb_settings(mode), "publish": {"interval": "20ms"}}))
+    quiet = silent(connect, daemon, 6)
+    feed = connect(daemon, user="feed", timeout=60)
+    rows = publish(feed, [100] * 400 + [LONG, 100, 3 * LONG] * 12)
+    feed.sync(".u.d")
+    for n in range(6):
+        wait_state(daemon, "s%d" % n, "catching_up")
+    assert not daemon.logged("disconnect")
+    for one in quiet[:3]:
+        assert numbers(one, rows) == list(range(rows))
+
+
+def test_silent_skippers(start, connect, folder, mode):
+    """Protects long updates, and who reads long records from the journal, from
+    silent users with policy skip."""
+    daemon = start(journal.settings(folder, {
+        **kdb_settings(mode),
+        "slow": {"policy": "skip", "users": (
+            {"user": "late", "policy": "spill"},)}}))
+    silent(connect, daemon, 6)
+    feed = connect(daemon, user="feed", timeout=8)
+    rows = publish(feed, [LONG] * 16 + [3 * LONG] * 8)
+    for n in range(6):
+        assert feed.update("trade", trade(rows + n * LONG, LONG)) == NIL
+    rows += 6 * LONG
+    assert daemon.logged("skip")
+    # two of the others may have a buffer for their rest, which is long
+    assert len(daemon.logged("disconnect")) <= 4
+    assert len(daemon.logged("disconnect", reason="no_buffer")) <= 4
+    late = connect(daemon, user="late", timeout=20)
+    late.sync(".ringtick.subfrom[`trade;`;0]")
+    assert numbers(late, rows) == list(range(rows))
