@@ -89,6 +89,7 @@ install_needs()
 	need "${BUILD_NEEDS[@]}" libcmocka-dev \
 		clang:clang libclang-rt-dev \
 		python3:python3 pytest-3:python3-pytest python3-pytest-xdist \
+		python3-fusepy \
 		node:nodejs npm:npm \
 		strace:strace valgrind:valgrind xz:xz-utils ca-certificates \
 		systemd-analyze:systemd groff:groff-base

@@ -208,18 +208,18 @@ history_is_long(const struct history *h)
 	       h->files.next->next != h->files.prev;
 }
 
-void
+struct history_file *
 history_trim(struct history *h, uint64_t tail_pos)
 {
 	struct history_file *f;
 
-	while (!list_is_empty(&h->files)) {
-		f = file_of(h->files.next);
-		if (f->node.next->next == &h->files || f->readers > 0 ||
-		    !is_before(f->written_pos, tail_pos))
-			return;
-		forget(f);
-	}
+	if (!history_is_long(h))
+		return NULL;
+	f = file_of(h->files.next);
+	if (f->readers > 0 || !is_before(f->written_pos, tail_pos))
+		return NULL;
+	list_remove(&f->node);
+	return f;
 }
 
 void

@@ -122,10 +122,13 @@ int64_t history_time(const struct history_place *place);
 /* Whether there is more than the journal's file and the one before it. */
 bool history_is_long(const struct history *h);
 
-/* Forgets ended files that nobody reads and that end before tail_pos: nobody
- * can come from the ring for them.  But for the last one: who lost its
- * connection around the end of the day may want to go on there. */
-void history_trim(struct history *h, uint64_t tail_pos);
+/*
+ * Forgets an ended file that nobody reads and that ends before tail_pos: nobody
+ * can come from the ring for it.  But for the last one: who lost its
+ * connection around the end of the day may want to go on there.  The file, to
+ * be freed by the caller; NULL: there is none.
+ */
+struct history_file *history_trim(struct history *h, uint64_t tail_pos);
 
 /* Forgets and closes all. */
 void history_close(struct history *h);

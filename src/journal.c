@@ -3,7 +3,6 @@
 #include "journal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +10,9 @@
 
 #include "clock.h"
 #include "journal_file.h"
-#include "journal_rescue.h"
-#include "journal_start.h"
+#include "journal_private.h"
 #include "journal_unsynced.h"
+#include "notify.h"
 #include "record.h"
 
 enum {
@@ -22,11 +21,7 @@ enum {
 	RECYCLE_BYTES = 64 << 20, /* given back to the kernel at a time */
 };
 
-#define RETRY_NS    (250 * NS_PER_MS)
-#define STUCK_NS    (100 * NS_PER_MS)
-#define COMPLAIN_NS (60 * NS_PER_S)
-#define LOOK_NS	    (1 * NS_PER_S)
-#define SLOW_NS	    (1 * NS_PER_S)
+#define RETRY_NS (250 * NS_PER_MS)
 
 /* What an operation of the journal was: the slot of its ticket. */
 enum journal_op { OP_WRITE, OP_SYNC, OP_RECYCLE };
@@ -35,96 +30,6 @@ static struct ticket
 op_ticket(enum journal_op op)
 {
 	return (struct ticket){ .slot = (uint16_t)op, .kind = ENGINE_JOURNAL };
-}
-
-/* ---- trouble ---- */
-
-/* Counts it, and says it once a minute. */
-static void
-complain(struct journal *j, const char *what, int err, int64_t now_ns)
-{
-	j->failures++;
-	j->last_error = err;
-	if (j->failing_since_ns == 0) {
-		j->failing_since_ns = now_ns;
-		j->next_complaint_ns = now_ns;
-	}
-	if (now_ns < j->next_complaint_ns)
-		return;
-	j->next_complaint_ns = now_ns + COMPLAIN_NS;
-	log_line(LOG_ERROR, "journal_failing",
-		 "file=%s operation=%s error=\"%s\" failures=%" PRIu64
-		 " seconds=%lld waiting_bytes=%" PRIu64
-		 " hint=\"nothing is lost while the ring has room (then feeds "
-		 "wait); make room or mend the disk\"",
-		 j->state.path, what, strerror(err), j->failures,
-		 (now_ns - j->failing_since_ns) / NS_PER_S,
-		 j->main->head_pos - j->state.written_pos);
-}
-
-static void
-recovered(struct journal *j, int64_t now_ns)
-{
-	/* A write to a file without a name mends nothing. */
-	if (j->failing_since_ns == 0 || j->is_gone)
-		return;
-	log_line(LOG_NOTE, "journal_mended",
-		 "file=%s failures=%" PRIu64 " seconds=%lld", j->state.path,
-		 j->failures, (now_ns - j->failing_since_ns) / NS_PER_S);
-	j->failing_since_ns = 0;
-	j->failures = 0;
-}
-
-/* It fails, or has something to do and has not moved for STUCK_NS. */
-static void
-watch_progress(struct journal *j, int64_t now_ns)
-{
-	uint64_t pos = j->state.written_pos;
-
-	if (pos != j->watched_pos || !j->is_behind) {
-		j->watched_pos = pos;
-		j->moved_ns = now_ns;
-	}
-	j->is_behind = pos != j->main->head_pos;
-	j->state.is_stuck = j->failing_since_ns != 0 ||
-			    now_ns - j->moved_ns >= STUCK_NS;
-}
-
-/* The disk is slow: told after a second of it, every minute, and when it
- * ends. */
-static void
-watch_lag(struct journal *j, int64_t now_ns)
-{
-	uint64_t lag = j->main->head_pos - j->cursor.pos;
-	uint64_t ring = j->main->ring.size;
-	/* It may be what feeds wait for with less, where others lag too. */
-	bool is_waited_for = j->main->wanted_bytes > 0 && lag > ring / 4;
-
-	if (j->slow_since_ns == 0) {
-		if (lag < ring / 2 && !is_waited_for)
-			return;
-		j->slow_since_ns = now_ns;
-		j->next_slow_ns = now_ns + SLOW_NS;
-		j->is_slow_told = false;
-	}
-	if (lag < ring / 4) {
-		if (j->is_slow_told)
-			log_line(LOG_NOTE, "journal_kept_up",
-				 "file=%s slow_seconds=%lld", j->state.path,
-				 (now_ns - j->slow_since_ns) / NS_PER_S);
-		j->slow_since_ns = 0;
-	} else if (now_ns >= j->next_slow_ns) {
-		log_line(LOG_WARN, "journal_slow",
-			 "file=%s lag_bytes=%" PRIu64 " ring_pct=%" PRIu64
-			 " seconds=%lld write_max_ms=%lld hint=\"the journal "
-			 "is the laggard: no consumer leaves for it; feeds "
-			 "wait when the ring is full\"",
-			 j->state.path, lag, lag * 100 / ring,
-			 (now_ns - j->slow_since_ns) / NS_PER_S,
-			 (long long)(j->write_max_ns / NS_PER_MS));
-		j->next_slow_ns = now_ns + COMPLAIN_NS;
-		j->is_slow_told = true;
-	}
 }
 
 /* ---- how far it is ---- */
@@ -184,9 +89,8 @@ journal_safe_pos(const struct journal *j)
 	return j->main->head_pos;
 }
 
-/* Subscribers see what publish.after promises; in batches, when it is time. */
-static void
-show(struct journal *j, int64_t now_ns)
+void
+journal_show(struct journal *j, int64_t now_ns)
 {
 	if (is_gate(j))
 		stream_show(j->main, journal_safe_pos(j), now_ns);
@@ -250,6 +154,7 @@ submit_write(struct journal *j, int64_t now_ns)
 	j->ops_cnt++;
 	j->phase = JOURNAL_WRITING;
 	j->write_since_ns = now_ns;
+	journal_note_write(j);
 }
 
 static void
@@ -293,24 +198,22 @@ recycle(struct journal *j)
 	}
 }
 
-static void
-try_later(struct journal *j, int64_t now_ns)
+void
+journal_try_later(struct journal *j, int64_t now_ns)
 {
 	j->phase = JOURNAL_FAILED;
 	j->retry_ns = now_ns + RETRY_NS;
 }
 
 /*
- * Cuts the file back to its last whole record, so that whoever opens it after
+ * The file is cut back to its last whole record, so that whoever opens it after
  * a crash finds nothing half-done; the write is tried again later, from there.
  */
 static void
 write_failed(struct journal *j, int err, int64_t now_ns)
 {
-	complain(j, "write", err, now_ns);
-	if (ftruncate(j->state.fd, (off_t)j->written.off) != 0)
-		complain(j, "truncate", errno, now_ns);
-	try_later(j, now_ns);
+	journal_complain(j, "write", err, now_ns);
+	journal_cut_back(j);
 }
 
 static void
@@ -334,11 +237,11 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 		return;
 	}
 	set_written(j, j->batch);
-	recovered(j, now_ns);
+	journal_recovered(j, now_ns);
 	recycle(j);
 	if (j->settings->journal.sync == SYNC_NONE)
 		set_synced(j, j->written);
-	show(j, now_ns);
+	journal_show(j, now_ns);
 }
 
 /* Logs it, and remembers it for the next start. */
@@ -370,6 +273,8 @@ static void
 on_sync(struct journal *j, int32_t result, int64_t now_ns)
 {
 	j->phase = JOURNAL_READY;
+	if (result == -EINTR || result == -EAGAIN)
+		return; /* it is still due */
 	if (result < 0) {
 		note_unsynced(j, -result);
 		die(EXIT_DISK,
@@ -381,7 +286,7 @@ on_sync(struct journal *j, int32_t result, int64_t now_ns)
 	set_synced(j, j->batch);
 	j->next_sync_ns = now_ns + j->settings->journal.sync_interval;
 	j->syncs++;
-	show(j, now_ns);
+	journal_show(j, now_ns);
 }
 
 void
@@ -402,48 +307,9 @@ journal_completed(struct journal *j, struct ticket ticket, int32_t result,
 	}
 }
 
-/* ---- is the file still there ---- */
-
-/* Gives the file its name back if it lost it. Returns whether it has any. */
-static bool
-has_name(struct journal *j, int64_t now_ns)
-{
-	bool was_gone = j->is_gone;
-	enum rescue_result result =
-		journal_rescue(j->state.path, j->state.fd, j->written.off,
-			       j->settings->journal.sync != SYNC_NONE);
-
-	j->is_gone = result == RESCUE_FAILED;
-	if (j->is_gone) {
-		complain(j, "bring back", errno, now_ns);
-		return !journal_is_deleted(j->state.fd);
-	}
-	if (result != RESCUE_NOT_NEEDED)
-		log_line(LOG_ERROR, "journal_brought_back",
-			 "file=%s bytes=%" PRIu64
-			 " how=%s hint=\"the file was deleted, moved or "
-			 "replaced under the daemon\"",
-			 j->state.path, j->written.off,
-			 result == RESCUE_COPIED ? "copied" : "linked");
-	if (was_gone)
-		recovered(j, now_ns);
-	return true;
-}
-
-static void
-look_for_file(struct journal *j, int64_t now_ns)
-{
-	if (now_ns < j->next_look_ns || j->ops_cnt > 0)
-		return;
-	j->next_look_ns = now_ns + LOOK_NS;
-	(void)has_name(j, now_ns);
-}
-
-/* ---- the end of a day ---- */
-
-static void
-take_file(struct journal *j, const char *path, struct history_file *f,
-	  int32_t day, uint64_t pos)
+void
+journal_take_file(struct journal *j, const char *path, struct history_file *f,
+		  int32_t day, uint64_t pos)
 {
 	history_begin(&j->history, f, pos);
 	j->state.day = day;
@@ -461,114 +327,6 @@ take_file(struct journal *j, const char *path, struct history_file *f,
 	j->is_rolling = false;
 }
 
-/* The date of the file behind the mark at mark_pos: the day that the next mark
- * will end, or the running one. */
-static int32_t
-day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
-{
-	uint64_t pos = mark_pos;
-
-	for (;;) {
-		const uint8_t *frame = ring_at(&j->main->ring, pos);
-		uint32_t len = stream_frame_len(frame);
-
-		if (pos != mark_pos && !stream_frame_is_record(frame))
-			return mark_day(frame);
-		pos += len;
-		if (pos == j->main->head_pos)
-			return today;
-	}
-}
-
-/* The file of a day, prepared or not; NULL with err. */
-static struct history_file *
-open_day(struct journal *j, int32_t day, char *path, size_t path_len, char *err,
-	 size_t err_len)
-{
-	struct history_file *prepared = j->next.file;
-
-	if (!journal_path(j->settings->journal.directory,
-			  j->settings->journal.name, day, path, path_len, err,
-			  err_len))
-		return NULL;
-	j->next.file = NULL;
-	if (prepared != NULL && j->next.day == day)
-		return prepared;
-	history_file_free(prepared);
-	return journal_days_open(j->settings, path, true, err, err_len);
-}
-
-/*
- * Opens the next day's file before it is needed: what is wrong with it is said
- * while there is time to mend it, and midnight costs nothing.
- */
-static void
-prepare(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
-{
-	int32_t day = clock_day(local_ns + JOURNAL_AHEAD_NS);
-	char path[JOURNAL_PATH_MAX], err[1024];
-
-	if (day <= today || now_ns < j->next.retry_ns ||
-	    (j->next.file != NULL && j->next.day == day))
-		return;
-	j->next.retry_ns = now_ns + COMPLAIN_NS;
-	j->next.file = open_day(j, day, path, sizeof(path), err, sizeof(err));
-	if (j->next.file == NULL) {
-		log_line(LOG_ERROR, "journal_next_failed",
-			 "why=\"%s\" hint=\"mend it before the day ends: "
-			 "updates wait in the ring when it cannot be opened "
-			 "then\"",
-			 err);
-		return;
-	}
-	j->next.day = day;
-	log_line(LOG_INFO, "journal_next", "file=%s records=%" PRIu64, path,
-		 j->next.file->first_record);
-}
-
-/*
- * Everything before the mark is in the file: closes it and goes on in the
- * next.  An fdatasync of the old one was done if anything promises it.
- */
-static void
-roll(struct journal *j, int32_t today, int64_t now_ns)
-{
-	uint64_t mark = j->staged.pos;
-	int32_t day = day_after(j, mark, today);
-	struct history_file *next;
-	char path[JOURNAL_PATH_MAX], err[1024];
-
-	/* Once closed, it could not be brought back. */
-	if (!has_name(j, now_ns)) {
-		try_later(j, now_ns);
-		return;
-	}
-	next = open_day(j, day, path, sizeof(path), err, sizeof(err));
-	if (next == NULL) {
-		complain(j, "roll", EIO, now_ns);
-		if (now_ns >= j->next_roll_complaint_ns) {
-			j->next_roll_complaint_ns = now_ns + COMPLAIN_NS;
-			log_line(LOG_ERROR, "journal_roll_failed", "why=\"%s\"",
-				 err);
-		}
-		try_later(j, now_ns);
-		return;
-	}
-	log_line(LOG_NOTE, "journal_rolled",
-		 "old=%s records=%" PRIu64 " bytes=%" PRIu64
-		 " new=%s new_records=%" PRIu64,
-		 j->state.path, j->state.records, j->written.off, path,
-		 next->first_record);
-	history_end(&j->history, mark_day(ring_at(&j->main->ring, mark)));
-	/* What was in it before, no stream has had: who came over the mark
-	 * counts from there, who began with record 0 did not. */
-	next->since = next->first_record;
-	take_file(j, path, next, day, mark + MARK_BYTES);
-	j->state.marks++;
-	recovered(j, now_ns);
-	show(j, now_ns);
-}
-
 /* ---- the turn ---- */
 
 static void
@@ -579,37 +337,54 @@ start_batch(struct journal *j, int64_t now_ns)
 	submit_write(j, now_ns);
 }
 
+/* Whether something may be written now. */
+static bool
+is_ready(struct journal *j, int64_t now_ns)
+{
+	if (j->phase == JOURNAL_FAILED && now_ns >= j->retry_ns) {
+		j->phase = JOURNAL_READY;
+		if (j->cut.is_needed)
+			journal_cut_back(j);
+	}
+	return j->phase == JOURNAL_READY && journal_tend(j, now_ns);
+}
+
 void
 journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 {
 	if (!j->state.is_on)
 		return;
-	prepare(j, today, local_ns, now_ns);
+	journal_prepare(j, today, local_ns, now_ns);
 	stage(j, now_ns);
-	watch_lag(j, now_ns);
-	watch_progress(j, now_ns);
-	if (j->phase == JOURNAL_FAILED && j->stop_jobs != NULL &&
+	journal_watch_lag(j, now_ns);
+	journal_watch_progress(j, now_ns);
+	if (j->phase == JOURNAL_FAILED && j->is_stopping &&
 	    (j->last_error == ENOSPC || j->last_error == EDQUOT))
-		journal_reserve_give_up(&j->reserve, j->stop_jobs);
-	if (j->phase == JOURNAL_FAILED && now_ns >= j->retry_ns)
-		j->phase = JOURNAL_READY;
-	if (j->phase != JOURNAL_READY)
+		journal_reserve_give_up(&j->reserve, j->jobs);
+	if (!is_ready(j, now_ns))
 		return;
-	look_for_file(j, now_ns);
-	if (history_is_long(&j->history))
-		history_trim(&j->history, streams_oldest_pos(j->streams));
+	journal_trim(j);
 	if (is_sync_due(j, now_ns))
 		submit_sync(j);
 	else if (j->staged.off > j->written.off)
 		start_batch(j, now_ns);
 	else if (j->is_rolling && j->ops_cnt == 0)
-		roll(j, today, now_ns);
+		journal_roll(j, today, now_ns);
+}
+
+/* A roll waits for what is in flight, and for jobs: their completion wakes. */
+static int64_t
+roll_due_ns(const struct journal *j)
+{
+	if (j->ops_cnt > 0 || j->next.job.is_busy)
+		return INT64_MAX;
+	return journal_mend_due_ns(j);
 }
 
 void
-journal_stop(struct journal *j, struct file_jobs *fj)
+journal_stop(struct journal *j)
 {
-	j->stop_jobs = fj;
+	j->is_stopping = true;
 }
 
 int64_t
@@ -619,13 +394,15 @@ journal_due_ns(const struct journal *j)
 		return INT64_MAX;
 	if (j->phase == JOURNAL_FAILED)
 		return j->retry_ns;
-	/* A roll waits for what is in flight: its completion wakes. */
-	if (j->phase == JOURNAL_READY &&
-	    (j->is_rolling ? j->ops_cnt == 0
-			   : j->staged.pos != j->main->head_pos))
+	if (j->phase != JOURNAL_READY)
+		return INT64_MAX;
+	if (j->mend.step == MEND_QUIETING || j->mend.step == MEND_LAST)
+		return journal_mend_due_ns(j);
+	if (j->is_rolling)
+		return roll_due_ns(j);
+	if (j->staged.pos != j->main->head_pos)
 		return 0;
-	if (j->phase == JOURNAL_READY &&
-	    j->settings->journal.sync == SYNC_INTERVAL &&
+	if (j->settings->journal.sync == SYNC_INTERVAL &&
 	    j->state.synced_pos != j->state.written_pos)
 		return j->next_sync_ns;
 	return INT64_MAX;
@@ -642,6 +419,7 @@ journal_has_drained(const struct journal *j)
 {
 	return !j->state.is_on ||
 	       (j->ops_cnt == 0 && j->phase == JOURNAL_READY &&
+		!journal_is_mending(j) &&
 		j->state.written_pos == j->main->head_pos &&
 		(j->settings->publish.after != AFTER_SYNC ||
 		 j->state.synced_pos == j->main->head_pos));
@@ -668,22 +446,53 @@ reserve_bytes(const struct journal *j)
 		       : 0;
 }
 
+/* What is done under the lock. */
+static bool
+begin(struct journal *j, const struct journal_moment *now, char *err,
+      size_t err_len)
+{
+	const struct settings *set = j->settings;
+	struct journal_days days;
+
+	journal_tell_copies(set->journal.directory, set->journal.name);
+	if (!journal_unsynced_mend(set->journal.directory, set->journal.name,
+				   err, err_len) ||
+	    !journal_days_begin(set, now, &j->state.epochs, &days, err,
+				err_len))
+		return false;
+	if (set->publish.after != AFTER_RING)
+		j->main->is_gated = true;
+	cursor_attach(&j->cursor, j->main, j->main->head_pos);
+	if (days.before != NULL)
+		history_begin_past(&j->history, days.before, days.before_day,
+				   days.file, j->main->head_pos);
+	journal_take_file(j, days.path, days.file, days.day,
+			  j->main->head_pos);
+	journal_reserve_open(&j->reserve, set->journal.directory,
+			     set->journal.name, reserve_bytes(j));
+	j->state.is_on = true;
+	return true;
+}
+
 bool
 journal_open(struct journal *j, const struct settings *settings,
-	     struct engine *engine, struct streams *streams,
-	     const struct journal_moment *now, char *err, size_t err_len)
+	     struct engine *engine, struct file_jobs *jobs,
+	     struct streams *streams, const struct journal_moment *now,
+	     char *err, size_t err_len)
 {
-	struct stream *main = &streams->main;
-	struct journal_days days;
+	const char *directory = settings->journal.directory;
 	int res;
 
 	*j = (struct journal){ .settings = settings,
 			       .engine = engine,
+			       .jobs = jobs,
 			       .streams = streams,
-			       .main = main,
+			       .main = &streams->main,
 			       .schema = &settings->tables };
 	history_init(&j->history);
-	if (settings->journal.directory[0] == '\0')
+	journal_init_mend(j);
+	journal_init_roll(j);
+	if (directory[0] == '\0')
 		return true;
 	res = ring_open(&j->staging, staging_bytes(settings), false, true);
 	if (res != 0) {
@@ -692,22 +501,16 @@ journal_open(struct journal *j, const struct settings *settings,
 		errno = -res;
 		return false;
 	}
-	if (!journal_unsynced_mend(settings->journal.directory,
-				   settings->journal.name, err, err_len) ||
-	    !journal_days_begin(settings, now, &j->state.epochs, &days, err,
-				err_len))
+	j->lock_fd = journal_lock(directory, settings->journal.name, err,
+				  err_len);
+	if (j->lock_fd < 0)
 		return false;
-	if (settings->publish.after != AFTER_RING)
-		main->is_gated = true;
-	cursor_attach(&j->cursor, main, main->head_pos);
-	if (days.before != NULL)
-		history_begin_past(&j->history, days.before, days.before_day,
-				   days.file, main->head_pos);
-	take_file(j, days.path, days.file, days.day, main->head_pos);
-	journal_reserve_open(&j->reserve, settings->journal.directory,
-			     settings->journal.name, reserve_bytes(j));
-	j->state.is_on = true;
-	return true;
+	if (begin(j, now, err, err_len))
+		return true;
+	res = errno;
+	(void)close(j->lock_fd);
+	errno = res;
+	return false;
 }
 
 /* What was accepted and is not in the file when it is closed. */
@@ -727,33 +530,72 @@ has_lost(const struct journal *j)
 	return lost > 0;
 }
 
-int
-journal_close(struct journal *j, int32_t day_floor)
+/* On the other thread: "clean" is on the disk, so must be what it says to be
+ * there.  Then nobody needs the files any more. */
+static void
+run_end(struct file_job *job)
 {
-	bool is_clean = journal_has_drained(j);
-	int status = 0;
+	struct journal *j = container_of(job, struct journal, end.job);
+	struct journal_end *e = &j->end;
+
+	e->sync_err = fdatasync(j->state.fd) == 0 ? 0 : errno;
+	if (e->sync_err != 0)
+		note_unsynced(j, e->sync_err);
+	else if (e->is_clean)
+		journal_days_end(j->settings, &j->state.epochs, &j->history,
+				 j->state.day, e->day_floor);
+	history_file_free(j->next.file);
+	history_close(&j->history);
+	if (j->mend.copy.fd >= 0)
+		(void)close(j->mend.copy.fd);
+	(void)close(j->lock_fd);
+}
+
+static void
+end_done(struct file_job *job, int64_t now_ns)
+{
+	(void)job;
+	(void)now_ns;
+}
+
+/* The last look at the file, and then the end of it.  false: the disk hangs. */
+static bool
+end_files(struct journal *j, int64_t until_ns)
+{
+	if (!file_jobs_finish(j->jobs, until_ns))
+		return false;
+	(void)journal_is_looked_after(j, clock_monotonic_ns());
+	if (!file_jobs_finish(j->jobs, until_ns))
+		return false;
+	j->end.job = (struct file_job){ .run = run_end, .done = end_done };
+	j->end.is_clean = journal_has_drained(j) && j->mend.is_looked_after;
+	file_job_start(j->jobs, &j->end.job);
+	return file_jobs_finish(j->jobs, until_ns);
+}
+
+int
+journal_close(struct journal *j, int32_t day_floor, int64_t until_ns)
+{
+	int status;
 
 	if (!j->state.is_on) {
 		ring_close(&j->staging);
 		return 0;
 	}
-	if (has_lost(j)) {
-		status = EXIT_ROOM;
-		is_clean = false;
+	status = has_lost(j) ? EXIT_ROOM : 0;
+	j->end.day_floor = day_floor;
+	if (!end_files(j, until_ns)) {
+		log_line(LOG_ERROR, "journal_hangs",
+			 "file=%s hint=\"the file system does not answer; the "
+			 "process ends when it does, and keeps its lock until "
+			 "then\"",
+			 j->state.path);
+		notify_status("stopped; the file system of the journal hangs, "
+			      "and the process ends when it answers");
+		return status == 0 ? EXIT_OTHER : status;
 	}
-	if (!has_name(j, clock_monotonic_ns()))
-		is_clean = false;
-	/* "clean" is on the disk: so must be what it says to be there. */
-	if (fdatasync(j->state.fd) != 0) {
-		note_unsynced(j, errno);
+	if (j->end.sync_err != 0)
 		status = EXIT_DISK;
-		is_clean = false;
-	}
-	if (is_clean)
-		journal_days_end(j->settings, &j->state.epochs, &j->history,
-				 j->state.day, day_floor);
-	history_file_free(j->next.file);
-	history_close(&j->history);
 	cursor_detach(&j->cursor);
 	/* A write that hangs in the disk still reads from it. */
 	if (j->ops_cnt == 0)

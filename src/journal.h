@@ -29,8 +29,10 @@
 #include <stdint.h>
 
 #include "engine.h"
+#include "file_jobs.h"
 #include "history.h"
 #include "journal_days.h"
+#include "journal_rescue.h"
 #include "journal_reserve.h"
 #include "journal_start.h"
 #include "journal_state.h"
@@ -43,7 +45,77 @@ enum journal_phase {
 	JOURNAL_READY, /* nothing in flight */
 	JOURNAL_WRITING,
 	JOURNAL_SYNCING, /* fdatasync in flight */
+	JOURNAL_CUTTING, /* what a failed write left is cut off */
 	JOURNAL_FAILED,	 /* waits for its next try */
+};
+
+/* Looking after the file, and mending it: journal_mend.c. */
+enum mend_what { MEND_LOOK, MEND_LINK, MEND_COPY, MEND_COPY_LAST };
+
+enum mend_step {
+	MEND_IDLE,
+	MEND_COPYING,  /* the file is written on meanwhile */
+	MEND_QUIETING, /* the last bytes are copied when nothing is in flight */
+	MEND_LAST,     /* they are: nothing is written */
+};
+
+struct journal_mend {
+	struct file_job job;
+	enum mend_step step;
+	int64_t next_ns;      /* MEND_IDLE: next look */
+	unsigned rounds;      /* MEND_COPYING */
+	bool has_failed;      /* the last look, or what came of it */
+	bool is_quiet;	      /* nothing written since the last look began */
+	bool is_looked_after; /* nor is it lost: it has a name */
+	bool is_asked;	      /* that look was for who asked for it */
+
+	/* of the job */
+	enum mend_what what;
+	const char *path;
+	int fd;
+	uint64_t len; /* to be copied */
+	bool must_sync;
+	struct rescue_look look;
+	struct rescue_copy copy;
+	int err; /* 0 or errno */
+};
+
+/* What a failed write left is cut off: journal_mend.c. */
+struct journal_cut {
+	struct file_job job;
+	bool is_needed; /* it failed: nothing may be written before */
+	int fd;
+	uint64_t off;
+	int err;
+};
+
+/* The next day's file: journal_roll.c. */
+struct journal_next {
+	struct file_job job; /* opens it; nothing else is touched then */
+	struct history_file *file; /* NULL: not open */
+	int32_t day;
+	int64_t retry_ns; /* when it is opened ahead */
+	int64_t next_complaint_ns;
+	bool is_awaited; /* the day has ended */
+	const struct settings *settings;
+	struct history_file *stale; /* of a day that did not come */
+	char path[JOURNAL_PATH_MAX];
+	char err[1024];
+	int error;
+};
+
+/* A file that nobody reads any more is closed. */
+struct journal_old {
+	struct file_job job;
+	struct history_file *file;
+};
+
+/* The end: what must be on the disk, and all files are closed. */
+struct journal_end {
+	struct file_job job;
+	bool is_clean;
+	int32_t day_floor;
+	int sync_err; /* of fdatasync; 0 or errno */
 };
 
 /* The end of a write, in all three measures. */
@@ -56,6 +128,8 @@ struct journal_point {
 struct journal {
 	const struct settings *settings;
 	struct engine *engine;
+	struct file_jobs *jobs;
+	int lock_fd; /* for all files of this name in the folder */
 	struct streams *streams;
 	struct stream *main;
 	const struct schema *schema;
@@ -78,7 +152,6 @@ struct journal {
 	/* trouble, for the log and the counters */
 	int64_t failing_since_ns; /* 0: all is well */
 	int64_t next_complaint_ns;
-	int64_t next_roll_complaint_ns;
 	uint64_t failures;
 	uint64_t written_bytes;
 	uint64_t syncs;
@@ -90,18 +163,17 @@ struct journal {
 	uint64_t watched_pos; /* state.written_pos ... */
 	int64_t moved_ns;     /* ... and when it was another, or all was in */
 	bool is_behind;	      /* not all is in the file */
-	int64_t next_look_ns; /* whether the file is still there */
-	bool is_gone;	      /* it was not, and is not back yet */
+	bool is_gone; /* the file was not there, and is not back yet */
 
 	struct journal_reserve reserve;
-	struct file_jobs *stop_jobs; /* NULL: it does not stop */
-	int last_error;		     /* of what failed last */
+	bool is_stopping;
+	int last_error; /* of what failed last */
 
-	struct { /* the next day's file, opened ahead */
-		struct history_file *file; /* NULL: not yet */
-		int32_t day;
-		int64_t retry_ns;
-	} next;
+	struct journal_mend mend;
+	struct journal_cut cut;
+	struct journal_next next;
+	struct journal_old old;
+	struct journal_end end;
 };
 
 /*
@@ -111,8 +183,9 @@ struct journal {
  * journal.directory is "".
  */
 bool journal_open(struct journal *j, const struct settings *settings,
-		  struct engine *engine, struct streams *streams,
-		  const struct journal_moment *now, char *err, size_t err_len);
+		  struct engine *engine, struct file_jobs *jobs,
+		  struct streams *streams, const struct journal_moment *now,
+		  char *err, size_t err_len);
 
 /* Stages, writes, syncs, rolls: whatever is due. today is the running day,
  * local_ns the moment in the zone of days. */
@@ -120,7 +193,7 @@ void journal_run(struct journal *j, int32_t today, int64_t local_ns,
 		 int64_t now_ns);
 
 /* The daemon stops: a full disk gives its reserve up, by a job. */
-void journal_stop(struct journal *j, struct file_jobs *fj);
+void journal_stop(struct journal *j);
 
 /* Up to where publish.after lets the main stream be seen. */
 uint64_t journal_safe_pos(const struct journal *j);
@@ -138,9 +211,12 @@ int64_t journal_stuck_ns(const struct journal *j, int64_t now_ns);
 /* Everything committed is in the file, and on disk if anything promises so. */
 bool journal_has_drained(const struct journal *j);
 
-/* Closes the file; a clean stop, if everything accepted is in it. No day before
- * day_floor may run any more.  0, or the exit status that says what is
- * missing. */
-int journal_close(struct journal *j, int32_t day_floor);
+/*
+ * Closes the file; a clean stop, if everything accepted is in it. No day before
+ * day_floor may run any more.  0, or the exit status that says what is missing:
+ * also that the disk hangs until until_ns (monotonic).  Then what it holds
+ * stays, and the process can only end when the kernel lets it.
+ */
+int journal_close(struct journal *j, int32_t day_floor, int64_t until_ns);
 
 #endif

@@ -8,7 +8,7 @@
  *   sym2026.11.23     the day's
  *   sym.epoch         what the last run left (epoch.h)
  *
- * Synchronous: called at the start and at the end, by journal.c.
+ * Synchronous: called at the start, and by jobs (file_jobs.h).
  */
 #ifndef RINGTICK_JOURNAL_DAYS_H
 #define RINGTICK_JOURNAL_DAYS_H

@@ -5,81 +5,146 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* 0, or -1 with errno. */
-static int
-copy_file(int from_fd, int to_fd, uint64_t len)
+#include "torn_tail.h"
+
+enum { COPIES_MAX = 10000 };
+
+/* ---- its name ---- */
+
+struct rescue_look
+rescue_look(const char *path, int fd)
 {
-	off_t from = 0, to = 0;
-
-	while (len > 0) {
-		ssize_t n =
-			copy_file_range(from_fd, &from, to_fd, &to, len, 0);
-
-		if (n == 0)
-			errno = EIO;
-		if (n <= 0)
-			return -1;
-		len -= (uint64_t)n;
-	}
-	return 0;
-}
-
-static enum rescue_result
-copy_back(const char *path, int fd, uint64_t len, bool must_sync)
-{
-	int to = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	struct rescue_look look = { .name = RESCUE_UNKNOWN };
+	struct stat file, named;
 	int err;
 
-	if (to < 0)
-		return RESCUE_FAILED;
-	if (flock(to, LOCK_EX | LOCK_NB) != 0 ||
-	    copy_file(fd, to, len) != 0 ||
-	    (must_sync && fdatasync(to) != 0) ||
-	    /* Who reads by this number goes on in the copy. */
-	    dup3(to, fd, O_CLOEXEC) < 0) {
-		err = errno;
-		(void)unlink(path);
-		(void)close(to);
-		errno = err;
-		return RESCUE_FAILED;
+	if (fstat(fd, &file) != 0) {
+		look.err = errno;
+		return look;
 	}
-	(void)close(to);
-	return RESCUE_COPIED;
+	look.is_linked = file.st_nlink > 0;
+	err = stat(path, &named) == 0 ? 0 : errno;
+	if (err != 0 && err != ENOENT)
+		look.err = err;
+	else if (err == ENOENT)
+		look.name = look.is_linked ? RESCUE_MOVED : RESCUE_DELETED;
+	else if (named.st_ino == file.st_ino && named.st_dev == file.st_dev)
+		look.name = RESCUE_NAMED;
+	else
+		look.err = EEXIST;
+	return look;
 }
 
-static enum rescue_result
-link_back(const char *path, int fd)
+int
+rescue_link(const char *path, int fd)
 {
 	char name[64];
 
 	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	return linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0
-		       ? RESCUE_LINKED
-		       : RESCUE_FAILED;
+		       ? 0
+		       : -errno;
 }
 
-enum rescue_result
-journal_rescue(const char *path, int fd, uint64_t len, bool must_sync)
-{
-	struct stat file, named;
+/* ---- a copy ---- */
 
-	if (fstat(fd, &file) != 0)
-		return RESCUE_FAILED;
-	if (stat(path, &named) == 0 && named.st_ino == file.st_ino &&
-	    named.st_dev == file.st_dev)
-		return RESCUE_NOT_NEEDED;
-	return file.st_nlink > 0 ? link_back(path, fd)
-				 : copy_back(path, fd, len, must_sync);
+static int
+copy_begin(struct rescue_copy *c, const char *path)
+{
+	for (unsigned n = 1; n <= COPIES_MAX; n++) {
+		int len = snprintf(c->path, sizeof(c->path), "%s.rescue.%u",
+				   path, n);
+
+		if (len < 0 || (size_t)len >= sizeof(c->path))
+			return -ENAMETOOLONG;
+		c->fd = open(c->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+			     0640);
+		c->len = 0;
+		if (c->fd >= 0)
+			return 0;
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
 }
 
-bool
-journal_is_deleted(int fd)
+static int
+copy_on(struct rescue_copy *c, int fd, uint64_t len)
 {
-	struct stat file;
+	while (c->len < len) {
+		off_t from = (off_t)c->len, to = (off_t)c->len;
+		ssize_t n = copy_file_range(fd, &from, c->fd, &to,
+					    (size_t)(len - c->len), 0);
 
-	return fstat(fd, &file) == 0 && file.st_nlink == 0;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ESTALE;
+		c->len += (uint64_t)n;
+	}
+	return 0;
+}
+
+void
+rescue_copy_drop(struct rescue_copy *c)
+{
+	if (c->fd < 0)
+		return;
+	(void)unlink(c->path);
+	(void)close(c->fd);
+	c->fd = -1;
+}
+
+int
+rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len)
+{
+	int err = c->fd < 0 ? copy_begin(c, path) : 0;
+
+	if (err == 0)
+		err = copy_on(c, fd, len);
+	if (err != 0)
+		rescue_copy_drop(c);
+	return err;
+}
+
+/* Not over a file that has the name. */
+static int
+give_name(const char *from, const char *to)
+{
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	/* a file system that cannot (NFS) */
+	if (link(from, to) != 0)
+		return -errno;
+	(void)unlink(from);
+	return 0;
+}
+
+int
+rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
+		   uint64_t len, bool must_sync)
+{
+	int err = rescue_copy(c, path, fd, len);
+
+	if (err != 0)
+		return err;
+	if (must_sync && fdatasync(c->fd) != 0)
+		err = -errno;
+	if (err == 0)
+		err = give_name(c->path, path);
+	if (err != 0) {
+		rescue_copy_drop(c);
+		return err;
+	}
+	/* From here on it has the name: what fails now leaves no less. */
+	if (dup3(c->fd, fd, O_CLOEXEC) < 0)
+		err = -errno;
+	(void)close(c->fd);
+	c->fd = -1;
+	return err == 0 && must_sync ? sync_directory_of(path) : err;
 }

@@ -1,30 +1,58 @@
 /*
  * The journal's file lost its name while it is open: it gets it back.  Deleted,
- * it takes all that is written to it along, but can still be read: its bytes
- * are copied to a new file of the name.  Moved, it is linked to its name again.
+ * it takes all that is written to it along, but can still be read: it is
+ * copied, under a name of its own until the copy is whole.  Moved, it is linked
+ * to its name again.
+ *
+ * Every function may take its time: they run as jobs (file_jobs.h), and log
+ * nothing.  journal_mend.c decides when.
  */
 #ifndef RINGTICK_JOURNAL_RESCUE_H
 #define RINGTICK_JOURNAL_RESCUE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum rescue_result {
-	RESCUE_NOT_NEEDED, /* the name is the open file's */
-	RESCUE_COPIED,	   /* it was deleted: fd is of the copy now, locked */
-	RESCUE_LINKED,	   /* it was moved: it has both names now */
-	RESCUE_FAILED,	   /* errno says why; another file may have the name */
+enum rescue_name {
+	RESCUE_NAMED,	/* the name is the open file's */
+	RESCUE_MOVED,	/* it has another name, and this one is free */
+	RESCUE_DELETED, /* it has none, and this one is free */
+	RESCUE_UNKNOWN, /* another file may have the name */
 };
 
-/*
- * Looks whether path still names the file open as fd, and mends it if not.
- * len bytes of it are copied (and synced, where must_sync): what was promised
- * of the old file must be true of the copy.
- */
-enum rescue_result journal_rescue(const char *path, int fd, uint64_t len,
-				  bool must_sync);
+struct rescue_look {
+	enum rescue_name name;
+	bool is_linked; /* it has a name, this one or another */
+	int err;	/* RESCUE_UNKNOWN: why */
+};
 
-/* Whether an open file has no name at all: closing it would lose it. */
-bool journal_is_deleted(int fd);
+/* Whether path names the file open as fd. */
+struct rescue_look rescue_look(const char *path, int fd);
+
+/* RESCUE_MOVED: gives it its name again. 0 or -errno. */
+int rescue_link(const char *path, int fd);
+
+/* A copy that is being made.  path.rescue.N, until it is whole. */
+struct rescue_copy {
+	int fd; /* -1: not begun */
+	uint64_t len;
+	char path[PATH_MAX];
+};
+
+/* Copies on until the copy has len bytes of fd; begins it if need be.  0 or
+ * -errno, and then nothing is left of it. */
+int rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len);
+
+/*
+ * The same for the last bytes; then the copy gets the name, synced if
+ * must_sync, and fd becomes the copy: who reads by this number goes on in it.
+ * 0 or -errno as above; -EEXIST if another file has the name.
+ */
+int rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
+		       uint64_t len, bool must_sync);
+
+/* Ends a copy that nobody wants any more. */
+void rescue_copy_drop(struct rescue_copy *c);
 
 #endif

@@ -2,8 +2,10 @@
 
 #include "journal_start.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -18,6 +20,7 @@
 #include "clock.h"
 #include "guarded.h"
 #include "journal_file.h"
+#include "journal_state.h"
 #include "log.h"
 #include "torn_tail.h"
 #include "util.h"
@@ -35,6 +38,16 @@ fail(int error, char *err, size_t err_len, const char *format, ...)
 	return false;
 }
 
+/* By errno. */
+static bool
+fail_directory(const char *directory, char *err, size_t err_len)
+{
+	return fail(errno, err, err_len,
+		    "journal.directory \"%s\": %s; make it with: "
+		    "install -d -o ringtick %s",
+		    directory, strerror(errno), directory);
+}
+
 bool
 journal_path(const char *directory, const char *name, int32_t day, char *path,
 	     size_t path_len, char *err, size_t err_len)
@@ -43,16 +56,64 @@ journal_path(const char *directory, const char *name, int32_t day, char *path,
 	int n;
 
 	if (realpath(directory, real) == NULL)
-		return fail(errno, err, err_len,
-			    "journal.directory \"%s\": %s; make it with: "
-			    "install -d -o ringtick %s",
-			    directory, strerror(errno), directory);
+		return fail_directory(directory, err, err_len);
 	n = snprintf(path, path_len, "%s/%s%s", real, name,
 		     clock_date_text(date, day));
 	if (n < 0 || (size_t)n >= path_len)
 		return fail(ENAMETOOLONG, err, err_len,
 			    "journal.directory is too long");
 	return true;
+}
+
+int
+journal_lock(const char *directory, const char *name, char *err, size_t err_len)
+{
+	char path[PATH_MAX];
+	int fd, error;
+
+	(void)snprintf(path, sizeof(path), "%s/%s.lock", directory, name);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (fd < 0 && access(directory, F_OK) != 0) {
+		(void)fail_directory(directory, err, err_len);
+		return -1;
+	}
+	if (fd < 0) {
+		(void)fail(errno, err, err_len,
+			   "%s cannot be opened: %s; the daemon's user must "
+			   "be able to write in journal.directory",
+			   path, strerror(errno));
+		return -1;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	error = errno;
+	(void)close(fd);
+	(void)fail(error, err, err_len,
+		   "the journals \"%s\" in %s are in use by another ringtickd; "
+		   "see who has them with: fuser %s",
+		   name, directory, path);
+	return -1;
+}
+
+void
+journal_tell_copies(const char *directory, const char *name)
+{
+	DIR *dir = opendir(directory);
+	char pattern[JOURNAL_PATH_MAX];
+	const struct dirent *entry;
+
+	if (dir == NULL)
+		return;
+	(void)snprintf(pattern, sizeof(pattern), "%s????.??.??.rescue.*", name);
+	while ((entry = readdir(dir)) != NULL)
+		if (fnmatch(pattern, entry->d_name, 0) == 0)
+			log_line(LOG_WARN, "journal_half_copy",
+				 "file=%s/%s hint=\"a daemon ended while it "
+				 "copied a deleted journal to this file: its "
+				 "whole records are good, and the only ones "
+				 "left; move it away when you have them\"",
+				 directory, entry->d_name);
+	(void)closedir(dir);
 }
 
 /* ---- an existing file ---- */
@@ -216,18 +277,13 @@ is_header_start(int fd, size_t len)
 	       memcmp(start, journal_header, len) == 0;
 }
 
-/* Locks, checks or begins what f->fd is open on. */
+/* Checks or begins what f->fd is open on. */
 static bool
 take_open_file(const char *path, struct history_file *f, char *err,
 	       size_t err_len)
 {
 	struct stat st;
 
-	if (flock(f->fd, LOCK_EX | LOCK_NB) != 0)
-		return fail(errno, err, err_len,
-			    "%s is in use by another ringtickd; see who has it "
-			    "with: fuser %s",
-			    path, path);
 	if (fstat(f->fd, &st) != 0)
 		return fail(errno, err, err_len, "%s: %s", path,
 			    strerror(errno));

@@ -1,7 +1,7 @@
 /*
  * The start of a journal: finding, checking, mending and creating its files.
- * Synchronous; nothing here runs while updates flow, but for opening the next
- * day's file.
+ * It may take its time: while updates flow, the next day's file is opened by a
+ * job (file_jobs.h).
  */
 #ifndef RINGTICK_JOURNAL_START_H
 #define RINGTICK_JOURNAL_START_H
@@ -18,9 +18,20 @@ bool journal_path(const char *directory, const char *name, int32_t day,
 		  char *path, size_t path_len, char *err, size_t err_len);
 
 /*
+ * Takes the one lock for all files of this name in this directory, whatever
+ * their days: that of `<name>.lock`, which stays there empty.  A descriptor
+ * that holds it until it is closed; -1 with err and errno if another has it.
+ */
+int journal_lock(const char *directory, const char *name, char *err,
+		 size_t err_len);
+
+/* Names the copies of files of this name that were never whole: a daemon that
+ * brought a file back has ended before. */
+void journal_tell_copies(const char *directory, const char *name);
+
+/*
  * Opens the journal at path, creating it with its header if it is not there,
- * takes the lock (another ringtick on the same file would destroy it), checks
- * and indexes every record, and cuts a torn tail into `path.torn.N`.  The
+ * checks and indexes every record, and cuts a torn tail into `path.torn.N`. The
  * caller frees the file, or gives it to the history.  NULL with err and errno.
  */
 struct history_file *journal_open_file(const char *path, bool may_create,

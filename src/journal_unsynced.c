@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -258,11 +257,6 @@ open_and_mend(struct work *w, const char *note, char *err, size_t err_len)
 	if (w->fd < 0 || fstat(w->fd, &st) != 0)
 		return fail(errno, err, err_len, "%s: %s", w->path,
 			    strerror(errno));
-	if (flock(w->fd, LOCK_EX | LOCK_NB) != 0)
-		return fail(errno, err, err_len,
-			    "%s is in use by another ringtickd; see who has it "
-			    "with: fuser %s",
-			    w->path, w->path);
 	w->size = (uint64_t)st.st_size;
 	w->disk_fd = uncached_open(w->path);
 	if (w->disk_fd < 0)

@@ -116,7 +116,7 @@ begin_stop(struct server *s)
 	log_line(LOG_NOTE, "stopping", "signal=%s connections=%u",
 		 s->signal.ssi_signo == SIGINT ? "INT" : "TERM", s->open_cnt);
 	notify_stopping();
-	journal_stop(&s->journal, &s->file_jobs);
+	journal_stop(&s->journal);
 }
 
 static void
@@ -403,6 +403,16 @@ close_all(struct server *s)
 		turn(s);
 }
 
+/* How long the journal's files may take to be closed: within stop.timeout,
+ * and a moment if that is over. */
+static int64_t
+journal_end_ns(const struct server *s)
+{
+	int64_t soon_ns = clock_monotonic_ns() + NS_PER_S / 5;
+
+	return s->stop_deadline_ns > soon_ns ? s->stop_deadline_ns : soon_ns;
+}
+
 int
 server_run(struct server *s)
 {
@@ -436,9 +446,13 @@ server_run(struct server *s)
 				 : "not everything was in the journal");
 	drain_tell(s);
 	close_all(s);
+	/* Here, and not by the end of the process, which a disk that hangs may
+	 * hold. */
+	listeners_close(&s->listeners);
 	report_held(s, true);
 	report_summary(s);
-	exit_status = journal_close(&s->journal, s->tick.day_floor);
+	exit_status = journal_close(&s->journal, s->tick.day_floor,
+				    journal_end_ns(s));
 	log_line(LOG_NOTE, "stop", "in_records=%llu",
 		 (unsigned long long)s->counters.in_records);
 	return exit_status;

@@ -293,8 +293,8 @@ open_journal(struct server *s)
 	if (!journal_folder_check(s->settings, err, sizeof(err)))
 		die(exit_status_of(errno), "%s", err);
 	notify_status("checking the journal");
-	if (!journal_open(&s->journal, s->settings, s->engine, &s->streams,
-			  &now, err, sizeof(err)))
+	if (!journal_open(&s->journal, s->settings, s->engine,
+			  &s->file_jobs, &s->streams, &now, err, sizeof(err)))
 		die(exit_status_of(errno), "%s", err);
 	if (s->journal.state.is_on)
 		tick_begin_day(&s->tick, s->journal.state.day,

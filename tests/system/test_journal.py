@@ -78,7 +78,7 @@ def test_bytes_of_the_file(start, connect, folder, mode):
             if logged is not None:
                 wanted += journal.record("trade", logged)
             assert path.read_bytes() == wanted, (turn, name)
-    assert set(os.listdir(folder)) == {path.name, "sym.epoch"}
+    assert set(os.listdir(folder)) == {path.name, "sym.epoch", "sym.lock"}
     assert journal.count_and_path(feed) == (3 * 5, path)
 
 
@@ -377,6 +377,7 @@ def refused(tmp_path, folder, status):
                                         journal.settings(folder))
     done = daemon_module.run("-c", config, timeout=20)
     after = {one.name: one.read_bytes() for one in folder.iterdir()}
+    assert after.pop("sym.lock", b"") == b""
     assert done.returncode == status and after == before
     *_, last = done.stderr.strip().splitlines()
     assert "event=ready" not in done.stderr
@@ -437,21 +438,30 @@ def test_directory_in_place_of_the_file(tmp_path, folder):
     assert done.returncode == 78 and str(path) in done.stderr
 
 
-def test_two_daemons_one_file(start, connect, tmp_path, folder):
-    """Protects the file from a second writer, who would destroy it; also while
-    the first one's file is torn, and when the first has rolled onto it."""
+def test_two_daemons_one_name(start, connect, tmp_path, folder):
+    """Protects the files from a second writer, who would destroy them, whatever
+    day either of them has: the second one's zone may be another, the first may
+    have ended days early.  Another name in the same folder is free."""
     daemon = start(journal.settings(folder))
     feed = connect(daemon)
     path = journal.path_now(folder)
-    config = daemon_module.write_config(tmp_path / "ringtick.conf",
-                                        journal.settings(folder))
-    for n in range(3):
+    hours = int(journal.noon_zone().split(":")[0])
+    other = "%+03d:00" % (hours + 13 if hours < 1 else hours - 13)
+    assert journal.local_day(other) != journal.local_day(journal.noon_zone())
+    for n, zone in enumerate((journal.noon_zone(), other, journal.noon_zone())):
+        config = daemon_module.write_config(
+            tmp_path / "ringtick.conf",
+            journal.settings(folder, {"day": {"zone": zone}}))
         done = daemon_module.run("-c", config, timeout=20)
-        assert done.returncode == 1 and str(path) in done.stderr
+        assert done.returncode == 1 and str(folder / "sym.lock") in done.stderr
         assert "in use" in done.stderr
         assert feed.update("trade", trade(n)) == NIL
+        if n == 1:
+            assert feed.sync(".u.endofday[]") == NIL
+            assert feed.update("trade", trade(n)) == NIL
     assert journal.read(path).records == [
-        journal.record("trade", trade(n)) for n in range(3)]
+        journal.record("trade", trade(n)) for n in range(2)]
+    start(journal.settings(folder, name="other"))
     stop_all(feed, daemon)
     after = start(journal.settings(folder))
     assert after.wait_log("journal")["last_stop"] == "clean"

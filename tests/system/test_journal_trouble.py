@@ -3,7 +3,6 @@
 Nothing that was accepted may be lost, and the log must say what is wrong when it
 begins and when it ends."""
 
-import fcntl
 import os
 import resource
 import shutil
@@ -550,12 +549,6 @@ def spoil_foreign(folder, path):
     path.write_bytes(b"not a journal")
 
 
-def spoil_locked(folder, path):
-    file = open(path, "wb")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return file
-
-
 def mend_gone(folder, path, what):
     shutil.move(str(folder) + ".away", folder)
 
@@ -564,14 +557,9 @@ def mend_foreign(folder, path, what):
     path.unlink()
 
 
-def mend_locked(folder, path, what):
-    what.close()
-
-
 @pytest.mark.parametrize("spoil,mend,after", [
-    (spoil_gone, mend_gone, "ring"), (spoil_foreign, mend_foreign, "journal"),
-    (spoil_locked, mend_locked, "ring")],
-    ids=["no directory", "foreign file", "locked"])
+    (spoil_gone, mend_gone, "ring"), (spoil_foreign, mend_foreign, "journal")],
+    ids=["no directory", "foreign file"])
 def test_next_file_cannot_be_opened(start, connect, folder, spoil, mend, after):
     """Protects the night: when the next day's file cannot be had, the old one is
     complete, updates of the new day wait in memory, the log says why and not all

@@ -1,4 +1,5 @@
-"""Invariant 8: no system call on the way from recv to write."""
+"""Invariants 8 and 11: no system call on the way from recv to write, and none
+that a disk can hold on the application's thread."""
 
 import collections
 import re
@@ -8,7 +9,9 @@ import subprocess
 import threading
 import time
 
+import journal
 import pytest
+from kdb import NIL
 from traffic import published, trade, update
 
 MESSAGES = 200_000
@@ -20,10 +23,10 @@ CALL = re.compile(r"^(\d+\.\d+) (?:<\.\.\. )?(\w+)")
 class Strace:
     """strace on one thread; what it called, with the time of each call."""
 
-    def __init__(self, tid, path):
+    def __init__(self, tid, path, *options):
         self.path = path
         self.process = subprocess.Popen(
-            ["strace", "-ttt", "-o", str(path), "-p", str(tid)],
+            ["strace", "-ttt", *options, "-o", str(path), "-p", str(tid)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True)
         said = self.process.stderr.readline()  # strace says when it is attached
@@ -114,3 +117,37 @@ def test_few_system_calls_in_direct_mode(start, connect, tmp_path):
     assert calls["io_uring_enter"] > 0
     assert sum(calls.values()) - calls["io_uring_enter"] <= 2
     assert per_million < PER_MILLION_MAX
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_no_file_work_on_the_thread(start, connect, tmp_path):
+    """Protects everybody from the disk: while the journal is looked at, brought
+    back, rolled onto a new file and onto one that exists with a torn tail, and
+    synced, the application's thread makes no call that names a file of it or has
+    one open."""
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    clock = journal.Clock(tmp_path)
+    daemon = start(journal.settings(folder, {"engine": {"mode": "direct"}},
+                                    sync="batch"), environment=clock.environment())
+    feed = connect(daemon)
+    day = feed.sync(".u.d").value
+    journal.write(journal.path_of(folder, day + 2), *(
+        [journal.record("trade", trade(n)) for n in range(1000)] + [b"\0"]))
+    path = journal.path_of(folder, day)
+    assert feed.update("trade", trade(0)) == NIL
+    trace = Strace(daemon.pid, tmp_path / "trace", "-y")
+    path.unlink()
+    daemon.wait_log("journal_brought_back", how="copied")
+    path.rename(folder / "moved")
+    daemon.wait_log("journal_brought_back", how="linked")
+    for n in range(1, 4):
+        clock.set_days(n)
+        assert feed.update("trade", trade(n)) == NIL
+        assert journal.count_and_path(feed)[1] == journal.path_of(folder, day + n)
+    assert daemon.logged("journal_torn")
+    calls = trace.stop()
+    assert any(name == "io_uring_enter" for _, name in calls)
+    rows = [row for row in trace.path.read_text().splitlines()
+            if str(folder) in row and " write(" not in row and " send" not in row]
+    assert rows == []

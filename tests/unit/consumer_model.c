@@ -333,7 +333,8 @@ journal_write(size_t frames)
 	show(m.written_cnt);
 	m.journal.pos = m.written_pos;
 	if (history_is_long(&m.history)) {
-		history_trim(&m.history, streams_oldest_pos(&m.all));
+		history_file_free(history_trim(
+			&m.history, streams_oldest_pos(&m.all)));
 		m.trims++;
 	}
 }

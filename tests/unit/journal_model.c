@@ -201,7 +201,8 @@ check(void)
 	/* by its descriptor: the test may have taken its name */
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
 	if (check_file(path, d, m.written) != off_of(d, m.written))
-		assert_non_null(disk_op(OP_WRITE));
+		assert_true(disk_op(OP_WRITE) != NULL ||
+			    m.journal.phase == JOURNAL_CUTTING);
 }
 
 /* ---- the engine ---- */
@@ -248,14 +249,6 @@ engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
 	submit((struct op){ OP_RECYCLE, fd, NULL, len, off, 0, ticket });
 }
 
-void
-file_job_start(struct file_jobs *fj, struct file_job *job)
-{
-	(void)fj;
-	job->run(job);
-	job->done(job, m.now_ns);
-}
-
 /* ---- what is on the disk ---- */
 
 int
@@ -281,7 +274,40 @@ uncached_read(int fd, void *at, size_t len, uint64_t off)
 	return n;
 }
 
+void
+file_job_start(struct file_jobs *jobs, struct file_job *job)
+{
+	assert_ptr_equal(jobs, &m.jobs);
+	assert_false(job->is_busy);
+	assert_true(m.jobs_cnt < ARRAY_LEN(m.job));
+	job->is_busy = true;
+	m.job[m.jobs_cnt++] = job;
+}
+
+bool
+file_jobs_finish(struct file_jobs *jobs, int64_t until_ns)
+{
+	(void)until_ns;
+	assert_ptr_equal(jobs, &m.jobs);
+	while (m.jobs_cnt > 0)
+		disk_do_job();
+	return true;
+}
+
 /* ---- what the disk does ---- */
+
+void
+disk_do_job(void)
+{
+	struct file_job *job = m.job[0];
+
+	assert_true(m.jobs_cnt > 0);
+	m.jobs_cnt--;
+	memmove(m.job, m.job + 1, m.jobs_cnt * sizeof(m.job[0]));
+	job->run(job);
+	job->is_busy = false;
+	job->done(job, m.now_ns);
+}
 
 const struct op *
 disk_op(enum op_kind kind)
@@ -315,6 +341,10 @@ disk_complete(enum op_kind kind, int32_t result)
 	if (kind == OP_SYNC && result == 0)
 		m.synced = done.upto;
 	journal_completed(&m.journal, done.ticket, result, m.now_ns);
+	check();
+	/* what a failed write left is cut off at once */
+	while (m.journal.phase == JOURNAL_CUTTING && !m.are_jobs_held)
+		disk_do_job();
 	check();
 }
 
@@ -444,8 +474,15 @@ model_turn(int64_t ns)
 		assert_true(turns++ < TURNS_MAX);
 		journal_run(&m.journal, m.today, m.local_ns, m.now_ns);
 		check();
+		while (m.jobs_cnt > 0 && !m.are_jobs_held) {
+			disk_do_job();
+			check();
+			journal_run(&m.journal, m.today, m.local_ns, m.now_ns);
+			check();
+		}
 	} while (journal_due_ns(&m.journal) <= m.now_ns);
-	if (m.journal.state.synced_pos != m.all.main.head_pos && m.ops_cnt == 0)
+	if (m.journal.state.synced_pos != m.all.main.head_pos &&
+	    m.ops_cnt == 0 && m.jobs_cnt == 0)
 		assert_true(journal_due_ns(&m.journal) != INT64_MAX);
 }
 
@@ -476,12 +513,14 @@ open_on(int32_t date, char *err, size_t err_len)
 			START_POS);
 	ends[0].pos = START_POS;
 	m.records = m.written = m.synced = 0;
+	m.jobs_cnt = 0;
+	m.are_jobs_held = false;
 	m.rolled = m.ops_cnt = days_cnt = events_cnt = 0;
 	m.now_ns = 1000 * NS_PER_S;
 	files_cnt = count_open_files();
 	begin_day(date);
-	return journal_open(&m.journal, &m.settings, NULL, &m.all, &noon,
-			    err, err_len);
+	return journal_open(&m.journal, &m.settings, NULL, &m.jobs, &m.all,
+			    &noon, err, err_len);
 }
 
 static void
@@ -512,7 +551,7 @@ model_restart(void)
 	uint64_t records = m.journal.state.records;
 	uint64_t bytes = off_of(&days[m.rolled], m.written);
 
-	journal_close(&m.journal, INT32_MIN);
+	(void)journal_close(&m.journal, INT32_MIN, 0);
 	assert_int_equal(count_open_files(), files_cnt);
 	assert_int_equal(model_said("journal_lost"), 0);
 	streams_close(&m.all);
@@ -530,6 +569,7 @@ model_rise(char *err, size_t err_len)
 	uint64_t bytes = off_of(d, m.written);
 	bool is_up;
 
+	(void)close(m.journal.lock_fd);
 	history_file_free(m.journal.next.file);
 	history_close(&m.journal.history);
 	ring_close(&m.journal.staging);
@@ -549,7 +589,7 @@ model_stop(void **state)
 	struct dirent *entry;
 
 	(void)state;
-	journal_close(&m.journal, INT32_MIN);
+	(void)journal_close(&m.journal, INT32_MIN, 0);
 	/* is left where operations were in flight */
 	ring_close(&m.journal.staging);
 	streams_close(&m.all);

@@ -3,9 +3,11 @@
  * model that every step is held against.
  *
  * The disk is the three calls with which the journal asks the engine for
- * something; they are defined here (and the library's engine is not linked).
- * They note what is asked.  The test lets it happen: whole, in part, later, or
- * not at all.  Files are real, in a folder of their own; time is a number.
+ * something, and the one that starts a job; they are defined here (and the
+ * library's engine is not linked).  They note what is asked.  The test lets it
+ * happen: whole, in part, later, or not at all.  Jobs are run by model_turn,
+ * but for a test that holds them.  Files are real, in a folder of their own;
+ * time is a number.
  * log_line and die are defined here too, to be looked at.
  *
  * The model is all records committed, as the files must have them, one behind
@@ -68,6 +70,10 @@ struct model {
 	unsigned rolled;  /* days, over to the next file */
 	struct op ops[4]; /* in flight, in no order */
 	unsigned ops_cnt;
+	struct file_jobs jobs;
+	struct file_job *job[4]; /* started, oldest first */
+	unsigned jobs_cnt;
+	bool are_jobs_held; /* none is run by model_turn() */
 	char last_words[512]; /* of die() */
 	enum exit_status last_status;
 	jmp_buf death;	      /* where die() goes on */
@@ -81,6 +87,9 @@ extern struct model m;
 /* Group set-up and tear-down. */
 int model_open(void **state);
 int model_close(void **state);
+
+/* Runs the oldest job, and tells the journal. */
+void disk_do_job(void);
 
 /* Streams that begin shortly before positions wrap, and a journal on them; the
  * log is forgotten. */

@@ -165,6 +165,16 @@ check_place(const struct history_place *place)
 	assert_int_equal(history_time(place), r->time_ns);
 }
 
+/* As the journal does: one after the other. */
+static void
+trim(uint64_t tail_pos)
+{
+	struct history_file *f;
+
+	while ((f = history_trim(&history, tail_pos)) != NULL)
+		history_file_free(f);
+}
+
 /* ---- single steps ---- */
 
 static void
@@ -177,7 +187,7 @@ test_empty(void **state)
 	assert_false(history_find_pos(&history, 0, &place));
 	assert_null(history_find_day(&history, 1, 1));
 	assert_false(history_is_long(&history));
-	history_trim(&history, UINT64_MAX);
+	trim(UINT64_MAX);
 	history_file_free(NULL);
 }
 
@@ -284,20 +294,20 @@ test_trim(void **state)
 			end_day(FIRST_DAY + i);
 	}
 	/* at the first one's mark */
-	history_trim(&history, files[0]->written_pos);
+	trim(files[0]->written_pos);
 	assert_true(is_open(fds[0]));
 	files[1]->readers++;
-	history_trim(&history, head_pos);
+	trim(head_pos);
 	assert_false(is_open(fds[0]));
 	assert_true(is_open(fds[1]));
 	assert_true(history_is_long(&history));
 	files[1]->readers--;
-	history_trim(&history, files[1]->written_pos);
+	trim(files[1]->written_pos);
 	assert_true(is_open(fds[1]));
-	history_trim(&history, files[1]->written_pos + 1);
+	trim(files[1]->written_pos + 1);
 	assert_false(is_open(fds[1]));
 	assert_false(history_is_long(&history));
-	history_trim(&history, head_pos);
+	trim(head_pos);
 	assert_true(is_open(fds[2]) && is_open(fds[3]));
 	history_close(&history);
 	assert_false(is_open(fds[2]) || is_open(fds[3]));

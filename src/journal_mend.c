@@ -1,0 +1,286 @@
+#include "config.h"
+
+#include "journal_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#define LOOK_NS (1 * NS_PER_S)
+/* A copy that failed was work for nothing: so often at most. */
+#define COPY_AGAIN_NS (10 * NS_PER_S)
+
+enum {
+	/* What was written while a copy was made is copied in rounds; when
+	 * so little is left, or after so many rounds, writing stops for the
+	 * last. */
+	LAST_BYTES = 4 << 20,
+	ROUNDS_MAX = 20,
+};
+
+static struct journal *
+journal_of(struct file_job *job)
+{
+	return container_of(job, struct journal, mend.job);
+}
+
+/* ---- on the other thread ---- */
+
+static void
+run(struct file_job *job)
+{
+	struct journal_mend *m = &journal_of(job)->mend;
+
+	switch (m->what) {
+	case MEND_LOOK:
+		m->look = rescue_look(m->path, m->fd);
+		m->err = m->look.err;
+		break;
+	case MEND_LINK:
+		m->err = -rescue_link(m->path, m->fd);
+		break;
+	case MEND_COPY:
+		m->err = -rescue_copy(&m->copy, m->path, m->fd, m->len);
+		break;
+	case MEND_COPY_LAST:
+		m->err = -rescue_copy_finish(&m->copy, m->path, m->fd, m->len,
+					     m->must_sync);
+		break;
+	}
+}
+
+/* ---- on the application's ---- */
+
+static void
+start(struct journal *j, enum mend_what what)
+{
+	struct journal_mend *m = &j->mend;
+
+	m->what = what;
+	m->path = j->state.path;
+	m->fd = j->state.fd;
+	m->len = j->written.off;
+	m->must_sync = j->settings->journal.sync != SYNC_NONE;
+	file_job_start(j->jobs, &m->job);
+}
+
+static void
+start_look(struct journal *j)
+{
+	j->mend.is_quiet = true;
+	j->mend.is_looked_after = j->mend.is_asked = false;
+	start(j, MEND_LOOK);
+}
+
+static void
+failed(struct journal *j, int64_t again_ns, int64_t now_ns)
+{
+	struct journal_mend *m = &j->mend;
+
+	j->is_gone = true;
+	m->step = MEND_IDLE;
+	m->has_failed = true;
+	m->next_ns = now_ns + again_ns;
+	/* It is somewhere: then the day is not lost. */
+	m->is_looked_after = m->is_quiet && m->look.is_linked;
+	journal_complain(j, "bring back", m->err, now_ns);
+}
+
+static void
+succeeded(struct journal *j, const char *how, int64_t now_ns)
+{
+	struct journal_mend *m = &j->mend;
+	bool was_gone = j->is_gone;
+
+	if (how != NULL)
+		log_line(LOG_ERROR, "journal_brought_back",
+			 "file=%s bytes=%" PRIu64
+			 " how=%s hint=\"the file was deleted, moved or "
+			 "replaced under the daemon\"",
+			 j->state.path, j->written.off, how);
+	j->is_gone = false;
+	m->step = MEND_IDLE;
+	m->has_failed = false;
+	m->next_ns = now_ns + LOOK_NS;
+	m->is_looked_after = m->is_quiet;
+	if (was_gone)
+		journal_recovered(j, now_ns);
+}
+
+static void
+start_last(struct journal *j)
+{
+	j->mend.step = MEND_LAST;
+	j->mend.is_quiet = true;
+	start(j, MEND_COPY_LAST);
+}
+
+static void
+looked(struct journal *j, int64_t now_ns)
+{
+	struct journal_mend *m = &j->mend;
+
+	switch (m->look.name) {
+	case RESCUE_NAMED:
+		succeeded(j, NULL, now_ns);
+		break;
+	case RESCUE_MOVED:
+		start(j, MEND_LINK);
+		break;
+	case RESCUE_DELETED:
+		m->step = MEND_COPYING;
+		m->rounds = 0;
+		start(j, MEND_COPY);
+		break;
+	case RESCUE_UNKNOWN:
+		failed(j, LOOK_NS, now_ns);
+		break;
+	}
+}
+
+static void
+copied(struct journal *j)
+{
+	struct journal_mend *m = &j->mend;
+
+	if (j->written.off - m->copy.len > LAST_BYTES &&
+	    ++m->rounds < ROUNDS_MAX) {
+		start(j, MEND_COPY);
+		return;
+	}
+	m->step = MEND_QUIETING;
+	if (j->ops_cnt == 0 && j->phase == JOURNAL_READY)
+		start_last(j);
+}
+
+static void
+done(struct file_job *job, int64_t now_ns)
+{
+	struct journal *j = journal_of(job);
+	struct journal_mend *m = &j->mend;
+
+	switch (m->what) {
+	case MEND_LOOK:
+		looked(j, now_ns);
+		break;
+	case MEND_LINK:
+		if (m->err != 0)
+			failed(j, LOOK_NS, now_ns);
+		else
+			succeeded(j, "linked", now_ns);
+		break;
+	case MEND_COPY:
+		if (m->err != 0)
+			failed(j, COPY_AGAIN_NS, now_ns);
+		else
+			copied(j);
+		break;
+	case MEND_COPY_LAST:
+		if (m->err != 0)
+			failed(j, COPY_AGAIN_NS, now_ns);
+		else
+			succeeded(j, "copied", now_ns);
+		break;
+	}
+}
+
+/* ---- for the journal ---- */
+
+bool
+journal_tend(struct journal *j, int64_t now_ns)
+{
+	struct journal_mend *m = &j->mend;
+
+	switch (m->step) {
+	case MEND_IDLE:
+		if (!m->job.is_busy && now_ns >= m->next_ns)
+			start_look(j);
+		return true;
+	case MEND_COPYING:
+		return true;
+	case MEND_QUIETING:
+		if (j->ops_cnt == 0)
+			start_last(j);
+		return false;
+	case MEND_LAST:
+		return false;
+	}
+	return false;
+}
+
+bool
+journal_is_looked_after(struct journal *j, int64_t now_ns)
+{
+	struct journal_mend *m = &j->mend;
+
+	if (m->is_looked_after && m->is_asked)
+		return true;
+	if (m->step == MEND_IDLE && !m->job.is_busy &&
+	    (!m->has_failed || now_ns >= m->next_ns)) {
+		start_look(j);
+		m->is_asked = true;
+	}
+	return false;
+}
+
+void
+journal_note_write(struct journal *j)
+{
+	j->mend.is_quiet = j->mend.is_looked_after = false;
+}
+
+bool
+journal_is_mending(const struct journal *j)
+{
+	return j->mend.step != MEND_IDLE ||
+	       (j->mend.job.is_busy && j->mend.what != MEND_LOOK);
+}
+
+int64_t
+journal_mend_due_ns(const struct journal *j)
+{
+	const struct journal_mend *m = &j->mend;
+
+	if (m->job.is_busy || m->step == MEND_LAST ||
+	    (m->step == MEND_QUIETING && j->ops_cnt > 0))
+		return INT64_MAX;
+	return m->has_failed ? m->next_ns : 0;
+}
+
+/* ---- what a failed write left ---- */
+
+static void
+run_cut(struct file_job *job)
+{
+	struct journal_cut *c = container_of(job, struct journal_cut, job);
+
+	c->err = ftruncate(c->fd, (off_t)c->off) == 0 ? 0 : errno;
+}
+
+static void
+cut_done(struct file_job *job, int64_t now_ns)
+{
+	struct journal *j = container_of(job, struct journal, cut.job);
+
+	j->cut.is_needed = j->cut.err != 0;
+	if (j->cut.err != 0)
+		journal_complain(j, "truncate", j->cut.err, now_ns);
+	journal_try_later(j, now_ns);
+}
+
+void
+journal_cut_back(struct journal *j)
+{
+	j->cut.fd = j->state.fd;
+	j->cut.off = j->written.off;
+	j->phase = JOURNAL_CUTTING;
+	file_job_start(j->jobs, &j->cut.job);
+}
+
+void
+journal_init_mend(struct journal *j)
+{
+	j->mend.job = (struct file_job){ .run = run, .done = done };
+	j->mend.copy.fd = -1;
+	j->cut.job = (struct file_job){ .run = run_cut, .done = cut_done };
+}

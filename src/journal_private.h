@@ -1,0 +1,89 @@
+/*
+ * The journal, among its own files:
+ *
+ *   journal.c          staging, writing, syncing; the turn; open and close
+ *   journal_trouble.c  what is said when the disk fails or is slow
+ *   journal_mend.c     looks after the file, and mends it
+ *   journal_roll.c     the next day's file
+ *
+ * All of it runs on the application's thread and waits for nothing; what may
+ * take its time is a job (file_jobs.h).
+ */
+#ifndef RINGTICK_JOURNAL_PRIVATE_H
+#define RINGTICK_JOURNAL_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "journal.h"
+
+/* ---- journal.c ---- */
+
+/* Waits for the next try. */
+void journal_try_later(struct journal *j, int64_t now_ns);
+
+/* Goes on in the file of a day, from main stream position pos on. */
+void journal_take_file(struct journal *j, const char *path,
+		       struct history_file *f, int32_t day, uint64_t pos);
+
+/* Subscribers see what publish.after promises; in batches, when it is time. */
+void journal_show(struct journal *j, int64_t now_ns);
+
+/* ---- journal_trouble.c ---- */
+
+/* Counts it, and says it once a minute. */
+void journal_complain(struct journal *j, const char *what, int err,
+		      int64_t now_ns);
+
+/* It works again. */
+void journal_recovered(struct journal *j, int64_t now_ns);
+
+/* Whether it is stuck: it fails, or has not moved for 100 ms. */
+void journal_watch_progress(struct journal *j, int64_t now_ns);
+
+/* The disk is slow: told after a second of it, every minute, and when it
+ * ends. */
+void journal_watch_lag(struct journal *j, int64_t now_ns);
+
+/* ---- journal_mend.c ---- */
+
+/* Looks after the file, each second.  false: nothing may be written now. */
+bool journal_tend(struct journal *j, int64_t now_ns);
+
+/*
+ * Whether the file, to which nothing will be written any more, has been looked
+ * at for this question, and has a name.  If not, it is looked at now: ask again
+ * when the job is done.
+ */
+bool journal_is_looked_after(struct journal *j, int64_t now_ns);
+
+/* A write was begun. */
+void journal_note_write(struct journal *j);
+
+/* Whether the file is being mended, or waits for that. */
+bool journal_is_mending(const struct journal *j);
+
+/* When it goes on by the clock, if writing or rolling waits for it. */
+int64_t journal_mend_due_ns(const struct journal *j);
+
+/* Cuts the file back to its last whole record: what a failed write left. */
+void journal_cut_back(struct journal *j);
+
+/* ---- journal_roll.c ---- */
+
+/* Opens the next day's file shortly before it is needed. */
+void journal_prepare(struct journal *j, int32_t today, int64_t local_ns,
+		     int64_t now_ns);
+
+/* Everything before the mark is in the file, and nothing is in flight: goes on
+ * in the next day's. */
+void journal_roll(struct journal *j, int32_t today, int64_t now_ns);
+
+/* Closes, one after the other, files that nobody reads any more. */
+void journal_trim(struct journal *j);
+
+/* Sets up the jobs of a file. */
+void journal_init_mend(struct journal *j);
+void journal_init_roll(struct journal *j);
+
+#endif

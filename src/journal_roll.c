@@ -1,0 +1,184 @@
+#include "config.h"
+
+#include "journal_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "clock.h"
+#include "record.h"
+
+#define AGAIN_NS (60 * NS_PER_S)
+
+/* ---- on the other thread ---- */
+
+static void
+run_open(struct file_job *job)
+{
+	struct journal_next *n = container_of(job, struct journal_next, job);
+
+	history_file_free(n->stale);
+	n->stale = NULL;
+	if (journal_path(n->settings->journal.directory,
+			 n->settings->journal.name, n->day, n->path,
+			 sizeof(n->path), n->err, sizeof(n->err)))
+		n->file = journal_days_open(n->settings, n->path, true, n->err,
+					    sizeof(n->err));
+	n->error = n->file == NULL ? errno : 0;
+}
+
+/* ---- the next day's file ---- */
+
+static void
+roll_failed(struct journal *j, int64_t now_ns)
+{
+	struct journal_next *n = &j->next;
+
+	journal_complain(j, "roll", n->error, now_ns);
+	if (now_ns >= n->next_complaint_ns) {
+		n->next_complaint_ns = now_ns + AGAIN_NS;
+		log_line(LOG_ERROR, "journal_roll_failed", "why=\"%s\"",
+			 n->err);
+	}
+	journal_try_later(j, now_ns);
+}
+
+static void
+open_done(struct file_job *job, int64_t now_ns)
+{
+	struct journal *j = container_of(job, struct journal, next.job);
+	struct journal_next *n = &j->next;
+
+	if (n->file == NULL && n->is_awaited)
+		roll_failed(j, now_ns);
+	else if (n->file == NULL)
+		log_line(LOG_ERROR, "journal_next_failed",
+			 "why=\"%s\" hint=\"mend it before the day ends: "
+			 "updates wait in the ring when it cannot be opened "
+			 "then\"",
+			 n->err);
+	else if (!n->is_awaited)
+		log_line(LOG_INFO, "journal_next",
+			 "file=%s records=%" PRIu64, n->path,
+			 n->file->first_record);
+}
+
+static void
+open_next(struct journal *j, int32_t day, bool is_awaited)
+{
+	struct journal_next *n = &j->next;
+
+	n->stale = n->file;
+	n->file = NULL;
+	n->day = day;
+	n->is_awaited = is_awaited;
+	n->settings = j->settings;
+	file_job_start(j->jobs, &n->job);
+}
+
+void
+journal_prepare(struct journal *j, int32_t today, int64_t local_ns,
+		int64_t now_ns)
+{
+	struct journal_next *n = &j->next;
+	int32_t day = clock_day(local_ns + JOURNAL_AHEAD_NS);
+
+	if (day <= today || now_ns < n->retry_ns || n->job.is_busy ||
+	    (n->file != NULL && n->day == day))
+		return;
+	n->retry_ns = now_ns + AGAIN_NS;
+	open_next(j, day, false);
+}
+
+/* ---- the end of a day ---- */
+
+/* The date of the file behind the mark at mark_pos: the day that the next mark
+ * will end, or the running one. */
+static int32_t
+day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
+{
+	uint64_t pos = mark_pos;
+
+	for (;;) {
+		const uint8_t *frame = ring_at(&j->main->ring, pos);
+		uint32_t len = stream_frame_len(frame);
+
+		if (pos != mark_pos && !stream_frame_is_record(frame))
+			return mark_day(frame);
+		pos += len;
+		if (pos == j->main->head_pos)
+			return today;
+	}
+}
+
+void
+journal_roll(struct journal *j, int32_t today, int64_t now_ns)
+{
+	struct journal_next *n = &j->next;
+	uint64_t mark = j->staged.pos;
+	int32_t day = day_after(j, mark, today);
+	struct history_file *file;
+
+	if (n->job.is_busy)
+		return;
+	if (n->file == NULL || n->day != day) {
+		open_next(j, day, true);
+		return;
+	}
+	/* Nobody looks after it any more when it is the day before's. */
+	if (!journal_is_looked_after(j, now_ns))
+		return;
+	file = n->file;
+	n->file = NULL;
+	log_line(LOG_NOTE, "journal_rolled",
+		 "old=%s records=%" PRIu64 " bytes=%" PRIu64
+		 " new=%s new_records=%" PRIu64,
+		 j->state.path, j->state.records, j->written.off, n->path,
+		 file->first_record);
+	history_end(&j->history, mark_day(ring_at(&j->main->ring, mark)));
+	/* What was in it before, no stream has had: who came over the mark
+	 * counts from there, who began with record 0 did not. */
+	file->since = file->first_record;
+	journal_take_file(j, n->path, file, day, mark + MARK_BYTES);
+	journal_note_write(j);
+	j->state.marks++;
+	journal_recovered(j, now_ns);
+	journal_show(j, now_ns);
+}
+
+/* ---- files that nobody reads any more ---- */
+
+static void
+run_free(struct file_job *job)
+{
+	struct journal_old *o = container_of(job, struct journal_old, job);
+
+	history_file_free(o->file);
+}
+
+static void
+free_done(struct file_job *job, int64_t now_ns)
+{
+	(void)job;
+	(void)now_ns;
+}
+
+void
+journal_trim(struct journal *j)
+{
+	struct journal_old *o = &j->old;
+
+	if (o->job.is_busy || !history_is_long(&j->history))
+		return;
+	o->file = history_trim(&j->history, streams_oldest_pos(j->streams));
+	if (o->file != NULL)
+		file_job_start(j->jobs, &o->job);
+}
+
+void
+journal_init_roll(struct journal *j)
+{
+	j->next.job = (struct file_job){ .run = run_open, .done = open_done };
+	j->old.job = (struct file_job){ .run = run_free, .done = free_done };
+}

@@ -1,0 +1,94 @@
+#include "config.h"
+
+#include "journal_private.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define COMPLAIN_NS (60 * NS_PER_S)
+#define SLOW_NS	    (1 * NS_PER_S)
+#define STUCK_NS    (100 * NS_PER_MS)
+
+void
+journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)
+{
+	j->failures++;
+	j->last_error = err;
+	if (j->failing_since_ns == 0) {
+		j->failing_since_ns = now_ns;
+		j->next_complaint_ns = now_ns;
+	}
+	if (now_ns < j->next_complaint_ns)
+		return;
+	j->next_complaint_ns = now_ns + COMPLAIN_NS;
+	log_line(LOG_ERROR, "journal_failing",
+		 "file=%s operation=%s error=\"%s\" failures=%" PRIu64
+		 " seconds=%lld waiting_bytes=%" PRIu64
+		 " hint=\"nothing is lost while the ring has room (then feeds "
+		 "wait); make room or mend the disk\"",
+		 j->state.path, what, strerror(err), j->failures,
+		 (now_ns - j->failing_since_ns) / NS_PER_S,
+		 j->main->head_pos - j->state.written_pos);
+}
+
+void
+journal_recovered(struct journal *j, int64_t now_ns)
+{
+	/* A write to a file without a name mends nothing. */
+	if (j->failing_since_ns == 0 || j->is_gone)
+		return;
+	log_line(LOG_NOTE, "journal_mended",
+		 "file=%s failures=%" PRIu64 " seconds=%lld", j->state.path,
+		 j->failures, (now_ns - j->failing_since_ns) / NS_PER_S);
+	j->failing_since_ns = 0;
+	j->failures = 0;
+}
+
+void
+journal_watch_progress(struct journal *j, int64_t now_ns)
+{
+	uint64_t pos = j->state.written_pos;
+
+	if (pos != j->watched_pos || !j->is_behind) {
+		j->watched_pos = pos;
+		j->moved_ns = now_ns;
+	}
+	j->is_behind = pos != j->main->head_pos;
+	j->state.is_stuck = j->failing_since_ns != 0 ||
+			    now_ns - j->moved_ns >= STUCK_NS;
+}
+
+void
+journal_watch_lag(struct journal *j, int64_t now_ns)
+{
+	uint64_t lag = j->main->head_pos - j->cursor.pos;
+	uint64_t ring = j->main->ring.size;
+	/* It may be what feeds wait for with less, where others lag too. */
+	bool is_waited_for = j->main->wanted_bytes > 0 && lag > ring / 4;
+
+	if (j->slow_since_ns == 0) {
+		if (lag < ring / 2 && !is_waited_for)
+			return;
+		j->slow_since_ns = now_ns;
+		j->next_slow_ns = now_ns + SLOW_NS;
+		j->is_slow_told = false;
+	}
+	if (lag < ring / 4) {
+		if (j->is_slow_told)
+			log_line(LOG_NOTE, "journal_kept_up",
+				 "file=%s slow_seconds=%lld", j->state.path,
+				 (now_ns - j->slow_since_ns) / NS_PER_S);
+		j->slow_since_ns = 0;
+	} else if (now_ns >= j->next_slow_ns) {
+		log_line(LOG_WARN, "journal_slow",
+			 "file=%s lag_bytes=%" PRIu64 " ring_pct=%" PRIu64
+			 " seconds=%lld write_max_ms=%lld hint=\"the journal "
+			 "is the laggard: no consumer leaves for it; feeds "
+			 "wait when the ring is full\"",
+			 j->state.path, lag, lag * 100 / ring,
+			 (now_ns - j->slow_since_ns) / NS_PER_S,
+			 (long long)(j->write_max_ns / NS_PER_MS));
+		j->next_slow_ns = now_ns + COMPLAIN_NS;
+		j->is_slow_told = true;
+	}
+}

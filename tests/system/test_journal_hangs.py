@@ -1,0 +1,107 @@
+"""A file system that hangs holds nobody but those who wait for the journal."""
+
+import signal
+import time
+
+import hanging
+import journal
+import kdb
+import pytest
+from kdb import NIL
+from traffic import published, trade, update
+
+
+@pytest.fixture
+def disk(tmp_path):
+    made = hanging.HangingDisk(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clock(tmp_path):
+    return journal.Clock(tmp_path)
+
+
+def slowest_of(feed, sub, numbers):
+    """The longest way of these updates, one after the other, to a subscriber;
+    and of an answer that has nothing to do with the journal."""
+    slowest = 0
+    for n in numbers:
+        began = time.monotonic()
+        feed.send(update("trade", trade(n)))
+        assert sub.read_frame() == published("trade", trade(n).items)
+        assert sub.sync(".u.d").type == 14
+        slowest = max(slowest, time.monotonic() - began)
+    return slowest
+
+
+def test_hanging_disk(disk, start, connect, clock, mode):
+    """Protects everybody from a disk that hangs: looks at the file, opening the
+    next day's, what is written and synced at the end of the day hang one after the
+    other; updates and answers go on, and when the disk does, all is in the files."""
+    daemon = start(journal.settings(disk.path, {
+        "engine": {"mode": mode}, "log": {"report": "1h"},
+        "day": {"zone": "utc"}}, sync="interval", sync_interval="100ms"),
+        environment=clock.environment())
+    feed, sub = connect(daemon), connect(daemon)
+    day = feed.sync(".u.d").value
+    sub.subscribe()
+    slowest = slowest_of(feed, sub, range(5))
+    disk.hang("stat")
+    assert disk.hanging() == "stat"
+    slowest = max(slowest, slowest_of(feed, sub, range(5, 25)))
+    disk.go_on()
+    disk.hang("open")
+    clock.set_before_the_end(day, 30)
+    feed.sync("")
+    assert disk.hanging() == "open"
+    slowest = max(slowest, slowest_of(feed, sub, range(25, 45)))
+    # the day ends, and its file cannot
+    clock.set_before_the_end(day, -1)
+    feed.send(update("trade", trade(45)))
+    assert sub.read_frame() == journal.end_frame(day)
+    assert sub.read_frame() == published("trade", trade(45).items)
+    slowest = max(slowest, slowest_of(feed, sub, range(46, 66)))
+    assert not daemon.logged("journal_rolled")
+    disk.hang("sync", "write", "release")
+    disk.go_on()
+    daemon.wait_log("journal_rolled")
+    disk.hang("sync")
+    slowest = max(slowest, slowest_of(feed, sub, range(66, 80)))
+    assert disk.hanging() == "sync"
+    slowest = max(slowest, slowest_of(feed, sub, range(80, 90)))
+    disk.go_on()
+    print("\nslowest: %.1f ms" % (slowest * 1000))
+    assert slowest < 1.5
+    assert feed.update("trade", trade(90)) == NIL
+    records = [journal.record("trade", trade(n)) for n in range(91)]
+    assert journal.read(journal.path_of(disk.path, day)).records == records[:45]
+    assert journal.read(journal.path_of(disk.path, day + 1)).records == records[45:]
+
+
+@pytest.mark.parametrize("what", ["write", "stat"])
+def test_stop_while_the_disk_hangs(disk, start, connect, what):
+    """Protects whoever stops the service: within stop.timeout ports and connections
+    are closed, what is not written is said, and STATUS says what is waited for; the
+    process can end when the disk goes on."""
+    daemon = start(journal.settings(disk.path, {"stop": {"timeout": "1s"}}))
+    client = connect(daemon)
+    assert client.update("trade", trade(0)) == NIL
+    disk.hang(what)
+    client.send(update("trade", trade(1)))
+    assert disk.hanging() == what
+    daemon.signal(signal.SIGTERM)
+    began = time.monotonic()
+    with pytest.raises((kdb.Closed, ConnectionError)):
+        while True:
+            client.read_frame()
+    daemon.wait_log("journal_hangs")
+    assert time.monotonic() - began < 5
+    daemon._await(lambda: True if any("hangs" in one for one in daemon.notes)
+                  else None, 10, "STATUS")
+    with pytest.raises(ConnectionRefusedError):
+        kdb.Client(daemon.port)
+    assert len(daemon.logged("journal_lost", records=1)) == (what == "write")
+    disk.go_on()
+    daemon.stop(75 if what == "write" else 1)
