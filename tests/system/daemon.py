@@ -51,6 +51,11 @@ def find_ringtickd():
         "the build directory" % " or ".join(places))
 
 
+def is_sanitized_build():
+    """Whether the daemon under test is built with sanitizers, which are slow."""
+    return b"libasan" in pathlib.Path(find_ringtickd()).read_bytes()
+
+
 # ---- configuration ----
 
 

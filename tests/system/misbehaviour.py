@@ -1,0 +1,599 @@
+"""What a client, a file or the reader of the log may do, one function each.
+
+A row begins its misbehaviour, calls scene.hold(), during which the bystander's
+clock runs, and then says how the misbehaver was hurt.  What a row opens through
+the scene is closed after it.  grows are the counters that it makes grow; of the
+others in STILL none may."""
+
+import collections
+import contextlib
+import os
+import signal
+import socket
+import struct
+import threading
+
+import journal
+import kdb
+from bystander import PULSE, RECEIVE_BUFFER
+from daemon import QUOTE, TRADE
+from kdb import ASYNC, NIL, SYNC, Error, atom, frame, lst, sym
+from late import vanish
+from traffic import Template, trade, update
+
+Row = collections.namedtuple("Row", "run grows only own answers")
+ROWS = {}
+
+STILL = ("rejected", "bad_frames", "turned_away", "slow_disconnects", "skips",
+         "skipped_records", "spills")
+
+MESSAGE_MAX = 2 << 20
+CONNECTIONS = 64
+
+USERS = [{"user": name, "policy": name}
+         for name in ("spill", "skip", "disconnect", "block")]
+
+SETTINGS = {
+    "schema": {"tables": [TRADE, QUOTE, PULSE]},
+    "connections": {"max": CONNECTIONS, "receive_buffer": RECEIVE_BUFFER,
+                    "send_buffer": "128K", "handshake_timeout": "2s"},
+    "ring": {"size": "8M"}, "streams": {"ring": "8M", "max": 8},
+    "message": {"max": MESSAGE_MAX, "timeout": "2s"},
+    "slow": {"users": USERS, "block_limit": "5ms"},
+    "log": {"report": "100ms"},
+}
+
+
+def row(*grows, only=None, own=None, answers=True):
+    """only="journal": needs a journal.  own: a daemon of its own, with these
+    further arguments of Daemon, and prepare(folder) before it.  answers: whether
+    an update is answered, which is when it is in the journal."""
+    def add(function):
+        ROWS[function.__name__] = Row(function, grows, only, own, answers)
+        return function
+    return add
+
+
+class Scene:
+    """Where a row plays: its daemon, its clients, its threads."""
+
+    def __init__(self, daemon, bystander, folder, has_grown):
+        self.daemon, self.bystander, self.folder = daemon, bystander, folder
+        self.has_grown = has_grown  # for wait_log("report")
+        self.is_on = True
+        self.stretch = None
+        self.clients = contextlib.ExitStack()
+        self.threads, self.failures, self.rounds = [], [], 0
+
+    def dial(self, **how):
+        sock = kdb.dial(self.daemon.port, **how)
+        self.clients.callback(sock.close)
+        return sock
+
+    def client(self, user="evil", **how):
+        made = kdb.Client(self.daemon.port, creds=b"%s:pw\x03" % user.encode(), **how)
+        self.clients.callback(made.close)
+        return made
+
+    def again_and_again(self, step):
+        """step() in a thread until the row is over; the daemon may end the
+        misbehaver's connection, and then that is over too."""
+        def run():
+            try:
+                while self.is_on:
+                    step()
+                    self.rounds += 1
+            except (kdb.Closed, OSError):
+                pass
+            except Exception as failure:
+                self.failures.append(failure)
+        thread = threading.Thread(target=run, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def flood(self, data, user="evil"):
+        """The same bytes again and again on one connection; what comes back is
+        not read."""
+        client = self.client(user, timeout=0.5)
+        self.again_and_again(lambda: client.send(data))
+        return client
+
+    def feed(self, data):
+        """The same updates again and again, as fast as they are taken, with a
+        question behind each lot: so the journal's disk is not what is waited for."""
+        client = self.client()
+        data += frame("", SYNC)
+        self.again_and_again(lambda: client.ask(data))
+
+    def hold(self, trips=60):
+        """Until it shows in the counters, and the bystander has had so many
+        round trips beside it."""
+        if self.has_grown:
+            self.daemon.wait_log("report", after=self.daemon.mark(), **self.has_grown)
+        self.stretch = self.bystander.stretch(trips)
+
+    def hold_and_count(self):
+        """What is done again and again was done to its end."""
+        self.hold()
+        assert self.rounds > 0
+
+    def close(self):
+        self.is_on = False
+        self.clients.close()
+        for thread in self.threads:
+            thread.join(timeout=20)
+            assert not thread.is_alive()
+        for failure in self.failures:
+            raise failure
+
+
+def many(data, size=256 << 10):
+    return data * (size // len(data) + 1)
+
+
+# ---- connections and frames ----
+
+
+@row()
+def silent_connections(scene):
+    for _ in range(40):
+        scene.dial()
+    scene.hold()
+
+
+@row()
+def handshakes_byte_by_byte(scene):
+    socks = [scene.dial() for _ in range(20)]
+
+    def step():
+        for sock in socks:
+            sock.send(b"x")
+    scene.again_and_again(step)
+    scene.hold()
+
+
+@row()
+def updates_byte_by_byte(scene):
+    whole = update("trade", trade(0))
+    clients = [scene.client() for _ in range(4)]
+
+    def step():
+        for i in range(len(whole)):
+            for client in clients:
+                client.send(whole[i : i + 1])
+    scene.again_and_again(step)
+    scene.hold()
+
+
+@row("bad_frames")
+def garbage(scene):
+    def step():
+        with kdb.Client(scene.daemon.port, creds=b"evil:pw\x03") as client:
+            client.send(os.urandom(64))
+            kdb.drain(client.sock)
+    scene.again_and_again(step)
+    scene.hold_and_count()
+
+
+@row()
+def http_requests(scene):
+    def step():
+        sock = kdb.dial(scene.daemon.port)
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        kdb.drain(sock)
+        sock.close()
+    scene.again_and_again(step)
+    scene.hold_and_count()
+
+
+@row()
+def too_long(scene):
+    def step():
+        with kdb.Client(scene.daemon.port, creds=b"evil:pw\x03") as client:
+            client.send(struct.pack("<BBBBI", 1, ASYNC, 0, 0, 1 << 30) + bytes(1000))
+            kdb.drain(client.sock)
+    scene.again_and_again(step)
+    scene.hold_and_count()
+
+
+@row()
+def reconnects(scene):
+    def step():
+        kdb.Client(scene.daemon.port, creds=b"evil:pw\x03").close()
+    scene.again_and_again(step)
+    scene.hold()
+
+
+@row()
+def resets(scene):
+    def step():
+        client = kdb.Client(scene.daemon.port, creds=b"evil:pw\x03")
+        client.send(many(frame(".u.w"), 4096))
+        vanish(client)
+    scene.again_and_again(step)
+    scene.hold()
+
+
+@row("turned_away")
+def too_many_connections(scene):
+    for _ in range(CONNECTIONS - 2):
+        scene.client()
+
+    def step():
+        kdb.drain(sock := kdb.dial(scene.daemon.port))
+        sock.close()
+    scene.again_and_again(step)
+    scene.hold()
+
+
+@row()
+def half_closed(scene):
+    """Asks much, says that it will say no more, and reads nothing."""
+    for _ in range(8):
+        client = scene.client(receive_buffer=4096)
+        client.send(many(frame("tables[]", SYNC), 8192))
+        client.sock.shutdown(socket.SHUT_WR)
+    scene.hold()
+
+
+# ---- requests ----
+
+
+# Two lists of 2048 items, of which none is in the other.
+COMPARING = '(%s"ab")in(%s"cd")' % ("{x,x}" * 10, "{x,x}" * 10)
+
+
+@row()
+def comparing_much(scene):
+    scene.client().send(many(frame(COMPARING)))
+    scene.hold()
+
+
+@row()
+def comparing_much_and_waiting(scene):
+    asks_in_a_loop(scene, COMPARING)
+
+
+def asks_in_a_loop(scene, text, user="evil"):
+    client = scene.client(user)
+    data = frame(text, SYNC)
+    scene.again_and_again(lambda: client.ask(data))
+    scene.hold()
+    return client
+
+
+@row()
+def many_numbers(scene):
+    asks_in_a_loop(scene, "1 " * 900_000)
+
+
+@row()
+def many_symbols(scene):
+    asks_in_a_loop(scene, "`a" * 900_000)
+
+
+@row()
+def many_backticks(scene):
+    asks_in_a_loop(scene, "`" * 1_900_000)
+
+
+@row()
+def many_escapes(scene):
+    asks_in_a_loop(scene, '"' + "\\n" * 900_000 + '"')
+
+
+@row()
+def many_parentheses(scene):
+    asks_in_a_loop(scene, "(" * 1_900_000)
+
+
+@row()
+def many_semicolons(scene):
+    asks_in_a_loop(scene, ";" * 1_900_000)
+
+
+@row()
+def strings_of_numbers(scene):
+    client = scene.client()
+    data = frame(lst(kdb.text("string"), kdb.vec("j", range(200_000))), SYNC)
+    scene.again_and_again(lambda: client.ask(data))
+    scene.hold()
+
+
+@row()
+def nested_calls(scene):
+    scene.flood(many(frame("{x x}[{x x}]")))
+    scene.hold()
+
+
+def _asked(text):
+    def run(scene):
+        scene.flood(many(frame(text)))
+        scene.hold()
+    return run
+
+
+for _name, _text in {
+        "subscribers_asked": ".u.w", "queues_asked": ".z.W", "tables_asked": "tables[]",
+        "schemas_asked": "meta trade", "texts_in_error": "nosuch[1;2;3]"}.items():
+    _run = _asked(_text)
+    _run.__name__ = _name
+    row()(_run)
+
+
+@row()
+def lags_asked(scene):
+    """The figures of every consumer, again and again."""
+    for _ in range(30):
+        scene.client().subscribe("quote")
+    scene.flood(many(frame(lst(kdb.text(".ringtick.lag"), NIL))))
+    scene.hold()
+
+
+@row()
+def answers_unread(scene):
+    for _ in range(6):
+        scene.flood(many(frame("(tables[];.u.w;meta trade;meta quote)", SYNC)))
+    scene.hold()
+
+
+@row()
+def subscribing_again_and_again(scene):
+    client = scene.client()
+
+    def step():
+        for text in (".u.sub[`;`]", ".u.sub[`trade;`A`B]", ".u.add[`quote;`C]",
+                     ".u.del[`trade;.z.w]"):
+            client.sync(text)
+    scene.again_and_again(step)
+    scene.hold()
+
+
+@row()
+def every_selection(scene):
+    """More selections than there are streams, on connections that read nothing."""
+    clients = [scene.client() for _ in range(20)]
+    answers = [one.sync(".u.sub[`trade;`A%d]" % n) for n, one in enumerate(clients)]
+    assert sum(isinstance(one, Error) for one in answers) > 0
+    scene.feed(many(update("trade", trade(0, 1, "B"))))
+    scene.hold()
+
+
+@row()
+def long_filters(scene):
+    client = scene.client()
+    requests = [kdb.frame(lst(sym(".u.sub"), sym("trade"), kdb.syms(
+        *("s%d_%d" % (n, i) for i in range(16_384)))), SYNC) for n in range(2)]
+
+    def step():
+        for one in requests:
+            client.ask(one)
+    scene.again_and_again(step)
+    scene.hold()
+
+
+# ---- updates ----
+
+
+@row("rejected")
+def refused_updates(scene):
+    """A feed that was left behind by a change of the schema."""
+    scene.feed(many(update("trade", lst(*trade(0).items[:3]))))
+    scene.hold()
+
+
+@row("rejected")
+def refused_long_updates(scene):
+    columns = trade(0, 20_000).items
+    scene.feed(update("trade", lst(*columns[:2], columns[3], columns[3])))
+    scene.hold()
+
+
+@row("rejected")
+def unknown_tables(scene):
+    scene.feed(many(update("nosuch", trade(0))))
+    scene.hold()
+
+
+@row()
+def unknown_functions(scene):
+    scene.feed(many(update("trade", trade(0), fn=".u.updd")))
+    scene.hold()
+
+
+@row()
+def short_updates(scene):
+    scene.feed(many(update("trade", trade(0))))
+    scene.hold()
+
+
+@row()
+def short_updates_big_endian(scene):
+    scene.feed(many(update("trade", trade(0), big=True)))
+    scene.hold()
+
+
+@row()
+def long_updates_big_endian(scene):
+    scene.feed(update("trade", trade(0, 40_000), big=True))
+    scene.hold()
+
+
+@row()
+def long_updates(scene):
+    scene.feed(update("trade", trade(0, 60_000)))
+    scene.hold()
+
+
+@row("rejected")
+def nested_cells(scene):
+    cells = lst(*[kdb.text("")] * 50_000)
+    columns = trade(0, 50_000).items
+    scene.feed(update("trade", lst(*columns[:3], cells)))
+    scene.hold()
+
+
+@row()
+def compressed_bombs(scene):
+    columns = [kdb.vec(letter, bytes(8 * 50_000)) for letter in "nfj"]
+    names = kdb.syms(*["A"] * 50_000)
+    whole = update("trade", lst(columns[0], names, columns[1], columns[2]))
+    data = kdb.compress(whole, force=True)
+    assert len(data) < len(whole) / 50
+    scene.feed(data * 2)
+    scene.hold()
+
+
+# ---- subscribers that do not read ----
+
+
+def _never_reads(policy):
+    def run(scene):
+        for _ in range(5):
+            scene.client(policy, receive_buffer=4096).subscribe("trade")
+        scene.feed(Template(4000).make(0))
+        scene.hold()
+    run.__name__ = "never_reads_" + policy
+    return run
+
+
+row("slow_disconnects")(_never_reads("disconnect"))
+row("slow_disconnects")(_never_reads("block"))
+row("spills", only="journal")(_never_reads("spill"))
+
+
+# ---- joining late ----
+
+
+@row(only="journal")
+def all_of_the_day(scene):
+    feed = scene.client()
+    for _ in range(100):
+        feed.async_(lst(sym(".u.upd"), sym("trade"), trade(0, 1000)))
+    assert feed.sync("") == NIL
+    for _ in range(4):
+        scene.flood(many(frame(lst(sym(".ringtick.subfrom"), sym("trade"), sym(""),
+                                   atom("j", 0)), SYNC), 4096))
+    scene.hold()
+
+
+@row(only="journal")
+def false_claims(scene):
+    client = scene.client()
+    day = client.sync(".u.d").value
+    requests = [frame(lst(sym(".ringtick.rejoin"), sym(table), sym(""),
+                          lst(atom("j", epoch), atom("d", day + days),
+                              atom("j", i), atom("j", n))), SYNC)
+                for epoch, days, i, n, table in (
+                    (7, 0, 0, 0, ""), (0, 0, 1 << 60, 1, "trade"),
+                    (0, 0, 0, 1 << 60, ""), (0, 400, 0, 0, ""), (0, -400, 0, 0, ""),
+                    (0, 0, 1 << 62, 1 << 62, ""))]
+
+    def step():
+        for one in requests:
+            assert isinstance(client.ask(one), Error)
+    scene.again_and_again(step)
+    scene.hold()
+
+
+# ---- the day ----
+
+
+@row(own={})
+def days_ended_in_a_loop(scene):
+    scene.flood(many(frame(".u.endofday[]"), 16 << 10))
+    scene.hold()
+
+
+@row(only="journal", own={}, answers=False)
+def next_day_impossible(scene):
+    """A folder has the name of the next day's file; updates flow as they
+    should, and then one client asks for .u.i."""
+    client = scene.client()
+    in_the_way = journal.path_of(scene.folder, client.sync(".u.d").value + 1)
+    in_the_way.mkdir()
+    scene.clients.callback(in_the_way.rmdir)
+    mark = scene.daemon.mark()
+    client.send(frame(".u.endofday[]"))
+    scene.daemon.wait_log("journal_roll_failed", after=mark)
+    client.send(frame(".u.i", SYNC))
+    scene.hold()
+
+
+# ---- files ----
+
+
+def long_file(folder, days=0):
+    """A good journal of today, or of so many days later; 100 ms to check."""
+    day = journal.local_day(journal.noon_zone()) + days
+    one = journal.record("trade", trade(0)) * 1000
+    journal.write(journal.path_of(folder, day), *[one] * (150_000_000 // len(one)))
+
+
+def _file_row(how, **own):
+    def run(scene):
+        path = journal.path_now(scene.folder)
+        how(scene, path)
+        scene.hold(200)
+    run.__name__ = "journal_" + how.__name__
+    row(only="journal", own=own)(run)
+
+
+@_file_row
+def moved(scene, path):
+    path.rename(path.with_name("elsewhere"))
+
+
+@_file_row
+def deleted(scene, path):
+    path.unlink()
+
+
+@row(only="journal", own={"prepare": long_file})
+def long_journal_deleted(scene):
+    journal.path_now(scene.folder).unlink()
+    scene.hold(200)
+
+
+@_file_row
+def truncated(scene, path):
+    os.truncate(path, 0)
+
+
+@_file_row
+def replaced(scene, path):
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    other.rename(path)
+
+
+@_file_row
+def folder_moved(scene, path):
+    path.parent.rename(path.parent.with_name("gone"))
+
+
+# ---- the operator ----
+
+
+@row()
+def counters_asked(scene):
+    """SIGUSR1 in a loop."""
+    for _ in range(30):
+        scene.client().subscribe("quote")
+    scene.again_and_again(lambda: os.kill(scene.daemon.pid, signal.SIGUSR1))
+    scene.hold()
+
+
+@row()
+def log_unread(scene):
+    """The reader of the log is stuck, and much is logged."""
+    scene.daemon.log_is_read.clear()
+    scene.clients.callback(scene.daemon.log_is_read.set)
+    for _ in range(30):
+        scene.client().subscribe("quote")
+
+    def step():
+        os.kill(scene.daemon.pid, signal.SIGUSR1)
+        kdb.Client(scene.daemon.port, creds=b"evil:pw\x03").close()
+    scene.again_and_again(step)
+    scene.hold(300)
