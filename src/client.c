@@ -55,6 +55,30 @@ client_resume(void)
 }
 
 bool
+client_parse_size(const char *option, const char *text, uint64_t min,
+		  uint64_t max, uint64_t *out)
+{
+	static const char units[] = "KMG";
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text[digits] == '\0' ? NULL
+						: strchr(units, text[digits]);
+	char number[24];
+	unsigned shift;
+
+	if (unit == NULL || text[digits + 1] != '\0' ||
+	    digits >= sizeof(number))
+		return client_parse_number(option, text, min, max, out);
+	shift = 10 * ((unsigned)(unit - units) + 1);
+	(void)snprintf(number, sizeof(number), "%.*s", (int)digits, text);
+	if (!client_parse_number(option, number, 0, max >> shift, out))
+		return false;
+	*out <<= shift;
+	if (*out >= min)
+		return true;
+	return client_parse_number(option, "0", min, max, out);
+}
+
+bool
 client_parse_number(const char *option, const char *text, uint64_t min,
 		    uint64_t max, uint64_t *out)
 {

@@ -108,4 +108,8 @@ void client_resume(void);
 bool client_parse_number(const char *option, const char *text, uint64_t min,
 			 uint64_t max, uint64_t *out);
 
+/* The same of bytes, with K, M or G behind them as in the configuration. */
+bool client_parse_size(const char *option, const char *text, uint64_t min,
+		       uint64_t max, uint64_t *out);
+
 #endif

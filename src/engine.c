@@ -123,6 +123,17 @@ explain_refusal(const char *call, int error, char *err, size_t err_len)
 	    call, strerror(error));
 }
 
+/* It is not the limit of locked memory that is too low. */
+static bool
+is_locking_free(void)
+{
+	struct rlimit limit = { .rlim_cur = 0 };
+
+	return geteuid() == 0 ||
+	       (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+		limit.rlim_cur == RLIM_INFINITY);
+}
+
 static void
 explain_setup(int error, const struct engine_options *o, char *err,
 	      size_t err_len)
@@ -150,9 +161,12 @@ explain_setup(int error, const struct engine_options *o, char *err,
 	else if (error == ENOMEM)
 		say(err, err_len,
 		    "no memory for the io_uring queues of %u connections; "
-		    "lower connections.max or raise the limit with: "
-		    "ulimit -l unlimited (systemd: LimitMEMLOCK=infinity)",
-		    o->slots);
+		    "lower connections.max or %s",
+		    o->slots,
+		    is_locking_free()
+			    ? "give it more memory (systemd: MemoryMax=)"
+			    : "raise the limit with: ulimit -l unlimited "
+			      "(systemd: LimitMEMLOCK=infinity)");
 	else if (error == EINVAL && o->sq_cpu >= 0)
 		say(err, err_len,
 		    "the kernel (%s) refused the io_uring setup; check that "
@@ -304,7 +318,12 @@ engine_register(struct engine *e, void *base, size_t len, char *err,
 				NULL);
 	}
 	(void)getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (error == ENOMEM)
+	if (error == ENOMEM && is_locking_free())
+		say(err, err_len,
+		    "no memory to pin the ring of %zu KiB; give it more "
+		    "(systemd: MemoryMax=), or lower ring.size",
+		    len / 2048);
+	else if (error == ENOMEM)
 		say(err, err_len,
 		    "the ring needs %zu KiB of locked memory (twice "
 		    "ring.size); the limit is %llu KiB for all processes of "

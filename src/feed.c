@@ -11,78 +11,21 @@
 
 #include "client.h"
 #include "clock.h"
+#include "feed_message.h"
 #include "tally.h"
 #include "util.h"
 #include "wire.h"
 
 enum {
 	FEED_BATCH_BYTES = 64 << 10, /* of messages in one send */
-	FEED_HEAD_BYTES = 256,	     /* a message without its items, at most */
-	FEED_COLUMNS_MAX = 6,
 	FEED_TABLES_MAX = 2,
-	FEED_SYMBOL_BYTES = 5, /* each of symbols[], its NUL included */
 	FEED_ROWS_MAX = 1000000,
 };
 
 #define FEED_ANSWER_NS (30 * NS_PER_S) /* a response must come in this time */
+#define FEED_NAP_MIN_NS (NS_PER_S / 10)  /* between tries to connect */
+#define FEED_NAP_MAX_NS (2 * NS_PER_S)
 #define FEED_GRACE_NS  (2 * NS_PER_S)  /* for a begun message, at the end */
-
-/* Of equal length, so that a message is a template with holes. */
-static const char symbols[][FEED_SYMBOL_BYTES] = {
-	"AAPL", "ADBE", "AMGN", "AMZN", "AVGO", "CSCO", "GOOG", "INTC",
-	"META", "MSFT", "NFLX", "NVDA", "ORCL", "PYPL", "QCOM", "TSLA",
-};
-
-/* What the items of a column are made of. */
-enum feed_fill {
-	FILL_TIME,
-	FILL_SYMBOL,
-	FILL_PRICE,
-	FILL_ASK, /* above the price of the same row */
-	FILL_LOT,
-	FILL_SEQUENCE,
-	FILL_COUNT
-};
-
-static const struct {
-	int type;
-	size_t bytes;
-} fills[FILL_COUNT] = {
-	[FILL_TIME] = { KT_TIMESPAN, 8 },
-	[FILL_SYMBOL] = { KT_SYMBOL, FEED_SYMBOL_BYTES },
-	[FILL_PRICE] = { KT_FLOAT, 8 },
-	[FILL_ASK] = { KT_FLOAT, 8 },
-	[FILL_LOT] = { KT_LONG, 8 },
-	[FILL_SEQUENCE] = { KT_LONG, 8 },
-};
-
-/* The tables of etc/sym.q, without time. */
-static const struct feed_table {
-	const char *name;
-	unsigned columns_cnt;
-	enum feed_fill columns[FEED_COLUMNS_MAX - 1];
-	const char *text;
-} tables[] = {
-	{ "trade",
-	  3,
-	  { FILL_SYMBOL, FILL_PRICE, FILL_SEQUENCE },
-	  "sym (symbol), price (float), size (long)" },
-	{ "quote",
-	  5,
-	  { FILL_SYMBOL, FILL_PRICE, FILL_ASK, FILL_LOT, FILL_SEQUENCE },
-	  "sym (symbol), bid, ask (float), bsize, asize (long)" },
-};
-
-/* One table's message: constant bytes, and where its items stand. */
-struct feed_message {
-	const struct feed_table *table;
-	uint8_t *bytes;
-	size_t len;
-	unsigned columns_cnt; /* time included if it is sent */
-	enum feed_fill columns[FEED_COLUMNS_MAX];
-	size_t offs[FEED_COLUMNS_MAX];
-	int64_t next_sequence;
-};
 
 struct feed {
 	struct client_target target;
@@ -112,63 +55,26 @@ struct feed {
 	struct zone zone;
 	int64_t stop_ns; /* 0, or when a begun message is given up */
 
+	bool is_reconnecting;
 	uint64_t sent, sent_bytes; /* whole messages */
+	uint64_t tried;	    /* sent, or begun to be */
+	uint64_t confirmed; /* of these: a response has come behind them */
+	uint64_t uncertain; /* tried, and no response came to tell */
 	uint64_t told, told_bytes; /* of these, at the last line */
 	struct histogram trips;	   /* --sync: from due time to response */
 };
 
 /* ---- messages ---- */
 
-static size_t
-row_bytes(const struct feed_message *m)
-{
-	size_t sum = 0;
-
-	for (unsigned i = 0; i < m->columns_cnt; i++)
-		sum += fills[m->columns[i]].bytes;
-	return sum;
-}
-
-/* (`.u.upd;`table;columns) with zeros for items. */
-static void
-write_template(struct feed_message *m, uint32_t rows)
-{
-	size_t cap = FEED_HEAD_BYTES + rows * row_bytes(m), frame_off;
-	struct wire_writer w = wire_writer(m->bytes, cap);
-
-	frame_off = wire_begin_frame(&w, WIRE_ASYNC);
-	wire_put_list(&w, KT_LIST, KA_NONE, 3);
-	wire_put_symbol(&w, ".u.upd");
-	wire_put_symbol(&w, m->table->name);
-	wire_put_list(&w, KT_LIST, KA_NONE, m->columns_cnt);
-	for (unsigned i = 0; i < m->columns_cnt; i++) {
-		size_t len = rows * fills[m->columns[i]].bytes;
-
-		wire_put_list(&w, fills[m->columns[i]].type, KA_NONE, rows);
-		m->offs[i] = wire_written(&w);
-		CHECK(len <= (size_t)(w.end - w.at));
-		memset(w.at, 0, len);
-		w.at += len;
-	}
-	wire_end_frame(&w, frame_off);
-	CHECK(!w.is_full);
-	m->len = wire_written(&w);
-}
-
 static int
 make_message(struct feed *f, struct feed_message *m)
 {
-	if (f->is_stamped)
-		m->columns[m->columns_cnt++] = FILL_TIME;
-	for (unsigned i = 0; i < m->table->columns_cnt; i++)
-		m->columns[m->columns_cnt++] = m->table->columns[i];
+	feed_message_choose(m, f->is_stamped);
 	if (f->rows == 0)
-		f->rows = max_u64(f->size / row_bytes(m), 1);
+		f->rows = max_u64(f->size / feed_message_row_bytes(m), 1);
 	m->next_sequence = (int64_t)f->id * SEQUENCE_FEED;
-	m->bytes = calloc(1, FEED_HEAD_BYTES + f->rows * row_bytes(m));
-	if (m->bytes == NULL)
+	if (feed_message_make(m, f->rows) < 0)
 		return -ENOMEM;
-	write_template(m, (uint32_t)f->rows);
 	f->out_cap = max_u64(f->out_cap, m->len);
 	return 0;
 }
@@ -182,53 +88,6 @@ next_random(struct feed *f)
 	return f->random;
 }
 
-static void
-store_float(uint8_t *at, double v)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &v, sizeof(bits));
-	wire_store_u64(at, bits);
-}
-
-static void
-fill_column(struct feed *f, struct feed_message *m, unsigned column,
-	    uint64_t seed, int64_t stamp_ns)
-{
-	enum feed_fill fill = m->columns[column];
-	uint8_t *at = m->bytes + m->offs[column];
-
-	for (uint64_t i = 0; i < f->rows; i++, at += fills[fill].bytes) {
-		/* The symbol and its price belong together. */
-		uint64_t which = (seed + i * 7) % ARRAY_LEN(symbols);
-		uint64_t price =
-			1000 * which + 5000 + (seed >> 32) % 200 + i % 50;
-
-		switch (fill) {
-		case FILL_TIME:
-			wire_store_u64(at, (uint64_t)stamp_ns);
-			break;
-		case FILL_SYMBOL:
-			memcpy(at, symbols[which], FEED_SYMBOL_BYTES);
-			break;
-		case FILL_PRICE:
-			store_float(at, (double)price / 100);
-			break;
-		case FILL_ASK:
-			store_float(at, (double)(price + 1) / 100);
-			break;
-		case FILL_LOT:
-			wire_store_u64(at, 100 * (1 + which));
-			break;
-		case FILL_SEQUENCE:
-			wire_store_u64(at, (uint64_t)m->next_sequence++);
-			break;
-		case FILL_COUNT:
-			CHECK(fill != FILL_COUNT);
-		}
-	}
-}
-
 /* due_ns: monotonic time at which the schedule has it. */
 static struct feed_message *
 next_message(struct feed *f, uint64_t number, int64_t due_ns)
@@ -237,8 +96,7 @@ next_message(struct feed *f, uint64_t number, int64_t due_ns)
 	int64_t stamp_ns = (due_ns + f->wall_minus_ns) % NS_PER_DAY;
 	uint64_t seed = next_random(f);
 
-	for (unsigned i = 0; i < m->columns_cnt; i++)
-		fill_column(f, m, i, seed, stamp_ns);
+	feed_message_fill(m, f->rows, seed, stamp_ns);
 	return m;
 }
 
@@ -399,6 +257,7 @@ send_batch(struct feed *f, uint64_t due, int64_t now_ns)
 		len += m->len;
 		cnt++;
 	}
+	f->tried = f->sent + cnt;
 	err = send_all(f, f->out, len);
 	if (err == 0) {
 		f->sent += cnt;
@@ -431,12 +290,13 @@ send_sync(struct feed *f, int64_t now_ns)
 	struct feed_message *m = next_message(f, f->sent, due);
 	int err;
 
+	f->tried = f->sent + 1;
 	m->bytes[1] = WIRE_SYNC;
 	err = client_request(&f->client, m->bytes, m->len,
 			     now_ns + FEED_ANSWER_NS);
 	m->bytes[1] = WIRE_ASYNC;
 	if (err == 0) {
-		f->sent++;
+		f->confirmed = ++f->sent;
 		f->sent_bytes += m->len;
 		trip_ns = clock_monotonic_ns() - due;
 		histogram_add(&f->trips, trip_ns > 0 ? (uint64_t)trip_ns : 0);
@@ -458,6 +318,100 @@ send_some(struct feed *f, uint64_t due, int64_t now_ns)
 	return send_batch(f, due, now_ns);
 }
 
+/*
+ * `""` is answered behind everything sent before: only then has the server
+ * taken all of it.
+ */
+static int
+chase(struct feed *f)
+{
+	uint8_t frame[32];
+	struct wire_writer w = wire_writer(frame, sizeof(frame));
+	size_t off = wire_begin_frame(&w, WIRE_SYNC);
+	int err;
+
+	wire_put_string(&w, "");
+	wire_end_frame(&w, off);
+	CHECK(!w.is_full);
+	err = client_request(&f->client, frame, wire_written(&w),
+			     clock_monotonic_ns() + FEED_ANSWER_NS);
+	if (err == 0)
+		f->confirmed = f->sent;
+	return err;
+}
+
+/* ---- connecting again ---- */
+
+static bool
+is_lost(const struct feed *f, int err)
+{
+	return f->is_reconnecting && (err == -EPIPE || err == -ECONNRESET);
+}
+
+/* How many of the first n messages are of table i. */
+static uint64_t
+messages_of(const struct feed *f, uint64_t n, unsigned i)
+{
+	return (n + f->messages_cnt - 1 - i) / f->messages_cnt;
+}
+
+/* What was sent and not answered has arrived or not: nobody can tell. It is
+ * not sent again, which might double it. */
+static void
+tell_uncertain(struct feed *f)
+{
+	for (unsigned i = 0; i < f->messages_cnt; i++) {
+		uint64_t from = messages_of(f, f->confirmed, i) * f->rows;
+		uint64_t to = messages_of(f, f->tried, i) * f->rows;
+
+		if (to > from)
+			fprintf(stderr,
+				"uncertain table=%s first=%llu last=%llu\n",
+				f->messages[i].table->name,
+				(unsigned long long)(f->id * SEQUENCE_FEED +
+						     from),
+				(unsigned long long)(f->id * SEQUENCE_FEED +
+						     to - 1));
+	}
+	f->uncertain += f->tried - f->confirmed;
+	f->sent = f->confirmed = f->tried;
+}
+
+/* 0, or -EPIPE if the end came first. */
+static int
+reconnect(struct feed *f)
+{
+	int64_t nap_ns = FEED_NAP_MIN_NS;
+
+	fputs("ringtick feed: the server closed the connection\n", stderr);
+	tell_uncertain(f);
+	for (;;) {
+		int64_t now_ns = clock_monotonic_ns();
+
+		client_close(&f->client);
+		nap_until(now_ns + nap_ns < f->end_ns ? now_ns + nap_ns
+						      : f->end_ns);
+		if (client_stopped() || now_ns >= f->end_ns)
+			return -EPIPE;
+		if (client_open(&f->client, &f->target) == 0)
+			break;
+		if (nap_ns < FEED_NAP_MAX_NS)
+			nap_ns *= 2;
+	}
+	fputs("ringtick feed: connected again\n", stderr);
+	return 0;
+}
+
+/* The line of a second; with --reconnect it also learns what has arrived. */
+static int
+report_and_confirm(struct feed *f, int64_t now_ns)
+{
+	bool is_due = now_ns >= f->report_ns;
+
+	report_if_due(f, now_ns);
+	return is_due && f->is_reconnecting ? chase(f) : 0;
+}
+
 static int
 run(struct feed *f)
 {
@@ -469,7 +423,11 @@ run(struct feed *f)
 
 		if (now_ns >= f->end_ns)
 			break;
-		report_if_due(f, now_ns);
+		err = report_and_confirm(f, now_ns);
+		if (is_lost(f, err))
+			err = reconnect(f);
+		if (err != 0)
+			break;
 		if (due <= f->sent) {
 			int64_t next_ns = due_ns(f, f->sent, now_ns);
 
@@ -480,26 +438,10 @@ run(struct feed *f)
 		}
 		due = min_u64(due, f->count) - f->sent;
 		err = send_some(f, due, now_ns);
+		if (is_lost(f, err))
+			err = reconnect(f);
 	}
 	return err;
-}
-
-/*
- * `""` is answered behind everything sent before: only then has the server
- * taken all of it.
- */
-static int
-chase(struct feed *f)
-{
-	uint8_t frame[32];
-	struct wire_writer w = wire_writer(frame, sizeof(frame));
-	size_t off = wire_begin_frame(&w, WIRE_SYNC);
-
-	wire_put_string(&w, "");
-	wire_end_frame(&w, off);
-	CHECK(!w.is_full);
-	return client_request(&f->client, frame, wire_written(&w),
-			      clock_monotonic_ns() + FEED_ANSWER_NS);
 }
 
 static int
@@ -517,12 +459,19 @@ feed_all(struct feed *f)
 	err = run(f);
 	was_stopped = client_stopped();
 	client_resume();
-	if (err == 0)
+	while (err == 0) {
 		err = chase(f);
+		if (!is_lost(f, err))
+			break;
+		err = reconnect(f);
+	}
 	print_rates(f, "total", f->sent, f->sent_bytes,
 		    clock_monotonic_ns() - f->start_ns);
 	if (f->is_sync)
 		print_trips(f);
+	if (f->is_reconnecting)
+		fprintf(stderr, " uncertain=%llu",
+			(unsigned long long)f->uncertain);
 	fputc('\n', stderr);
 	if (err == 0 || (err == -EINTR && was_stopped))
 		return 0;
@@ -550,6 +499,7 @@ static const struct option options[] = {
 	{ "count", required_argument, NULL, 'c' },
 	{ "seconds", required_argument, NULL, 's' },
 	{ "id", required_argument, NULL, 'i' },
+	{ "reconnect", no_argument, NULL, 'a' },
 	{ "sync", no_argument, NULL, 'y' },
 	{ "stamp", no_argument, NULL, 'm' },
 	{ "help", no_argument, NULL, 'H' },
@@ -580,6 +530,9 @@ static const char usage[] =
 	"which\n"
 	"                     the message was due\n"
 	"      --sync         wait for the answer to each message\n"
+	"      --reconnect    when the connection breaks, connect again, go "
+	"on,\n"
+	"                     and say which rows are uncertain\n"
 	"      --help\n"
 	"\n"
 	"Exit status: 0 all sent and taken, 2 usage or connection.\n";
@@ -590,21 +543,17 @@ choose_tables(struct feed *f, const char *names)
 {
 	f->messages_cnt = 0;
 	for (const char *at = names;; at++) {
-		size_t len = strcspn(at, ","), i;
+		size_t len = strcspn(at, ",");
+		const struct feed_table *table = feed_table_find(at, len);
 
-		for (i = 0; i < ARRAY_LEN(tables); i++)
-			if (strlen(tables[i].name) == len &&
-			    memcmp(tables[i].name, at, len) == 0)
-				break;
-		if (i == ARRAY_LEN(tables) ||
-		    f->messages_cnt == FEED_TABLES_MAX) {
+		if (table == NULL || f->messages_cnt == FEED_TABLES_MAX) {
 			fprintf(stderr,
 				"ringtick feed: --table \"%s\": allowed are "
 				"trade, quote and trade,quote\n",
 				names);
 			return false;
 		}
-		f->messages[f->messages_cnt++].table = &tables[i];
+		f->messages[f->messages_cnt++].table = table;
 		at += len;
 		if (*at == '\0')
 			return true;
@@ -627,7 +576,7 @@ take_option(struct feed *f, int option, const char *value)
 					   &f->rows);
 	case 'b':
 		f->rows = 0;
-		return client_parse_number("--size", value, 1, 20000000,
+		return client_parse_size("--size", value, 1, 20000000,
 					   &f->size);
 	case 'c':
 		return client_parse_number("--count", value, 1, INT64_MAX,
@@ -637,6 +586,9 @@ take_option(struct feed *f, int option, const char *value)
 					   &f->seconds);
 	case 'i':
 		return client_parse_number("--id", value, 0, 9000000, &f->id);
+	case 'a':
+		f->is_reconnecting = true;
+		return true;
 	case 'y':
 		f->is_sync = true;
 		return true;
@@ -696,12 +648,11 @@ feed_main(int argc, char **argv)
 		.rows = 1,
 		.count = UINT64_MAX,
 		.random = 88172645463325252u,
-		.messages = { { .table = &tables[0] } },
-		.messages_cnt = 1,
 	};
 	struct feed *f = &feed;
 	int status;
 
+	(void)choose_tables(f, "trade");
 	client_target_init(&f->target);
 	zone_init(&f->zone, true, 0);
 	status = take_options(f, argc, argv);

@@ -420,6 +420,7 @@ finish(struct logtool *t, int err, int64_t span_ns)
 		table_list_print(&t->tables);
 	else if (t->mode == LOG_VERIFY)
 		print_verdict(t, span_ns);
+	table_list_tell_missing(&t->tables, t->path);
 	if (!t->is_judged || t->check.verdict == JOURNAL_WHOLE)
 		return 0;
 	fflush(stdout);

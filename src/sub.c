@@ -528,15 +528,14 @@ sum_up(struct sub *s)
 	int status = s->failure != 0 ? CLIENT_EXIT_TROUBLE : 0;
 
 	account_print_total(&s->account, out, clock_monotonic_ns());
-	if (!s->is_checking)
-		return status;
-	if (!account_print_check(&s->seen, out))
+	if (s->is_checking && !account_print_check(&s->seen, out))
 		status = CLIENT_EXIT_CHECK;
 	if (is_short) {
-		fprintf(out, "check result=bad: %llu of %llu messages came\n",
+		fprintf(out, "result=bad: %llu of %llu messages came\n",
 			(unsigned long long)s->account.counts.messages,
 			(unsigned long long)s->count);
-		status = CLIENT_EXIT_CHECK;
+		if (status == 0)
+			status = CLIENT_EXIT_CHECK;
 	}
 	return status;
 }
@@ -716,7 +715,7 @@ take_option(struct sub *s, int option, const char *value)
 		s->target.receive_buffer = SUB_SMALL_BUFFER;
 		return true;
 	case 'w':
-		if (!client_parse_number("--slow", value, 1, 1000000000,
+		if (!client_parse_size("--slow", value, 1, 1000000000,
 					 &s->slow_bytes_s))
 			return false;
 		/* What one step reads must be there. */

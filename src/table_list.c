@@ -82,6 +82,25 @@ table_sums_add(struct table_sums *t, const struct journal_record *record,
 	memcpy(t->last, p->time_last, bytes);
 }
 
+void
+table_list_tell_missing(const struct table_list *l, const char *path)
+{
+	for (const char *at = l->wanted; at != NULL && *at != '\0';) {
+		size_t len = strcspn(at, ","), i = 0;
+
+		while (i < l->cnt && (l->tables[i].name_len != len ||
+				      memcmp(l->tables[i].name, at, len) != 0))
+			i++;
+		if (i == l->cnt)
+			fprintf(stderr,
+				"ringtick log: %s: no record of a table %.*s "
+				"was found\n",
+				path, (int)len, at);
+		at += len;
+		at += *at == ',';
+	}
+}
+
 /* As print.c shows a symbol: with escapes. */
 static void
 print_name(const struct table_sums *t)

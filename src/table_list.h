@@ -42,6 +42,9 @@ void table_sums_add(struct table_sums *t, const struct journal_record *record,
 /* A line on standard output for each that has records. */
 void table_list_print(const struct table_list *l);
 
+/* A sentence on standard error for each name that is wanted and has none. */
+void table_list_tell_missing(const struct table_list *l, const char *path);
+
 void table_list_fini(struct table_list *l);
 
 #endif

@@ -35,7 +35,7 @@ ranks='
 # those of ranks 0 and 1.
 client_ranks='
 5	client print tally seen account rejoin when payload json mapping
-5	table_list kinds replay salvage feed sub logtool ringtick
+5	table_list kinds replay salvage feed_message feed sub logtool ringtick
 '
 
 C_FILES=$(find src tests/unit tests/fuzz -name '*.[ch]' | sort)

@@ -526,6 +526,15 @@ def test_follow_ends(journal, follow):
         assert process.returncode == status and word in wrong, (word, wrong)
 
 
+def test_a_table_that_is_not_there(journal):
+    """Protects from a mistyped name: nothing came of it, and that is said."""
+    path = journal([record("trade", columns(0)), record("quote", quote(1))])
+    for option in ("--count", "--json"):
+        said = log(option, "-t", "trade,nosuch", path)[1]
+        assert "nosuch" in said and "trade" not in said
+    assert log("--count", "-t", "trade", path)[1] == ""
+
+
 # ---- replay ----
 
 

@@ -12,7 +12,7 @@ import threading
 import journal
 import kdb
 import pytest
-from daemon import Raw, merged
+from daemon import Line, Raw, merged
 from spill import wait_level
 from traffic import quote, trade
 
@@ -329,3 +329,42 @@ def test_sub_ends_where_a_crash_took_what_it_has(keeper, tool, connect, folder,
     text = finish(sub, 2)
     assert word in text and "crash" in text
     assert ("subscription is refused" in text) == (word == "'epoch")
+
+
+def test_feed_goes_on_after_a_restart(plant, tool):
+    """Protects a feed from a restart of the server: it connects again and goes
+    on, and names the rows of which it cannot know whether they arrived."""
+    first = plant()
+    feed = tool("feed", first, "--reconnect", "-t", "trade,quote", "--rate", 2000,
+                "--count", 6000)
+    first.wait_log("report", in_records=lambda n: int(n) > 500)
+    first.stop()
+    before = first.logged("report")[-1].number("in_records")
+    second = plant(listen={"port": first.port})
+    said = finish(feed)
+    after = second.summary().number("in_records")
+    total = Line(said.splitlines()[-1])
+    uncertain = int(total["uncertain"])
+    assert "connected again" in said and int(total["messages"]) == 6000
+    assert before > 500 and 6000 - uncertain <= before + after <= 6000
+    named = [Line(line) for line in said.splitlines() if line.startswith("uncertain ")]
+    assert uncertain == sum(int(one["last"]) - int(one["first"]) + 1 for one in named)
+    assert {one["table"] for one in named} <= {"trade", "quote"}
+
+
+def test_sub_count_that_did_not_come(plant, tool):
+    """Protects a script that waits for messages: fewer than it asked for is not
+    success."""
+    daemon = plant()
+    said = finish(tool("sub", daemon, "--count", 5, "--seconds", 1), status=1)
+    assert "0 of 5 messages came" in said
+
+
+def test_sizes_have_units(plant, tool):
+    """Protects from guessing: bytes are written as in the configuration."""
+    daemon = plant()
+    finish(tool("feed", daemon, "--size", "4K", "--count", 1))
+    summary = daemon.summary()
+    assert 3000 < summary.number("in_bytes") < 8000
+    for wrong in ("4X", "K", "4KK", "99999999999G", "4k"):
+        finish(tool("feed", daemon, "--size", wrong), status=2)
