@@ -379,6 +379,7 @@ serve_mark(struct catchup *cu, struct connection *c)
 	size_t wanted = consumer_wants(&c->consumer, &mark);
 
 	empty_buffer(p);
+	p->at.file->is_end_told = true;
 	mark_write(p->buffer, p->at.file->day);
 	keep_end(p, &mark, wanted);
 	consumer_pass(&c->consumer, &mark);

@@ -222,6 +222,32 @@ history_trim(struct history *h, uint64_t tail_pos)
 	return f;
 }
 
+bool
+history_is_read(const struct history *h)
+{
+	for (struct list *n = h->files.next; n != &h->files; n = n->next)
+		if (file_of(n)->readers > 0)
+			return true;
+	return false;
+}
+
+void
+history_put(struct history *to, struct history_file *f)
+{
+	list_append(&to->files, &f->node);
+}
+
+void
+history_hand_over(struct history *h, struct history *to)
+{
+	while (!list_is_empty(&h->files)) {
+		struct history_file *f = file_of(h->files.next);
+
+		list_remove(&f->node);
+		history_put(to, f);
+	}
+}
+
 void
 history_close(struct history *h)
 {

@@ -35,6 +35,7 @@ struct history_file {
 	int32_t begin_day; /* the first that it has: days may have been
 			      skipped; INT32_MAX: not known, its own only */
 	bool is_past;	  /* it ended before this run */
+	bool is_end_told; /* somebody was sent that mark out of it */
 	uint64_t since;	  /* claims can be checked from this record on */
 	unsigned readers; /* places that are held */
 	struct journal_index index;
@@ -129,6 +130,13 @@ bool history_is_long(const struct history *h);
  * be freed by the caller; NULL: there is none.
  */
 struct history_file *history_trim(struct history *h, uint64_t tail_pos);
+
+/* Whether anybody reads any of the files. */
+bool history_is_read(const struct history *h);
+
+/* Puts a file at the end of those that are only to be closed; or all of h. */
+void history_put(struct history *to, struct history_file *f);
+void history_hand_over(struct history *h, struct history *to);
 
 /* Forgets and closes all. */
 void history_close(struct history *h);

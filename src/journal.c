@@ -492,6 +492,7 @@ journal_open(struct journal *j, const struct settings *settings,
 	history_init(&j->history);
 	journal_init_mend(j);
 	journal_init_roll(j);
+	journal_init_redate(j);
 	if (directory[0] == '\0')
 		return true;
 	res = ring_open(&j->staging, staging_bytes(settings), false, true);

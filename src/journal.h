@@ -104,6 +104,22 @@ struct journal_next {
 	int error;
 };
 
+/* Another day's files in the place of one that a wrong clock has begun:
+ * journal_redate.c. */
+struct journal_redate {
+	struct file_job job; /* opens them, or closes those of before */
+	bool is_closing;
+	int64_t retry_ns;
+	bool has_changed; /* journal_redate is to be told */
+	const struct settings *settings;
+	struct journal_moment now;
+	struct journal_days days;
+	struct epochs epochs;
+	struct history old; /* to be closed */
+	bool is_begun;
+	char err[1024];
+};
+
 /* A file that nobody reads any more is closed. */
 struct journal_old {
 	struct file_job job;
@@ -173,6 +189,7 @@ struct journal {
 	struct journal_cut cut;
 	struct journal_next next;
 	struct journal_old old;
+	struct journal_redate redate;
 	struct journal_end end;
 };
 
@@ -186,6 +203,15 @@ bool journal_open(struct journal *j, const struct settings *settings,
 		  struct engine *engine, struct file_jobs *jobs,
 		  struct streams *streams, const struct journal_moment *now,
 		  char *err, size_t err_len);
+
+/*
+ * The running day is to be another one, not before day_floor: begins in it, in
+ * a new epoch, as soon as that is safe: nothing is in the day's file, nobody
+ * reads the files of before, and nothing is under way.  To be called until it
+ * returns true: then state.day and state.epochs.day are new.
+ */
+bool journal_redate(struct journal *j, const struct journal_moment *now,
+		    int64_t now_ns);
 
 /* Stages, writes, syncs, rolls: whatever is due. today is the running day,
  * local_ns the moment in the zone of days. */

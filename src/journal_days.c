@@ -115,6 +115,8 @@ find_floor(const struct settings *set, const struct journal_moment *now,
 	int32_t today = clock_day(now->local_ns);
 	int32_t floor = newest;
 
+	if (now->is_again) /* it is known, and nothing was opened since */
+		return now->day_floor > newest ? now->day_floor : newest;
 	if (found != EPOCH_SPOILT && e->day > floor)
 		floor = e->day;
 	if ((found != EPOCH_CLEAN || e->day == INT32_MIN) && floor <= today &&
@@ -303,7 +305,8 @@ journal_days_begin(const struct settings *set, const struct journal_moment *now,
 	    !epoch_load(e, set->journal.directory, set->journal.name, &found,
 			err, err_len))
 		return false;
-	warn_of_clock(today, folder.newest);
+	if (!now->is_again)
+		warn_of_clock(today, folder.newest);
 	floor = find_floor(set, now, e, found, folder.newest);
 	if (floor > today) {
 		out->day = floor;
@@ -324,7 +327,7 @@ journal_days_begin(const struct settings *set, const struct journal_moment *now,
 		 "file=%s records=%" PRIu64 " bytes=%" PRIu64 " epoch=%" PRIu64
 		 " last_stop=%s",
 		 out->path, out->file->first_record, out->file->first_off,
-		 e->now, epoch_found_names[found]);
+		 e->now, now->is_again ? "none" : epoch_found_names[found]);
 	return true;
 }
 

@@ -28,6 +28,8 @@
 struct journal_moment {
 	int64_t utc_ns;
 	int64_t local_ns; /* in the zone of days */
+	bool is_again;	  /* no start: the date is corrected in a run, ... */
+	int32_t day_floor; /* ... to no earlier day than this */
 };
 
 struct journal_days {

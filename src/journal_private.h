@@ -5,6 +5,7 @@
  *   journal_trouble.c  what is said when the disk fails or is slow
  *   journal_mend.c     looks after the file, and mends it
  *   journal_roll.c     the next day's file
+ *   journal_redate.c   another day's, where a wrong clock has begun this one
  *
  * All of it runs on the application's thread and waits for nothing; what may
  * take its time is a job (file_jobs.h).
@@ -81,6 +82,9 @@ void journal_roll(struct journal *j, int32_t today, int64_t now_ns);
 
 /* Closes, one after the other, files that nobody reads any more. */
 void journal_trim(struct journal *j);
+
+/* Sets up the jobs of journal_redate.c. */
+void journal_init_redate(struct journal *j);
 
 /* Sets up the jobs of a file. */
 void journal_init_mend(struct journal *j);

@@ -132,6 +132,27 @@ on_signal(struct server *s)
 	arm_signal(s);
 }
 
+/* A wrong clock has begun the day: the journal goes on in the right one's file
+ * first. */
+static void
+correct_date(struct server *s)
+{
+	const struct tick *t = &s->tick;
+	struct journal_moment now = {
+		.utc_ns = t->local_ns - t->zone.offset_ns,
+		.local_ns = t->local_ns,
+		.is_again = true,
+		.day_floor = t->day_floor,
+	};
+
+	if (tick_right_day(t) == t->day && !s->journal.redate.has_changed)
+		return;
+	if (s->journal.state.is_on &&
+	    journal_redate(&s->journal, &now, s->now_ns))
+		tick_begin_day(&s->tick, s->journal.state.day,
+			       s->journal.state.epochs.day);
+}
+
 static void
 dispatch(struct server *s, const struct completion *done)
 {
@@ -152,6 +173,7 @@ dispatch(struct server *s, const struct completion *done)
 	}
 	if (done->ticket.kind == ENGINE_FILE_JOBS) {
 		file_jobs_completed(&s->file_jobs, s->now_ns);
+		correct_date(s);
 		return;
 	}
 	if (done->ticket.kind == ENGINE_CATCHUP) {
@@ -341,6 +363,7 @@ set_time(struct server *s, int64_t waited_ns)
 	deadline_begin_turn(s, s->now_ns - before_ns - waited_ns);
 	budget_begin_turn(&s->budget, s->now_ns);
 	(void)tick_set_time(&s->tick, clock_utc_ns(), s->now_ns);
+	correct_date(s);
 }
 
 static void

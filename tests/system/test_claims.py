@@ -247,6 +247,58 @@ def test_a_clock_that_was_ahead(start, connect, clock):
     assert client.sync(".u.d").value == far - 394
 
 
+def test_a_journal_that_was_ahead(start, connect, folder, clock):
+    """The same with a journal: the day's file is the right one, with what is in it,
+    in a new epoch; and a day of which somebody was sent the end is not gone back
+    to."""
+    settings = journal.settings(folder)
+    daemon = start(settings, environment=clock.environment())
+    feed = Pair(connect(daemon))
+    feed.publish(6)
+    day = feed.client.sync(".u.d").value
+    feed.client.close()
+    daemon.stop()
+    clock.set_days(400)
+    daemon = start(settings, environment=clock.environment())
+    daemon.wait_log("clock_far")
+    early = connect(daemon)  # subscribes in the wrong day
+    assert journal.join(early) == (0, journal.path_of(folder, day + 400))
+    clock.set_days(0)
+    daemon.wait_log("date_corrected", to=journal.date_text(day))
+    feed.client = connect(daemon)
+    assert feed.client.sync(".u.d").value == day
+    assert journal.count_and_path(feed.client) == (6, journal.path_of(folder, day))
+    client, old = connect(daemon), connect(daemon)
+    assert client.sync(".ringtick.epoch").value == 1
+    assert rejoin(client, (0, day + 400, 0, 0)) == Error(b"day")
+    assert is_accepted(rejoin(old, (0, day, 0, 6)))
+    feed.publish(3)
+    read_exactly(early, feed.frames[6:])
+    read_exactly(old, feed.frames[6:])
+    assert len(journal.read(journal.path_of(folder, day))) == 9
+    for one in (client, old, early, feed.client):
+        one.close()
+    daemon.stop()
+    clock.set_days(400)
+    daemon = start(settings, environment=clock.environment())
+    client = connect(daemon)
+    assert is_accepted(rejoin(client, (1, day, 0, 8)))
+    feed.frames.append(journal.end_frame(day))
+    read_exactly(client, feed.frames[8:])
+    assert client.sync(".u.d").value == day + 400
+    mark = daemon.mark()
+    clock.set_days(0)
+    daemon.wait_log("date_corrected", after=mark, to=journal.date_text(day + 1))
+    assert is_accepted(rejoin(client, (1, day, 0, 9)))
+    feed.client = connect(daemon)
+    feed.publish(1)
+    read_exactly(client, feed.frames[9:])
+    clock.set_days(300)  # and what has anything in it stays
+    feed.publish(1)
+    clock.set_days(0)
+    assert daemon.wait_log("date_ahead")["days"] == "300"
+
+
 def test_a_clock_before_the_release(start, clock):
     """Protects from a machine without a battery for its clock."""
     clock.set_days(-9000)

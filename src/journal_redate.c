@@ -1,0 +1,126 @@
+#include "config.h"
+
+#include "journal_private.h"
+
+#include "log.h"
+
+#define AGAIN_NS (60 * NS_PER_S)
+
+static struct journal *
+journal_of(struct file_job *job)
+{
+	return container_of(job, struct journal, redate.job);
+}
+
+/* ---- on the other thread ---- */
+
+/* As at a start: the epoch file says that a run is open, so that this begins
+ * the next one.  Who was told the wrong day claims it in the one before. */
+static void
+run(struct file_job *job)
+{
+	struct journal_redate *r = &journal_of(job)->redate;
+
+	if (r->is_closing)
+		history_close(&r->old);
+	else
+		r->is_begun = journal_days_begin(r->settings, &r->now,
+						 &r->epochs, &r->days, r->err,
+						 sizeof(r->err));
+}
+
+/* ---- on the application's ---- */
+
+/* Whether nothing is in the day's file or on its way there. */
+static bool
+is_untouched(struct journal *j)
+{
+	return j->state.records == 0 && j->phase == JOURNAL_READY &&
+	       j->failing_since_ns == 0 && j->ops_cnt == 0 &&
+	       !j->is_rolling && j->staged.pos == j->main->head_pos &&
+	       j->staged.off == j->written.off && !j->mend.job.is_busy &&
+	       !journal_is_mending(j) && !j->next.job.is_busy &&
+	       !j->old.job.is_busy && !history_is_read(&j->history) &&
+	       streams_oldest_pos(j->streams) == j->main->head_pos;
+}
+
+/* Goes on in the files of the right day. */
+static void
+take_days(struct journal *j, int64_t now_ns)
+{
+	struct journal_redate *r = &j->redate;
+	struct journal_days *days = &r->days;
+
+	history_hand_over(&j->history, &r->old);
+	if (days->before != NULL)
+		history_begin_past(&j->history, days->before, days->before_day,
+				   days->file, j->main->head_pos);
+	journal_take_file(j, days->path, days->file, days->day,
+			  j->main->head_pos);
+	journal_note_write(j);
+	journal_show(j, now_ns);
+	r->has_changed = true;
+}
+
+static void
+done(struct file_job *job, int64_t now_ns)
+{
+	struct journal *j = journal_of(job);
+	struct journal_redate *r = &j->redate;
+
+	if (r->is_closing)
+		return;
+	if (!r->is_begun) {
+		log_line(LOG_ERROR, "date_not_corrected", "why=\"%s\"",
+			 r->err);
+		return;
+	}
+	/* It is the one on the disk, whatever comes of the rest. */
+	j->state.epochs = r->epochs;
+	if (is_untouched(j)) {
+		take_days(j, now_ns);
+	} else {
+		/* Too late: something has come meanwhile. */
+		history_put(&r->old, r->days.file);
+		if (r->days.before != NULL)
+			history_put(&r->old, r->days.before);
+	}
+	r->is_closing = true;
+	file_job_start(j->jobs, &r->job);
+}
+
+void
+journal_init_redate(struct journal *j)
+{
+	j->redate.job = (struct file_job){ .run = run, .done = done };
+	history_init(&j->redate.old);
+}
+
+bool
+journal_redate(struct journal *j, const struct journal_moment *now,
+	       int64_t now_ns)
+{
+	struct journal_redate *r = &j->redate;
+	const struct history_file *before =
+		history_before(&j->history, history_last(&j->history));
+
+	if (r->has_changed) {
+		r->has_changed = false;
+		return true;
+	}
+	if (r->job.is_busy || now_ns < r->retry_ns || !is_untouched(j))
+		return false;
+	r->retry_ns = now_ns + AGAIN_NS;
+	r->settings = j->settings;
+	r->now = *now;
+	/* Who was sent its end has gone on to the day after it. */
+	if (before != NULL && before->is_end_told &&
+	    before->day >= r->now.day_floor)
+		r->now.day_floor = before->day + 1;
+	/* There may be nothing to correct then. */
+	if (r->now.day_floor >= j->state.day)
+		return false;
+	r->is_closing = false;
+	file_job_start(j->jobs, &r->job);
+	return false;
+}
