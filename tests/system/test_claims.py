@@ -470,6 +470,8 @@ class Model:
             one = self.random.choice(self.clients)
         client = self.connect(self.daemon)
         if one["claim"] is None or not self.go_on(one, client):
+            client.close()
+            client = self.connect(self.daemon)
             assert is_accepted(subfrom(client, 0, sym(one["table"])))
             at = self.day_starts[self.day]
             one.update(claim=[self.epoch, self.day, 0, 0], at=at, from_at=at,
