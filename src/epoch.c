@@ -367,6 +367,16 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 }
 
 int
+epoch_note_file(struct epochs *e, const char *directory, const char *name,
+		struct epoch_file file)
+{
+	if (e->files_cnt == EPOCH_FILES)
+		e->files[0] = e->files[--e->files_cnt];
+	e->files[e->files_cnt++] = file;
+	return store(e, directory, name, "open");
+}
+
+int
 epoch_end(const struct epochs *e, const char *directory, const char *name)
 {
 	return store(e, directory, name, "clean");

@@ -87,6 +87,11 @@ bool epoch_begin(struct epochs *e, const char *directory, const char *name,
 		 enum epoch_found found, const struct epoch_run *run,
 		 bool *out_is_changed, char *err, size_t err_len);
 
+/* The run that is open goes on in a file with records that it has not begun. 0
+ * or -errno. */
+int epoch_note_file(struct epochs *e, const char *directory, const char *name,
+		    struct epoch_file file);
+
 /* The run has ended well, with what is in e now. 0 or -errno. */
 int epoch_end(const struct epochs *e, const char *directory, const char *name);
 

@@ -147,6 +147,43 @@ journal_days_open(const struct settings *set, const char *path, bool may_create,
 	return NULL;
 }
 
+static void
+tell_not_stored(const struct settings *set, int err)
+{
+	if (err != 0)
+		log_line(LOG_WARN, "epoch_not_stored",
+			 "directory=%s error=\"%s\"", set->journal.directory,
+			 strerror(-err));
+}
+
+struct history_file *
+journal_days_open_next(const struct settings *set, int32_t day,
+		       const char *path, char *err, size_t err_len)
+{
+	struct history_file *f =
+		journal_days_open(set, path, true, err, err_len);
+	enum epoch_found found;
+	struct epochs e;
+	char why[1024];
+
+	if (f == NULL || f->first_record == 0)
+		return f;
+	f->since = f->first_record;
+	if (epoch_load(&e, set->journal.directory, set->journal.name, &found,
+		       why, sizeof(why)) &&
+	    found == EPOCH_OPEN)
+		tell_not_stored(set,
+				epoch_note_file(
+					&e, set->journal.directory,
+					set->journal.name,
+					(struct epoch_file){
+						.day = day,
+						.records = f->first_record,
+						.bytes = f->first_off,
+						.since = f->since }));
+	return f;
+}
+
 static struct history_file *
 open_day(const struct settings *set, int32_t day, bool may_create, char *path,
 	 size_t path_len, char *err, size_t err_len)
@@ -337,16 +374,12 @@ journal_days_end(const struct settings *set, struct epochs *e,
 {
 	const struct history_file *last = history_last(h);
 	const struct history_file *before = history_before(h, last);
-	int err;
 
 	e->day = day_floor;
 	e->files_cnt = 0;
 	if (before != NULL)
 		e->files[e->files_cnt++] = epoch_file_of(before->day, before);
 	e->files[e->files_cnt++] = epoch_file_of(day, last);
-	err = epoch_end(e, set->journal.directory, set->journal.name);
-	if (err != 0)
-		log_line(LOG_WARN, "epoch_not_stored",
-			 "directory=%s error=\"%s\"", set->journal.directory,
-			 strerror(-err));
+	tell_not_stored(set, epoch_end(e, set->journal.directory,
+				       set->journal.name));
 }

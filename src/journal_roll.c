@@ -23,8 +23,8 @@ run_open(struct file_job *job)
 	if (journal_path(n->settings->journal.directory,
 			 n->settings->journal.name, n->day, n->path,
 			 sizeof(n->path), n->err, sizeof(n->err)))
-		n->file = journal_days_open(n->settings, n->path, true, n->err,
-					    sizeof(n->err));
+		n->file = journal_days_open_next(n->settings, n->day, n->path,
+						 n->err, sizeof(n->err));
 	n->error = n->file == NULL ? errno : 0;
 }
 
@@ -137,9 +137,6 @@ journal_roll(struct journal *j, int32_t today, int64_t now_ns)
 		 j->state.path, j->state.records, j->written.off, n->path,
 		 file->first_record);
 	history_end(&j->history, mark_day(ring_at(&j->main->ring, mark)));
-	/* What was in it before, no stream has had: who came over the mark
-	 * counts from there, who began with record 0 did not. */
-	file->since = file->first_record;
 	journal_take_file(j, n->path, file, day, mark + MARK_BYTES);
 	journal_note_write(j);
 	j->state.marks++;

@@ -119,6 +119,31 @@ def test_a_day_that_was_ended(start, connect, folder, how):
     assert len(journal.read(journal.path_of(folder, day))) == 5
 
 
+@pytest.mark.parametrize("how", ["clean", "killed"])
+def test_a_day_with_records_of_others(start, connect, folder, how):
+    """Protects the count in a day whose file had records when it began: who came
+    over midnight counts without them, who read all of it with them; so neither is
+    believed."""
+    daemon = start(journal.settings(folder))
+    feed = Pair(connect(daemon))
+    day = feed.client.sync(".u.d").value
+    journal.write(journal.path_of(folder, day + 1),
+                  *(journal.record("trade", trade(n)) for n in range(4)))
+    feed.end_day()
+    feed.publish(6)
+    for _ in range(2):
+        client = connect(daemon)
+        for i, n in ((0, 3), (2, 1), (3, 7)):
+            assert rejoin(client, (0, day + 1, i, n)) == Error(b"schema")
+        assert is_accepted(rejoin(client, (0, day + 1, 4, 2)))
+        read_exactly(client, feed.frames[3:])
+        client.close()
+        feed.client.close()
+        kill(daemon) if how == "killed" else daemon.stop()
+        daemon = start(journal.settings(folder))
+        feed.client = connect(daemon)
+
+
 def test_a_file_that_is_gone(start, connect, folder, clock):
     """Protects from the day after the next one in the place of the next: whose
     day's file was taken away while the daemon was down is told so."""
