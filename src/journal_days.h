@@ -47,9 +47,11 @@ struct history_file *journal_days_open(const struct settings *settings,
 				       const char *path, bool may_create,
 				       char *err, size_t err_len);
 
-/* The same for the next day, while a run is open. What is in the file already no
- * stream of this run has had: who comes over the end of the day counts from
- * there, who begins with record 0 does not.  The next run must know that. */
+/*
+ * The same for the next day, while a run is open.  What is in the file already
+ * no stream of this run has had: who comes over the end of the day counts from
+ * there, who begins with record 0 does not.  The next run must know that.
+ */
 struct history_file *journal_days_open_next(const struct settings *settings,
 					    int32_t day, const char *path,
 					    char *err, size_t err_len);
