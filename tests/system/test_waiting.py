@@ -41,6 +41,13 @@ def test_between_two_files(start, connect, folder, mode):
         feed.send(update("trade", trade(n)))
         assert journal.record_of(sub.read_frame()) == journal.record(
             "trade", trade(n))
+    # nor who waits for the journal with the answer itself
+    held = connect(daemon, user="held")
+    held.send(update("trade", trade(20), kind=kdb.SYNC))
+    sub.read_frame()
+    held.close()
+    gone = daemon.wait_log("disconnect", user="held", timeout=5)
+    assert "its reply" in gone["why"]
     two.close()
     gone = daemon.wait_log("disconnect", user="two", timeout=5)
     assert gone["reason"] == "peer_closed" and "next day's file" in gone["why"]
@@ -50,7 +57,7 @@ def test_between_two_files(start, connect, folder, mode):
     one.send(kdb.frame(kdb.text(".u.i"), kdb.SYNC))
     os.rmdir(tomorrow)
     daemon.wait_log("journal_rolled", after=mark)
-    assert kdb.decode_frame(one.read_response())[1].value <= 20
+    assert kdb.decode_frame(one.read_response())[1].value <= 21
 
 
 def test_refused_flood(start, connect):
