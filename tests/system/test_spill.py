@@ -457,7 +457,7 @@ def test_file_truncated_while_catching_up(start, connect, folder, mode, left):
 
 
 @pytest.mark.usefixtures("many_days")
-def test_a_file_with_records(start, connect, folder, mode):
+def test_a_file_with_records(start, connect, folder, mode, many_days):
     """Protects the positions where a file was there before: the daemon is started
     again on the day's file, and finds the next day's with records, too."""
     daemon = start(settings(folder, mode))
@@ -469,9 +469,9 @@ def test_a_file_with_records(start, connect, folder, mode):
     record = journal.record("trade", trade(1, 30))
     strange = [record, journal.record("nothing", trade(1)),
                journal.record("trade", kdb.lst(*[kdb.atom("j", 1)] * 4))] * 2000
-    journal.write(journal.path_of(folder, day + 1), *strange)
     daemon = start(settings(folder, mode))
     feed = connect(daemon)
+    journal.write(journal.path_of(folder, day + 1), *strange)
     slow = [Subscriber(connect, daemon, "slow" + table, table, WINDOW)
             for table in ("", "trade")]
     fast = [Subscriber(connect, daemon, "fast" + table, table, keep=table == "")
