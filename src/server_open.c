@@ -4,6 +4,7 @@
 
 #include "server.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 
 enum {
 	DESCRIPTORS_BESIDES = 64, /* listeners, log, signals, io_uring */
+	JOURNAL_DESCRIPTORS = 8,  /* two more files, a copy, folders, notes */
 	STRADDLE_BEFORE = 6,	  /* bytes of its message before the seam */
 };
 
@@ -316,6 +318,43 @@ open_listeners(struct server *s)
 		 listeners_has_unix(&s->listeners) ? "yes" : "no");
 }
 
+/*
+ * The journal needs descriptors at the end of a day, when it is too late to
+ * look for them: with a low limit there are fewer connections instead.
+ */
+static void
+keep_descriptors(struct server *s)
+{
+	rlim_t used = JOURNAL_DESCRIPTORS;
+	struct rlimit limit;
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned connections = s->connections_max;
+
+	if (!s->journal.state.is_on || dir == NULL ||
+	    getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		limit.rlim_cur = RLIM_INFINITY;
+	while (dir != NULL && readdir(dir) != NULL)
+		used++;
+	if (dir != NULL)
+		(void)closedir(dir);
+	while (connections > 0 && connections + used > limit.rlim_cur) {
+		list_remove(s->free.next);
+		connections--;
+	}
+	if (connections == 0)
+		die(EXIT_ROOM,
+		    "the limit of open files is too low for a journal; raise "
+		    "it with: ulimit -n %llu (systemd: LimitNOFILE=)",
+		    (unsigned long long)(used + s->connections_max));
+	if (connections < s->connections_max)
+		log_line(LOG_WARN, "few_connections",
+			 "connections=%u hint=\"the limit of open files leaves "
+			 "no more, with what the journal needs: ulimit -n %llu "
+			 "(systemd: LimitNOFILE=)\"",
+			 connections,
+			 (unsigned long long)(used + s->connections_max));
+}
+
 void
 server_open(struct server *s, const struct settings *set)
 {
@@ -363,6 +402,7 @@ server_open(struct server *s, const struct settings *set)
 	journal_promise_log(set);
 	report_memory(s);
 	open_listeners(s);
+	keep_descriptors(s);
 }
 
 void
