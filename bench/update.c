@@ -191,7 +191,7 @@ engine_cancel(struct engine *e, struct ticket victim, struct ticket ticket)
 }
 
 void
-engine_write_file(struct engine *e, int fd, const void *at, size_t len,
+engine_append_file(struct engine *e, int fd, const void *at, size_t len,
 		  uint64_t off, struct ticket ticket)
 {
 	(void)fd;

@@ -433,12 +433,13 @@ engine_cancel(struct engine *e, struct ticket victim, struct ticket ticket)
 }
 
 void
-engine_write_file(struct engine *e, int fd, const void *at, size_t len,
-		  uint64_t off, struct ticket ticket)
+engine_append_file(struct engine *e, int fd, const void *at, size_t len,
+		   uint64_t off, struct ticket ticket)
 {
 	struct io_uring_sqe *sqe = next_sqe(e);
 
 	io_uring_prep_write(sqe, fd, at, (unsigned)len, off);
+	sqe->rw_flags = RWF_APPEND;
 	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
 }
 

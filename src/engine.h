@@ -117,9 +117,10 @@ void engine_poll_end(struct engine *e, struct ticket ticket);
 void engine_cancel(struct engine *e, struct ticket victim,
 		   struct ticket ticket);
 
-/* Writes at an offset of a file. May write less than len. */
-void engine_write_file(struct engine *e, int fd, const void *at, size_t len,
-		       uint64_t off, struct ticket ticket);
+/* Writes at the end of a file: that is `off`, unless others have cut the file
+ * or written to it.  So there is never a hole.  May write less than len. */
+void engine_append_file(struct engine *e, int fd, const void *at, size_t len,
+			uint64_t off, struct ticket ticket);
 
 /* Reads at an offset of a file (0 for a signalfd). May read less than len. */
 void engine_read(struct engine *e, int fd, void *at, size_t len, uint64_t off,

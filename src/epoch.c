@@ -366,6 +366,24 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 	return false;
 }
 
+void
+epoch_next(struct epochs *e, const struct epoch_begin *begins, unsigned cnt)
+{
+	e->now++;
+	for (unsigned i = 0; i < cnt; i++) {
+		struct epoch_begin begin = begins[i];
+
+		begin.epoch = e->now;
+		add_begin(e, begin);
+	}
+}
+
+int
+epoch_store(const struct epochs *e, const char *directory, const char *name)
+{
+	return store(e, directory, name, "open");
+}
+
 int
 epoch_note_file(struct epochs *e, const char *directory, const char *name,
 		struct epoch_file file)

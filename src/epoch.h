@@ -92,6 +92,15 @@ bool epoch_begin(struct epochs *e, const char *directory, const char *name,
 int epoch_note_file(struct epochs *e, const char *directory, const char *name,
 		    struct epoch_file file);
 
+/* The next epoch begins while the daemon runs: of each file that claims can be
+ * for only so much is left, oldest first.  To be stored. */
+void epoch_next(struct epochs *e, const struct epoch_begin *begins,
+		unsigned cnt);
+
+/* Stores what is in e now, of a run that goes on. 0 or -errno. */
+int epoch_store(const struct epochs *e, const char *directory,
+		const char *name);
+
 /* The run has ended well, with what is in e now. 0 or -errno. */
 int epoch_end(const struct epochs *e, const char *directory, const char *name);
 

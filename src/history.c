@@ -20,19 +20,47 @@ history_init(struct history *h)
 	list_init(&h->files);
 }
 
-void
-history_begin(struct history *h, struct history_file *f, uint64_t pos)
+/* What is in the file stands before main stream position pos. */
+static void
+begin_at(struct history_file *f, uint64_t pos)
 {
-	const struct history_file *before = history_last(h);
-
-	f->begin_day = before == NULL ? INT32_MAX : before->day + 1;
 	f->written_off = f->first_off;
 	f->first_pos = f->written_pos = pos;
 	f->written_records = f->first_record;
 	for (size_t i = 0; i < f->index.cnt; i++)
 		f->index.entries[i].pos =
 			pos - (f->first_off - f->index.entries[i].off);
+}
+
+void
+history_begin(struct history *h, struct history_file *f, uint64_t pos)
+{
+	const struct history_file *before = history_last(h);
+
+	f->begin_day = before == NULL ? INT32_MAX : before->day + 1;
+	begin_at(f, pos);
 	list_append(&h->files, &f->node);
+}
+
+void
+history_cut(struct history *h, uint64_t off)
+{
+	journal_index_cut(&history_last(h)->index, off);
+}
+
+void
+history_lose(struct history *h, uint64_t off, uint64_t records, uint64_t pos)
+{
+	struct history_file *f = history_last(h);
+	struct list *before = f->node.prev;
+
+	f->first_off = off;
+	f->first_record = records;
+	f->since = min_u64(f->since, records);
+	begin_at(f, pos);
+	/* Who comes from there has to have what is left of this one too. */
+	if (before != &h->files)
+		file_of(before)->is_past = true;
 }
 
 /* Of the first record in a file whose first one of this run is at pos. */

@@ -73,6 +73,17 @@ void history_file_free(struct history_file *f);
 void history_begin_past(struct history *h, struct history_file *f, int32_t day,
 			const struct history_file *next, uint64_t next_pos);
 
+/* The last file is good up to off only; what is written behind it comes. */
+void history_cut(struct history *h, uint64_t off);
+
+/*
+ * Records are lost behind off, of which `records` stand before it: what follows
+ * is at main stream position pos.  The file is then as after history_begin: no
+ * stream had what is in it.  To be called after history_cut.
+ */
+void history_lose(struct history *h, uint64_t off, uint64_t records,
+		  uint64_t pos);
+
 /* A mark at the end of the last file ends its day. */
 void history_end(struct history *h, int32_t day);
 

@@ -72,21 +72,32 @@ is_gate(const struct journal *j)
 static void
 hold(struct journal *j)
 {
-	j->cursor.pos = is_gate(j) ? j->main->visible_pos : j->staged.pos;
+	uint64_t visible_pos = j->main->visible_pos;
+
+	/* What is visible may be staged once more (journal_lost.c). */
+	j->cursor.pos = is_gate(j) && (int64_t)(visible_pos - j->staged.pos) < 0
+				? visible_pos
+				: j->staged.pos;
 }
 
 uint64_t
 journal_safe_pos(const struct journal *j)
 {
+	uint64_t visible_pos = j->main->visible_pos;
+	uint64_t safe_pos = j->main->head_pos;
+
 	switch (j->settings->publish.after) {
 	case AFTER_RING:
 		break;
 	case AFTER_JOURNAL:
-		return j->state.written_pos;
+		safe_pos = j->state.written_pos;
+		break;
 	case AFTER_SYNC:
-		return j->state.synced_pos;
+		safe_pos = j->state.synced_pos;
+		break;
 	}
-	return j->main->head_pos;
+	/* What was shown stays visible when it is written once more. */
+	return (int64_t)(safe_pos - visible_pos) < 0 ? visible_pos : safe_pos;
 }
 
 void
@@ -134,7 +145,7 @@ stage(struct journal *j, int64_t now_ns)
 		journal_index_add(&file->index, next_entry(j, now_ns));
 		j->staged.off += record_from_frame(
 			record_table(j->schema, frame), frame, len,
-			ring_at(&j->staging, j->staged.off));
+			ring_at(&j->staging, j->staged.off + j->shift));
 		j->staged.records++;
 		j->staged.pos += len;
 	}
@@ -148,9 +159,10 @@ submit_write(struct journal *j, int64_t now_ns)
 {
 	uint64_t off = j->batch_off;
 
-	engine_write_file(j->engine, j->state.fd, ring_at(&j->staging, off),
-			  (size_t)(j->batch.off - off), off,
-			  op_ticket(OP_WRITE));
+	engine_append_file(j->engine, j->state.fd,
+			   ring_at(&j->staging, off + j->shift),
+			   (size_t)(j->batch.off - off), off,
+			   op_ticket(OP_WRITE));
 	j->ops_cnt++;
 	j->phase = JOURNAL_WRITING;
 	j->write_since_ns = now_ns;
@@ -308,6 +320,23 @@ journal_completed(struct journal *j, struct ticket ticket, int32_t result,
 }
 
 void
+journal_reset_written(struct journal *j)
+{
+	struct history_file *file = history_last(&j->history);
+
+	j->batch = j->written;
+	j->batch_off = j->written.off;
+	j->dropped_off = j->written.off - j->written.off % RECYCLE_BYTES;
+	j->state.written_pos = j->written.pos;
+	j->state.stream_records = j->written.records;
+	set_synced(j, j->written);
+	file->written_off = j->written.off;
+	file->written_pos = j->written.pos;
+	file->written_records = j->state.records;
+	hold(j);
+}
+
+void
 journal_take_file(struct journal *j, const char *path, struct history_file *f,
 		  int32_t day, uint64_t pos)
 {
@@ -316,15 +345,14 @@ journal_take_file(struct journal *j, const char *path, struct history_file *f,
 	(void)snprintf(j->state.path, sizeof(j->state.path), "%s", path);
 	j->state.fd = f->fd;
 	j->state.records = f->first_record;
+	j->shift += j->staged.off - f->first_off;
+	j->staging_begin_off = f->first_off;
 	j->staged =
 		(struct journal_point){ f->first_off, pos, j->written.records };
-	j->written = j->batch = j->staged;
-	j->batch_off = f->first_off;
-	j->dropped_off = f->first_off - f->first_off % RECYCLE_BYTES;
-	j->state.written_pos = pos;
-	j->state.stream_records = j->written.records;
-	set_synced(j, j->written);
+	j->written = j->staged;
+	j->mend.seen_off = f->first_off;
 	j->is_rolling = false;
+	journal_reset_written(j);
 }
 
 /* ---- the turn ---- */

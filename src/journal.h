@@ -8,8 +8,8 @@
  *                 file offset:   written              batch end    staged
  *
  * A record is the frame without its IPC header and without the table wrapper
- * around the columns: two pieces of the ring, copied to a staging ring whose
- * positions are the file's offsets (measured against gathered writes: three
+ * around the columns: two pieces of the ring, copied to a staging ring in which
+ * they stand as in the file (measured against gathered writes: three
  * times cheaper at 100 bytes, equal at 1 KiB; doc/design.md).  One write
  * is in flight at most; it ends at a record's end; the next one takes all that
  * was staged meanwhile: that is the batching.
@@ -32,6 +32,7 @@
 #include "file_jobs.h"
 #include "history.h"
 #include "journal_days.h"
+#include "journal_keep.h"
 #include "journal_rescue.h"
 #include "journal_reserve.h"
 #include "journal_start.h"
@@ -50,18 +51,27 @@ enum journal_phase {
 };
 
 /* Looking after the file, and mending it: journal_mend.c. */
-enum mend_what { MEND_LOOK, MEND_LINK, MEND_COPY, MEND_COPY_LAST };
+enum mend_what {
+	MEND_LOOK,
+	MEND_LINK,
+	MEND_COPY,
+	MEND_COPY_LAST,
+	MEND_KEEP,  /* what is good of a file that others have changed */
+	MEND_EPOCH, /* and the new epoch's file */
+};
 
 enum mend_step {
 	MEND_IDLE,
 	MEND_COPYING,  /* the file is written on meanwhile */
-	MEND_QUIETING, /* the last bytes are copied when nothing is in flight */
-	MEND_LAST,     /* they are: nothing is written */
+	MEND_QUIETING, /* what is next waits until nothing is in flight */
+	MEND_LAST,     /* it runs: nothing is written */
 };
 
 struct journal_mend {
 	struct file_job job;
 	enum mend_step step;
+	enum mend_what next;  /* MEND_QUIETING */
+	uint64_t seen_off;    /* all before it was in the file once */
 	int64_t next_ns;      /* MEND_IDLE: next look */
 	unsigned rounds;      /* MEND_COPYING */
 	bool has_failed;      /* the last look, or what came of it */
@@ -73,10 +83,13 @@ struct journal_mend {
 	enum mend_what what;
 	const char *path;
 	int fd;
-	uint64_t len; /* to be copied */
+	uint64_t len; /* written when it began */
+	const struct settings *settings;
 	bool must_sync;
 	struct rescue_look look;
 	struct rescue_copy copy;
+	struct journal_keep keep;
+	struct epochs epochs;
 	int err; /* 0 or errno */
 };
 
@@ -153,6 +166,8 @@ struct journal {
 	struct history history; /* what is in its files */
 	struct cursor cursor; /* what the ring keeps for it begins here */
 	struct ring staging;
+	uint64_t shift; /* from an offset in the file to staging's position */
+	uint64_t staging_begin_off; /* what it has of the file begins there */
 	struct journal_point staged;
 	struct journal_point batch; /* end of the write in flight */
 	struct journal_point written;

@@ -76,3 +76,25 @@ journal_index_find_record(const struct journal_index *x, uint64_t record)
 {
 	return find(x, offsetof(struct journal_index_entry, record), record);
 }
+
+const struct journal_index_entry *
+journal_index_find_off(const struct journal_index *x, uint64_t off)
+{
+	return find(x, offsetof(struct journal_index_entry, off), off);
+}
+
+const struct journal_index_entry *
+journal_index_find_next_off(const struct journal_index *x, uint64_t off)
+{
+	for (size_t i = 0; i < x->cnt; i++)
+		if (x->entries[i].off >= off)
+			return &x->entries[i];
+	return NULL;
+}
+
+void
+journal_index_cut(struct journal_index *x, uint64_t off)
+{
+	while (x->cnt > 0 && x->entries[x->cnt - 1].off >= off)
+		x->cnt--;
+}

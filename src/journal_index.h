@@ -33,6 +33,16 @@ struct journal_index {
  * one always. */
 void journal_index_add(struct journal_index *x, struct journal_index_entry e);
 
+/* The first entry at or after an offset, and the last at or before; NULL if
+ * there is none. */
+const struct journal_index_entry *
+journal_index_find_next_off(const struct journal_index *x, uint64_t off);
+const struct journal_index_entry *
+journal_index_find_off(const struct journal_index *x, uint64_t off);
+
+/* Forgets the entries from an offset on. */
+void journal_index_cut(struct journal_index *x, uint64_t off);
+
 /* The last entry at or before a position, or a record number; NULL if there is
  * none. */
 const struct journal_index_entry *

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "journal_file.h"
 
 #define LOOK_NS (1 * NS_PER_S)
 /* A copy that failed was work for nothing: so often at most. */
@@ -46,6 +49,14 @@ run(struct file_job *job)
 		m->err = -rescue_copy_finish(&m->copy, m->path, m->fd, m->len,
 					     m->must_sync);
 		break;
+	case MEND_KEEP:
+		m->err = -journal_keep_good(&m->keep, m->path, m->fd);
+		break;
+	case MEND_EPOCH:
+		m->err = -epoch_store(&m->epochs,
+				      m->settings->journal.directory,
+				      m->settings->journal.name);
+		break;
 	}
 }
 
@@ -61,6 +72,7 @@ start(struct journal *j, enum mend_what what)
 	m->fd = j->state.fd;
 	m->len = j->written.off;
 	m->must_sync = j->settings->journal.sync != SYNC_NONE;
+	m->settings = j->settings;
 	file_job_start(j->jobs, &m->job);
 }
 
@@ -112,7 +124,55 @@ start_last(struct journal *j)
 {
 	j->mend.step = MEND_LAST;
 	j->mend.is_quiet = true;
-	start(j, MEND_COPY_LAST);
+	start(j, j->mend.next);
+}
+
+/* What is next needs the file to rest. */
+static void
+start_when_quiet(struct journal *j, enum mend_what next)
+{
+	j->mend.step = MEND_QUIETING;
+	j->mend.next = next;
+	if (j->ops_cnt == 0 && j->phase == JOURNAL_READY)
+		start_last(j);
+}
+
+/* Others have cut the file, or written to it: keeps what is good. */
+static void
+keep(struct journal *j)
+{
+	struct journal_mend *m = &j->mend;
+	const struct history_file *file = history_last(&j->history);
+	const struct journal_index_entry *known;
+
+	/* How much is missing is known when nothing is written. */
+	if (m->step != MEND_LAST) {
+		start_when_quiet(j, MEND_LOOK);
+		return;
+	}
+	m->keep.end_off = j->written.off;
+	m->keep.seen_off = m->seen_off;
+	m->keep.size = m->look.size;
+	known = journal_index_find_off(&file->index,
+				       journal_keep_safe_off(&m->keep));
+	m->keep.known_off = known == NULL ? JOURNAL_HEADER_BYTES : known->off;
+	m->keep.known_record = known == NULL ? 0 : known->record;
+	start(j, MEND_KEEP);
+}
+
+static void
+kept(struct journal *j, int64_t now_ns)
+{
+	struct journal_mend *m = &j->mend;
+
+	m->seen_off = m->keep.good_off;
+	if (!journal_go_on_behind(j, &m->keep)) {
+		succeeded(j, NULL, now_ns);
+		return;
+	}
+	/* Nothing is written before the new epoch is known. */
+	m->epochs = j->state.epochs;
+	start(j, MEND_EPOCH);
 }
 
 static void
@@ -122,6 +182,11 @@ looked(struct journal *j, int64_t now_ns)
 
 	switch (m->look.name) {
 	case RESCUE_NAMED:
+		if (m->look.size < m->len || m->look.size > j->batch.off) {
+			keep(j);
+			break;
+		}
+		m->seen_off = m->len;
 		succeeded(j, NULL, now_ns);
 		break;
 	case RESCUE_MOVED:
@@ -148,9 +213,7 @@ copied(struct journal *j)
 		start(j, MEND_COPY);
 		return;
 	}
-	m->step = MEND_QUIETING;
-	if (j->ops_cnt == 0 && j->phase == JOURNAL_READY)
-		start_last(j);
+	start_when_quiet(j, MEND_COPY_LAST);
 }
 
 static void
@@ -180,6 +243,20 @@ done(struct file_job *job, int64_t now_ns)
 			failed(j, COPY_AGAIN_NS, now_ns);
 		else
 			succeeded(j, "copied", now_ns);
+		break;
+	case MEND_KEEP:
+		if (m->err != 0)
+			failed(j, LOOK_NS, now_ns);
+		else
+			kept(j, now_ns);
+		break;
+	case MEND_EPOCH:
+		if (m->err != 0)
+			log_line(LOG_WARN, "epoch_not_stored",
+				 "directory=%s error=\"%s\"",
+				 j->settings->journal.directory,
+				 strerror(m->err));
+		succeeded(j, NULL, now_ns);
 		break;
 	}
 }

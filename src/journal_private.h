@@ -4,6 +4,7 @@
  *   journal.c          staging, writing, syncing; the turn; open and close
  *   journal_trouble.c  what is said when the disk fails or is slow
  *   journal_mend.c     looks after the file, and mends it
+ *   journal_lost.c     goes on behind what is left of a file that was cut
  *   journal_roll.c     the next day's file
  *   journal_redate.c   another day's, where a wrong clock has begun this one
  *
@@ -26,6 +27,9 @@ void journal_try_later(struct journal *j, int64_t now_ns);
 /* Goes on in the file of a day, from main stream position pos on. */
 void journal_take_file(struct journal *j, const char *path,
 		       struct history_file *f, int32_t day, uint64_t pos);
+
+/* state.records and `written` were set back: so is all that follows them. */
+void journal_reset_written(struct journal *j);
 
 /* Subscribers see what publish.after promises; in batches, when it is time. */
 void journal_show(struct journal *j, int64_t now_ns);
@@ -69,6 +73,15 @@ int64_t journal_mend_due_ns(const struct journal *j);
 
 /* Cuts the file back to its last whole record: what a failed write left. */
 void journal_cut_back(struct journal *j);
+
+/* ---- journal_lost.c ---- */
+
+/*
+ * Of the file that was written only this is left: goes on behind it with what
+ * memory has.  Returns whether records are lost; then there is a new epoch, and
+ * state.losses has grown.
+ */
+bool journal_go_on_behind(struct journal *j, const struct journal_keep *k);
 
 /* ---- journal_roll.c ---- */
 

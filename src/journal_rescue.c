@@ -26,6 +26,7 @@ rescue_look(const char *path, int fd)
 		return look;
 	}
 	look.is_linked = file.st_nlink > 0;
+	look.size = (uint64_t)file.st_size;
 	err = stat(path, &named) == 0 ? 0 : errno;
 	if (err != 0 && err != ENOENT)
 		look.err = err;

@@ -24,6 +24,7 @@ enum rescue_name {
 struct rescue_look {
 	enum rescue_name name;
 	bool is_linked; /* it has a name, this one or another */
+	uint64_t size;
 	int err;	/* RESCUE_UNKNOWN: why */
 };
 

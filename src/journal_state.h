@@ -27,6 +27,9 @@ struct journal_state {
 	uint64_t synced_records; /* of `records`, those before synced_pos */
 	bool is_stuck;		 /* does not move: nobody is to wait for it */
 	uint64_t marks;		 /* of the main stream, passed by rolling */
+	uint64_t losses;	 /* times that records of it were lost: what
+				    was known of places in it is not true any
+				    more */
 	struct epochs epochs;
 };
 

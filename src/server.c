@@ -366,6 +366,25 @@ set_time(struct server *s, int64_t waited_ns)
 	correct_date(s);
 }
 
+/* Records of the journal are lost: places in it are not what they were, and who
+ * reads it would get what follows for what it lacks. */
+static void
+drop_readers(struct server *s)
+{
+	struct list *n, *next;
+
+	s->losses = s->journal.state.losses;
+	for (n = s->open.next; n != &s->open; n = next) {
+		struct connection *c =
+			container_of(n, struct connection, open_node);
+
+		next = n->next;
+		if (c->consumer.past.is_on && c->state != CONNECTION_CLOSING)
+			session_close(s, c, CLOSE_unreadable,
+				      "the journal was cut under the daemon");
+	}
+}
+
 static void
 turn(struct server *s)
 {
@@ -376,6 +395,8 @@ turn(struct server *s)
 	set_time(s, waits_ns);
 	for (unsigned i = 0; i < n; i++)
 		dispatch(s, &done[i]);
+	if (s->losses != s->journal.state.losses)
+		drop_readers(s);
 	publish_batch(s);
 	streams_feed(&s->streams, s->now_ns);
 	judge_consumers(s);

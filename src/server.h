@@ -103,6 +103,7 @@ struct server {
 	unsigned drain_turns; /* since the stop began */
 	int signal_fd;
 	struct signalfd_siginfo signal; /* where the read in flight goes */
+	uint64_t losses;     /* of the journal, that were seen */
 	int64_t leave_max_ns; /* longest way out of the ring, of this report */
 	struct report_base report_base;
 	struct log_limit accept_log;

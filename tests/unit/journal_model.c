@@ -221,7 +221,7 @@ submit(struct op op)
 }
 
 void
-engine_write_file(struct engine *e, int fd, const void *at, size_t len,
+engine_append_file(struct engine *e, int fd, const void *at, size_t len,
 		  uint64_t off, struct ticket ticket)
 {
 	const struct day *d = &days[m.journal.state.marks];

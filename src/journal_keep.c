@@ -1,0 +1,136 @@
+#include "config.h"
+
+#include "journal_keep.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "journal_file.h"
+#include "torn_tail.h"
+#include "util.h"
+
+enum { WINDOW_BYTES = 1 << 20 };
+
+uint64_t
+journal_keep_safe_off(const struct journal_keep *k)
+{
+	uint64_t missing = k->end_off - k->size;
+
+	/* Longer than it was, it was written to at its end, or is another. */
+	if (k->size >= k->end_off)
+		return k->seen_off;
+	return k->seen_off > missing ? k->seen_off - missing : 0;
+}
+
+static int
+read_all(int fd, uint8_t *at, size_t len, uint64_t off)
+{
+	while (len > 0) {
+		ssize_t n = pread(fd, at, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ESTALE;
+		at += n;
+		len -= (size_t)n;
+		off += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Counts whole records from *off on that end before end_off; *off becomes the
+ * end of the last. 0 or -errno. */
+static int
+count_records(int fd, uint64_t *off, uint64_t end_off, uint64_t *records)
+{
+	size_t room = WINDOW_BYTES;
+	uint8_t *window = malloc(room);
+	int err = window == NULL ? -ENOMEM : 0;
+
+	while (err == 0 && *off < end_off) {
+		size_t len = (size_t)min_u64(room, end_off - *off), used = 0;
+		struct journal_record record;
+		const char *why;
+		uint8_t *wider;
+
+		err = read_all(fd, window, len, *off);
+		while (err == 0 && journal_next(window, len, used, &record,
+						&why) == JOURNAL_RECORD) {
+			used += record.len;
+			(*records)++;
+		}
+		*off += used;
+		if (err != 0 || used > 0)
+			continue;
+		if (len < room)
+			break;
+		room *= 2;
+		wider = realloc(window, room);
+		if (wider == NULL)
+			err = -ENOMEM;
+		else
+			window = wider;
+	}
+	free(window);
+	return err;
+}
+
+/* What is good of it. 0 or -errno. */
+static int
+find_good(struct journal_keep *k, int fd)
+{
+	uint64_t off = JOURNAL_HEADER_BYTES, records = 0;
+	uint64_t safe_off = journal_keep_safe_off(k);
+	uint8_t header[JOURNAL_HEADER_BYTES];
+	int err;
+
+	k->good_off = k->good_records = 0;
+	if (safe_off < JOURNAL_HEADER_BYTES)
+		return 0;
+	err = read_all(fd, header, sizeof(header), 0);
+	if (err != 0 || memcmp(header, journal_header, sizeof(header)) != 0)
+		return err;
+	/* By what is known of it, before what is looked for. */
+	err = count_records(fd, &off, k->known_off, &records);
+	if (err != 0 || off != k->known_off || records != k->known_record)
+		return err;
+	err = count_records(fd, &off, safe_off, &records);
+	k->good_off = off;
+	k->good_records = records;
+	return err;
+}
+
+static int
+put_header(struct journal_keep *k, int fd)
+{
+	ssize_t n = pwrite(fd, journal_header, JOURNAL_HEADER_BYTES, 0);
+
+	if (n != JOURNAL_HEADER_BYTES)
+		return n < 0 ? -errno : -ENOSPC;
+	k->good_off = JOURNAL_HEADER_BYTES;
+	return fdatasync(fd) == 0 ? 0 : -errno;
+}
+
+int
+journal_keep_good(struct journal_keep *k, const char *path, int fd)
+{
+	struct stat st;
+	int err;
+
+	k->side[0] = '\0';
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if ((uint64_t)st.st_size != k->size)
+		return -ESTALE;
+	err = find_good(k, fd);
+	if (err == 0 && k->good_off < k->size)
+		err = torn_tail_cut(fd, path, k->good_off, k->size, k->side,
+				    sizeof(k->side));
+	if (err == 0 && k->good_off == 0)
+		err = put_header(k, fd);
+	return err;
+}

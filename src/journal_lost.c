@@ -1,0 +1,176 @@
+#include "config.h"
+
+#include "journal_private.h"
+
+#include <inttypes.h>
+
+/*
+ * The file has lost records: it goes on behind what is left of it, as after a
+ * start, with what memory still has:
+ *
+ *   the file     |=== kept ===|
+ *   main ring         |== of it ==|====================| head
+ *                                 ^ goes on here
+ *
+ * The ring has the most.  Under load it may have let go already of what is
+ * staged and not written: then what the staging ring has goes on, from a place
+ * that the index knows.
+ *
+ * What is nowhere any more is lost.  Then the numbers of the records behind it
+ * change, since .u.i is what q can replay: a new epoch, so that nobody's claim
+ * is taken for what it was; and who reads the file is cut off.
+ */
+
+/* Where it goes on: a record's place, and its number in the file as it was. */
+struct source {
+	struct journal_point at; /* off: in the file as it was */
+	uint64_t record;
+	bool is_ring;
+};
+
+static bool
+is_before(uint64_t a, uint64_t b)
+{
+	return (int64_t)(a - b) < 0;
+}
+
+/* From a number in the file to one of the main stream; both are modular. */
+static uint64_t
+stream_number(const struct journal *j, uint64_t record)
+{
+	return record - (j->state.records - j->written.records);
+}
+
+/* The first record at or after number `wanted` of the main stream that the ring
+ * has; it has all from from_pos on. The walk is over a gap of the indexes. */
+static struct source
+find_in_ring(const struct journal *j, uint64_t from_pos, uint64_t wanted,
+	     const struct journal_index_entry *known)
+{
+	uint64_t pos = from_pos, number;
+
+	if (known != NULL && is_before(pos, known->pos) &&
+	    !is_before(j->written.pos, known->pos) &&
+	    known->record >= history_last(&j->history)->first_record)
+		pos = known->pos;
+	number = stream_locate(j->main, pos).record;
+	while (is_before(number, wanted) && pos != j->written.pos) {
+		pos += stream_frame_len(ring_at(&j->main->ring, pos));
+		number++;
+	}
+	return (struct source){
+		.at = { .pos = pos, .records = number },
+		.record = j->state.records - (j->written.records - number),
+		.is_ring = true,
+	};
+}
+
+/* Of what is staged, from the first place on that is known. */
+static struct source
+find_in_staging(const struct journal *j, uint64_t good_off)
+{
+	const struct history_file *f = history_last(&j->history);
+	uint64_t oldest = j->staged.off -
+			  min_u64(j->staging.size,
+				  j->staged.off - j->staging_begin_off);
+	const struct journal_index_entry *e = journal_index_find_next_off(
+		&f->index, max_u64(oldest, good_off));
+
+	if (e == NULL || e->off > j->written.off)
+		return (struct source){ .at = j->written,
+					.record = j->state.records };
+	return (struct source){
+		.at = { .off = e->off,
+			.pos = e->pos,
+			.records = stream_number(j, e->record) },
+		.record = e->record,
+	};
+}
+
+static struct source
+find_source(const struct journal *j, const struct journal_keep *k)
+{
+	const struct history_file *f = history_last(&j->history);
+	uint64_t from_pos = is_before(j->main->tail_pos, f->first_pos)
+				    ? f->first_pos
+				    : j->main->tail_pos;
+	uint64_t first = max_u64(k->good_records, f->first_record);
+
+	if (is_before(j->written.pos, from_pos))
+		return find_in_staging(j, k->good_off);
+	return find_in_ring(j, from_pos, stream_number(j, first),
+			    journal_index_find_off(&f->index, k->good_off));
+}
+
+/* What is staged goes on behind good_off. */
+static void
+restage(struct journal *j, const struct source *from, uint64_t good_off)
+{
+	if (from->is_ring) {
+		/* All of it again. The staging ring's positions only grow. */
+		j->shift += j->staged.off - good_off;
+		j->staged = from->at;
+		j->staged.off = good_off;
+		j->is_rolling = false;
+	} else {
+		j->shift += from->at.off - good_off;
+		j->staged.off -= from->at.off - good_off;
+	}
+	j->staging_begin_off = good_off;
+	j->written = from->at;
+	j->written.off = good_off;
+	journal_reset_written(j);
+}
+
+/* A new epoch begins with what is left of the files that claims can be for. */
+static void
+begin_epoch(struct journal *j)
+{
+	const struct history_file *f = history_last(&j->history);
+	const struct history_file *before = history_before(&j->history, f);
+	struct epoch_begin begins[2];
+	unsigned cnt = 0;
+
+	if (before != NULL)
+		begins[cnt++] = (struct epoch_begin){
+			.day = before->day,
+			.records = before->written_records,
+		};
+	begins[cnt++] = (struct epoch_begin){ .day = j->state.day,
+					      .records = j->state.records };
+	epoch_next(&j->state.epochs, begins, cnt);
+}
+
+static void
+tell(const struct journal *j, const struct journal_keep *k, uint64_t lost)
+{
+	log_line(LOG_ERROR, "journal_cut",
+		 "file=%s bytes=%" PRIu64 " should_be=%" PRIu64
+		 " kept_records=%" PRIu64 " lost_records=%" PRIu64
+		 " side_file=%s epoch=%" PRIu64
+		 " hint=\"the file was cut or overwritten under the daemon: "
+		 "records from kept_records on, so many as are lost, are "
+		 "nowhere any more, and those after them have new numbers; "
+		 "find out who does that\"",
+		 j->state.path, k->size, k->end_off, k->good_records, lost,
+		 k->side[0] == '\0' ? "-" : k->side, j->state.epochs.now);
+}
+
+bool
+journal_go_on_behind(struct journal *j, const struct journal_keep *k)
+{
+	struct source from = find_source(j, k);
+	uint64_t lost = from.record - k->good_records;
+
+	j->state.records = k->good_records;
+	restage(j, &from, k->good_off);
+	history_cut(&j->history, k->good_off);
+	if (lost > 0) {
+		history_lose(&j->history, k->good_off, k->good_records,
+			     from.at.pos);
+		begin_epoch(j);
+		j->state.losses++;
+	}
+	tell(j, k, lost);
+	return lost > 0;
+}

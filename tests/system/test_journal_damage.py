@@ -1,0 +1,104 @@
+"""The journal's file is cut, or overwritten, while the daemon has it open."""
+
+import journal
+import pytest
+from kdb import NIL
+from traffic import trade
+
+
+def settings(folder, changes=None, **how):
+    return journal.settings(folder, dict({"log": {"report": "100ms"}}, **(changes or {})),
+                            **how)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = tmp_path / "journal"
+    found.mkdir()
+    return found
+
+
+def records(first, last):
+    return [journal.record("trade", trade(n)) for n in range(first, last)]
+
+
+def cut_all(path):
+    path.write_bytes(b"")  # truncates in place, as `truncate -s 0` does
+
+
+def cut_half(path):
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def copy_over(path):
+    with open(path, "r+b") as file:
+        file.truncate(0)
+        file.write(b"somebody else's")
+
+
+def append(path):
+    with open(path, "ab") as file:
+        file.write(b"what does not belong here" * 10)
+
+
+@pytest.mark.parametrize("damage", [cut_all, cut_half, copy_over, append])
+@pytest.mark.parametrize("after", ["ring", "journal"])
+def test_file_cut(start, connect, folder, damage, after):
+    """Protects the day: what was cut off is written once more out of the ring, in
+    its place, and told; nobody is cut off, q can replay the file, and the next
+    start takes it."""
+    daemon = start(settings(folder, after=after))
+    client, sub = connect(daemon), connect(daemon)
+    journal.join(sub)
+    path = journal.path_now(folder)
+    for n in range(100):
+        assert client.update("trade", trade(n)) == NIL
+    damage(path)
+    assert client.update("trade", trade(100)) == NIL
+    line = daemon.wait_log("journal_cut")
+    assert line.level == 3 and line["lost_records"] == "0" and line["epoch"] == "0"
+    assert client.update("trade", trade(101)) == NIL
+    assert journal.count_and_path(client) == (102, path)
+    assert journal.read(path).records == records(0, 102)
+    for n in range(102):
+        assert journal.record_of(sub.read_frame()) == records(n, n + 1)[0]
+    client.close()
+    sub.close()
+    daemon.stop()
+    again = start(settings(folder))
+    assert journal.count_and_path(connect(again)) == (102, path)
+
+
+def test_records_are_lost(start, connect, folder):
+    """Protects claims when the ring no longer has what was cut off: the file goes
+    on with what there is, .u.i is what it has, the log names what is lost, and who
+    had other records in their place is refused."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    for n in range(10):
+        assert client.update("trade", trade(n)) == NIL
+    client.close()
+    daemon.stop()
+    daemon = start(settings(folder))
+    client, sub = connect(daemon), connect(daemon)
+    path = journal.path_now(folder)
+    for n in range(10, 20):
+        assert client.update("trade", trade(n)) == NIL
+    cut_all(path)
+    line = daemon.wait_log("journal_cut")
+    assert (line["kept_records"], line["lost_records"]) == ("0", "10")
+    assert int(line["epoch"]) == 1
+    assert client.update("trade", trade(20)) == NIL
+    assert journal.count_and_path(client) == (11, path)
+    assert journal.read(path).records == records(10, 21)
+    i, _ = journal.join(sub)
+    assert i == 11
+    assert client.update("trade", trade(21)) == NIL
+    assert journal.record_of(sub.read_frame()) == records(21, 22)[0]
+    client.close()
+    sub.close()
+    daemon.stop()
+    again = start(settings(folder))
+    assert again.wait_log("journal")["last_stop"] == "clean"
+    assert journal.count_and_path(connect(again)) == (12, path)
