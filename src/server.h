@@ -31,6 +31,7 @@
 #include "log.h"
 #include "peers.h"
 #include "pool.h"
+#include "publishers.h"
 #include "settings.h"
 #include "stream.h"
 #include "tick.h"
@@ -108,6 +109,7 @@ struct server {
 	struct report_base report_base;
 	struct log_limit accept_log;
 	struct log_limit buffers_log;
+	struct publishers publishers; /* for whom slots are kept */
 	struct peers peers; /* limits of lines about clients */
 };
 

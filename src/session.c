@@ -55,6 +55,8 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 	 const char *detail)
 {
 	c->reason = reason;
+	if (c->has_published)
+		publishers_left(&s->publishers, c->name, c->peer, s->now_ns);
 	s->counters.disconnects++;
 	s->counters.bad_frames += reason == CLOSE_bad_frame;
 	s->counters.slow_disconnects +=
@@ -255,6 +257,13 @@ serve_hello(struct server *s, struct connection *c)
 	case WIRE_OK:
 		break;
 	}
+	if (!publishers_may_stay(&s->publishers, c->name, c->peer,
+				 s->connections_max - s->open_cnt,
+				 s->connections_max, s->now_ns)) {
+		s->counters.turned_away++;
+		session_close(s, c, CLOSE_kept, NULL);
+		return false;
+	}
 	c->state = CONNECTION_OPEN;
 	c->deadline_ns = 0;
 	c->consumer.policy =
@@ -271,9 +280,11 @@ serve_hello(struct server *s, struct connection *c)
 /* ---- requests ---- */
 
 static void
-note_published(const struct server *s, struct connection *c, uint64_t records)
+note_published(struct server *s, struct connection *c, uint64_t records)
 {
 	c->in_records += records;
+	if (!c->has_published)
+		publishers_came(&s->publishers, c->name, c->peer);
 	c->has_published = true;
 	c->published_pos = s->streams.main.head_pos;
 }

@@ -11,7 +11,8 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 # different places, the header is named with its suffix.
 ranks='
 0	util exits log notify clock timezone process guarded budget
-1	options.def counters.def close.def figures.def counters ring pool peers
+1	options.def counters.def close.def figures.def counters ring pool
+1	peers publishers
 1	index
 1	wire wire_write inflate extent
 1	torn_tail uncached epoch journal_index journal_file

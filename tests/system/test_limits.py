@@ -37,6 +37,37 @@ def test_connections_max(start, connect, mode):
     assert attempt(daemon) is None
 
 
+def test_a_place_is_kept_for_a_feed(start, connect):
+    """Protects the feeds from a client that takes all connections: a place is
+    kept for each user and address that has published and is gone; as long as
+    it is there, or if nobody has published, all places are for all."""
+    daemon = start({"connections": {"max": 16}})
+    def fill(user, n):
+        made = []
+        for _ in range(n):
+            try:
+                made.append(connect(daemon, user=user))
+            except (kdb.Closed, ConnectionError):
+                break
+        return made
+    hogs = fill("hog", 20)
+    assert len(hogs) == 16
+    hogs.pop().close()
+    daemon.wait_log("disconnect", user="hog")
+    feed = connect(daemon, user="feed")
+    assert feed.update("trade", trade(1)) == NIL
+    hogs.pop().close()
+    daemon.wait_log("disconnect", after=daemon.index(daemon.wait_log(
+        "disconnect", user="hog")) + 1, user="hog")
+    assert len(fill("hog", 3)) == 1
+    feed.close()
+    daemon.wait_log("disconnect", user="feed")
+    assert fill("hog", 1) == []
+    daemon.wait_log("disconnect", reason="kept", user="hog")
+    back = connect(daemon, user="feed")
+    assert back.update("trade", trade(1)) == NIL
+
+
 def test_full_of_silent_ones_frees_itself(start, connect):
     """Protects against a flood of half-open connections: the handshake's limit
     makes room again."""
