@@ -43,8 +43,9 @@ ask_tables(void *context, const struct request_arg *args, unsigned args_cnt,
 		if ((int8_t)args[0].at[0] != -KT_SYMBOL)
 			return "type";
 		space = request_arg_text(&args[0], &len);
-		/* The namespaces have none. */
-		if (len != 1 || *space != '.') {
+		/* The null symbol is the root, as `. is; the namespaces have
+		 * no tables. */
+		if (len != 0 && !(len == 1 && *space == '.')) {
 			wire_put_list(out, KT_SYMBOL, KA_NONE, 0);
 			return NULL;
 		}

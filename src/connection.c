@@ -98,7 +98,7 @@ connection_frame(const struct connection *c, uint64_t message_max,
 	size_t avail = c->filled - c->parsed;
 
 	*why = NULL;
-	switch (wire_read_header(at, avail, UINT32_MAX, header, why)) {
+	switch (wire_read_header(at, avail, UINT64_MAX, header, why)) {
 	case WIRE_OK:
 		break;
 	case WIRE_MORE:

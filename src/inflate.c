@@ -19,6 +19,9 @@ stream_off(const uint8_t *frame)
 	return frame[2] == 1 ? 12 : 16;
 }
 
+const char inflate_too_long[] =
+	"the uncompressed frame is longer than the limit";
+
 size_t
 inflate_length(const uint8_t *frame, size_t len, size_t len_max,
 	       const char **why)
@@ -42,7 +45,7 @@ inflate_length(const uint8_t *frame, size_t len, size_t len_max,
 		return 0;
 	}
 	if (out_len > len_max) {
-		*why = "the uncompressed frame is longer than the limit";
+		*why = inflate_too_long;
 		return 0;
 	}
 	if (out_len - WIRE_HEADER_BYTES >

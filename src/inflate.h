@@ -13,6 +13,8 @@
  * bytes announces.  0, with *why set, if it is below WIRE_FRAME_MIN, above
  * len_max, or not reachable from so few bytes (section 4: at most 129 to 1).
  */
+extern const char inflate_too_long[]; /* of the reasons: above len_max */
+
 size_t inflate_length(const uint8_t *frame, size_t len, size_t len_max,
 		      const char **why);
 

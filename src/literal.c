@@ -32,6 +32,18 @@ take_step(unsigned *steps, uint32_t item, uint32_t per_step)
 /* ---- strings and symbols ---- */
 
 const char *
+literal_skip_comment(const char *begin, const char *at, const char *end)
+{
+	const char *newline;
+
+	if (at == end || *at != '/' ||
+	    (at > begin && !literal_is_space(at[-1])))
+		return at;
+	newline = memchr(at, '\n', (size_t)(end - at));
+	return newline != NULL ? newline : end;
+}
+
+const char *
 literal_skip_string(const char *at, const char *end)
 {
 	for (at++; at < end && *at != '"'; at++)

@@ -52,6 +52,11 @@ literal_starts_number(const char *at, const char *end)
 	return at < end && literal_is_digit(*at);
 }
 
+/* The end of the comment that begins at `at`, a slash behind a space or at the
+ * begin of the text; `at` itself where none does. */
+const char *literal_skip_comment(const char *begin, const char *at,
+				 const char *end);
+
 /* Behind the string or symbol that begins at `at`. */
 const char *literal_skip_string(const char *at, const char *end);
 const char *literal_skip_symbol(const char *at, const char *end);

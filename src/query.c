@@ -17,11 +17,15 @@ static const char assigns[] = "nyi";
 bool
 query_next_name(const char **at, const char *end, struct text *out)
 {
+	const char *begin = *at;
 	unsigned braces = 0;
 
 	while (*at < end) {
 		const char *start = *at;
 
+		*at = literal_skip_comment(begin, start, end);
+		if (*at != start)
+			continue;
 		if (*start == '"') {
 			*at = literal_skip_string(start, end);
 		} else if (*start == '`') {
@@ -163,8 +167,14 @@ new_call(struct query *q, struct node *head, struct node *left,
 static void
 skip_spaces(struct query *q)
 {
-	while (q->at < q->end && literal_is_space(*q->at))
-		q->at++;
+	const char *from;
+
+	do {
+		while (q->at < q->end && literal_is_space(*q->at))
+			q->at++;
+		from = q->at;
+		q->at = literal_skip_comment(q->begin, from, q->end);
+	} while (q->at != from);
 }
 
 /* What comes next, without spaces; NUL at the end. */
@@ -511,7 +521,7 @@ parse_expr(struct query *q)
 static void
 start(struct query *q, struct text text)
 {
-	q->at = text.at;
+	q->begin = q->at = text.at;
 	q->end = text.at + text.len;
 	q->error = NULL;
 	q->depth = 0;

@@ -47,7 +47,7 @@ struct node {
 struct query {
 	struct wire_writer *stack;
 	unsigned *steps; /* that are left; a node is one */
-	const char *at, *end;
+	const char *begin, *at, *end;
 	const char *error; /* the first one */
 	unsigned depth;
 	unsigned implicit_cnt; /* of x, y, z in the lambda that is read */

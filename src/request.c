@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "evaluate.h"
+#include "probe.h"
 #include "util.h"
 
 const char request_must_wait[] = "wait";
@@ -420,11 +421,14 @@ call_parts(struct evaluation *e, const struct request_arg *parts, unsigned cnt,
 {
 	struct request_arg f = parts[0];
 	struct text text;
-	const char *error = NULL;
+	const char *error;
 
 	text.at = request_arg_text(&f, &text.len);
-	if (text.at != NULL && value_type(&f) != -KT_SYMBOL)
-		error = evaluate_text(e, text, &f);
+	if (text.at == NULL || value_type(&f) == -KT_SYMBOL)
+		return evaluate_apply(e, &f, parts + 1, cnt - 1, out);
+	if (cnt == 2 && value_type(&parts[1]) == -KT_SYMBOL && probe_is(text))
+		return probe_answer(e, &parts[1], out);
+	error = evaluate_text(e, text, &f);
 	return error != NULL ? error
 			     : evaluate_apply(e, &f, parts + 1, cnt - 1, out);
 }

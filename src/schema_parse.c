@@ -522,6 +522,21 @@ add_column(struct parser *p, struct schema_table *t, const struct token *name,
 	return place(p, res == -ENOENT ? &c->type_token : name, res);
 }
 
+/* `g# in front of a column's name; nothing, where there is none. */
+static int
+read_column_attribute(struct parser *p, uint8_t *out)
+{
+	struct token t = p->token;
+	int res;
+
+	*out = KA_NONE;
+	if (t.kind != TOKEN_SYMBOL || t.len > 2)
+		return 0;
+	next_token(p);
+	res = expect(p, '#');
+	return res != 0 ? res : read_attribute(p, &t, out);
+}
+
 /* ([] name:type; ...) behind its first parenthesis */
 static int
 parse_brackets(struct parser *p, struct schema_table *t)
@@ -538,15 +553,22 @@ parse_brackets(struct parser *p, struct schema_table *t)
 	if (res != 0)
 		return res;
 	do {
-		struct token name = p->token;
+		struct token name;
 		struct column column;
+		uint8_t attr;
 
+		res = read_column_attribute(p, &attr);
+		if (res != 0)
+			return res;
+		name = p->token;
 		if (name.kind != TOKEN_NAME)
 			return unexpected(p, a_column);
 		next_token(p);
 		res = expect(p, ':');
 		if (res == 0)
 			res = read_type(p, 0, &column);
+		if (attr != KA_NONE)
+			column.attr = attr;
 		if (res == 0)
 			res = add_column(p, t, &name, &column);
 		if (res != 0)
@@ -731,6 +753,7 @@ int
 schema_parse(struct schema *s, const char *text, size_t len,
 	     struct schema_error *err)
 {
+	static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8 */
 	struct parser p = {
 		.at = text,
 		.end = text + len,
@@ -741,6 +764,8 @@ schema_parse(struct schema *s, const char *text, size_t len,
 	};
 
 	*err = (struct schema_error){ 0 };
+	if (len >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0)
+		p.at = p.line_begin = text + strlen(mark);
 	next_token(&p);
 	for (;;) {
 		int res;

@@ -418,7 +418,9 @@ serve_frame(struct server *s, struct connection *c,
 			return false;
 		return serve_frame(s, c, header, frame);
 	case TICK_BAD:
-		end_badly(s, c, CLOSE_bad_frame, is_sync, out.why);
+		end_badly(s, c,
+			  out.is_too_long ? CLOSE_too_long : CLOSE_bad_frame,
+			  is_sync, out.why);
 		return false;
 	}
 	return false;

@@ -85,7 +85,7 @@ enum tick_result {
 		      outcome.waits_for says is over */
 	TICK_LARGE, /* nothing has changed; hand the frame in again with a
 		       reply_max of message.max */
-	TICK_BAD,  /* malformed: close the connection */
+	TICK_BAD,  /* malformed, or too long: close the connection */
 };
 
 struct tick_outcome {
@@ -99,6 +99,7 @@ struct tick_outcome {
 	struct past_request past;
 	struct reply_gate gate;	  /* what the reply waits for */
 	bool wants_skips;	  /* to be told what policy skip takes away */
+	bool is_too_long;	  /* TICK_BAD: why */
 	unsigned steps;		  /* that its evaluation has taken */
 	bool is_update;
 	enum wait_reason waits_for; /* TICK_WAIT: what for; and, of ... */

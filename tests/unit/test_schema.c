@@ -133,6 +133,9 @@ test_reads_the_kdb_tick_schema(void **state)
 		     "quote time:n sym:s#g bid:f ask:f bsize:j asize:j mode:c "
 		     "ex:c|trade time:n sym:s#g price:f size:j stop:b cond:c "
 		     "ex:c");
+	/* a byte order mark; an attribute in front of the name */
+	assert_reads("\xef\xbb\xbf" "t:([]`s#time:\"p\"$();`g#sym:`$())",
+		     "t time:p#s sym:s#g");
 }
 
 static const struct {
@@ -363,7 +366,8 @@ test_refuses_what_is_no_definition(void **state)
 	assert_refuses("t", 1, 1, "\"t\" begins no table");
 	assert_refuses(".u.t:([]time:())", 1, 1, "\".u.t\" cannot be a name");
 	assert_refuses("t.u:([]time:())", 1, 1, "\"t.u\" cannot be a name");
-	assert_refuses("\xef\xbb\xbft:1", 1, 1, "\"?\"");
+	/* a byte order mark is no mistake where it is the first thing */
+	assert_refuses(" \xef\xbb\xbft:1", 1, 2, "\"?\"");
 	assert_refuses("t:flip`time`sym!\"NS\"$\\:() x", 1, 27,
 		       "\"x\" is not understood here; allowed: ; or a new");
 	assert_refuses("t:flip`time`sym!\"NS\"$\\:()/ x", 1, 26, "\"/\"");
