@@ -531,16 +531,6 @@ session_serve(struct server *s, struct connection *c)
 		wait_watch_peer(s, c);
 }
 
-/* Something has come to be served: at once, or behind others. */
-static void
-go_on(struct server *s, struct connection *c)
-{
-	if (wait_must_take_turn(s, c))
-		wait_for_turn(s, c);
-	else
-		session_serve(s, c);
-}
-
 /* ---- completions ---- */
 
 static void
@@ -573,7 +563,7 @@ session_received(struct server *s, struct connection *c, int32_t result)
 	c->filled += (size_t)result;
 	if (c->filled == c->capacity)
 		s->is_flooded = true;
-	go_on(s, c);
+	wait_go_on(s, c);
 }
 
 void
@@ -598,7 +588,7 @@ session_written(struct server *s, struct connection *c, int32_t result)
 	if (c->state == CONNECTION_ENDING)
 		linger(s, c);
 	else
-		go_on(s, c);
+		wait_go_on(s, c);
 }
 
 /* ---- slow consumers ---- */
@@ -645,7 +635,7 @@ session_hear(struct server *s, struct connection *c)
 		break;
 	case NEWS_ANSWERED:
 		catchup_wake(&s->catchup, c);
-		go_on(s, c);
+		wait_go_on(s, c);
 		break;
 	case NEWS_UNREADABLE:
 		session_close(s, c, CLOSE_unreadable, NULL);
@@ -690,7 +680,7 @@ skip(struct server *s, struct connection *c)
 	delivery_wake(&s->delivery, c);
 	/* A change of stream without a reply may have happened just now. */
 	if (was_busy && !consumer_is_busy(consumer))
-		go_on(s, c);
+		wait_go_on(s, c);
 }
 
 /*

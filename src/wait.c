@@ -100,11 +100,14 @@ wait_for_turn(struct server *s, struct connection *c)
 	wait_for(s, c, is_dear(s, c) ? WAIT_DEAR : WAIT_TURN, false);
 }
 
-bool
-wait_must_take_turn(const struct server *s, const struct connection *c)
+void
+wait_go_on(struct server *s, struct connection *c)
 {
-	return c->state == CONNECTION_OPEN &&
-	       (is_dear(s, c) || wait_has_turns(s));
+	if (c->state == CONNECTION_OPEN &&
+	    (is_dear(s, c) || wait_has_turns(s)))
+		wait_for_turn(s, c);
+	else
+		session_serve(s, c);
 }
 
 bool

@@ -34,8 +34,8 @@ void wait_end(struct server *s, struct connection *c);
 /* It goes on in a later turn, behind those that do so already. */
 void wait_for_turn(struct server *s, struct connection *c);
 
-/* Whether what has come from it just now stands behind those. */
-bool wait_must_take_turn(const struct server *s, const struct connection *c);
+/* Something has come to be served: at once, or behind those. */
+void wait_go_on(struct server *s, struct connection *c);
 
 /* Whether somebody could go on at once. */
 static inline bool
