@@ -590,13 +590,16 @@ def unix_name(port):
     return b"\0/tmp/kx.%d" % port
 
 
-def dial(port, unix=False, receive_buffer=0, timeout=20):
-    """A connected socket that has not said anything yet."""
+def dial(port, unix=False, receive_buffer=0, timeout=20, source=None):
+    """A connected socket that has not said anything yet; source is the address
+    that it comes from."""
     family = socket.AF_UNIX if unix else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.settimeout(timeout)
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    if source:
+        sock.bind((source, 0))
     sock.connect(unix_name(port) if unix else ("127.0.0.1", port))
     if not unix:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -657,8 +660,8 @@ class Client:
     responses in order, asynchronous messages kept for read_frame()."""
 
     def __init__(self, port, creds=b"user:pw\x03", unix=False, receive_buffer=0,
-                 timeout=20):
-        self.sock = dial(port, unix, receive_buffer, timeout)
+                 timeout=20, source=None):
+        self.sock = dial(port, unix, receive_buffer, timeout, source)
         self.sock.sendall(creds + b"\0")
         reply = self.sock.recv(16)
         if not reply:

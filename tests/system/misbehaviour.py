@@ -153,6 +153,39 @@ def handshakes_byte_by_byte(scene):
 
 
 @row()
+def half_headers(scene):
+    """More than there are buffers claim a long message and send no more."""
+    for _ in range(6):
+        scene.client().send(struct.pack("<BBBBI", 1, ASYNC, 0, 0, 400_000))
+    scene.hold()
+
+
+@row()
+def half_messages(scene):
+    whole = Template(10_000).make(0)
+    for _ in range(6):
+        scene.client().send(whole[: 100_000])
+    scene.hold()
+
+
+@row()
+def long_messages_byte_by_byte(scene):
+    whole = Template(10_000).make(0)
+    clients = [scene.client() for _ in range(6)]
+    for client in clients:
+        client.send(whole[: 40_000])
+    position = 40_000
+
+    def step():
+        nonlocal position
+        for client in clients:
+            client.send(whole[position : position + 1])
+        position += 1
+    scene.again_and_again(step)
+    scene.hold()
+
+
+@row()
 def updates_byte_by_byte(scene):
     whole = update("trade", trade(0))
     clients = [scene.client() for _ in range(4)]
@@ -458,8 +491,23 @@ def _never_reads(policy):
 
 
 row("slow_disconnects")(_never_reads("disconnect"))
+row("skips", "skipped_records")(_never_reads("skip"))
 row("slow_disconnects")(_never_reads("block"))
 row("spills", only="journal")(_never_reads("spill"))
+
+
+@row("skips", "skipped_records")
+def stops_and_goes(scene):
+    readers = [scene.client("skip", receive_buffer=4096) for _ in range(5)]
+    for one in readers:
+        one.subscribe("trade")
+    scene.feed(Template(4000).make(0))
+
+    def step():
+        for one in readers:
+            one.sock.recv(100_000)
+    scene.again_and_again(step)
+    scene.hold(200)
 
 
 # ---- joining late ----
@@ -524,10 +572,20 @@ def next_day_impossible(scene):
 
 
 def long_file(folder, days=0):
-    """A good journal of today, or of so many days later; 100 ms to check."""
+    """A good journal of today, or of so many days later; 50 ms to check."""
     day = journal.local_day(journal.noon_zone()) + days
     one = journal.record("trade", trade(0)) * 1000
-    journal.write(journal.path_of(folder, day), *[one] * (150_000_000 // len(one)))
+    journal.write(journal.path_of(folder, day), *[one] * (60_000_000 // len(one)))
+
+
+@row(only="journal", own={}, answers=False)
+def next_day_is_long(scene):
+    """The next day's file is there already, and all of it must be checked."""
+    mark = scene.daemon.mark()
+    long_file(scene.folder, 1)
+    scene.client().send(frame(".u.endofday[]"))
+    scene.daemon.wait_log("journal_rolled", after=mark)
+    scene.hold()
 
 
 def _file_row(how, **own):
