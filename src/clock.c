@@ -25,6 +25,15 @@ clock_monotonic_ns(void)
 }
 
 int64_t
+clock_cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return timespec_ns(&ts);
+}
+
+int64_t
 clock_utc_ns(void)
 {
 	struct timespec ts;

@@ -1,6 +1,6 @@
 /*
  * Time: the monotonic clock for intervals, the wall clock for stamps, and the
- * local day.  Both clocks are read without a system call (vDSO).
+ * local day.  These clocks are read without a system call (vDSO).
  *
  * kdb+ counts from 2000.01.01: timestamps in ns, dates in days.
  */
@@ -14,6 +14,9 @@
 #define NS_PER_DAY (86400ll * 1000000000ll)
 
 int64_t clock_monotonic_ns(void);
+
+/* What this thread has had of a CPU; a system call. */
+int64_t clock_cpu_ns(void);
 
 /* UTC, ns since 2000.01.01. */
 int64_t clock_utc_ns(void);

@@ -36,7 +36,8 @@ struct tick {
 	const char *(*put_subscribers)(void *context, struct wire_writer *out);
 	const char *(*put_queues)(void *context, struct wire_writer *out);
 	void *put_context; /* of all three */
-	/* To end requests that take too long; NULL: time does not count. */
+	/* To end requests that cost too much.  Time of the CPU: on a busy
+	 * machine a thread waits and has done nothing.  NULL: none counts. */
 	int64_t (*clock_ns)(void);
 	int64_t until_ns;      /* when the time of this request is over */
 	unsigned port;	       /* where clients connect */

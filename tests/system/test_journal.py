@@ -78,7 +78,8 @@ def test_bytes_of_the_file(start, connect, folder, mode):
             if logged is not None:
                 wanted += journal.record("trade", logged)
             assert path.read_bytes() == wanted, (turn, name)
-    assert set(os.listdir(folder)) == {path.name, "sym.epoch", "sym.lock"}
+    assert set(os.listdir(folder)) == {
+        path.name, "sym.epoch", "sym.lock", "sym.reserve"}
     assert journal.count_and_path(feed) == (3 * 5, path)
 
 

@@ -262,7 +262,8 @@ def test_midnight(start, connect, folder, clock, mode):
     assert [frames[1], frames[6]] == [journal.end_frame(day), journal.end_frame(day + 1)]
     assert len(daemon.logged("journal_rolled")) == 2
     assert sorted(one.name for one in folder.iterdir()) == sorted(
-        ["sym.epoch", "sym.lock"] + [journal.path_of(folder, day + n).name for n in range(3)])
+        ["sym.epoch", "sym.lock", "sym.reserve"]
+        + [journal.path_of(folder, day + n).name for n in range(3)])
 
 
 def test_next_file_is_ready(start, connect, folder, clock):
