@@ -524,6 +524,8 @@ journal_open(struct journal *j, const struct settings *settings,
 	if (directory[0] == '\0')
 		return true;
 	res = ring_open(&j->staging, staging_bytes(settings), false, true);
+	if (res == 0)
+		ring_hide_from_core(&j->staging);
 	if (res != 0) {
 		(void)snprintf(err, err_len, "no memory for the journal: %s",
 			       strerror(-res));

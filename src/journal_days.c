@@ -152,8 +152,8 @@ tell_not_stored(const struct settings *set, int err)
 {
 	if (err != 0)
 		log_line(LOG_WARN, "epoch_not_stored",
-			 "directory=%s error=\"%s\"", set->journal.directory,
-			 strerror(-err));
+			 "directory=%s error=\"%s\"",
+			 LOG_QUOTED(set->journal.directory), strerror(-err));
 }
 
 struct history_file *
@@ -228,9 +228,9 @@ open_before(const struct settings *set, const struct epochs *e,
 			       err, sizeof(err));
 	if (out->before == NULL)
 		log_line(LOG_WARN, "journal_day_before_unusable",
-			 "why=\"%s\" hint=\"today runs without it; who rejoins "
+			 "why=%s hint=\"today runs without it; who rejoins "
 			 "in that day has to begin anew\"",
-			 err);
+			 LOG_QUOTED(err));
 }
 
 static struct epoch_file
@@ -363,8 +363,9 @@ journal_days_begin(const struct settings *set, const struct journal_moment *now,
 	log_line(LOG_INFO, "journal",
 		 "file=%s records=%" PRIu64 " bytes=%" PRIu64 " epoch=%" PRIu64
 		 " last_stop=%s",
-		 out->path, out->file->first_record, out->file->first_off,
-		 e->now, now->is_again ? "none" : epoch_found_names[found]);
+		 LOG_QUOTED(out->path), out->file->first_record,
+		 out->file->first_off, e->now,
+		 now->is_again ? "none" : epoch_found_names[found]);
 	return true;
 }
 

@@ -86,11 +86,12 @@ journal_reserve_open(struct journal_reserve *r, const char *directory,
 		r->bytes = bytes;
 	else
 		log_line(LOG_WARN, "journal_no_reserve",
-			 "file=\"%s\" bytes=%llu error=\"%s\" hint=\"a stop "
+			 "file=%s bytes=%llu error=\"%s\" hint=\"a stop "
 			 "with a full disk may lose what was accepted and not "
 			 "written; make room for twice that, or set "
 			 "journal.reserve = false\"",
-			 r->path, (unsigned long long)bytes, strerror(-err));
+			 LOG_QUOTED(r->path), (unsigned long long)bytes,
+			 strerror(-err));
 }
 
 void

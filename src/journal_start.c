@@ -134,8 +134,8 @@ cut_tail(const char *path, int fd, const struct journal_check *check,
 	log_line(LOG_WARN, "journal_torn",
 		 "file=%s records=%" PRIu64 " cut_bytes=%" PRIu64
 		 " side_file=%s why=\"%s\"",
-		 path, check->records, bytes - check->good_bytes, side,
-		 check->why);
+		 LOG_QUOTED(path), check->records, bytes - check->good_bytes,
+		 LOG_QUOTED(side), check->why);
 	return true;
 }
 
@@ -232,12 +232,12 @@ check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 			 "file=%s records=%" PRIu64 " first_record=%" PRIu64
 			 " why=\"%s\" hint=\"kept as they are; nobody gets "
 			 "them from here\"",
-			 path, check.unknown_records, check.unknown_first,
-			 check.unknown_why);
+			 LOG_QUOTED(path), check.unknown_records,
+			 check.unknown_first, check.unknown_why);
 	log_line(LOG_NOTE, "journal_recovered",
 		 "file=%s records=%" PRIu64 " bytes=%" PRIu64
 		 " seconds=%.3f mb_s=%.0f",
-		 path, check.records, check.good_bytes,
+		 LOG_QUOTED(path), check.records, check.good_bytes,
 		 (double)since / (double)NS_PER_S,
 		 (double)len * 1e3 / (double)(since + 1));
 	f->first_record = check.records;

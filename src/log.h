@@ -48,6 +48,19 @@ const char *log_value(char *buf, size_t buf_len, const char *s, size_t len);
 const char *log_text(char *buf, size_t buf_len, const char *s, size_t len);
 
 /*
+ * A text from outside that is shown as it is (a path, a sentence with one in
+ * it) as a logfmt value: in quotes with \" and \\ where it would not be one
+ * value otherwise, without control characters, cut where it is too long.
+ * Returns buf.
+ */
+const char *log_quote(char *buf, size_t buf_len, const char *text);
+
+/* The same for one call: good until the end of the block that it stands in. */
+enum { LOG_QUOTED_BYTES = 640 };
+#define LOG_QUOTED(text)                                                       \
+	log_quote((char[LOG_QUOTED_BYTES]){ 0 }, LOG_QUOTED_BYTES, text)
+
+/*
  * Lets at most one line a second through for each limiter; *out_suppressed is
  * how many were held back since the last one that passed.
  */

@@ -150,7 +150,7 @@ main(int argc, char **argv)
 	} else {
 		log_line(LOG_INFO, "start",
 			 "version=%s config=%s tables=%u",
-			 PACKAGE_VERSION, line.file,
+			 PACKAGE_VERSION, LOG_QUOTED(line.file),
 			 settings.tables.tables_cnt);
 		server_open(&server, &settings);
 		status = server_run(&server);

@@ -42,6 +42,7 @@ map_views(struct ring *r, int fd, size_t size, int flags)
 		(void)munmap(area, before);
 		(void)munmap(base + 2 * size, align - before);
 	}
+	(void)madvise(base + size, size, MADV_DONTDUMP);
 	r->base = base;
 	r->size = size;
 	return 0;
@@ -81,6 +82,12 @@ ring_open(struct ring *r, size_t size, bool huge_pages, bool touch)
 	if (err != 0)
 		*r = (struct ring){ 0 };
 	return err;
+}
+
+void
+ring_hide_from_core(const struct ring *r)
+{
+	(void)madvise(r->base, 2 * r->size, MADV_DONTDUMP);
 }
 
 void

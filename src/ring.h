@@ -36,6 +36,10 @@ struct ring {
  */
 int ring_open(struct ring *r, size_t size, bool huge_pages, bool touch);
 
+/* Leaves the ring out of core dumps; else its first view is in them, and the
+ * second, which is the same memory, never. */
+void ring_hide_from_core(const struct ring *r);
+
 /* Accepts a zeroed ring. */
 void ring_close(struct ring *r);
 

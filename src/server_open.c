@@ -104,6 +104,7 @@ open_streams(struct server *s)
 	const struct streams_options options = {
 		.main_bytes = set->ring.size,
 		.huge_pages = set->ring.huge_pages,
+		.is_in_core = set->ring.in_core,
 		.filtered_max = (unsigned)set->streams.max,
 		.filtered_bytes = set->streams.ring,
 		.symbols_max = (uint32_t)set->streams.symbols,
@@ -306,6 +307,7 @@ open_journal(struct server *s)
 static void
 open_listeners(struct server *s)
 {
+	const char *address = s->settings->listen.address;
 	char err[512];
 
 	if (!listeners_open(&s->listeners, s->settings, err, sizeof(err)))
@@ -313,8 +315,7 @@ open_listeners(struct server *s)
 	s->tick.port = s->listeners.port;
 	log_line(LOG_INFO, "listening", "port=%u address=%s unix=%s",
 		 s->listeners.port,
-		 s->listeners.is_passed ? "systemd"
-					: s->settings->listen.address,
+		 s->listeners.is_passed ? "systemd" : LOG_QUOTED(address),
 		 listeners_has_unix(&s->listeners) ? "yes" : "no");
 }
 

@@ -58,7 +58,7 @@ struct settings {
 	} schema;
 	struct {
 		uint64_t size;
-		bool huge_pages;
+		bool huge_pages, in_core;
 	} ring;
 	struct {
 		uint64_t max;

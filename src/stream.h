@@ -118,6 +118,7 @@ struct streams {
 struct streams_options {
 	size_t main_bytes;  /* of the main ring; all memory is taken at once */
 	bool huge_pages;
+	bool is_in_core; /* the main ring is in core dumps */
 	unsigned filtered_max;
 	size_t filtered_bytes; /* of each one's ring; taken when first used */
 	uint32_t symbols_max; /* that can be filtered by at once */

@@ -58,6 +58,8 @@ open_filtered(struct streams *all, unsigned max, size_t bytes,
 		err = stream_open(s, bytes, false, false, unit_max);
 		if (err != 0)
 			return err;
+		/* Copies of what is in the main ring. */
+		ring_hide_from_core(&s->ring);
 	}
 	return 0;
 }
@@ -78,6 +80,8 @@ streams_open(struct streams *all, const struct schema *schema,
 		err = open_totals(all);
 	if (err == 0)
 		err = open_bits(all);
+	if (err == 0 && !o->is_in_core)
+		ring_hide_from_core(&all->main.ring);
 	if (err == 0)
 		err = open_filtered(all, o->filtered_max, o->filtered_bytes,
 				    o->is_batched ? unit_max : 0);

@@ -10,7 +10,8 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 # names to the left and above, and its own.  Where header and source stand at
 # different places, the header is named with its suffix.
 ranks='
-0	util exits log notify clock timezone process guarded budget
+0	util exits log.h log_text log
+0	notify clock timezone process guarded budget
 1	options.def counters.def close.def figures.def counters ring pool
 1	peers publishers
 1	index

@@ -330,3 +330,48 @@ def test_output_on_a_full_disk(start, connect, tmp_path):
             assert connect(daemon).update("trade", trade(0)) == NIL
             _, wrong = process.communicate(timeout=20)
             assert process.returncode == 2 and "standard output" in wrong
+
+
+# ---- what the operator has named ----
+
+
+def test_names_in_the_log(start, connect, tmp_path):
+    """Protects whoever reads the log by fields: a path with a space, a quote or
+    an = in it is one value."""
+    folder = tmp_path / 'my "own" a=b'
+    folder.mkdir()
+    path = journal.path_now(folder)
+    journal.write(path, journal.record("trade", trade(0)),
+                  journal.record("trade", trade(0))[:-1])
+    daemon = start(journal.settings(folder))
+    shown = str(path).replace('"', '\\"')
+    for event in ("journal_recovered", "journal_torn", "journal"):
+        line = daemon.wait_log(event)
+        assert line["file"] == shown and line.number("records") == 1
+        assert line.get("side_file") in (None, shown + ".torn.1")
+        assert set(line) & {"a", "b"} == set()
+
+
+# ---- core dumps ----
+
+
+def dumped_bytes(daemon):
+    """Of the rings, as the kernel would write them."""
+    total, size, is_ring = 0, 0, False
+    with open("/proc/%d/smaps" % daemon.pid) as file:
+        for row in file:
+            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", row):
+                is_ring = "memfd:ringtick-ring" in row
+            elif row.startswith("Size:"):
+                size = int(row.split()[1]) * 1024
+            elif row.startswith("VmFlags:") and is_ring and "dd" not in row.split():
+                total += size
+    return total
+
+
+@pytest.mark.parametrize("in_core", [True, False])
+def test_core_has_the_data_once(start, folder, in_core):
+    """Protects the disk and the data: a core has the main ring once, or not, and
+    no copies of what is in it."""
+    daemon = start(journal.settings(folder, {"ring": {"in_core": in_core}}))
+    assert dumped_bytes(daemon) == (1 << 20 if in_core else 0)

@@ -44,6 +44,35 @@ test_value(void **state)
 }
 
 static void
+check_quote(const char *text, size_t buf_len, const char *expected)
+{
+	char buf[64];
+
+	memset(buf, '#', sizeof(buf));
+	assert_ptr_equal(log_quote(buf, buf_len, text), buf);
+	assert_string_equal(buf, expected);
+	for (size_t i = buf_len; i < sizeof(buf); i++)
+		assert_int_equal(buf[i], '#');
+}
+
+/* Paths stay what they are, and one value each. */
+static void
+test_quote(void **state)
+{
+	(void)state;
+	check_quote("/var/sym2026.11.22", 32, "/var/sym2026.11.22");
+	check_quote("", 16, "\"\"");
+	check_quote("a b", 16, "\"a b\"");
+	check_quote("a=b", 16, "\"a=b\"");
+	check_quote("a\"b\\", 16, "\"a\\\"b\\\\\"");
+	check_quote("a\nb\x7f", 16, "\"a?b?\"");
+	check_quote("\xc3\xa4", 16, "\"\xc3\xa4\"");
+	check_quote("abcdef", 8, "abcd");
+	check_quote("ab def", 8, "\"ab \"");
+	check_quote("\"\"\"\"", 8, "\"\\\"\\\"\"");
+}
+
+static void
 test_limit(void **state)
 {
 	struct log_limit limit = { 0 };
@@ -158,6 +187,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_value),
+		cmocka_unit_test(test_quote),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test_setup_teardown(test_line, open_pipe,
 						close_pipe),

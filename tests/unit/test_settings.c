@@ -391,7 +391,8 @@ static const struct mistake {
 	{ "ring = { sise = \"1M\"; };",
 	  ":2: setting ring.sise: is unknown; did you mean ring.size?" },
 	{ "ring = { colour = 1; };",
-	  ":2: setting ring.colour: is unknown; allowed: size, huge_pages" },
+	  ":2: setting ring.colour: is unknown; allowed: size, huge_pages, "
+	  "in_core" },
 	{ "ring = { port = 1; };",
 	  ":2: setting ring.port: is unknown; did you mean listen.port?" },
 	{ "rings = { size = 1; };",
