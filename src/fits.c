@@ -7,7 +7,7 @@
 enum {
 	/* To be raised with each change of what update_parse accepts, and of
 	 * the length of what it makes of it. */
-	FITS_RULES = 1,
+	FITS_RULES = 2,
 };
 
 /* FNV-1a, 64 bits. */

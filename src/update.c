@@ -40,6 +40,13 @@ is_list(int type)
 	return type >= KT_LIST && type <= KT_TIME;
 }
 
+/* Of a column, or of an atom that is extended to one. */
+static bool
+may_be_strings(int type)
+{
+	return type == KT_LIST || type == KT_CHAR || type == -KT_CHAR;
+}
+
 /* Of the running parse: an update that is good does not pay for its bytes. */
 static char refusal[REFUSAL_BYTES];
 
@@ -108,37 +115,14 @@ refuse_count(struct parse *p, int first_type, uint64_t cnt)
 
 /* ---- one column or cell against the schema ---- */
 
-/* A column of strings: each item a char vector, or a char (a string of one;
- * both are sent). All chars collapse to a char vector on the wire. */
-static bool
-is_list_of_strings(const uint8_t *at, const uint8_t *end)
-{
-	struct wire_reader r = wire_reader(at, (size_t)(end - at), false);
-	uint32_t cnt;
-
-	if (type_at(&r) == KT_CHAR)
-		return true;
-	if (type_at(&r) != KT_LIST)
-		return false;
-	cnt = wire_load_u32(at + 2);
-	r.at += WIRE_LIST_HEADER_BYTES;
-	for (uint32_t i = 0; i < cnt; i++) {
-		if (type_at(&r) != KT_CHAR && type_at(&r) != -KT_CHAR)
-			return false;
-		wire_skip(&r);
-	}
-	return true;
-}
-
 static void
-check_column_type(struct parse *p, const struct schema_column *c,
-		  const uint8_t *at, int type)
+check_column_type(struct parse *p, const struct schema_column *c, int type)
 {
 	if (is_atom(type))
 		type = -type;
 	if (p->check == CHECK_SHAPE || (c->type == KT_LIST && !c->is_string))
 		return;
-	if (c->is_string ? !is_list_of_strings(at, p->r.at) : type != c->type)
+	if (type != c->type)
 		refuse_column(p, c, type);
 }
 
@@ -184,6 +168,49 @@ next_item(struct parse *p, int *out_type)
 	return p->r.bad == NULL && !p->r.has_long_counts;
 }
 
+/* Of a char as a string of one. */
+enum { STRING_OF_CHAR_BYTES = WIRE_LIST_HEADER_BYTES + 1 };
+
+static void
+parse_list_of_strings(struct parse *p, const struct schema_column *c,
+		      const uint8_t *at)
+{
+	struct wire_reader r = wire_reader(at, (size_t)(p->r.at - at), false);
+	uint32_t cnt = wire_load_u32(at + 2);
+
+	p->u.frame_len += (uint64_t)(p->r.at - at);
+	r.at += WIRE_LIST_HEADER_BYTES;
+	for (uint32_t i = 0; i < cnt; i++) {
+		int type = type_at(&r);
+
+		if (type == -KT_CHAR) {
+			p->u.is_verbatim = false;
+			p->u.frame_len += STRING_OF_CHAR_BYTES - 2;
+		} else if (type != KT_CHAR && p->check != CHECK_SHAPE) {
+			refuse_column(p, c, KT_LIST);
+			return;
+		}
+		wire_skip(&r);
+	}
+}
+
+/*
+ * A column of strings that are not all char vectors. q makes a char of "2" in
+ * ("one";"2"), and one char vector of ("1";"2"): in this column these chars
+ * are strings of one.
+ */
+static void
+parse_strings(struct parse *p, const struct schema_column *c, const uint8_t *at,
+	      int type)
+{
+	if (type == KT_LIST) {
+		parse_list_of_strings(p, c, at);
+		return;
+	}
+	p->u.is_verbatim = false;
+	p->u.frame_len += extended_len(STRING_OF_CHAR_BYTES, p->u.rows);
+}
+
 static void
 parse_column(struct parse *p, const struct schema_column *c)
 {
@@ -198,11 +225,16 @@ parse_column(struct parse *p, const struct schema_column *c)
 	}
 	if (!next_item(p, &type))
 		return;
+	if (is_list(type) && wire_load_u32(at + 2) != p->u.rows) {
+		refuse(p, "length", c, "%llu rows wanted, %u came",
+		       (unsigned long long)p->u.rows, wire_load_u32(at + 2));
+		return;
+	}
+	if (c->is_string && may_be_strings(type)) {
+		parse_strings(p, c, at, type);
+		return;
+	}
 	if (is_list(type)) {
-		if (wire_load_u32(at + 2) != p->u.rows)
-			refuse(p, "length", c, "%llu rows wanted, %u came",
-			       (unsigned long long)p->u.rows,
-			       wire_load_u32(at + 2));
 		p->u.frame_len += (uint64_t)(p->r.at - at);
 	} else if (is_atom(type)) {
 		p->u.is_verbatim = false;
@@ -212,11 +244,11 @@ parse_column(struct parse *p, const struct schema_column *c)
 		refuse_column(p, c, type);
 		return;
 	}
-	check_column_type(p, c, at, type);
+	check_column_type(p, c, type);
 }
 
 /* A string cell given as a char becomes a list of one string of one char. */
-#define CHAR_AS_STRING_BYTES (2 * WIRE_LIST_HEADER_BYTES + 1)
+#define CHAR_AS_STRING_BYTES (WIRE_LIST_HEADER_BYTES + STRING_OF_CHAR_BYTES)
 
 static void
 parse_cell(struct parse *p, const struct schema_column *c)
@@ -529,12 +561,51 @@ put_extended(uint8_t *at, const uint8_t *from, size_t len, uint64_t n)
 }
 
 static uint8_t *
-put_char_as_string(uint8_t *at, uint8_t c)
+put_string_of_char(uint8_t *at, uint8_t c)
 {
-	at = put_header(at, KT_LIST, 1);
 	at = put_header(at, KT_CHAR, 1);
 	*at = c;
 	return at + 1;
+}
+
+static uint8_t *
+put_char_as_string(uint8_t *at, uint8_t c)
+{
+	return put_string_of_char(put_header(at, KT_LIST, 1), c);
+}
+
+static uint8_t *
+put_list_of_strings(uint8_t *at, const uint8_t *from, size_t len, uint64_t rows)
+{
+	struct wire_reader r = wire_reader(from, len, false);
+
+	r.at += WIRE_LIST_HEADER_BYTES;
+	at = put_bytes(at, from, WIRE_LIST_HEADER_BYTES);
+	for (uint64_t i = 0; i < rows; i++) {
+		const uint8_t *item = r.at;
+
+		wire_skip(&r);
+		if ((int8_t)*item == -KT_CHAR)
+			at = put_string_of_char(at, item[1]);
+		else
+			at = put_bytes(at, item, (size_t)(r.at - item));
+	}
+	return at;
+}
+
+/* What parse_strings has seen. */
+static uint8_t *
+put_strings(uint8_t *at, const uint8_t *from, size_t len, uint64_t rows)
+{
+	int type = (int8_t)*from;
+
+	if (type == KT_LIST)
+		return put_list_of_strings(at, from, len, rows);
+	at = put_header(at, KT_LIST, rows);
+	from += type == KT_CHAR ? WIRE_LIST_HEADER_BYTES : 1;
+	for (uint64_t i = 0; i < rows; i++)
+		at = put_string_of_char(at, from[type == KT_CHAR ? i : 0]);
+	return at;
 }
 
 static uint8_t *
@@ -575,6 +646,8 @@ put_items(const struct update *u, uint8_t *at)
 		len = (size_t)(r.at - from);
 		if (u->form == UPDATE_CELLS)
 			at = put_cell(at, c + i, from, len);
+		else if (c[i].is_string && may_be_strings((int8_t)*from))
+			at = put_strings(at, from, len, u->rows);
 		else if (is_atom((int8_t)from[0]))
 			at = put_extended(at, from, len, u->rows);
 		else

@@ -97,7 +97,13 @@ GOOD = {
     "strings and char atoms": (
         "news", lst(vec("n", [T0, T0]), syms("a", "b"), lst(text("up"),
                                                             atom("c", b"x"))),
-        (vec("n", [T0, T0]), syms("a", "b"), lst(text("up"), atom("c", b"x")))),
+        (vec("n", [T0, T0]), syms("a", "b"), lst(text("up"), text("x")))),
+    "strings of one char, a char vector on the wire": (
+        "news", lst(vec("n", [T0, T0]), syms("a", "b"), text("xy")),
+        (vec("n", [T0, T0]), syms("a", "b"), lst(text("x"), text("y")))),
+    "a char extended to strings": (
+        "news", lst(vec("n", [T0, T0]), syms("a", "b"), atom("c", b"x")),
+        (vec("n", [T0, T0]), syms("a", "b"), lst(text("x"), text("x")))),
     "empty strings": (
         "news", lst(vec("n", [T0]), syms("a"), lst(text(""))),
         (vec("n", [T0]), syms("a"), lst(text("")))),

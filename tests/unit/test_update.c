@@ -493,17 +493,19 @@ static void
 test_strings(void **state)
 {
 	(void)state;
-	/* ("up";"x"): the second is a char, and stays one */
+	/* ("up";"x"): the second is a char, and becomes a string of one */
 	check("news", LIST(3) TIMES SYMS LIST(2) "0a00 02000000 7570 f678",
-	      TIMES SYMS LIST(2) "0a00 02000000 7570 f678");
+	      TIMES SYMS LIST(2) "0a00 02000000 7570 0a00 01000000 78");
+	check("news", LIST(3) TIMES SYMS "f678",
+	      TIMES SYMS LIST(2) "0a00 01000000 78 0a00 01000000 78");
 	check("news", LIST(3) TIMES SYMS LIST(2) "0a00 00000000 0a00 00000000",
 	      TIMES SYMS LIST(2) "0a00 00000000 0a00 00000000");
 	/* all chars: a char vector on the wire */
 	check("news", LIST(3) TIMES SYMS "0a00 02000000 7879",
-	      TIMES SYMS "0a00 02000000 7879");
+	      TIMES SYMS LIST(2) "0a00 01000000 78 0a00 01000000 79");
 	check("news", LIST(2) SYMS LIST(2) "f678 0a00 01000000 79",
 	      "1000 02000000" STAMP_N STAMP_N SYMS LIST(
-		      2) "f678 0a00 01000000 79");
+		      2) "0a00 01000000 78 0a00 01000000 79");
 	check("news", LIST(3) TIMES SYMS SYMS, "'type");
 	check("news", LIST(3) TIMES SYMS LIST(2) SYM_A SYM_A, "'type");
 	check("news", LIST(3) TIMES SYMS LIST(2) "0a00 01000000 79" LONG_A,
