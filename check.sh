@@ -114,6 +114,11 @@ units()
 	local root=$PWD/build/root
 	rm -rf "$root"
 	make -C build/plain install DESTDIR="$root" >/dev/null || return 1
+	grep -q '^	directory = "/var/lib/ringtick";' \
+		"$root/usr/local/etc/ringtick/ringtick.conf" || {
+		echo "the installed configuration keeps no journal"
+		return 1
+	}
 	local units=$root/usr/local/lib/systemd/system
 	sed "s|/usr/local/sbin|$root&|" -i "$units/ringtick.service" &&
 	systemd-analyze verify --man=no "$units"/ringtick.* &&

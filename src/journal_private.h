@@ -43,7 +43,7 @@ void journal_complain(struct journal *j, const char *what, int err,
 /* It works again. */
 void journal_recovered(struct journal *j, int64_t now_ns);
 
-/* Whether it is stuck: it fails, or has not moved for 100 ms. */
+/* Whether it is stuck: it fails, or has not moved for a second. */
 void journal_watch_progress(struct journal *j, int64_t now_ns);
 
 /* The disk is slow: told after a second of it, every minute, and when it

@@ -7,7 +7,7 @@
 
 #define COMPLAIN_NS (60 * NS_PER_S)
 #define SLOW_NS	    (1 * NS_PER_S)
-#define STUCK_NS    (100 * NS_PER_MS)
+#define STUCK_NS    (1 * NS_PER_S)
 
 void
 journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)

@@ -18,7 +18,7 @@
 #define LINGER_NS (2 * NS_PER_S)
 /* How long the reply to a subscription may wait for a journal that does not
  * move. */
-#define HELD_NS (500 * NS_PER_MS)
+#define HELD_NS (1 * NS_PER_S)
 
 /* For so long after the journal has let go no lag is held against a consumer.
  * What the ring holds meanwhile is what it held before. */
