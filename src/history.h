@@ -47,7 +47,8 @@ struct history_place {
 	uint64_t off;
 	uint64_t pos;	 /* in the main stream */
 	uint64_t record; /* its number in the file */
-	int64_t time_ns; /* about when it came; 0: before this run */
+	int64_t time_ns; /* about when it came; from before this run: when
+			    its file was last written; 0: not known */
 };
 
 struct history {
@@ -128,7 +129,7 @@ bool history_find_pos(const struct history *h, uint64_t pos,
  * known without reading it. */
 uint64_t history_record_end(const struct history_place *place);
 
-/* About when the record at a place came; 0: before this run. */
+/* About when the record at a place came, as in struct history_place. */
 int64_t history_time(const struct history_place *place);
 
 /* Whether there is more than the journal's file and the one before it. */

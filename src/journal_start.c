@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -24,6 +25,10 @@
 #include "log.h"
 #include "torn_tail.h"
 #include "util.h"
+
+enum { POPULATE_BYTES = 64 << 20 };
+
+void (*journal_start_progress)(uint64_t done, uint64_t bytes);
 
 /* Returns false, with the sentence in err and errno set. */
 __attribute__((format(printf, 4, 5))) static bool
@@ -200,6 +205,52 @@ tell_unreadable(const char *path, int fd, uint64_t len, char *err,
 		    path);
 }
 
+/*
+ * Read and mapped before it is looked at: a fault for each page costs more than
+ * looking at what is in it.  Where the kernel cannot (before 5.14), the faults
+ * come one by one.
+ */
+static void
+populate(uint8_t *bytes, uint64_t len)
+{
+	(void)madvise(bytes, len, MADV_SEQUENTIAL);
+	for (uint64_t off = 0; off < len; off += POPULATE_BYTES) {
+		(void)madvise(bytes + off, min_u64(len - off, POPULATE_BYTES),
+			      MADV_POPULATE_READ);
+		if (journal_start_progress != NULL)
+			journal_start_progress(off, len);
+	}
+}
+
+/* When the file was last written, by the monotonic clock; 1 where that is
+ * before it began, 0 where it is not known. */
+static int64_t
+written_at(int fd)
+{
+	struct timespec utc;
+	struct stat st;
+	int64_t age_ns, at_ns;
+
+	(void)clock_gettime(CLOCK_REALTIME, &utc);
+	if (fstat(fd, &st) != 0)
+		return 0;
+	age_ns = (utc.tv_sec - st.st_mtim.tv_sec) * NS_PER_S + utc.tv_nsec -
+		 st.st_mtim.tv_nsec;
+	at_ns = clock_monotonic_ns() - (age_ns > 0 ? age_ns : 0);
+	return at_ns > 1 ? at_ns : 1;
+}
+
+/*
+ * When its records came is not in the file; they are no younger than its last
+ * write.  So the lag of who is owed them is at least what is told.
+ */
+static void
+date_index(struct history_file *f, int64_t written_ns)
+{
+	for (size_t i = 0; i < f->index.cnt; i++)
+		f->index.entries[i].time_ns = written_ns;
+}
+
 static bool
 check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	   size_t err_len)
@@ -207,17 +258,14 @@ check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	struct check_work work = { .len = len, .index = &f->index };
 	struct journal_check check;
 	bool could_read;
+	int64_t written_ns = written_at(f->fd);
 	int64_t since = clock_monotonic_ns();
 	uint8_t *bytes = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
 
 	if (bytes == MAP_FAILED)
 		return fail(errno, err, err_len, "%s cannot be mapped: %s",
 			    path, strerror(errno));
-	/* Read and mapped in one go: a fault for each page costs more than
-	 * looking at what is in it. Where the kernel cannot (before 5.14), the
-	 * faults come one by one. */
-	(void)madvise(bytes, len, MADV_SEQUENTIAL);
-	(void)madvise(bytes, len, MADV_POPULATE_READ);
+	populate(bytes, len);
 	work.bytes = bytes;
 	could_read = guarded_run(bytes, len, check_bytes, &work);
 	(void)munmap(bytes, len);
@@ -242,6 +290,7 @@ check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 		 (double)len * 1e3 / (double)(since + 1));
 	f->first_record = check.records;
 	f->first_off = check.good_bytes;
+	date_index(f, written_ns);
 	return true;
 }
 

@@ -30,6 +30,12 @@ int journal_lock(const char *directory, const char *name, char *err,
 void journal_tell_copies(const char *directory, const char *name);
 
 /*
+ * While set, it is called after each stretch of a file that was read for its
+ * check: by the start alone, and not while updates flow.
+ */
+extern void (*journal_start_progress)(uint64_t done, uint64_t bytes);
+
+/*
  * Opens the journal at path, creating it with its header if it is not there,
  * checks and indexes every record, and cuts a torn tail into `path.torn.N`. The
  * caller frees the file, or gives it to the history.  NULL with err and errno.

@@ -21,6 +21,13 @@ notify_status(const char *format, ...)
 }
 
 void
+notify_still_starting(const char *what, unsigned percent)
+{
+	(void)sd_notifyf(0, "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=%s, %u %%",
+			 what, percent);
+}
+
+void
 notify_ready(const char *status)
 {
 	(void)sd_notifyf(0, "READY=1\nSTATUS=%s", status);

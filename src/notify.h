@@ -11,6 +11,10 @@
 void notify_status(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
+/* A start that takes long, and how far it is: systemd waits for another minute
+ * from now on. */
+void notify_still_starting(const char *what, unsigned percent);
+
 /* READY=1 together with a status line. */
 void notify_ready(const char *status);
 

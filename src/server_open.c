@@ -286,6 +286,23 @@ log_zone(struct server *s)
 		 llabs(minutes) % 60, clock_date_text(date, s->tick.day));
 }
 
+/* A long journal takes its time: systemd is told that it goes on, and a stop
+ * does not wait for it. */
+static void
+tell_progress(uint64_t done, uint64_t bytes)
+{
+	sigset_t pending;
+
+	notify_still_starting("checking the journal",
+			      (unsigned)(done * 100 / bytes));
+	if (sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 ||
+					  sigismember(&pending, SIGINT) == 1)) {
+		log_line(LOG_NOTE, "stop",
+			 "in_records=0 hint=\"while the journal was checked\"");
+		exit(EXIT_SUCCESS);
+	}
+}
+
 static void
 open_journal(struct server *s)
 {
@@ -295,10 +312,11 @@ open_journal(struct server *s)
 	now.local_ns = zone_local_ns(&s->tick.zone, now.utc_ns);
 	if (!journal_folder_check(s->settings, err, sizeof(err)))
 		die(exit_status_of(errno), "%s", err);
-	notify_status("checking the journal");
+	journal_start_progress = tell_progress;
 	if (!journal_open(&s->journal, s->settings, s->engine,
 			  &s->file_jobs, &s->streams, &now, err, sizeof(err)))
 		die(exit_status_of(errno), "%s", err);
+	journal_start_progress = NULL;
 	if (s->journal.state.is_on)
 		tick_begin_day(&s->tick, s->journal.state.day,
 			       s->journal.state.epochs.day);
