@@ -480,8 +480,10 @@ feed_all(struct feed *f)
 			       "says why");
 	if (err == -ETIMEDOUT)
 		return fail(f,
-			    "the server does not take what is sent; look "
-			    "for a consumer with policy \"block\" in its log");
+			    "the server does not take what is sent; look in "
+			    "its log for event=journal_failing or "
+			    "event=journal_slow, then for a consumer with "
+			    "policy \"block\"");
 	return fail(f, f->client.error[0] != '\0' ? f->client.error
 						  : strerror(-err));
 }

@@ -436,6 +436,14 @@ journal_due_ns(const struct journal *j)
 	return INT64_MAX;
 }
 
+const char *
+journal_trouble(const struct journal *j)
+{
+	if (j->failing_since_ns != 0)
+		return " journal=failing";
+	return j->slow_since_ns != 0 && j->is_slow_told ? " journal=slow" : "";
+}
+
 int64_t
 journal_stuck_ns(const struct journal *j, int64_t now_ns)
 {

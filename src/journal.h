@@ -246,6 +246,10 @@ void journal_completed(struct journal *j, struct ticket ticket, int32_t result,
 /* When journal_run has something to do by the clock; INT64_MAX: nothing. */
 int64_t journal_due_ns(const struct journal *j);
 
+/* Its trouble, for STATUS: " journal=failing", or " journal=slow"; "" without
+ * one. */
+const char *journal_trouble(const struct journal *j);
+
 /* For how long nothing of what is accepted was written; 0: it moves. */
 int64_t journal_stuck_ns(const struct journal *j, int64_t now_ns);
 

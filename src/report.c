@@ -467,22 +467,30 @@ counters_text(const struct counters *now, char *buf, size_t buf_len)
 
 /* How far the journal is; nothing where there is none. */
 static const char *
-journal_text(struct server *s, char *buf, size_t buf_len)
+journal_text(struct server *s, double seconds, char *buf, size_t buf_len)
 {
 	struct journal *j = &s->journal;
+	uint64_t written = j->written_bytes - s->report_base.journal_bytes;
+	char space[96];
 
 	buf[0] = '\0';
 	if (!j->state.is_on)
 		return buf;
+	s->report_base.journal_bytes = j->written_bytes;
+	(void)journal_space_text(&s->journal_space, (double)written / seconds,
+				 space, sizeof(space));
+	/* For the next one. */
+	if (!s->is_stopping)
+		journal_space_look(&s->journal_space, &s->file_jobs);
 	(void)snprintf(buf, buf_len,
 		       " journal_records=%llu journal_lag_bytes=%llu "
 		       "journal_written_bytes=%llu journal_write_max_ms=%lld "
-		       "journal_syncs=%llu journal_failures=%llu",
+		       "journal_syncs=%llu journal_failures=%llu%s",
 		       (ull)j->state.records,
 		       (ull)(s->streams.main.head_pos - j->state.written_pos),
 		       (ull)j->written_bytes,
 		       (long long)(j->write_max_ns / NS_PER_MS), (ull)j->syncs,
-		       (ull)j->failures);
+		       (ull)j->failures, space);
 	j->write_max_ns = 0;
 	return buf;
 }
@@ -515,7 +523,7 @@ report_summary(struct server *s)
 		 census.consumers, census.slow, census.behind, census.feeds,
 		 s->open_cnt, (long long)(s->leave_max_ns / NS_PER_US),
 		 (ull)engine->waits, (ull)engine->submit_stalls, totals,
-		 journal_text(s, journal, sizeof(journal)));
+		 journal_text(s, seconds, journal, sizeof(journal)));
 	if (s->report_of == REPORT_NOBODY)
 		begin_report(s, REPORT_CHANGED);
 	s->leave_max_ns = 0;
@@ -531,11 +539,24 @@ report_status(const struct server *s, char *buf, size_t buf_len)
 
 	(void)snprintf(buf, buf_len,
 		       "port=%u consumers=%u feeds=%u in_records=%llu "
-		       "rejected=%llu slow_disconnects=%llu",
+		       "rejected=%llu slow_disconnects=%llu%s",
 		       s->listeners.port, census.consumers, census.feeds,
 		       (ull)s->counters.in_records, (ull)s->counters.rejected,
-		       (ull)s->counters.slow_disconnects);
+		       (ull)s->counters.slow_disconnects,
+		       journal_trouble(&s->journal));
 	return buf;
+}
+
+void
+report_journal(struct server *s)
+{
+	const char *trouble = journal_trouble(&s->journal);
+	char status[256];
+
+	if (trouble == s->trouble_told)
+		return;
+	s->trouble_told = trouble;
+	notify_status("%s", report_status(s, status, sizeof(status)));
 }
 
 /* ---- memory ---- */

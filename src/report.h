@@ -73,4 +73,7 @@ void report_memory(const struct server *s);
 /* The text of systemd's STATUS=, port first. Returns buf. */
 const char *report_status(const struct server *s, char *buf, size_t buf_len);
 
+/* Tells systemd at once when a trouble of the journal begins or ends. */
+void report_journal(struct server *s);
+
 #endif

@@ -405,6 +405,7 @@ turn(struct server *s)
 	journal_run(&s->journal, s->tick.day, s->tick.local_ns, s->now_ns);
 	deadline_check(s, n < ARRAY_LEN(done));
 	buffers_check(s);
+	report_journal(s);
 	run_timers(s);
 	/* Once more: what was served, and what the journal has let be seen. */
 	streams_feed(&s->streams, s->now_ns);

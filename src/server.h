@@ -27,6 +27,7 @@
 #include "engine.h"
 #include "file_jobs.h"
 #include "journal.h"
+#include "journal_space.h"
 #include "listener.h"
 #include "log.h"
 #include "peers.h"
@@ -47,6 +48,7 @@ enum report_of {
 struct report_base {
 	int64_t at_ns;
 	struct counters counters;
+	uint64_t journal_bytes;
 };
 
 struct server {
@@ -107,6 +109,8 @@ struct server {
 	uint64_t losses;     /* of the journal, that were seen */
 	int64_t leave_max_ns; /* longest way out of the ring, of this report */
 	struct report_base report_base;
+	struct journal_space journal_space;
+	const char *trouble_told; /* of the journal, in STATUS */
 	struct log_limit accept_log;
 	struct log_limit buffers_log;
 	struct publishers publishers; /* for whom slots are kept */

@@ -419,6 +419,8 @@ server_open(struct server *s, const struct settings *set)
 		die(EXIT_ROOM, "no memory for reading the journal");
 	open_journal(s);
 	journal_promise_log(set);
+	journal_space_init(&s->journal_space, set->journal.directory);
+	s->trouble_told = journal_trouble(&s->journal);
 	report_memory(s);
 	open_listeners(s);
 	keep_descriptors(s);

@@ -26,7 +26,8 @@ ranks='
 3	history consumer.h consumer_private.h consumer consumer_past
 3	connection delivery catchup listener selftest
 3	tick.h day repeat call.h late subscribe position ask tick
-3	journal_folder journal_keep journal_rescue journal_unsynced
+3	journal_space journal_folder
+3	journal_keep journal_rescue journal_unsynced
 3	journal_reserve journal_start journal_days journal.h journal_private.h
 3	journal_trouble journal_lost journal_mend journal_roll journal_redate
 3	journal

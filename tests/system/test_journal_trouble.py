@@ -155,6 +155,10 @@ def test_disk_full(disk, start, connect, mode, after, sync):
     assert "No space left" in failing["error"] and failing["file"] == str(path)
     slow = daemon.wait_log("journal_slow")
     assert slow.level == 4
+    # systemd is told at once, and how much room there is
+    assert daemon.wait_status(lambda status: "journal" in status)["journal"] in (
+        "failing", "slow")
+    assert daemon.summary().number("journal_free_mb") <= 1
     # feeds are held, not before the ring is full
     held = wait_held(daemon)
     accepted = held.number("in_records")
@@ -175,6 +179,8 @@ def test_disk_full(disk, start, connect, mode, after, sync):
     finish(*floods)
     reader.finish()
     daemon.wait_log("journal_kept_up")
+    daemon.wait_status(lambda status: "journal" not in status)
+    daemon.wait_log("report", journal_free_mb=lambda mb: mb.isdigit() and int(mb) > 50)
     assert other.update("quote", quote(1)) == NIL
     records = journal.read(path).records
     assert records[:-1] == reader.on_frame.records
