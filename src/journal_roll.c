@@ -94,22 +94,25 @@ journal_prepare(struct journal *j, int32_t today, int64_t local_ns,
 /* ---- the end of a day ---- */
 
 /* The date of the file behind the mark at mark_pos: the day that the next mark
- * will end, or the running one. */
+ * will end, or the running one.  Nearly always there is no other mark, or one:
+ * what may be a whole ring is walked through only for a third. */
 static int32_t
 day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
 {
+	const struct stream *main = j->main;
+	uint64_t marks = main->marks - j->state.marks;
 	uint64_t pos = mark_pos;
+	const uint8_t *frame;
 
-	for (;;) {
-		const uint8_t *frame = ring_at(&j->main->ring, pos);
-		uint32_t len = stream_frame_len(frame);
-
-		if (pos != mark_pos && !stream_frame_is_record(frame))
-			return mark_day(frame);
-		pos += len;
-		if (pos == j->main->head_pos)
-			return today;
-	}
+	if (marks <= 1)
+		return today;
+	if (marks == 2)
+		return mark_day(ring_at(&main->ring, main->last_mark_pos));
+	do {
+		pos += stream_frame_len(ring_at(&main->ring, pos));
+		frame = ring_at(&main->ring, pos);
+	} while (stream_frame_is_record(frame));
+	return mark_day(frame);
 }
 
 void
@@ -117,11 +120,12 @@ journal_roll(struct journal *j, int32_t today, int64_t now_ns)
 {
 	struct journal_next *n = &j->next;
 	uint64_t mark = j->staged.pos;
-	int32_t day = day_after(j, mark, today);
 	struct history_file *file;
+	int32_t day;
 
 	if (n->job.is_busy)
 		return;
+	day = day_after(j, mark, today);
 	if (n->file == NULL || n->day != day) {
 		open_next(j, day, true);
 		return;

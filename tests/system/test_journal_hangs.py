@@ -105,3 +105,30 @@ def test_stop_while_the_disk_hangs(disk, start, connect, what):
     assert len(daemon.logged("journal_lost", records=1)) == (what == "write")
     disk.go_on()
     daemon.stop(75 if what == "write" else 1)
+
+
+def test_opening_hangs_behind_a_full_ring(disk, start, connect):
+    """Protects everybody's CPU while the next day's file is opened: what waits for
+    it in the ring is not walked through in each turn."""
+    daemon = start(journal.settings(disk.path, {
+        "engine": {"mode": "direct"}, "log": {"report": "1h"},
+        "ring": {"size": "32M"}}))
+    feed, other = connect(daemon), connect(daemon)
+    feed.update("trade", trade(0))
+    disk.hang("open")
+    try:
+        feed.async_(kdb.text(".u.endofday[]"))
+        block = update("trade", trade(1)) * 1000
+        for _ in range(150):
+            feed.send(block)
+        daemon.wait_log("end_of_day")
+        assert disk.hanging() == "open"
+        other.sync(".u.d")
+        began = daemon.cpu_seconds(daemon.pid)
+        for _ in range(300):
+            other.sync(".u.d")
+        used = daemon.cpu_seconds(daemon.pid) - began
+    finally:
+        disk.go_on()
+    daemon.wait_log("journal_rolled")
+    assert used < 0.3
