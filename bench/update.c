@@ -415,7 +415,7 @@ main(int argc, char **argv)
 	load_settings(&settings);
 	server_open(&server, &settings);
 	/* Where instructions are counted a request takes fifty times as long. */
-	server.tick.clock_ns = NULL;
+	server.tick.time.clock_ns = NULL;
 	connect_to(server.listeners.port);
 	connect_to(server.listeners.port);
 	server_run(&server);

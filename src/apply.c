@@ -13,7 +13,7 @@ look(struct evaluation *e)
 	const struct request_world *world = e->world;
 
 	e->look_at = e->steps - (unsigned)min_u64(e->steps, REQUEST_LOOK_STEPS);
-	if (world->clock_ns == NULL || world->clock_ns() < world->until_ns)
+	if (world->time == NULL || !cpu_limit_is_over(world->time))
 		return true;
 	e->steps = 0;
 	return false;

@@ -33,6 +33,35 @@ clock_cpu_ns(void)
 	return timespec_ns(&ts);
 }
 
+void
+cpu_limit_begin(struct cpu_limit *l, int64_t limit_ns)
+{
+	if (l->clock_ns == NULL)
+		return;
+	l->look_ns = l->clock_ns() + limit_ns / 10;
+	l->limit_ns = limit_ns;
+	l->cpu_until_ns = INT64_MAX;
+}
+
+bool
+cpu_limit_is_over(struct cpu_limit *l)
+{
+	int64_t now_ns, cpu_ns;
+
+	if (l->clock_ns == NULL)
+		return false;
+	now_ns = l->clock_ns();
+	if (now_ns < l->look_ns)
+		return false;
+	cpu_ns = l->cpu_ns();
+	if (l->cpu_until_ns == INT64_MAX)
+		l->cpu_until_ns = cpu_ns + l->limit_ns - l->limit_ns / 10;
+	if (cpu_ns >= l->cpu_until_ns)
+		return true;
+	l->look_ns = now_ns + l->cpu_until_ns - cpu_ns;
+	return false;
+}
+
 int64_t
 clock_utc_ns(void)
 {

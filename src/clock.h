@@ -18,6 +18,25 @@ int64_t clock_monotonic_ns(void);
 /* What this thread has had of a CPU; a system call. */
 int64_t clock_cpu_ns(void);
 
+/*
+ * What something may take of the CPU.  A thread that is not running uses up
+ * nothing; but the CPU's time is a system call.  So it is asked for only when
+ * the monotonic clock says that a tenth may be over, which of nearly all
+ * things never is, and from then on only when the rest may be.
+ */
+struct cpu_limit {
+	int64_t (*clock_ns)(void); /* NULL: without a limit */
+	int64_t (*cpu_ns)(void);
+	int64_t look_ns;      /* on clock_ns: before, it cannot be over */
+	int64_t limit_ns;     /* of the CPU, in all */
+	int64_t cpu_until_ns; /* on cpu_ns; INT64_MAX: not asked for yet */
+};
+
+void cpu_limit_begin(struct cpu_limit *l, int64_t limit_ns);
+
+/* What the CPU has had when it is asked first counts as a tenth. */
+bool cpu_limit_is_over(struct cpu_limit *l);
+
 /* UTC, ns since 2000.01.01. */
 int64_t clock_utc_ns(void);
 

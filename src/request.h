@@ -34,6 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clock.h"
 #include "wire.h"
 
 enum {
@@ -97,8 +98,7 @@ struct request_world {
 	size_t work_len;
 	char *error; /* REQUEST_ERROR_MAX bytes for texts made here */
 	unsigned *steps; /* that are left, at most REQUEST_STEPS_MAX */
-	int64_t (*clock_ns)(void); /* NULL: time does not count */
-	int64_t until_ns;	   /* when the time is over */
+	struct cpu_limit *time; /* that has begun; NULL: time does not count */
 };
 
 /*

@@ -408,7 +408,8 @@ server_open(struct server *s, const struct settings *set)
 	s->tick.put_subscribers = subscribers_put;
 	s->tick.put_queues = subscribers_put_queues;
 	s->tick.put_context = s;
-	s->tick.clock_ns = clock_cpu_ns;
+	s->tick.time.clock_ns = clock_monotonic_ns;
+	s->tick.time.cpu_ns = clock_cpu_ns;
 	open_connections(s);
 	register_ring(s);
 	delivery_init(&s->delivery, s->engine, &s->streams, &s->pool,

@@ -337,16 +337,9 @@ match_update(struct call *c, const uint8_t *body, size_t len)
 }
 
 bool
-tick_is_late(const struct tick *t)
+tick_is_late(struct tick *t)
 {
-	return t->clock_ns != NULL && t->clock_ns() >= t->until_ns;
-}
-
-static void
-begin_time(struct tick *t)
-{
-	if (t->clock_ns != NULL)
-		t->until_ns = t->clock_ns() + REQUEST_TIME_US * NS_PER_US;
+	return cpu_limit_is_over(&t->time);
 }
 
 static const char *
@@ -366,8 +359,7 @@ evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 		.work_len = t->work_len,
 		.error = t->error,
 		.steps = &steps,
-		.clock_ns = t->clock_ns,
-		.until_ns = t->until_ns,
+		.time = &t->time,
 	};
 	struct call_trap traps[CALL_TRAPS_MAX];
 	const char *error;
@@ -455,7 +447,7 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	header = wire_begin_frame(&w, WIRE_RESPONSE);
 	value = w.at;
 	if (!c->is_matched)
-		begin_time(t);
+		cpu_limit_begin(&t->time, REQUEST_TIME_US * NS_PER_US);
 	error = c->cannot_stand;
 	if (error == NULL)
 		error = evaluate(c, body, len, &w);

@@ -36,10 +36,7 @@ struct tick {
 	const char *(*put_subscribers)(void *context, struct wire_writer *out);
 	const char *(*put_queues)(void *context, struct wire_writer *out);
 	void *put_context; /* of all three */
-	/* To end requests that cost too much.  Time of the CPU: on a busy
-	 * machine a thread waits and has done nothing.  NULL: none counts. */
-	int64_t (*clock_ns)(void);
-	int64_t until_ns;      /* when the time of this request is over */
+	struct cpu_limit time; /* ends requests that cost too much */
 	unsigned port;	       /* where clients connect */
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */
@@ -157,7 +154,7 @@ enum tick_result tick_handle(struct tick *t, struct tick_client *client,
 
 /* Whether the request that is evaluated has had its time: it ends with
  * query_limit.  To be asked now and then by what goes through much. */
-bool tick_is_late(const struct tick *t);
+bool tick_is_late(struct tick *t);
 
 /*
  * Handles as many whole frames from the front of what a client has sent as are

@@ -39,6 +39,70 @@ test_clocks_run(void **state)
 		    60 * NS_PER_S);
 }
 
+static int64_t wall_ns, cpu_ns;
+static unsigned cpu_looks;
+
+static int64_t
+wall(void)
+{
+	return wall_ns;
+}
+
+static int64_t
+cpu(void)
+{
+	cpu_looks++;
+	return cpu_ns;
+}
+
+static void
+run_for(int64_t ns)
+{
+	wall_ns += ns;
+	cpu_ns += ns;
+}
+
+/* Time in which the thread does not run, before or after the first look, is no
+ * time; what it runs is, within a tenth, and nothing short makes a system call.
+ */
+static void
+test_cpu_limit(void **state)
+{
+	enum { LIMIT = 1000 };
+	struct cpu_limit l = { .clock_ns = wall, .cpu_ns = cpu };
+
+	(void)state;
+	wall_ns = 5 * NS_PER_S;
+	cpu_limit_begin(&l, LIMIT);
+	run_for(LIMIT / 10 - 1);
+	assert_false(cpu_limit_is_over(&l));
+	assert_int_equal(cpu_looks, 0);
+	wall_ns += NS_PER_S;
+	assert_false(cpu_limit_is_over(&l));
+	wall_ns += NS_PER_S;
+	run_for(LIMIT * 9 / 10 - 1);
+	assert_false(cpu_limit_is_over(&l));
+	wall_ns += NS_PER_S;
+	assert_false(cpu_limit_is_over(&l));
+	run_for(1);
+	assert_true(cpu_limit_is_over(&l));
+	assert_true(cpu_limit_is_over(&l));
+	cpu_limit_begin(&l, LIMIT);
+	assert_false(cpu_limit_is_over(&l));
+	/* many looks of little are few of the CPU's clock */
+	cpu_looks = 0;
+	for (unsigned i = 0; i < LIMIT - 1; i++) {
+		run_for(1);
+		assert_false(cpu_limit_is_over(&l));
+	}
+	assert_in_range(cpu_looks, 1, 3);
+	run_for(1);
+	assert_true(cpu_limit_is_over(&l));
+	l.clock_ns = NULL;
+	cpu_limit_begin(&l, LIMIT);
+	assert_false(cpu_limit_is_over(&l));
+}
+
 /* The last and the first ns of days; before 2000 it still rounds down. */
 static void
 test_day(void **state)
@@ -132,6 +196,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clocks_run),
+		cmocka_unit_test(test_cpu_limit),
 		cmocka_unit_test(test_day),
 		cmocka_unit_test(test_date_text),
 		cmocka_unit_test(test_fixed_offset),
