@@ -72,6 +72,7 @@ struct journal_mend {
 	enum mend_step step;
 	enum mend_what next;  /* MEND_QUIETING */
 	uint64_t seen_off;    /* all before it was in the file once */
+	uint64_t uncut_bytes; /* of failed writes, still in it: it was cut */
 	int64_t next_ns;      /* MEND_IDLE: next look */
 	unsigned rounds;      /* MEND_COPYING */
 	bool has_failed;      /* the last look, or what came of it */
@@ -99,6 +100,8 @@ struct journal_cut {
 	bool is_needed; /* it failed: nothing may be written before */
 	int fd;
 	uint64_t off;
+	uint64_t end_off; /* what was written ends there */
+	bool is_kept;	  /* it ends before: others have cut it */
 	int err;
 };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "journal_file.h"
@@ -46,7 +47,7 @@ run(struct file_job *job)
 		m->err = -rescue_copy(&m->copy, m->path, m->fd, m->len);
 		break;
 	case MEND_COPY_LAST:
-		m->err = -rescue_copy_finish(&m->copy, m->path, m->fd, m->len,
+		m->err = -rescue_copy_finish(&m->copy, m->path, m->fd,
 					     m->must_sync);
 		break;
 	case MEND_KEEP:
@@ -119,6 +120,17 @@ succeeded(struct journal *j, const char *how, int64_t now_ns)
 		journal_recovered(j, now_ns);
 }
 
+/* The copy has the name; what it has may be less than was written, or more. */
+static void
+came_back(struct journal *j, int64_t now_ns)
+{
+	succeeded(j, "copied", now_ns);
+	if (j->mend.copy.len != j->written.off) {
+		j->mend.is_looked_after = false;
+		j->mend.next_ns = now_ns;
+	}
+}
+
 static void
 start_last(struct journal *j)
 {
@@ -150,7 +162,7 @@ keep(struct journal *j)
 		start_when_quiet(j, MEND_LOOK);
 		return;
 	}
-	m->keep.end_off = j->written.off;
+	m->keep.end_off = j->written.off + m->uncut_bytes;
 	m->keep.seen_off = m->seen_off;
 	m->keep.size = m->look.size;
 	known = journal_index_find_off(&file->index,
@@ -166,6 +178,7 @@ kept(struct journal *j, int64_t now_ns)
 	struct journal_mend *m = &j->mend;
 
 	m->seen_off = m->keep.good_off;
+	m->uncut_bytes = 0;
 	if (!journal_go_on_behind(j, &m->keep)) {
 		succeeded(j, NULL, now_ns);
 		return;
@@ -182,7 +195,8 @@ looked(struct journal *j, int64_t now_ns)
 
 	switch (m->look.name) {
 	case RESCUE_NAMED:
-		if (m->look.size < m->len || m->look.size > j->batch.off) {
+		if (m->uncut_bytes > 0 || m->look.size < m->len ||
+		    m->look.size > j->batch.off) {
 			keep(j);
 			break;
 		}
@@ -242,7 +256,7 @@ done(struct file_job *job, int64_t now_ns)
 		if (m->err != 0)
 			failed(j, COPY_AGAIN_NS, now_ns);
 		else
-			succeeded(j, "copied", now_ns);
+			came_back(j, now_ns);
 		break;
 	case MEND_KEEP:
 		if (m->err != 0)
@@ -326,12 +340,21 @@ journal_mend_due_ns(const struct journal *j)
 
 /* ---- what a failed write left ---- */
 
+/* Of a file that others have cut nothing is cut: what was written stands
+ * elsewhere in it. */
 static void
 run_cut(struct file_job *job)
 {
 	struct journal_cut *c = container_of(job, struct journal_cut, job);
+	struct stat st;
 
-	c->err = ftruncate(c->fd, (off_t)c->off) == 0 ? 0 : errno;
+	c->is_kept = false;
+	if (fstat(c->fd, &st) != 0)
+		c->err = errno;
+	else if ((uint64_t)st.st_size < c->end_off)
+		c->is_kept = true;
+	else
+		c->err = ftruncate(c->fd, (off_t)c->off) == 0 ? 0 : errno;
 }
 
 static void
@@ -340,6 +363,10 @@ cut_done(struct file_job *job, int64_t now_ns)
 	struct journal *j = container_of(job, struct journal, cut.job);
 
 	j->cut.is_needed = j->cut.err != 0;
+	if (j->cut.err == 0 && j->cut.is_kept) {
+		j->mend.uncut_bytes += j->batch_off - j->written.off;
+		j->mend.next_ns = now_ns;
+	}
 	if (j->cut.err != 0)
 		journal_complain(j, "truncate", j->cut.err, now_ns);
 	journal_try_later(j, now_ns);
@@ -350,6 +377,8 @@ journal_cut_back(struct journal *j)
 {
 	j->cut.fd = j->state.fd;
 	j->cut.off = j->written.off;
+	j->cut.end_off =
+		j->mend.uncut_bytes > 0 ? UINT64_MAX : j->batch_off;
 	j->phase = JOURNAL_CUTTING;
 	file_job_start(j->jobs, &j->cut.job);
 }

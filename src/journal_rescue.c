@@ -9,8 +9,12 @@
 #include <unistd.h>
 
 #include "torn_tail.h"
+#include "util.h"
 
-enum { COPIES_MAX = 10000 };
+enum {
+	COPIES_MAX = 10000,
+	COPY_BYTES = 1 << 30, /* in one go */
+};
 
 /* ---- its name ---- */
 
@@ -77,13 +81,15 @@ copy_on(struct rescue_copy *c, int fd, uint64_t len)
 {
 	while (c->len < len) {
 		off_t from = (off_t)c->len, to = (off_t)c->len;
-		ssize_t n = copy_file_range(fd, &from, c->fd, &to,
-					    (size_t)(len - c->len), 0);
+		size_t wanted = min_u64(len - c->len, COPY_BYTES);
+		ssize_t n = copy_file_range(fd, &from, c->fd, &to, wanted, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -ESTALE;
+		if (n < 0)
+			return -errno;
+		if (n == 0) /* it was cut */
+			break;
 		c->len += (uint64_t)n;
 	}
 	return 0;
@@ -128,9 +134,9 @@ give_name(const char *from, const char *to)
 
 int
 rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
-		   uint64_t len, bool must_sync)
+		   bool must_sync)
 {
-	int err = rescue_copy(c, path, fd, len);
+	int err = rescue_copy(c, path, fd, INT64_MAX);
 
 	if (err != 0)
 		return err;

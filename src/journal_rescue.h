@@ -41,17 +41,18 @@ struct rescue_copy {
 	char path[PATH_MAX];
 };
 
-/* Copies on until the copy has len bytes of fd; begins it if need be.  0 or
- * -errno, and then nothing is left of it. */
+/* Copies on until the copy has len bytes of fd, or all that it has; begins it
+ * if need be.  0 or -errno, and then nothing is left of it. */
 int rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len);
 
 /*
- * The same for the last bytes; then the copy gets the name, synced if
- * must_sync, and fd becomes the copy: who reads by this number goes on in it.
+ * The same for all that is left, whoever wrote it; then the copy gets the
+ * name, synced if must_sync, and fd becomes the copy: who reads by this number
+ * goes on in it.
  * 0 or -errno as above; -EEXIST if another file has the name.
  */
 int rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
-		       uint64_t len, bool must_sync);
+		       bool must_sync);
 
 /* Ends a copy that nobody wants any more. */
 void rescue_copy_drop(struct rescue_copy *c);

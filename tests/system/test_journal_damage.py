@@ -1,6 +1,7 @@
 """The journal's file is cut, or overwritten, while the daemon has it open."""
 
 import journal
+import kdb
 import pytest
 from kdb import NIL
 from traffic import trade
@@ -102,3 +103,57 @@ def test_records_are_lost(start, connect, folder):
     again = start(settings(folder))
     assert again.wait_log("journal")["last_stop"] == "clean"
     assert journal.count_and_path(connect(again)) == (12, path)
+
+
+@pytest.mark.parametrize("damage", [cut_all, cut_half, append])
+def test_file_cut_and_deleted(start, connect, folder, damage):
+    """Protects the day from both at once: a file that was cut before it was deleted
+    comes back with what was left of it, and then the rest of it; the day ends."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    for n in range(100):
+        assert client.update("trade", trade(n)) == NIL
+    damage(path)
+    path.unlink()
+    assert client.update("trade", trade(100)) == NIL
+    daemon.wait_log("journal_brought_back", how="copied")
+    assert daemon.wait_log("journal_cut")["lost_records"] == "0"
+    assert client.update("trade", trade(101)) == NIL
+    assert client.sync(".u.endofday[]") == NIL
+    daemon.wait_log("journal_rolled")
+    assert journal.read(path).records == records(0, 102)
+
+
+@pytest.mark.parametrize("left", [0, 3000, 12_500])
+def test_file_cut_while_the_disk_is_full(tmp_path, start, connect, left):
+    """Protects the day from who makes room by cutting the journal: what a failed
+    write left is not cut off where that would put zeros, or other records, in the
+    place of what is gone."""
+    disk = journal.SmallDisk(tmp_path / "disk", 8 << 20)
+    try:
+        daemon = start(settings(disk.path, {"journal": {"reserve": False}}))
+        client = connect(daemon)
+        path = journal.path_now(disk.path)
+        for n in range(200):
+            assert client.update("trade", trade(n)) == NIL
+        disk.fill()
+        for n in range(200, 1000):
+            client.async_(kdb.lst(kdb.sym(".u.upd"), kdb.sym("trade"), trade(n)))
+        mark = daemon.mark()
+        daemon.wait_log("journal_failing")
+        daemon.wait_log("report", after=mark, in_records=1000)
+        with open(path, "r+b") as file:
+            file.truncate(left)
+        for _ in range(10):  # of some tries to write
+            daemon.summary()
+        disk.resize(32 << 20)
+        assert daemon.wait_log("journal_cut", after=mark)["lost_records"] == "0"
+        daemon.wait_log("journal_mended", after=mark)
+        assert client.update("trade", trade(1000)) == NIL
+        assert journal.count_and_path(client) == (1001, path)
+        assert journal.read(path).records == records(0, 1001)
+        client.close()
+        daemon.stop()
+    finally:
+        disk.close()
