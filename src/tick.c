@@ -85,6 +85,7 @@ is_whole_object(const struct request_arg *x)
 {
 	struct wire_reader r = wire_reader(x->at, x->len, false);
 
+	wire_bound(&r);
 	wire_skip(&r);
 	return r.bad == NULL && r.at == r.end;
 }
@@ -121,6 +122,7 @@ update(struct call *c, const struct request_arg *table,
 		return refuse(c, table, why);
 	case UPDATE_BAD:
 		c->out->why = why;
+		c->out->is_too_long = why == wire_too_many;
 		return is_malformed;
 	case UPDATE_REWRITE:
 		c->needs_rewrite = true;
@@ -446,8 +448,6 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	w = wire_writer(c->client->reply, c->client->reply_max);
 	header = wire_begin_frame(&w, WIRE_RESPONSE);
 	value = w.at;
-	if (!c->is_matched)
-		cpu_limit_begin(&t->time, REQUEST_TIME_US * NS_PER_US);
 	error = c->cannot_stand;
 	if (error == NULL)
 		error = evaluate(c, body, len, &w);
@@ -516,9 +516,12 @@ handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
 				return result;
 		}
 	}
-	why = wire_check_body(body, len - WIRE_HEADER_BYTES, is_big_endian,
-			      &has_long_counts);
+	/* What is looked at here counts for a request. */
+	cpu_limit_begin(&c->tick->time, REQUEST_TIME_US * NS_PER_US);
+	why = wire_check_bounded(body, len - WIRE_HEADER_BYTES, is_big_endian,
+				 &has_long_counts);
 	c->out->why = why;
+	c->out->is_too_long = why == wire_too_many;
 	if (why != NULL)
 		return TICK_BAD;
 	if (is_big_endian || has_long_counts) {

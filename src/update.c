@@ -481,6 +481,7 @@ update_parse(const struct schema_table *table, const uint8_t *x, size_t len,
 		*why = "the data is missing";
 		return UPDATE_BAD;
 	}
+	wire_bound(&p.r);
 	type = type_at(&p.r);
 	if (type == KT_LIST) {
 		parse_list(&p);

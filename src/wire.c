@@ -4,8 +4,6 @@
 
 #include "util.h"
 
-/* ---- frames ---- */
-
 static uint32_t
 load_u32(const uint8_t *at, bool is_big_endian)
 {
@@ -22,108 +20,9 @@ load_u64(const uint8_t *at, bool is_big_endian)
 	return is_big_endian ? __builtin_bswap64(v) : v;
 }
 
-/* The first field, of those that are here, that no good frame has. */
-static const char *
-header_fault(const uint8_t *at, size_t avail, uint64_t len_max)
-{
-	if (avail > 0 && at[0] > 1)
-		return "the byte order is neither 0 nor 1";
-	if (avail > 1 && at[1] > WIRE_RESPONSE)
-		return "the message type is not 0, 1 or 2";
-	/* 3 is pointers inside one process: never from a socket */
-	if (avail > 2 && at[2] > 2)
-		return "the compression is not 0, 1 or 2";
-	if (avail > 3 && (uint64_t)at[3] << 32 > len_max)
-		return "the frame is longer than the limit";
-	return NULL;
-}
-
-enum wire_result
-wire_read_header(const uint8_t *at, size_t avail, uint64_t len_max,
-		 struct wire_header *out, const char **why)
-{
-	const char *fault = header_fault(at, avail, len_max);
-	struct wire_header h;
-
-	if (fault != NULL) {
-		*why = fault;
-		return WIRE_BAD;
-	}
-	if (avail < WIRE_HEADER_BYTES)
-		return WIRE_MORE;
-	h.is_big_endian = at[0] == 0;
-	h.message = (enum wire_message)at[1];
-	h.compression = at[2];
-	h.len = load_u32(at + 4, h.is_big_endian) | (uint64_t)at[3] << 32;
-	if (h.len < WIRE_FRAME_MIN) {
-		*why = "the frame is too short for an object";
-		return WIRE_BAD;
-	}
-	if (h.len > len_max) {
-		*why = "the frame is longer than the limit";
-		return WIRE_BAD;
-	}
-	*out = h;
-	return WIRE_OK;
-}
-
-/* ---- handshake ---- */
-
-static const char *
-hello_fault(const uint8_t *at, size_t avail)
-{
-	/* The slash keeps a user who is called GET out of this. */
-	static const char *const methods[] = {
-		"GET /",    "POST /",  "PUT /",	   "HEAD /",	 "DELETE /",
-		"CONNECT ", "PATCH /", "OPTIONS ", "PRI * HTTP",
-	};
-
-	/* A TLS record: handshake (0x16), version 3.x. */
-	if (avail >= 2 && at[0] == 0x16 && at[1] == 3)
-		return "this is TLS";
-	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-		size_t len = strlen(methods[i]);
-
-		if (avail >= len && memcmp(at, methods[i], len) == 0)
-			return "this is HTTP";
-	}
-	return NULL;
-}
-
-enum wire_result
-wire_read_hello(const uint8_t *at, size_t avail, struct wire_hello *out,
-		const char **why)
-{
-	const char *fault = hello_fault(at, avail);
-	struct wire_hello h = { 0 };
-	const uint8_t *nul, *colon;
-	size_t len;
-
-	if (fault != NULL) {
-		*why = fault;
-		return WIRE_BAD;
-	}
-	nul = avail == 0 ? NULL : memchr(at, 0, avail);
-	if (nul == NULL)
-		return WIRE_MORE;
-	len = (size_t)(nul - at);
-	h.consumed = len + 1;
-	/* Below the printable characters it is a capability (section 1). */
-	if (len > 0 && at[len - 1] < 0x20)
-		h.capability = at[--len];
-	h.user = (const char *)at;
-	h.user_len = len;
-	colon = memchr(at, ':', len);
-	if (colon != NULL) {
-		h.user_len = (size_t)(colon - at);
-		h.password = (const char *)colon + 1;
-		h.password_len = len - h.user_len - 1;
-	}
-	*out = h;
-	return WIRE_OK;
-}
-
 /* ---- reading objects ---- */
+
+const char wire_too_many[] = "the message has too many objects";
 
 static size_t
 left(const struct wire_reader *r)
@@ -345,11 +244,120 @@ skip_vector(struct wire_reader *r, int type)
 	return count;
 }
 
+enum { LOOKS_SYMBOL = 2, LOOKS_OBJECT = 8 };
+
+static inline void
+look(struct wire_reader *r, uint64_t looks)
+{
+	r->looks += looks;
+	if (r->looks_max > 0 && r->looks > r->looks_max)
+		fail(r, wire_too_many);
+}
+
+/* Bytes of an atom with its type, by the type byte; 0: it is no atom of a fixed
+ * width. */
+static const uint8_t atom_bytes[256] = {
+	[0xff] = 2, [0xfe] = 17, [0xfc] = 2, [0xfb] = 3, [0xfa] = 5, [0xf9] = 9,
+	[0xf8] = 5, [0xf7] = 9,	 [0xf6] = 2, [0xf4] = 9, [0xf3] = 5, [0xf2] = 5,
+	[0xf1] = 9, [0xf0] = 9,	 [0xef] = 5, [0xee] = 5, [0xed] = 5,
+};
+
+enum {
+	ATOM_BOOLEAN = 0xff,
+	ATOM_SYMBOL = 0xf5,
+	ATOM_BYTES_MAX = 17,
+	PRIMITIVE_MAX = 0x2c, /* of unary ones */
+};
+
+/* Whether four atoms of two bytes and of one type stand here. */
+static bool
+are_four_atoms(const uint8_t *at)
+{
+	const uint64_t types = 0x00ff00ff00ff00ffu;
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	word = le64toh(word);
+	if ((word & types) != *at * UINT64_C(0x0001000100010001))
+		return false;
+	return *at != ATOM_BOOLEAN || (word & 0xfe00fe00fe00fe00u) == 0;
+}
+
+/* Bytes of a vector of which any bytes are good, or of an empty list; 0 if it
+ * is something else, or not whole. avail is at least ATOM_BYTES_MAX. */
+static size_t
+plain_vector_bytes(const uint8_t *at, size_t avail, bool is_big_endian)
+{
+	size_t bytes = wire_item_bytes(*at);
+	uint64_t count = load_u32(at + 2, is_big_endian);
+
+	if (at[1] > KA_GROUPED || *at == KT_BOOLEAN)
+		return 0;
+	if (bytes == 0 && (*at != KT_LIST || count > 0))
+		return 0;
+	count *= bytes;
+	return count > avail - WIRE_LIST_HEADER_BYTES
+		       ? 0
+		       : WIRE_LIST_HEADER_BYTES + (size_t)count;
+}
+
+/* Bytes of the item of a list that stands here, if it is quickly told. */
+static inline size_t
+plain_bytes(const uint8_t *at, size_t avail, bool is_big_endian)
+{
+	uint64_t nuls;
+
+	if (atom_bytes[*at] > 0)
+		return *at == ATOM_BOOLEAN && at[1] > 1 ? 0 : atom_bytes[*at];
+	if (*at == ATOM_SYMBOL) {
+		nuls = wire_nuls_at(at + 1);
+		return nuls == 0 ? 0 : 2 + (size_t)__builtin_ctzll(nuls) / 8;
+	}
+	if (*at == KT_UNARY)
+		return at[1] <= PRIMITIVE_MAX || at[1] == 0xff ? 2 : 0;
+	return *at <= KT_TIME ? plain_vector_bytes(at, avail, is_big_endian)
+			      : 0;
+}
+
+/* Moves behind items of a list for which nothing more is to be looked at, and
+ * returns how many of the count are left. */
+static uint64_t
+skip_plain(struct wire_reader *r, uint64_t count)
+{
+	uint64_t looks_max = r->looks_max > 0 ? r->looks_max : UINT64_MAX;
+	const uint8_t *at = r->at;
+	size_t len;
+
+	while (count > 0 && r->end - at >= ATOM_BYTES_MAX &&
+	       r->looks < looks_max) {
+		if (count >= 4 && atom_bytes[*at] == 2 && are_four_atoms(at)) {
+			at += 8;
+			count -= 4;
+			continue;
+		}
+		len = plain_bytes(at, (size_t)(r->end - at), r->is_big_endian);
+		if (len == 0)
+			break;
+		r->looks += *at == ATOM_SYMBOL ? LOOKS_SYMBOL : 1;
+		at += len;
+		count--;
+	}
+	r->at = at;
+	return count;
+}
+
 static void
 skip_objects(struct wire_reader *r, uint64_t count, unsigned depth)
 {
-	for (uint64_t i = 0; i < count && r->bad == NULL; i++)
+	if (depth > WIRE_DEPTH_MAX && count > 0)
+		fail(r, "the objects are nested too deeply");
+	while (count > 0 && r->bad == NULL) {
+		count = skip_plain(r, count);
+		if (count == 0)
+			break;
 		(void)skip_object(r, depth);
+		count--;
+	}
 }
 
 static bool
@@ -423,7 +431,7 @@ static void
 skip_function(struct wire_reader *r, int type, unsigned depth)
 {
 	/* Greatest index of unary (101), binary (102), adverb (103). */
-	static const uint8_t primitive_max[] = { 0x2c, 0x24, 0x05 };
+	static const uint8_t primitive_max[] = { PRIMITIVE_MAX, 0x24, 0x05 };
 	uint64_t count;
 	size_t len;
 	uint8_t idx;
@@ -473,6 +481,7 @@ skip_object(struct wire_reader *r, unsigned depth)
 
 	if (depth > WIRE_DEPTH_MAX)
 		fail(r, "the objects are nested too deeply");
+	look(r, LOOKS_OBJECT);
 	if (r->bad != NULL)
 		return s;
 	if (s.type < KT_LIST) {
@@ -554,14 +563,11 @@ check_error(const uint8_t *body, size_t len)
 	return nul == body + len - 1 ? NULL : "bytes follow the object";
 }
 
-const char *
-wire_check_body(const uint8_t *body, size_t len, bool is_big_endian,
-		bool *out_has_long_counts)
+static const char *
+check(struct wire_reader r, bool *out_has_long_counts)
 {
-	struct wire_reader r = wire_reader(body, len, is_big_endian);
-
-	if (len > 0 && (int8_t)body[0] == KT_ERROR) {
-		const char *fault = check_error(body, len);
+	if (left(&r) > 0 && (int8_t)*r.at == KT_ERROR) {
+		const char *fault = check_error(r.at, left(&r));
 
 		if (fault == NULL)
 			*out_has_long_counts = false;
@@ -574,6 +580,24 @@ wire_check_body(const uint8_t *body, size_t len, bool is_big_endian,
 		return "bytes follow the object";
 	*out_has_long_counts = r.has_long_counts;
 	return NULL;
+}
+
+const char *
+wire_check_body(const uint8_t *body, size_t len, bool is_big_endian,
+		bool *out_has_long_counts)
+{
+	return check(wire_reader(body, len, is_big_endian),
+		     out_has_long_counts);
+}
+
+const char *
+wire_check_bounded(const uint8_t *body, size_t len, bool is_big_endian,
+		   bool *out_has_long_counts)
+{
+	struct wire_reader r = wire_reader(body, len, is_big_endian);
+
+	wire_bound(&r);
+	return check(r, out_has_long_counts);
 }
 
 /* ---- rewriting ---- */
@@ -648,18 +672,51 @@ copy_count(struct rewrite *c)
 	return count;
 }
 
+/* The atoms of a list that come next. Returns how many are left. */
+static uint64_t
+copy_atoms(struct rewrite *c, uint64_t count)
+{
+	const uint8_t *at = c->in.at;
+	uint8_t *out = c->out;
+
+	for (; count > 0 && at < c->in.end; count--) {
+		size_t len = atom_bytes[*at];
+
+		if (len == 2 && count >= 4 && c->in.end - at >= 8 &&
+		    are_four_atoms(at)) {
+			memcpy(out, at, 8);
+			out += 8;
+			at += 8;
+			count -= 3;
+			continue;
+		}
+		if (len == 0)
+			break;
+		*out = *at;
+		if (c->in.is_big_endian && len < ATOM_BYTES_MAX)
+			for (size_t i = 1; i < len; i++)
+				out[i] = at[len - i];
+		else
+			memcpy(out + 1, at + 1, len - 1);
+		out += len;
+		at += len;
+	}
+	c->in.at = at;
+	c->out = out;
+	return count;
+}
+
 /* Recursion is bounded because the frame was checked. */
 static void
 copy_objects(struct rewrite *c, uint64_t count)
 {
-	for (uint64_t i = 0; i < count; i++) {
+	while ((count = copy_atoms(c, count)) > 0) {
 		int type = (int8_t)*c->in.at;
 
+		count--;
 		copy_bytes(c, 1);
 		if (type == -KT_SYMBOL) {
 			copy_symbols(c, 1);
-		} else if (type < KT_LIST) {
-			copy_items(c, -type, 1);
 		} else if (type == KT_LIST) {
 			copy_objects(c, copy_count(c));
 		} else if (type == KT_SYMBOL) {

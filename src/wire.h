@@ -21,6 +21,7 @@ enum {
 	WIRE_LIST_HEADER_BYTES = 6, /* type, attribute, 4-byte count */
 	WIRE_FRAME_MIN = 10,	   /* header and the smallest object */
 	WIRE_DEPTH_MAX = 64,	   /* nesting of objects; q dies at 200,000 */
+	WIRE_LOOKS_MIN = 2000000,  /* that a message may need; wire_bound */
 	WIRE_CAPABILITY = 3,	   /* keeps frames below 2 GiB (section 1) */
 };
 
@@ -114,7 +115,11 @@ struct wire_reader {
 	const char *bad;       /* NULL, or the first fault as a sentence */
 	bool is_big_endian;
 	bool has_long_counts;  /* an attr bit 80 count was seen (8 bytes) */
+	uint64_t looks, looks_max; /* wire_bound; 0: as many as there are */
 };
+
+/* Of the faults: more looks than are allowed. */
+extern const char wire_too_many[];
 
 static inline struct wire_reader
 wire_reader(const uint8_t *at, size_t len, bool is_big_endian)
@@ -122,6 +127,25 @@ wire_reader(const uint8_t *at, size_t len, bool is_big_endian)
 	return (struct wire_reader){ .at = at,
 				     .end = at + len,
 				     .is_big_endian = is_big_endian };
+}
+
+/*
+ * Limits what wire_skip may do for a message that a stranger made: the bytes of
+ * tiny objects take a hundred times as long as those of long vectors.  An atom
+ * or a vector in a list is a look, a symbol two, any other object eight; four
+ * atoms of one byte and one type in a row are none.  There may be
+ * WIRE_LOOKS_MIN, about 10 ms, or one for every eight bytes.  What was accepted
+ * once is read without a limit: batches have the objects of many messages.
+ */
+static inline void
+wire_bound(struct wire_reader *r)
+{
+	uint64_t len = (uint64_t)(r->end - r->at);
+
+	r->looks_max = len < 8 * (uint64_t)WIRE_LOOKS_MIN ? WIRE_LOOKS_MIN
+							  : len / 8;
+	if (r->is_big_endian) /* they are all looked at again */
+		r->looks_max /= 2;
 }
 
 uint8_t wire_get_u8(struct wire_reader *r);
@@ -173,6 +197,10 @@ bool wire_has_flat_columns(const struct wire_reader *table);
  */
 const char *wire_check_body(const uint8_t *body, size_t len,
 			    bool is_big_endian, bool *out_has_long_counts);
+
+/* The same with wire_bound: wire_too_many is a reason too. */
+const char *wire_check_bounded(const uint8_t *body, size_t len,
+			       bool is_big_endian, bool *out_has_long_counts);
 
 /*
  * Copies an uncompressed, *checked* frame to out in the form that ringtick

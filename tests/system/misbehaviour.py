@@ -326,6 +326,27 @@ def many_semicolons(scene):
 
 
 @row()
+def tiny_objects(scene):
+    client = scene.client()
+    data = frame(lst(*[atom("b", True)] * 300_000, *[sym("")] * 300_000), SYNC)
+    scene.again_and_again(lambda: client.ask(data))
+    scene.hold_and_count()
+
+
+@row()
+def too_many_objects(scene):
+    """What is refused when some ten ms of it have been looked at."""
+    body = struct.pack("<BBI", 0, 0, 30_000) + (b"\x6a" * 60 + b"\x65\0") * 30_000
+    data = struct.pack("<BBBBI", 1, SYNC, 0, 0, 8 + len(body)) + body
+
+    def step():
+        with kdb.Client(scene.daemon.port, creds=b"evil:pw\x03") as client:
+            assert client.ask(data) == Error(b"limit")
+    scene.again_and_again(step)
+    scene.hold_and_count()
+
+
+@row()
 def strings_of_numbers(scene):
     client = scene.client()
     data = frame(lst(kdb.text("string"), kdb.vec("j", range(200_000))), SYNC)
