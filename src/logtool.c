@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,16 +60,18 @@ struct log_limit {
 struct logtool {
 	/* options */
 	enum log_mode mode;
-	const char *path;
+	const char *path; /* of a day that followed: day_path */
 	const char *out_path;
 	const char *from_text, *to_text;
 	struct log_limit from, to;
 	bool is_following;
 	bool has_speed;
 
+	char day_path[PATH_MAX];
 	struct mapping file;
 	struct journal_check check; /* how far, and how it ended */
 	bool is_judged;		    /* check.verdict is set */
+	bool was_torn;		    /* the file of a day before */
 	struct table_list tables;
 	uint64_t selected;
 	uint64_t left_out; /* of a replay */
@@ -222,6 +225,36 @@ take_record(struct logtool *t, const struct journal_record *record,
 
 /* ---- the walk ---- */
 
+/* What is wrong with the file, and what can be done. */
+static void
+tell_verdict(const struct logtool *t)
+{
+	const struct journal_check *c = &t->check;
+	unsigned long long records = c->records, good = c->good_bytes;
+	unsigned long long next = c->next_record_off;
+
+	if (c->verdict == JOURNAL_FOREIGN)
+		fprintf(stderr, "ringtick log: %s: this is no journal: %s\n",
+			t->path, c->why);
+	else if (c->verdict == JOURNAL_TORN)
+		fprintf(stderr,
+			"ringtick log: %s: record %llu, at byte %llu, is not "
+			"whole (%s). If nobody writes it any more: `ringtick "
+			"log --repair FILE` moves the last %llu bytes into a "
+			"side file\n",
+			t->path, records, good, c->why,
+			(unsigned long long)t->file.len - good);
+	else if (c->verdict == JOURNAL_DAMAGED)
+		fprintf(stderr,
+			"ringtick log: %s: record %llu, at byte %llu, is "
+			"damaged (%s); records go on at byte %llu. What stood "
+			"between is lost. Take the file from a copy; or save "
+			"what is in front with `head -c %llu FILE >FRONT`, "
+			"and what is behind with `(head -c 8 FILE; tail -c "
+			"+%llu FILE) >BEHIND`\n",
+			t->path, records, good, c->why, next, good, next + 1);
+}
+
 /* Why it is not read further; 0, or -errno with a sentence on stderr. */
 static int
 tell_change(const struct logtool *t, int err)
@@ -235,6 +268,53 @@ tell_change(const struct logtool *t, int err)
 	return err == -EINTR ? 0 : err;
 }
 
+/* Of the header alone.  Whether it may be a journal. */
+static bool
+read_header(struct logtool *t)
+{
+	t->check = journal_check(t->file.bytes,
+				 min_u64(t->file.len, JOURNAL_HEADER_BYTES),
+				 NULL);
+	t->is_judged = t->check.verdict == JOURNAL_FOREIGN;
+	return !t->is_judged;
+}
+
+static int
+open_file(struct logtool *t)
+{
+	int err = mapping_open(&t->file, t->path, t->mode == LOG_REPAIR);
+
+	if (err == -EINVAL)
+		return fail(t->path, "it is not a regular file");
+	return err < 0 ? fail(t->path, strerror(-err)) : 0;
+}
+
+/*
+ * The day has ended: on with the file of the next one, all of it.  1, 0 if
+ * that was all, or -errno.
+ */
+static int
+next_day(struct logtool *t, enum journal_step step, const char *why)
+{
+	if (step != JOURNAL_END) {
+		journal_judge(&t->check, t->file.bytes, t->file.len, step, why);
+		tell_verdict(t);
+		t->was_torn = true;
+	}
+	t->from.is_number = false;
+	/* Numbers are those of one file. */
+	if (t->to.is_number)
+		return 0;
+	fprintf(stderr, "ringtick log: %s: the day has ended; on with %s\n",
+		t->path, t->file.next);
+	memcpy(t->day_path, t->file.next, sizeof(t->day_path));
+	t->path = t->day_path;
+	mapping_close(&t->file);
+	if (open_file(t) < 0)
+		return -EINVAL;
+	return read_header(t) ? 1 : 0;
+}
+
 /* No record at good_bytes.  1: look again, 0: that was all, or -errno. */
 static int
 reach_end(struct logtool *t, enum journal_step step, const char *why)
@@ -244,8 +324,8 @@ reach_end(struct logtool *t, enum journal_step step, const char *why)
 	if (t->is_following && step != JOURNAL_BAD) {
 		fflush(stdout);
 		got = mapping_wait(&t->file);
-		if (got == -EINTR)
-			return 0;
+		if (got == 0)
+			return next_day(t, step, why);
 		return got < 0 ? tell_change(t, got) : 1;
 	}
 	/* Half a record may be one that is just being written. */
@@ -297,36 +377,6 @@ walk(struct logtool *t)
 }
 
 /* ---- how it ended ---- */
-
-/* What is wrong with the file, and what can be done. */
-static void
-tell_verdict(const struct logtool *t)
-{
-	const struct journal_check *c = &t->check;
-	unsigned long long records = c->records, good = c->good_bytes;
-	unsigned long long next = c->next_record_off;
-
-	if (c->verdict == JOURNAL_FOREIGN)
-		fprintf(stderr, "ringtick log: %s: this is no journal: %s\n",
-			t->path, c->why);
-	else if (c->verdict == JOURNAL_TORN)
-		fprintf(stderr,
-			"ringtick log: %s: record %llu, at byte %llu, is not "
-			"whole (%s). If nobody writes it any more: `ringtick "
-			"log --repair FILE` moves the last %llu bytes into a "
-			"side file\n",
-			t->path, records, good, c->why,
-			(unsigned long long)t->file.len - good);
-	else if (c->verdict == JOURNAL_DAMAGED)
-		fprintf(stderr,
-			"ringtick log: %s: record %llu, at byte %llu, is "
-			"damaged (%s); records go on at byte %llu. What stood "
-			"between is lost. Take the file from a copy; or save "
-			"what is in front with `head -c %llu FILE >FRONT`, "
-			"and what is behind with `(head -c 8 FILE; tail -c "
-			"+%llu FILE) >BEHIND`\n",
-			t->path, records, good, c->why, next, good, next + 1);
-}
 
 static void
 print_verdict(const struct logtool *t, int64_t span_ns)
@@ -422,20 +472,10 @@ finish(struct logtool *t, int err, int64_t span_ns)
 		print_verdict(t, span_ns);
 	table_list_tell_missing(&t->tables, t->path);
 	if (!t->is_judged || t->check.verdict == JOURNAL_WHOLE)
-		return 0;
+		return t->was_torn ? CLIENT_EXIT_CHECK : 0;
 	fflush(stdout);
 	tell_verdict(t);
 	return CLIENT_EXIT_CHECK;
-}
-
-static int
-open_file(struct logtool *t)
-{
-	int err = mapping_open(&t->file, t->path, t->mode == LOG_REPAIR);
-
-	if (err == -EINVAL)
-		return fail(t->path, "it is not a regular file");
-	return err < 0 ? fail(t->path, strerror(-err)) : 0;
 }
 
 static int
@@ -446,11 +486,7 @@ run(struct logtool *t)
 
 	if (err < 0)
 		return CLIENT_EXIT_TROUBLE;
-	/* of the header alone */
-	t->check = journal_check(t->file.bytes,
-				 min_u64(t->file.len, JOURNAL_HEADER_BYTES),
-				 NULL);
-	if (t->check.verdict == JOURNAL_FOREIGN) {
+	if (!read_header(t)) {
 		if (t->mode == LOG_VERIFY)
 			print_verdict(t, clock_monotonic_ns() - start_ns);
 		tell_verdict(t);
@@ -510,7 +546,7 @@ static const char usage[] =
 	"      --from N|TIME       from record N, counted from 0, or this "
 	"time\n"
 	"      --to N|TIME         up to it, without it\n"
-	"  -f, --follow            wait for more\n"
+	"  -f, --follow            wait for more, and for the next day's file\n"
 	"      --help\n"
 	"\n"
 	"TIME is such as 09:30, 09:30:00.000, 0D09:30, 2026.11.22D09:30.\n"

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "journal_file.h"
+#include "next_day.h"
 #include "util.h"
 
 enum { AHEAD_BYTES = 16 << 20 }; /* a multiple of all sizes of pages */
@@ -108,11 +110,12 @@ mapping_grow(struct mapping *m)
 	return err < 0 ? err : 1;
 }
 
-/* Watches the file that is open, whatever its name stands for by now. */
+/* Watches the file that is open, whatever its name stands for by now; and the
+ * folder for the next day's. */
 static int
 watch(struct mapping *m)
 {
-	char path[64];
+	char path[PATH_MAX];
 
 	m->watch_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (m->watch_fd < 0)
@@ -120,14 +123,79 @@ watch(struct mapping *m)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->fd);
 	if (inotify_add_watch(m->watch_fd, path, IN_MODIFY | IN_ATTRIB) < 0)
 		return -errno;
+	m->folder_watch = -1;
+	if (!next_day_has_date(m->path))
+		return 0;
+	next_day_folder(m->path, path, sizeof(path));
+	m->folder_watch = inotify_add_watch(m->watch_fd, path,
+					    IN_CREATE | IN_MOVED_TO);
+	if (m->folder_watch < 0)
+		return -errno;
+	m->is_folder_new = true;
 	return 0;
+}
+
+/* What has happened to the files, fstat tells. */
+static void
+take_events(struct mapping *m)
+{
+	_Alignas(struct inotify_event) char events[4096];
+	const struct inotify_event *e;
+	ssize_t n;
+
+	while ((n = read(m->watch_fd, events, sizeof(events))) > 0)
+		for (const char *at = events; at < events + n;
+		     at += sizeof(*e) + e->len) {
+			e = (const struct inotify_event *)(const void *)at;
+			if (e->wd == m->folder_watch ||
+			    (e->mask & IN_Q_OVERFLOW) != 0)
+				m->is_folder_new = true;
+		}
+}
+
+/*
+ * Whether records go into the next day's file.  It is made a minute before the
+ * day ends, with a header only; nothing goes into the old one once there are
+ * records in the new one.
+ */
+static bool
+next_has_begun(struct mapping *m)
+{
+	struct stat st;
+
+	if (m->folder_watch < 0)
+		return false;
+	if (m->is_folder_new) {
+		m->is_folder_new = false;
+		/* Watched before it is looked at: no growth is missed. */
+		if (next_day_find(m->path, m->next, sizeof(m->next)))
+			(void)inotify_add_watch(m->watch_fd, m->next,
+						IN_MODIFY | IN_ATTRIB);
+	}
+	return m->next[0] != '\0' && stat(m->next, &st) == 0 &&
+	       S_ISREG(st.st_mode) && st.st_size > JOURNAL_HEADER_BYTES;
+}
+
+/* 1, 0 or -errno as mapping_wait; -EAGAIN: nothing has happened. */
+static int
+look(struct mapping *m)
+{
+	int got;
+
+	if (client_stopped())
+		return -EINTR;
+	got = mapping_grow(m);
+	if ((got != 0 && got != -ENOENT) || !next_has_begun(m))
+		return got == 0 ? -EAGAIN : got;
+	/* What was written in front of the next day's records. */
+	got = mapping_grow(m);
+	return got == -ENOENT ? 0 : got;
 }
 
 int
 mapping_wait(struct mapping *m)
 {
 	struct pollfd pollfd = { .events = POLLIN };
-	char events[4096];
 	sigset_t ends, before;
 	int got = m->watch_fd < 0 ? watch(m) : 0;
 
@@ -139,14 +207,10 @@ mapping_wait(struct mapping *m)
 	sigaddset(&ends, SIGINT);
 	sigaddset(&ends, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &ends, &before);
-	while (got == 0) {
-		/* After the watch began, so that no growth is missed. */
-		got = client_stopped() ? -EINTR : mapping_grow(m);
-		if (got != 0)
-			break;
+	/* After the watch began, so that no growth is missed. */
+	while ((got = look(m)) == -EAGAIN) {
 		(void)ppoll(&pollfd, 1, NULL, &before);
-		while (read(m->watch_fd, events, sizeof(events)) > 0)
-			; /* what has happened, fstat tells */
+		take_events(m);
 	}
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return got;

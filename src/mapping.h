@@ -10,6 +10,7 @@
 #ifndef RINGTICK_MAPPING_H
 #define RINGTICK_MAPPING_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,9 @@ struct mapping {
 	uint64_t len;
 	uint64_t room;	    /* that the map has, in bytes; 0: there is none */
 	uint64_t ready_off; /* pages were taken out of the cache up to here */
+	int folder_watch;   /* of watch_fd; -1: the name has no date */
+	bool is_folder_new; /* a name came into the folder */
+	char next[PATH_MAX]; /* the next day's file, "" while there is none */
 };
 
 /* For an object to be closed. */
@@ -40,7 +44,8 @@ void mapping_close(struct mapping *m);
 int mapping_grow(struct mapping *m);
 
 /*
- * Waits until there is more.  1; -EINTR once a signal has asked for the end
+ * Waits until there is more.  1; 0 if nothing comes any more, since the next
+ * day's file, m->next, has records; -EINTR once a signal has asked for the end
  * (client_catch_signals); -ESTALE if the file is cut, -ENOENT if it is
  * deleted, else -errno.  Sees only what this machine writes.
  */

@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include "next_day.h"
 #include "torn_tail.h"
 #include "util.h"
 
@@ -22,27 +24,40 @@ fail(const char *path, int err, const char *why)
 
 /* ---- repair ---- */
 
+/* Of a daemon that writes files of this name.  The lock is held from then on,
+ * so that none starts meanwhile; *out_fd is -1 where there is none. */
+static bool
+is_locked(const char *path, int *out_fd)
+{
+	char lock[PATH_MAX];
+
+	*out_fd = next_day_lock_path(path, lock, sizeof(lock))
+			  ? open(lock, O_RDONLY | O_CLOEXEC)
+			  : -1;
+	return *out_fd >= 0 && flock(*out_fd, LOCK_EX | LOCK_NB) < 0;
+}
+
 /*
  * A lease for writing is given only to who is the only one to have the file
- * open.  Where there are no leases nobody knows, and we go on.
+ * open: a file of a past day, say, beside a daemon that writes today's.  Where
+ * there are no leases, or not for us, the lock decides.
  */
 static bool
-is_in_use(int fd)
+is_in_use(int fd, bool is_lock_held)
 {
 	if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
-		return errno == EAGAIN;
+		return errno == EAGAIN || is_lock_held;
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
 	return false;
 }
 
-int
-salvage_cut(struct mapping *m, const struct journal_check *torn)
+static int
+cut(struct mapping *m, const struct journal_check *torn, bool is_lock_held)
 {
 	char side[PATH_MAX];
 	int err;
 
-	CHECK(torn->verdict == JOURNAL_TORN);
-	if (is_in_use(m->fd))
+	if (is_in_use(m->fd, is_lock_held))
 		return fail(m->path, -EBUSY,
 			    "another process has it open; stop the "
 			    "tickerplant and its readers first");
@@ -64,6 +79,19 @@ salvage_cut(struct mapping *m, const struct journal_check *torn)
 	       (unsigned long long)torn->good_bytes,
 	       (unsigned long long)(m->len - torn->good_bytes), side);
 	return 0;
+}
+
+int
+salvage_cut(struct mapping *m, const struct journal_check *torn)
+{
+	int lock_fd, err;
+	bool is_lock_held = is_locked(m->path, &lock_fd);
+
+	CHECK(torn->verdict == JOURNAL_TORN);
+	err = cut(m, torn, is_lock_held);
+	if (lock_fd >= 0)
+		(void)close(lock_fd);
+	return err;
 }
 
 /* ---- filter ---- */

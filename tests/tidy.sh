@@ -38,8 +38,9 @@ ranks='
 # The client tools stand beside the daemon: of its files they may include
 # those of ranks 0 and 1.
 client_ranks='
-5	client print tally seen account rejoin when payload json mapping
-5	table_list kinds replay salvage feed_message feed sub logtool ringtick
+5	client print tally seen account rejoin when payload json
+5	next_day mapping table_list kinds replay salvage feed_message
+5	feed sub logtool ringtick
 '
 
 C_FILES=$(find src tests/unit tests/fuzz -name '*.[ch]' | sort)

@@ -1,6 +1,7 @@
 """ringtick log: every option, on journals made by the harness's own codec as
 ringtickd, tick.q and a chained tickerplant write them."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -356,6 +357,24 @@ def test_repair(journal):
     assert verdict(path, 0)[0]["records"] == "6"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs files of another user")
+def test_repair_beside_a_daemon_of_another_user(journal):
+    """Protects what a daemon writes from who is told nothing by the kernel: it
+    gives leases of files to their owner only.  The lock decides then."""
+    path = journal(tail=b"\0" * 3)
+    os.chown(path, 12345, -1)
+    before = path.read_bytes()
+    repair = ["setpriv", "--bounding-set=-lease", find_ringtick(), "log", "--repair",
+              str(path)]
+    with open(path.with_name("sym.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(repair, capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and "open" in done.stderr, done
+        assert path.read_bytes() == before
+    done = subprocess.run(repair, capture_output=True, text=True, check=False)
+    assert pairs(done.stdout)["result"] == "cut", done
+
+
 def test_repair_refuses(journal):
     """Protects good records behind damage, and a file that is being written."""
     path = journal()
@@ -501,6 +520,45 @@ def test_follow_many(journal, follow):
         for i in range(12):
             file.write(big + record("trade", columns(i)))
             assert next_number(process) == 2 * i + 1
+
+
+def test_follow_over_the_end_of_the_day(journal, follow):
+    """Protects whoever looks on at midnight: the next day's file is made a
+    minute before, and the day goes on until there are records in that one;
+    what is of another name, or of a day before, is not looked at."""
+    path = journal(RECORDS[:1])
+    journal(RECORDS, name="sym2026.11.21")
+    journal(RECORDS, name="cat2026.11.23")
+    process = follow(path, "--from", 0)
+    assert next_number(process) == 0
+    tomorrow = journal([], name="sym2026.11.23")
+    journal(RECORDS, name="sym2026.11.24")
+    append(path, RECORDS[1])
+    assert next_number(process) == 1
+    append(path, RECORDS[2])
+    append(tomorrow, RECORDS[0])
+    assert [next_number(process), next_number(process)] == [2, 0]
+    assert [next_number(process) for i in RECORDS] == list(range(6))
+    append(tomorrow.with_name("sym2026.11.24"), RECORDS[0])
+    assert next_number(process) == 6
+    process.send_signal(signal.SIGTERM)
+    said, wrong = process.communicate(timeout=20)
+    assert (process.returncode, said) == (0, "")
+    assert re.findall("on with .*(sym.*)", wrong) == ["sym2026.11.23", "sym2026.11.24"]
+
+
+def test_follow_over_a_torn_end(journal, follow):
+    """Protects from the same after a crash: the rest of the day is told to be
+    torn, the next one is shown, and the exit status is that of a torn file."""
+    path = journal(RECORDS[:1], tail=RECORDS[1][:-1])
+    process = follow(path)
+    assert next_number(process) == 0
+    path.rename(path.with_name("gone"))
+    journal(RECORDS[:1], name="sym2026.11.25")
+    assert next_number(process) == 0
+    process.send_signal(signal.SIGTERM)
+    said, wrong = process.communicate(timeout=20)
+    assert (process.returncode, said) == (1, "") and "not whole" in wrong
 
 
 def append(path, data):

@@ -1,0 +1,26 @@
+/*
+ * Where a journal goes on: of the files of one name, sym2026.11.22 and so on,
+ * the one of the day after.
+ */
+#ifndef RINGTICK_NEXT_DAY_H
+#define RINGTICK_NEXT_DAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether the path ends in a date. */
+bool next_day_has_date(const char *path);
+
+/*
+ * The path of the file beside it whose name differs in the date only, of the
+ * earliest date behind its own.  false if there is none, with *out empty.
+ */
+bool next_day_find(const char *path, char *out, size_t out_len);
+
+/* The path of the lock of all files of that name; false without a date. */
+bool next_day_lock_path(const char *path, char *out, size_t out_len);
+
+/* The folder of a path, as a path. */
+void next_day_folder(const char *path, char *out, size_t out_len);
+
+#endif
