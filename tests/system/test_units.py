@@ -5,6 +5,9 @@
 import configparser
 import pathlib
 import re
+import subprocess
+
+from daemon import find_ringtickd
 
 SOURCES = pathlib.Path(__file__).resolve().parents[2]
 
@@ -48,12 +51,18 @@ def test_socket_does_not_fail_along():
     assert "TriggerLimitBurst" not in socket["Socket"]
 
 
-def test_installed_configuration_has_a_journal():
-    """Protects who follows the README: the line of the sample that `make install`
-    turns into the unit's folder is there, once.  check.sh looks at what it makes
-    of it."""
+def test_installed_configuration_has_a_journal(tmp_path):
+    """Protects who follows the README: what `make install` installs differs from
+    the sample in the folder of the journal, which is the unit's."""
+    folder = pathlib.Path(find_ringtickd()).parent
+    subprocess.run(["make", "-s", "-C", folder, "install-data-local",
+                    "DESTDIR=%s" % tmp_path, "sysconfdir=/etc"],
+                   check=True, stdin=subprocess.DEVNULL)
+    installed = (tmp_path / "etc/ringtick/ringtick.conf").read_text()
     sample = (SOURCES / "etc" / "ringtick.conf").read_text()
-    assert sample.count('# directory = "";') == 1
+    assert installed == sample.replace('# directory = "";',
+                                       'directory = "/var/lib/ringtick";')
+    assert installed != sample
     assert unit("ringtick.service")["Service"]["StateDirectory"] == "ringtick"
 
 
