@@ -141,7 +141,7 @@ node_modules()
 # The daemon of a build as its clients see it, in the engine modes.
 system()
 {
-	RINGTICK_MODES=$2 timeout -k 10 900 make -s -C "$1" check-system \
+	RINGTICK_MODES=$2 timeout -k 10 1500 make -s -C "$1" check-system \
 		PYTESTFLAGS="-q --tb=short --maxfail=25" PYTESTPARALLEL="-n 4"
 }
 

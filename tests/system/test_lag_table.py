@@ -393,16 +393,18 @@ def test_many_consumers(start, connect, mode):
 
 
 def test_answer_waits_for_a_buffer(start, connect, mode):
-    """Protects the order of answers where long messages hold all buffers: the
-    table waits, others are answered, and nobody loses a buffer who goes away."""
-    daemon = start({"engine": {"mode": mode}, **WIDE})
+    """Protects the order of answers where a long message holds all buffers that an
+    address may have: the table waits, others are answered, and nobody loses a
+    buffer who goes away."""
+    daemon = start({"engine": {"mode": mode}, **WIDE, "ring": {"size": "32M"},
+                    "streams": {"ring": "32M"}})
     clients = [connect(daemon) for _ in range(100)]
     for client in clients:
         client.subscribe()
-    feeds = [connect(daemon) for _ in range(2)]
-    whole = update("trade", trade(0, 6000), kdb.SYNC)  # longer than a receive buffer
-    for feed in feeds:
-        feed.send(whole[:-1])
+    feed = connect(daemon)
+    # who holds a buffer for nothing is cut after a second, and one more for each MiB
+    whole = update("trade", trade(0, 200000), kdb.SYNC)
+    feed.send(whole[:-1])
     askers = [connect(daemon) for _ in range(3)]
     waits = daemon.summary().number("buffer_waits")
     for asker in askers:
@@ -410,9 +412,8 @@ def test_answer_waits_for_a_buffer(start, connect, mode):
     daemon.wait_log("report", buffer_waits=str(waits + 3))
     askers[1].close()
     assert connect(daemon).sync(".u.d").type == 14
-    for feed in feeds:
-        feed.send(whole[-1:])
-        assert kdb.decode(feed.read_response()[8:]) == NIL
+    feed.send(whole[-1:])
+    assert kdb.decode(feed.read_response()[8:]) == NIL
     for asker in (askers[0], askers[2]):
         assert len(rows_of(kdb.decode(asker.read_response()[8:]))) == 100
         assert kdb.decode(asker.read_response()[8:]).type == 14
