@@ -8,6 +8,7 @@ others in STILL none may."""
 import collections
 import contextlib
 import os
+import resource
 import signal
 import socket
 import struct
@@ -586,6 +587,23 @@ def next_day_impossible(scene):
     client.send(frame(".u.endofday[]"))
     scene.daemon.wait_log("journal_roll_failed", after=mark)
     client.send(frame(".u.i", SYNC))
+    scene.hold()
+
+
+def few_descriptors():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (70, 70))
+
+
+@row("turned_away", only="journal", own={"preexec": few_descriptors})
+def no_descriptor_at_the_end_of_day(scene):
+    """Clients that do nothing have every connection that the limit allows."""
+    client = scene.client()
+    with contextlib.suppress(kdb.Closed, ConnectionError):
+        while True:
+            scene.client()
+    mark = scene.daemon.mark()
+    client.send(frame(".u.endofday[]"))
+    scene.daemon.wait_log("journal_rolled", after=mark)
     scene.hold()
 
 
