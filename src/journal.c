@@ -461,6 +461,14 @@ journal_has_drained(const struct journal *j)
 		 j->state.synced_pos == j->main->head_pos));
 }
 
+bool
+journal_may_close(struct journal *j, int64_t now_ns)
+{
+	return !j->state.is_on ||
+	       (journal_has_drained(j) &&
+		(j->mend.has_failed || journal_is_looked_after(j, now_ns)));
+}
+
 /* ---- open and close ---- */
 
 static size_t
@@ -597,15 +605,19 @@ end_done(struct file_job *job, int64_t now_ns)
 	(void)now_ns;
 }
 
-/* The last look at the file, and then the end of it.  false: the disk hangs. */
+/* The last look at the file.  false: the disk hangs. */
 static bool
-end_files(struct journal *j, int64_t until_ns)
+look_again(struct journal *j, int64_t until_ns)
 {
 	if (!file_jobs_finish(j->jobs, until_ns))
 		return false;
 	(void)journal_is_looked_after(j, clock_monotonic_ns());
-	if (!file_jobs_finish(j->jobs, until_ns))
-		return false;
+	return file_jobs_finish(j->jobs, until_ns);
+}
+
+static bool
+end_files(struct journal *j, int64_t until_ns)
+{
 	j->end.job = (struct file_job){ .run = run_end, .done = end_done };
 	j->end.is_clean = journal_has_drained(j) && j->mend.is_looked_after;
 	file_job_start(j->jobs, &j->end.job);
@@ -615,15 +627,17 @@ end_files(struct journal *j, int64_t until_ns)
 int
 journal_close(struct journal *j, int32_t day_floor, int64_t until_ns)
 {
+	bool is_looked_at;
 	int status;
 
 	if (!j->state.is_on) {
 		ring_close(&j->staging);
 		return 0;
 	}
+	is_looked_at = look_again(j, until_ns);
 	status = has_lost(j) ? EXIT_ROOM : 0;
 	j->end.day_floor = day_floor;
-	if (!end_files(j, until_ns)) {
+	if (!is_looked_at || !end_files(j, until_ns)) {
 		log_line(LOG_ERROR, "journal_hangs",
 			 "file=%s hint=\"the file system does not answer; the "
 			 "process ends when it does, and keeps its lock until "

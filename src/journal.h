@@ -259,6 +259,11 @@ int64_t journal_stuck_ns(const struct journal *j, int64_t now_ns);
 /* Everything committed is in the file, and on disk if anything promises so. */
 bool journal_has_drained(const struct journal *j);
 
+/* And that file was looked at since, so that a cut of it is made good before
+ * the stop.  To be called until it returns true; where the file cannot be
+ * brought back there is nothing to wait for. */
+bool journal_may_close(struct journal *j, int64_t now_ns);
+
 /*
  * Closes the file; a clean stop, if everything accepted is in it. No day before
  * day_floor may run any more.  0, or the exit status that says what is missing:

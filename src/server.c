@@ -418,7 +418,7 @@ static bool
 has_drained(struct server *s)
 {
 	if (!drain_is_done(s) || s->waiting_cnt > 0 ||
-	    !journal_has_drained(&s->journal))
+	    !journal_may_close(&s->journal, s->now_ns))
 		return false;
 	for (struct list *n = s->open.next; n != &s->open; n = n->next) {
 		struct connection *c =
@@ -462,6 +462,7 @@ int
 server_run(struct server *s)
 {
 	char status[256];
+	bool is_whole;
 	int exit_status;
 
 	s->now_ns = clock_monotonic_ns();
@@ -480,13 +481,14 @@ server_run(struct server *s)
 	while (!s->is_stopping ||
 	       (!has_drained(s) && s->now_ns < s->stop_deadline_ns))
 		turn(s);
+	is_whole = journal_may_close(&s->journal, s->now_ns);
 	if (!has_drained(s))
 		log_line(LOG_WARN, "stop_cut",
 			 "connections=%u journal=%s hint=\"%s within "
 			 "stop.timeout\"",
 			 s->open_cnt,
-			 journal_has_drained(&s->journal) ? "whole" : "behind",
-			 journal_has_drained(&s->journal)
+			 is_whole ? "whole" : "behind",
+			 is_whole
 				 ? "consumers had not taken everything"
 				 : "not everything was in the journal");
 	drain_tell(s);

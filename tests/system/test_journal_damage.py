@@ -157,3 +157,23 @@ def test_file_cut_while_the_disk_is_full(tmp_path, start, connect, left):
         daemon.stop()
     finally:
         disk.close()
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_file_cut_before_a_stop(start, connect, folder, is_deleted):
+    """Protects what was accepted from a stop that comes before the next look at the
+    file: it ends when the file is whole, and cleanly."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    for n in range(100):
+        assert client.update("trade", trade(n)) == NIL
+    cut_half(path)
+    if is_deleted:
+        path.unlink()
+    client.close()
+    daemon.stop()
+    assert len(daemon.logged("journal_cut", lost_records=0)) == 1
+    assert journal.read(path).records == records(0, 100)
+    again = start(settings(folder))
+    assert again.wait_log("journal")["last_stop"] == "clean"
