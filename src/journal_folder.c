@@ -182,8 +182,11 @@ journal_promise_log(const struct settings *s)
 				 : "");
 	else
 		log_line(LOG_INFO, "promise",
-			 "journal=on lost_by_stop=\"nothing\" "
+			 "journal=on lost_by_stop=\"%s\" "
 			 "lost_by_daemon_crash=\"what was not answered yet, "
 			 "milliseconds\" lost_by_machine_crash=\"%s\"",
+			 s->journal.reserve
+				 ? "nothing"
+				 : "nothing, unless the disk is full then",
 			 by_machine[s->journal.sync]);
 }

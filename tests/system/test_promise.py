@@ -29,6 +29,8 @@ def test_promise_of_a_start(start, folder):
     line = start(journal.settings(folder, sync="batch")).wait_log("promise")
     assert (line["journal"], line["lost_by_stop"]) == ("on", "nothing")
     assert "not answered" in line["lost_by_machine_crash"]
+    line = start(journal.settings(folder, name="b", reserve=False)).wait_log("promise")
+    assert "disk is full" in line["lost_by_stop"]
 
 
 def test_check_looks_at_the_folder(tmp_path, start, folder):
