@@ -51,7 +51,8 @@ put_record(uint8_t *out, const uint8_t *x, size_t x_len)
 	size_t len = hex_bytes("00 00 03000000 f5 75706400 f5 747261646500",
 			       out, 64);
 
-	memcpy(out + len, x, x_len);
+	if (x_len > 0)
+		memcpy(out + len, x, x_len);
 	return len + x_len;
 }
 
