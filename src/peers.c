@@ -40,12 +40,12 @@ add_text(uint64_t hash, const char *text, size_t len)
 }
 
 static uint64_t
-key_of(const struct peers *p, const struct peers_line *line)
+key_of(const struct peers *p, const struct peers_line *line, const char *user)
 {
 	uint64_t hash = p->seed;
 
 	hash = add_text(hash, line->peer, address_len(line->peer));
-	hash = add_text(hash, line->user, strlen(line->user));
+	hash = add_text(hash, user, strlen(user));
 	hash = add_text(hash, line->event, strlen(line->event));
 	hash = add_text(hash, line->reason, strlen(line->reason));
 	return hash ^ hash >> 32;
@@ -69,21 +69,34 @@ hold(struct peers_held *held, const struct peers_line *line, uint64_t key,
 	held->last_ns = now_ns;
 }
 
+static bool
+is_used_up(const struct peers *p, int64_t *used_until_ns, int64_t line_ns,
+	   int64_t now_ns)
+{
+	if (*used_until_ns < now_ns)
+		*used_until_ns = now_ns;
+	return *used_until_ns + line_ns > now_ns + p->burst_ns;
+}
+
 bool
 peers_may(struct peers *p, const struct peers_line *line, int64_t now_ns)
 {
-	uint64_t key = key_of(p, line);
+	uint64_t key = key_of(p, line, line->user);
 	unsigned idx = (unsigned)(key % PEERS_ROWS);
-	int64_t *used_until_ns = &p->rows[idx].used_until_ns;
+	unsigned of = (unsigned)(key_of(p, line, "") % PEERS_ROWS);
+	int64_t *used = &p->rows[idx].used_until_ns;
+	int64_t *used_of = &p->rows[of].address_until_ns;
 
-	if (*used_until_ns < now_ns)
-		*used_until_ns = now_ns;
-	if (*used_until_ns + LINE_NS > now_ns + p->burst_ns) {
-		hold(&p->rows[idx].held, line, key, now_ns);
-		return false;
+	/* Nobody checks the name: a loop may give another one each time. */
+	if (is_used_up(p, used, LINE_NS, now_ns))
+		of = idx;
+	else if (!is_used_up(p, used_of, LINE_NS / PEERS_NAMES, now_ns)) {
+		*used += LINE_NS;
+		*used_of += LINE_NS / PEERS_NAMES;
+		return true;
 	}
-	*used_until_ns += LINE_NS;
-	return true;
+	hold(&p->rows[of].held, line, key, now_ns);
+	return false;
 }
 
 bool

@@ -1,7 +1,8 @@
 /*
  * How many lines of the log one client may cause: so many at once, then one a
  * second, of each kind.  A client is an address and the name of its handshake;
- * what it connects from anew is the same client.
+ * what it connects from anew is the same client.  All names of one address may
+ * cause as many lines as PEERS_NAMES of them.
  *
  * A fixed table: clients that fall into the same row share its lines, so that
  * however many there are, the log stays as small.  Pure; called by report.c.
@@ -19,6 +20,7 @@ enum {
 	PEERS_USER_BYTES = 128,
 	PEERS_BURST_MIN = 64, /* lines at once */
 	PEERS_BURST_MAX = 1024,
+	PEERS_NAMES = 4,
 };
 
 /* A line that somebody would write. */
@@ -46,6 +48,7 @@ struct peers {
 	int64_t burst_ns;
 	struct {
 		int64_t used_until_ns; /* the burst is used up to here */
+		int64_t address_until_ns; /* so is that of all names */
 		struct peers_held held;
 	} rows[PEERS_ROWS];
 };

@@ -71,6 +71,34 @@ test_who(void **state)
 		assert_int_equal(passed(&others[i], 1000, t), PEERS_BURST_MIN);
 }
 
+/* A name is free to choose: those of one address share what four may cause, and
+ * what is held back of them is few sums. */
+static void
+test_names(void **state)
+{
+	unsigned cnt = 0, sums = 0, idx = 0;
+	struct peers_held held;
+	int64_t t = NS_PER_S;
+
+	(void)state;
+	peers_init(&peers, 1, 4711);
+	for (unsigned i = 0; i < 100000; i++) {
+		char user[32];
+		struct peers_line line = scanner;
+
+		(void)snprintf(user, sizeof(user), "u%u", i);
+		line.user = user;
+		cnt += peers_may(&peers, &line, t);
+	}
+	assert_int_equal(cnt, PEERS_NAMES * PEERS_BURST_MIN);
+	while (peers_next_held(&peers, &idx, t, true, &held)) {
+		assert_int_equal(held.lines, 100000 - cnt);
+		assert_true(held.has_others);
+		sums++;
+	}
+	assert_int_equal(sums, 1);
+}
+
 /* What was held back is told once: when it has ended, or in between. */
 static void
 test_sums(void **state)
@@ -135,6 +163,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_who),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_many),
 	};
