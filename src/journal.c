@@ -266,11 +266,11 @@ note_unsynced(const struct journal *j, int error)
 	uint64_t record = is_none ? 0 : j->state.synced_records;
 
 	log_line(LOG_ERROR, "journal_unsynced",
-		 "file=\"%s\" from_byte=%" PRIu64 " from_record=%" PRIu64
+		 "file=%s from_byte=%" PRIu64 " from_record=%" PRIu64
 		 " error=\"%s\" hint=\"fdatasync failed: check the disk "
 		 "(dmesg); the next start writes that part anew and reads it "
 		 "back\"",
-		 j->state.path, off, record, strerror(error));
+		 LOG_QUOTED(j->state.path), off, record, strerror(error));
 	journal_unsynced_note(j->settings->journal.directory,
 			      j->settings->journal.name, j->state.path, off,
 			      record);
@@ -518,6 +518,21 @@ begin(struct journal *j, const struct journal_moment *now, char *err,
 	return true;
 }
 
+static bool
+no_staging(int error, char *err, size_t err_len)
+{
+	if (error == EFBIG)
+		(void)snprintf(err, err_len,
+			       "the limit of the size of a file is below the "
+			       "journal's buffer; raise it with: ulimit -f "
+			       "unlimited (systemd: LimitFSIZE=infinity)");
+	else
+		(void)snprintf(err, err_len, "no memory for the journal: %s",
+			       strerror(error));
+	errno = error == EFBIG ? EINVAL : error;
+	return false;
+}
+
 bool
 journal_open(struct journal *j, const struct settings *settings,
 	     struct engine *engine, struct file_jobs *jobs,
@@ -542,12 +557,8 @@ journal_open(struct journal *j, const struct settings *settings,
 	res = ring_open(&j->staging, staging_bytes(settings), false, true);
 	if (res == 0)
 		ring_hide_from_core(&j->staging);
-	if (res != 0) {
-		(void)snprintf(err, err_len, "no memory for the journal: %s",
-			       strerror(-res));
-		errno = -res;
-		return false;
-	}
+	if (res != 0)
+		return no_staging(-res, err, err_len);
 	j->lock_fd = journal_lock(directory, settings->journal.name, err,
 				  err_len);
 	if (j->lock_fd < 0)
@@ -572,7 +583,7 @@ has_lost(const struct journal *j)
 			 " bytes=%" PRIu64 " hint=\"they were accepted and "
 			 "could not be written before the stop; send them "
 			 "again\"",
-			 j->state.path, j->state.records, lost,
+			 LOG_QUOTED(j->state.path), j->state.records, lost,
 			 j->main->head_pos - j->state.written_pos);
 	return lost > 0;
 }
@@ -642,7 +653,7 @@ journal_close(struct journal *j, int32_t day_floor, int64_t until_ns)
 			 "file=%s hint=\"the file system does not answer; the "
 			 "process ends when it does, and keeps its lock until "
 			 "then\"",
-			 j->state.path);
+			 LOG_QUOTED(j->state.path));
 		notify_status("stopped; the file system of the journal hangs, "
 			      "and the process ends when it answers");
 		return status == 0 ? EXIT_OTHER : status;

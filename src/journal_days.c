@@ -280,21 +280,25 @@ tell(const struct settings *set, const struct epochs *e, uint64_t before,
      enum epoch_found found, bool is_changed)
 {
 	const char *directory = set->journal.directory;
+	char path[PATH_MAX];
 
-	if (e->now > before + 1)
+	if (e->now > before + 1) {
+		(void)snprintf(path, sizeof(path), "%s/%s.epoch", directory,
+			       set->journal.name);
 		log_line(LOG_ERROR, "epoch_unknown",
-			 "file=\"%s/%s.epoch\" was=%s epoch=%" PRIu64
+			 "file=%s was=%s epoch=%" PRIu64
 			 " hint=\"what was counted before is not known any "
 			 "more: subscribers have to begin the day anew\"",
-			 directory, set->journal.name,
+			 LOG_QUOTED(path),
 			 found == EPOCH_NONE ? "missing" : "spoilt", e->now);
+	}
 	if (is_changed)
 		log_line(LOG_ERROR, "journal_changed",
-			 "directory=\"%s\" name=%s epoch=%" PRIu64
+			 "directory=%s name=%s epoch=%" PRIu64
 			 " hint=\"a file has less in it than at the last stop, "
 			 "or something else: who had its records has to begin "
 			 "the day anew\"",
-			 directory, set->journal.name, e->now);
+			 LOG_QUOTED(directory), set->journal.name, e->now);
 }
 
 static bool
@@ -326,6 +330,18 @@ begin_epoch(const struct settings *set, const struct journal_moment *now,
 	if (days->before != NULL)
 		days->before->since = e->files[0].since;
 	return true;
+}
+
+static const char *
+last_stop(const struct journal_moment *now, enum epoch_found found,
+	  const struct epochs *e)
+{
+	if (now->is_again)
+		return "none";
+	/* Its file was deleted, and there are records. */
+	if (found == EPOCH_NONE && e->now > 0)
+		return epoch_found_names[EPOCH_SPOILT];
+	return epoch_found_names[found];
 }
 
 bool
@@ -365,7 +381,7 @@ journal_days_begin(const struct settings *set, const struct journal_moment *now,
 		 " last_stop=%s",
 		 LOG_QUOTED(out->path), out->file->first_record,
 		 out->file->first_off, e->now,
-		 now->is_again ? "none" : epoch_found_names[found]);
+		 last_stop(now, found, e));
 	return true;
 }
 

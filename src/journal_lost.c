@@ -152,8 +152,10 @@ tell(const struct journal *j, const struct journal_keep *k, uint64_t lost)
 		 "records from kept_records on, so many as are lost, are "
 		 "nowhere any more, and those after them have new numbers; "
 		 "find out who does that\"",
-		 j->state.path, k->size, k->end_off, k->good_records, lost,
-		 k->side[0] == '\0' ? "-" : k->side, j->state.epochs.now);
+		 LOG_QUOTED(j->state.path), k->size, k->end_off,
+		 k->good_records, lost,
+		 k->side[0] == '\0' ? "-" : LOG_QUOTED(k->side),
+		 j->state.epochs.now);
 }
 
 bool

@@ -110,7 +110,7 @@ succeeded(struct journal *j, const char *how, int64_t now_ns)
 			 "file=%s bytes=%" PRIu64
 			 " how=%s hint=\"the file was deleted, moved or "
 			 "replaced under the daemon\"",
-			 j->state.path, j->written.off, how);
+			 LOG_QUOTED(j->state.path), j->written.off, how);
 	j->is_gone = false;
 	m->step = MEND_IDLE;
 	m->has_failed = false;
@@ -268,7 +268,7 @@ done(struct file_job *job, int64_t now_ns)
 		if (m->err != 0)
 			log_line(LOG_WARN, "epoch_not_stored",
 				 "directory=%s error=\"%s\"",
-				 j->settings->journal.directory,
+				 LOG_QUOTED(j->settings->journal.directory),
 				 strerror(m->err));
 		succeeded(j, NULL, now_ns);
 		break;

@@ -71,8 +71,8 @@ done(struct file_job *job, int64_t now_ns)
 	if (r->is_closing)
 		return;
 	if (!r->is_begun) {
-		log_line(LOG_ERROR, "date_not_corrected", "why=\"%s\"",
-			 r->err);
+		log_line(LOG_ERROR, "date_not_corrected", "why=%s",
+			 LOG_QUOTED(r->err));
 		return;
 	}
 	/* It is the one on the disk, whatever comes of the rest. */

@@ -100,10 +100,10 @@ journal_reserve_give_up(struct journal_reserve *r, struct file_jobs *fj)
 	if (r->bytes == 0)
 		return;
 	log_line(LOG_WARN, "journal_reserve_used",
-		 "file=\"%s\" bytes=%llu hint=\"the disk is full: what was "
+		 "file=%s bytes=%llu hint=\"the disk is full: what was "
 		 "accepted is written in its place; it is made again at the "
 		 "next start\"",
-		 r->path, (unsigned long long)r->bytes);
+		 LOG_QUOTED(r->path), (unsigned long long)r->bytes);
 	r->bytes = 0;
 	file_job_start(fj, &r->job);
 }

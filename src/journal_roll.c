@@ -38,8 +38,8 @@ roll_failed(struct journal *j, int64_t now_ns)
 	journal_complain(j, "roll", n->error, now_ns);
 	if (now_ns >= n->next_complaint_ns) {
 		n->next_complaint_ns = now_ns + AGAIN_NS;
-		log_line(LOG_ERROR, "journal_roll_failed", "why=\"%s\"",
-			 n->err);
+		log_line(LOG_ERROR, "journal_roll_failed", "why=%s",
+			 LOG_QUOTED(n->err));
 	}
 	journal_try_later(j, now_ns);
 }
@@ -54,13 +54,13 @@ open_done(struct file_job *job, int64_t now_ns)
 		roll_failed(j, now_ns);
 	else if (n->file == NULL)
 		log_line(LOG_ERROR, "journal_next_failed",
-			 "why=\"%s\" hint=\"mend it before the day ends: "
+			 "why=%s hint=\"mend it before the day ends: "
 			 "updates wait in the ring when it cannot be opened "
 			 "then\"",
-			 n->err);
+			 LOG_QUOTED(n->err));
 	else if (!n->is_awaited)
 		log_line(LOG_INFO, "journal_next",
-			 "file=%s records=%" PRIu64, n->path,
+			 "file=%s records=%" PRIu64, LOG_QUOTED(n->path),
 			 n->file->first_record);
 }
 
@@ -138,8 +138,8 @@ journal_roll(struct journal *j, int32_t today, int64_t now_ns)
 	log_line(LOG_NOTE, "journal_rolled",
 		 "old=%s records=%" PRIu64 " bytes=%" PRIu64
 		 " new=%s new_records=%" PRIu64,
-		 j->state.path, j->state.records, j->written.off, n->path,
-		 file->first_record);
+		 LOG_QUOTED(j->state.path), j->state.records, j->written.off,
+		 LOG_QUOTED(n->path), file->first_record);
 	history_end(&j->history, mark_day(ring_at(&j->main->ring, mark)));
 	journal_take_file(j, n->path, file, day, mark + MARK_BYTES);
 	journal_note_write(j);

@@ -104,20 +104,23 @@ void
 journal_tell_copies(const char *directory, const char *name)
 {
 	DIR *dir = opendir(directory);
-	char pattern[JOURNAL_PATH_MAX];
+	char pattern[JOURNAL_PATH_MAX], path[PATH_MAX];
 	const struct dirent *entry;
 
 	if (dir == NULL)
 		return;
 	(void)snprintf(pattern, sizeof(pattern), "%s????.??.??.rescue.*", name);
 	while ((entry = readdir(dir)) != NULL)
-		if (fnmatch(pattern, entry->d_name, 0) == 0)
+		if (fnmatch(pattern, entry->d_name, 0) == 0) {
+			(void)snprintf(path, sizeof(path), "%s/%s", directory,
+				       entry->d_name);
 			log_line(LOG_WARN, "journal_half_copy",
-				 "file=%s/%s hint=\"a daemon ended while it "
+				 "file=%s hint=\"a daemon ended while it "
 				 "copied a deleted journal to this file: its "
 				 "whole records are good, and the only ones "
 				 "left; move it away when you have them\"",
-				 directory, entry->d_name);
+				 LOG_QUOTED(path));
+		}
 	(void)closedir(dir);
 }
 

@@ -26,7 +26,7 @@ journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)
 		 " seconds=%lld waiting_bytes=%" PRIu64
 		 " hint=\"nothing is lost while the ring has room (then feeds "
 		 "wait); make room or mend the disk\"",
-		 j->state.path, what, strerror(err), j->failures,
+		 LOG_QUOTED(j->state.path), what, strerror(err), j->failures,
 		 (now_ns - j->failing_since_ns) / NS_PER_S,
 		 j->main->head_pos - j->state.written_pos);
 }
@@ -38,8 +38,9 @@ journal_recovered(struct journal *j, int64_t now_ns)
 	if (j->failing_since_ns == 0 || j->is_gone)
 		return;
 	log_line(LOG_NOTE, "journal_mended",
-		 "file=%s failures=%" PRIu64 " seconds=%lld", j->state.path,
-		 j->failures, (now_ns - j->failing_since_ns) / NS_PER_S);
+		 "file=%s failures=%" PRIu64 " seconds=%lld",
+		 LOG_QUOTED(j->state.path), j->failures,
+		 (now_ns - j->failing_since_ns) / NS_PER_S);
 	j->failing_since_ns = 0;
 	j->failures = 0;
 }
@@ -76,7 +77,8 @@ journal_watch_lag(struct journal *j, int64_t now_ns)
 	if (lag < ring / 4) {
 		if (j->is_slow_told)
 			log_line(LOG_NOTE, "journal_kept_up",
-				 "file=%s slow_seconds=%lld", j->state.path,
+				 "file=%s slow_seconds=%lld",
+				 LOG_QUOTED(j->state.path),
 				 (now_ns - j->slow_since_ns) / NS_PER_S);
 		j->slow_since_ns = 0;
 	} else if (now_ns >= j->next_slow_ns) {
@@ -85,7 +87,7 @@ journal_watch_lag(struct journal *j, int64_t now_ns)
 			 " seconds=%lld write_max_ms=%lld hint=\"the journal "
 			 "is the laggard: no consumer leaves for it; feeds "
 			 "wait when the ring is full\"",
-			 j->state.path, lag, lag * 100 / ring,
+			 LOG_QUOTED(j->state.path), lag, lag * 100 / ring,
 			 (now_ns - j->slow_since_ns) / NS_PER_S,
 			 (long long)(j->write_max_ns / NS_PER_MS));
 		j->next_slow_ns = now_ns + COMPLAIN_NS;

@@ -77,10 +77,10 @@ journal_unsynced_note(const char *directory, const char *name,
 		(void)fclose(f);
 	if (!ok || sync_directory_of(note) != 0)
 		log_line(LOG_ERROR, "unsynced_not_noted",
-			 "file=\"%s\" hint=\"the next start may not know that "
+			 "file=%s hint=\"the next start may not know that "
 			 "the journal is in doubt from byte %" PRIu64
 			 " on: compare it with another copy first\"",
-			 note, off);
+			 LOG_QUOTED(note), off);
 }
 
 /* 1: there is something to mend; 0: nothing; -1: it cannot be read. */
@@ -236,11 +236,11 @@ mend(struct work *w, const char *note, char *err, size_t err_len)
 			    "%s, and remove %s to take the file as it is",
 			    w->path, w->zeros_off, w->path, note);
 	log_line(LOG_WARN, "journal_rewritten",
-		 "file=\"%s\" from_byte=%" PRIu64 " from_record=%" PRIu64
+		 "file=%s from_byte=%" PRIu64 " from_record=%" PRIu64
 		 " bytes=%" PRIu64 " differing_bytes=%" PRIu64
 		 " why=\"an fdatasync had failed before the last stop; it was "
 		 "written anew and read back from the disk\"",
-		 w->path, w->off, w->record,
+		 LOG_QUOTED(w->path), w->off, w->record,
 		 w->size > w->off ? w->size - w->off : 0, w->differing);
 	return true;
 }

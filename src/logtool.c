@@ -603,6 +603,7 @@ parse_target(struct logtool *t, const char *text)
 		return false;
 	}
 	memcpy(t->host, text, len);
+	t->host[len] = '\0';
 	t->replay.target.host = t->host;
 	return client_target_option(&t->replay.target, 'p', colon + 1);
 }

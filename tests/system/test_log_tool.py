@@ -741,6 +741,9 @@ def test_replay_without_server(journal):
         said = log("--replay", "%s:%d" % (host, port), journal(), status=2)[1]
         assert str(port) in said and "--replay HOST:PORT" in said and "refused" in said
         assert " -h" not in said and " -p" not in said
+    said = log("--replay", "localhost.invalid:1", "--replay", "::1:%d" % port, journal(),
+               status=2)[1]
+    assert "to ::1, port %d" % port in said  # the last one, and it alone
     for wrong in ("5010", ":5010", "host:", "host:0", "host:http"):
         assert "--replay" in log("--replay", wrong, journal(), status=2)[1]
 

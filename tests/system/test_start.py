@@ -135,6 +135,9 @@ def test_limit_of_files(tmp_path):
     the daemon and by a tool that writes."""
     done = run("-c", write_config(tmp_path / "c.conf"), preexec_fn=file_limit(65536))
     assert "ulimit -f" in one_line(done, 78)
+    done = run("-c", write_config(tmp_path / "c.conf", journal.settings(tmp_path)),
+               preexec_fn=file_limit(1 << 20))
+    assert "ulimit -f" in one_line(done, 78)
     path, out = tmp_path / "sym2026.11.22", tmp_path / "out"
     journal.write(path, *[journal.record("trade", trade(n, 100)) for n in range(10)])
     done = subprocess.run(
@@ -350,6 +353,13 @@ def test_names_in_the_log(start, connect, tmp_path):
         assert line["file"] == shown and line.number("records") == 1
         assert line.get("side_file") in (None, shown + ".torn.1")
         assert set(line) & {"a", "b"} == set()
+    assert daemon.wait_log("journal")["last_stop"] == "unknown"
+    os.remove(path)
+    assert daemon.wait_log("journal_brought_back")["file"] == shown
+    connect(daemon).sync(".u.endofday[]")
+    line = daemon.wait_log("journal_rolled")
+    assert line["old"] == shown and line["new"].startswith(shown[:-10])
+    assert set(line) & {"a", "b"} == set()
 
 
 # ---- core dumps ----
