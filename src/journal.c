@@ -397,7 +397,7 @@ journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 	else if (j->staged.off > j->written.off)
 		start_batch(j, now_ns);
 	else if (j->is_rolling && j->ops_cnt == 0)
-		journal_roll(j, today, now_ns);
+		journal_roll(j, today, local_ns, now_ns);
 }
 
 /* A roll waits for what is in flight, and for jobs: their completion wakes. */

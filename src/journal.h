@@ -113,6 +113,8 @@ struct journal_next {
 	int64_t retry_ns; /* when it is opened ahead */
 	int64_t next_complaint_ns;
 	bool is_awaited; /* the day has ended */
+	bool is_early;	 /* ... before the clock has come to the next one */
+	struct epochs epochs; /* which say so */
 	const struct settings *settings;
 	struct history_file *stale; /* of a day that did not come */
 	char path[JOURNAL_PATH_MAX];

@@ -156,6 +156,13 @@ tell_not_stored(const struct settings *set, int err)
 			 LOG_QUOTED(set->journal.directory), strerror(-err));
 }
 
+void
+journal_days_note(const struct settings *set, const struct epochs *e)
+{
+	tell_not_stored(set, epoch_store(e, set->journal.directory,
+					 set->journal.name));
+}
+
 struct history_file *
 journal_days_open_next(const struct settings *set, int32_t day,
 		       const char *path, char *err, size_t err_len)

@@ -56,6 +56,9 @@ struct history_file *journal_days_open_next(const struct settings *settings,
 					    int32_t day, const char *path,
 					    char *err, size_t err_len);
 
+/* Stores what is in e, of a run that goes on; tells if it cannot. */
+void journal_days_note(const struct settings *settings, const struct epochs *e);
+
 /* Decides, opens, and begins the epoch.  false with err and errno: nothing is
  * open then. */
 bool journal_days_begin(const struct settings *settings,

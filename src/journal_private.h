@@ -91,7 +91,8 @@ void journal_prepare(struct journal *j, int32_t today, int64_t local_ns,
 
 /* Everything before the mark is in the file, and nothing is in flight: goes on
  * in the next day's. */
-void journal_roll(struct journal *j, int32_t today, int64_t now_ns);
+void journal_roll(struct journal *j, int32_t today, int64_t local_ns,
+		  int64_t now_ns);
 
 /* Closes, one after the other, files that nobody reads any more. */
 void journal_trim(struct journal *j);

@@ -20,6 +20,9 @@ run_open(struct file_job *job)
 
 	history_file_free(n->stale);
 	n->stale = NULL;
+	/* A crash takes no day back that has ended. */
+	if (n->is_early)
+		journal_days_note(n->settings, &n->epochs);
 	if (journal_path(n->settings->journal.directory,
 			 n->settings->journal.name, n->day, n->path,
 			 sizeof(n->path), n->err, sizeof(n->err)))
@@ -65,9 +68,14 @@ open_done(struct file_job *job, int64_t now_ns)
 }
 
 static void
-open_next(struct journal *j, int32_t day, bool is_awaited)
+open_next(struct journal *j, int32_t day, bool is_awaited, bool is_early)
 {
 	struct journal_next *n = &j->next;
+
+	if (is_early)
+		j->state.epochs.day = day;
+	n->is_early = is_early;
+	n->epochs = j->state.epochs;
 
 	n->stale = n->file;
 	n->file = NULL;
@@ -88,7 +96,7 @@ journal_prepare(struct journal *j, int32_t today, int64_t local_ns,
 	    (n->file != NULL && n->day == day))
 		return;
 	n->retry_ns = now_ns + AGAIN_NS;
-	open_next(j, day, false);
+	open_next(j, day, false, false);
 }
 
 /* ---- the end of a day ---- */
@@ -116,18 +124,20 @@ day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
 }
 
 void
-journal_roll(struct journal *j, int32_t today, int64_t now_ns)
+journal_roll(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 {
 	struct journal_next *n = &j->next;
 	uint64_t mark = j->staged.pos;
 	struct history_file *file;
+	bool is_early;
 	int32_t day;
 
 	if (n->job.is_busy)
 		return;
 	day = day_after(j, mark, today);
-	if (n->file == NULL || n->day != day) {
-		open_next(j, day, true);
+	is_early = day > clock_day(local_ns);
+	if (n->file == NULL || n->day != day || (is_early && !n->is_early)) {
+		open_next(j, day, true, is_early);
 		return;
 	}
 	/* Nobody looks after it any more when it is the day before's. */

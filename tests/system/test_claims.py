@@ -119,6 +119,34 @@ def test_a_day_that_was_ended(start, connect, folder, how):
     assert len(journal.read(journal.path_of(folder, day))) == 5
 
 
+def test_a_day_that_was_ended_right_before_midnight(start, connect, folder, clock):
+    """The same where the next day's file was open already, so that its age does
+    not tell that the day had begun."""
+    settings = journal.settings(folder, {"day": {"zone": "utc"}})
+    daemon = start(settings, environment=clock.environment())
+    feed = Pair(connect(daemon))
+    day = feed.client.sync(".u.d").value
+    feed.publish(3)
+    clock.set_before_the_end(day, 40)
+    daemon.wait_log("journal_next")
+    feed.end_day()
+    path = journal.path_of(folder, day + 1)
+    assert journal.count_and_path(feed.client) == (0, path)
+    feed.client.close()
+    kill(daemon)
+    end = (day + 1 + 10957) * 86400
+    os.utime(path, (end - 40, end - 40))  # by the clock of the daemon
+    daemon = start(settings, environment=clock.environment())
+    feed.client = connect(daemon)
+    assert journal.count_and_path(feed.client) == (0, path)
+    clients = [connect(daemon), connect(daemon)]
+    assert is_accepted(rejoin(clients[0], (0, day, 0, 2)))
+    assert is_accepted(rejoin(clients[1], (0, day + 1, 0, 0)))
+    feed.publish(2)
+    read_exactly(clients[0], feed.frames[2:])
+    read_exactly(clients[1], feed.frames[4:])
+
+
 @pytest.mark.parametrize("how", ["clean", "killed"])
 def test_a_day_with_records_of_others(start, connect, folder, how):
     """Protects the count in a day whose file had records when it began: who came

@@ -68,6 +68,7 @@ def test_a_day_ahead_is_the_most(start, connect, tmp_path):
         assert client.sync(".u.d").value == today + 1
         assert sub.read_frame() == end_frame(today)
         sub.expect_silence()
+    daemon.wait_log("journal_rolled")
     assert len(list(tmp_path.glob("sym20*"))) == 2
 
 
