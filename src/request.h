@@ -43,6 +43,8 @@ enum {
 	REQUEST_CALLS_MAX = 128,      /* one within the other; more is 'stack */
 	REQUEST_STEPS_MAX = 10000,    /* more is 'limit; see below */
 	REQUEST_TIME_US = 10000,      /* so is more time, however few steps */
+	REQUEST_BRIEF_US = 200,	      /* of one that others wait for, ... */
+	REQUEST_BRIEF_STEPS = 500,    /* ... and about the same */
 	REQUEST_LOOK_STEPS = 500,     /* between two looks at the clock */
 	REQUEST_STEP_BYTES = 1024,    /* copied: so many are a step, ... */
 	REQUEST_STEP_CHARS = 256,     /* ... of q text that is read, ... */

@@ -79,6 +79,8 @@ struct server {
 	unsigned waiting_cnt;		   /* in all of them */
 	unsigned turns_cnt;		   /* modular */
 	struct budget budget;		   /* of this turn */
+	bool serves_dear;	   /* who is served now may be dear */
+	unsigned dear_passed;	   /* turns that were over before a dear one */
 
 	int64_t now_ns;	       /* monotonic, of this turn */
 	int64_t next_deadline_ns; /* no connection's is earlier */

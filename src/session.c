@@ -389,6 +389,8 @@ serve_frame(struct server *s, struct connection *c,
 				      .has_published = c->has_published,
 				      .published_pos = c->published_pos,
 				      .user = c->name,
+				      .is_brief = !s->serves_dear &&
+						  c->waits_for == WAIT_NOTHING,
 				      .is_late = c->is_late };
 	bool is_sync = header->message == WIRE_SYNC;
 	enum tick_result result;
@@ -409,6 +411,8 @@ serve_frame(struct server *s, struct connection *c,
 		return true;
 	case TICK_WAIT:
 		drop_long_reply(s, c);
+		if (out.waits_for == WAIT_DEAR)
+			budget_charge(&s->budget, BUDGET_DEAR_STEPS);
 		c->wanted_bytes = s->streams.main.wanted_bytes;
 		c->wait_stream = out.wait_stream;
 		wait_for(s, c, out.waits_for, is_sync);
@@ -502,7 +506,8 @@ serve_frames(struct server *s, struct connection *c)
 				  header.message == WIRE_SYNC, NULL);
 			return false;
 		case FRAME_WHOLE:
-			if (!serve_frame(s, c, &header, frame))
+			if (wait_if_long(s, c, &header, frame) ||
+			    !serve_frame(s, c, &header, frame))
 				return false;
 			break;
 		}

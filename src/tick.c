@@ -32,6 +32,8 @@ call_must_wait(struct call *c, enum wait_reason why)
 	c->out->waits_for = why;
 	if (!c->has_effects && !c->client->is_late)
 		return must_wait;
+	if (why == WAIT_DEAR)
+		return query_limit;
 	return why == WAIT_FILE ? "journal" : "full";
 }
 
@@ -135,6 +137,13 @@ update(struct call *c, const struct request_arg *table,
 	return publish(c, table, &u);
 }
 
+/* What has effects cannot be begun again: it has all of a request's time. */
+static bool
+is_too_brief(const struct call *c)
+{
+	return c->client->is_brief && !c->has_effects;
+}
+
 static const char *
 call_upd(void *context, const struct request_arg *args, unsigned args_cnt,
 	 struct wire_writer *out)
@@ -143,6 +152,8 @@ call_upd(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	if (args_cnt != 2)
 		return no_such_rank;
+	if (is_too_brief(context))
+		return call_must_wait(context, WAIT_DEAR);
 	error = update(context, &args[0], &args[1]);
 	if (error == NULL)
 		wire_put_null(out);
@@ -163,6 +174,8 @@ call_endofday(void *context, const struct request_arg *args, unsigned args_cnt,
 	 * day that does not come for long. */
 	if (c->tick->day > clock_day(c->tick->local_ns))
 		return day_is_ahead;
+	if (is_too_brief(c))
+		return call_must_wait(c, WAIT_DEAR);
 	if (!tick_end_day(c->tick))
 		return call_must_wait(c, WAIT_ROOM);
 	c->has_effects = true;
@@ -348,7 +361,9 @@ static const char *
 evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 {
 	struct tick *t = c->tick;
-	unsigned steps = REQUEST_STEPS_MAX - c->out->steps;
+	unsigned steps_max = c->client->is_brief ? REQUEST_BRIEF_STEPS
+						 : REQUEST_STEPS_MAX;
+	unsigned steps = steps_max - c->out->steps;
 	const struct request_world world = {
 		.names = names,
 		.names_cnt = ARRAY_LEN(names) -
@@ -369,7 +384,7 @@ evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 	c->traps = traps;
 	if (!c->is_matched) {
 		error = request_evaluate(&world, body, len, w);
-		c->out->steps = REQUEST_STEPS_MAX - steps;
+		c->out->steps = steps_max - steps;
 		return error;
 	}
 	error = update(c, &c->table, &c->x);
@@ -472,6 +487,8 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	if (error == query_too_much && !c->has_effects &&
 	    !c->client->is_reply_large)
 		return TICK_LARGE;
+	if (error == query_limit && c->client->is_brief && !c->is_matched)
+		error = call_must_wait(c, WAIT_DEAR);
 	if (error == must_wait)
 		return TICK_WAIT;
 	t->counters->requests += !c->is_matched;
@@ -517,7 +534,9 @@ handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
 		}
 	}
 	/* What is looked at here counts for a request. */
-	cpu_limit_begin(&c->tick->time, REQUEST_TIME_US * NS_PER_US);
+	cpu_limit_begin(&c->tick->time,
+			(c->client->is_brief ? REQUEST_BRIEF_US
+					     : REQUEST_TIME_US) * NS_PER_US);
 	why = wire_check_bounded(body, len - WIRE_HEADER_BYTES, is_big_endian,
 				 &has_long_counts);
 	c->out->why = why;

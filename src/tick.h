@@ -73,6 +73,8 @@ struct tick_client {
 	bool has_published;	    /* updates of it were accepted: ... */
 	uint64_t published_pos;	    /* ... end of the last in the main stream */
 	const char *user;	    /* its name; NULL: none */
+	bool is_brief;		    /* others wait: what is more than brief
+				       (request.h) waits with WAIT_DEAR */
 	bool is_late;		    /* this frame has waited for as long as a
 				       request may: it gets an error instead */
 };

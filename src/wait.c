@@ -7,7 +7,15 @@
 
 #include "buffers.h"
 #include "deadline.h"
+#include "inflate.h"
 #include "session.h"
+
+enum {
+	/* A message of so many bytes is dear, whatever is in it. */
+	DEAR_BYTES = 1 << 20,
+	/* Turns in a row that may have no time for who waits for WAIT_DEAR. */
+	DEAR_PASSED_MAX = 8,
+};
 
 static const char *const waiting_for[WAIT_REASONS] = {
 	[WAIT_NOTHING] = "its reply, which waits for the journal",
@@ -100,11 +108,29 @@ wait_for_turn(struct server *s, struct connection *c)
 	wait_for(s, c, is_dear(s, c) ? WAIT_DEAR : WAIT_TURN, false);
 }
 
+bool
+wait_if_long(struct server *s, struct connection *c,
+	     const struct wire_header *header, const uint8_t *frame)
+{
+	uint64_t len = header->len;
+	const char *why;
+
+	if (s->serves_dear || c->waits_for != WAIT_NOTHING)
+		return false;
+	if (header->compression != 0)
+		len = inflate_length(frame, len, s->settings->message.max,
+				     &why);
+	if (len < DEAR_BYTES)
+		return false;
+	wait_for(s, c, WAIT_DEAR, header->message == WIRE_SYNC);
+	return true;
+}
+
 void
 wait_go_on(struct server *s, struct connection *c)
 {
 	if (c->state == CONNECTION_OPEN &&
-	    (is_dear(s, c) || wait_has_turns(s)))
+	    (is_dear(s, c) || wait_has_turns(s) || s->budget.is_turn_over))
 		wait_for_turn(s, c);
 	else
 		session_serve(s, c);
@@ -202,6 +228,21 @@ serve_turns(struct server *s)
 	list_remove(&end);
 }
 
+/* The first, if the turn has time left: what is not dear comes first.  But not
+ * for ever. */
+static void
+serve_dear(struct server *s)
+{
+	if (list_is_empty(&s->waiting[WAIT_DEAR]))
+		return;
+	if (s->budget.is_turn_over && ++s->dear_passed < DEAR_PASSED_MAX)
+		return;
+	s->dear_passed = 0;
+	s->serves_dear = true;
+	serve_first(s, WAIT_DEAR);
+	s->serves_dear = false;
+}
+
 /* Begins with another reason in each turn: when the turn is over before all
  * have had theirs, the next one is for the others. */
 void
@@ -217,8 +258,7 @@ wait_serve(struct server *s)
 		else if (why != WAIT_DEAR)
 			serve_queue(s, why);
 	}
-	if (!list_is_empty(&s->waiting[WAIT_DEAR]))
-		serve_first(s, WAIT_DEAR);
+	serve_dear(s);
 }
 
 /* ---- the peer ---- */

@@ -34,6 +34,10 @@ void wait_end(struct server *s, struct connection *c);
 /* It goes on in a later turn, behind those that do so already. */
 void wait_for_turn(struct server *s, struct connection *c);
 
+/* Whether a whole frame is dear by its length alone and now waits for that. */
+bool wait_if_long(struct server *s, struct connection *c,
+		  const struct wire_header *header, const uint8_t *frame);
+
 /* Something has come to be served: at once, or behind those. */
 void wait_go_on(struct server *s, struct connection *c);
 

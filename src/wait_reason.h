@@ -17,8 +17,8 @@ enum wait_reason {
 	WAIT_BUFFER, /* a long message needs a pool buffer ... */
 	WAIT_REPLY,  /* ... or a long reply does */
 	WAIT_TURN,   /* it has had its share of this turn (budget.h) */
-	WAIT_DEAR,   /* the same, and its last share was far too large: one of
-			these is served in a turn */
+	WAIT_DEAR,   /* the same, and what it asks for, or has asked for, is
+			more than a share: one of these is served in a turn */
 	WAIT_REASONS,
 };
 

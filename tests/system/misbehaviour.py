@@ -274,6 +274,8 @@ def half_closed(scene):
 
 
 # Two lists of 2048 items, of which none is in the other.
+# Some ms, in one receive buffer.
+DEAR = "1 " * 8000
 COMPARING = '(%s"ab")in(%s"cd")' % ("{x,x}" * 10, "{x,x}" * 10)
 
 
@@ -286,6 +288,36 @@ def comparing_much(scene):
 @row()
 def comparing_much_and_waiting(scene):
     asks_in_a_loop(scene, COMPARING)
+
+
+@row()
+def dear_requests_of_strangers(scene):
+    """Nobody has asked before, and each asks one dear thing."""
+    data = frame(DEAR, SYNC)
+
+    def step():
+        clients = [kdb.Client(scene.daemon.port, creds=b"evil:pw\x03")
+                   for _ in range(25)]
+        try:
+            for client in clients:
+                client.send(data)
+            for client in clients:
+                client.read_response()
+        finally:
+            for client in clients:
+                client.close()
+    scene.again_and_again(step)
+    scene.hold_and_count()
+
+
+@row()
+def dear_requests_at_once(scene):
+    """Each asks one dear thing, long after the last one."""
+    clients = [scene.client() for _ in range(50)]
+    data = frame(DEAR, SYNC)
+    for client in clients:
+        client.send(data)
+    scene.hold()
 
 
 def asks_in_a_loop(scene, text, user="evil"):
