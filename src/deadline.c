@@ -60,6 +60,12 @@ deadline_begin_turn(struct server *s, int64_t late_ns)
 	s->look_until_ns = s->now_ns + LOOK_NS;
 	if (late_ns < LOGGED_NS)
 		return;
+	/* Nothing that was accepted is lost for it.  Not for what is shorter: a
+	 * stop must end, on a machine that is busy too. */
+	if (s->is_stopping)
+		s->stop_deadline_ns += late_ns;
+	if (s->is_stopping && s->stop_deadline_ns < s->look_until_ns)
+		s->stop_deadline_ns = s->look_until_ns;
 	log_line(LOG_NOTE, "paused", "ms=%lld hint=\"the process was stopped, "
 		 "or the machine slept or was busy; that time is held against "
 		 "nobody\"",

@@ -120,3 +120,25 @@ def test_pause(start, connect, clients, mode):
     stream.halt()
     daemon.wait_log("paused")
     assert not daemon.logged("disconnect", reason=lambda one: one != "peer_closed")
+
+
+def test_pause_of_a_stop(start, connect):
+    """Protects what a stop still owes: a pause that outlasts stop.timeout is held
+    against nobody either."""
+    daemon = start({"stop": {"timeout": "1s"}, "ring": {"size": "8M"},
+                    "connections": {"send_buffer": "64K"}})
+    reader = connect(daemon, receive_buffer=65536)
+    reader.subscribe()
+    feed = connect(daemon)
+    for n in range(300):
+        feed.async_(kdb.lst(kdb.sym(".u.upd"), kdb.sym("trade"), trade(n, 100)))
+    feed.sync("")
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_log("stopping")
+    daemon.signal(signal.SIGSTOP)
+    time.sleep(2.2)
+    daemon.signal(signal.SIGCONT)
+    for _ in range(300):
+        reader.read_frame()
+    daemon.stop()
+    assert daemon.logged("paused") and not daemon.logged("stop_cut")
