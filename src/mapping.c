@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "client.h"
-#include "journal_file.h"
 #include "next_day.h"
 #include "util.h"
 
@@ -121,18 +120,17 @@ watch(struct mapping *m)
 	if (m->watch_fd < 0)
 		return -errno;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->fd);
-	if (inotify_add_watch(m->watch_fd, path, IN_MODIFY | IN_ATTRIB) < 0)
+	m->own_watch =
+		inotify_add_watch(m->watch_fd, path, IN_MODIFY | IN_ATTRIB);
+	if (m->own_watch < 0)
 		return -errno;
-	m->folder_watch = -1;
-	if (!next_day_has_date(m->path))
+	m->has_days = m->is_folder_new = next_day_has_date(m->path);
+	if (!m->has_days)
 		return 0;
 	next_day_folder(m->path, path, sizeof(path));
-	m->folder_watch = inotify_add_watch(m->watch_fd, path,
-					    IN_CREATE | IN_MOVED_TO);
-	if (m->folder_watch < 0)
-		return -errno;
-	m->is_folder_new = true;
-	return 0;
+	return inotify_add_watch(m->watch_fd, path, IN_CREATE | IN_MOVED_TO) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* What has happened to the files, fstat tells. */
@@ -147,10 +145,18 @@ take_events(struct mapping *m)
 		for (const char *at = events; at < events + n;
 		     at += sizeof(*e) + e->len) {
 			e = (const struct inotify_event *)(const void *)at;
-			if (e->wd == m->folder_watch ||
-			    (e->mask & IN_Q_OVERFLOW) != 0)
+			if (e->wd != m->own_watch)
 				m->is_folder_new = true;
 		}
+}
+
+/* Watched before it is looked at: no growth is missed. */
+static void
+watch_day(void *data, const char *path)
+{
+	const struct mapping *m = data;
+
+	(void)inotify_add_watch(m->watch_fd, path, IN_MODIFY | IN_ATTRIB);
 }
 
 /*
@@ -161,19 +167,10 @@ take_events(struct mapping *m)
 static bool
 next_has_begun(struct mapping *m)
 {
-	struct stat st;
-
-	if (m->folder_watch < 0)
+	if (!m->has_days || !m->is_folder_new)
 		return false;
-	if (m->is_folder_new) {
-		m->is_folder_new = false;
-		/* Watched before it is looked at: no growth is missed. */
-		if (next_day_find(m->path, m->next, sizeof(m->next)))
-			(void)inotify_add_watch(m->watch_fd, m->next,
-						IN_MODIFY | IN_ATTRIB);
-	}
-	return m->next[0] != '\0' && stat(m->next, &st) == 0 &&
-	       S_ISREG(st.st_mode) && st.st_size > JOURNAL_HEADER_BYTES;
+	m->is_folder_new = false;
+	return next_day_find(m->path, m->next, sizeof(m->next), watch_day, m);
 }
 
 /* 1, 0 or -errno as mapping_wait; -EAGAIN: nothing has happened. */
@@ -188,6 +185,7 @@ look(struct mapping *m)
 	if ((got != 0 && got != -ENOENT) || !next_has_begun(m))
 		return got == 0 ? -EAGAIN : got;
 	/* What was written in front of the next day's records. */
+	m->is_folder_new = true; /* for the next time */
 	got = mapping_grow(m);
 	return got == -ENOENT ? 0 : got;
 }

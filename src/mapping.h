@@ -23,9 +23,10 @@ struct mapping {
 	uint64_t len;
 	uint64_t room;	    /* that the map has, in bytes; 0: there is none */
 	uint64_t ready_off; /* pages were taken out of the cache up to here */
-	int folder_watch;   /* of watch_fd; -1: the name has no date */
-	bool is_folder_new; /* a name came into the folder */
-	char next[PATH_MAX]; /* the next day's file, "" while there is none */
+	int own_watch;	    /* of watch_fd: of the file itself */
+	bool has_days;	    /* the name has a date */
+	bool is_folder_new; /* the files of later days are to be looked at */
+	char next[PATH_MAX]; /* the next day's file, once it has records */
 };
 
 /* For an object to be closed. */

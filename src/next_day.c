@@ -7,6 +7,9 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "journal_file.h"
 
 static const char date_pattern[] = "[0-9][0-9][0-9][0-9].[0-9][0-9].[0-9][0-9]";
 
@@ -49,12 +52,22 @@ next_day_folder(const char *path, char *out, size_t out_len)
 		       len == 0 ? "." : path);
 }
 
+static bool
+has_records(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_size > JOURNAL_HEADER_BYTES;
+}
+
 bool
-next_day_find(const char *path, char *out, size_t out_len)
+next_day_find(const char *path, char *out, size_t out_len,
+	      void (*see)(void *data, const char *other), void *data)
 {
 	const char *name = name_of(path);
-	size_t len = strlen(name);
-	char folder[PATH_MAX], best[NAME_MAX + 1] = "";
+	size_t len = strlen(name), folder_len = (size_t)(name - path);
+	char folder[PATH_MAX], other[PATH_MAX];
 	const struct dirent *entry;
 	DIR *dir;
 
@@ -64,17 +77,18 @@ next_day_find(const char *path, char *out, size_t out_len)
 	if (dir == NULL)
 		return false;
 	while ((entry = readdir(dir)) != NULL) {
-		const char *other = entry->d_name;
-
-		if (strlen(other) == len && next_day_has_date(other) &&
-		    strncmp(other, name, len - DATE_LEN) == 0 &&
-		    strcmp(other, name) > 0 &&
-		    (best[0] == '\0' || strcmp(other, best) < 0))
-			(void)snprintf(best, sizeof(best), "%s", other);
+		if (strlen(entry->d_name) != len ||
+		    !next_day_has_date(entry->d_name) ||
+		    strncmp(entry->d_name, name, len - DATE_LEN) != 0 ||
+		    strcmp(entry->d_name, name) <= 0)
+			continue;
+		(void)snprintf(other, sizeof(other), "%.*s%s", (int)folder_len,
+			       path, entry->d_name);
+		see(data, other);
+		if ((out[0] == '\0' || strcmp(other, out) < 0) &&
+		    has_records(other))
+			(void)snprintf(out, out_len, "%s", other);
 	}
 	(void)closedir(dir);
-	if (best[0] == '\0')
-		return false;
-	(void)snprintf(out, out_len, "%.*s%s", (int)(name - path), path, best);
-	return true;
+	return out[0] != '\0';
 }

@@ -13,9 +13,13 @@ bool next_day_has_date(const char *path);
 
 /*
  * The path of the file beside it whose name differs in the date only, of the
- * earliest date behind its own.  false if there is none, with *out empty.
+ * earliest date behind its own that has records.  false if there is none, with
+ * *out empty.  Files with a header only may get some, or never: where a day was
+ * begun and the daemon stopped.  see() is called for each, before it is looked
+ * at, with its path.
  */
-bool next_day_find(const char *path, char *out, size_t out_len);
+bool next_day_find(const char *path, char *out, size_t out_len,
+		   void (*see)(void *data, const char *other), void *data);
 
 /* The path of the lock of all files of that name; false without a date. */
 bool next_day_lock_path(const char *path, char *out, size_t out_len);

@@ -539,12 +539,17 @@ def test_follow_over_the_end_of_the_day(journal, follow):
     append(tomorrow, RECORDS[0])
     assert [next_number(process), next_number(process)] == [2, 0]
     assert [next_number(process) for i in RECORDS] == list(range(6))
+    journal([], name="sym2026.11.25")  # begun, and the daemon was stopped
+    monday = journal([], name="sym2026.11.26")
     append(tomorrow.with_name("sym2026.11.24"), RECORDS[0])
     assert next_number(process) == 6
+    append(monday, RECORDS[0])
+    assert next_number(process) == 0
     process.send_signal(signal.SIGTERM)
     said, wrong = process.communicate(timeout=20)
     assert (process.returncode, said) == (0, "")
-    assert re.findall("on with .*(sym.*)", wrong) == ["sym2026.11.23", "sym2026.11.24"]
+    assert re.findall("on with .*(sym.*)", wrong) == [
+        "sym2026.11.23", "sym2026.11.24", "sym2026.11.26"]
 
 
 def test_follow_over_a_torn_end(journal, follow):
