@@ -96,6 +96,7 @@ struct connection {
 
 	int64_t spill_limit_ns; /* 0: none */
 	struct list open_node;
+	struct list hello_node; /* in HELLO only */
 	uint64_t in_bytes;
 	uint64_t in_records;
 	uint64_t rejected; /* updates */

@@ -10,6 +10,12 @@
 /* A longer one is told. */
 #define LOGGED_NS (1 * NS_PER_S)
 
+/* When less than this share of connections.max is left, places are wanted. */
+enum { PLACES_SHARE = 8 };
+
+/* Clients say who they are with the first packet: so long all of them have. */
+#define HELLO_NS (20 * NS_PER_MS)
+
 /* So long at most is looked for what came during one. */
 #define LOOK_NS (1 * NS_PER_S)
 
@@ -39,6 +45,24 @@ excuse(struct connection *c, int64_t ns)
 	consumer->blameless_until_ns += ns;
 	consumer->past.since_ns += ns;
 	c->wait_since_ns += ns;
+}
+
+void
+deadline_make_place(struct server *s)
+{
+	unsigned left = s->connections_max - s->open_cnt;
+	struct connection *oldest;
+	int64_t since_ns;
+
+	if (left >= max_u64(s->connections_max / PLACES_SHARE, 1) ||
+	    list_is_empty(&s->hello))
+		return;
+	oldest = container_of(s->hello.next, struct connection, hello_node);
+	since_ns = oldest->deadline_ns -
+		   s->settings->connections.handshake_timeout;
+	if (s->now_ns - since_ns > HELLO_NS)
+		session_close(s, oldest, CLOSE_handshake_timeout,
+			      "others wanted its place");
 }
 
 void

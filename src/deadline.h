@@ -16,6 +16,13 @@
 /* A connection has until so long from now for what its state is about. */
 void deadline_set(struct server *s, struct connection *c, int64_t in_ns);
 
+/*
+ * Somebody has come.  When few places are left, who has been silent for longest
+ * has had its time, however long it may take else: who says nothing could keep
+ * everybody out.
+ */
+void deadline_make_place(struct server *s);
+
 /* The turn that begins now was to begin `late_ns` before: to be called with the
  * clock set, before any completion is handled. */
 void deadline_begin_turn(struct server *s, int64_t late_ns);

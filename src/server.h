@@ -75,6 +75,7 @@ struct server {
 	uint8_t *past_memory;  /* ... and those for catching up */
 	struct list free;      /* open_node of free slots */
 	struct list open;      /* open_node of the others, oldest first */
+	struct list hello;     /* hello_node of who has not said who it is */
 	struct list waiting[WAIT_REASONS]; /* wait_node, by reason (wait.h) */
 	unsigned waiting_cnt;		   /* in all of them */
 	unsigned turns_cnt;		   /* modular */

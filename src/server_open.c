@@ -80,6 +80,7 @@ open_connections(struct server *s)
 		map_memory(s->connections_max * (size_t)CATCHUP_BUFFER_BYTES);
 	list_init(&s->free);
 	list_init(&s->open);
+	list_init(&s->hello);
 	wait_init(s);
 	/* Taken from the end: so slot 0 comes first. */
 	for (unsigned i = s->connections_max; i-- > 0;) {

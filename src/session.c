@@ -55,6 +55,7 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 	 const char *detail)
 {
 	c->reason = reason;
+	list_remove(&c->hello_node);
 	if (c->has_published)
 		publishers_left(&s->publishers, c->name, c->peer, s->now_ns);
 	s->counters.disconnects++;
@@ -198,6 +199,7 @@ turn_away(struct server *s, int fd)
 
 	s->counters.turned_away++;
 	(void)close(fd);
+	deadline_make_place(s);
 	if (log_may(&s->accept_log, s->now_ns, &held))
 		log_line(LOG_WARN, "turned_away",
 			 "reason=full connections=%u held=%llu "
@@ -233,11 +235,13 @@ session_accepted(struct server *s, int fd)
 	list_remove(&c->open_node);
 	connection_start(c, fd, s->settings->slow.policy);
 	list_append(&s->open, &c->open_node);
+	list_append(&s->hello, &c->hello_node);
 	(void)listener_peer(fd, c->peer, sizeof(c->peer));
 	s->open_cnt++;
 	s->counters.connects++;
 	deadline_set(s, c, s->settings->connections.handshake_timeout);
 	arm_recv(s, c);
+	deadline_make_place(s);
 }
 
 /* The reply is one byte, sent as a reply like any other: but bare. */
@@ -265,6 +269,7 @@ serve_hello(struct server *s, struct connection *c)
 		return false;
 	}
 	c->state = CONNECTION_OPEN;
+	list_remove(&c->hello_node);
 	c->deadline_ns = 0;
 	c->consumer.policy =
 		lag_policy_of(s->settings, c->name, strlen(c->name));

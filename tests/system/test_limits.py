@@ -79,6 +79,29 @@ def test_full_of_silent_ones_frees_itself(start, connect):
     assert connect(daemon).sync("") == NIL
 
 
+def test_silent_ones_make_place(start, connect, clients, mode):
+    """Protects newcomers from a client that takes all connections, says nothing,
+    and comes again when its time is over: the silent ones make place for them, and
+    who said who it is stays."""
+    daemon = start({"connections": {"max": 32, "handshake_timeout": "1m"},
+                    "engine": {"mode": mode}})
+    inside = [connect(daemon) for _ in range(3)]
+    for _ in range(40):
+        clients.callback(kdb.dial(daemon.port).close)
+    limit = time.monotonic() + 10
+    while len(inside) < 12:
+        clients.callback(kdb.dial(daemon.port).close)
+        try:
+            inside.append(connect(daemon))
+        except (kdb.Closed, ConnectionError):
+            assert time.monotonic() < limit, "nobody is let in"
+    daemon.wait_log("disconnect", reason="handshake_timeout",
+                    why=lambda text: "wanted its place" in text)
+    for one in inside:
+        assert one.sync("") == NIL
+    assert not daemon.logged("disconnect", user="user")
+
+
 def few_descriptors(n):
     """For preexec: so many, and no way to raise it."""
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))
