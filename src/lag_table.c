@@ -8,7 +8,10 @@
 #include "query.h"
 #include "report.h"
 
-enum { LATE_ROWS = 32 }; /* between two looks at the clock */
+enum {
+	LATE_ROWS = 32,	     /* between two looks at the clock */
+	KERNEL_ROWS = 1000,  /* for which the kernel is asked: a call each */
+};
 
 /* A consumer and its figures, all of one moment. */
 struct row {
@@ -117,8 +120,12 @@ read_rows(struct server *s, struct row *rows, uint32_t *out_cnt)
 		if (!consumer_is_subscribed(&c->consumer))
 			continue;
 		rows[cnt].c = c;
-		rows[cnt++].figures = report_figures(s, c);
-		if (cnt % LATE_ROWS == 0 && tick_is_late(&s->tick))
+		rows[cnt].figures =
+			report_figures(s, c, cnt < KERNEL_ROWS);
+		cnt++;
+		/* In its turn it is told whole, however many there are. */
+		if (!s->serves_dear && cnt % LATE_ROWS == 0 &&
+		    tick_is_late(&s->tick))
 			return false;
 	}
 	*out_cnt = cnt;

@@ -228,7 +228,7 @@ report_state(const struct server *s, struct connection *c)
 }
 
 struct figures
-report_figures(struct server *s, struct connection *c)
+report_figures(struct server *s, struct connection *c, bool asks_kernel)
 {
 	struct consumer *consumer = &c->consumer;
 	/* Also keeps high_bytes. */
@@ -243,7 +243,7 @@ report_figures(struct server *s, struct connection *c)
 		.lag_records = (int64_t)records,
 		.lag_ms = age_ns / NS_PER_MS,
 		.ring_pct = ring == 0 ? 0 : (int64_t)(ring_lag * 100 / ring),
-		.kernel_bytes = kernel_bytes(c),
+		.kernel_bytes = asks_kernel ? kernel_bytes(c) : INT64_MIN,
 		.sent_bytes = (int64_t)consumer->sent_bytes,
 		.high_bytes = (int64_t)consumer->high_bytes,
 		.skips = (int64_t)consumer->skips,
@@ -271,7 +271,7 @@ figures_text(const struct figures *f, char *buf, size_t buf_len)
 void
 report_consumer(struct server *s, struct connection *c)
 {
-	struct figures figures = report_figures(s, c);
+	struct figures figures = report_figures(s, c, true);
 	char tables[256], text[512];
 
 	c->state_logged = report_state(s, c);

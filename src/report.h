@@ -41,7 +41,8 @@ struct figures {
 #undef FIGURE
 };
 
-struct figures report_figures(struct server *s, struct connection *c);
+struct figures report_figures(struct server *s, struct connection *c,
+			      bool asks_kernel);
 
 /* live, slow, leaving, catching_up, holding (doc/operations.md). */
 const char *report_state(const struct server *s, struct connection *c);

@@ -273,6 +273,7 @@ call_lag(void *context, const struct request_arg *args, unsigned args_cnt,
 	 struct wire_writer *out)
 {
 	struct call *c = context;
+	const char *error;
 
 	(void)args;
 	(void)args_cnt;
@@ -284,7 +285,11 @@ call_lag(void *context, const struct request_arg *args, unsigned args_cnt,
 	if (c->has_told_lag)
 		return query_too_much;
 	c->has_told_lag = true;
-	return c->tick->put_lag(c->tick->put_context, out);
+	error = c->tick->put_lag(c->tick->put_context, out);
+	/* It is bounded by connections.max, and once: its time is its own. */
+	if (!c->client->is_brief)
+		cpu_limit_begin(&c->tick->time, REQUEST_TIME_US * NS_PER_US);
+	return error;
 }
 
 /* The last JOURNAL_NAMES do not exist without a journal, as in tick.q. */

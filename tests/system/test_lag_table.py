@@ -392,6 +392,25 @@ def test_many_consumers(start, connect, mode):
         assert len(rows_of(kdb.decode(asker.read_response()[8:]))) == MANY - 67
 
 
+def test_more_than_the_kernel_is_asked_for(start, connect):
+    """Protects the operator of very many consumers: all three tables are told,
+    not 'limit, and only the kernel's figures end with the 1000th."""
+    many = 1300
+    daemon = start({"connections": {"max": many + 20, "receive_buffer": "16K"},
+                    "ring": {"size": "4M"}, "streams": {"ring": "4M", "max": 4},
+                    "message": {"max": "1M"}})
+    asker = connect(daemon)
+    clients = [connect(daemon) for _ in range(many)]
+    for client in clients:
+        client.send(kdb.frame(".u.sub[`;`]", kdb.SYNC))
+    for client in clients:
+        client.read_response()
+    rows = lag(asker)
+    assert [row["kernelBytes"] == -(1 << 63) for row in rows] == [
+        n >= 1000 for n in range(many)]
+    assert not isinstance(asker.sync("(.u.w;.z.W)"), Error)
+
+
 def test_answer_waits_for_a_buffer(start, connect, mode):
     """Protects the order of answers where a long message holds all buffers that an
     address may have: the table waits, others are answered, and nobody loses a
