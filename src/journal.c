@@ -602,6 +602,7 @@ run_end(struct file_job *job)
 	else if (e->is_clean)
 		journal_days_end(j->settings, &j->state.epochs, &j->history,
 				 j->state.day, e->day_floor);
+	e->is_unnamed = !j->mend.is_looked_after && journal_save_unnamed(j);
 	history_file_free(j->next.file);
 	history_close(&j->history);
 	if (j->mend.copy.fd >= 0)
@@ -658,6 +659,8 @@ journal_close(struct journal *j, int32_t day_floor, int64_t until_ns)
 			      "and the process ends when it answers");
 		return status == 0 ? EXIT_OTHER : status;
 	}
+	if (j->end.is_unnamed && status == 0)
+		status = EXIT_OTHER;
 	if (j->end.sync_err != 0)
 		status = EXIT_DISK;
 	cursor_detach(&j->cursor);

@@ -150,6 +150,7 @@ struct journal_end {
 	bool is_clean;
 	int32_t day_floor;
 	int sync_err; /* of fdatasync; 0 or errno */
+	bool is_unnamed; /* the file goes with the process: it is nowhere */
 };
 
 /* The end of a write, in all three measures. */

@@ -338,6 +338,37 @@ journal_mend_due_ns(const struct journal *j)
 	return m->has_failed ? m->next_ns : 0;
 }
 
+/* ---- the end ---- */
+
+bool
+journal_save_unnamed(struct journal *j)
+{
+	struct journal_mend *m = &j->mend;
+	struct rescue_look look = rescue_look(j->state.path, j->state.fd);
+	int err;
+
+	if (look.is_linked || look.name == RESCUE_NAMED)
+		return false;
+	err = rescue_copy(&m->copy, j->state.path, j->state.fd, INT64_MAX);
+	if (err == 0 && fdatasync(m->copy.fd) != 0)
+		err = -errno;
+	if (err == 0)
+		log_line(LOG_ERROR, "journal_unnamed",
+			 "file=%s records=%" PRIu64 " copy=%s hint=\"the file "
+			 "was deleted or replaced, and could not be brought "
+			 "back before the stop: what was accepted is in the "
+			 "copy, give it the name\"",
+			 j->state.path, j->state.records, m->copy.path);
+	else
+		log_line(LOG_ERROR, "journal_unnamed",
+			 "file=%s records=%" PRIu64 " copy=- error=\"%s\" "
+			 "hint=\"the file was deleted or replaced, and could "
+			 "neither be brought back nor copied: its records are "
+			 "lost, send them again\"",
+			 j->state.path, j->state.records, strerror(-err));
+	return true;
+}
+
 /* ---- what a failed write left ---- */
 
 /* Of a file that others have cut nothing is cut: what was written stands

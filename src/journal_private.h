@@ -71,6 +71,10 @@ bool journal_is_mending(const struct journal *j);
 /* When it goes on by the clock, if writing or rolling waits for it. */
 int64_t journal_mend_due_ns(const struct journal *j);
 
+/* At the end, on the other thread: a file that has no name goes with the
+ * process, so it is copied.  Whether it had none; it is told. */
+bool journal_save_unnamed(struct journal *j);
+
 /* Cuts the file back to its last whole record: what a failed write left. */
 void journal_cut_back(struct journal *j);
 

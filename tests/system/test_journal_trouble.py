@@ -521,6 +521,28 @@ def test_file_replaced(start, connect, folder):
         journal.record("trade", trade(n)) for n in range(20)]
 
 
+def test_stop_with_a_stranger_in_its_place(start, connect, folder):
+    """Protects what was accepted from a stop while another file has the journal's
+    name: it is in a copy, the log says where, and the exit status is not 0."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    for n in range(20):
+        assert client.update("trade", trade(n)) == NIL
+    path = journal.path_now(folder)
+    stranger = folder / "stranger"
+    journal.write(stranger)
+    stranger.rename(path)
+    client.close()
+    daemon.stop(status=1)
+    line, = daemon.logged("journal_unnamed")
+    assert line.level == 3
+    assert journal.read(line["copy"]).records == [
+        journal.record("trade", trade(n)) for n in range(20)]
+    assert journal.read(path).records == []
+    again = start(settings(folder))
+    assert again.wait_log("journal_half_copy")["file"] == line["copy"]
+
+
 def test_directory_deleted(start, connect, folder):
     """Protects the day from `rm -r`: updates go on, and when the directory is
     there again, so is the file, complete."""
