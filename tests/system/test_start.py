@@ -362,6 +362,21 @@ def test_names_in_the_log(start, connect, tmp_path):
     assert set(line) & {"a", "b"} == set()
 
 
+def test_files_are_not_for_everybody(start, connect, folder):
+    """Protects what the journal holds: whatever the umask, only the owner and the
+    group can read its files."""
+    path = journal.path_now(folder)
+    journal.write(path, journal.record("trade", trade(0)),
+                  journal.record("trade", trade(0))[:-1])
+    path.chmod(0o640)
+    daemon = start(journal.settings(folder), preexec=lambda: os.umask(0))
+    assert connect(daemon).update("trade", trade(0)) == NIL
+    connect(daemon).sync(".u.endofday[]")
+    daemon.wait_log("journal_rolled")
+    modes = {one.name: oct(one.stat().st_mode & 0o777) for one in folder.iterdir()}
+    assert len(modes) > 4 and set(modes.values()) == {"0o640"}, modes
+
+
 # ---- core dumps ----
 
 
