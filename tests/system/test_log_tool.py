@@ -532,11 +532,11 @@ def test_follow_over_the_end_of_the_day(journal, follow):
     process = follow(path, "--from", 0)
     assert next_number(process) == 0
     tomorrow = journal([], name="sym2026.11.23")
-    journal(RECORDS, name="sym2026.11.24")
     append(path, RECORDS[1])
     assert next_number(process) == 1
     append(path, RECORDS[2])
     append(tomorrow, RECORDS[0])
+    journal(RECORDS, name="sym2026.11.24")
     assert [next_number(process), next_number(process)] == [2, 0]
     assert [next_number(process) for i in RECORDS] == list(range(6))
     journal([], name="sym2026.11.25")  # begun, and the daemon was stopped
