@@ -114,13 +114,11 @@ file_jobs_close(struct file_jobs *fj)
 {
 	if (fj->event_fd < 0)
 		return;
+	CHECK(fj->busy_cnt == 0);
 	(void)pthread_mutex_lock(&fj->mutex);
 	fj->is_ending = true;
 	(void)pthread_cond_signal(&fj->has_work);
 	(void)pthread_mutex_unlock(&fj->mutex);
-	/* One that hangs goes on using all of this. */
-	if (fj->busy_cnt > 0)
-		return;
 	(void)pthread_join(fj->thread, NULL);
 	(void)close(fj->event_fd);
 	fj->event_fd = -1;

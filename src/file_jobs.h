@@ -68,7 +68,14 @@ void file_job_start(struct file_jobs *fj, struct file_job *job);
  * false if until_ns (monotonic) comes first. */
 bool file_jobs_finish(struct file_jobs *fj, int64_t until_ns);
 
-/* Ends the thread, unless a job hangs.  Accepts what was not opened, if
+/* Whether a job was started whose `done` was not called. */
+static inline bool
+file_jobs_are_busy(const struct file_jobs *fj)
+{
+	return fj->busy_cnt > 0;
+}
+
+/* Ends the thread, when no job is busy.  Accepts what was not opened, if
  * event_fd is -1. */
 void file_jobs_close(struct file_jobs *fj);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "exits.h"
 #include "journal_folder.h"
@@ -154,6 +155,9 @@ main(int argc, char **argv)
 			 settings.tables.tables_cnt);
 		server_open(&server, &settings);
 		status = server_run(&server);
+		/* A job that hangs goes on using what would be freed. */
+		if (file_jobs_are_busy(&server.file_jobs))
+			_exit(status);
 		server_close(&server);
 	}
 	settings_fini(&settings);

@@ -284,9 +284,9 @@ def test_requests_at_random(start, connect, folder, mode):
             for line in lines_of(daemon).values():
                 assert line.number("lag_bytes") <= n * 4000, line.text
             time.sleep(0.2)
-    feed.send(heads[0] + (n + 1).to_bytes(8, "little") * 100)
-    for one in askers:
+    for one in askers:  # before it can come
         one.ended = n + 1
+    feed.send(heads[0] + (n + 1).to_bytes(8, "little") * 100)
     for one in askers:
         one.join(60)
         assert one.failure is None, (one.client.name, repr(one.failure))
