@@ -2,6 +2,7 @@
 
 #include "journal_private.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -25,10 +26,13 @@ journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)
 		 "file=%s operation=%s error=\"%s\" failures=%" PRIu64
 		 " seconds=%lld waiting_bytes=%" PRIu64
 		 " hint=\"nothing is lost while the ring has room (then feeds "
-		 "wait); make room or mend the disk\"",
+		 "wait); %s\"",
 		 LOG_QUOTED(j->state.path), what, strerror(err), j->failures,
 		 (now_ns - j->failing_since_ns) / NS_PER_S,
-		 j->main->head_pos - j->state.written_pos);
+		 j->main->head_pos - j->state.written_pos,
+		 err == EEXIST ? "another file has the journal's name: look "
+				 "at it and move it away"
+			       : "make room or mend the disk");
 }
 
 void

@@ -508,6 +508,7 @@ def test_file_replaced(start, connect, folder):
     stranger.rename(path)
     failing = daemon.wait_log("journal_failing")
     assert "bring back" in failing.text and "File exists" in failing["error"]
+    assert "move it away" in failing["hint"]
     for n in range(10, 20):
         assert client.update("trade", trade(n)) == NIL
         daemon.summary()
