@@ -60,9 +60,10 @@ subscribe(unsigned number)
 	CHECK(set != NULL);
 	selection_add(&selection, TRADE);
 	symbols_filter(set, TRADE);
-	for (unsigned i = 0; i < 30; i++) {
-		int len = snprintf(name, sizeof(name), "%c%u",
-				   'A' + (int)(i % 26), (number + i) % 100);
+	for (unsigned i = 0; i < 9; i++) {
+		/* A third of the letters, others for each. */
+		int len = snprintf(name, sizeof(name), "%c",
+				   'A' + (int)((number + 3 * i) % 26));
 
 		CHECK(symbols_add(symbols, set, TRADE, (const uint8_t *)name,
 				  (size_t)len) == 0);

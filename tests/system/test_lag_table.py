@@ -1,6 +1,7 @@
 """.ringtick.lag[]: the consumers as a table, and whether its figures are true."""
 
 import fcntl
+import resource
 import struct
 import termios
 import time
@@ -396,6 +397,8 @@ def test_more_than_the_kernel_is_asked_for(start, connect):
     """Protects the operator of very many consumers: all three tables are told,
     not 'limit, and only the kernel's figures end with the 1000th."""
     many = 1300
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     daemon = start({"connections": {"max": many + 20, "receive_buffer": "16K"},
                     "ring": {"size": "4M"}, "streams": {"ring": "4M", "max": 4},
                     "message": {"max": "1M"}})
