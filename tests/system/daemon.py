@@ -349,7 +349,7 @@ class Daemon:
         rolled = self.logged("journal_rolled")
         if not rolled:
             return 0
-        folder = os.path.dirname(rolled[0]["new"])
+        folder = os.path.dirname(rolled[0]["new"].replace('\\"', '"'))
         held = sum(os.path.dirname(name) == folder for name in fds)
         at_start = sum(os.path.dirname(name) == folder for name in self.fds_at_start)
         return min(held - at_start, 1)
