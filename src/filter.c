@@ -75,6 +75,7 @@ filter_look(struct filter *f, const struct schema_table *table,
 	struct rows_key key;
 
 	CHECK(rows.cnt <= f->rows_max);
+	f->looks++;
 	f->table = table;
 	f->rows = rows;
 	memset(f->wanted_by, 0, f->symbols.stream_words * sizeof(uint64_t));

@@ -32,6 +32,7 @@ struct filter {
 	uint32_t *keys;	  /* of each row, or SYMBOLS_NONE */
 	uint32_t *picked; /* rows, ascending */
 	uint32_t rows_max;
+	uint64_t looks; /* so far */
 	size_t mapped_bytes;
 };
 

@@ -230,7 +230,7 @@ wait_ns(const struct server *s)
 	int64_t until = s->now_ns + TURN_WAIT_NS;
 
 	if (s->is_gathering || wait_has_turns(s) ||
-	    s->report_of != REPORT_NOBODY)
+	    s->streams.is_cut || s->report_of != REPORT_NOBODY)
 		return 0;
 	/* Waiting for room, or for parked writes to leave the cap. */
 	if (s->waiting_cnt > 0 || delivery_is_capped(&s->delivery) ||

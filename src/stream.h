@@ -33,6 +33,8 @@
 #include "selection.h"
 #include "util.h"
 
+enum { STREAM_LONG_BYTES = 64 << 10 }; /* a message whose feeding is timed */
+
 struct batch;
 struct stream;
 struct streams;
@@ -111,6 +113,13 @@ struct streams {
 	uint64_t *full;	     /* ... who has no room, ... */
 	uint64_t *to;	     /* ... who gets the message */
 	uint64_t feeds;	     /* messages put into filtered streams */
+
+	int64_t (*clock_ns)(void); /* NULL: feeding has no limit */
+	uint32_t long_bytes;	   /* shorter messages have none */
+	int64_t until_ns;	   /* ... which is this; 0: not begun */
+	bool is_cut;		   /* it was over before all were fed */
+	const uint8_t *looked;	   /* what the filter has looked at then, ... */
+	uint64_t looks;		   /* ... with its look of this number */
 	struct batch *batch; /* NULL: each update is a message */
 	struct cursor shown; /* in batches: holds what is not visible yet */
 };
@@ -174,9 +183,17 @@ struct stream_total streams_unfed(const struct streams *all,
 /* No cursor of any stream needs what is before this main stream position. */
 uint64_t streams_oldest_pos(struct streams *all);
 
-/* Copies what is new in the main stream to the filtered ones, as far as they
- * have room. */
+/*
+ * Copies what is new in the main stream to the filtered ones, as far as they
+ * have room.  To pick from a long message takes its time for each of them: with
+ * a clock it ends, after one at least, when 2 ms are over, and is_cut says so.
+ * The next call goes on; long messages wait until it has ended (tick.c), so
+ * that it does, and nobody falls behind for longer.
+ */
 void streams_feed(struct streams *all, int64_t now_ns);
+
+/* One that must have all that is there, without a limit. */
+void streams_feed_one(struct streams *all, struct stream *s, int64_t now_ns);
 
 /* Whether a stream in use holds everything that is visible in the main stream:
  * only then do both end at the same record. */

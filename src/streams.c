@@ -9,6 +9,9 @@
 #include "stream.h"
 #include "stream_private.h"
 
+/* Of one streams_feed, where messages are long. */
+#define FEED_NS (2 * NS_PER_MS)
+
 /* ---- open and close ---- */
 
 /* The bits of who gets what. 0 or -ENOMEM. */
@@ -131,6 +134,7 @@ note_use(struct streams *all, struct stream *s, bool is_in_use)
 	struct filter *f = &all->filter;
 	unsigned idx = s->id - 1;
 
+	all->looked = NULL;
 	bits_set(all->in_use, idx, is_in_use);
 	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
 		if (!selection_has(&s->selection, i))
@@ -154,10 +158,13 @@ streams_end_filtered(struct stream *s)
 
 /* ---- filtered streams ---- */
 
-/* A message of the main stream, for the filter. */
+/* A message of the main stream, for the filter: where a turn was over in the
+ * midst of it, not anew in each of the next. */
 static void
 look(struct streams *all, const struct schema_table *t, const uint8_t *frame)
 {
+	if (all->looked == frame && all->looks == all->filter.looks)
+		return;
 	filter_look(&all->filter, t, rows_of_frame(t, frame));
 }
 
@@ -427,6 +434,40 @@ streams_leave_out(struct streams *all, const struct stream *s)
 	bits_set(all->full, s->id - 1, true);
 }
 
+/* Whether the time is over.  It begins with the first long message. */
+static bool
+is_time_over(struct streams *all)
+{
+	int64_t now_ns;
+
+	if (all->clock_ns == NULL)
+		return false;
+	now_ns = all->clock_ns();
+	if (all->until_ns == 0)
+		all->until_ns = now_ns + FEED_NS;
+	return now_ns >= all->until_ns;
+}
+
+/* Those from idx on who get the message stay before it, until the next turn.
+ * They hold it: so long its place is enough to know it by. */
+static void
+cut(struct streams *all, unsigned idx, uint64_t pos, uint64_t records,
+    const uint8_t *looked)
+{
+	unsigned cnt = all->filtered_cnt;
+
+	if (bits_next(all->to, idx, cnt) == cnt)
+		looked = NULL;
+	all->looked = looked;
+	all->looks = all->filter.looks;
+	for (; (idx = bits_next(all->to, idx, cnt)) < cnt; idx++) {
+		all->filtered[idx].fed.pos = pos;
+		all->filtered[idx].fed_records = records;
+		bits_set(all->here, idx, false);
+	}
+	all->is_cut = true;
+}
+
 void
 streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 		     int64_t now_ns)
@@ -434,7 +475,10 @@ streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 	const uint8_t *frame = ring_at(&all->main.ring, pos);
 	const struct schema_table *t = NULL;
 	unsigned cnt = all->filtered_cnt;
+	bool is_long = stream_frame_len(frame) >= all->long_bytes;
 
+	if (is_long && all->until_ns == 0)
+		(void)is_time_over(all);
 	if (stream_frame_is_record(frame))
 		t = record_table(all->schema, frame);
 	streams_find_receivers(all, t, frame);
@@ -451,7 +495,18 @@ streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 		len = streams_write_selected(all, s, t, frame, stream_head(s));
 		stream_commit(s, len, t != NULL, now_ns);
 		all->feeds++;
+		if (is_long && is_time_over(all)) {
+			bool has_looked = t != NULL &&
+					  all->filterers[t->idx] > 0;
+
+			cut(all, i + 1, pos, records,
+			    has_looked ? frame : NULL);
+			return;
+		}
 	}
+	/* Whoever got nothing of it has got on too. */
+	if (is_long && bits_next(all->here, 0, cnt) < cnt && is_time_over(all))
+		cut(all, cnt, pos, records, NULL);
 }
 
 /* The streams that have been fed least, but for the full ones, into all->here;
@@ -502,14 +557,14 @@ feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 	unsigned first = bits_next(all->here, 0, all->filtered_cnt);
 	uint64_t records = all->filtered[first].fed_records;
 
-	while (from != to) {
+	while (from != to && !all->is_cut) {
 		const uint8_t *frame = ring_at(&all->main.ring, from);
 
 		streams_feed_message(all, from, records, now_ns);
 		from += stream_frame_len(frame);
 		records += stream_frame_is_record(frame);
 	}
-	streams_fed(all, to, records);
+	streams_fed(all, from, records);
 }
 
 void
@@ -517,18 +572,42 @@ streams_feed(struct streams *all, int64_t now_ns)
 {
 	uint64_t visible = all->main.visible_pos, lack, next;
 
+	all->is_cut = false;
+	all->until_ns = 0;
 	memset(all->full, 0, all->words * sizeof(*all->full));
 	/* Where there was no next one, all are level now, or full. */
 	do {
 		find_hindmost(all, &lack, &next);
 		if (lack == 0)
-			return;
+			break;
 		if (all->batch != NULL)
 			batch_feed(all, visible - lack, visible - next, now_ns);
 		else
 			feed_together(all, visible - lack, visible - next,
 				      now_ns);
-	} while (next > 0);
+	} while (next > 0 && !all->is_cut);
+	if (!all->is_cut)
+		all->looked = NULL;
+}
+
+void
+streams_feed_one(struct streams *all, struct stream *s, int64_t now_ns)
+{
+	int64_t (*clock_ns)(void) = all->clock_ns;
+	bool is_cut = all->is_cut;
+
+	memset(all->full, 0, all->words * sizeof(*all->full));
+	memset(all->here, 0, all->words * sizeof(*all->here));
+	bits_set(all->here, s->id - 1, true);
+	all->clock_ns = NULL;
+	all->is_cut = false;
+	if (all->batch != NULL)
+		batch_feed(all, s->fed.pos, all->main.visible_pos, now_ns);
+	else
+		feed_together(all, s->fed.pos, all->main.visible_pos, now_ns);
+	all->clock_ns = clock_ns;
+	all->is_cut = is_cut;
+	all->looked = NULL;
 }
 
 /* ---- totals ---- */

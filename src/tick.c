@@ -104,6 +104,9 @@ update(struct call *c, const struct request_arg *table,
 	const char *why;
 
 	c->out->is_update = true;
+	if (t->streams->is_cut && !c->has_effects &&
+	    x->len >= t->streams->long_bytes)
+		return call_must_wait(c, WAIT_FED);
 	if ((int8_t)table->at[0] != -KT_SYMBOL)
 		return refuse(c, table, "type: table: symbol wanted");
 	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
@@ -398,6 +401,18 @@ evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 	return error == NULL && w->is_full ? query_too_much : error;
 }
 
+/* What the request itself has published cannot wait for another turn. */
+static void
+make_level(struct call *c, struct stream *s)
+{
+	struct streams *all = c->tick->streams;
+
+	if (!all->is_cut)
+		streams_feed(all, c->tick->now_ns);
+	if (c->has_effects && !streams_is_level(all, s))
+		streams_feed_one(all, s, c->tick->now_ns);
+}
+
 static const char *
 must_be_level(struct call *c, const struct stream *s)
 {
@@ -410,17 +425,19 @@ static const char *
 find_stream(struct call *c)
 {
 	struct streams *all = c->tick->streams;
-	const struct stream *old = c->client->stream;
+	struct stream *old = c->client->stream;
 	struct stream *s;
 
 	/* What this request itself has published is the old stream's. */
-	if (c->has_effects)
-		streams_feed(all, c->tick->now_ns);
+	if (c->has_effects && old != NULL)
+		make_level(c, old);
 	if (old != NULL && !streams_is_level(all, old))
 		return must_be_level(c, old);
 	s = streams_find(all, &c->out->selection);
 	if (s == NULL)
 		return "streams";
+	if (c->has_effects)
+		make_level(c, s);
 	/* Behind: its head would not be the point that the reply promises. */
 	if (!streams_is_level(all, s))
 		return must_be_level(c, s);
@@ -515,7 +532,7 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		c->out->gate = gate_of(c);
 	/* The reply stands behind what its own request has published. */
 	if (is_sync && c->has_effects && c->client->stream != NULL)
-		streams_feed(t->streams, t->now_ns);
+		make_level(c, c->client->stream);
 	return TICK_DONE;
 }
 
@@ -575,6 +592,10 @@ handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
 		c->out->waits_for = WAIT_ROOM;
 		return TICK_WAIT;
 	}
+	if (t->streams->is_cut && whole >= t->streams->long_bytes) {
+		c->out->waits_for = WAIT_FED;
+		return TICK_WAIT;
+	}
 	*why = inflate(frame, len, t->inflated, whole);
 	if (*why != NULL)
 		return TICK_BAD;
@@ -599,7 +620,7 @@ tick_handle(struct tick *t, struct tick_client *client,
 	/* A reply stands behind all that was committed before. */
 	if (is_sync && client->stream != NULL &&
 	    !streams_is_level(t->streams, client->stream))
-		streams_feed(t->streams, t->now_ns);
+		make_level(&c, client->stream);
 	if (is_sync && client->stream != NULL &&
 	    !streams_is_level(t->streams, client->stream)) {
 		const char *error = must_be_level(&c, client->stream);

@@ -22,6 +22,7 @@ static const char *const waiting_for[WAIT_REASONS] = {
 	[WAIT_DAY] = "the end of the day",
 	[WAIT_HOLD] = "a consumer that holds the feeds",
 	[WAIT_ROOM] = "room in the ring",
+	[WAIT_FED] = "the selections to have a long update before",
 	[WAIT_LEVEL] = "room in the ring of its selection",
 	[WAIT_FILE] = "the next day's file",
 	[WAIT_BUFFER] = "a buffer of message.buffers",
@@ -65,7 +66,8 @@ static void
 count(struct counters *counters, enum wait_reason why)
 {
 	counters->feed_waits +=
-		why == WAIT_ROOM || why == WAIT_HOLD || why == WAIT_DAY;
+		why == WAIT_ROOM || why == WAIT_HOLD || why == WAIT_DAY ||
+		why == WAIT_FED;
 	counters->buffer_waits += why == WAIT_BUFFER || why == WAIT_REPLY;
 	counters->turn_waits += is_turn(why);
 }
@@ -171,6 +173,8 @@ may_go_on(struct server *s, const struct connection *c)
 	case WAIT_ROOM:
 		return !(s->tick.is_held && c->is_feed) &&
 		       stream_has_room(&s->streams.main, c->wanted_bytes);
+	case WAIT_FED:
+		return !s->streams.is_cut;
 	case WAIT_LEVEL:
 		return streams_is_level(&s->streams, c->wait_stream);
 	case WAIT_FILE:

@@ -5,6 +5,7 @@
  *   reason          what ends it                        who stands behind whom
  *   day, hold       the mark is in; the consumer reads  nobody
  *   room            room in the main ring               feeds, behind feeds
+ *   fed             all streams have a long message     nobody
  *   level, file     the stream, the journal             nobody
  *   buffer, reply   a buffer is free                    first come
  *   turn, dear      the next turns                      first come

@@ -10,6 +10,8 @@ enum wait_reason {
 	WAIT_DAY,    /* an update: the mark of the last day has no room yet */
 	WAIT_HOLD,   /* an update: a consumer with policy block holds feeds */
 	WAIT_ROOM,   /* the main ring has no room for what the frame puts in */
+	WAIT_FED,    /* a long update: filtered streams have not had one before
+			it yet, for which a turn was too short */
 	WAIT_LEVEL,  /* a reply's place in a filtered stream is not known before
 			that stream has had all that is visible */
 	WAIT_FILE,   /* between the end of a day and the next file numbers of

@@ -4,6 +4,7 @@ no others; the filter is shared by all who ask for the same."""
 import bisect
 import os
 import random
+import select
 import threading
 import time
 
@@ -696,3 +697,39 @@ def test_a_trap_takes_a_filter_back(start, connect):
     for _ in range(10):
         deep = "@[{%s};`;0]" % deep
     assert sub.sync(deep) == Error(b"stack")
+
+
+# ---- a long update ----
+
+NARROW = {"name": "narrow", "columns": ["time timespan", "sym symbol"]}
+LETTERS = [chr(ord("A") + i) for i in range(16)]
+ROWS_OF_EACH = 40_000
+
+
+def test_others_come_between_selections(start, connect):
+    """Protects invariant 11: what a long update costs for each selection is paid in
+    turns of its own, so others are served before the last one has its rows."""
+    daemon = start({"engine": {"mode": "direct"}, "schema": {"tables": [NARROW]},
+                    "ring": {"size": "32M"}, "message": {"max": "8M"},
+                    "streams": {"max": 16, "ring": "32M"}})
+    subscribers = [connect(daemon) for _ in LETTERS]
+    for one, letter in zip(subscribers, LETTERS):
+        one.sync(lst(sym(".u.sub"), sym("narrow"), sym(letter)))
+    feed, other = connect(daemon), connect(daemon)
+    long = update("narrow", lst(syms(*LETTERS * ROWS_OF_EACH)))
+    between = 0
+    for _ in range(2):
+        feed.send(long)
+    feed.send(update("narrow", lst(syms("A", "P"))))
+    waiting = [one.sock for one in subscribers]
+    while True:
+        other.sync(kdb.text(".u.d"))
+        has_come = select.select(waiting, [], [], 0)[0]
+        if len(has_come) == len(waiting):
+            break
+        between += len(has_come) > 0
+    for one, letter in zip(subscribers, LETTERS):
+        for rows in [ROWS_OF_EACH] * 2 + [1] * (letter in "AP"):
+            column = one.read().items[2].columns.items[1]
+            assert column.items == (letter.encode(),) * rows
+    assert between >= 2

@@ -62,6 +62,8 @@ static size_t begun_at[FILTERED_MAX]; /* the message that each began with */
 static uint32_t number;
 static struct chance chance;
 static int64_t now;
+static int64_t (*clock_ns)(void); /* of the streams: NULL, or below */
+static unsigned cuts;
 
 /* How often it went where it hurts. */
 static unsigned refusals, waits, main_returns, joined, begun, shared, main_gone,
@@ -512,6 +514,48 @@ walk_reader(struct reader *r)
 				      : chance_below(&chance, lag + 1));
 }
 
+/* Of the time that feeding has, all or nothing passes between two looks. */
+static int64_t
+hasty_clock(void)
+{
+	static int64_t time_ns = 1;
+
+	time_ns += chance_below(&chance, 3) == 0 ? 0 : NS_PER_S;
+	return time_ns;
+}
+
+/* What all streams in use lack together. */
+static uint64_t
+lack(void)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < FILTERED_MAX; i++)
+		if (is_in_use(&all.filtered[i]))
+			bytes += all.main.visible_pos -
+				 all.filtered[i].fed.pos;
+	return bytes;
+}
+
+/* It gets on each time; sometimes others come between. */
+static void
+walk_feed(void)
+{
+	for (;;) {
+		uint64_t before = lack();
+
+		streams_feed(&all, now);
+		if (!all.is_cut)
+			break;
+		cuts++;
+		assert_true(lack() < before);
+		check();
+		if (chance_below(&chance, 3) == 0)
+			return;
+	}
+	check_fed();
+}
+
 static void
 step(void)
 {
@@ -523,8 +567,7 @@ step(void)
 	} else if (what < 55) {
 		walk_show();
 	} else if (what < 75) {
-		streams_feed(&all, now);
-		check_fed();
+		walk_feed();
 	} else if (what < 98) {
 		walk_reader(&readers[chance_below(&chance, READERS)]);
 	} else {
@@ -537,6 +580,7 @@ start(uint64_t pos, bool is_gated)
 {
 	streams_open_with(&all, &schema, &options, pos);
 	all.main.is_gated = is_gated;
+	all.clock_ns = clock_ns;
 	memset(readers, 0, sizeof(readers));
 	memset(kinds, 0, sizeof(kinds));
 	messages_cnt = visible_cnt = 0;
@@ -573,6 +617,7 @@ walk(uint64_t pos, bool is_gated)
 static void
 walk_twice(uint64_t pos, bool is_gated)
 {
+	cuts = 0;
 	refusals = waits = main_returns = joined = begun = shared = 0;
 	main_gone = filtered_gone = not_fed = too_early = none_free = 0;
 	walk(0, is_gated);
@@ -581,6 +626,7 @@ walk_twice(uint64_t pos, bool is_gated)
 	assert_true(joined > 50 && begun > 200 && shared > 50);
 	assert_true(main_gone > 50 && filtered_gone > 0 && none_free > 50);
 	assert_true(not_fed > 0 && too_early > 0);
+	assert_true(clock_ns == NULL ? cuts == 0 : cuts > 1000);
 }
 
 static void
@@ -599,12 +645,23 @@ test_random_walk_gated(void **state)
 	walk_twice((UINT64_C(1) << 63) - 100000, true);
 }
 
+static void
+test_random_walk_in_a_hurry(void **state)
+{
+	(void)state;
+	clock_ns = hasty_clock;
+	chance = chance_start("hasty filtered walk");
+	walk_twice(UINT64_MAX - 100000, false);
+	clock_ns = NULL;
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_walk),
 		cmocka_unit_test(test_random_walk_gated),
+		cmocka_unit_test(test_random_walk_in_a_hurry),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
