@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 
 import journal
 import kdb
@@ -560,6 +561,7 @@ def stops_and_goes(scene):
     def step():
         for one in readers:
             one.sock.recv(100_000)
+        time.sleep(0.1)  # it stops
     scene.again_and_again(step)
     scene.hold(200)
 

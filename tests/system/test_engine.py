@@ -28,7 +28,7 @@ def the_line(daemon):
     """event=engine: it is there once, and no warning beside it."""
     daemon.wait_log("ready")
     line, = daemon.logged("engine")
-    assert daemon.logged("selftest")[0]["mode"] == line["mode"]
+    assert daemon.wait_log("selftest")["mode"] == line["mode"]
     assert [one for one in daemon.lines if one.level < 5] == (
         [line] if line.level < 5 else [])
     return line

@@ -37,8 +37,8 @@ def test_lines_have_one_form(start, connect):
         daemon.wait_log(event)
     for line in daemon.lines:
         assert LINE.fullmatch(line.text), line.text
-    assert daemon.logged("selftest")[0]["result"] == "ok"
-    assert daemon.logged("listening")[0].number("port") == daemon.port
+    assert daemon.wait_log("selftest")["result"] == "ok"
+    assert daemon.wait_log("listening").number("port") == daemon.port
     events = [line["event"] for line in daemon.lines]
     assert events.index("selftest") < events.index("listening") < events.index("ready")
 

@@ -83,7 +83,7 @@ def test_no_system_calls_under_load(start, connect, tmp_path, engine):
     daemon = start({"engine": dict(engine, sq_idle="10s"),
                     "ring": {"size": "16M"}, "slow": {"policy": "block"},
                     "log": {"report": "1h"}})
-    runs_as = daemon.logged("engine")[0]
+    runs_as = daemon.wait_log("engine")
     if runs_as["mode"] != "sqpoll":
         pytest.skip("auto is direct here: " + runs_as["reason"])
     feed, sub = connect(daemon), connect(daemon)
