@@ -65,7 +65,7 @@ class Scene:
         self.is_on = True
         self.stretch = None
         self.clients = contextlib.ExitStack()
-        self.threads, self.failures, self.rounds = [], [], 0
+        self.threads, self.failures, self.has_round = [], [], threading.Event()
 
     def dial(self, **how):
         sock = kdb.dial(self.daemon.port, **how)
@@ -84,7 +84,7 @@ class Scene:
             try:
                 while self.is_on:
                     step()
-                    self.rounds += 1
+                    self.has_round.set()
             except (kdb.Closed, OSError):
                 pass
             except Exception as failure:
@@ -117,7 +117,7 @@ class Scene:
     def hold_and_count(self):
         """What is done again and again was done to its end."""
         self.hold()
-        assert self.rounds > 0
+        assert self.has_round.wait(20)
 
     def close(self):
         self.is_on = False
