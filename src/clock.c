@@ -9,6 +9,10 @@
 
 #define ZONE_VALID_NS (15 * 60 * NS_PER_S)
 
+/* In years of 365 days and the leap days between, from a March on: what makes
+ * 2000.01.01 day 0. */
+#define DAYS_BEFORE_2000 730426
+
 static int64_t
 timespec_ns(const struct timespec *ts)
 {
@@ -105,6 +109,40 @@ clock_day(int64_t ns)
 	int64_t day = ns / NS_PER_DAY;
 
 	return (int32_t)(day - (ns % NS_PER_DAY < 0));
+}
+
+/* Two digits; above 99 if they are none. */
+static int
+read_two(const char *text)
+{
+	int tens = text[0] - '0', ones = text[1] - '0';
+
+	return tens < 0 || tens > 9 || ones < 0 || ones > 9 ? INT16_MAX
+							    : tens * 10 + ones;
+}
+
+bool
+clock_read_date(const char *text, int32_t *out_day)
+{
+	/* Before each month of a year that begins in March, so that a leap
+	 * day is its last. */
+	static const int before[] = { 0,   31,	61,  92,  122, 153, 184,
+				      214, 245, 275, 306, 337, 366 };
+	int century = read_two(text), year = read_two(text + 2);
+	int month = read_two(text + 5), day = read_two(text + 8), shifted;
+	bool is_leap = year % 4 == 0 && (year != 0 || century % 4 == 0);
+
+	if (text[4] != '.' || text[7] != '.' || century < 10 || century > 99 ||
+	    year > 99 || month < 1 || month > 12)
+		return false;
+	shifted = (month + 9) % 12;
+	if (day < 1 || day > before[shifted + 1] - before[shifted] ||
+	    (month == 2 && day == 29 && !is_leap))
+		return false;
+	year += century * 100 - (month <= 2);
+	*out_day = year * 365 + year / 4 - year / 100 + year / 400 +
+		   before[shifted] + day - DAYS_BEFORE_2000;
+	return true;
 }
 
 const char *

@@ -13,6 +13,8 @@
 #define CLOCK_KDB_EPOCH_S 946684800ll /* 2000.01.01 in Unix time */
 #define NS_PER_DAY (86400ll * 1000000000ll)
 
+enum { CLOCK_DATE_BYTES = 10 }; /* 2026.11.22 */
+
 int64_t clock_monotonic_ns(void);
 
 /* What this thread has had of a CPU; a system call. */
@@ -59,6 +61,10 @@ int64_t zone_local_ns(struct zone *z, int64_t utc_ns);
 
 /* Days since 2000.01.01 of a time in ns; rounds down before 2000 too. */
 int32_t clock_day(int64_t ns);
+
+/* The day that the CLOCK_DATE_BYTES at `text` are the date of, as
+ * clock_date_text writes it, of a year from 1000 on; false if they are none. */
+bool clock_read_date(const char *text, int32_t *out_day);
 
 /* "2026.11.22" into buf, which has at least 16 bytes. Returns buf. */
 const char *clock_date_text(char *buf, int32_t day);

@@ -20,10 +20,7 @@
 #include "log.h"
 #include "util.h"
 
-enum {
-	DATE_BYTES = 10, /* 2026.11.22 */
-	FAR_DAYS = 31,
-};
+enum { FAR_DAYS = 31 };
 
 /* ---- what is in the folder ---- */
 
@@ -32,20 +29,10 @@ static bool
 is_of_day(const char *file, const char *name, int32_t *out_day)
 {
 	size_t len = strlen(name);
-	struct tm tm = { 0 };
-	char date[16];
-	int end = 0;
 
-	if (strncmp(file, name, len) != 0 ||
-	    strlen(file + len) != DATE_BYTES ||
-	    sscanf(file + len, "%4d.%2d.%2d%n", &tm.tm_year, &tm.tm_mon,
-		   &tm.tm_mday, &end) != 3 ||
-	    end != DATE_BYTES)
-		return false;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
-	*out_day = clock_day((timegm(&tm) - CLOCK_KDB_EPOCH_S) * NS_PER_S);
-	return strcmp(clock_date_text(date, *out_day), file + len) == 0;
+	return strncmp(file, name, len) == 0 &&
+	       strlen(file + len) == CLOCK_DATE_BYTES &&
+	       clock_read_date(file + len, out_day);
 }
 
 struct folder {

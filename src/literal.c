@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "value.h"
 
 enum {
@@ -156,10 +157,10 @@ literal_symbols(const char **at, const char *end, unsigned *steps,
 /* ---- numbers ---- */
 
 struct number {
-	int64_t whole;
+	int64_t whole; /* of a date: days since 2000.01.01 */
 	double real;
 	char suffix; /* NUL where there is none */
-	bool is_real, is_null, is_boolean;
+	bool is_real, is_null, is_boolean, is_date;
 };
 
 /* Digits with at most one point among them. */
@@ -176,6 +177,22 @@ skip_digits(const char *at, const char *end, bool *out_has_point)
 	return at;
 }
 
+/* Moves *at behind the date that begins there. */
+static bool
+scan_date(const char **at, const char *end, struct number *out)
+{
+	int32_t day;
+
+	if (end - *at < CLOCK_DATE_BYTES || !clock_read_date(*at, &day) ||
+	    (end - *at > CLOCK_DATE_BYTES &&
+	     literal_continues_name((*at)[CLOCK_DATE_BYTES])))
+		return false;
+	out->whole = day;
+	out->is_date = true;
+	*at += CLOCK_DATE_BYTES;
+	return true;
+}
+
 /* false if the text is no number that is known.  What it is worth is found out
  * only where that is wanted. */
 static bool
@@ -188,6 +205,8 @@ scan_number(const char **from, const char *end, bool wants_value,
 	size_t len;
 
 	*out = (struct number){ 0 };
+	if (scan_date(from, end, out))
+		return true;
 	if (end - at > 1 && at[0] == '0' && (at[1] == 'N' || at[1] == 'n')) {
 		out->is_null = true;
 		out->is_real = at[1] == 'n';
@@ -208,7 +227,8 @@ scan_number(const char **from, const char *end, bool wants_value,
 		out->whole = strtoll(text, NULL, 10);
 	if (errno != 0)
 		return false;
-	if (at < end && memchr("bhijef", *at, 6) != NULL)
+	if (at < end && (memchr("bhijef", *at, 6) != NULL ||
+			 (*at == 'd' && out->is_null && !out->is_real)))
 		out->suffix = *at++;
 	out->is_boolean = out->suffix == 'b' && strspn(text, "01") == len;
 	if ((at < end && literal_continues_name(*at)) ||
@@ -219,7 +239,7 @@ scan_number(const char **from, const char *end, bool wants_value,
 }
 
 static int
-type_of_suffix(char suffix, bool is_real)
+type_of_suffix(char suffix, bool is_real, bool is_date)
 {
 	switch (suffix) {
 	case 'h':
@@ -230,8 +250,12 @@ type_of_suffix(char suffix, bool is_real)
 		return KT_REAL;
 	case 'f':
 		return KT_FLOAT;
+	case 'd':
+		return KT_DATE;
+	case 'j':
+		return KT_LONG;
 	default:
-		return is_real && suffix == '\0' ? KT_FLOAT : KT_LONG;
+		return is_date ? KT_DATE : is_real ? KT_FLOAT : KT_LONG;
 	}
 }
 
@@ -253,7 +277,8 @@ put_number(struct wire_writer *out, int type, const struct number *n)
 	float real = (float)n->real;
 	bool is_whole = type != KT_REAL && type != KT_FLOAT;
 
-	if (is_whole && n->is_real)
+	if ((is_whole && n->is_real) ||
+	    (n->is_date != (type == KT_DATE) && !n->is_null))
 		return false;
 	if (n->is_null) {
 		put_null(out, type);
@@ -271,6 +296,7 @@ put_number(struct wire_writer *out, int type, const struct number *n)
 		wire_put_u8(out, (uint8_t)(whole >> 8));
 		return n->whole == (int16_t)n->whole;
 	case KT_INT:
+	case KT_DATE:
 		wire_put_u32(out, (uint32_t)whole);
 		return n->whole == (int32_t)n->whole;
 	default:
@@ -305,7 +331,7 @@ literal_numbers(const char **at, const char *end, unsigned *steps,
 {
 	const char *next = *at, *behind = *at;
 	struct number number = { 0 };
-	bool is_real = false;
+	bool is_real = false, is_date = false;
 	uint32_t cnt = 0;
 	int type;
 
@@ -316,6 +342,7 @@ literal_numbers(const char **at, const char *end, unsigned *steps,
 		    (number.is_boolean && cnt > 0))
 			return false;
 		is_real = is_real || number.is_real;
+		is_date = is_date || number.is_date;
 		next = next_number(behind, end);
 	}
 	if (number.is_boolean) {
@@ -325,7 +352,7 @@ literal_numbers(const char **at, const char *end, unsigned *steps,
 		*at = behind;
 		return true;
 	}
-	type = type_of_suffix(number.suffix, is_real);
+	type = type_of_suffix(number.suffix, is_real, is_date);
 	put_header(out, type, cnt);
 	for (next = *at; cnt > 0; cnt--) {
 		*at = next;

@@ -69,8 +69,8 @@ bool literal_string(const char **at, const char *end, unsigned *steps,
 bool literal_symbols(const char **at, const char *end, unsigned *steps,
 		     struct wire_writer *out);
 
-/* 1, -1.5, 0101b, and vectors, of which the last number can have the letter
- * for all: 1 2 3i. */
+/* 1, -1.5, 0101b, 2026.11.22, and vectors, of which the last number can have
+ * the letter for all: 1 2 3i. */
 bool literal_numbers(const char **at, const char *end, unsigned *steps,
 		     struct wire_writer *out);
 

@@ -14,7 +14,7 @@
  *             term := primary { adverb | [ expr ; ... ] }
  *             primary := literal | name | ( expr ; ... ) | operator
  *             literal := ` `sym `sym`sym "text" 1 1h 1i 1j 1.5 1e 1f 0101b
- *                        0N 0n 1 2 3 :: {x} {[a;b] statements}
+ *                        2026.11.22 0N 0n 0Nd 1 2 3 :: {x} {[a;b] statements}
  *             adverb := ' \: /:
  *             $[c;t;f], also of more pairs: only what is chosen is evaluated
  *   functions the rows of verbs.c; @[f;x;e] and .[f;args;e] are traps

@@ -47,7 +47,8 @@ def test_the_end_is_not_to_be_called(start, connect):
     """Protects the day: .u.end from outside is refused, with what is meant."""
     client = connect(start())
     day = client.sync(".u.d")
-    assert client.sync(".u.end[.u.d]") == Error(b"use .u.endofday[]")
+    for asked in (".u.end[.u.d]", ".u.end[2026.01.01]", ".u.end 2026.01.01"):
+        assert client.sync(asked) == Error(b"use .u.endofday[]")
     assert client.sync(kdb.lst(sym(".u.end"), day)) == Error(b"use .u.endofday[]")
     assert client.sync(".u.d") == day
 

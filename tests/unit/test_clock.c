@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -37,6 +38,31 @@ test_clocks_run(void **state)
 	assert_true(clock_monotonic_ns() >= before);
 	assert_true(llabs(clock_utc_ns() + 946684800 * NS_PER_S - unix_ns) <
 		    60 * NS_PER_S);
+}
+
+/* Days of the years 1000 to 9999, all of our time, and what is none. */
+static void
+test_dates_are_read(void **state)
+{
+	static const char *const bad[] = {
+		"2026.02.29", "2100.02.29", "2026.00.01", "2026.13.01",
+		"2026.01.00", "2026.04.31", "2026.01.32", "2026-01.01",
+		"2026.01-01", "202a.01.01", "2026. 1.01", "0999.12.31",
+		"2026.01.0:", "2026.0/.01",
+	};
+	char text[CLOCK_DATE_BYTES + 6];
+	int32_t day;
+
+	(void)state;
+	for (int32_t i = -365242; i < 2921940;
+	     i += i > -1000 && i < 40000 ? 1 : 23) {
+		clock_date_text(text, i);
+		assert_int_equal(strlen(text), CLOCK_DATE_BYTES);
+		assert_true(clock_read_date(text, &day));
+		assert_int_equal(day, i);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(clock_read_date(bad[i], &day));
 }
 
 static int64_t wall_ns, cpu_ns;
@@ -199,6 +225,7 @@ main(void)
 		cmocka_unit_test(test_cpu_limit),
 		cmocka_unit_test(test_day),
 		cmocka_unit_test(test_date_text),
+		cmocka_unit_test(test_dates_are_read),
 		cmocka_unit_test(test_fixed_offset),
 		cmocka_unit_test(test_local_offset_changes),
 		cmocka_unit_test(test_local_odd_offsets),

@@ -295,6 +295,29 @@ test_literals(void **state)
 }
 
 static void
+test_dates(void **state)
+{
+	(void)state;
+	check_text("2026.11.23", "f2 5f260000");
+	check_text("1999.12.31", "f2 ffffffff");
+	check_text("0Nd", "f2 00000080");
+	check_text("2026.11.23 0N 2026.11.24",
+		   "0e00 03000000 5f260000 00000080 60260000");
+	check_text("0N 0Nd", "0e00 02000000 00000080 00000080");
+	check_text("2026.11.23,2026.11.24 2026.11.25",
+		   "0e00 03000000 5f260000 60260000 61260000");
+	check_text("2026.02.29", "'nyi");
+	check_text("2026.1.1", "'nyi");
+	check_text("-2026.01.01", "'nyi");
+	check_text("2026.01.01i", "'nyi");
+	check_text("2026.01.01 1", "'nyi");
+	check_text("2026.01.01 1i", "'nyi");
+	check_text("2026.01.01 1.5", "'nyi");
+	check_text("2026.01.01 0n", "'nyi");
+	check_text("1d", "'nyi");
+}
+
+static void
 test_lists(void **state)
 {
 	(void)state;
@@ -1312,6 +1335,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_literals),
+		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_variables),
