@@ -18,6 +18,10 @@ enum {
 	SCHEMA_COLUMNS_MAX = 1024, /* of one table */
 };
 
+/* How closely an update must match its table: the types of the columns too, or
+ * their number and lengths only. */
+enum check_mode { CHECK_TYPES, CHECK_SHAPE };
+
 struct schema_column {
 	char *name;
 	int8_t type;	/* 1..19 of enum wire_type; 0 = general list */

@@ -16,7 +16,6 @@
 
 #include "schema.h"
 
-enum check_mode { CHECK_TYPES, CHECK_SHAPE };
 enum engine_mode { ENGINE_AUTO, ENGINE_SQPOLL, ENGINE_DIRECT };
 enum journal_sync { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH };
 enum publish_after { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC };

@@ -18,7 +18,6 @@
 #include <stdint.h>
 
 #include "schema.h"
-#include "settings.h"
 
 enum update_result {
 	UPDATE_OK,
