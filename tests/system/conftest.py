@@ -82,9 +82,22 @@ def start(tmp_path, _daemons, clients):
 
 
 @pytest.fixture
-def many_days(tmp_path, monkeypatch):
+def folder(tmp_path):
+    """Where a daemon keeps its journal."""
+    found = tmp_path / "journal"
+    found.mkdir()
+    return found
+
+
+@pytest.fixture
+def clock(tmp_path):
+    """A clock that daemons can be given, and that the test sets."""
+    return journal.Clock(tmp_path)
+
+
+@pytest.fixture
+def many_days(clock, monkeypatch):
     """Daemons whose date is over as often as `.u.endofday[]` ends it."""
-    clock = journal.Clock(tmp_path)
     for name, value in clock.environment(follows_ends=True).items():
         monkeypatch.setenv(name, value)
 

@@ -12,11 +12,13 @@ import resource
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 
 import journal
 import kdb
+import pytest
 from bystander import PULSE, RECEIVE_BUFFER
 from daemon import QUOTE, TRADE
 from kdb import ASYNC, NIL, SYNC, Error, atom, frame, lst, sym
@@ -620,6 +622,26 @@ def next_day_impossible(scene):
     mark = scene.daemon.mark()
     client.send(frame(".u.endofday[]"))
     scene.daemon.wait_log("journal_roll_failed", after=mark)
+    client.send(frame(".u.i", SYNC))
+    scene.hold()
+
+
+@row(only="journal", own={}, answers=False)
+def folder_read_only(scene):
+    """The disk is read-only when the next day's file is to be made; then one client
+    asks for .u.i."""
+    def mount(*how):
+        done = subprocess.run([*how, str(scene.folder)], stderr=subprocess.PIPE)
+        return done.returncode == 0
+    if not mount("mount", "--bind", str(scene.folder)):
+        pytest.skip("cannot mount")
+    scene.clients.callback(mount, "umount", "-l")
+    assert mount("mount", "-o", "remount,bind,ro")
+    client = scene.client()
+    mark = scene.daemon.mark()
+    client.send(frame(".u.endofday[]"))
+    line = scene.daemon.wait_log("journal_roll_failed", after=mark)
+    assert "Read-only file system" in line.text
     client.send(frame(".u.i", SYNC))
     scene.hold()
 

@@ -15,13 +15,6 @@ from traffic import NAMES, Reader, published, quote, trade, update
 LONG = "1h"  # no tick of the clock comes in a test
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 def batched(folder, mode, interval, changes=None, **how):
     return settings(folder, mode, {"publish": {"interval": interval}, **(changes or {})}, **how)
 

@@ -2,7 +2,6 @@
 
 import journal
 import kdb
-import pytest
 from kdb import NIL
 from spill import wait_state
 from traffic import trade, update
@@ -10,13 +9,6 @@ from traffic import trade, update
 ROOMY = {"ring": {"size": "4M"}, "streams": {"ring": "4M"},
          "connections": {"send_buffer": "128K", "receive_buffer": "64K"}}
 LONG = 12000  # rows of more than 256 KiB, the most that catching up reads at once
-
-
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
 
 
 def numbers(client, rows):

@@ -15,18 +15,6 @@ from late import Pair, read_exactly, rejoin, subfrom
 from traffic import published, quote, trade
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
-@pytest.fixture
-def clock(tmp_path):
-    return journal.Clock(tmp_path)
-
-
 def kill(daemon):
     daemon.signal(signal.SIGKILL)
     daemon.abandon()

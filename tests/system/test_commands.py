@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import pathlib
+import resource
 import shutil
 import socket
 import struct
@@ -298,19 +299,40 @@ class _Filter(ctypes.Structure):
 IO_URING_SETUP, IO_URING_ENTER, IO_URING_REGISTER = 425, 426, 427
 
 
-def without_call(number, error):
-    """For preexec: a seccomp filter that fails a system call with `error`."""
-    code = b"".join(struct.pack("HBBI", *row) for row in (
-        (0x20, 0, 0, 0),  # load the number of the system call
-        (0x15, 0, 1, number),
-        (0x06, 0, 0, 0x00050000 | error),  # SECCOMP_RET_ERRNO
-        (0x06, 0, 0, 0x7FFF0000)))  # SECCOMP_RET_ALLOW
+def without_call(number, error, second=None):
+    """For preexec: a seccomp filter that fails a system call with `error`; only
+    where its second argument is that one, if one is given."""
+    rows = [(0x20, 0, 0, 0),  # load the number of the system call
+            (0x15, 0, 1, number),
+            (0x06, 0, 0, 0x00050000 | error),  # SECCOMP_RET_ERRNO
+            (0x06, 0, 0, 0x7FFF0000)]  # SECCOMP_RET_ALLOW
+    if second is not None:
+        rows[1:2] = [(0x15, 0, 3, number), (0x20, 0, 0, 24), (0x15, 0, 1, second)]
+    code = b"".join(struct.pack("HBBI", *row) for row in rows)
     libc = ctypes.CDLL(None)
 
     def apply():
         libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
-        libc.prctl(22, 2, ctypes.byref(_Filter(4, code)), 0, 0)  # PR_SET_SECCOMP
+        libc.prctl(22, 2, ctypes.byref(_Filter(len(rows), code)), 0, 0)  # PR_SET_SECCOMP
     return apply
+
+
+REGISTER_BUFFERS = 0
+
+
+@pytest.mark.parametrize("mode,call", [
+    ("direct", (IO_URING_SETUP, errno.ENOMEM)),
+    ("sqpoll", (IO_URING_REGISTER, errno.ENOMEM, REGISTER_BUFFERS))])
+def test_no_memory_where_locking_is_free(tmp_path, mode, call):
+    """Protects from advice that the unit has taken already: where memory may be
+    locked without a limit, it is the memory itself that is missing."""
+    unlimited = (resource.RLIM_INFINITY,) * 2
+    if os.geteuid() != 0 and resource.getrlimit(resource.RLIMIT_MEMLOCK) != unlimited:
+        pytest.skip("this user's locked memory has a limit")
+    config = write_config(tmp_path / "c.conf", {"engine": {"mode": mode}})
+    said = one_line(run("-c", config, preexec_fn=without_call(*call)), 75)
+    assert "MemoryMax=" in said
+    assert "MEMLOCK" not in said and "ulimit" not in said
 
 
 @pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS, errno.EACCES])

@@ -5,6 +5,7 @@ import bisect
 import os
 import random
 import select
+import signal
 import threading
 import time
 
@@ -16,18 +17,11 @@ from filters import (Market, ask, filtered, join_filtered, table_of, wanted_fram
 from kdb import NIL, Error, atom, lst, sym, syms, vec
 from spill import (WINDOW, Stream, frames_of, line_of, publish, settings, wait_level,
                    wait_state)
-from traffic import published, quote, trade, update
+from traffic import Reader, published, quote, trade, update
 
 # RINGTICK_JOINS=1500 makes a long test of it.
 JOINS = int(os.environ.get("RINGTICK_JOINS", "60"))
 METER = {"name": "meter", "columns": ["time timespan", "sym long", "value float"]}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
 
 
 def rows_of(*symbols):
@@ -706,17 +700,25 @@ LETTERS = [chr(ord("A") + i) for i in range(16)]
 ROWS_OF_EACH = 40_000
 
 
-def test_others_come_between_selections(start, connect):
-    """Protects invariant 11: what a long update costs for each selection is paid in
-    turns of its own, so others are served before the last one has its rows."""
-    daemon = start({"engine": {"mode": "direct"}, "schema": {"tables": [NARROW]},
-                    "ring": {"size": "32M"}, "message": {"max": "8M"},
-                    "streams": {"max": 16, "ring": "32M"}})
+NARROW_SETTINGS = {"engine": {"mode": "direct"}, "schema": {"tables": [NARROW]},
+                   "ring": {"size": "32M"}, "message": {"max": "8M"},
+                   "streams": {"max": 16, "ring": "32M"}}
+
+
+def one_of_each_letter(connect, daemon):
+    """Subscribers, and an update that each wants so many rows of."""
     subscribers = [connect(daemon) for _ in LETTERS]
     for one, letter in zip(subscribers, LETTERS):
         one.sync(lst(sym(".u.sub"), sym("narrow"), sym(letter)))
+    return subscribers, update("narrow", lst(syms(*LETTERS * ROWS_OF_EACH)))
+
+
+def test_others_come_between_selections(start, connect):
+    """Protects invariant 11: what a long update costs for each selection is paid in
+    turns of its own, so others are served before the last one has its rows."""
+    daemon = start(NARROW_SETTINGS)
+    subscribers, long = one_of_each_letter(connect, daemon)
     feed, other = connect(daemon), connect(daemon)
-    long = update("narrow", lst(syms(*LETTERS * ROWS_OF_EACH)))
     between = 0
     for _ in range(2):
         feed.send(long)
@@ -733,3 +735,38 @@ def test_others_come_between_selections(start, connect):
             column = one.read().items[2].columns.items[1]
             assert column.items == (letter.encode(),) * rows
     assert between >= 2
+
+
+def test_stop_between_selections(start, connect, folder):
+    """Protects the last updates of the day: a stop while some have a long update and
+    others do not, and more stand behind it, loses nothing of any of them."""
+    daemon = start(journal.settings(folder, NARROW_SETTINGS))
+    subscribers, long = one_of_each_letter(connect, daemon)
+    feed, news, sent = connect(daemon), threading.Event(), 0
+    frames = [[] for _ in LETTERS]
+    readers = [Reader(one, lambda frame, own=own: own.append(frame) or news.set())
+               for one, own in zip(subscribers, frames)]
+    behind = update("narrow", lst(syms(*LETTERS * 4000))) + update(
+        "narrow", lst(syms("A", "P")))
+    has_all = [0]
+    while min(has_all) == sent:
+        if sent > 0:
+            feed.sync("")
+        sent += 1
+        news.clear()
+        feed.send(long + behind)
+        assert news.wait(20)
+        daemon.signal(signal.SIGSTOP)
+        has_all = [sum(len(frame) > 9 * ROWS_OF_EACH for frame in own) for own in frames]
+        if min(has_all) < sent:
+            daemon.signal(signal.SIGTERM)
+        daemon.signal(signal.SIGCONT)
+    for reader, own, letter in zip(readers, frames, LETTERS):
+        reader.finish()
+        assert reader.ended == "fin" and reader.client.reader.torn == 0
+        wanted = [ROWS_OF_EACH, 4000] + [1] * (letter in "AP")
+        assert [kdb.decode(frame[kdb.HEADER:]).items[2].columns.items[1].items
+                for frame in own] == [(letter.encode(),) * rows for rows in wanted * sent]
+    daemon.stop()
+    assert not daemon.logged("unread") and not daemon.logged("journal_lost")
+    assert len(journal.read(journal.path_now(folder))) == 3 * sent

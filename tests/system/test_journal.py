@@ -21,13 +21,6 @@ SUB_ALL = kdb.decode_frame(VECTORS["reply_sub_all"])[1]
 SUB_TRADE = kdb.decode_frame(VECTORS["reply_sub_trade_g"])[1]
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 # ---- bytes ----
 
 

@@ -21,13 +21,6 @@ from traffic import trade, update
 KILLS = int(os.environ.get("RINGTICK_KILLS", "72"))
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 class Feed(threading.Thread):
     """Updates of one row to 3000, numbered, until the connection breaks."""
 

@@ -3,20 +3,12 @@ for ringtick log, whatever the cells hold."""
 
 import journal
 import kdb
-import pytest
 from kdb import NIL, atom, lst, sym, syms, text, vec
 from test_log_tool import log, pairs
 from traffic import published
 
 ANY = {"name": "ev", "columns": ["time timespan", "sym symbol", "any list"]}
 NAMES = "time sym any"
-
-
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
 
 
 def settings(folder):

@@ -12,13 +12,6 @@ def settings(folder, changes=None, **how):
                             **how)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 def records(first, last):
     return [journal.record("trade", trade(n)) for n in range(first, last)]
 

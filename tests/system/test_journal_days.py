@@ -13,18 +13,6 @@ from traffic import Flood, Template, published, quote, trade
 ROWS = 5
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
-@pytest.fixture
-def clock(tmp_path):
-    return journal.Clock(tmp_path)
-
-
 class Days(threading.Thread):
     """What one subscriber gets, by day: [(records, date of the .u.end), ...], the
     running day's records last; until so many records and ends in all."""

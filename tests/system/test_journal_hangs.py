@@ -25,11 +25,6 @@ def _goes_on(disk, start):
     disk.go_on()
 
 
-@pytest.fixture
-def clock(tmp_path):
-    return journal.Clock(tmp_path)
-
-
 def slowest_of(feed, sub, numbers):
     """The longest way of these updates, one after the other, to a subscriber;
     and of an answer that has nothing to do with the journal."""

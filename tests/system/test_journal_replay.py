@@ -18,13 +18,6 @@ SECONDS = float(os.environ.get("RINGTICK_JOIN_SECONDS", "2.2"))
 RECORDS_MAX = int(SECONDS * 40_000)  # they are all decoded afterwards
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 class Feed(threading.Thread):
     """Updates of both tables, each unlike any other, in groups of random length
     that end with a sync one: full load, and nobody gets ahead without end."""

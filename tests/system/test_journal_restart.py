@@ -6,15 +6,7 @@ import time
 
 import journal
 import kdb
-import pytest
 from traffic import trade
-
-
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
 
 
 def long_journal(folder, bytes_):

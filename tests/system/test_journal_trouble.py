@@ -30,13 +30,6 @@ LENGTH = len(journal.record("trade", trade(0, ROWS)))
 
 
 @pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
-@pytest.fixture
 def disk(tmp_path):
     """A file system of 1 MiB that fills."""
     made = journal.SmallDisk(tmp_path / "disk", 1 << 20)

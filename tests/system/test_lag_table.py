@@ -20,13 +20,6 @@ FIGURES = ("lagBytes lagRecords lagMs ringPct kernelBytes sentBytes highBytes sk
 TEXT = ".ringtick.lag[]"
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 def values_of(column):
     """Python values of a column; tables as tuples of names."""
     if isinstance(column, Symbols):

@@ -22,13 +22,6 @@ MODES = [("sqpoll", "ring", "none"), ("direct", "ring", "none"),
          ("sqpoll", "sync", "batch"), ("direct", "sync", "batch")]
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 @pytest.mark.parametrize("after", ["ring", "journal", "sync"])
 def test_subfrom(start, connect, folder, mode, after):
     """Protects late joiners without the journal's files: from record i on, all

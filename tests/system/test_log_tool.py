@@ -1,6 +1,7 @@
 """ringtick log: every option, on journals made by the harness's own codec as
 ringtickd, tick.q and a chained tickerplant write them."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -713,6 +714,28 @@ def test_replay_refused(start, connect, journal):
     assert pairs(said)["messages"] == "3" and pairs(said)["refused"] == "6"
     assert [f[-8] for f in frames(client, 3)] == [0, 1, 3]
     client.expect_silence()
+
+
+def test_replay_shows_progress(start, journal):
+    """Protects whoever waits for a day to be replayed: at a terminal one line says
+    each second how far it is, and nowhere else."""
+    daemon = start()
+    path = journal([record("trade", columns(0)), record("quote", quote(0)),
+                    record("trade", columns(1, 1, NOON + 3 * SECOND // 2))])
+    command = [find_ringtick(), "log", "--replay", place(daemon), "--speed", "1", path]
+    terminal, theirs = os.openpty()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has it open any more
+            while more := os.read(terminal, 4096):
+                said += more
+        os.close(terminal)
+        assert process.wait(timeout=20) == 0
+    assert re.match(rb"(\r *\d+ %, 2 records, 0 refused )+\r\ntotal ", said), said
+    share = int(said.split(b"%")[0])
+    assert 0 < share < 100
+    assert "%" not in log(*command[2:])[1]
 
 
 def test_replay_speed_of_many_types(start, connect, journal):

@@ -4,15 +4,7 @@ import subprocess
 
 import daemon as daemon_module
 import journal
-import pytest
 from daemon import write_config
-
-
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
 
 
 def check(config, **how):

@@ -16,13 +16,6 @@ from spill import (WINDOW, Subscriber, frames_of, settings, wait_level, wait_sta
                    wait_stuck)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 class Wanderer(threading.Thread):
     """Loses its connection at random bytes, and goes on behind what it has."""
 

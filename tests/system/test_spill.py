@@ -22,13 +22,6 @@ from traffic import Flood, Template, published, quote, trade, update
 MEGABYTES = int(os.environ.get("RINGTICK_SPILL_MB", "24"))
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 def end_day(client):
     assert client.sync(".u.endofday[]") == NIL
 

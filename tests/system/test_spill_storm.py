@@ -24,13 +24,6 @@ BUFFER = 256 << 10  # of each that catches up: CATCHUP_BUFFER_BYTES
 ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a RST
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 # ---- a crowd ----
 
 

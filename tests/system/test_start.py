@@ -21,13 +21,6 @@ from test_tools import find_ringtick
 from traffic import trade
 
 
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
 def shim(directory, text, **environment):
     """For environment=: a library that stands in for some of libc."""
     compiler = shutil.which("cc")

@@ -140,13 +140,6 @@ def test_tools_say_what_is_wrong(plant, tool):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
-
-
-@pytest.fixture
 def keeper(plant, folder):
     """A daemon with a journal; keeper(port=N) is the next one of it."""
     def begin(port=0, **changes):

@@ -51,6 +51,15 @@ def test_socket_does_not_fail_along():
     assert "TriggerLimitBurst" not in socket["Socket"]
 
 
+def test_sockets_are_as_the_daemon_makes_them():
+    """Protects the unix socket, which refuses NoDelay=; the daemon sets it on TCP
+    itself.  What else the kernel refuses of its options does not belong here either."""
+    socket = unit("ringtick.socket")["Socket"]
+    assert socket["Accept"] == "no"
+    for refused in ("NoDelay", "KeepAlive", "DeferAcceptSec", "TCPCongestion"):
+        assert refused not in socket
+
+
 def test_installed_configuration_has_a_journal(tmp_path):
     """Protects who follows the README: what `make install` installs differs from
     the sample in the folder of the journal, which is the unit's."""

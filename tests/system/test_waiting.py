@@ -7,17 +7,9 @@ import time
 
 import journal
 import kdb
-import pytest
 from kdb import NIL
 from spill import Stream
 from traffic import Flood, Template, trade, update
-
-
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "journal"
-    found.mkdir()
-    return found
 
 
 def test_between_two_files(start, connect, folder, mode):
