@@ -307,12 +307,11 @@ serve(struct catchup *cu, struct connection *c, const uint8_t *bytes,
       uint64_t off, size_t len)
 {
 	struct past *p = &c->consumer.past;
-	uint64_t end_pos = consumer_past_end(&c->consumer);
 	struct found f;
 	const char *why;
 
 	empty_buffer(p);
-	while (p->at.pos != end_pos &&
+	while (p->at.pos != consumer_past_end(&c->consumer) &&
 	       !consumer_claims_too_much(&c->consumer) &&
 	       journal_next(bytes, len, p->at.off - off, &f.record, &why) ==
 		       JOURNAL_RECORD) {

@@ -108,7 +108,7 @@ change_past(struct consumer *c)
 void
 consumer_step(struct consumer *c)
 {
-	if (!c->is_replying || c->rest != NULL || !is_at_limit(c) ||
+	if (!c->is_replying || consumer_has_rest(c) || !is_at_limit(c) ||
 	    !is_gate_open(c) || c->reply_sent < c->reply_len)
 		return;
 	c->is_replying = false;
@@ -259,7 +259,7 @@ bool
 consumer_next(struct consumer *c, size_t span_max, struct span *out)
 {
 	CHECK(c->writing == PART_NONE);
-	if (c->rest == NULL && has_notice(c)) {
+	if (!consumer_has_rest(c) && has_notice(c)) {
 		*out = (struct span){ PART_NOTICE,
 				      c->notice.bytes + c->notice.sent,
 				      c->notice.len - c->notice.sent, false };
@@ -269,6 +269,8 @@ consumer_next(struct consumer *c, size_t span_max, struct span *out)
 	} else if (c->past.sent < c->past.len) {
 		*out = (struct span){ PART_PAST, c->past.buffer + c->past.sent,
 				      c->past.len - c->past.sent, false };
+	} else if (c->past.is_rest) {
+		return false;
 	} else if (here_lag(c) > 0) {
 		const struct stream *s = c->here.stream;
 
@@ -321,6 +323,11 @@ consumer_written(struct consumer *c, size_t accepted)
 		break;
 	case PART_PAST:
 		c->past.sent += accepted;
+		if (!c->past.is_rest)
+			break;
+		c->rest_sent = min_u64(c->rest_sent + accepted, c->rest_len);
+		if (c->past.sent == c->past.len && c->past.skip_bytes == 0)
+			consumer_end_read(c);
 		break;
 	case PART_STREAM:
 		c->here.pos += accepted;
@@ -353,7 +360,8 @@ consumer_replace_reply(struct consumer *c, size_t len)
 bool
 consumer_waits_for_gate(const struct consumer *c)
 {
-	return c->is_replying && c->rest == NULL && !consumer_may_notice(c) &&
+	return c->is_replying && !consumer_has_rest(c) &&
+	       !consumer_may_notice(c) &&
 	       is_at_limit(c) && !is_gate_open(c);
 }
 
@@ -409,9 +417,11 @@ consumer_lag_bytes(struct consumer *c)
 		       consumer_lack_of(c, &c->next).bytes;
 
 	if (c->past.is_on || c->past.has_next)
-		lag += past_debt(c).bytes + c->past.len - c->past.sent;
-	if (c->rest != NULL)
+		lag += past_debt(c).bytes;
+	if (consumer_has_rest(c))
 		lag += c->rest_len - c->rest_sent;
+	if (!c->past.is_rest)
+		lag += c->past.len - c->past.sent;
 	c->high_bytes = max_u64(c->high_bytes, lag);
 	return lag;
 }
@@ -486,10 +496,12 @@ consumer_lag_records(const struct consumer *c, int64_t now_ns,
 		consumer_lack_of_records(c, &c->here, now_ns, out_age_ns) +
 		consumer_lack_of_records(c, &c->next, now_ns, out_age_ns);
 	/* A rest is one record more, as old as can no longer be told. */
-	*out_records += c->rest != NULL;
+	*out_records += consumer_has_rest(c);
 	if (!c->past.is_on && !c->past.has_next)
 		return;
-	*out_records += past_debt(c).records + buffered_records(&c->past);
+	*out_records += past_debt(c).records;
+	if (!c->past.is_rest)
+		*out_records += buffered_records(&c->past);
 	if (*out_records > 0 && c->past.time_ns != 0)
 		*out_age_ns = now_ns - c->past.time_ns;
 }
@@ -504,6 +516,13 @@ consumer_torn_bytes(const struct consumer *c)
 		return 0;
 	return (size_t)(stream_locate(c->here.stream, c->here.pos).frame_end -
 			c->here.pos);
+}
+
+uint64_t
+consumer_torn_end(const struct consumer *c)
+{
+	return stream_main_end(c->here.stream,
+			       c->here.pos + consumer_torn_bytes(c));
 }
 
 /* Begins anew what is to be told, if the old bytes are on their way. */
@@ -553,7 +572,7 @@ consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer)
 		buffer = c->past.buffer;
 		c->past.is_touched = true;
 	}
-	CHECK(c->rest == NULL);
+	CHECK(!consumer_has_rest(c));
 	memcpy(buffer, ring_at(&c->here.stream->ring, c->here.pos), len);
 	c->rest = buffer;
 	c->rest_len = len;
@@ -562,12 +581,16 @@ consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer)
 }
 
 struct skipped
-consumer_skip(struct consumer *c, uint8_t *buffer)
+consumer_skip(struct consumer *c, uint8_t *buffer,
+	      const struct history_place *place)
 {
 	struct skipped skipped = { 0 };
+	size_t torn = consumer_torn_bytes(c);
 
-	/* Copies out what is left of a half-sent frame. */
-	consumer_keep_rest(c, consumer_torn_bytes(c), buffer);
+	if (place != NULL)
+		consumer_read_rest(c, torn, place);
+	else
+		consumer_keep_rest(c, torn, buffer);
 	if (!consumer_is_open(c, &c->here)) {
 		/* What comes behind the reply is kept; nothing holds the old
 		 * stream. */

@@ -8,7 +8,8 @@
  *    a skip)
  *
  * Instead of a stream it may read the past: the journal's files, through a
- * small buffer that catchup.c fills.  Then it holds nothing of any ring.
+ * small buffer that catchup.c fills.  Then it holds nothing of any ring.  A
+ * long rest is read in the same way, where the journal has it.
  *
  * A part starts when the one before was fully accepted by the kernel.  At most
  * one write is in flight, and an offset moves only by what its completion
@@ -77,6 +78,7 @@ enum past_news {
 /* Reading the journal. Positions are of the main stream. */
 struct past {
 	bool is_on;
+	bool is_rest; /* not on: only the rest of one frame comes from there */
 	struct history_place at;    /* the next record to look at; held */
 	struct selection selection; /* of what is there this, which is kept, is
 				       sent ... */
@@ -132,7 +134,7 @@ struct notice {
 struct consumer {
 	/* the parts */
 	uint8_t *rest; /* past.buffer or, if it is too long for that, a pool
-			  buffer; NULL when there is none */
+			  buffer; NULL when there is none, or past.is_rest */
 	size_t rest_len, rest_sent;
 	struct notice notice;
 	struct cursor here;
@@ -252,9 +254,12 @@ void consumer_ring_lag(const struct consumer *c, uint64_t *out_lag_bytes,
 void consumer_lag_records(const struct consumer *c, int64_t now_ns,
 			  uint64_t *out_records, int64_t *out_age_ns);
 
-/* Bytes that a skip would have to copy out first: what is left of a half-sent
- * frame. Not while a part of the stream is in flight. */
+/* Bytes that a skip would have to copy out first, or read: what is left of a
+ * half-sent frame. Not while a part of the stream is in flight. */
 size_t consumer_torn_bytes(const struct consumer *c);
+
+/* That frame comes from what the main stream has before this position. */
+uint64_t consumer_torn_end(const struct consumer *c);
 
 struct skipped {
 	uint64_t records; /* lost to this consumer */
@@ -265,10 +270,11 @@ struct skipped {
 /*
  * Moves to the head, at a frame boundary; the last end of a day on the way is
  * not lost. `buffer` takes consumer_torn_bytes() and becomes `rest`; NULL if
- * they fit into CATCHUP_BUFFER_BYTES.  Not while a part of the stream is in
- * flight.
+ * they fit into CATCHUP_BUFFER_BYTES, or are read from `place` on, which is at
+ * or before consumer_main_place.  Not while a part of the stream is in flight.
  */
-struct skipped consumer_skip(struct consumer *c, uint8_t *buffer);
+struct skipped consumer_skip(struct consumer *c, uint8_t *buffer,
+			     const struct history_place *place);
 
 /* Tells it that it may lack records [from, to) of the day, in
  * (`.ringtick.skipped;from;to). */
@@ -329,6 +335,13 @@ bool consumer_return(struct consumer *c, int64_t now_ns);
 
 /* Time spent in the past, in all. */
 int64_t consumer_past_ns(const struct consumer *c, int64_t now_ns);
+
+/* Whether it has places in the journal's files. */
+static inline bool
+consumer_holds_file(const struct consumer *c)
+{
+	return c->past.at.file != NULL || c->past.next.place.file != NULL;
+}
 
 /* Gives up all cursors. Not while a part of the stream is in flight. Returns
  * a pool buffer that is no longer needed, or NULL. */

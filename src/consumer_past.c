@@ -113,12 +113,50 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 	p->spills++;
 }
 
+void
+consumer_read_rest(struct consumer *c, size_t len,
+		   const struct history_place *place)
+{
+	struct past *p = &c->past;
+	struct stream_source from = consumer_main_place(c);
+
+	CHECK(!p->is_on && !consumer_has_rest(c) && len > 0 &&
+	      from.skip_bytes > 0);
+	p->from_pos = from.main_pos;
+	p->skip_bytes = from.skip_bytes;
+	p->from_record = p->skip_records = 0;
+	p->debt = (struct consumer_debt){ 0 };
+	selection_keep(consumer_symbols(c), &p->selection,
+		       &c->here.stream->selection);
+	p->at = *place;
+	p->at.file->readers++;
+	p->is_rest = p->is_touched = true;
+	c->rest_len = len;
+	c->rest_sent = 0;
+	c->here.pos += len;
+}
+
+void
+consumer_end_read(struct consumer *c)
+{
+	struct past *p = &c->past;
+
+	CHECK(p->is_rest);
+	p->at.file->readers--;
+	p->at.file = NULL;
+	p->is_rest = false;
+	selection_drop(consumer_symbols(c), &p->selection);
+	p->len = p->sent = p->first_len = 0;
+}
+
 bool
 consumer_is_hungry(const struct consumer *c)
 {
-	/* A notice comes before anything that would be read now. */
-	return c->past.is_on && c->rest == NULL && !consumer_may_notice(c) &&
-	       c->past.sent == c->past.len;
+	if (c->past.sent != c->past.len)
+		return false;
+	/* A notice comes before anything else that would be read now. */
+	return c->past.is_rest || (c->past.is_on && c->rest == NULL &&
+				   !consumer_may_notice(c));
 }
 
 bool
@@ -137,6 +175,8 @@ consumer_past_end(const struct consumer *c)
 	uint64_t at = p->at.pos;
 	uint64_t len = c->streams->main.visible_pos - at;
 
+	if (p->is_rest) /* one message, of which some was sent: then no more */
+		return p->skip_bytes > 0 ? at + len : at;
 	if (c->is_replying)
 		len = min_u64(len, c->limit_main_pos - at);
 	return at + len;
@@ -219,7 +259,9 @@ consumer_return(struct consumer *c, int64_t now_ns)
 {
 	struct past *p = &c->past;
 
-	CHECK(p->is_on && p->sent == p->len);
+	CHECK(p->sent == p->len);
+	if (!p->is_on)
+		return false;
 	/* Before first_off positions are none of the stream's. */
 	if (c->is_replying || p->skip_bytes > 0 || p->skip_records > 0 ||
 	    !is_in_range(p) || p->at.off < p->at.file->first_off ||

@@ -17,6 +17,20 @@ consumer_symbols(const struct consumer *c)
  * fit into the consumer's own. */
 void consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer);
 
+/* The same from the journal, at a place before them. */
+void consumer_read_rest(struct consumer *c, size_t len,
+			const struct history_place *place);
+
+/* The rest that was read is sent. */
+void consumer_end_read(struct consumer *c);
+
+/* Whether the rest of a frame comes first. */
+static inline bool
+consumer_has_rest(const struct consumer *c)
+{
+	return c->rest != NULL || c->past.is_rest;
+}
+
 /* Ends the reply's part once everything before it and itself is sent. */
 void consumer_step(struct consumer *c);
 

@@ -72,7 +72,9 @@ has_work(struct connection *c, size_t span_max)
 static struct list *
 ready_list(struct delivery *d, const struct connection *c)
 {
-	return c->consumer.past.is_on ? &d->ready_past : &d->ready;
+	const struct past *p = &c->consumer.past;
+
+	return p->is_on || p->is_rest ? &d->ready_past : &d->ready;
 }
 
 void

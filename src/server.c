@@ -14,6 +14,7 @@
 #include "notify.h"
 #include "report.h"
 #include "session.h"
+#include "slow.h"
 #include "wait.h"
 
 enum {
@@ -309,7 +310,7 @@ judge_consumers(struct server *s)
 			container_of(n, struct connection, open_node);
 
 		next = n->next;
-		if (session_judge(s, c))
+		if (slow_judge(s, c))
 			is_held = true;
 		if (c->consumer.lag.is_slow && c->state != CONNECTION_CLOSING)
 			has_slow = true;
@@ -379,7 +380,8 @@ drop_readers(struct server *s)
 			container_of(n, struct connection, open_node);
 
 		next = n->next;
-		if (c->consumer.past.is_on && c->state != CONNECTION_CLOSING)
+		if (consumer_holds_file(&c->consumer) &&
+		    c->state != CONNECTION_CLOSING)
 			session_close(s, c, CLOSE_unreadable,
 				      "the journal was cut under the daemon");
 	}

@@ -41,8 +41,4 @@ void session_hear(struct server *s, struct connection *c);
  * whose subscription waits for a journal that does not move. */
 void session_check_spills(struct server *s);
 
-/* Looks at a consumer's lag and does what its policy says. Returns whether it
- * holds the feeds. */
-bool session_judge(struct server *s, struct connection *c);
-
 #endif

@@ -266,6 +266,17 @@ stream_main_place(const struct stream *s, uint64_t pos)
 }
 
 uint64_t
+stream_main_end(const struct stream *s, uint64_t pos)
+{
+	const struct index_entry *e;
+
+	if (s->is_main)
+		return pos;
+	e = index_find_next(&s->index, pos);
+	return e != NULL ? e->main_pos : s->fed.pos;
+}
+
+uint64_t
 stream_main_record(const struct stream *s, uint64_t pos)
 {
 	if (s->is_main)

@@ -303,6 +303,9 @@ struct stream_source stream_main_place(const struct stream *s, uint64_t pos);
  */
 uint64_t stream_unit_end(const struct stream *s, uint64_t pos);
 
+/* What stands before pos comes from before this place in the main stream. */
+uint64_t stream_main_end(const struct stream *s, uint64_t pos);
+
 /*
  * The number in the main stream of the first record at or after pos that the
  * stream has; of a filtered one, at most 64 KiB or 10 ms of it too low.

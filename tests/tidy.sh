@@ -32,7 +32,7 @@ ranks='
 3	journal_trouble journal_lost journal_mend journal_roll journal_redate
 3	journal
 4	server.h wait.h deadline.h buffers.h report lag_table subscribers
-4	drain session wait deadline buffers server_open server
+4	drain session slow wait deadline buffers server_open server
 5	main
 '
 # The client tools stand beside the daemon: of its files they may include

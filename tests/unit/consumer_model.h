@@ -113,7 +113,7 @@ struct model {
 	int last_fd;
 
 	/* how often it went where it hurts */
-	uint64_t refusals, seams, torn_skips, stream_changes;
+	uint64_t refusals, seams, torn_skips, read_skips, stream_changes;
 	uint64_t spills, torn_spills, busy_spills, change_spills, far_spills;
 	uint64_t requests, old_requests, past_changes, past_replies, marks,
 		rests, pieces;

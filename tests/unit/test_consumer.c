@@ -267,7 +267,8 @@ static void
 check_reach(void)
 {
 	assert_true(m.refusals > 20 && m.seams > 50 && m.trims > 50);
-	assert_true(m.torn_skips > 10 && m.stream_changes > 10);
+	assert_true(m.torn_skips > 10 && m.read_skips > 10 &&
+		    m.stream_changes > 10);
 	assert_true(m.spills > 30 && m.torn_spills > 5);
 	assert_true(m.busy_spills > 5 && m.change_spills > 0);
 	assert_true(m.far_spills > 20 && m.marks > 50);

@@ -1,0 +1,17 @@
+/*
+ * What happens to consumers that are too slow for their ring: part of the
+ * server (server.h).  What is to be done is lag.c's decision.  Whoever must
+ * leave the ring can: what it had begun is in the journal, or is copied out.
+ */
+#ifndef RINGTICK_SLOW_H
+#define RINGTICK_SLOW_H
+
+#include <stdbool.h>
+
+#include "server.h"
+
+/* Looks at a consumer's lag and does what its policy says. Returns whether it
+ * holds the feeds. */
+bool slow_judge(struct server *s, struct connection *c);
+
+#endif
