@@ -451,6 +451,13 @@ shake_hands(struct client *client, const struct client_target *target,
 	return 0;
 }
 
+static void
+explain_signal(struct client *client)
+{
+	snprintf(client->error, sizeof(client->error),
+		 "ended by a signal before the server had answered");
+}
+
 int
 client_open(struct client *client, const struct client_target *target)
 {
@@ -462,6 +469,10 @@ client_open(struct client *client, const struct client_target *target)
 	*client = (struct client){ .fd = -1 };
 	client->fd = is_unix ? open_unix(target, deadline_ns)
 			     : open_tcp(target, deadline_ns, &why);
+	if (client->fd == -EINTR) {
+		explain_signal(client);
+		return -EINTR;
+	}
 	if (client->fd < 0) {
 		err = client->fd;
 		snprintf(client->error, sizeof(client->error),
@@ -475,7 +486,9 @@ client_open(struct client *client, const struct client_target *target)
 	err = shake_hands(client, target, deadline_ns);
 	if (err == 0)
 		return 0;
-	if (err == -EPIPE || err == -ECONNRESET)
+	if (err == -EINTR)
+		explain_signal(client);
+	else if (err == -EPIPE || err == -ECONNRESET)
 		snprintf(client->error, sizeof(client->error),
 			 "%s, port %s closed the connection in the handshake; "
 			 "give credentials with --user NAME:PASSWORD",
@@ -523,13 +536,12 @@ keep_error(struct client *client, const struct client_frame *frame)
 	return -EREMOTEIO;
 }
 
-int
-client_request(struct client *client, const void *frame, size_t len,
-	       int64_t deadline_ns)
+/* Drops what comes before the response. */
+static int
+await_response(struct client *client, int64_t deadline_ns)
 {
 	struct client_frame answer;
-	size_t sent;
-	int err = client_send(client, frame, len, deadline_ns, &sent);
+	int err = 0;
 
 	while (err >= 0) {
 		enum wire_result result = client_next(client, &answer);
@@ -547,9 +559,54 @@ client_request(struct client *client, const void *frame, size_t len,
 			return keep_error(client, &answer);
 		return 0;
 	}
-	snprintf(client->error, sizeof(client->error), "%s",
-		 err == -EPIPE || err == -ECONNRESET
-			 ? "the server closed the connection; its log says why"
-			 : strerror(-err));
 	return err;
+}
+
+int
+client_request(struct client *client, const void *frame, size_t len,
+	       int64_t deadline_ns)
+{
+	const uint8_t *at = frame, *end = at + len;
+	bool is_ending = false;
+	size_t sent;
+	int err;
+
+	for (;;) {
+		err = client_send(client, at, (size_t)(end - at), deadline_ns,
+				  &sent);
+		at += sent;
+		if (err == 0)
+			err = await_response(client, deadline_ns);
+		if (err != -EINTR || is_ending)
+			break;
+		is_ending = true;
+		deadline_ns = clock_monotonic_ns() + CLIENT_GRACE_NS;
+		client_resume();
+	}
+	if (is_ending) {
+		is_stopped = 1;
+		err = err == -ETIMEDOUT ? -EINTR : err;
+	}
+	if (err == -EINTR)
+		explain_signal(client);
+	else if (err < 0 && err != -EREMOTEIO && err != -EBADMSG)
+		snprintf(client->error, sizeof(client->error), "%s",
+			 err == -EPIPE || err == -ECONNRESET
+				 ? "the server closed the connection; its log "
+				   "says why"
+				 : strerror(-err));
+	return err;
+}
+
+int
+client_chase(struct client *client, int64_t deadline_ns)
+{
+	uint8_t frame[32];
+	struct wire_writer w = wire_writer(frame, sizeof(frame));
+	size_t off = wire_begin_frame(&w, WIRE_SYNC);
+
+	wire_put_string(&w, "");
+	wire_end_frame(&w, off);
+	CHECK(!w.is_full);
+	return client_request(client, frame, wire_written(&w), deadline_ns);
 }

@@ -21,7 +21,8 @@ enum {
 	CLIENT_EXIT_TROUBLE = 2,       /* exit status: usage, connection */
 };
 
-#define CLIENT_FOREVER INT64_MAX
+#define CLIENT_FOREVER	INT64_MAX
+#define CLIENT_GRACE_NS (2 * NS_PER_S) /* for what was begun, at the end */
 
 /* Where and as whom to connect. */
 struct client_target {
@@ -88,9 +89,15 @@ enum wire_result client_next(struct client *client, struct client_frame *out);
  * Sends a sync request and waits for its response; other frames that come
  * before it are dropped, so this is for feeds.  0, or -errno with error set;
  * an error that the server answers is -EREMOTEIO and `error` its bare text.
+ * A signal leaves CLIENT_GRACE_NS for the response, so that it is known whether
+ * the request was taken; -EINTR if it does not come, or at a second signal.
  */
 int client_request(struct client *client, const void *frame, size_t len,
 		   int64_t deadline_ns);
+
+/* The same of `""`, which is answered behind everything sent before: then the
+ * server has taken all of it. */
+int client_chase(struct client *client, int64_t deadline_ns);
 
 /*
  * SIGINT and SIGTERM from now on only set what client_stopped() tells, and

@@ -25,7 +25,6 @@ enum {
 #define FEED_ANSWER_NS (30 * NS_PER_S) /* a response must come in this time */
 #define FEED_NAP_MIN_NS (NS_PER_S / 10)  /* between tries to connect */
 #define FEED_NAP_MAX_NS (2 * NS_PER_S)
-#define FEED_GRACE_NS  (2 * NS_PER_S)  /* for a begun message, at the end */
 
 struct feed {
 	struct client_target target;
@@ -231,7 +230,7 @@ send_all(struct feed *f, const uint8_t *bytes, size_t len)
 		len -= sent;
 		report_if_due(f, now_ns);
 		if (is_end) {
-			f->stop_ns = now_ns + FEED_GRACE_NS;
+			f->stop_ns = now_ns + CLIENT_GRACE_NS;
 			f->end_ns = now_ns;
 			client_resume();
 		}
@@ -318,23 +317,13 @@ send_some(struct feed *f, uint64_t due, int64_t now_ns)
 	return send_batch(f, due, now_ns);
 }
 
-/*
- * `""` is answered behind everything sent before: only then has the server
- * taken all of it.
- */
+/* Only then has the server taken all of it. */
 static int
 chase(struct feed *f)
 {
-	uint8_t frame[32];
-	struct wire_writer w = wire_writer(frame, sizeof(frame));
-	size_t off = wire_begin_frame(&w, WIRE_SYNC);
-	int err;
+	int err = client_chase(&f->client,
+			       clock_monotonic_ns() + FEED_ANSWER_NS);
 
-	wire_put_string(&w, "");
-	wire_end_frame(&w, off);
-	CHECK(!w.is_full);
-	err = client_request(&f->client, frame, wire_written(&w),
-			     clock_monotonic_ns() + FEED_ANSWER_NS);
 	if (err == 0)
 		f->confirmed = f->sent;
 	return err;
@@ -447,7 +436,6 @@ run(struct feed *f)
 static int
 feed_all(struct feed *f)
 {
-	bool was_stopped;
 	int err;
 
 	f->start_ns = f->last_ns = clock_monotonic_ns();
@@ -457,7 +445,6 @@ feed_all(struct feed *f)
 			    : f->start_ns + (int64_t)f->seconds * NS_PER_S;
 	read_clocks(f);
 	err = run(f);
-	was_stopped = client_stopped();
 	client_resume();
 	while (err == 0) {
 		err = chase(f);
@@ -473,7 +460,7 @@ feed_all(struct feed *f)
 		fprintf(stderr, " uncertain=%llu",
 			(unsigned long long)f->uncertain);
 	fputc('\n', stderr);
-	if (err == 0 || (err == -EINTR && was_stopped))
+	if (err == 0)
 		return 0;
 	if (err == -EPIPE || err == -ECONNRESET)
 		return fail(f, "the server closed the connection; its log "
@@ -537,7 +524,8 @@ static const char usage[] =
 	"                     and say which rows are uncertain\n"
 	"      --help\n"
 	"\n"
-	"Exit status: 0 all sent and taken, 2 usage or connection.\n";
+	"Exit status: 0 what was sent was taken, also at a signal; 2 usage,\n"
+	"connection, or the server did not say so.\n";
 
 /* "trade", "quote", or both; a name twice is refused by the limit. */
 static bool

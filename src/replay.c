@@ -17,7 +17,6 @@
 enum { UPDATE_HEAD_BYTES = 22 }; /* IPC header, list of three, `.u.upd */
 
 #define REPLAY_ANSWER_NS (30 * NS_PER_S)
-#define REPLAY_GRACE_NS	 (2 * NS_PER_S) /* for a begun message, at the end */
 #define REPLAY_NAP_NS	 (NS_PER_S / 4) /* a signal just before one is seen */
 
 static int
@@ -73,7 +72,7 @@ send_all(struct replay *r, const uint8_t *bytes, size_t len)
 			return fail_send(r, err);
 		bytes += sent;
 		len -= sent;
-		deadline_ns = clock_monotonic_ns() + REPLAY_GRACE_NS;
+		deadline_ns = clock_monotonic_ns() + CLIENT_GRACE_NS;
 		r->is_ending = true;
 		client_resume();
 	}
@@ -332,27 +331,6 @@ replay_record(struct replay *r, const struct journal_record *record,
 	return err;
 }
 
-/* `""` is answered behind everything sent before. */
-static int
-chase(struct replay *r)
-{
-	uint8_t frame[32];
-	struct wire_writer w = wire_writer(frame, sizeof(frame));
-	size_t off = wire_begin_frame(&w, WIRE_SYNC);
-	int err;
-
-	wire_put_string(&w, "");
-	wire_end_frame(&w, off);
-	CHECK(!w.is_full);
-	err = flush(r);
-	if (err < 0)
-		return err;
-	client_resume();
-	err = client_request(&r->client, frame, wire_written(&w),
-			     clock_monotonic_ns() + REPLAY_ANSWER_NS);
-	return err < 0 ? fail(r, err, r->client.error) : 0;
-}
-
 /* Of each kind that was refused more than once, how many. */
 static void
 tell_refused(const struct replay *r)
@@ -375,7 +353,14 @@ replay_close(struct replay *r, int err)
 	double seconds;
 
 	if (err == 0)
-		err = chase(r);
+		err = flush(r);
+	if (err == 0) {
+		client_resume();
+		err = client_chase(&r->client,
+				   clock_monotonic_ns() + REPLAY_ANSWER_NS);
+		if (err < 0)
+			(void)fail(r, err, r->client.error);
+	}
 	seconds = (double)(clock_monotonic_ns() - r->open_ns + 1) / 1e9;
 	if (r->is_telling)
 		fputc('\n', stderr);

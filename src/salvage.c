@@ -99,7 +99,7 @@ salvage_cut(struct mapping *m, const struct journal_check *torn)
 int
 salvage_open(struct salvage_copy *c, const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	int err;
 
 	*c = (struct salvage_copy){ .path = path };

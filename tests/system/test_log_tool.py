@@ -410,8 +410,12 @@ def test_filter(journal, tmp_path):
     assert "not overwritten" in " ".join(
         log("--filter", "quote", "--out", path, path, status=2)[1].split())
     assert out.read_bytes() == before
+    umask = os.umask(0)
     log("--filter", "none", "--out", tmp_path / "empty", path)
+    os.umask(umask)
     assert (tmp_path / "empty").read_bytes() == HEADER
+    # as the daemon's own files: not for everybody
+    assert (tmp_path / "empty").stat().st_mode & 0o777 == 0o640
     log("--filter", "trade", "--from", 1, "--to", 5, "--out", tmp_path / "part", path)
     assert (tmp_path / "part").read_bytes() == HEADER + RECORDS[1]
 

@@ -1,5 +1,6 @@
 """ringtick feed and ringtick sub, the tools for people without q."""
 
+import contextlib
 import os
 import pathlib
 import random
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+import types
 
 import journal
 import kdb
@@ -134,6 +136,32 @@ def test_tools_say_what_is_wrong(plant, tool):
     daemon.stop()
     assert len(finish(sub, 2)) > 10
     assert len(finish(tool("sub", daemon), 2)) > 10
+
+
+def test_feed_is_stopped_by_a_signal(tool):
+    """Protects scripts: what was begun is waited for briefly; that the server has not
+    taken it is a sentence of its own and status 2, as is a signal before that."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = types.SimpleNamespace(port=server.getsockname()[1])
+        for is_told in (None, False, True):  # None: not even that it may come in
+            feed = tool("feed", place, "--sync")
+            with server.accept()[0] as sock:
+                sock.settimeout(20)
+                sock.recv(100)
+                if is_told is not None:
+                    sock.sendall(b"\3")
+                    reader = kdb.FrameReader(sock)
+                    reader.next()
+                feed.send_signal(signal.SIGTERM)
+                if is_told:
+                    answer = kdb.frame(kdb.NIL, kdb.RESPONSE)
+                    with contextlib.suppress(kdb.Closed, OSError):  # it has gone
+                        while True:
+                            sock.sendall(answer)
+                            reader.next()
+                said = finish(feed, 0 if is_told else 2, timeout=20)
+            assert "Interrupted" not in said
+            assert ("ended by a signal" in said) == (not is_told), said
 
 
 # ---- from the past, and again ----
