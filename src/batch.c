@@ -262,6 +262,8 @@ batch_feed(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 		}
 		end = collect(all, from, to);
 		leave_out_full(all);
+		if (!streams_is_any_here(all))
+			return;
 		for (unsigned i = 0; i < all->schema->tables_cnt; i++)
 			if (all->batch->tables[i].cnt > 0)
 				give_out(all, &all->schema->tables[i]);

@@ -30,6 +30,12 @@ bool stream_may_be_slow(struct stream *s, unsigned percent);
 
 /* ---- feeding: all->here are those that are fed together ---- */
 
+static inline bool
+streams_is_any_here(const struct streams *all)
+{
+	return bits_next(all->here, 0, all->filtered_cnt) < all->filtered_cnt;
+}
+
 /* Who of them gets a message (t NULL: a mark), into all->to; the filter has
  * then taken a look at it. */
 void streams_find_receivers(struct streams *all, const struct schema_table *t,

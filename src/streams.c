@@ -550,14 +550,15 @@ streams_fed(struct streams *all, uint64_t to, uint64_t records)
 	}
 }
 
-/* All that stand together go on together, from one place to another. */
+/* All that stand together go on together, from one place to another: those who
+ * have room, and as long as there is one. */
 static void
 feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 {
 	unsigned first = bits_next(all->here, 0, all->filtered_cnt);
 	uint64_t records = all->filtered[first].fed_records;
 
-	while (from != to && !all->is_cut) {
+	while (from != to && !all->is_cut && streams_is_any_here(all)) {
 		const uint8_t *frame = ring_at(&all->main.ring, from);
 
 		streams_feed_message(all, from, records, now_ns);

@@ -537,6 +537,39 @@ lack(void)
 	return bytes;
 }
 
+/* How far the stream that was fed least, or most, has come. */
+static size_t
+fed_up_to(bool is_most)
+{
+	size_t found = is_most ? 0 : visible_cnt;
+
+	for (unsigned i = 0; i < FILTERED_MAX; i++) {
+		const struct stream *s = &all.filtered[i];
+		size_t fed;
+
+		if (!is_in_use(s))
+			continue;
+		fed = message_at(s->fed.pos);
+		if (is_most ? fed > found : fed < found)
+			found = fed;
+	}
+	return found;
+}
+
+/* Nothing is looked at for nobody: what somebody gets past, and of each stream
+ * the message that it has no room for. */
+static void
+feed(void)
+{
+	uint64_t looks = all.filter.looks;
+	size_t from = fed_up_to(false);
+
+	streams_feed(&all, now);
+	looks = all.filter.looks - looks;
+	if (looks > 0)
+		assert_true(from + looks <= fed_up_to(true) + FILTERED_MAX);
+}
+
 /* It gets on each time; sometimes others come between. */
 static void
 walk_feed(void)
@@ -544,7 +577,7 @@ walk_feed(void)
 	for (;;) {
 		uint64_t before = lack();
 
-		streams_feed(&all, now);
+		feed();
 		if (!all.is_cut)
 			break;
 		cuts++;
