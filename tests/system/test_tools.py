@@ -147,7 +147,8 @@ def test_feed_is_stopped_by_a_signal(tool):
             feed = tool("feed", place, "--sync")
             with server.accept()[0] as sock:
                 sock.settimeout(20)
-                sock.recv(100)
+                while sock.recv(1) != b"\0":
+                    pass
                 if is_told is not None:
                     sock.sendall(b"\3")
                     reader = kdb.FrameReader(sock)
