@@ -327,6 +327,9 @@ void consumer_pass(struct consumer *c, const struct past_message *m);
 /* Whether it claims to have records that are not there. */
 bool consumer_claims_too_much(const struct consumer *c);
 
+/* Whether only what is not written yet can tell if it has what it claims. */
+bool consumer_claims_unwritten(const struct consumer *c);
+
 /* Goes on in the next file. */
 void consumer_next_file(struct consumer *c, struct history_file *file);
 

@@ -243,6 +243,15 @@ consumer_claims_too_much(const struct consumer *c)
 	       p->at.record >= p->sure_record;
 }
 
+bool
+consumer_claims_unwritten(const struct consumer *c)
+{
+	const struct past *p = &c->past;
+
+	return p->is_on && p->skip_records > 0 && !p->at.file->is_ended &&
+	       p->at.off == p->at.file->written_off;
+}
+
 void
 consumer_next_file(struct consumer *c, struct history_file *file)
 {

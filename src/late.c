@@ -175,6 +175,10 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 	/* What was sent then cannot be told any more. */
 	if (claim.n > 0 && (uint64_t)claim.i < file->since)
 		return "schema";
+	/* Only what is written can be gone through for it. */
+	if (!file->is_ended &&
+	    (uint64_t)claim.i + (uint64_t)claim.n > call_promised_records(c))
+		return no_journal_now;
 	error = ask_for(c, file, (uint64_t)claim.i);
 	if (error != NULL)
 		return error;

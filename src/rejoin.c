@@ -149,6 +149,9 @@ rejoin_explain(const char *error)
 			    "again with --from 0" },
 		{ "nyi", "the server publishes in batches, which nobody can "
 			 "count; begin again with --from 0" },
+		{ "journal", "the server cannot write its journal now, so that "
+			     "it cannot tell what has come here; try again "
+			     "later" },
 		{ ".ringtick.subfrom", "the server has no journal, or is no "
 				       "ringtickd" },
 		{ ".ringtick.rejoin", "the server has no journal any more" },

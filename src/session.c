@@ -662,6 +662,8 @@ session_check_spills(struct server *s)
 		if (p->is_on && c->spill_limit_ns > 0 &&
 		    s->now_ns - p->since_ns >= c->spill_limit_ns)
 			session_close(s, c, CLOSE_slow_spill, NULL);
+		else if (is_stuck && consumer_claims_unwritten(&c->consumer))
+			session_close(s, c, CLOSE_journal, NULL);
 		else if (is_stuck && c->state == CONNECTION_OPEN &&
 			 c->consumer.gate.is_subscription &&
 			 consumer_waits_for_gate(&c->consumer))

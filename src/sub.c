@@ -252,13 +252,14 @@ take_error(struct sub *s, enum sub_request what, struct wire_reader r)
 {
 	struct print_text text = { .len = 0 };
 	char sentence[4 * PRINT_TEXT_MAX];
-	const char *meaning = "an unknown table is answered with its name";
+	const char *meaning;
 
 	print_object(&text, r);
-	if (what != REQUEST_SUB)
-		meaning = rejoin_explain(text.text + 1);
+	meaning = rejoin_explain(what == REQUEST_SUB ? "" : text.text + 1);
 	snprintf(sentence, sizeof(sentence),
 		 "the subscription is refused with %s: %s", text.text, meaning);
+	if (strcmp(text.text, "'journal") == 0)
+		return lose(s, -EAGAIN, sentence);
 	return fail(s, -EREMOTEIO, sentence);
 }
 

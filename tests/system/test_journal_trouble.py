@@ -15,6 +15,7 @@ import kdb
 import pytest
 from daemon import merged
 from kdb import NIL
+from late import rejoin
 from traffic import Flood, Reader, Template, published, quote, trade, update
 
 ROWS = 20
@@ -288,10 +289,11 @@ def test_joining_while_the_disk_is_full(disk, start, connect, policy):
 def test_answers_while_the_journal_stands_still(start, connect, folder, mode):
     """Protects whoever subscribes: no reply is kept back by a journal that does not
     move.  Plain .u.sub is answered; what cannot be promised is an error that says
-    why; who waited already when it began gets that error, too, soon."""
+    why; who waited already when it began gets that error, too, soon; as does who
+    has more than is written, or is cut where that is found while reading."""
     daemon = start(settings(folder, {"engine": {"mode": mode}}))
     limit = Limit(daemon)
-    feed, held, plain, late, again = (connect(daemon) for _ in range(5))
+    feed, held, plain, late, again, ahead = (connect(daemon) for _ in range(6))
     no_journal = kdb.Error(b"journal")
     assert feed.update("trade", trade(0, ROWS)) == NIL
     limit.set(8 + LENGTH + LENGTH // 2)
@@ -306,9 +308,13 @@ def test_answers_while_the_journal_stands_still(start, connect, folder, mode):
     assert late.subscribe("quote") == no_journal
     assert again.sync(kdb.q(kdb.sym(".ringtick.subfrom"), kdb.sym(""), kdb.sym(""),
                             kdb.atom("j", 2))) == no_journal
+    now = again.sync(".ringtick.epoch").value, again.sync(".u.d").value
+    for claim in (0, 2), (1, 1):
+        assert rejoin(again, now + claim) == no_journal
+    assert isinstance(rejoin(ahead, now + (0, 1), kdb.sym("quote")), kdb.List)
+    daemon.wait_log("disconnect", reason="journal", peer=ahead.name)
     assert kdb.decode(held.read_response()[8:]) == no_journal
-    line = daemon.wait_log("disconnect", reason="journal")
-    assert line["peer"] == held.name
+    daemon.wait_log("disconnect", reason="journal", peer=held.name)
     limit.lift()
     daemon.wait_log("journal_mended")
     for sub in (plain, late):
