@@ -56,27 +56,22 @@ inflate_length(const uint8_t *frame, size_t len, size_t len_max,
 	return (size_t)out_len;
 }
 
-/*
- * The state of section 4's decoder.  last_pos[h] is the latest registered
- * position i with out[i] ^ out[i + 1] == h, or 0: positions start at 8.  A
- * registered pair is complete, so a copy from it never needs a bound of its
- * own below written.
- */
-struct inflate {
+/* A decoder at work: in variables of its own, which what it writes cannot
+ * change, so that they stay in registers. */
+struct work {
 	const uint8_t *in, *in_end;
 	uint8_t *out;
-	size_t written, out_len;
-	size_t registered; /* pairs before this one are in last_pos */
-	size_t last_pos[256];
+	size_t written, out_len, registered;
+	size_t *last_pos; /* as in struct inflate */
 };
 
 static inline void
-register_pairs(struct inflate *z, size_t end)
+register_pairs(struct work *w, size_t end)
 {
-	for (; z->registered < end; z->registered++) {
-		const uint8_t *at = z->out + z->registered;
+	for (; w->registered < end; w->registered++) {
+		const uint8_t *at = w->out + w->registered;
 
-		z->last_pos[at[0] ^ at[1]] = z->registered;
+		w->last_pos[at[0] ^ at[1]] = w->registered;
 	}
 }
 
@@ -106,76 +101,108 @@ copy_run(uint8_t *to, const uint8_t *from, size_t len, size_t room)
 }
 
 static const char *
-inflate_copy(struct inflate *z)
+inflate_copy(struct work *w)
 {
-	size_t from, len, start = z->written;
+	size_t from, len, start = w->written;
 
-	if (z->in_end - z->in < 2)
+	if (w->in_end - w->in < 2)
 		return "the compressed stream ends inside a copy";
-	from = z->last_pos[z->in[0]];
-	len = RUN_MIN + (size_t)z->in[1];
-	z->in += 2;
+	from = w->last_pos[w->in[0]];
+	len = RUN_MIN + (size_t)w->in[1];
+	w->in += 2;
 	if (from == 0)
 		return "a copy in the compressed stream has no source";
-	if (len > z->out_len - start)
+	if (len > w->out_len - start)
 		return "the compressed stream is longer than announced";
-	copy_run(z->out + start, z->out + from, len, z->out_len - start);
+	copy_run(w->out + start, w->out + from, len, w->out_len - start);
 	/* Only the pairs that its first two bytes complete: the encoder does
 	 * not register the rest of a run. */
-	register_pairs(z, start + 1);
-	z->written = z->registered = start + len;
+	register_pairs(w, start + 1);
+	w->written = w->registered = start + len;
 	return NULL;
 }
 
 static const char *
-inflate_literal(struct inflate *z)
+inflate_literal(struct work *w)
 {
-	if (z->in == z->in_end)
+	if (w->in == w->in_end)
 		return "the compressed stream is shorter than announced";
-	z->out[z->written++] = *z->in++;
-	register_pairs(z, z->written - 1);
+	w->out[w->written++] = *w->in++;
+	register_pairs(w, w->written - 1);
 	return NULL;
 }
 
-static const char *
-inflate_stream(struct inflate *z)
+/* Until so many bytes are written, at the end of a control byte's tokens. */
+static inline const char *
+inflate_until(struct work *w, size_t end)
 {
-	while (z->written < z->out_len) {
+	while (w->written < end) {
 		unsigned control;
 
-		if (z->in == z->in_end)
+		if (w->in == w->in_end)
 			return "the compressed stream is shorter than "
 			       "announced";
-		control = *z->in++;
-		for (int bit = 0; bit < 8 && z->written < z->out_len; bit++) {
+		control = *w->in++;
+		for (int bit = 0; bit < 8 && w->written < w->out_len;
+		     bit++) {
 			bool is_copy = (control >> bit & 1) != 0;
 			const char *bad;
 
-			bad = is_copy ? inflate_copy(z) : inflate_literal(z);
+			bad = is_copy ? inflate_copy(w) : inflate_literal(w);
 			if (bad != NULL)
 				return bad;
 		}
 	}
-	return z->in == z->in_end ? NULL : "bytes follow the compressed stream";
+	if (w->written < w->out_len || w->in == w->in_end)
+		return NULL;
+	return "bytes follow the compressed stream";
 }
 
-const char *
-inflate(const uint8_t *frame, size_t len, uint8_t *out, size_t out_len)
+void
+inflate_begin(struct inflate *z, const uint8_t *frame, uint8_t *out,
+	      size_t out_len)
 {
-	struct inflate z = {
-		.in = frame + stream_off(frame),
-		.in_end = frame + len,
-		.out = out,
-		.written = WIRE_HEADER_BYTES,
-		.out_len = out_len,
-		.registered = WIRE_HEADER_BYTES,
-	};
 	uint32_t low = (uint32_t)out_len;
 
+	*z = (struct inflate){ .read = stream_off(frame),
+			       .written = WIRE_HEADER_BYTES,
+			       .registered = WIRE_HEADER_BYTES,
+			       .out_len = out_len };
 	out[0] = frame[0];
 	out[1] = frame[1];
 	out[2] = 0;
 	out[3] = (uint8_t)((uint64_t)out_len >> 32);
 	wire_store_u32(out + 4, frame[0] == 0 ? __builtin_bswap32(low) : low);
-	return inflate_stream(&z);
+}
+
+const char *
+inflate_some(struct inflate *z, const uint8_t *frame, size_t len, uint8_t *out,
+	     size_t more)
+{
+	struct work w = {
+		.in = frame + z->read,
+		.in_end = frame + len,
+		.out = out,
+		.written = z->written,
+		.registered = z->registered,
+		.out_len = z->out_len,
+		.last_pos = z->last_pos,
+	};
+	size_t left = z->out_len - z->written;
+	const char *why;
+
+	why = inflate_until(&w, z->written + (more < left ? more : left));
+	z->read = (size_t)(w.in - frame);
+	z->written = w.written;
+	z->registered = w.registered;
+	return why;
+}
+
+const char *
+inflate(const uint8_t *frame, size_t len, uint8_t *out, size_t out_len)
+{
+	struct inflate z;
+
+	inflate_begin(&z, frame, out, out_len);
+	return inflate_some(&z, frame, len, out, out_len);
 }

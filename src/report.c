@@ -596,7 +596,8 @@ report_memory(const struct server *s)
 	uint64_t receive = n * set->connections.receive_buffer;
 	uint64_t replies = n * s->tick.reply_max;
 	uint64_t pool = set->message.buffers * set->message.max;
-	uint64_t scratch = 2 * set->message.max + s->tick.work_len +
+	uint64_t scratch = set->message.max + s->tick.work_len +
+			   unpack_memory(set->message.max) +
 			   filter_memory(set->message.max) +
 			   (is_batched ? batch_memory(set->message.max) : 0);
 	uint64_t table = n * sizeof(struct connection);

@@ -52,6 +52,7 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 {
 	c->reason = reason;
 	list_remove(&c->hello_node);
+	unpack_forget(&s->tick.unpack, c);
 	if (c->has_published)
 		publishers_left(&s->publishers, c->name, c->peer, s->now_ns);
 	s->counters.disconnects++;
@@ -390,6 +391,7 @@ serve_frame(struct server *s, struct connection *c,
 				      .has_published = c->has_published,
 				      .published_pos = c->published_pos,
 				      .user = c->name,
+				      .who = c,
 				      .is_brief = !s->serves_dear &&
 						  c->waits_for == WAIT_NOTHING,
 				      .is_late = c->is_late };
@@ -469,15 +471,6 @@ take_buffer(struct server *s, struct connection *c,
 	return true;
 }
 
-/* Whether the next frame is for another turn. What has waited for something
- * else is looked at now. */
-static bool
-must_yield(const struct server *s, const struct connection *c)
-{
-	return budget_is_spent(&s->budget) && c->filled > c->parsed &&
-	       c->waits_for == WAIT_NOTHING;
-}
-
 /* Handles frames until one is missing or has to wait. Returns whether more
  * input is wanted. */
 static bool
@@ -488,7 +481,7 @@ serve_frames(struct server *s, struct connection *c)
 		const uint8_t *frame;
 		const char *why;
 
-		if (must_yield(s, c)) {
+		if (wait_must_yield(s, c)) {
 			wait_for_turn(s, c);
 			return false;
 		}

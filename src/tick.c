@@ -10,7 +10,6 @@
 
 #include "ask.h"
 #include "call.h"
-#include "inflate.h"
 #include "late.h"
 #include "log.h"
 #include "position.h"
@@ -575,31 +574,56 @@ handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
 	return handle_plain(c, is_sync, body, len - WIRE_HEADER_BYTES);
 }
 
+/* A message is not inflated only to find that it has to wait. */
+static enum wait_reason
+must_wait_whole(struct tick *t, size_t whole)
+{
+	if (!stream_has_room(&t->streams->main, whole))
+		return WAIT_ROOM;
+	return t->streams->is_cut && whole >= t->streams->long_bytes
+		       ? WAIT_FED
+		       : WAIT_NOTHING;
+}
+
 static enum tick_result
 handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
 		  size_t len)
 {
 	struct tick *t = c->tick;
+	const void *who = c->client->who;
 	const char **why = &c->out->why;
 	size_t whole =
 		inflate_length(frame, len, t->settings->message.max, why);
+	const uint8_t *plain;
+	enum tick_result result;
 
 	c->out->is_too_long = *why == inflate_too_long;
 	if (whole == 0)
 		return TICK_BAD;
-	/* Not inflated only to find that it has to wait. */
-	if (!stream_has_room(&t->streams->main, whole)) {
-		c->out->waits_for = WAIT_ROOM;
-		return TICK_WAIT;
+	if (!unpack_has(&t->unpack, who)) {
+		c->out->waits_for = must_wait_whole(t, whole);
+		if (c->out->waits_for != WAIT_NOTHING)
+			return TICK_WAIT;
 	}
-	if (t->streams->is_cut && whole >= t->streams->long_bytes) {
-		c->out->waits_for = WAIT_FED;
+	switch (unpack(&t->unpack, who, t->now_ns, frame, len, whole, &plain,
+		       why)) {
+	case UNPACK_DONE:
+		break;
+	case UNPACK_MORE:
+		c->out->waits_for = WAIT_DEAR;
 		return TICK_WAIT;
-	}
-	*why = inflate(frame, len, t->inflated, whole);
-	if (*why != NULL)
+	case UNPACK_BUSY:
+		c->out->waits_for = WAIT_UNPACK;
+		return TICK_WAIT;
+	case UNPACK_BAD:
 		return TICK_BAD;
-	return handle_body(c, is_sync, t->inflated, whole);
+	}
+	result = handle_body(c, is_sync, plain, whole);
+	if (result == TICK_DONE || result == TICK_BAD)
+		unpack_forget(&t->unpack, who);
+	else if (result == TICK_WAIT && c->out->waits_for != WAIT_DEAR)
+		unpack_wait(&t->unpack, who);
+	return result;
 }
 
 enum tick_result
@@ -679,13 +703,13 @@ tick_open(struct tick *t, const struct settings *settings,
 		  settings->day.zone_offset_ns);
 	t->day = clock_day(zone_local_ns(&t->zone, clock_utc_ns()));
 	t->day_floor = INT32_MIN;
-	t->inflated = map_scratch(scratch);
 	t->rewritten = map_scratch(scratch);
 	/* Of a usual reply the parts too, of a long one it alone. */
 	t->work_len =
 		REQUEST_WORK_BYTES + max_u64(2 * t->reply_max, scratch);
 	t->work = map_scratch(t->work_len);
-	if (t->inflated != NULL && t->rewritten != NULL && t->work != NULL)
+	if (t->rewritten != NULL && t->work != NULL &&
+	    unpack_open(&t->unpack, scratch) == 0)
 		return 0;
 	tick_close(t);
 	return -ENOMEM;
@@ -694,8 +718,7 @@ tick_open(struct tick *t, const struct settings *settings,
 void
 tick_close(struct tick *t)
 {
-	if (t->inflated != NULL)
-		(void)munmap(t->inflated, t->settings->message.max);
+	unpack_close(&t->unpack);
 	if (t->rewritten != NULL)
 		(void)munmap(t->rewritten, t->settings->message.max);
 	if (t->work != NULL)

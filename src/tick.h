@@ -21,6 +21,7 @@
 #include "settings.h"
 #include "shape.h"
 #include "stream.h"
+#include "unpack.h"
 #include "wait_reason.h"
 #include "wire.h"
 
@@ -51,8 +52,9 @@ struct tick {
 	int64_t now_ns;	   /* the same moment, monotonic */
 	bool is_held;	   /* a consumer holds the feeds: no updates */
 	bool is_day_pending; /* the mark has no room yet: no updates */
-	uint8_t *inflated; /* scratch, message.max each: a decompressed ... */
-	uint8_t *rewritten; /* ... or byte-swapped frame, within one call */
+	struct unpack unpack; /* of compressed frames */
+	uint8_t *rewritten; /* scratch of message.max: a byte-swapped frame,
+			       within one call */
 	uint8_t *work;	   /* scratch: a request that is being evaluated */
 	size_t work_len;
 	size_t reply_max;  /* bytes that a reply can have, frame header too */
@@ -73,6 +75,9 @@ struct tick_client {
 	bool has_published;	    /* updates of it were accepted: ... */
 	uint64_t published_pos;	    /* ... end of the last in the main stream */
 	const char *user;	    /* its name; NULL: none */
+	const void *who;	    /* whose long compressed frame it is (of
+				       unpack.h); NULL: nobody's, it is not
+				       inflated in pieces */
 	bool is_brief;		    /* others wait: what is more than brief
 				       (request.h) waits with WAIT_DEAR */
 	bool is_late;		    /* this frame has waited for as long as a

@@ -27,6 +27,7 @@ static const char *const waiting_for[WAIT_REASONS] = {
 	[WAIT_FILE] = "the next day's file",
 	[WAIT_BUFFER] = "a buffer of message.buffers",
 	[WAIT_REPLY] = "a buffer of message.buffers",
+	[WAIT_UNPACK] = "another compressed message to be inflated",
 	[WAIT_TURN] = "its turn",
 	[WAIT_DEAR] = "its turn",
 };
@@ -69,7 +70,7 @@ count(struct counters *counters, enum wait_reason why)
 		why == WAIT_ROOM || why == WAIT_HOLD || why == WAIT_DAY ||
 		why == WAIT_FED;
 	counters->buffer_waits += why == WAIT_BUFFER || why == WAIT_REPLY;
-	counters->turn_waits += is_turn(why);
+	counters->turn_waits += is_turn(why) || why == WAIT_UNPACK;
 }
 
 void
@@ -96,6 +97,18 @@ wait_for(struct server *s, struct connection *c, enum wait_reason why,
 		c->deadline_ns = 0;
 	else if (!has_deadline(before))
 		deadline_set(s, c, s->settings->message.timeout);
+}
+
+bool
+wait_must_yield(const struct server *s, const struct connection *c)
+{
+	/* Who is dear and served at last gets its share also where the turn is
+	 * over: others may end every turn. */
+	bool is_spent = s->serves_dear ? s->budget.is_share_over
+				       : budget_is_spent(&s->budget);
+
+	return is_spent && c->filled > c->parsed &&
+	       c->waits_for == WAIT_NOTHING;
 }
 
 static bool
@@ -183,6 +196,8 @@ may_go_on(struct server *s, const struct connection *c)
 		return buffers_may_take(s, c, POOL_INPUT);
 	case WAIT_REPLY:
 		return buffers_may_take(s, c, POOL_REPLY);
+	case WAIT_UNPACK:
+		return unpack_is_free(&s->tick.unpack, s->now_ns);
 	case WAIT_TURN:
 	case WAIT_DEAR:
 		return true;

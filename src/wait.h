@@ -8,6 +8,7 @@
  *   fed             all streams have a long message     nobody
  *   level, file     the stream, the journal             nobody
  *   buffer, reply   a buffer is free                    first come
+ *   unpack          another long message is inflated    first come
  *   turn, dear      the next turns                      first come
  *
  * Each reason has a queue.  While a connection waits nothing is received from
@@ -31,6 +32,10 @@ void wait_for(struct server *s, struct connection *c, enum wait_reason why,
 
 /* It waits no more. Harmless on one that did not. */
 void wait_end(struct server *s, struct connection *c);
+
+/* Whether the next frame is for another turn. What has waited for something
+ * else is looked at now. */
+bool wait_must_yield(const struct server *s, const struct connection *c);
 
 /* It goes on in a later turn, behind those that do so already. */
 void wait_for_turn(struct server *s, struct connection *c);

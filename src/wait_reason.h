@@ -18,6 +18,7 @@ enum wait_reason {
 			records have no meaning */
 	WAIT_BUFFER, /* a long message needs a pool buffer ... */
 	WAIT_REPLY,  /* ... or a long reply does */
+	WAIT_UNPACK, /* a long compressed message: another one is inflated */
 	WAIT_TURN,   /* it has had its share of this turn (budget.h) */
 	WAIT_DEAR,   /* the same, and what it asks for, or has asked for, is
 			more than a share: one of these is served in a turn */

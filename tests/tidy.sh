@@ -15,7 +15,7 @@ ranks='
 1	options.def counters.def close.def figures.def counters ring pool
 1	peers publishers
 1	index
-1	wire wire_frame wire_write inflate extent
+1	wire wire_frame wire_write inflate unpack extent
 1	torn_tail uncached epoch journal_index journal_file
 1	schema schema_parse record
 1	symbols rows filter selection settings.h options settings cores lag

@@ -50,7 +50,7 @@ SETTINGS = {
 
 def row(*grows, only=None, own=None, answers=True):
     """only="journal": needs a journal.  own: a daemon of its own, with these
-    further arguments of Daemon, and prepare(folder) before it.  answers: whether
+    further arguments of Daemon, settings, and prepare(folder) before it.  answers: whether
     an update is answered, which is when it is in the journal."""
     def add(function):
         ROWS[function.__name__] = Row(function, grows, only, own, answers)

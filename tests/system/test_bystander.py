@@ -6,6 +6,7 @@ import shutil
 
 import journal
 import misbehaviour
+import misbehaviour_long  # noqa: F401: has rows too
 import pytest
 from bystander import BOUND_MS, Bystander
 from daemon import Daemon, is_sanitized_build, merged
@@ -29,6 +30,7 @@ class Stage:
         self.directory = directory
         directory.mkdir()
         changes = merged(misbehaviour.SETTINGS, {"engine": {"mode": mode}})
+        changes = merged(changes, own.pop("settings", {}))
         self.folder = None
         if has_journal:
             self.folder = directory / "journal"

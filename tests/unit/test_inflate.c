@@ -16,7 +16,7 @@
 enum { LEN_MAX = 1 << 20 };
 
 static struct vectors all;
-static struct fence in_fence, out_fence;
+static struct fence in_fence, out_fence, piece_fence;
 
 static int
 set_up(void **state)
@@ -25,6 +25,7 @@ set_up(void **state)
 	vectors_load(&all);
 	fence_init(&in_fence, LEN_MAX);
 	fence_init(&out_fence, LEN_MAX);
+	fence_init(&piece_fence, LEN_MAX);
 	return 0;
 }
 
@@ -32,10 +33,36 @@ static int
 tear_down(void **state)
 {
 	(void)state;
+	fence_fini(&piece_fence);
 	fence_fini(&out_fence);
 	fence_fini(&in_fence);
 	vectors_free(&all);
 	return 0;
+}
+
+/* In pieces it is the same, and has the same fault. */
+static void
+check_pieces(const uint8_t *frame, size_t len, size_t more,
+	     const uint8_t *whole, size_t whole_len, const char *fault)
+{
+	uint8_t *out = fence_room(&piece_fence, whole_len);
+	const char *why = NULL;
+	struct inflate z;
+	size_t before;
+
+	inflate_begin(&z, frame, out, whole_len);
+	while (!inflate_is_done(&z) && why == NULL) {
+		before = z.written;
+		why = inflate_some(&z, frame, len, out, more);
+		assert_true(why != NULL || z.written >= before + more ||
+			    inflate_is_done(&z));
+		assert_true(z.written < before + more + 8 * 257);
+	}
+	assert_true((why == NULL) == (fault == NULL));
+	if (why == NULL)
+		assert_memory_equal(out, whole, whole_len);
+	else
+		assert_string_equal(why, fault);
 }
 
 /*
@@ -54,7 +81,10 @@ inflated(const uint8_t *frame, size_t len, size_t *out_len)
 	if (*out_len == 0)
 		return NULL;
 	out = fence_room(&out_fence, *out_len);
-	return inflate(at, len, out, *out_len) == NULL ? out : NULL;
+	why = inflate(at, len, out, *out_len);
+	check_pieces(at, len, 1, out, *out_len, why);
+	check_pieces(at, len, 1000, out, *out_len, why);
+	return why == NULL ? out : NULL;
 }
 
 static bool

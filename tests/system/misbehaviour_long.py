@@ -1,0 +1,51 @@
+"""Rows of the table (misbehaviour.py) with messages as long as they are allowed by
+default, each with a daemon that is made for them."""
+
+import struct
+
+import kdb
+from bystander import PULSE
+from kdb import SYNC, Error, frame, lst, sym, syms
+from misbehaviour import row
+from traffic import update
+
+MESSAGE_MAX = 16 << 20
+NARROW = {"name": "narrow", "columns": ["time timespan", "sym symbol"]}
+
+SETTINGS = {
+    "schema": {"tables": [NARROW, PULSE]},
+    "ring": {"size": "64M"}, "streams": {"ring": "64M"},
+    "message": {"max": MESSAGE_MAX, "timeout": "20s"},
+}
+
+
+def runs_of_two(value):
+    """A frame with a value that ends in a vector of bytes, of which there is none:
+    made as long as is allowed, of zeros.  It is compressed so that each two of
+    these are a token: so most is done for them."""
+    whole = frame(value, SYNC)
+    begin = whole[:-4]
+    words = (len(begin) + 4 + 15) // 8  # up to two zeros, which can be repeated
+    pairs = MESSAGE_MAX // 18
+    total = 8 * words + 16 * (pairs // 8)
+    begin += struct.pack("<I", total - len(whole))
+    begin += bytes(8 * words - len(begin))
+    out = bytearray()
+    for at in range(8, len(begin), 8):
+        out += b"\0" + begin[at : at + 8]
+    out += (b"\xff" + bytes(16)) * (pairs // 8)
+    return struct.pack("<BBBBII", 1, SYNC, 1, 0, 12 + len(out), total) + out
+
+
+@row(own={"settings": SETTINGS})
+def long_compressed(scene):
+    """Two clients ask for what there is not, with very long arguments, so that each
+    inflates while the other waits."""
+    data = runs_of_two(lst(sym("nosuch"), kdb.vec("x", b"")))
+
+    def step(client):
+        assert client.ask(data) == Error(b"nosuch")
+    for user in ("evil", "worse"):
+        client = scene.client(user)
+        scene.again_and_again(lambda client=client: step(client))
+    scene.hold_and_count()

@@ -1,0 +1,154 @@
+#include "config.h"
+
+#include "unpack.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "util.h"
+#include "wire.h"
+
+enum {
+	LONG_BYTES = 3 * UNPACK_PIECE_BYTES,
+	SHORT_BYTES = 1000,
+	PACKED_MAX = 2 * LONG_BYTES,
+};
+
+static struct unpack u;
+static uint8_t *packed;
+static size_t packed_len;
+static const uint8_t *out;
+static const char *why;
+static const int anna, bert; /* owners */
+static const int64_t now = 5 * NS_PER_S;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	packed = malloc(PACKED_MAX);
+	return packed == NULL || unpack_open(&u, LONG_BYTES) != 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	unpack_close(&u);
+	free(packed);
+	return 0;
+}
+
+/* A frame of so many bytes, all of the body the same, as literals. */
+static void
+pack(size_t whole, uint8_t byte)
+{
+	uint8_t *at = packed + 12;
+
+	memset(packed, 0, 12);
+	packed[0] = packed[2] = 1;
+	wire_store_u32(packed + 8, (uint32_t)whole);
+	for (size_t i = 8; i < whole; i++) {
+		if (i % 8 == 0)
+			*at++ = 0;
+		*at++ = byte;
+	}
+	packed_len = (size_t)(at - packed);
+	wire_store_u32(packed + 4, (uint32_t)packed_len);
+}
+
+static enum unpack_result
+go_on(const int *owner, int64_t now_ns, size_t whole)
+{
+	return unpack(&u, owner, now_ns, packed, packed_len, whole, &out, &why);
+}
+
+static void
+check_out(size_t whole, uint8_t byte)
+{
+	assert_int_equal(wire_load_u32(out + 4), whole);
+	for (size_t i = 8; i < whole; i++)
+		assert_int_equal(out[i], byte);
+}
+
+/* A long one comes in pieces; short ones of others come meanwhile. */
+static void
+test_pieces(void **state)
+{
+	unsigned pieces = 1;
+
+	(void)state;
+	pack(LONG_BYTES, 7);
+	while (go_on(&anna, now, LONG_BYTES) == UNPACK_MORE) {
+		pieces++;
+		pack(SHORT_BYTES, 9);
+		assert_int_equal(go_on(&bert, now, SHORT_BYTES), UNPACK_DONE);
+		check_out(SHORT_BYTES, 9);
+		pack(LONG_BYTES, 7);
+		assert_int_equal(go_on(&bert, now, LONG_BYTES), UNPACK_BUSY);
+	}
+	assert_int_equal(pieces, 3);
+	check_out(LONG_BYTES, 7);
+	/* Asked for again it is still there. */
+	assert_int_equal(go_on(&anna, now, LONG_BYTES), UNPACK_DONE);
+	check_out(LONG_BYTES, 7);
+	assert_false(unpack_is_free(&u, now));
+	unpack_forget(&u, &bert);
+	assert_true(unpack_has(&u, &anna));
+	unpack_forget(&u, &anna);
+	assert_true(unpack_is_free(&u, now));
+}
+
+/* What waits for something else is taken away, and inflated anew. */
+static void
+test_taken_away(void **state)
+{
+	(void)state;
+	pack(LONG_BYTES, 3);
+	while (go_on(&anna, now, LONG_BYTES) == UNPACK_MORE)
+		;
+	unpack_wait(&u, &bert);
+	assert_int_equal(go_on(&bert, now, LONG_BYTES), UNPACK_BUSY);
+	unpack_wait(&u, &anna);
+	assert_int_equal(go_on(&bert, now, LONG_BYTES), UNPACK_MORE);
+	assert_int_equal(go_on(&anna, now, LONG_BYTES), UNPACK_BUSY);
+	/* Bert does not go on. */
+	assert_int_equal(go_on(&anna, now + NS_PER_S, LONG_BYTES), UNPACK_BUSY);
+	assert_int_equal(go_on(&anna, now + NS_PER_S + 1, LONG_BYTES),
+			 UNPACK_MORE);
+	assert_false(unpack_has(&u, &bert));
+	unpack_forget(&u, &anna);
+}
+
+/* Nobody's is not in pieces; a bad one does not stay. */
+static void
+test_at_once(void **state)
+{
+	(void)state;
+	pack(LONG_BYTES, 4);
+	assert_int_equal(go_on(NULL, now, LONG_BYTES), UNPACK_DONE);
+	check_out(LONG_BYTES, 4);
+	assert_true(unpack_is_free(&u, now));
+	packed_len -= 1;
+	while (go_on(&anna, now, LONG_BYTES) == UNPACK_MORE)
+		;
+	assert_string_equal(why,
+			    "the compressed stream is shorter than announced");
+	assert_true(unpack_is_free(&u, now));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_taken_away),
+		cmocka_unit_test(test_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
