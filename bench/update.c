@@ -211,6 +211,17 @@ engine_read(struct engine *e, int fd, void *at, size_t len, uint64_t off,
 }
 
 void
+engine_stat(struct engine *e, const char *path, struct statx *out,
+	    struct ticket ticket)
+{
+	(void)e;
+	(void)path;
+	(void)out;
+	(void)ticket;
+	CHECK(false); /* there is no journal */
+}
+
+void
 engine_sync_file(struct engine *e, int fd, struct ticket ticket)
 {
 	(void)fd;

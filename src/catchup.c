@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "batch.h"
+#include "catchup_check.h"
 #include "journal_file.h"
 #include "log.h"
 #include "record.h"
@@ -400,6 +401,7 @@ start_read(struct catchup *cu, struct catchup_read *read, unsigned slot,
 	read->len = (size_t)min_u64(left, len_max);
 	read->owner = c;
 	read->generation = c->generation;
+	read->changes = cu->history->changes;
 	list_remove(&p->node);
 	p->is_reading = true;
 	engine_read(cu->engine, read->file->fd, read->at, read->len, read->off,
@@ -525,6 +527,9 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 		catchup_wake(cu, c);
 		return;
 	}
+	if (cu->history->is_doubted &&
+	    p->at.file == history_last(cu->history))
+		return;
 	if (p->long_bytes > 0) {
 		start_long_read(cu, c);
 		return;
@@ -736,9 +741,14 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 		is_long ? &cu->long_read : &cu->reads[ticket.slot];
 	struct connection *c = owner_of(read);
 	bool is_piece = c != NULL && c->consumer.past.long_len > 0;
-	bool is_again =
-		result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+	bool is_again;
 
+	if (read->is_checking)
+		result = catchup_check_end(cu, read, result);
+	else if (catchup_check_begin(cu, read, ticket, result))
+		return;
+	is_again =
+		result == -EINTR || result == -EAGAIN || result == -ECANCELED;
 	if (c != NULL)
 		c->consumer.past.is_reading = false;
 	if (c != NULL && result <= 0 && !is_again) {

@@ -42,6 +42,13 @@ struct catchup_read {
 	size_t len;
 	struct connection *owner; /* if it still has the generation */
 	uint32_t generation;
+
+	/* catchup_check.c: */
+	bool is_checking;  /* the data is here, the end is read again */
+	int32_t got;	   /* bytes of data */
+	uint64_t changes;  /* history.changes when it began */
+	struct history_tail wanted;
+	uint8_t found[HISTORY_TAIL_BYTES];
 };
 
 struct catchup {
@@ -59,6 +66,7 @@ struct catchup {
 	struct list hungry;
 	struct list news;
 	uint64_t refused_records; /* not of the schema, in files of others */
+	unsigned doubts; /* one after the other, of what was read */
 };
 
 /* 0 or -ENOMEM. */

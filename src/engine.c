@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 
@@ -450,6 +451,18 @@ engine_read(struct engine *e, int fd, void *at, size_t len, uint64_t off,
 	struct io_uring_sqe *sqe = next_sqe(e);
 
 	io_uring_prep_read(sqe, fd, at, (unsigned)len, off);
+	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
+}
+
+void
+engine_stat(struct engine *e, const char *path, struct statx *out,
+	    struct ticket ticket)
+{
+	struct io_uring_sqe *sqe = next_sqe(e);
+
+	/* Not the times, for which NFS would write everything out first. */
+	io_uring_prep_statx(sqe, AT_FDCWD, path, 0, STATX_INO | STATX_SIZE,
+			    out);
 	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
 }
 

@@ -23,6 +23,8 @@
 
 #include "settings.h"
 
+struct statx;
+
 /* What an operation was; the second half of a ticket. */
 enum engine_kind {
 	ENGINE_ACCEPT,
@@ -124,6 +126,11 @@ void engine_append_file(struct engine *e, int fd, const void *at, size_t len,
 
 /* Reads at an offset of a file (0 for a signalfd). May read less than len. */
 void engine_read(struct engine *e, int fd, void *at, size_t len, uint64_t off,
+		 struct ticket ticket);
+
+/* Size and inode of the file that has this name, wherever that hangs: into out.
+ * Result 0 or -errno. */
+void engine_stat(struct engine *e, const char *path, struct statx *out,
 		 struct ticket ticket);
 
 /* fdatasync. */

@@ -15,6 +15,7 @@
 #define RINGTICK_HISTORY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "journal_index.h"
@@ -51,8 +52,24 @@ struct history_place {
 			    its file was last written; 0: not known */
 };
 
+enum { HISTORY_TAIL_BYTES = 64 };
+
+/* The last bytes that were written, and where: as long as the file has them
+ * there, nobody has cut it before. */
+struct history_tail {
+	uint64_t off;
+	size_t len; /* 0: nothing was written since its end was looked at */
+	uint8_t bytes[HISTORY_TAIL_BYTES];
+};
+
 struct history {
 	struct list files; /* oldest first; the last is the journal's */
+
+	/* of the last file: */
+	struct history_tail tail;
+	bool is_doubted;  /* others may have changed it: nobody reads it before
+			     it was looked at */
+	uint64_t changes; /* so often it was mended */
 };
 
 void history_init(struct history *h);

@@ -23,15 +23,6 @@ enum {
 
 #define RETRY_NS (250 * NS_PER_MS)
 
-/* What an operation of the journal was: the slot of its ticket. */
-enum journal_op { OP_WRITE, OP_SYNC, OP_RECYCLE };
-
-static struct ticket
-op_ticket(enum journal_op op)
-{
-	return (struct ticket){ .slot = (uint16_t)op, .kind = ENGINE_JOURNAL };
-}
-
 /* ---- how far it is ---- */
 
 static void
@@ -47,6 +38,19 @@ set_written(struct journal *j, struct journal_point to)
 	j->state.stream_records = to.records;
 	j->state.written_pos = to.pos;
 	j->written = to;
+}
+
+/* The end of what is written now, for who reads the file. */
+static void
+note_tail(struct journal *j, uint64_t from_off)
+{
+	struct history_tail *tail = &j->history.tail;
+	uint64_t end_off = j->written.off;
+
+	tail->len = (size_t)min_u64(end_off - from_off, sizeof(tail->bytes));
+	tail->off = end_off - tail->len;
+	memcpy(tail->bytes, ring_at(&j->staging, tail->off + j->shift),
+	       tail->len);
 }
 
 static void
@@ -162,7 +166,7 @@ submit_write(struct journal *j, int64_t now_ns)
 	engine_append_file(j->engine, j->state.fd,
 			   ring_at(&j->staging, off + j->shift),
 			   (size_t)(j->batch.off - off), off,
-			   op_ticket(OP_WRITE));
+			   journal_ticket(OP_WRITE));
 	j->ops_cnt++;
 	j->phase = JOURNAL_WRITING;
 	j->write_since_ns = now_ns;
@@ -172,7 +176,7 @@ submit_write(struct journal *j, int64_t now_ns)
 static void
 submit_sync(struct journal *j)
 {
-	engine_sync_file(j->engine, j->state.fd, op_ticket(OP_SYNC));
+	engine_sync_file(j->engine, j->state.fd, journal_ticket(OP_SYNC));
 	j->ops_cnt++;
 	j->phase = JOURNAL_SYNCING;
 	/* What is written now is what this will have made safe. */
@@ -204,7 +208,7 @@ recycle(struct journal *j)
 {
 	while (j->written.off - j->dropped_off >= 2 * (uint64_t)RECYCLE_BYTES) {
 		engine_recycle_file(j->engine, j->state.fd, j->dropped_off,
-				    RECYCLE_BYTES, op_ticket(OP_RECYCLE));
+				    RECYCLE_BYTES, journal_ticket(OP_RECYCLE));
 		j->ops_cnt++;
 		j->dropped_off += RECYCLE_BYTES;
 	}
@@ -232,6 +236,7 @@ static void
 on_write(struct journal *j, int32_t result, int64_t now_ns)
 {
 	int64_t took = now_ns - j->write_since_ns;
+	uint64_t from_off = j->written.off;
 
 	j->phase = JOURNAL_READY;
 	if (result == -EINTR || result == -EAGAIN)
@@ -249,6 +254,8 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 		return;
 	}
 	set_written(j, j->batch);
+	note_tail(j, from_off);
+	journal_look_at_batch(j);
 	journal_recovered(j, now_ns);
 	recycle(j);
 	if (j->settings->journal.sync == SYNC_NONE)
@@ -305,9 +312,15 @@ void
 journal_completed(struct journal *j, struct ticket ticket, int32_t result,
 		  int64_t now_ns)
 {
-	CHECK(j->ops_cnt > 0);
-	j->ops_cnt--;
-	switch ((enum journal_op)ticket.slot) {
+	enum journal_op op = (enum journal_op)ticket.slot;
+
+	/* Nothing but the next write ever waits for a look. */
+	CHECK(op == OP_LOOK || j->ops_cnt > 0);
+	j->ops_cnt -= op != OP_LOOK;
+	switch (op) {
+	case OP_LOOK:
+		journal_look_completed(j, result, now_ns);
+		break;
 	case OP_WRITE:
 		on_write(j, result, now_ns);
 		break;
@@ -333,6 +346,7 @@ journal_reset_written(struct journal *j)
 	file->written_off = j->written.off;
 	file->written_pos = j->written.pos;
 	file->written_records = j->state.records;
+	journal_look_anew(j);
 	hold(j);
 }
 
@@ -351,6 +365,8 @@ journal_take_file(struct journal *j, const char *path, struct history_file *f,
 		(struct journal_point){ f->first_off, pos, j->written.records };
 	j->written = j->staged;
 	j->mend.seen_off = f->first_off;
+	j->mend.look.inode = 0;
+	j->mend.next_ns = 0;
 	j->is_rolling = false;
 	journal_reset_written(j);
 }
@@ -394,8 +410,10 @@ journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 	journal_trim(j);
 	if (is_sync_due(j, now_ns))
 		submit_sync(j);
-	else if (j->staged.off > j->written.off)
-		start_batch(j, now_ns);
+	else if (j->staged.off > j->written.off) {
+		if (!journal_look_holds(j, now_ns))
+			start_batch(j, now_ns);
+	}
 	else if (j->is_rolling && j->ops_cnt == 0)
 		journal_roll(j, today, local_ns, now_ns);
 }
@@ -426,6 +444,11 @@ journal_due_ns(const struct journal *j)
 		return INT64_MAX;
 	if (j->mend.step == MEND_QUIETING || j->mend.step == MEND_LAST)
 		return journal_mend_due_ns(j);
+	if (j->history.is_doubted && !j->mend.job.is_busy &&
+	    !j->mend.has_failed)
+		return 0;
+	if (j->look.is_held)
+		return INT64_MAX;
 	if (j->is_rolling)
 		return roll_due_ns(j);
 	if (j->staged.pos != j->main->head_pos)

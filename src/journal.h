@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "engine.h"
 #include "file_jobs.h"
@@ -92,6 +93,19 @@ struct journal_mend {
 	struct journal_keep keep;
 	struct epochs epochs;
 	int err; /* 0 or errno */
+};
+
+/* The look at the file with each batch: journal_look.c. */
+struct journal_look {
+	struct statx seen; /* of the one in flight; the name it looks for: */
+	char path[JOURNAL_PATH_MAX];
+	uint64_t from_off; /* written when it began */
+	bool is_busy;	   /* one is in flight */
+	bool is_due;	   /* something was written since it began */
+	bool is_stale;	   /* ... to what is another file by now */
+	bool is_held;	   /* the next write waits for it */
+	int64_t unsure_since_ns; /* something was written during each since
+				    then; 0: not during the last one */
 };
 
 /* What a failed write left is cut off: journal_mend.c. */
@@ -207,6 +221,7 @@ struct journal {
 	int last_error; /* of what failed last */
 
 	struct journal_mend mend;
+	struct journal_look look;
 	struct journal_cut cut;
 	struct journal_next next;
 	struct journal_old old;

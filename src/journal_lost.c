@@ -4,6 +4,9 @@
 
 #include <inttypes.h>
 
+#include "journal_file.h"
+#include "record.h"
+
 /*
  * The file has lost records: it goes on behind what is left of it, as after a
  * start, with what memory still has:
@@ -12,9 +15,8 @@
  *   main ring         |== of it ==|====================| head
  *                                 ^ goes on here
  *
- * The ring has the most.  Under load it may have let go already of what is
- * staged and not written: then what the staging ring has goes on, from a place
- * that the index knows.
+ * The staging ring has the last 4 MB, the main ring what it has not let go of:
+ * whatever has more.
  *
  * What is nowhere any more is lost.  Then the numbers of the records behind it
  * change, since .u.i is what q can replay: a new epoch, so that nobody's claim
@@ -65,7 +67,27 @@ find_in_ring(const struct journal *j, uint64_t from_pos, uint64_t wanted,
 	};
 }
 
-/* Of what is staged, from the first place on that is known. */
+/* The staging ring's record after one: all that it has is of our own. */
+static void
+pass_staged(const struct journal *j, struct source *s)
+{
+	struct journal_record record;
+	const struct schema_table *table;
+	const char *why;
+
+	CHECK(journal_next(ring_at(&j->staging, s->at.off + j->shift),
+			   j->written.off - s->at.off, 0, &record,
+			   &why) == JOURNAL_RECORD);
+	table = schema_find(j->schema, record.table, record.table_len);
+	CHECK(table != NULL);
+	s->at.off += record.len;
+	s->at.pos += record.len + record_saves(table);
+	s->at.records++;
+	s->record++;
+}
+
+/* The first record at or after good_off that the staging ring has: by a walk
+ * over a gap of the index, or else the next one that the index knows. */
 static struct source
 find_in_staging(const struct journal *j, uint64_t good_off)
 {
@@ -73,20 +95,25 @@ find_in_staging(const struct journal *j, uint64_t good_off)
 	uint64_t oldest = j->staged.off -
 			  min_u64(j->staging.size,
 				  j->staged.off - j->staging_begin_off);
-	const struct journal_index_entry *e = journal_index_find_next_off(
-		&f->index, max_u64(oldest, good_off));
+	const struct journal_index_entry *e =
+		journal_index_find_off(&f->index, good_off);
+	struct source found = { .at = j->written, .record = j->state.records };
 
+	if (e == NULL || e->off < oldest)
+		e = journal_index_find_next_off(&f->index,
+						max_u64(oldest, good_off));
 	if (e == NULL || e->off > j->written.off)
-		return (struct source){ .at = j->written,
-					.record = j->state.records };
-	return (struct source){
-		.at = { .off = e->off,
-			.pos = e->pos,
-			.records = stream_number(j, e->record) },
-		.record = e->record,
-	};
+		return found;
+	found.at.off = e->off;
+	found.at.pos = e->pos;
+	found.at.records = stream_number(j, e->record);
+	found.record = e->record;
+	while (found.at.off < good_off)
+		pass_staged(j, &found);
+	return found;
 }
 
+/* What has more of it. The ring's walk costs more. */
 static struct source
 find_source(const struct journal *j, const struct journal_keep *k)
 {
@@ -95,17 +122,22 @@ find_source(const struct journal *j, const struct journal_keep *k)
 				    ? f->first_pos
 				    : j->main->tail_pos;
 	uint64_t first = max_u64(k->good_records, f->first_record);
+	struct source staged = find_in_staging(j, k->good_off), ring;
 
-	if (is_before(j->written.pos, from_pos))
-		return find_in_staging(j, k->good_off);
-	return find_in_ring(j, from_pos, stream_number(j, first),
+	if (staged.record == first || is_before(j->written.pos, from_pos))
+		return staged;
+	ring = find_in_ring(j, from_pos, stream_number(j, first),
 			    journal_index_find_off(&f->index, k->good_off));
+	return ring.record < staged.record ? ring : staged;
 }
 
 /* What is staged goes on behind good_off. */
 static void
 restage(struct journal *j, const struct source *from, uint64_t good_off)
 {
+	/* Where everything stays in its place, what is before it does too. */
+	if (from->is_ring || from->at.off != good_off)
+		j->staging_begin_off = good_off;
 	if (from->is_ring) {
 		/* All of it again. The staging ring's positions only grow. */
 		j->shift += j->staged.off - good_off;
@@ -116,7 +148,6 @@ restage(struct journal *j, const struct source *from, uint64_t good_off)
 		j->shift += from->at.off - good_off;
 		j->staged.off -= from->at.off - good_off;
 	}
-	j->staging_begin_off = good_off;
 	j->written = from->at;
 	j->written.off = good_off;
 	journal_reset_written(j);
@@ -166,7 +197,9 @@ journal_go_on_behind(struct journal *j, const struct journal_keep *k)
 
 	j->state.records = k->good_records;
 	restage(j, &from, k->good_off);
-	history_cut(&j->history, k->good_off);
+	/* What is staged goes to where it was, and the index knows it. */
+	if (from.is_ring || lost > 0)
+		history_cut(&j->history, k->good_off);
 	if (lost > 0) {
 		history_lose(&j->history, k->good_off, k->good_records,
 			     from.at.pos);

@@ -125,6 +125,8 @@ static void
 came_back(struct journal *j, int64_t now_ns)
 {
 	succeeded(j, "copied", now_ns);
+	j->mend.look.inode = 0; /* of the copy: the next look */
+	journal_look_anew(j);
 	if (j->mend.copy.len != j->written.off) {
 		j->mend.is_looked_after = false;
 		j->mend.next_ns = now_ns;
@@ -179,6 +181,8 @@ kept(struct journal *j, int64_t now_ns)
 
 	m->seen_off = m->keep.good_off;
 	m->uncut_bytes = 0;
+	j->history.is_doubted = false;
+	j->history.changes++;
 	if (!journal_go_on_behind(j, &m->keep)) {
 		succeeded(j, NULL, now_ns);
 		return;
@@ -188,20 +192,33 @@ kept(struct journal *j, int64_t now_ns)
 	start(j, MEND_EPOCH);
 }
 
+/* Whether the file has what was written, by its size. */
+static bool
+is_whole(const struct journal *j)
+{
+	const struct journal_mend *m = &j->mend;
+
+	return m->uncut_bytes == 0 && m->look.size >= m->len &&
+	       m->look.size <= j->batch.off;
+}
+
 static void
 looked(struct journal *j, int64_t now_ns)
 {
 	struct journal_mend *m = &j->mend;
 
+	if (is_whole(j)) {
+		j->history.is_doubted = false;
+		/* A cut may hide in what was written meanwhile. */
+		if (m->len == j->batch.off)
+			m->seen_off = m->len;
+	}
 	switch (m->look.name) {
 	case RESCUE_NAMED:
-		if (m->uncut_bytes > 0 || m->look.size < m->len ||
-		    m->look.size > j->batch.off) {
+		if (!is_whole(j))
 			keep(j);
-			break;
-		}
-		m->seen_off = m->len;
-		succeeded(j, NULL, now_ns);
+		else
+			succeeded(j, NULL, now_ns);
 		break;
 	case RESCUE_MOVED:
 		start(j, MEND_LINK);
@@ -284,7 +301,13 @@ journal_tend(struct journal *j, int64_t now_ns)
 
 	switch (m->step) {
 	case MEND_IDLE:
-		if (!m->job.is_busy && now_ns >= m->next_ns)
+		if (m->job.is_busy)
+			return m->has_failed || !j->history.is_doubted;
+		if (j->history.is_doubted && !m->has_failed) {
+			start_when_quiet(j, MEND_LOOK);
+			return false;
+		}
+		if (now_ns >= m->next_ns)
 			start_look(j);
 		return true;
 	case MEND_COPYING:

@@ -3,6 +3,7 @@
  *
  *   journal.c          staging, writing, syncing; the turn; open and close
  *   journal_trouble.c  what is said when the disk fails or is slow
+ *   journal_look.c     looks at the file with each batch
  *   journal_mend.c     looks after the file, and mends it
  *   journal_lost.c     goes on behind what is left of a file that was cut
  *   journal_roll.c     the next day's file
@@ -20,6 +21,15 @@
 #include "journal.h"
 
 /* ---- journal.c ---- */
+
+/* What an operation of the journal was: the slot of its ticket. */
+enum journal_op { OP_WRITE, OP_SYNC, OP_RECYCLE, OP_LOOK };
+
+static inline struct ticket
+journal_ticket(enum journal_op op)
+{
+	return (struct ticket){ .slot = (uint16_t)op, .kind = ENGINE_JOURNAL };
+}
 
 /* Waits for the next try. */
 void journal_try_later(struct journal *j, int64_t now_ns);
@@ -49,6 +59,20 @@ void journal_watch_progress(struct journal *j, int64_t now_ns);
 /* The disk is slow: told after a second of it, every minute, and when it
  * ends. */
 void journal_watch_lag(struct journal *j, int64_t now_ns);
+
+/* ---- journal_look.c ---- */
+
+/* A batch is written: looks at the file, now or after the look in flight. */
+void journal_look_at_batch(struct journal *j);
+
+/* That has completed. */
+void journal_look_completed(struct journal *j, int32_t result, int64_t now_ns);
+
+/* Whether the next write has to wait for a look. */
+bool journal_look_holds(struct journal *j, int64_t now_ns);
+
+/* What was written is now in another file, or elsewhere in it. */
+void journal_look_anew(struct journal *j);
 
 /* ---- journal_mend.c ---- */
 

@@ -31,6 +31,8 @@ rescue_look(const char *path, int fd)
 	}
 	look.is_linked = file.st_nlink > 0;
 	look.size = (uint64_t)file.st_size;
+	look.device = file.st_dev;
+	look.inode = file.st_ino;
 	err = stat(path, &named) == 0 ? 0 : errno;
 	if (err != 0 && err != ENOENT)
 		look.err = err;

@@ -25,6 +25,7 @@ struct rescue_look {
 	enum rescue_name name;
 	bool is_linked; /* it has a name, this one or another */
 	uint64_t size;
+	uint64_t device, inode;
 	int err;	/* RESCUE_UNKNOWN: why */
 };
 

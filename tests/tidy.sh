@@ -24,13 +24,13 @@ ranks='
 2	engine file_jobs stream.h stream_private.h stream batch streams
 2	request.h value literal verbs query evaluate.h apply probe request
 3	history consumer.h consumer_private.h consumer consumer_past
-3	connection delivery catchup listener selftest
+3	connection delivery catchup.h catchup_check catchup listener selftest
 3	tick.h day repeat call.h late subscribe position ask tick
 3	journal_space journal_folder
 3	journal_keep journal_rescue journal_unsynced
 3	journal_reserve journal_start journal_days journal.h journal_private.h
-3	journal_trouble journal_lost journal_mend journal_roll journal_redate
-3	journal
+3	journal_trouble journal_look journal_lost journal_mend journal_roll
+3	journal_redate journal
 4	server.h wait.h deadline.h buffers.h report lag_table subscribers
 4	drain session slow wait deadline buffers server_open server
 5	main

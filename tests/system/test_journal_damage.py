@@ -1,10 +1,13 @@
 """The journal's file is cut, or overwritten, while the daemon has it open."""
 
+import signal
+import time
+
 import journal
 import kdb
 import pytest
 from kdb import NIL
-from traffic import trade
+from traffic import trade, update
 
 
 def settings(folder, changes=None, **how):
@@ -170,3 +173,62 @@ def test_file_cut_before_a_stop(start, connect, folder, is_deleted):
     assert journal.read(path).records == records(0, 100)
     again = start(settings(folder))
     assert again.wait_log("journal")["last_stop"] == "clean"
+
+
+def test_cuts_are_seen_at_once(start, connect, folder, mode):
+    """Protects the next start: a cut in the middle of a record is mended with the
+    batch that comes after it, and not up to a second later, when a crash would
+    leave a damaged file."""
+    daemon = start(settings(folder, {"engine": {"mode": mode}}, after="journal"))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    for n in range(5):
+        assert client.update("trade", trade(n)) == NIL
+    began, mark = time.monotonic(), daemon.mark()
+    for n in range(5, 25):
+        with open(path, "r+b") as file:
+            file.truncate(path.stat().st_size - 7)
+        assert client.update("trade", trade(n)) == NIL
+        daemon.wait_log("journal_cut", after=mark, lost_records=0)
+        mark = daemon.mark()
+    # one look each second would take 20 s
+    assert time.monotonic() - began < 10
+    assert client.update("trade", trade(25)) == NIL
+    daemon.signal(signal.SIGKILL)
+    daemon.process.wait()
+    daemon.abandon()
+    client.close()
+    again = start(settings(folder))
+    assert journal.count_and_path(connect(again)) == (26, path)
+    assert journal.read(path).records == records(0, 26)
+
+
+def test_file_cut_under_a_reader(start, connect, folder, mode):
+    """Protects who joins late from records that are not those that it lacks: what
+    it reads of a file that was cut is not sent, nor is it cut off; it gets all when
+    the file is whole again."""
+    daemon = start(settings(folder, {"engine": {"mode": mode},
+                                     "slow": {"return_percent": 5}}))
+    feed = connect(daemon)
+    path = journal.path_now(folder)
+    for n in range(1000):
+        feed.send(update("trade", trade(n)))
+    assert feed.sync(".u.d").type == 14
+    sub = connect(daemon)
+    assert journal.join(sub)[0] == 1000  # they can be read now
+    sub.close()
+    count = 1000
+    # with nothing after it, and with records of the same length in the place
+    for more in (0, 0, 1, 1, 10, 10):
+        with open(path, "r+b") as file:
+            file.truncate(8 + (path.stat().st_size - 8) // count * 500)
+        for n in range(count, count + more):
+            feed.send(update("trade", trade(n)))
+        count += more
+        late = connect(daemon)
+        late.sync(".ringtick.subfrom[`trade;`;0]")
+        for n in range(count):
+            assert journal.record_of(late.read_frame()) == records(n, n + 1)[0]
+        late.close()
+        feed.sync("")
+    assert not daemon.logged("journal_unreadable")

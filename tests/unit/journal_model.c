@@ -242,6 +242,17 @@ engine_sync_file(struct engine *e, int fd, struct ticket ticket)
 }
 
 void
+engine_stat(struct engine *e, const char *path, struct statx *out,
+	    struct ticket ticket)
+{
+	(void)e;
+	assert_null(m.look_at);
+	m.look_path = path;
+	m.look_at = out;
+	m.look_ticket = ticket;
+}
+
+void
 engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
 		    struct ticket ticket)
 {
@@ -307,6 +318,17 @@ disk_do_job(void)
 	job->run(job);
 	job->is_busy = false;
 	job->done(job, m.now_ns);
+}
+
+void
+disk_look(void)
+{
+	struct statx *at = m.look_at;
+	int res = statx(AT_FDCWD, m.look_path, 0, STATX_BASIC_STATS, at);
+
+	m.look_at = NULL;
+	journal_completed(&m.journal, m.look_ticket, res == 0 ? 0 : -errno,
+			  m.now_ns);
 }
 
 const struct op *
@@ -474,15 +496,19 @@ model_turn(int64_t ns)
 		assert_true(turns++ < TURNS_MAX);
 		journal_run(&m.journal, m.today, m.local_ns, m.now_ns);
 		check();
-		while (m.jobs_cnt > 0 && !m.are_jobs_held) {
-			disk_do_job();
+		while ((m.jobs_cnt > 0 && !m.are_jobs_held) ||
+		       (m.look_at != NULL && !m.are_looks_held)) {
+			if (m.look_at != NULL && !m.are_looks_held)
+				disk_look();
+			else
+				disk_do_job();
 			check();
 			journal_run(&m.journal, m.today, m.local_ns, m.now_ns);
 			check();
 		}
 	} while (journal_due_ns(&m.journal) <= m.now_ns);
 	if (m.journal.state.synced_pos != m.all.main.head_pos &&
-	    m.ops_cnt == 0 && m.jobs_cnt == 0)
+	    m.ops_cnt == 0 && m.jobs_cnt == 0 && m.look_at == NULL)
 		assert_true(journal_due_ns(&m.journal) != INT64_MAX);
 }
 
@@ -514,7 +540,8 @@ open_on(int32_t date, char *err, size_t err_len)
 	ends[0].pos = START_POS;
 	m.records = m.written = m.synced = 0;
 	m.jobs_cnt = 0;
-	m.are_jobs_held = false;
+	m.are_jobs_held = m.are_looks_held = false;
+	m.look_at = NULL;
 	m.rolled = m.ops_cnt = days_cnt = events_cnt = 0;
 	m.now_ns = 1000 * NS_PER_S;
 	files_cnt = count_open_files();

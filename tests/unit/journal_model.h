@@ -2,7 +2,7 @@
  * For the tests of the journal: a disk that does what the test says, and a
  * model that every step is held against.
  *
- * The disk is the three calls with which the journal asks the engine for
+ * The disk is the four calls with which the journal asks the engine for
  * something, and the one that starts a job; they are defined here (and the
  * library's engine is not linked).  They note what is asked.  The test lets it
  * happen: whole, in part, later, or not at all.  Jobs are run by model_turn,
@@ -74,6 +74,10 @@ struct model {
 	struct file_job *job[4]; /* started, oldest first */
 	unsigned jobs_cnt;
 	bool are_jobs_held; /* none is run by model_turn() */
+	const char *look_path;
+	struct statx *look_at; /* in flight; NULL: none is */
+	struct ticket look_ticket;
+	bool are_looks_held;
 	char last_words[512]; /* of die() */
 	enum exit_status last_status;
 	jmp_buf death;	      /* where die() goes on */
@@ -87,6 +91,9 @@ extern struct model m;
 /* Group set-up and tear-down. */
 int model_open(void **state);
 int model_close(void **state);
+
+/* The look in flight completes. */
+void disk_look(void);
 
 /* Runs the oldest job, and tells the journal. */
 void disk_do_job(void);

@@ -1,0 +1,56 @@
+#include "config.h"
+
+#include "catchup_check.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* So often the journal finds nothing wrong with a file of which this does: it
+ * was overwritten, and nobody knows with what. */
+enum { DOUBTS_MAX = 3 };
+
+static bool
+is_again(int32_t result)
+{
+	return result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+}
+
+/* The journal is to look at its file before anybody reads it. */
+static int32_t
+doubt(struct catchup *cu)
+{
+	cu->history->is_doubted = true;
+	return cu->doubts++ < DOUBTS_MAX ? -EAGAIN : 0;
+}
+
+bool
+catchup_check_begin(struct catchup *cu, struct catchup_read *read,
+		    struct ticket ticket, int32_t result)
+{
+	const struct history_tail *tail = &cu->history->tail;
+
+	if (result < 0 || tail->len == 0 ||
+	    read->file != history_last(cu->history))
+		return false;
+	read->is_checking = true;
+	read->got = result;
+	read->wanted = *tail;
+	engine_read(cu->engine, read->file->fd, read->found, read->wanted.len,
+		    read->wanted.off, ticket);
+	return true;
+}
+
+int32_t
+catchup_check_end(struct catchup *cu, struct catchup_read *read, int32_t result)
+{
+	read->is_checking = false;
+	if (is_again(result) || read->changes != cu->history->changes)
+		return -EAGAIN;
+	if (result < 0)
+		return result;
+	if (read->got == 0 || (size_t)result < read->wanted.len ||
+	    memcmp(read->found, read->wanted.bytes, read->wanted.len) != 0)
+		return doubt(cu);
+	cu->doubts = 0;
+	return read->got;
+}

@@ -1,0 +1,119 @@
+#include "config.h"
+
+#include "journal_private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+/*
+ * The look at the file with each batch: whether its name is still its own, and
+ * its size what was written.  An operation of the engine, since a disk may hold
+ * it; one at a time.  What it finds is only a doubt: then journal_mend.c looks
+ * thoroughly, with nothing in flight.
+ *
+ * What is written meanwhile may be in the file already, or not: a small cut may
+ * hide in it.  So under load the next write waits for one look in 100 ms.
+ */
+#define UNSURE_NS (100 * NS_PER_MS)
+
+enum finding { GOOD, UNSURE, BAD };
+
+static void
+submit(struct journal *j)
+{
+	struct journal_look *l = &j->look;
+
+	l->is_due = l->is_stale = false;
+	l->is_busy = true;
+	l->from_off = j->written.off;
+	memcpy(l->path, j->state.path, strlen(j->state.path) + 1);
+	engine_stat(j->engine, l->path, &l->seen, journal_ticket(OP_LOOK));
+}
+
+static bool
+is_another(const struct journal *j)
+{
+	const struct rescue_look *own = &j->mend.look;
+	const struct statx *seen = &j->look.seen;
+
+	return own->inode != 0 &&
+	       (seen->stx_ino != own->inode ||
+		makedev(seen->stx_dev_major, seen->stx_dev_minor) !=
+			own->device);
+}
+
+static enum finding
+judge(const struct journal *j, int32_t result)
+{
+	uint64_t from_off = j->look.from_off, upto_off = j->batch.off;
+	uint64_t size = j->look.seen.stx_size;
+
+	if (result == -EINTR || result == -EAGAIN || result == -ECANCELED)
+		return UNSURE;
+	if (result != 0 || is_another(j) || size < from_off || size > upto_off)
+		return BAD;
+	return from_off == upto_off ? GOOD : UNSURE;
+}
+
+/* While it is mended, or cannot be, journal_mend.c looks. */
+static bool
+may_look(const struct journal *j)
+{
+	return j->mend.step == MEND_IDLE && !j->mend.has_failed &&
+	       j->phase != JOURNAL_CUTTING && j->phase != JOURNAL_FAILED;
+}
+
+void
+journal_look_at_batch(struct journal *j)
+{
+	if (j->look.is_busy)
+		j->look.is_due = true;
+	else if (may_look(j))
+		submit(j);
+}
+
+void
+journal_look_completed(struct journal *j, int32_t result, int64_t now_ns)
+{
+	struct journal_look *l = &j->look;
+
+	l->is_busy = l->is_held = false;
+	if (may_look(j) && !l->is_stale) {
+		switch (judge(j, result)) {
+		case GOOD:
+			j->mend.seen_off = l->from_off;
+			l->unsure_since_ns = 0;
+			break;
+		case UNSURE:
+			if (l->unsure_since_ns == 0)
+				l->unsure_since_ns = now_ns;
+			l->is_due = true;
+			break;
+		case BAD:
+			j->history.is_doubted = true;
+			break;
+		}
+	}
+	/* At the end of the write in flight there is another one. */
+	if (l->is_due && j->phase != JOURNAL_WRITING)
+		journal_look_at_batch(j);
+}
+
+bool
+journal_look_holds(struct journal *j, int64_t now_ns)
+{
+	struct journal_look *l = &j->look;
+
+	l->is_held = l->is_busy && !l->is_stale && l->unsure_since_ns != 0 &&
+		     now_ns - l->unsure_since_ns >= UNSURE_NS;
+	return l->is_held;
+}
+
+void
+journal_look_anew(struct journal *j)
+{
+	j->look.is_stale = j->look.is_busy;
+	j->look.unsure_since_ns = 0;
+	j->history.tail.len = 0;
+}
