@@ -8,7 +8,6 @@
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,27 +29,14 @@ enum { POPULATE_BYTES = 64 << 20 };
 
 void (*journal_start_progress)(uint64_t done, uint64_t bytes);
 
-/* Returns false, with the sentence in err and errno set. */
-__attribute__((format(printf, 4, 5))) static bool
-fail(int error, char *err, size_t err_len, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(err, err_len, format, args);
-	va_end(args);
-	errno = error;
-	return false;
-}
-
 /* By errno. */
 static bool
 fail_directory(const char *directory, char *err, size_t err_len)
 {
-	return fail(errno, err, err_len,
-		    "journal.directory \"%s\": %s; make it with: "
-		    "install -d -o ringtick %s",
-		    directory, strerror(errno), directory);
+	return fail_with(errno, err, err_len,
+			 "journal.directory \"%s\": %s; make it with: "
+			 "install -d -o ringtick %s",
+			 directory, strerror(errno), directory);
 }
 
 bool
@@ -65,8 +51,8 @@ journal_path(const char *directory, const char *name, int32_t day, char *path,
 	n = snprintf(path, path_len, "%s/%s%s", real, name,
 		     clock_date_text(date, day));
 	if (n < 0 || (size_t)n >= path_len)
-		return fail(ENAMETOOLONG, err, err_len,
-			    "journal.directory is too long");
+		return fail_with(ENAMETOOLONG, err, err_len,
+				 "journal.directory is too long");
 	return true;
 }
 
@@ -83,20 +69,20 @@ journal_lock(const char *directory, const char *name, char *err, size_t err_len)
 		return -1;
 	}
 	if (fd < 0) {
-		(void)fail(errno, err, err_len,
-			   "%s cannot be opened: %s; the daemon's user must "
-			   "be able to write in journal.directory",
-			   path, strerror(errno));
+		(void)fail_with(errno, err, err_len,
+				"%s cannot be opened: %s; the daemon's user "
+				"must be able to write in journal.directory",
+				path, strerror(errno));
 		return -1;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd;
 	error = errno;
 	(void)close(fd);
-	(void)fail(error, err, err_len,
-		   "the journals \"%s\" in %s are in use by another ringtickd; "
-		   "see who has them with: fuser %s",
-		   name, directory, path);
+	(void)fail_with(error, err, err_len,
+			"the journals \"%s\" in %s are in use by another "
+			"ringtickd; see who has them with: fuser %s",
+			name, directory, path);
 	return -1;
 }
 
@@ -135,10 +121,10 @@ cut_tail(const char *path, int fd, const struct journal_check *check,
 				sizeof(side));
 
 	if (res != 0)
-		return fail(-res, err, err_len,
-			    "%s: its torn tail cannot be moved to %s.torn.N: "
-			    "%s",
-			    path, path, strerror(-res));
+		return fail_with(-res, err, err_len,
+				 "%s: its torn tail cannot be moved to "
+				 "%s.torn.N: %s",
+				 path, path, strerror(-res));
 	log_line(LOG_WARN, "journal_torn",
 		 "file=%s records=%" PRIu64 " cut_bytes=%" PRIu64
 		 " side_file=%s why=\"%s\"",
@@ -157,20 +143,20 @@ judge(const char *path, int fd, const struct journal_check *check,
 	case JOURNAL_TORN:
 		return cut_tail(path, fd, check, bytes, err, err_len);
 	case JOURNAL_DAMAGED:
-		return fail(EBADMSG, err, err_len,
-			    "%s is damaged in the middle: record %" PRIu64
-			    " at byte %" PRIu64
-			    " is no record (%s), and records go on at byte "
-			    "%" PRIu64
-			    "; look at it with: ringtick log --verify %s, "
-			    "then move it away or restore it",
-			    path, check->records, check->good_bytes,
-			    check->why, check->next_record_off, path);
+		return fail_with(EBADMSG, err, err_len,
+				 "%s is damaged in the middle: record %" PRIu64
+				 " at byte %" PRIu64
+				 " is no record (%s), and records go on at "
+				 "byte %" PRIu64
+				 "; look at it with: ringtick log --verify %s, "
+				 "then move it away or restore it",
+				 path, check->records, check->good_bytes,
+				 check->why, check->next_record_off, path);
 	case JOURNAL_FOREIGN:
-		return fail(EINVAL, err, err_len,
-			    "%s is no kdb+ journal (%s); move it away, or "
-			    "change journal.directory or journal.name",
-			    path, check->why);
+		return fail_with(EINVAL, err, err_len,
+				 "%s is no kdb+ journal (%s); move it away, or "
+				 "change journal.directory or journal.name",
+				 path, check->why);
 	}
 	return false;
 }
@@ -198,14 +184,14 @@ tell_unreadable(const char *path, int fd, uint64_t len, char *err,
 	struct stat st;
 
 	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size < len)
-		return fail(ESTALE, err, err_len,
-			    "%s was cut while it was checked: find out who "
-			    "does that",
-			    path);
-	return fail(EBADMSG, err, err_len,
-		    "%s cannot be read everywhere; see dmesg, and take the "
-		    "file from a copy",
-		    path);
+		return fail_with(ESTALE, err, err_len,
+				 "%s was cut while it was checked: find out "
+				 "who does that",
+				 path);
+	return fail_with(EBADMSG, err, err_len,
+			 "%s cannot be read everywhere; see dmesg, and take "
+			 "the file from a copy",
+			 path);
 }
 
 /*
@@ -266,8 +252,8 @@ check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	uint8_t *bytes = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
 
 	if (bytes == MAP_FAILED)
-		return fail(errno, err, err_len, "%s cannot be mapped: %s",
-			    path, strerror(errno));
+		return fail_with(errno, err, err_len, "%s cannot be mapped: %s",
+				 path, strerror(errno));
 	populate(bytes, len);
 	work.bytes = bytes;
 	could_read = guarded_run(bytes, len, check_bytes, &work);
@@ -307,15 +293,15 @@ begin_file(const char *path, struct history_file *f, char *err,
 	ssize_t n;
 
 	if (res != 0)
-		return fail(-res, err, err_len,
-			    "the directory of %s cannot be brought to the "
-			    "disk: %s",
-			    path, strerror(-res));
+		return fail_with(-res, err, err_len,
+				 "the directory of %s cannot be brought to the "
+				 "disk: %s",
+				 path, strerror(-res));
 	n = pwrite(f->fd, journal_header, JOURNAL_HEADER_BYTES, 0);
 	if (n != JOURNAL_HEADER_BYTES)
-		return fail(n < 0 ? errno : ENOSPC, err, err_len,
-			    "%s cannot be written: %s", path,
-			    n < 0 ? strerror(errno) : "disk full");
+		return fail_with(n < 0 ? errno : ENOSPC, err, err_len,
+				 "%s cannot be written: %s", path,
+				 n < 0 ? strerror(errno) : "disk full");
 	f->first_off = JOURNAL_HEADER_BYTES;
 	return true;
 }
@@ -337,8 +323,8 @@ take_open_file(const char *path, struct history_file *f, char *err,
 	struct stat st;
 
 	if (fstat(f->fd, &st) != 0)
-		return fail(errno, err, err_len, "%s: %s", path,
-			    strerror(errno));
+		return fail_with(errno, err, err_len, "%s: %s", path,
+				 strerror(errno));
 	/* New, or cut off while it was made: nothing is lost. */
 	if (st.st_size < JOURNAL_HEADER_BYTES &&
 	    is_header_start(f->fd, (size_t)st.st_size))
@@ -352,17 +338,17 @@ journal_open_file(const char *path, bool may_create, char *err, size_t err_len)
 	struct history_file *f = calloc(1, sizeof(*f));
 
 	if (f == NULL) {
-		(void)fail(ENOMEM, err, err_len,
-			   "no memory for the journal's index");
+		(void)fail_with(ENOMEM, err, err_len,
+				"no memory for the journal's index");
 		return NULL;
 	}
 	f->fd = open(path, O_RDWR | (may_create ? O_CREAT : 0) | O_CLOEXEC,
 		     0640);
 	if (f->fd < 0) {
-		(void)fail(errno, err, err_len,
-			   "%s cannot be opened: %s; the daemon's user must "
-			   "be able to write in journal.directory",
-			   path, strerror(errno));
+		(void)fail_with(errno, err, err_len,
+				"%s cannot be opened: %s; the daemon's user "
+				"must be able to write in journal.directory",
+				path, strerror(errno));
 		free(f);
 		return NULL;
 	}

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,18 +36,6 @@ struct work {
 	uint64_t zeros_off;	/* first block of zeros before other bytes; 0 */
 	uint64_t last_zeros_off; /* the same, nothing else behind it so far */
 };
-
-__attribute__((format(printf, 4, 5))) static bool
-fail(int error, char *err, size_t err_len, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(err, err_len, format, args);
-	va_end(args);
-	errno = error;
-	return false;
-}
 
 static void
 note_path(const char *directory, const char *name, char *path)
@@ -219,22 +206,23 @@ mend(struct work *w, const char *note, char *err, size_t err_len)
 	int res = write_all_anew(w);
 
 	if (res != 0)
-		return fail(EBADMSG, err, err_len, doubt, w->path, w->off,
-			    w->record, "it could not be written anew",
-			    strerror(-res), note);
+		return fail_with(EBADMSG, err, err_len, doubt, w->path, w->off,
+				 w->record, "it could not be written anew",
+				 strerror(-res), note);
 	res = read_back(w);
 	if (res != 0)
-		return fail(EBADMSG, err, err_len, doubt, w->path, w->off,
-			    w->record,
-			    "the disk does not have what was written anew",
-			    strerror(-res), note);
+		return fail_with(EBADMSG, err, err_len, doubt, w->path, w->off,
+				 w->record,
+				 "the disk does not have what was written anew",
+				 strerror(-res), note);
 	if (w->zeros_off != 0)
-		return fail(EBADMSG, err, err_len,
-			    "%s: an fdatasync had failed, and from byte "
-			    "%" PRIu64 " on there are zeros, which may be "
-			    "lost records; look at them with: ringtick log "
-			    "%s, and remove %s to take the file as it is",
-			    w->path, w->zeros_off, w->path, note);
+		return fail_with(EBADMSG, err, err_len,
+				 "%s: an fdatasync had failed, and from byte "
+				 "%" PRIu64 " on there are zeros, which may be "
+				 "lost records; look at them with: ringtick "
+				 "log "
+				 "%s, and remove %s to take the file as it is",
+				 w->path, w->zeros_off, w->path, note);
 	log_line(LOG_WARN, "journal_rewritten",
 		 "file=%s from_byte=%" PRIu64 " from_record=%" PRIu64
 		 " bytes=%" PRIu64 " differing_bytes=%" PRIu64
@@ -255,22 +243,23 @@ open_and_mend(struct work *w, const char *note, char *err, size_t err_len)
 	if (w->fd < 0 && errno == ENOENT)
 		return true;
 	if (w->fd < 0 || fstat(w->fd, &st) != 0)
-		return fail(errno, err, err_len, "%s: %s", w->path,
-			    strerror(errno));
+		return fail_with(errno, err, err_len, "%s: %s", w->path,
+				 strerror(errno));
 	w->size = (uint64_t)st.st_size;
 	w->disk_fd = uncached_open(w->path);
 	if (w->disk_fd < 0)
-		return fail(EBADMSG, err, err_len,
-			    "%s: an fdatasync had failed, and its file system "
-			    "cannot tell what is on the disk (%s); compare the "
-			    "file with another copy from byte %" PRIu64
-			    " on, and remove %s to take it as it is",
-			    w->path, strerror(-w->disk_fd), w->off, note);
+		return fail_with(EBADMSG, err, err_len,
+				 "%s: an fdatasync had failed, and its file "
+				 "system cannot tell what is on the disk (%s); "
+				 "compare the file with another copy from byte "
+				 "%" PRIu64 " on, and remove %s to take it as "
+				 "it is",
+				 w->path, strerror(-w->disk_fd), w->off, note);
 	w->cached = aligned_alloc(UNCACHED_ALIGN, PIECE_BYTES);
 	w->disk = aligned_alloc(UNCACHED_ALIGN, PIECE_BYTES);
 	if (w->cached == NULL || w->disk == NULL)
-		return fail(ENOMEM, err, err_len,
-			    "no memory for reading the journal");
+		return fail_with(ENOMEM, err, err_len,
+				 "no memory for reading the journal");
 	return mend(w, note, err, err_len);
 }
 
@@ -290,11 +279,12 @@ journal_unsynced_mend(const char *directory, const char *name, char *err,
 	case 1:
 		break;
 	default:
-		return fail(errno, err, err_len,
-			    "%s cannot be read (%s): an fdatasync had failed, "
-			    "and which records are in doubt is not known; "
-			    "check the disk and the journal, then remove it",
-			    note, strerror(errno));
+		return fail_with(errno, err, err_len,
+				 "%s cannot be read (%s): an fdatasync had "
+				 "failed, and which records are in doubt is "
+				 "not known; check the disk and the journal, "
+				 "then remove it",
+				 note, strerror(errno));
 	}
 	ok = open_and_mend(&w, note, err, err_len);
 	error = errno;
@@ -306,7 +296,8 @@ journal_unsynced_mend(const char *directory, const char *name, char *err,
 	free(w.disk);
 	errno = error;
 	if (ok && (unlink(note) != 0 || sync_directory_of(note) != 0))
-		return fail(errno, err, err_len, "%s cannot be removed: %s",
-			    note, strerror(errno));
+		return fail_with(errno, err, err_len,
+				 "%s cannot be removed: %s",
+				 note, strerror(errno));
 	return ok;
 }

@@ -2,6 +2,8 @@
 
 #include "util.h"
 
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,4 +26,16 @@ check_failed(const char *cond, const char *file, int line)
 
 	check_say(text, min_u64((size_t)n, sizeof(text) - 1));
 	abort();
+}
+
+bool
+fail_with(int error, char *err, size_t err_len, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(err, err_len, format, args);
+	va_end(args);
+	errno = error;
+	return false;
 }

@@ -21,6 +21,10 @@ _Noreturn void check_failed(const char *cond, const char *file, int line);
 /* Writes its line; the log puts its own here, which waits for no reader. */
 extern void (*check_say)(const char *line, size_t len);
 
+/* Says why in err, and sets errno.  False. */
+bool fail_with(int error, char *err, size_t err_len, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #define NS_PER_US 1000ll
