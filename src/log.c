@@ -170,6 +170,8 @@ log_open(void)
 	int fd;
 
 	check_say = write_last;
+	out.fd = STDERR_FILENO;
+	out.way = WAY_OWN;
 	out.is_terminal = isatty(STDERR_FILENO);
 	(void)fstat(STDERR_FILENO, &about);
 	if (S_ISSOCK(about.st_mode)) {

@@ -341,6 +341,23 @@ def test_a_journal_that_was_ahead(start, connect, folder, clock):
     assert daemon.wait_log("date_ahead", after=mark, days=300)
 
 
+def test_the_right_days_file_cannot_be_opened(start, connect, folder, clock):
+    """Protects from silence, and from a standstill: the date stays, that it does is
+    told with the reason, and updates are taken in it."""
+    clock.set_days(400)
+    daemon = start(journal.settings(folder), environment=clock.environment())
+    client = connect(daemon)
+    day, path = client.sync(".u.d").value, journal.count_and_path(client)[1]
+    journal.path_of(folder, day - 400).mkdir()
+    clock.set_days(0)
+    line = daemon.wait_log("date_not_corrected")
+    assert line.level == 3 and journal.date_text(day - 400) in line["why"]
+    assert client.update("trade", trade(1)) == NIL
+    assert client.sync(".u.d").value == day
+    assert journal.count_and_path(client) == (1, path)
+    assert daemon.wait_log("date_ahead").number("days") == 400
+
+
 def test_a_clock_before_the_release(start, clock):
     """Protects from a machine without a battery for its clock."""
     clock.set_days(-9000)

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -101,13 +102,8 @@ static int pipe_fd;
 static int real_stderr;
 
 static int
-open_pipe(void **state)
+log_into(const int fds[2])
 {
-	int fds[2];
-
-	(void)state;
-	if (pipe(fds) != 0)
-		return -1;
 	pipe_fd = fds[0];
 	real_stderr = dup(STDERR_FILENO);
 	if (real_stderr < 0 || dup2(fds[1], STDERR_FILENO) < 0)
@@ -115,6 +111,26 @@ open_pipe(void **state)
 	close(fds[1]);
 	log_open();
 	return fcntl(pipe_fd, F_SETFL, O_NONBLOCK);
+}
+
+static int
+open_pipe(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	return pipe(fds) != 0 ? -1 : log_into(fds);
+}
+
+/* As systemd's journal is. */
+static int
+open_socket(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0 ? -1
+							     : log_into(fds);
 }
 
 static int
@@ -161,7 +177,8 @@ test_long_line(void **state)
 	assert_ptr_equal(memchr(got, '\n', (size_t)n), got + n - 1);
 }
 
-/* A pipe that nobody reads: the log does not block, and says so later. */
+/* A pipe or socket that nobody reads: the log does not block, and says so
+ * later. */
 static void
 test_full_pipe(void **state)
 {
@@ -194,6 +211,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_long_line, open_pipe,
 						close_pipe),
 		cmocka_unit_test_setup_teardown(test_full_pipe, open_pipe,
+						close_pipe),
+		cmocka_unit_test_setup_teardown(test_full_pipe, open_socket,
 						close_pipe),
 	};
 
