@@ -6,7 +6,7 @@
 
 enum {
 	/* To be raised with each change of what update_parse accepts, and of
-	 * the length of what it makes of it. */
+	 * the length of what it makes of it; tests/unit/test_fits.c notices. */
 	FITS_RULES = 2,
 };
 
