@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tick.h"
+#include "plant.h"
 #include "util.h"
 #include "wire.h"
 
@@ -27,14 +27,6 @@ enum {
 	TRADE = 2, /* the table, by name the last one */
 };
 
-static struct settings settings;
-static struct counters counters;
-static struct journal_state journal;
-static struct history history;
-static struct streams streams;
-static struct tick tick;
-static struct cursor cursors[SELECTIONS_MAX + 1];
-static unsigned cursors_cnt;
 static uint8_t *message, *packed, *reply;
 
 static int64_t
@@ -54,7 +46,6 @@ subscribe(unsigned number)
 	struct symbols *symbols = &streams.filter.symbols;
 	struct symbol_set *set = symbols_begin(symbols, NULL);
 	struct selection selection = { 0 };
-	struct stream *s;
 	char name[8];
 
 	CHECK(set != NULL);
@@ -69,9 +60,7 @@ subscribe(unsigned number)
 				  (size_t)len) == 0);
 	}
 	selection.symbols = symbols_finish(symbols, set);
-	s = streams_find(&streams, &selection);
-	CHECK(s != NULL);
-	cursor_attach(&cursors[cursors_cnt++], s, s->visible_pos);
+	attach(&selection);
 	symbols_release(symbols, selection.symbols);
 }
 
@@ -88,21 +77,9 @@ open_all(unsigned selections)
 		.seed = 17,
 	};
 
-	CHECK(streams_open(&streams, &settings.tables, &options) == 0);
-	CHECK(tick_open(&tick, &settings, &streams, &counters, &journal,
-			&history) == 0);
-	CHECK(tick_set_time(&tick, (int64_t)tick.day * NS_PER_DAY, 1));
+	open_plant(&options);
 	for (unsigned i = 0; i < selections; i++)
 		subscribe(i);
-}
-
-static void
-close_all(void)
-{
-	while (cursors_cnt > 0)
-		cursor_detach(&cursors[--cursors_cnt]);
-	tick_close(&tick);
-	streams_close(&streams);
 }
 
 static size_t
@@ -157,7 +134,7 @@ measure_with(const char *name, const uint8_t *frame, size_t len,
 	}
 	printf("| %s | %.1f | %.1f | %s |\n", name, least, least_feed, said);
 	fflush(stdout);
-	close_all();
+	close_plant();
 }
 
 static void

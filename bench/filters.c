@@ -20,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tick.h"
+#include "plant.h"
 #include "update.h"
 #include "util.h"
 #include "wire.h"
@@ -41,14 +41,6 @@ enum {
 	NAME_BYTES = 8,
 };
 
-static struct settings settings;
-static struct counters counters;
-static struct journal_state journal;
-static struct history history;
-static struct streams streams;
-static struct tick tick;
-static struct cursor cursors[SELECTIONS_MAX + 1];
-static unsigned cursors_cnt;
 static uint8_t *frames[FRAMES];
 static size_t lens[FRAMES];
 static uint64_t state = 1; /* of the random numbers */
@@ -133,15 +125,6 @@ make_frames(uint32_t rows)
 /* ---- subscribers ---- */
 
 static void
-attach(const struct selection *selection)
-{
-	struct stream *s = streams_find(&streams, selection);
-
-	CHECK(s != NULL);
-	cursor_attach(&cursors[cursors_cnt++], s, s->visible_pos);
-}
-
-static void
 subscribe_some(void)
 {
 	struct symbols *symbols = &streams.filter.symbols;
@@ -178,22 +161,10 @@ open_all(unsigned selections, bool is_batched)
 	};
 	struct selection everything = selection_all(&settings.tables);
 
-	CHECK(streams_open(&streams, &settings.tables, &options) == 0);
-	CHECK(tick_open(&tick, &settings, &streams, &counters, &journal,
-			&history) == 0);
-	CHECK(tick_set_time(&tick, (int64_t)tick.day * NS_PER_DAY, 1));
+	open_plant(&options);
 	attach(&everything);
 	for (unsigned i = 0; i < selections; i++)
 		subscribe_some();
-}
-
-static void
-close_all(void)
-{
-	while (cursors_cnt > 0)
-		cursor_detach(&cursors[--cursors_cnt]);
-	tick_close(&tick);
-	streams_close(&streams);
 }
 
 /* ---- what is measured ---- */
@@ -278,7 +249,7 @@ bench_updates(uint32_t rows)
 		open_all(cnts[i], false);
 		ns = measure(1);
 		in_turn = measure(TURN);
-		close_all();
+		close_plant();
 		none = i == 0 ? ns : none;
 		none_in_turn = i == 0 ? in_turn : none_in_turn;
 		printf("| %u | %.0f | %.2f | %.0f | %.2f |\n", cnts[i], ns,
@@ -302,7 +273,7 @@ bench_batches(void)
 
 		open_all(cnts[i], true);
 		ns = measure(BATCH);
-		close_all();
+		close_plant();
 		none = i == 0 ? ns : none;
 		printf("| %u | %.0f | %.2f |\n", cnts[i], ns, ns / none);
 		fflush(stdout);

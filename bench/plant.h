@@ -1,0 +1,45 @@
+/* A tickerplant out of memory, for bench/dear.c and bench/filters.c: the rules of
+ * .u.*, the streams, and cursors that stand for subscribers. */
+#ifndef RINGTICK_BENCH_PLANT_H
+#define RINGTICK_BENCH_PLANT_H
+
+#include "tick.h"
+#include "util.h"
+
+static struct settings settings;
+static struct counters counters;
+static struct journal_state journal;
+static struct history history;
+static struct streams streams;
+static struct tick tick;
+static struct cursor cursors[1001];
+static unsigned cursors_cnt;
+
+static void
+attach(const struct selection *selection)
+{
+	struct stream *s = streams_find(&streams, selection);
+
+	CHECK(s != NULL && cursors_cnt < ARRAY_LEN(cursors));
+	cursor_attach(&cursors[cursors_cnt++], s, s->visible_pos);
+}
+
+static void
+open_plant(const struct streams_options *options)
+{
+	CHECK(streams_open(&streams, &settings.tables, options) == 0);
+	CHECK(tick_open(&tick, &settings, &streams, &counters, &journal,
+			&history) == 0);
+	CHECK(tick_set_time(&tick, (int64_t)tick.day * NS_PER_DAY, 1));
+}
+
+static void
+close_plant(void)
+{
+	while (cursors_cnt > 0)
+		cursor_detach(&cursors[--cursors_cnt]);
+	tick_close(&tick);
+	streams_close(&streams);
+}
+
+#endif
