@@ -80,6 +80,7 @@ struct journal_mend {
 	bool is_quiet;	      /* nothing written since the last look began */
 	bool is_looked_after; /* nor is it lost: it has a name */
 	bool is_asked;	      /* that look was for who asked for it */
+	bool is_lock_lost;    /* NAME.lock is another's, or nobody's */
 
 	/* of the job */
 	enum mend_what what;
@@ -92,7 +93,9 @@ struct journal_mend {
 	struct rescue_copy copy;
 	struct journal_keep keep;
 	struct epochs epochs;
-	int err; /* 0 or errno */
+	int lock_fd;
+	int lock; /* MEND_LOOK: journal_lock_again */
+	int err;  /* 0 or errno */
 };
 
 /* The look at the file with each batch: journal_look.c. */

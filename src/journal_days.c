@@ -115,11 +115,10 @@ find_floor(const struct settings *set, const struct journal_moment *now,
 /* ---- opening ---- */
 
 struct history_file *
-journal_days_open(const struct settings *set, const char *path, bool may_create,
-		  char *err, size_t err_len)
+journal_days_open(const struct settings *set, const char *path,
+		  enum journal_use use, char *err, size_t err_len)
 {
-	struct history_file *f =
-		journal_open_file(path, may_create, err, err_len);
+	struct history_file *f = journal_open_file(path, use, err, err_len);
 
 	if (f == NULL || set->journal.sync == SYNC_NONE ||
 	    fdatasync(f->fd) == 0)
@@ -155,7 +154,7 @@ journal_days_open_next(const struct settings *set, int32_t day,
 		       const char *path, char *err, size_t err_len)
 {
 	struct history_file *f =
-		journal_days_open(set, path, true, err, err_len);
+		journal_days_open(set, path, JOURNAL_WRITE, err, err_len);
 	enum epoch_found found;
 	struct epochs e;
 	char why[1024];
@@ -179,13 +178,13 @@ journal_days_open_next(const struct settings *set, int32_t day,
 }
 
 static struct history_file *
-open_day(const struct settings *set, int32_t day, bool may_create, char *path,
-	 size_t path_len, char *err, size_t err_len)
+open_day(const struct settings *set, int32_t day, enum journal_use use,
+	 char *path, size_t path_len, char *err, size_t err_len)
 {
 	if (!journal_path(set->journal.directory, set->journal.name, day, path,
 			  path_len, err, err_len))
 		return NULL;
-	return journal_days_open(set, path, may_create, err, err_len);
+	return journal_days_open(set, path, use, err, err_len);
 }
 
 /*
@@ -209,7 +208,7 @@ is_next_to(const struct epochs *e, enum epoch_found found, int32_t before,
 /* Yesterday's file. What is wrong with it does not keep today from running. */
 static void
 open_before(const struct settings *set, const struct epochs *e,
-	    enum epoch_found found, int32_t newest_before,
+	    enum epoch_found found, int32_t newest_before, bool is_again,
 	    struct journal_days *out)
 {
 	char path[4096], err[4096 + 512];
@@ -218,8 +217,9 @@ open_before(const struct settings *set, const struct epochs *e,
 	    !is_next_to(e, found, newest_before, out->day))
 		return;
 	out->before_day = newest_before;
-	out->before = open_day(set, newest_before, false, path, sizeof(path),
-			       err, sizeof(err));
+	out->before = open_day(set, newest_before,
+			       is_again ? JOURNAL_AGAIN : JOURNAL_PAST,
+			       path, sizeof(path), err, sizeof(err));
 	if (out->before == NULL)
 		log_line(LOG_WARN, "journal_day_before_unusable",
 			 "why=%s hint=\"today runs without it; who rejoins "
@@ -360,11 +360,12 @@ journal_days_begin(const struct settings *set, const struct journal_moment *now,
 		if (!look_through(set, floor, &folder, err, err_len))
 			return false;
 	}
-	out->file = open_day(set, out->day, true, out->path, sizeof(out->path),
-			     err, err_len);
+	out->file = open_day(set, out->day,
+			     now->is_again ? JOURNAL_AGAIN : JOURNAL_WRITE,
+			     out->path, sizeof(out->path), err, err_len);
 	if (out->file == NULL)
 		return false;
-	open_before(set, e, found, folder.newest_before, out);
+	open_before(set, e, found, folder.newest_before, now->is_again, out);
 	if (!begin_epoch(set, now, found, floor, e, out, err, err_len)) {
 		history_file_free(out->file);
 		history_file_free(out->before);

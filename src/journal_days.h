@@ -19,6 +19,7 @@
 
 #include "epoch.h"
 #include "history.h"
+#include "journal_start.h"
 #include "settings.h"
 
 /* The next day's file is opened so long before the day ends. */
@@ -44,7 +45,7 @@ struct journal_days {
 /* The same as journal_open_file, and what is in the file, which already counts
  * as on the disk, is brought there if anything promises it. */
 struct history_file *journal_days_open(const struct settings *settings,
-				       const char *path, bool may_create,
+				       const char *path, enum journal_use use,
 				       char *err, size_t err_len);
 
 /*

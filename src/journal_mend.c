@@ -39,6 +39,9 @@ run(struct file_job *job)
 	case MEND_LOOK:
 		m->look = rescue_look(m->path, m->fd);
 		m->err = m->look.err;
+		m->lock = journal_lock_again(m->settings->journal.directory,
+					     m->settings->journal.name,
+					     m->lock_fd);
 		break;
 	case MEND_LINK:
 		m->err = -rescue_link(m->path, m->fd);
@@ -74,6 +77,7 @@ start(struct journal *j, enum mend_what what)
 	m->len = j->written.off;
 	m->must_sync = j->settings->journal.sync != SYNC_NONE;
 	m->settings = j->settings;
+	m->lock_fd = j->lock_fd;
 	file_job_start(j->jobs, &m->job);
 }
 
@@ -192,6 +196,35 @@ kept(struct journal *j, int64_t now_ns)
 	start(j, MEND_EPOCH);
 }
 
+/* Says once that the lock's file lost its name, and once that it is back.  Each
+ * day's file has a lock of its own, but another daemon could begin the next. */
+static void
+tell_lock(struct journal *j)
+{
+	struct journal_mend *m = &j->mend;
+	bool is_lost = m->lock < 0;
+
+	if (m->lock > 0 || (m->is_lock_lost && !is_lost))
+		log_line(LOG_WARN, "journal_lock_back",
+			 "directory=%s name=%s hint=\"the file of the lock was "
+			 "deleted or replaced under the daemon; it is there "
+			 "again\"",
+			 LOG_QUOTED(m->settings->journal.directory),
+			 m->settings->journal.name);
+	else if (is_lost && !m->is_lock_lost)
+		log_line(LOG_ERROR, "journal_lock_lost",
+			 "directory=%s name=%s error=\"%s\" hint=\"the file of "
+			 "the lock was deleted or replaced under the daemon: "
+			 "another one could begin the next day's file, see "
+			 "whether there is one with: fuser -v on the files "
+			 "there\"",
+			 LOG_QUOTED(m->settings->journal.directory),
+			 m->settings->journal.name,
+			 m->lock == -EWOULDBLOCK ? "another ringtickd has it"
+						 : strerror(-m->lock));
+	m->is_lock_lost = is_lost;
+}
+
 /* Whether the file has what was written, by its size. */
 static bool
 is_whole(const struct journal *j)
@@ -255,6 +288,7 @@ done(struct file_job *job, int64_t now_ns)
 
 	switch (m->what) {
 	case MEND_LOOK:
+		tell_lock(j);
 		looked(j, now_ns);
 		break;
 	case MEND_LINK:

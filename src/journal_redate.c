@@ -20,10 +20,16 @@ static void
 run(struct file_job *job)
 {
 	struct journal_redate *r = &journal_of(job)->redate;
+	char err[1024];
 
-	if (r->is_closing)
+	if (r->is_closing) {
 		history_close(&r->old);
-	else
+		/* Nobody else can have it: the name's lock is ours. */
+		if (r->days.file != NULL)
+			(void)journal_lock_file(r->days.path,
+						r->days.file->fd, false, err,
+						sizeof(err));
+	} else
 		r->is_begun = journal_days_begin(r->settings, &r->now,
 						 &r->epochs, &r->days, r->err,
 						 sizeof(r->err));
@@ -84,6 +90,7 @@ done(struct file_job *job, int64_t now_ns)
 		history_put(&r->old, r->days.file);
 		if (r->days.before != NULL)
 			history_put(&r->old, r->days.before);
+		r->days.file = NULL;
 	}
 	r->is_closing = true;
 	file_job_start(j->jobs, &r->job);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -144,6 +145,8 @@ rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
 		return err;
 	if (must_sync && fdatasync(c->fd) != 0)
 		err = -errno;
+	/* As the file that it takes the place of (journal_start.h). */
+	(void)flock(c->fd, LOCK_EX | LOCK_NB);
 	if (err == 0)
 		err = give_name(c->path, path);
 	if (err != 0) {

@@ -25,7 +25,10 @@
 #include "torn_tail.h"
 #include "util.h"
 
-enum { POPULATE_BYTES = 64 << 20 };
+enum {
+	POPULATE_BYTES = 64 << 20,
+	LOCK_TRIES = 10, /* somebody takes its name away meanwhile */
+};
 
 void (*journal_start_progress)(uint64_t done, uint64_t bytes);
 
@@ -56,34 +59,98 @@ journal_path(const char *directory, const char *name, int32_t day, char *path,
 	return true;
 }
 
+/* A lock may hang on a file that has lost its name since. */
+static bool
+is_named(const char *path, int fd)
+{
+	struct stat file, named;
+
+	return fstat(fd, &file) == 0 && stat(path, &named) == 0 &&
+	       file.st_ino == named.st_ino && file.st_dev == named.st_dev;
+}
+
+/* A descriptor or -errno; -EWOULDBLOCK if another has it. */
+static int
+try_lock(const char *path)
+{
+	for (unsigned n = 0; n < LOCK_TRIES; n++) {
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+		int err = 0;
+
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+			err = errno;
+		else if (is_named(path, fd))
+			return fd;
+		(void)close(fd);
+		if (err != 0)
+			return -err;
+	}
+	return -EWOULDBLOCK;
+}
+
+static void
+lock_path(const char *directory, const char *name, char *out, size_t out_len)
+{
+	(void)snprintf(out, out_len, "%s/%s.lock", directory, name);
+}
+
 int
 journal_lock(const char *directory, const char *name, char *err, size_t err_len)
 {
 	char path[PATH_MAX];
-	int fd, error;
+	int fd;
 
-	(void)snprintf(path, sizeof(path), "%s/%s.lock", directory, name);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (fd < 0 && access(directory, F_OK) != 0) {
-		(void)fail_directory(directory, err, err_len);
-		return -1;
-	}
-	if (fd < 0) {
-		(void)fail_with(errno, err, err_len,
-				"%s cannot be opened: %s; the daemon's user "
-				"must be able to write in journal.directory",
-				path, strerror(errno));
-		return -1;
-	}
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	lock_path(directory, name, path, sizeof(path));
+	fd = try_lock(path);
+	if (fd >= 0)
 		return fd;
-	error = errno;
-	(void)close(fd);
-	(void)fail_with(error, err, err_len,
-			"the journals \"%s\" in %s are in use by another "
-			"ringtickd; see who has them with: fuser %s",
-			name, directory, path);
+	if (fd == -EWOULDBLOCK)
+		(void)fail_with(-fd, err, err_len,
+				"the journals \"%s\" in %s are in use by "
+				"another ringtickd; see who has them with: "
+				"fuser %s",
+				name, directory, path);
+	else if (access(directory, F_OK) != 0)
+		(void)fail_directory(directory, err, err_len);
+	else
+		(void)fail_with(-fd, err, err_len,
+				"%s cannot be locked: %s; the daemon's user "
+				"must be able to write in journal.directory",
+				path, strerror(-fd));
 	return -1;
+}
+
+int
+journal_lock_again(const char *directory, const char *name, int fd)
+{
+	char path[PATH_MAX];
+	int made, err;
+
+	lock_path(directory, name, path, sizeof(path));
+	if (is_named(path, fd))
+		return 0;
+	made = try_lock(path);
+	if (made < 0)
+		return made;
+	err = dup3(made, fd, O_CLOEXEC) < 0 ? -errno : 1;
+	(void)close(made);
+	return err;
+}
+
+bool
+journal_lock_file(const char *path, int fd, bool is_past, char *err,
+		  size_t err_len)
+{
+	/* Where there are no locks, that of the name has to do. */
+	if (flock(fd, (is_past ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 ||
+	    errno != EWOULDBLOCK)
+		return true;
+	return fail_with(EWOULDBLOCK, err, err_len,
+			 "%s is in use by another ringtickd, or by ringtick "
+			 "log --repair; see who has it with: fuser %s",
+			 path, path);
 }
 
 void
@@ -333,7 +400,8 @@ take_open_file(const char *path, struct history_file *f, char *err,
 }
 
 struct history_file *
-journal_open_file(const char *path, bool may_create, char *err, size_t err_len)
+journal_open_file(const char *path, enum journal_use use, char *err,
+		  size_t err_len)
 {
 	struct history_file *f = calloc(1, sizeof(*f));
 
@@ -342,7 +410,8 @@ journal_open_file(const char *path, bool may_create, char *err, size_t err_len)
 				"no memory for the journal's index");
 		return NULL;
 	}
-	f->fd = open(path, O_RDWR | (may_create ? O_CREAT : 0) | O_CLOEXEC,
+	f->fd = open(path,
+		     O_RDWR | (use == JOURNAL_PAST ? 0 : O_CREAT) | O_CLOEXEC,
 		     0640);
 	if (f->fd < 0) {
 		(void)fail_with(errno, err, err_len,
@@ -352,7 +421,10 @@ journal_open_file(const char *path, bool may_create, char *err, size_t err_len)
 		free(f);
 		return NULL;
 	}
-	if (!take_open_file(path, f, err, err_len)) {
+	if ((use != JOURNAL_AGAIN &&
+	     !journal_lock_file(path, f->fd, use == JOURNAL_PAST, err,
+				err_len)) ||
+	    !take_open_file(path, f, err, err_len)) {
 		history_file_free(f);
 		return NULL;
 	}

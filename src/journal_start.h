@@ -25,6 +25,21 @@ bool journal_path(const char *directory, const char *name, int32_t day,
 int journal_lock(const char *directory, const char *name, char *err,
 		 size_t err_len);
 
+/*
+ * Whether that lock's file still has its name, once a second: 0.  If not, a new
+ * one is made and locked behind the same descriptor: 1.  -errno if that cannot
+ * be; -EWOULDBLOCK if another daemon has one.
+ */
+int journal_lock_again(const char *directory, const char *name, int fd);
+
+/*
+ * Each file is locked, too: whatever becomes of `<name>.lock`, two daemons
+ * never write one file, and nobody repairs what a daemon has open. A past one
+ * is only read.  false with err and errno if another has it.
+ */
+bool journal_lock_file(const char *path, int fd, bool is_past, char *err,
+		       size_t err_len);
+
 /* Names the copies of files of this name that were never whole: a daemon that
  * brought a file back has ended before. */
 void journal_tell_copies(const char *directory, const char *name);
@@ -35,12 +50,19 @@ void journal_tell_copies(const char *directory, const char *name);
  */
 extern void (*journal_start_progress)(uint64_t done, uint64_t bytes);
 
+enum journal_use {
+	JOURNAL_WRITE, /* created if it is not there */
+	JOURNAL_AGAIN, /* this process may have it open still: it is locked by
+			  whoever closes that */
+	JOURNAL_PAST,
+};
+
 /*
- * Opens the journal at path, creating it with its header if it is not there,
+ * Opens and locks the journal at path, begins it with its header if it is new,
  * checks and indexes every record, and cuts a torn tail into `path.torn.N`. The
  * caller frees the file, or gives it to the history.  NULL with err and errno.
  */
-struct history_file *journal_open_file(const char *path, bool may_create,
+struct history_file *journal_open_file(const char *path, enum journal_use use,
 				       char *err, size_t err_len);
 
 #endif

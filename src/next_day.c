@@ -33,16 +33,6 @@ next_day_has_date(const char *path)
 	       fnmatch(date_pattern, name + len - DATE_LEN, 0) == 0;
 }
 
-bool
-next_day_lock_path(const char *path, char *out, size_t out_len)
-{
-	if (!next_day_has_date(path))
-		return false;
-	(void)snprintf(out, out_len, "%.*s.lock",
-		       (int)(strlen(path) - DATE_LEN), path);
-	return true;
-}
-
 void
 next_day_folder(const char *path, char *out, size_t out_len)
 {

@@ -21,9 +21,6 @@ bool next_day_has_date(const char *path);
 bool next_day_find(const char *path, char *out, size_t out_len,
 		   void (*see)(void *data, const char *other), void *data);
 
-/* The path of the lock of all files of that name; false without a date. */
-bool next_day_lock_path(const char *path, char *out, size_t out_len);
-
 /* The folder of a path, as a path. */
 void next_day_folder(const char *path, char *out, size_t out_len);
 

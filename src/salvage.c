@@ -9,7 +9,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "next_day.h"
 #include "torn_tail.h"
 #include "util.h"
 
@@ -24,40 +23,31 @@ fail(const char *path, int err, const char *why)
 
 /* ---- repair ---- */
 
-/* Of a daemon that writes files of this name.  The lock is held from then on,
- * so that none starts meanwhile; *out_fd is -1 where there is none. */
-static bool
-is_locked(const char *path, int *out_fd)
-{
-	char lock[PATH_MAX];
-
-	*out_fd = next_day_lock_path(path, lock, sizeof(lock))
-			  ? open(lock, O_RDONLY | O_CLOEXEC)
-			  : -1;
-	return *out_fd >= 0 && flock(*out_fd, LOCK_EX | LOCK_NB) < 0;
-}
-
 /*
- * A lease for writing is given only to who is the only one to have the file
- * open: a file of a past day, say, beside a daemon that writes today's.  Where
- * there are no leases, or not for us, the lock decides.
+ * A daemon locks each file that it has open; the lock is held from then on, so
+ * that none begins to use it meanwhile.  A lease for writing is given only to
+ * who is the only one to have the file open: that tells of readers too, where
+ * there are leases, and for us.
  */
 static bool
-is_in_use(int fd, bool is_lock_held)
+is_in_use(int fd)
 {
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return true;
 	if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
-		return errno == EAGAIN || is_lock_held;
+		return errno == EAGAIN;
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
 	return false;
 }
 
-static int
-cut(struct mapping *m, const struct journal_check *torn, bool is_lock_held)
+int
+salvage_cut(struct mapping *m, const struct journal_check *torn)
 {
 	char side[PATH_MAX];
 	int err;
 
-	if (is_in_use(m->fd, is_lock_held))
+	CHECK(torn->verdict == JOURNAL_TORN);
+	if (is_in_use(m->fd))
 		return fail(m->path, -EBUSY,
 			    "another process has it open; stop the "
 			    "tickerplant and its readers first");
@@ -79,19 +69,6 @@ cut(struct mapping *m, const struct journal_check *torn, bool is_lock_held)
 	       (unsigned long long)torn->good_bytes,
 	       (unsigned long long)(m->len - torn->good_bytes), side);
 	return 0;
-}
-
-int
-salvage_cut(struct mapping *m, const struct journal_check *torn)
-{
-	int lock_fd, err;
-	bool is_lock_held = is_locked(m->path, &lock_fd);
-
-	CHECK(torn->verdict == JOURNAL_TORN);
-	err = cut(m, torn, is_lock_held);
-	if (lock_fd >= 0)
-		(void)close(lock_fd);
-	return err;
 }
 
 /* ---- filter ---- */

@@ -361,14 +361,14 @@ def test_repair(journal):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs files of another user")
 def test_repair_beside_a_daemon_of_another_user(journal):
     """Protects what a daemon writes from who is told nothing by the kernel: it
-    gives leases of files to their owner only.  The lock decides then."""
+    gives leases of files to their owner only.  The file's lock decides then."""
     path = journal(tail=b"\0" * 3)
     os.chown(path, 12345, -1)
     before = path.read_bytes()
     repair = ["setpriv", "--bounding-set=-lease", find_ringtick(), "log", "--repair",
               str(path)]
-    with open(path.with_name("sym.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with open(path) as used:
+        fcntl.flock(used, fcntl.LOCK_SH)
         done = subprocess.run(repair, capture_output=True, text=True, check=False)
         assert done.returncode == 2 and "open" in done.stderr, done
         assert path.read_bytes() == before
