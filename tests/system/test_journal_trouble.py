@@ -553,7 +553,7 @@ def test_directory_deleted(start, connect, folder):
     shutil.rmtree(folder)
     failing = daemon.wait_log("journal_failing")
     assert "No such file" in failing["error"]
-    for n in range(1, 8):
+    for n in range(1, 4):
         assert client.update("trade", trade(n)) == NIL
         daemon.summary()
     assert len(daemon.logged("journal_failing")) == 1
@@ -562,8 +562,8 @@ def test_directory_deleted(start, connect, folder):
     daemon.wait_log("journal_brought_back")
     daemon.wait_log("journal_mended")
     assert journal.read(path).records == [
-        journal.record("trade", trade(n)) for n in range(8)]
-    assert journal.count_and_path(client) == (8, path)
+        journal.record("trade", trade(n)) for n in range(4)]
+    assert journal.count_and_path(client) == (4, path)
 
 
 # ---- the end of the day in trouble ----

@@ -305,7 +305,7 @@ def test_sub_reconnects_after_cuts(keeper, tool, connect, tables):
     feed = connect(daemon)
     publish(feed, 0, 20)
     generator = random.Random(2)
-    limits = [600 + generator.randrange(4000) for _ in range(20)]
+    limits = [600 + generator.randrange(4000) for _ in range(8)]
     limits[3:3] = [1, 20, 60, 150]
     proxy = Proxy(daemon, limits + [1 << 40])
     count = 700 if tables == "trade" else 1400
