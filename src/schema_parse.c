@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "schema_words.h"
 #include "util.h"
 #include "wire.h"
 
@@ -20,224 +21,18 @@ static const char a_letter[] = "one of bgxhijefcspmdznuvt, or *";
 static const char a_definition[] = "definitions of tables, such as "
 				   "trade:([]time:`timespan$();sym:`$())";
 
-static bool
-is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* ---- words of q ---- */
-
-enum token_kind {
-	TOKEN_END,    /* of the text */
-	TOKEN_BREAK,  /* in front of a line with no blank at its start */
-	TOKEN_NAME,   /* trade */
-	TOKEN_SYMBOL, /* `trade, ` */
-	TOKEN_STRING, /* "PSF" */
-	TOKEN_NUMBER, /* 0, 0Np, 0x00 */
-	TOKEN_SIGN,   /* one character, or \: */
-	TOKEN_OTHER,  /* \d .q and what else cannot be in a schema */
-};
-
-struct token {
-	enum token_kind kind;
-	const char *text; /* as written: with quotes, with backtick */
-	size_t len;
-	unsigned line, column;
-	bool is_behind_blank;
-};
-
 struct parser {
-	const char *at, *end, *line_begin;
-	unsigned line;
-	unsigned break_line; /* whose TOKEN_BREAK has been given */
-	struct token token;  /* the next one */
+	struct words words;
 	struct schema *schema;
 	struct schema_error *err;
 };
 
 static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-static void
-skip_line(struct parser *p)
-{
-	const char *newline = memchr(p->at, '\n', (size_t)(p->end - p->at));
-
-	p->at = newline == NULL ? p->end : newline + 1;
-	if (newline != NULL) {
-		p->line++;
-		p->line_begin = p->at;
-	}
-}
-
-/* At the start of a line: is c all that is in it? */
-static bool
-is_lone(const struct parser *p, char c)
-{
-	const char *at = p->at;
-
-	if (at == p->end || *at != c)
-		return false;
-	do
-		at++;
-	while (at < p->end && is_blank(*at));
-	return at == p->end || *at == '\n';
-}
-
-/*
- * Comments that must begin a line: `/ text`; a lone / up to a lone \; and a
- * lone \ without that, which ends a script.
- */
-static bool
-skip_comment_lines(struct parser *p)
-{
-	if (is_lone(p, '/')) {
-		do
-			skip_line(p);
-		while (p->at < p->end && !is_lone(p, '\\'));
-		skip_line(p);
-		return true;
-	}
-	if (is_lone(p, '\\')) {
-		p->at = p->line_begin = p->end;
-		return true;
-	}
-	if (*p->at == '/') {
-		skip_line(p);
-		return true;
-	}
-	return false;
-}
-
-static void
-skip_blanks(struct parser *p)
-{
-	while (p->at < p->end) {
-		bool begins_line = p->at == p->line_begin;
-
-		if (*p->at == '\n')
-			skip_line(p);
-		else if (is_blank(*p->at))
-			p->at++;
-		else if (begins_line && skip_comment_lines(p))
-			continue;
-		else if (*p->at == '/' && !begins_line && is_blank(p->at[-1]))
-			skip_line(p);
-		else
-			return;
-	}
-}
-
-static size_t
-span_of(const char *at, const char *end, const char *extra)
-{
-	const char *from = at;
-
-	while (at < end && (is_letter(*at) || is_digit(*at) ||
-			    (*at != '\0' && strchr(extra, *at) != NULL)))
-		at++;
-	return (size_t)(at - from);
-}
-
-/* The length of a string with its quotes; 0 where the line ends first. */
-static size_t
-span_of_string(const char *at, const char *end)
-{
-	for (const char *from = at++; at < end && *at != '\n' && *at != '\0';
-	     at++) {
-		if (*at == '"')
-			return (size_t)(at + 1 - from);
-		if (*at == '\\' && at + 1 < end && at[1] != '\n')
-			at++;
-	}
-	return 0;
-}
-
-static void
-read_token(const struct parser *p, struct token *t)
-{
-	const char *at = p->at;
-	size_t rest = (size_t)(p->end - at);
-
-	if (is_letter(*at) || *at == '.') {
-		t->kind = TOKEN_NAME;
-		t->len = span_of(at, p->end, "._");
-	} else if (is_digit(*at)) {
-		t->kind = TOKEN_NUMBER;
-		t->len = span_of(at, p->end, ".:");
-	} else if (*at == '`') {
-		t->kind = TOKEN_SYMBOL;
-		t->len = 1 + span_of(at + 1, p->end, "._:");
-	} else if (*at == '"' && span_of_string(at, p->end) > 0) {
-		t->kind = TOKEN_STRING;
-		t->len = span_of_string(at, p->end);
-	} else if (*at == '\\' && rest > 1 && at[1] == ':') {
-		t->kind = TOKEN_SIGN;
-		t->len = 2;
-	} else if (*at == '"' || *at == '\\') {
-		const char *newline = memchr(at, '\n', rest);
-
-		t->kind = TOKEN_OTHER;
-		t->len = newline == NULL ? rest : (size_t)(newline - at);
-	} else {
-		t->kind = TOKEN_SIGN;
-		t->len = 1;
-	}
-}
-
-static void
-next_token(struct parser *p)
-{
-	struct token t = { .kind = TOKEN_END };
-	const char *from = p->at;
-
-	skip_blanks(p);
-	t.text = p->at;
-	t.line = p->line;
-	t.column = (unsigned)(p->at - p->line_begin) + 1;
-	t.is_behind_blank = p->at != from;
-	if (p->at < p->end) {
-		/* A definition goes on behind a blank, or with its ) or ]. */
-		if (t.column == 1 && p->break_line != p->line &&
-		    strchr(")]", *p->at) == NULL) {
-			p->break_line = p->line;
-			t.kind = TOKEN_BREAK;
-		} else {
-			read_token(p, &t);
-		}
-	}
-	p->at += t.len;
-	p->token = t;
-}
-
-static bool
-is_sign(const struct token *t, char c)
-{
-	return t->kind == TOKEN_SIGN && t->text[0] == c;
-}
-
-static bool
-is_word(const struct token *t, const char *word)
-{
-	return t->len == strlen(word) && memcmp(t->text, word, t->len) == 0;
-}
-
-static bool
 accept(struct parser *p, char c)
 {
-	if (!is_sign(&p->token, c))
+	if (!token_is_sign(&p->words.token, c))
 		return false;
-	next_token(p);
+	words_next(&p->words);
 	return true;
 }
 
@@ -289,10 +84,10 @@ refuse(struct parser *p, const struct token *t, const char *complaint,
 static int
 unexpected(struct parser *p, const char *allowed)
 {
-	bool is_end =
-		p->token.kind == TOKEN_END || p->token.kind == TOKEN_BREAK;
+	const struct token *t = &p->words.token;
+	bool is_end = t->kind == TOKEN_END || t->kind == TOKEN_BREAK;
 
-	return refuse(p, &p->token,
+	return refuse(p, t,
 		      is_end ? "comes too early" : "is not understood here",
 		      allowed);
 }
@@ -333,10 +128,10 @@ set_letter(struct column *out, char letter)
 static int
 read_letter_type(struct parser *p, struct column *out)
 {
-	struct token t = p->token;
+	struct token t = p->words.token;
 	int res;
 
-	next_token(p);
+	words_next(&p->words);
 	if (t.len == 2) { /* "" */
 		set_letter(out, 'c');
 		return 0;
@@ -361,7 +156,7 @@ read_type_name(struct parser *p, const struct token *t, struct column *out)
 	}
 	/* What only schema_add_column knows is not q. */
 	if (t->len == 2 || t->len > sizeof(out->type) ||
-	    is_word(t, "`string") || is_word(t, "`list"))
+	    token_is_word(t, "`string") || token_is_word(t, "`list"))
 		return refuse(p, t, "is no type", "names such as `symbol");
 	memcpy(out->type, t->text + 1, t->len - 1);
 	out->type[t->len - 1] = '\0';
@@ -374,7 +169,7 @@ read_attribute(struct parser *p, const struct token *t, uint8_t *out)
 	static const char *const names[] = { "`", "`s", "`u", "`p", "`g" };
 
 	for (uint8_t i = 0; i < ARRAY_LEN(names); i++)
-		if (is_word(t, names[i])) {
+		if (token_is_word(t, names[i])) {
 			*out = i;
 			return 0;
 		}
@@ -387,7 +182,7 @@ span_of_digits(const char *at, const char *end)
 {
 	const char *from = at;
 
-	while (at < end && is_digit(*at))
+	while (at < end && *at >= '0' && *at <= '9')
 		at++;
 	return (size_t)(at - from);
 }
@@ -400,9 +195,10 @@ letter_of_number(const struct token *t)
 	size_t digits = span_of_digits(s, end);
 	char last = end[-1];
 
-	if (digits == t->len || is_word(t, "0N") || is_word(t, "0W"))
+	if (digits == t->len || token_is_word(t, "0N") ||
+	    token_is_word(t, "0W"))
 		return 'j';
-	if (is_word(t, "0n") || is_word(t, "0w"))
+	if (token_is_word(t, "0n") || token_is_word(t, "0w"))
 		return 'f';
 	if (t->len >= 2 && s[0] == '0' && s[1] == 'x')
 		return 'x';
@@ -421,7 +217,7 @@ letter_of_number(const struct token *t)
 static int
 read_sample(struct parser *p, struct column *out)
 {
-	struct token t = p->token;
+	struct token t = p->words.token;
 	char letter = '\0';
 
 	if (accept(p, '(')) {
@@ -436,7 +232,7 @@ read_sample(struct parser *p, struct column *out)
 		letter = letter_of_number(&t);
 	if (letter == '\0')
 		return unexpected(p, "a value such as 0n, 0Np, ` or ()");
-	next_token(p);
+	words_next(&p->words);
 	set_letter(out, letter);
 	return 0;
 }
@@ -446,11 +242,11 @@ static int read_type(struct parser *p, int depth, struct column *out);
 static int
 read_symbol_type(struct parser *p, int depth, struct column *out)
 {
-	struct token t = p->token;
+	struct token t = p->words.token;
 	uint8_t attr = KA_NONE;
 	int res;
 
-	next_token(p);
+	words_next(&p->words);
 	if (accept(p, '$')) {
 		res = read_type_name(p, &t, out);
 		return res != 0 ? res : expect_empty_list(p);
@@ -468,7 +264,7 @@ read_symbol_type(struct parser *p, int depth, struct column *out)
 static int
 read_type(struct parser *p, int depth, struct column *out)
 {
-	struct token t = p->token;
+	struct token t = p->words.token;
 	int res;
 
 	*out = (struct column){ .type_token = t };
@@ -484,9 +280,9 @@ read_type(struct parser *p, int depth, struct column *out)
 		return read_letter_type(p, out);
 	if (t.kind == TOKEN_SYMBOL)
 		return read_symbol_type(p, depth, out);
-	if (!is_word(&t, "0"))
+	if (!token_is_word(&t, "0"))
 		return unexpected(p, a_type);
-	next_token(p);
+	words_next(&p->words);
 	res = expect(p, '#');
 	return res != 0 ? res : read_sample(p, out);
 }
@@ -526,13 +322,13 @@ add_column(struct parser *p, struct schema_table *t, const struct token *name,
 static int
 read_column_attribute(struct parser *p, uint8_t *out)
 {
-	struct token t = p->token;
+	struct token t = p->words.token;
 	int res;
 
 	*out = KA_NONE;
 	if (t.kind != TOKEN_SYMBOL || t.len > 2)
 		return 0;
-	next_token(p);
+	words_next(&p->words);
 	res = expect(p, '#');
 	return res != 0 ? res : read_attribute(p, &t, out);
 }
@@ -545,8 +341,8 @@ parse_brackets(struct parser *p, struct schema_table *t)
 
 	if (res != 0)
 		return res;
-	if (p->token.kind == TOKEN_NAME)
-		return refuse(p, &p->token, "would be a key column",
+	if (p->words.token.kind == TOKEN_NAME)
+		return refuse(p, &p->words.token, "would be a key column",
 			      "[] without keys: only plain tables can be "
 			      "published");
 	res = expect(p, ']');
@@ -560,10 +356,10 @@ parse_brackets(struct parser *p, struct schema_table *t)
 		res = read_column_attribute(p, &attr);
 		if (res != 0)
 			return res;
-		name = p->token;
+		name = p->words.token;
 		if (name.kind != TOKEN_NAME)
 			return unexpected(p, a_column);
-		next_token(p);
+		words_next(&p->words);
 		res = expect(p, ':');
 		if (res == 0)
 			res = read_type(p, 0, &column);
@@ -583,9 +379,9 @@ skip_symbols(struct parser *p)
 {
 	size_t cnt = 0;
 
-	while (p->token.kind == TOKEN_SYMBOL &&
-	       (cnt == 0 || !p->token.is_behind_blank)) {
-		next_token(p);
+	while (p->words.token.kind == TOKEN_SYMBOL &&
+	       (cnt == 0 || !p->words.token.is_behind_blank)) {
+		words_next(&p->words);
 		cnt++;
 	}
 	return cnt;
@@ -618,10 +414,10 @@ static int
 parse_letters(struct parser *p, struct schema_table *t, struct parser *names,
 	      size_t names_cnt)
 {
-	struct token letters = p->token;
+	struct token letters = p->words.token;
 	int res;
 
-	next_token(p);
+	words_next(&p->words);
 	res = expect_each_left(p);
 	if (res != 0)
 		return res;
@@ -632,10 +428,10 @@ parse_letters(struct parser *p, struct schema_table *t, struct parser *names,
 
 		column.type_token.column += 1 + (unsigned)i;
 		set_letter(&column, letters.text[1 + i]);
-		res = add_column(p, t, &names->token, &column);
+		res = add_column(p, t, &names->words.token, &column);
 		if (res != 0)
 			return res;
-		next_token(names);
+		words_next(&names->words);
 	}
 	return 0;
 }
@@ -652,17 +448,17 @@ parse_symbols(struct parser *p, struct schema_table *t, struct parser *names,
 	if (res != 0)
 		return res;
 	if (cnt != names_cnt)
-		return refuse_count(p, &types.token, cnt, names_cnt);
+		return refuse_count(p, &types.words.token, cnt, names_cnt);
 	for (size_t i = 0; i < cnt; i++) {
 		struct column column = { .attr = KA_NONE };
 
-		res = read_type_name(p, &types.token, &column);
+		res = read_type_name(p, &types.words.token, &column);
 		if (res == 0)
-			res = add_column(p, t, &names->token, &column);
+			res = add_column(p, t, &names->words.token, &column);
 		if (res != 0)
 			return res;
-		next_token(&types);
-		next_token(names);
+		words_next(&types.words);
+		words_next(&names->words);
 	}
 	return 0;
 }
@@ -672,17 +468,17 @@ static int
 parse_list(struct parser *p, struct schema_table *t, struct parser *names,
 	   size_t names_cnt)
 {
-	struct token list = p->token;
+	struct token list = p->words.token;
 	size_t cnt = 0;
 
-	next_token(p);
+	words_next(&p->words);
 	do {
 		struct column column;
 		int res = read_type(p, 0, &column);
 
 		if (res == 0 && cnt < names_cnt) {
-			res = add_column(p, t, &names->token, &column);
-			next_token(names);
+			res = add_column(p, t, &names->words.token, &column);
+			words_next(&names->words);
 		}
 		if (res != 0)
 			return res;
@@ -707,11 +503,11 @@ parse_flip(struct parser *p, struct schema_table *t)
 	res = expect(p, '!');
 	if (res != 0)
 		return res;
-	if (p->token.kind == TOKEN_STRING)
+	if (p->words.token.kind == TOKEN_STRING)
 		res = parse_letters(p, t, &names, cnt);
-	else if (p->token.kind == TOKEN_SYMBOL)
+	else if (p->words.token.kind == TOKEN_SYMBOL)
 		res = parse_symbols(p, t, &names, cnt);
-	else if (is_sign(&p->token, '('))
+	else if (token_is_sign(&p->words.token, '('))
 		res = parse_list(p, t, &names, cnt);
 	else
 		return unexpected(p, "types, such as \"PSF\"$\\:()");
@@ -723,13 +519,13 @@ parse_flip(struct parser *p, struct schema_table *t)
 static int
 parse_definition(struct parser *p)
 {
-	struct token name = p->token;
+	struct token name = p->words.token;
 	struct schema_table *t;
 	int res;
 
 	if (name.kind != TOKEN_NAME)
 		return unexpected(p, a_definition);
-	next_token(p);
+	words_next(&p->words);
 	if (!accept(p, ':'))
 		return refuse(p, &name, "begins no table", a_definition);
 	res = schema_add_table(p->schema, name_of(&name).text, &t, p->err);
@@ -737,8 +533,8 @@ parse_definition(struct parser *p)
 		return place(p, &name, res);
 	if (accept(p, '(')) {
 		res = parse_brackets(p, t);
-	} else if (is_word(&p->token, "flip")) {
-		next_token(p);
+	} else if (token_is_word(&p->words.token, "flip")) {
+		words_next(&p->words);
 		res = parse_flip(p, t);
 	} else {
 		return unexpected(p, "([] ...) or flip ...");
@@ -753,32 +549,23 @@ int
 schema_parse(struct schema *s, const char *text, size_t len,
 	     struct schema_error *err)
 {
-	static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8 */
-	struct parser p = {
-		.at = text,
-		.end = text + len,
-		.line_begin = text,
-		.line = 1,
-		.schema = s,
-		.err = err,
-	};
+	struct parser p = { .schema = s, .err = err };
+	const struct token *t = &p.words.token;
 
 	*err = (struct schema_error){ 0 };
-	if (len >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0)
-		p.at = p.line_begin = text + strlen(mark);
-	next_token(&p);
+	words_begin(&p.words, text, len);
 	for (;;) {
 		int res;
 
-		while (p.token.kind == TOKEN_BREAK || is_sign(&p.token, ';'))
-			next_token(&p);
-		if (p.token.kind == TOKEN_END)
+		while (t->kind == TOKEN_BREAK || token_is_sign(t, ';'))
+			words_next(&p.words);
+		if (t->kind == TOKEN_END)
 			return 0;
 		res = parse_definition(&p);
 		if (res != 0)
 			return res == -ENOMEM ? res : -EINVAL;
-		if (p.token.kind != TOKEN_BREAK && p.token.kind != TOKEN_END &&
-		    !is_sign(&p.token, ';'))
+		if (t->kind != TOKEN_BREAK && t->kind != TOKEN_END &&
+		    !token_is_sign(t, ';'))
 			return unexpected(&p, "; or a new line");
 	}
 }

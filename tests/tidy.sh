@@ -17,7 +17,7 @@ ranks='
 1	index
 1	wire wire_frame wire_write inflate unpack extent
 1	torn_tail uncached epoch journal_index journal_file
-1	schema schema_parse record
+1	schema_words schema schema_parse record
 1	symbols rows filter selection settings.h options settings cores lag
 1	plain update shape asked fits
 1	journal_state wait_reason
