@@ -18,7 +18,8 @@ static unsigned cursors_cnt;
 static void
 attach(const struct selection *selection)
 {
-	struct stream *s = streams_find(&streams, selection);
+	/* Each from an address of its own. */
+	struct stream *s = streams_find(&streams, selection, cursors_cnt);
 
 	CHECK(s != NULL && cursors_cnt < ARRAY_LEN(cursors));
 	cursor_attach(&cursors[cursors_cnt++], s, s->visible_pos);

@@ -24,16 +24,6 @@ static const char *const use_names[] = {
 
 /* ---- shares ---- */
 
-static bool
-is_same_address(const struct connection *a, const struct connection *b)
-{
-	const char *port = strrchr(a->peer, ':');
-	size_t len = port != NULL ? (size_t)(port - a->peer) + 1
-				  : strlen(a->peer) + 1;
-
-	return strncmp(a->peer, b->peer, len) == 0;
-}
-
 bool
 buffers_may_take(const struct server *s, const struct connection *c,
 		 enum pool_use use)
@@ -47,7 +37,7 @@ buffers_may_take(const struct server *s, const struct connection *c,
 
 		if (other == NULL)
 			continue;
-		of_address += is_same_address(c, other);
+		of_address += c->consumer.address == other->consumer.address;
 		of_user += strcmp(c->user, other->user) == 0;
 		going_out += hold->use != POOL_INPUT;
 	}
@@ -105,7 +95,8 @@ is_in_the_way(const struct server *s, const struct connection *waiter,
 {
 	const struct connection *c = hold->holder;
 
-	return s->pool.free_cnt == 0 || is_same_address(waiter, c) ||
+	return s->pool.free_cnt == 0 ||
+	       waiter->consumer.address == c->consumer.address ||
 	       strcmp(waiter->user, c->user) == 0 ||
 	       (waiter->waits_for == WAIT_REPLY && hold->use != POOL_INPUT);
 }

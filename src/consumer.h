@@ -162,6 +162,7 @@ struct consumer {
 	bool is_counted;   /* in delivery's bytes in flight */
 
 	/* being slow */
+	uint64_t address; /* peers_address: of the streams it has a share */
 	enum slow_policy policy;
 	bool wants_skips; /* asked to be told */
 	struct lag_state lag;

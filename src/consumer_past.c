@@ -274,7 +274,8 @@ consumer_return(struct consumer *c, int64_t now_ns)
 	/* Before first_off positions are none of the stream's. */
 	if (c->is_replying || p->skip_bytes > 0 || p->skip_records > 0 ||
 	    !is_in_range(p) || p->at.off < p->at.file->first_off ||
-	    !streams_resume(c->streams, &p->selection, p->at.pos, &c->here))
+	    !streams_resume(c->streams, &p->selection, c->address, p->at.pos,
+			    &c->here))
 		return false;
 	p->at.file->readers--;
 	p->at.file = NULL;

@@ -39,6 +39,19 @@ add_text(uint64_t hash, const char *text, size_t len)
 	return hash;
 }
 
+uint64_t
+peers_address(const char *peer)
+{
+	return add_text(UINT64_C(14695981039346656037), peer,
+			address_len(peer));
+}
+
+uint64_t
+peers_client(uint64_t address, const char *name)
+{
+	return add_text(address, name, strlen(name));
+}
+
 static uint64_t
 key_of(const struct peers *p, const struct peers_line *line, const char *user)
 {

@@ -65,4 +65,9 @@ bool peers_may(struct peers *p, const struct peers_line *line, int64_t now_ns);
 bool peers_next_held(struct peers *p, unsigned *idx, int64_t now_ns,
 		     bool wants_all, struct peers_held *out);
 
+/* A number for the address of a peer, whatever its port; and for who has a name
+ * there. */
+uint64_t peers_address(const char *peer);
+uint64_t peers_client(uint64_t address, const char *name);
+
 #endif

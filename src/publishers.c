@@ -2,26 +2,11 @@
 
 #include "publishers.h"
 
-#include <string.h>
-
+#include "peers.h"
 #include "util.h"
 
-#define AWAITED_NS (3600 * NS_PER_S)
-
-static uint64_t
-key_of(const char *name, const char *peer)
-{
-	const char *port = strrchr(peer, ':');
-	size_t len = port == NULL ? strlen(peer) : (size_t)(port - peer);
-	uint64_t key = UINT64_C(14695981039346656037);
-
-	for (const char *c = name; *c != '\0'; c++)
-		key = (key ^ (uint8_t)*c) * UINT64_C(1099511628211);
-	key *= UINT64_C(1099511628211); /* the end of the name */
-	for (size_t i = 0; i < len; i++)
-		key = (key ^ (uint8_t)peer[i]) * UINT64_C(1099511628211);
-	return key;
-}
+#define AWAITED_MIN_NS (10 * NS_PER_S)
+#define AWAITED_MAX_NS (3600 * NS_PER_S)
 
 static struct publisher *
 find(const struct publishers *p, uint64_t key)
@@ -32,51 +17,68 @@ find(const struct publishers *p, uint64_t key)
 	return NULL;
 }
 
-/* A row for one more: the one that went first; NULL: all are here. */
+/* A row for one more of an address; NULL: all that it could have are here. */
 static struct publisher *
-make_room(struct publishers *p)
+make_room(struct publishers *p, uint64_t address)
 {
-	struct publisher *oldest = NULL;
+	struct publisher *first = NULL;
+	unsigned of_address = 0;
+	bool has_share;
 
-	if (p->cnt < PUBLISHERS_MAX)
-		return &p->all[p->cnt++];
 	for (unsigned i = 0; i < p->cnt; i++)
-		if (p->all[i].here == 0 &&
-		    (oldest == NULL || p->all[i].left_ns < oldest->left_ns))
-			oldest = &p->all[i];
-	return oldest;
+		of_address += p->all[i].address == address;
+	has_share = of_address >= PUBLISHERS_OF_ADDRESS;
+	if (!has_share && p->cnt < PUBLISHERS_MAX)
+		return &p->all[p->cnt++];
+	for (unsigned i = 0; i < p->cnt; i++) {
+		struct publisher *one = &p->all[i];
+
+		if (one->here == 0 && (!has_share || one->address == address) &&
+		    (first == NULL || one->until_ns < first->until_ns))
+			first = one;
+	}
+	return first;
 }
 
 void
-publishers_came(struct publishers *p, const char *name, const char *peer)
+publishers_came(struct publishers *p, const char *name, uint64_t address,
+		int64_t now_ns)
 {
-	uint64_t key = key_of(name, peer);
+	uint64_t key = peers_client(address, name);
 	struct publisher *one = find(p, key);
 
 	if (one == NULL) {
-		one = make_room(p);
+		one = make_room(p, address);
 		if (one == NULL)
 			return;
-		*one = (struct publisher){ .key = key };
+		*one = (struct publisher){ .key = key, .address = address };
 	}
-	one->here++;
+	if (one->here++ == 0)
+		one->since_ns = now_ns;
 }
 
 void
-publishers_left(struct publishers *p, const char *name, const char *peer,
+publishers_left(struct publishers *p, const char *name, uint64_t address,
 		int64_t now_ns)
 {
-	struct publisher *one = find(p, key_of(name, peer));
+	struct publisher *one = find(p, peers_client(address, name));
+	int64_t for_ns;
 
-	if (one == NULL || one->here == 0)
+	if (one == NULL || one->here == 0 || --one->here > 0)
 		return;
-	one->here--;
-	one->left_ns = now_ns;
+	for_ns = now_ns - one->since_ns;
+	if (for_ns < AWAITED_MIN_NS)
+		for_ns = AWAITED_MIN_NS;
+	if (for_ns > AWAITED_MAX_NS)
+		for_ns = AWAITED_MAX_NS;
+	/* A short visit takes nothing from what a long one has earned. */
+	if (now_ns + for_ns > one->until_ns)
+		one->until_ns = now_ns + for_ns;
 }
 
 bool
 publishers_may_stay(const struct publishers *p, const char *name,
-		    const char *peer, unsigned slots_free, unsigned slots_max,
+		    uint64_t address, unsigned slots_free, unsigned slots_max,
 		    int64_t now_ns)
 {
 	unsigned share = slots_max / PUBLISHERS_SHARE, awaited = 0;
@@ -84,7 +86,8 @@ publishers_may_stay(const struct publishers *p, const char *name,
 	if (slots_free >= share)
 		return true;
 	for (unsigned i = 0; i < p->cnt; i++)
-		awaited += p->all[i].here == 0 &&
-			   now_ns - p->all[i].left_ns < AWAITED_NS;
-	return slots_free >= awaited || find(p, key_of(name, peer)) != NULL;
+		awaited +=
+			p->all[i].here == 0 && now_ns < p->all[i].until_ns;
+	return slots_free >= awaited ||
+	       find(p, peers_client(address, name)) != NULL;
 }

@@ -3,8 +3,10 @@
  * have gone a share of connections.max is kept, so that nobody who connects
  * again and again can shut the feeds out.
  *
- * A fixed table; the one that left first is forgotten for a new one.  Pure.
- * Called by session.c.
+ * A fixed table.  Names cost nothing: so one that has gone is awaited for no
+ * longer than it was here, and of one address there are half of the rows at
+ * most.  For a new one that is forgotten which is awaited for the shortest
+ * time.  Pure. Called by session.c.
  */
 #ifndef RINGTICK_PUBLISHERS_H
 #define RINGTICK_PUBLISHERS_H
@@ -14,32 +16,35 @@
 
 enum {
 	PUBLISHERS_MAX = 64,
+	PUBLISHERS_OF_ADDRESS = PUBLISHERS_MAX / 2,
 	PUBLISHERS_SHARE = 8, /* an eighth of the connections at most */
 };
 
 struct publishers {
 	struct publisher {
 		uint64_t key;
-		unsigned here;	 /* connections of it; 0: it is awaited */
-		int64_t left_ns; /* when the last one went */
+		uint64_t address;
+		unsigned here;	  /* connections of it; 0: it has gone: */
+		int64_t since_ns; /* when the first of these published */
+		int64_t until_ns; /* it is awaited */
 	} all[PUBLISHERS_MAX];
 	unsigned cnt;
 };
 
-/* A connection has published for the first time; one that had, has gone. peer
- * is address and port, of which the address counts. */
-void publishers_came(struct publishers *p, const char *name,
-		     const char *peer);
-void publishers_left(struct publishers *p, const char *name, const char *peer,
+/* A connection has published for the first time; one that had, has gone.
+ * `address` is peers_address. */
+void publishers_came(struct publishers *p, const char *name, uint64_t address,
+		     int64_t now_ns);
+void publishers_left(struct publishers *p, const char *name, uint64_t address,
 		     int64_t now_ns);
 
 /*
  * Whether a newcomer may stay, where so many slots of slots_max are left free
- * beside it: the last ones are for those who are awaited, for an hour after
- * they went.
+ * beside it: the last ones are for those who are awaited: for as long as they
+ * were here, but 10 s at least and an hour at most.
  */
 bool publishers_may_stay(const struct publishers *p, const char *name,
-			 const char *peer, unsigned slots_free,
+			 uint64_t address, unsigned slots_free,
 			 unsigned slots_max, int64_t now_ns);
 
 #endif

@@ -54,7 +54,8 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 	list_remove(&c->hello_node);
 	unpack_forget(&s->tick.unpack, c);
 	if (c->has_published)
-		publishers_left(&s->publishers, c->name, c->peer, s->now_ns);
+		publishers_left(&s->publishers, c->name,
+				c->consumer.address, s->now_ns);
 	s->counters.disconnects++;
 	s->counters.bad_frames += reason == CLOSE_bad_frame;
 	s->counters.slow_disconnects +=
@@ -234,6 +235,7 @@ session_accepted(struct server *s, int fd)
 	list_append(&s->open, &c->open_node);
 	list_append(&s->hello, &c->hello_node);
 	(void)listener_peer(fd, c->peer, sizeof(c->peer));
+	c->consumer.address = peers_address(c->peer);
 	s->open_cnt++;
 	s->counters.connects++;
 	deadline_set(s, c, s->settings->connections.handshake_timeout);
@@ -258,7 +260,7 @@ serve_hello(struct server *s, struct connection *c)
 	case WIRE_OK:
 		break;
 	}
-	if (!publishers_may_stay(&s->publishers, c->name, c->peer,
+	if (!publishers_may_stay(&s->publishers, c->name, c->consumer.address,
 				 s->connections_max - s->open_cnt,
 				 s->connections_max, s->now_ns)) {
 		s->counters.turned_away++;
@@ -286,7 +288,8 @@ note_published(struct server *s, struct connection *c, uint64_t records)
 {
 	c->in_records += records;
 	if (!c->has_published)
-		publishers_came(&s->publishers, c->name, c->peer);
+		publishers_came(&s->publishers, c->name,
+				c->consumer.address, s->now_ns);
 	c->has_published = true;
 	c->published_pos = s->streams.main.head_pos;
 }
@@ -388,6 +391,7 @@ serve_frame(struct server *s, struct connection *c,
 				      .is_reply_large =
 					      c->consumer.long_reply != NULL,
 				      .handle = c->fd,
+				      .address = c->consumer.address,
 				      .has_published = c->has_published,
 				      .published_pos = c->published_pos,
 				      .user = c->name,

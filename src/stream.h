@@ -33,7 +33,11 @@
 #include "selection.h"
 #include "util.h"
 
-enum { STREAM_LONG_BYTES = 64 << 10 }; /* a message whose feeding is timed */
+enum {
+	STREAM_LONG_BYTES = 64 << 10, /* a message whose feeding is timed */
+	STREAMS_SHARE = 8, /* the last eighth of the filtered ones is ... */
+	STREAMS_FEW = 2,   /* ... for addresses that have begun fewer */
+};
 
 struct batch;
 struct stream;
@@ -75,6 +79,7 @@ struct stream {
 
 	/* Of a filtered stream: */
 	struct streams *all;
+	uint64_t address; /* of who began it */
 	struct selection selection; /* kept while it is in use */
 	struct cursor fed; /* in the main stream; unused: stream == NULL */
 	uint64_t fed_records; /* of the main stream before fed.pos */
@@ -152,19 +157,23 @@ void streams_close(struct streams *all);
  * The stream of a selection: the main one for all tables, else the one that
  * has it already, else a free one, which starts at the main stream's head.
  * The caller attaches a cursor before anything else happens: a filtered stream
- * without cursors is free.  NULL if none is left.
+ * without cursors is free.  NULL if none is left; or the last ones are, and the
+ * address of who asks has begun STREAMS_FEW already (one, and one to change
+ * to).
  */
 struct stream *streams_find(struct streams *all,
-			    const struct selection *selection);
+			    const struct selection *selection,
+			    uint64_t address);
 
 /*
  * Attaches a cursor where what follows main stream position main_pos (a frame
  * boundary) begins, of the selection: the way back from the journal.  Starts a
  * filtered stream there if none has the selection.  false if the rings no
- * longer have all of it, or no stream is free.
+ * longer have all of it, or no stream is free for the address.
  */
 bool streams_resume(struct streams *all, const struct selection *selection,
-		    uint64_t main_pos, struct cursor *cursor);
+		    uint64_t address, uint64_t main_pos,
+		    struct cursor *cursor);
 
 /* What is visible of a selection's tables, since the start, marks in the bytes;
  * of a table that is filtered, all rows. */

@@ -188,11 +188,14 @@ selected_len(struct streams *all, const struct selection *selection,
 	return cnt == 0 ? 0 : filter_frame_len(&all->filter, cnt);
 }
 
-/* The stream of a selection, else a free one, else NULL. */
+/* The stream of a selection, else a free one that the address may have, else
+ * NULL. */
 static struct stream *
-choose(struct streams *all, const struct selection *selection)
+choose(struct streams *all, const struct selection *selection,
+       uint64_t address)
 {
 	struct stream *unused = NULL;
+	unsigned unused_cnt = 0, begun_cnt = 0;
 
 	/* In batches nobody reads the main stream. */
 	if (all->batch == NULL &&
@@ -201,12 +204,19 @@ choose(struct streams *all, const struct selection *selection)
 	for (unsigned i = 0; i < all->filtered_cnt; i++) {
 		struct stream *s = &all->filtered[i];
 
-		if (!stream_is_in_use(s))
+		if (!stream_is_in_use(s)) {
 			unused = unused != NULL ? unused : s;
-		else if (selection_is_equal(selection, &s->selection))
+			unused_cnt++;
+		} else if (selection_is_equal(selection, &s->selection)) {
 			return s;
+		} else {
+			begun_cnt += s->address == address;
+		}
 	}
-	return unused;
+	return unused_cnt > all->filtered_cnt / STREAMS_SHARE ||
+			       begun_cnt < STREAMS_FEW
+		       ? unused
+		       : NULL;
 }
 
 /* What stands in the main stream from pos on. */
@@ -265,8 +275,10 @@ total_before(const struct streams *all, const struct selection *selection,
 /* A free filtered stream begins at its head, with what follows main_pos. */
 static void
 begin_filtered(struct streams *all, struct stream *s,
-	       const struct selection *selection, uint64_t main_pos)
+	       const struct selection *selection, uint64_t address,
+	       uint64_t main_pos)
 {
+	s->address = address;
 	s->missed = total_before(all, selection, main_pos);
 	s->missed.records -= s->records;
 	s->missed.bytes -= s->head_pos;
@@ -279,12 +291,14 @@ begin_filtered(struct streams *all, struct stream *s,
 }
 
 struct stream *
-streams_find(struct streams *all, const struct selection *selection)
+streams_find(struct streams *all, const struct selection *selection,
+	     uint64_t address)
 {
-	struct stream *s = choose(all, selection);
+	struct stream *s = choose(all, selection, address);
 
 	if (s != NULL && !stream_is_in_use(s))
-		begin_filtered(all, s, selection, all->main.visible_pos);
+		begin_filtered(all, s, selection, address,
+			       all->main.visible_pos);
 	return s;
 }
 
@@ -336,9 +350,9 @@ find_filtered(struct streams *all, const struct stream *s, uint64_t main_pos,
 
 bool
 streams_resume(struct streams *all, const struct selection *selection,
-	       uint64_t main_pos, struct cursor *cursor)
+	       uint64_t address, uint64_t main_pos, struct cursor *cursor)
 {
-	struct stream *s = choose(all, selection);
+	struct stream *s = choose(all, selection, address);
 	uint64_t pos = main_pos;
 
 	if (s == NULL)
@@ -349,7 +363,7 @@ streams_resume(struct streams *all, const struct selection *selection,
 	if (!s->is_main && !stream_is_in_use(s)) {
 		if (!reclaim(&all->main, main_pos))
 			return false;
-		begin_filtered(all, s, selection, main_pos);
+		begin_filtered(all, s, selection, address, main_pos);
 		pos = s->head_pos;
 	}
 	if (!reclaim(s, pos))

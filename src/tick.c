@@ -432,7 +432,7 @@ find_stream(struct call *c)
 		make_level(c, old);
 	if (old != NULL && !streams_is_level(all, old))
 		return must_be_level(c, old);
-	s = streams_find(all, &c->out->selection);
+	s = streams_find(all, &c->out->selection, c->client->address);
 	if (s == NULL)
 		return "streams";
 	if (c->has_effects)

@@ -71,6 +71,7 @@ struct tick_client {
 	uint8_t *reply;		    /* reply_max bytes: tick.reply_max, or */
 	size_t reply_max;	    /* ... message.max after TICK_LARGE: */
 	bool is_reply_large;
+	uint64_t address;	    /* where from: it has a share of streams */
 	int handle;		    /* as q would number it: its descriptor */
 	bool has_published;	    /* updates of it were accepted: ... */
 	uint64_t published_pos;	    /* ... end of the last in the main stream */

@@ -197,6 +197,25 @@ def test_whoever_asks_for_the_same_shares(start, connect):
     assert subs[3].read_frame() == published("quote", quote(1, 2, "A").items)
 
 
+def test_streams_for_others(start, connect):
+    """Protects those at other addresses from who takes all streams: the last
+    eighth is for who has begun fewer than two, one and another to change to; to
+    share one that is there is always possible."""
+    daemon = start({"streams": {"max": 24}})
+    def begin(user, n, source):
+        made = connect(daemon, user=user, source=source)
+        return made, made.sync(ask("trade", ("%s%d" % (user, n),)))
+    hogs = [begin("hog", n, "127.0.0.2") for n in range(26)]
+    assert [reply == Error(b"streams") for _, reply in hogs] == 21 * [False] + 5 * [True]
+    assert begin("hog", 0, "127.0.0.2")[1].items[0] == sym("trade")
+    one, reply = begin("a", 0, "127.0.0.1")
+    assert reply.items[0] == sym("trade")
+    assert one.sync(ask("quote")).items[0] == sym("quote")
+    assert begin("b", 0, "127.0.0.1")[1].items[0] == sym("trade")
+    assert begin("c", 0, "127.0.0.1")[1] == Error(b"streams")
+    assert begin("d", 0, "127.0.0.3")[1].items[0] == sym("trade")
+
+
 def test_symbols_run_out(start, connect):
     """Protects memory: streams.symbols at once, one more is 'symbols and changes
     nothing; they are free again with the last who asked for them."""
@@ -287,7 +306,7 @@ def test_many_selections_of_many_symbols(start, connect):
     own."""
     many, symbols = 300, ["S%04d" % n for n in range(4000)]
     daemon = start({"connections": {"max": 400, "receive_buffer": "4K"},
-                    "streams": {"max": many, "ring": "64K"}, "ring": {"size": "1M"},
+                    "streams": {"max": many * 8 // 7 + 1, "ring": "64K"}, "ring": {"size": "1M"},
                     "message": {"max": "16K"}})
     rng, feed = random.Random(1), connect(daemon)
     subs, who = [], {}
@@ -702,7 +721,7 @@ ROWS_OF_EACH = 40_000
 
 NARROW_SETTINGS = {"engine": {"mode": "direct"}, "schema": {"tables": [NARROW]},
                    "ring": {"size": "32M"}, "message": {"max": "8M"},
-                   "streams": {"max": 16, "ring": "32M"}}
+                   "streams": {"max": 20, "ring": "32M"}}
 
 
 def one_of_each_letter(connect, daemon):

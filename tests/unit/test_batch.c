@@ -404,7 +404,7 @@ come_back(struct reader *r, size_t i)
 
 	if (all.main.head_pos - pos_of(i) > 2 * RING_BYTES)
 		return;
-	if (!streams_resume(&all, &r->kind.selection, pos_of(i), &r->c)) {
+	if (!streams_resume(&all, &r->kind.selection, 0, pos_of(i), &r->c)) {
 		assert_null(r->c.stream);
 		if (s != NULL)
 			assert_int_not_equal(pos_of(i), s->fed.pos);
@@ -425,7 +425,7 @@ come_back(struct reader *r, size_t i)
 static void
 subscribe(struct reader *r)
 {
-	struct stream *s = streams_find(&all, &r->kind.selection);
+	struct stream *s = streams_find(&all, &r->kind.selection, 0);
 
 	if (s == NULL || !streams_is_level(&all, s))
 		return;
@@ -771,7 +771,7 @@ test_growth(void **state)
 	wide.main_bytes = wide.filtered_bytes = 32768;
 	wide.message_max = 5000;
 	streams_open_with(&all, &lists, &wide, 0);
-	s = streams_find(&all, &selection);
+	s = streams_find(&all, &selection, 0);
 	cursor_attach(&c, s, s->head_pos);
 	for (unsigned i = 0; i < 2; i++) {
 		bytes = put_lists(&lists.tables[0], KT_BYTE, LIST_ROWS);

@@ -148,7 +148,7 @@ walk_queue(struct reader *r)
 	if (here != NULL && !streams_is_level(&m.all, here))
 		return;
 	if (is_change && !r->c.past.is_on) {
-		stream = streams_find(&m.all, &selection);
+		stream = streams_find(&m.all, &selection, 0);
 		if (stream == NULL || !streams_is_level(&m.all, stream))
 			return;
 		m.stream_changes += here != NULL && stream != here;
@@ -526,7 +526,7 @@ test_change_of_stream(void **state)
 {
 	struct reader *r = &m.readers[0];
 	struct selection one = { .tables = { 1 } }, s = everything();
-	struct stream *filtered = streams_find(&m.all, &one);
+	struct stream *filtered = streams_find(&m.all, &one, 0);
 
 	(void)state;
 	queue(r, 30, filtered, &one, false);
@@ -561,7 +561,7 @@ test_skip_during_a_change(void **state)
 {
 	struct reader *r = &m.readers[0];
 	struct selection one = { .tables = { 1 } }, s = everything();
-	struct stream *filtered = streams_find(&m.all, &one);
+	struct stream *filtered = streams_find(&m.all, &one, 0);
 
 	(void)state;
 	queue(r, 0, filtered, &one, false);
@@ -595,7 +595,7 @@ test_ring_lag(void **state)
 {
 	struct reader *r = &m.readers[0];
 	struct selection one = { .tables = { 1 } }, s = everything();
-	struct stream *filtered = streams_find(&m.all, &one);
+	struct stream *filtered = streams_find(&m.all, &one, 0);
 	uint64_t lag, ring;
 
 	(void)state;
@@ -702,7 +702,7 @@ test_leave_behind_the_limit(void **state)
 	struct selection one = { .tables = { 1 } };
 
 	(void)state;
-	queue(r, 0, streams_find(&m.all, &one), &one, false);
+	queue(r, 0, streams_find(&m.all, &one, 0), &one, false);
 	assert_true(put(1, 100));
 	streams_feed(&m.all, m.now);
 	queue(r, 50, NULL, NULL, false);
@@ -729,7 +729,7 @@ test_a_change_without_bytes(void **state)
 	struct selection one = { .tables = { 1 } }, two = { .tables = { 2 } };
 
 	(void)state;
-	queue(r, 0, streams_find(&m.all, &one), &one, false);
+	queue(r, 0, streams_find(&m.all, &one, 0), &one, false);
 	assert_true(put(0, 100));
 	streams_feed(&m.all, m.now);
 	journal_write(1);

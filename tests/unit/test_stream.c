@@ -112,7 +112,7 @@ find(const char *which)
 {
 	struct selection s = select_tables(which);
 
-	return streams_find(&all, &s);
+	return streams_find(&all, &s, 0);
 }
 
 /* ---- open and close ---- */
@@ -126,7 +126,7 @@ test_open(void **state)
 	assert_true(all.main.is_main);
 	assert_int_equal(all.main.id, 0);
 	assert_int_equal(all.main.ring.size, RING_BYTES);
-	assert_ptr_equal(streams_find(&all, &everything), &all.main);
+	assert_ptr_equal(streams_find(&all, &everything, 0), &all.main);
 	assert_int_equal(all.filtered_cnt, FILTERED_MAX);
 	for (unsigned i = 0; i < FILTERED_MAX; i++) {
 		assert_false(all.filtered[i].is_main);
@@ -168,7 +168,7 @@ test_no_filtered_streams(void **state)
 					      .symbols_max = 1,
 					      .sets_max = 1 }),
 			 0);
-	assert_null(streams_find(&few, &s));
+	assert_null(streams_find(&few, &s, 0));
 	streams_close(&few);
 }
 

@@ -342,7 +342,7 @@ come_back(struct reader *r)
 	/* What was overwritten is no frame any more. */
 	if (all.main.head_pos - pos_of(i) > 2 * RING_BYTES)
 		return;
-	if (!streams_resume(&all, &r->selection, pos_of(i), &r->c)) {
+	if (!streams_resume(&all, &r->selection, 0, pos_of(i), &r->c)) {
 		assert_null(r->c.stream);
 		assert_true(may_refuse(&r->selection, s, i));
 		return;
@@ -360,7 +360,7 @@ subscribe(struct reader *r)
 	struct selection selection = { .tables = { chance_between(&chance, 1,
 								  7) } };
 	const struct stream *before = stream_in_use(&selection);
-	struct stream *s = streams_find(&all, &selection);
+	struct stream *s = streams_find(&all, &selection, 0);
 
 	if (s == NULL)
 		return;

@@ -407,7 +407,8 @@ come_back(struct reader *r)
 	/* What was overwritten is no message any more. */
 	if (all.main.head_pos - pos_of(r->next) > 2 * RING_BYTES)
 		return;
-	if (!streams_resume(&all, &r->kind.selection, pos_of(r->next), &r->c)) {
+	if (!streams_resume(&all, &r->kind.selection, 0, pos_of(r->next),
+			    &r->c)) {
 		assert_null(r->c.stream);
 		assert_true(may_refuse(&r->kind, s, r->next));
 		return;
@@ -422,7 +423,7 @@ static void
 subscribe(struct reader *r)
 {
 	const struct stream *before = stream_in_use(&r->kind);
-	struct stream *s = streams_find(&all, &r->kind.selection);
+	struct stream *s = streams_find(&all, &r->kind.selection, 0);
 
 	if (s == NULL) {
 		assert_false(is_any_free());

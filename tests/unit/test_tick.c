@@ -770,7 +770,7 @@ test_no_stream_left(void **state)
 	(void)state;
 	for (unsigned i = 0; i < FILTERED_MAX; i++) {
 		struct selection s = { .tables = { i + 1 } };
-		struct stream *stream = streams_find(&streams, &s);
+		struct stream *stream = streams_find(&streams, &s, 0);
 
 		cursor_attach(&cursors[i], stream, stream->head_pos);
 	}
@@ -1009,7 +1009,7 @@ static void
 test_reply_behind_what_was_committed(void **state)
 {
 	struct selection s = { .tables = { 1 } };
-	struct stream *stream = streams_find(&streams, &s);
+	struct stream *stream = streams_find(&streams, &s, 0);
 	struct cursor c = { 0 };
 
 	(void)state;
@@ -1055,7 +1055,7 @@ static void
 test_update_and_subscribe(void **state)
 {
 	struct selection s = { .tables = { 1 } };
-	struct stream *stream = streams_find(&streams, &s);
+	struct stream *stream = streams_find(&streams, &s, 0);
 	struct cursor c = { 0 };
 
 	(void)state;
