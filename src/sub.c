@@ -3,7 +3,6 @@
 #include "sub.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,17 +16,12 @@
 #include "print.h"
 #include "rejoin.h"
 #include "seen.h"
+#include "sub_options.h"
 #include "util.h"
 #include "wire.h"
 
 enum {
 	SUB_REQUEST_MAX = REJOIN_REQUEST_MAX,
-	/*
-	 * Of --slow and --pause: the kernel shall hold little for us.  It
-	 * doubles this for its own book-keeping.
-	 */
-	SUB_SMALL_BUFFER = 16 << 10,
-	SUB_SLOW_STEPS = 50, /* a second */
 	/* Connections in a row that ended before anything came over them. */
 	SUB_FRUITLESS_MAX = 3,
 	/* The connection broke, and another one can go on behind it. */
@@ -40,8 +34,6 @@ enum {
 #define SUB_NAP_MIN_NS (125 * NS_PER_MS)
 #define SUB_NAP_MAX_NS (2 * NS_PER_S)
 
-enum sub_mode { SUB_AUTOMATIC, SUB_PRINT, SUB_RATES };
-
 /* What a response is awaited to. */
 enum sub_request {
 	REQUEST_NONE,
@@ -53,21 +45,8 @@ enum sub_request {
 };
 
 struct sub {
-	struct client_target target;
+	struct sub_options options;
 	struct client client;
-
-	/* options */
-	const char *wanted; /* "trade,quote"; "": all tables */
-	const char *symbols; /* "IBM,A"; "": all rows */
-	enum sub_mode mode;
-	bool is_checking;
-	bool is_paused;
-	bool has_from;
-	bool is_reconnecting;
-	uint64_t from; /* the first record, of the day */
-	uint64_t slow_bytes_s; /* 0: as fast as possible */
-	uint64_t count;
-	uint64_t seconds;
 
 	struct seen seen; /* and the running numbers */
 
@@ -96,8 +75,10 @@ struct sub {
 static int
 fail(struct sub *s, int err, const char *sentence)
 {
-	fprintf(stderr, "ringtick sub: %s, port %s: %s\n", s->target.host,
-		s->target.port, sentence);
+	const struct client_target *target = &s->options.target;
+
+	fprintf(stderr, "ringtick sub: %s, port %s: %s\n", target->host,
+		target->port, sentence);
 	s->failure = err;
 	return err;
 }
@@ -113,7 +94,7 @@ lose(struct sub *s, int err, const char *sentence)
 	fprintf(stderr,
 		"ringtick sub: %s, port %s: %s; has %llu messages from record "
 		"%llu of %s on, connecting again\n",
-		s->target.host, s->target.port, sentence,
+		s->options.target.host, s->options.target.port, sentence,
 		(unsigned long long)s->place.n, (unsigned long long)s->place.i,
 		clock_date_text(date, s->place.day));
 	return SUB_LOST;
@@ -146,7 +127,7 @@ take_other(struct sub *s, const struct client_frame *frame)
 	} else {
 		s->account.others++;
 	}
-	if (!is_end && s->mode != SUB_PRINT)
+	if (!is_end && s->options.mode != SUB_PRINT)
 		return;
 	print_object(&text, wire_reader(frame->body + off,
 					frame->body_len - off, false));
@@ -184,7 +165,7 @@ take_async(struct sub *s, const struct client_frame *frame)
 	const char *why;
 	bool is_long;
 
-	if (t == NULL || s->mode == SUB_PRINT) {
+	if (t == NULL || s->options.mode == SUB_PRINT) {
 		why = wire_check_body(frame->body, frame->body_len, false,
 				      &is_long);
 		if (why != NULL)
@@ -196,19 +177,19 @@ take_async(struct sub *s, const struct client_frame *frame)
 		}
 	}
 	why = seen_read(t, frame->body, frame->body_len, s->account.is_timing,
-			s->is_checking, &update);
+			s->options.is_checking, &update);
 	if (why != NULL)
 		return fail(s, -EBADMSG, why);
 	if (update.time != NULL)
 		account_add_time(&s->account, update.time_type, update.time,
 				 s->wall_ns);
 	seen_count(t, &update);
-	if (s->mode == SUB_PRINT)
+	if (s->options.mode == SUB_PRINT)
 		print_update(s, frame);
 	s->place.n++;
 	s->account.counts.messages++;
 	s->account.counts.rows += update.rows;
-	s->is_over = s->account.counts.messages == s->count;
+	s->is_over = s->account.counts.messages == s->options.count;
 	return 0;
 }
 
@@ -283,7 +264,7 @@ take_response(struct sub *s, const struct client_frame *frame)
 		break;
 	case REQUEST_FIRST:
 		is_good = rejoin_read_first(&r, &s->place);
-		s->has_place = s->is_reconnecting;
+		s->has_place = s->options.is_reconnecting;
 		s->epoch = s->place.epoch;
 		if (is_good)
 			tell_tables(r, false);
@@ -346,7 +327,7 @@ receive(struct sub *s, size_t max, int64_t deadline_ns)
 	if (s->account.is_timing)
 		s->wall_ns = zone_local_ns(&s->zone, clock_utc_ns());
 	err = take_frames(s);
-	if (s->mode == SUB_PRINT)
+	if (s->options.mode == SUB_PRINT)
 		fflush(stdout);
 	return err < 0 ? err : got;
 }
@@ -393,7 +374,7 @@ subscribe_one(struct sub *s, const char *table, size_t table_len)
 	wire_put_symbol(&w, ".u.sub");
 	wire_put_u8(&w, (uint8_t)-KT_SYMBOL);
 	wire_put_symbol_item(&w, table, table_len);
-	rejoin_put_names(&w, s->symbols);
+	rejoin_put_names(&w, s->options.symbols);
 	if (w.is_full)
 		return fail(s, -EINVAL, "--table or --symbols is too long");
 	return ask(s, &w, REQUEST_SUB);
@@ -403,12 +384,12 @@ subscribe_one(struct sub *s, const char *table, size_t table_len)
 static int
 subscribe_first(struct sub *s)
 {
+	const struct sub_options *o = &s->options;
 	uint8_t frame[SUB_REQUEST_MAX];
 	struct wire_writer w = wire_writer(frame, sizeof(frame));
 
 	(void)wire_begin_frame(&w, WIRE_SYNC);
-	if (!rejoin_put_first(&w, s->wanted, s->symbols, s->has_from,
-			      s->from))
+	if (!rejoin_put_first(&w, o->wanted, o->symbols, o->has_from, o->from))
 		return fail(s, -EINVAL,
 			    "--table has a name in it that is none, or too "
 			    "many");
@@ -418,11 +399,11 @@ subscribe_first(struct sub *s)
 static int
 subscribe(struct sub *s)
 {
-	const char *at = s->wanted, *name;
+	const char *at = s->options.wanted, *name;
 	size_t len;
 	int err = 0;
 
-	if (s->has_from || s->is_reconnecting)
+	if (s->options.has_from || s->options.is_reconnecting)
 		return subscribe_first(s);
 	if (*at == '\0')
 		return subscribe_one(s, "", 0);
@@ -457,7 +438,7 @@ rejoin(struct sub *s)
 		return err;
 	w = wire_writer(frame, sizeof(frame));
 	(void)wire_begin_frame(&w, WIRE_SYNC);
-	rejoin_put(&w, &s->place, s->wanted, s->symbols);
+	rejoin_put(&w, &s->place, s->options.wanted, s->options.symbols);
 	err = ask(s, &w, REQUEST_REJOIN);
 	if (err < 0)
 		return err;
@@ -495,7 +476,7 @@ reconnect(struct sub *s)
 		if (client_stopped() || clock_monotonic_ns() >= s->end_ns)
 			return 0;
 		s->nap_ns *= s->nap_ns < SUB_NAP_MAX_NS ? 2 : 1;
-		if (client_open(&s->client, &s->target) < 0) {
+		if (client_open(&s->client, &s->options.target) < 0) {
 			if (!is_told)
 				fprintf(stderr, "ringtick sub: %s\n",
 					s->client.error);
@@ -513,8 +494,9 @@ reconnect(struct sub *s)
 static void
 report(struct sub *s, int64_t now_ns)
 {
-	account_print_rate(&s->account, s->mode == SUB_RATES ? stdout : NULL,
-			   now_ns);
+	bool is_shown = s->options.mode == SUB_RATES;
+
+	account_print_rate(&s->account, is_shown ? stdout : NULL, now_ns);
 	while (s->report_ns <= now_ns)
 		s->report_ns += NS_PER_S;
 }
@@ -523,18 +505,18 @@ report(struct sub *s, int64_t now_ns)
 static int
 sum_up(struct sub *s)
 {
-	FILE *out = s->mode == SUB_RATES ? stdout : stderr;
-	bool is_short =
-		s->count != UINT64_MAX && !s->is_over && !client_stopped();
+	FILE *out = s->options.mode == SUB_RATES ? stdout : stderr;
+	bool is_short = s->options.count != UINT64_MAX && !s->is_over &&
+			!client_stopped();
 	int status = s->failure != 0 ? CLIENT_EXIT_TROUBLE : 0;
 
 	account_print_total(&s->account, out, clock_monotonic_ns());
-	if (s->is_checking && !account_print_check(&s->seen, out))
+	if (s->options.is_checking && !account_print_check(&s->seen, out))
 		status = CLIENT_EXIT_CHECK;
 	if (is_short) {
 		fprintf(out, "result=bad: %llu of %llu messages came\n",
 			(unsigned long long)s->account.counts.messages,
-			(unsigned long long)s->count);
+			(unsigned long long)s->options.count);
 		if (status == 0)
 			status = CLIENT_EXIT_CHECK;
 	}
@@ -551,9 +533,9 @@ sum_up(struct sub *s)
 static size_t
 take_budget(struct sub *s, int64_t now_ns)
 {
-	uint64_t step = max_u64(s->slow_bytes_s / SUB_SLOW_STEPS, 1);
+	uint64_t step = max_u64(s->options.slow_bytes_s / SUB_SLOW_STEPS, 1);
 	double span_s = (double)(now_ns - s->budget_ns) / 1e9;
-	uint64_t more = (uint64_t)(span_s * (double)s->slow_bytes_s);
+	uint64_t more = (uint64_t)(span_s * (double)s->options.slow_bytes_s);
 	struct timespec nap = { .tv_nsec = 5 * NS_PER_MS };
 
 	if (s->budget + more < step) {
@@ -593,13 +575,13 @@ run(struct sub *s)
 			report(s, now_ns);
 		if (now_ns >= s->end_ns)
 			break;
-		if (s->is_paused) {
+		if (s->options.is_paused) {
 			got = pause_reading(s);
 			if (got == SUB_LOST)
 				got = reconnect(s);
 			continue;
 		}
-		if (s->slow_bytes_s > 0) {
+		if (s->options.slow_bytes_s > 0) {
 			max = take_budget(s, now_ns);
 			if (max == 0)
 				continue;
@@ -609,7 +591,7 @@ run(struct sub *s)
 						       : s->end_ns);
 		if (got == SUB_LOST)
 			got = reconnect(s);
-		else if (s->slow_bytes_s > 0 && got > 0)
+		else if (s->options.slow_bytes_s > 0 && got > 0)
 			s->budget -= (uint64_t)got;
 	}
 }
@@ -625,169 +607,33 @@ follow(struct sub *s)
 	now_ns = clock_monotonic_ns();
 	s->account.start_ns = s->account.last_ns = s->budget_ns = now_ns;
 	s->report_ns = now_ns + NS_PER_S;
-	s->end_ns = s->seconds == 0
+	s->end_ns = s->options.seconds == 0
 			    ? CLIENT_FOREVER
-			    : now_ns + (int64_t)s->seconds * NS_PER_S;
+			    : now_ns + (int64_t)s->options.seconds * NS_PER_S;
 	run(s);
 	return sum_up(s);
-}
-
-/* ---- command line ---- */
-
-static const struct option options[] = {
-	{ "host", required_argument, NULL, 'h' },
-	{ "port", required_argument, NULL, 'p' },
-	{ "user", required_argument, NULL, 'u' },
-	{ "table", required_argument, NULL, 't' },
-	{ "symbols", required_argument, NULL, 'y' },
-	{ "print", no_argument, NULL, 'r' },
-	{ "rates", no_argument, NULL, 'R' },
-	{ "check", optional_argument, NULL, 'k' },
-	{ "latency", no_argument, NULL, 'l' },
-	{ "from", required_argument, NULL, 'f' },
-	{ "reconnect", no_argument, NULL, 'a' },
-	{ "slow", required_argument, NULL, 'w' },
-	{ "pause", no_argument, NULL, 'z' },
-	{ "count", required_argument, NULL, 'c' },
-	{ "seconds", required_argument, NULL, 's' },
-	{ "help", no_argument, NULL, 'H' },
-	{ 0 },
-};
-
-static const char usage[] =
-	"usage: ringtick sub [OPTION]...\n"
-	"\n"
-	"Subscribes and follows the updates.\n"
-	"\n"
-	"  -h, --host HOST     server (127.0.0.1); \"unix\": its unix socket\n"
-	"  -p, --port PORT     port (5010)\n"
-	"      --user NAME     NAME or NAME:PASSWORD ($USER)\n"
-	"  -t, --table NAMES   tables, with commas between them (all)\n"
-	"      --symbols NAMES only the rows of these symbols (all)\n"
-	"      --print         print rows; the default on a terminal\n"
-	"      --rates         print rates each second; the default elsewhere\n"
-	"      --check[=NAME]  nothing is missing or doubled in the running\n"
-	"                      numbers of `ringtick feed` (size, asize)\n"
-	"      --latency       time from the column time to the receipt\n"
-	"      --from I        begin with record I of the day (0: all of it)\n"
-	"      --reconnect     when the connection breaks, connect again and\n"
-	"                      go on without loss; both of these need\n"
-	"                      ringtickd with a journal\n"
-	"      --slow BYTES    read no more than so many bytes a second\n"
-	"      --pause         subscribe and read nothing\n"
-	"      --count N       end after so many messages\n"
-	"      --seconds S     end after so many seconds\n"
-	"      --help\n"
-	"\n"
-	"Exit status: 0 good, 1 check failed, 2 usage or connection.\n";
-
-static bool
-take_option(struct sub *s, int option, const char *value)
-{
-	switch (option) {
-	case 't':
-		s->wanted = value;
-		return true;
-	case 'y':
-		s->symbols = value;
-		return true;
-	case 'r':
-		s->mode = SUB_PRINT;
-		return true;
-	case 'R':
-		s->mode = SUB_RATES;
-		return true;
-	case 'k':
-		s->is_checking = true;
-		s->seen.column = value;
-		return true;
-	case 'l':
-		s->account.is_timing = true;
-		return true;
-	case 'f':
-		s->has_from = true;
-		return client_parse_number("--from", value, 0, INT64_MAX,
-					   &s->from);
-	case 'a':
-		s->is_reconnecting = true;
-		return true;
-	case 'z':
-		s->is_paused = true;
-		s->target.receive_buffer = SUB_SMALL_BUFFER;
-		return true;
-	case 'w':
-		if (!client_parse_size("--slow", value, 1, 1000000000,
-					 &s->slow_bytes_s))
-			return false;
-		/* What one step reads must be there. */
-		s->target.receive_buffer = (int)max_u64(
-			s->slow_bytes_s / SUB_SLOW_STEPS, SUB_SMALL_BUFFER);
-		return true;
-	case 'c':
-		return client_parse_number("--count", value, 1, INT64_MAX,
-					   &s->count);
-	case 's':
-		return client_parse_number("--seconds", value, 1, INT32_MAX,
-					   &s->seconds);
-	default:
-		return client_target_option(&s->target, option, value);
-	}
-}
-
-/* -1 to go on, else the exit status. */
-static int
-take_options(struct sub *s, int argc, char **argv)
-{
-	int option;
-
-	while ((option = getopt_long(argc, argv, "h:p:t:", options, NULL)) !=
-	       -1) {
-		if (option == 'H') {
-			fputs(usage, stdout);
-			return 0;
-		}
-		if (option == '?')
-			fputs("try `ringtick sub --help`\n", stderr);
-		if (option == '?' || !take_option(s, option, optarg))
-			return CLIENT_EXIT_TROUBLE;
-	}
-	if (s->is_checking && s->symbols[0] != '\0') {
-		fputs("ringtick sub: --check needs all symbols\n", stderr);
-		return CLIENT_EXIT_TROUBLE;
-	}
-	if (optind == argc)
-		return -1;
-	fprintf(stderr,
-		"ringtick sub: \"%s\" is not an option; try "
-		"`ringtick sub --help`\n",
-		argv[optind]);
-	return CLIENT_EXIT_TROUBLE;
 }
 
 int
 sub_main(int argc, char **argv)
 {
 	/* Static: the histograms and the printed table are large. */
-	static struct sub sub = {
-		.client.fd = -1,
-		.wanted = "",
-		.symbols = "",
-		.count = UINT64_MAX,
-	};
+	static struct sub sub = { .client.fd = -1 };
 	struct sub *s = &sub;
 	int status;
 
-	client_target_init(&s->target);
-	zone_init(&s->zone, true, 0);
-	s->print.out = stdout;
-	status = take_options(s, argc, argv);
+	status = sub_options_read(&s->options, argc, argv);
 	if (status >= 0)
 		return status;
-	if (s->mode == SUB_AUTOMATIC)
-		s->mode = isatty(STDOUT_FILENO) ? SUB_PRINT : SUB_RATES;
+	zone_init(&s->zone, true, 0);
+	s->print.out = stdout;
+	s->seen.column = s->options.column;
+	s->account.is_timing = s->options.is_timing;
+	if (s->options.mode == SUB_AUTOMATIC)
+		s->options.mode = isatty(STDOUT_FILENO) ? SUB_PRINT : SUB_RATES;
 	(void)setvbuf(stdout, NULL, _IOFBF, 64 << 10);
 	client_catch_signals();
-	if (client_open(&s->client, &s->target) < 0) {
+	if (client_open(&s->client, &s->options.target) < 0) {
 		fprintf(stderr, "ringtick sub: %s\n", s->client.error);
 		status = CLIENT_EXIT_TROUBLE;
 	} else {

@@ -40,7 +40,7 @@ ranks='
 client_ranks='
 5	client print tally seen account rejoin when payload json
 5	next_day mapping table_list kinds replay salvage feed_message
-5	feed sub logtool ringtick
+5	sub_options feed sub logtool ringtick
 '
 
 C_FILES=$(find src tests/unit tests/fuzz -name '*.[ch]' | sort)

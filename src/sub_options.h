@@ -1,0 +1,37 @@
+/*
+ * The command line of `ringtick sub`: what is asked for, and what is said where
+ * it is not understood.  Called by sub.c only.
+ */
+#ifndef RINGTICK_SUB_OPTIONS_H
+#define RINGTICK_SUB_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client.h"
+
+enum { SUB_SLOW_STEPS = 50 }; /* a second; what --slow reads is split so */
+
+enum sub_mode { SUB_AUTOMATIC, SUB_PRINT, SUB_RATES };
+
+struct sub_options {
+	struct client_target target;
+	const char *wanted; /* "trade,quote"; "": all tables */
+	const char *symbols; /* "IBM,A"; "": all rows */
+	const char *column; /* of the running numbers; NULL: the usual ones */
+	enum sub_mode mode;
+	bool is_checking;
+	bool is_timing;
+	bool is_paused;
+	bool has_from;
+	bool is_reconnecting;
+	uint64_t from; /* the first record, of the day */
+	uint64_t slow_bytes_s; /* 0: as fast as possible */
+	uint64_t count;
+	uint64_t seconds;
+};
+
+/* -1 to go on, else the exit status: what was wrong is printed, and help. */
+int sub_options_read(struct sub_options *o, int argc, char **argv);
+
+#endif
