@@ -12,6 +12,10 @@
 #include "clock.h"
 #include "util.h"
 
+/* Who waits wakes up so often; later than this it was stopped meanwhile. */
+#define WAIT_NS	 (50 * NS_PER_MS)
+#define PAUSE_NS (100 * NS_PER_MS)
+
 /* ---- a queue ---- */
 
 static void
@@ -175,19 +179,30 @@ file_jobs_completed(struct file_jobs *fj, int64_t now_ns)
 	read_event(fj);
 }
 
-/* NULL: none has finished before until_ns. */
+/*
+ * NULL: none has finished before *until_ns.  While the process was stopped, or
+ * the machine slept, no job could go on either: that time is given to it anew.
+ */
 static struct file_job *
-wait_for_finished(struct file_jobs *fj, int64_t until_ns)
+wait_for_finished(struct file_jobs *fj, int64_t *until_ns)
 {
-	const struct timespec until = { .tv_sec = until_ns / NS_PER_S,
-					.tv_nsec = until_ns % NS_PER_S };
+	int64_t now_ns = clock_monotonic_ns();
 	struct file_job *job;
-	int err = 0;
 
 	(void)pthread_mutex_lock(&fj->mutex);
-	while (fj->finished == NULL && err == 0)
-		err = pthread_cond_timedwait(&fj->has_finished, &fj->mutex,
-					     &until);
+	while (fj->finished == NULL && now_ns < *until_ns) {
+		int64_t wake_ns = now_ns + WAIT_NS < *until_ns
+					  ? now_ns + WAIT_NS
+					  : *until_ns;
+		const struct timespec wake = { .tv_sec = wake_ns / NS_PER_S,
+					       .tv_nsec = wake_ns % NS_PER_S };
+
+		(void)pthread_cond_timedwait(&fj->has_finished, &fj->mutex,
+					     &wake);
+		now_ns = clock_monotonic_ns();
+		if (now_ns - wake_ns >= PAUSE_NS)
+			*until_ns += now_ns - wake_ns;
+	}
 	job = take_first(&fj->finished);
 	(void)pthread_mutex_unlock(&fj->mutex);
 	return job;
@@ -197,7 +212,7 @@ bool
 file_jobs_finish(struct file_jobs *fj, int64_t until_ns)
 {
 	while (fj->busy_cnt > 0) {
-		struct file_job *job = wait_for_finished(fj, until_ns);
+		struct file_job *job = wait_for_finished(fj, &until_ns);
 
 		if (job == NULL)
 			return false;

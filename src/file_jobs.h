@@ -65,7 +65,8 @@ void file_jobs_completed(struct file_jobs *fj, int64_t now_ns);
 void file_job_start(struct file_jobs *fj, struct file_job *job);
 
 /* At a stop: waits until no job is busy, those included that `done` starts.
- * false if until_ns (monotonic) comes first. */
+ * false if until_ns (monotonic) comes first; while the process was stopped it
+ * does not come nearer. */
 bool file_jobs_finish(struct file_jobs *fj, int64_t until_ns);
 
 /* Whether a job was started whose `done` was not called. */

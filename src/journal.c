@@ -431,6 +431,8 @@ void
 journal_stop(struct journal *j)
 {
 	j->is_stopping = true;
+	/* What a look found wrong may be mended by now. */
+	j->mend.next_ns = 0;
 }
 
 int64_t
@@ -489,7 +491,8 @@ journal_may_close(struct journal *j, int64_t now_ns)
 {
 	return !j->state.is_on ||
 	       (journal_has_drained(j) &&
-		(j->mend.has_failed || journal_is_looked_after(j, now_ns)));
+		(j->mend.has_failed_at_stop ||
+		 journal_is_looked_after(j, now_ns)));
 }
 
 /* ---- open and close ---- */

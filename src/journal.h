@@ -77,6 +77,7 @@ struct journal_mend {
 	int64_t next_ns;      /* MEND_IDLE: next look */
 	unsigned rounds;      /* MEND_COPYING */
 	bool has_failed;      /* the last look, or what came of it */
+	bool has_failed_at_stop;
 	bool is_quiet;	      /* nothing written since the last look began */
 	bool is_looked_after; /* nor is it lost: it has a name */
 	bool is_asked;	      /* that look was for who asked for it */

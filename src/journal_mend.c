@@ -97,6 +97,7 @@ failed(struct journal *j, int64_t again_ns, int64_t now_ns)
 	j->is_gone = true;
 	m->step = MEND_IDLE;
 	m->has_failed = true;
+	m->has_failed_at_stop = j->is_stopping;
 	m->next_ns = now_ns + again_ns;
 	/* It is somewhere: then the day is not lost. */
 	m->is_looked_after = m->is_quiet && m->look.is_linked;
@@ -117,7 +118,7 @@ succeeded(struct journal *j, const char *how, int64_t now_ns)
 			 LOG_QUOTED(j->state.path), j->written.off, how);
 	j->is_gone = false;
 	m->step = MEND_IDLE;
-	m->has_failed = false;
+	m->has_failed = m->has_failed_at_stop = false;
 	m->next_ns = now_ns + LOOK_NS;
 	m->is_looked_after = m->is_quiet;
 	if (was_gone)
@@ -341,7 +342,9 @@ journal_tend(struct journal *j, int64_t now_ns)
 			start_when_quiet(j, MEND_LOOK);
 			return false;
 		}
-		if (now_ns >= m->next_ns)
+		/* Who ends it looks when all else is done. */
+		if (now_ns >= m->next_ns &&
+		    !(j->is_stopping && journal_has_drained(j)))
 			start_look(j);
 		return true;
 	case MEND_COPYING:

@@ -10,6 +10,22 @@
 #define SLOW_NS	    (1 * NS_PER_S)
 #define STUCK_NS    (1 * NS_PER_S)
 
+static const char *
+advice(int err)
+{
+	switch (err) {
+	case EEXIST:
+		return "another file has the journal's name: look at it and "
+		       "move it away";
+	case EFBIG:
+		return "the limit of the size of a file is reached; raise it "
+		       "with: prlimit --fsize=unlimited --pid, and for the "
+		       "next start ulimit -f (systemd: LimitFSIZE=infinity)";
+	default:
+		return "make room or mend the disk";
+	}
+}
+
 void
 journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)
 {
@@ -29,10 +45,7 @@ journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)
 		 "wait); %s\"",
 		 LOG_QUOTED(j->state.path), what, strerror(err), j->failures,
 		 (now_ns - j->failing_since_ns) / NS_PER_S,
-		 j->main->head_pos - j->state.written_pos,
-		 err == EEXIST ? "another file has the journal's name: look "
-				 "at it and move it away"
-			       : "make room or mend the disk");
+		 j->main->head_pos - j->state.written_pos, advice(err));
 }
 
 void

@@ -420,7 +420,7 @@ static bool
 has_drained(struct server *s)
 {
 	if (!drain_is_done(s) || s->waiting_cnt > 0 ||
-	    !journal_may_close(&s->journal, s->now_ns))
+	    !journal_has_drained(&s->journal))
 		return false;
 	for (struct list *n = s->open.next; n != &s->open; n = n->next) {
 		struct connection *c =
@@ -430,7 +430,7 @@ has_drained(struct server *s)
 		    consumer_lag_bytes(&c->consumer) > 0)
 			return false;
 	}
-	return true;
+	return journal_may_close(&s->journal, s->now_ns);
 }
 
 static void

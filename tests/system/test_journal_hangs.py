@@ -109,6 +109,24 @@ def test_stop_while_the_disk_hangs(disk, start, connect, what):
     daemon.stop(75 if what == "write" else 1)
 
 
+def test_stop_that_is_paused(disk, start, connect):
+    """Protects a stop from a pause, of the process or the machine, during its last
+    work on the files: that time is not held against the disk."""
+    daemon = start(journal.settings(disk.path, {"stop": {"timeout": "1s"}}))
+    client = connect(daemon)
+    assert client.update("trade", trade(0)) == NIL
+    client.close()
+    disk.hang("sync")
+    daemon.signal(signal.SIGTERM)
+    assert disk.hanging() == "sync"
+    daemon.signal(signal.SIGSTOP)
+    time.sleep(1.5)  # longer than stop.timeout
+    daemon.signal(signal.SIGCONT)
+    disk.go_on()
+    daemon.stop()
+    assert not daemon.logged("journal_hangs")
+
+
 def test_opening_hangs_behind_a_full_ring(disk, start, connect):
     """Protects everybody's CPU while the next day's file is opened: what waits for
     it in the ring is not walked through in each turn."""

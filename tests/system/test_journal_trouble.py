@@ -385,7 +385,7 @@ def test_size_limit_of_the_process(start, connect, folder, mode):
     limit.set(8 + LENGTH * 10 + LENGTH // 2)
     flood = Flood(feed, Template(ROWS), 500, first=1)
     failing = daemon.wait_log("journal_failing")
-    assert "too large" in failing["error"]
+    assert "too large" in failing["error"] and "LimitFSIZE" in failing["hint"]
     flood.finish()
     daemon.summary()
     assert 1 <= len(at_rest(path)) == journal.count_and_path(other)[0] <= 10
@@ -541,6 +541,29 @@ def test_stop_with_a_stranger_in_its_place(start, connect, folder):
     assert journal.read(path).records == []
     again = start(settings(folder))
     assert again.wait_log("journal_half_copy")["file"] == line["copy"]
+
+
+def test_stop_after_a_stranger_has_gone(start, connect, folder):
+    """Protects a stop right after the operator has moved that file away: the
+    journal gets its name back, and the stop is a clean one."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    for n in range(5):
+        assert client.update("trade", trade(n)) == NIL
+    stranger = folder / "stranger"
+    journal.write(stranger)
+    stranger.rename(path)
+    assert client.update("trade", trade(5)) == NIL
+    client.close()
+    daemon.wait_log("journal_failing")
+    path.unlink()
+    daemon.stop()
+    assert journal.read(path).records == [
+        journal.record("trade", trade(n)) for n in range(6)]
+    assert not list(folder.glob("*.rescue.*"))
+    again = start(settings(folder))
+    assert again.wait_log("journal")["last_stop"] == "clean"
 
 
 def test_directory_deleted(start, connect, folder):

@@ -114,6 +114,38 @@ test_waited_for(void **state)
 	disk_drain();
 }
 
+/* A stop looks at the file when all else is done, once; also where the look
+ * before had found something wrong, that may be mended since. */
+static void
+test_one_look_at_a_stop(void **state)
+{
+	unsigned looks = 0;
+
+	(void)state;
+	model_start(SYNC_NONE, AFTER_RING);
+	model_put_many(2);
+	model_turn(0);
+	disk_drain();
+	for (unsigned has_failed = 0; has_failed < 2; has_failed++) {
+		m.are_jobs_held = true;
+		m.now_ns += 2 * NS_PER_S;
+		m.journal.mend.has_failed = has_failed != 0;
+		m.journal.mend.next_ns = m.now_ns + has_failed * NS_PER_S;
+		journal_stop(&m.journal);
+		model_turn(0);
+		while (!journal_may_close(&m.journal, m.now_ns)) {
+			assert_int_equal(m.jobs_cnt, 1);
+			assert_true(looks++ < 10);
+			disk_do_job();
+			model_turn(0);
+		}
+		assert_int_equal(m.jobs_cnt, 0);
+		assert_int_equal(looks, has_failed + 1);
+		m.journal.is_stopping = false;
+		m.journal.mend.is_asked = false;
+	}
+}
+
 int
 main(void)
 {
@@ -122,6 +154,7 @@ main(void)
 		TEST(test_cut),
 		TEST(test_moved),
 		TEST(test_waited_for),
+		TEST(test_one_look_at_a_stop),
 	};
 
 	return cmocka_run_group_tests(tests, model_open, model_close);
