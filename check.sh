@@ -3,29 +3,20 @@
 # clang, and runs all tests.  Everything it writes is in build/.
 #
 #   ./check.sh
-#   FUZZ_SECONDS=600 ./check.sh	longer than the usual 8 s a fuzz target
+#   FUZZ_SECONDS=600 ./check.sh	longer than the usual 4 s a fuzz target
 set -u
 cd "$(dirname "$0")" || exit 1
 . build-aux/common.sh
 
 logs=build/logs
 mkdir -p $logs
-passed=0
-failed=0
-skipped=0
-
-count()
-{
-	passed=$((passed + $1))
-	failed=$((failed + $2))
-	skipped=$((skipped + $3))
-}
+counts=$logs/counts # a line for each stage: passed, failed, skipped
+: >$counts
 
 # Sums up what Automake's test driver and pytest say in a log.
 count_log()
 {
-	# shellcheck disable=SC2046
-	count $(awk '
+	awk '
 	/^# (PASS|XFAIL): /		{ pass += $3 }
 	/^# (FAIL|XPASS|ERROR): /	{ fail += $3 }
 	/^# SKIP: /			{ skip += $3 }
@@ -39,46 +30,50 @@ count_log()
 				skip += $(i - 1)
 		}
 	}
-	END { print pass + 0, fail + 0, skip + 0 }' "$1")
+	END { print pass + 0, fail + 0, skip + 0 }' "$1"
 }
 
 # stage NAME COMMAND...: runs it with its output in a log, says how long it
 # took, and shows the log's end where it failed.  A stage that reports no tests
-# of its own counts as one.
+# of its own counts as one.  What it says comes in one piece: stages run beside
+# each other.
 stage()
 {
-	local name=$1 log=$logs/$1.log start=$SECONDS before status
+	local name=$1 log=$logs/$1.log start=$SECONDS pass fail skip status
 	shift
 	"$@" >"$log" 2>&1 </dev/null
 	status=$?
-	before="$passed $failed"
-	count_log "$log"
-	if [ $status -ne 0 ] && [ "$failed" = "${before#* }" ]; then
-		count 0 1 0
-	elif [ "$passed $failed" = "$before" ]; then
-		count 1 0 0
+	read -r pass fail skip < <(count_log "$log")
+	if [ $status -ne 0 ] && [ "$fail" = 0 ]; then
+		fail=1
+	elif [ "$pass $fail" = "0 0" ]; then
+		pass=1
 	fi
+	echo "$pass $fail $skip" >>$counts
 	if [ $status -eq 0 ]; then
 		printf '%-14s ok      %4d s\n' "$name" $((SECONDS - start))
 		return 0
 	fi
-	printf '%-14s FAILED  %4d s  from %s:\n' \
-		"$name" $((SECONDS - start)) "$log"
-	{
+	printf '%-14s FAILED  %4d s  from %s:\n%s\n' \
+		"$name" $((SECONDS - start)) "$log" "$({
 		grep -E '^(FAIL|ERROR|FAILED)[: ]|(error|warning): ' "$log" |
 			sort -u | head -n 60
 		echo ...
 		grep -v '^PASS: ' "$log" | tail -n 40
-	} | cut -c 1-240 | sed 's/^/    /'
+	} | cut -c 1-240 | sed 's/^/    /')"
 	return 1
 }
 
 finish()
 {
-	echo "all            $([ $failed -eq 0 ] && echo 'ok    ' ||
+	local passed failed skipped
+	read -r passed failed skipped < <(awk '
+	{ pass += $1; fail += $2; skip += $3 }
+	END { print pass + 0, fail + 0, skip + 0 }' $counts)
+	echo "all            $([ "$failed" -eq 0 ] && echo 'ok    ' ||
 		echo 'FAILED')  $(printf %4d $SECONDS) s"
 	echo "$passed passed, $failed failed, $skipped skipped"
-	[ $failed -eq 0 ]
+	[ "$failed" -eq 0 ]
 	exit
 }
 
@@ -160,29 +155,59 @@ fuzz()
 		[ -x "$target" ] || continue
 		local found=$PWD/build/fuzz/${target##*/}
 		mkdir -p "$found/corpus"
-		"$target" -max_total_time="${FUZZ_SECONDS:-8}" \
+		"$target" -max_total_time="${FUZZ_SECONDS:-4}" \
 			-rss_limit_mb=2048 -print_final_stats=1 \
 			-artifact_prefix="$found/" "$found/corpus" "$seeds" ||
 			return 1
 	done
 }
 
+# What the tarball has is what is looked at, not how fast its code is.
+distcheck()
+{
+	make -C build/plain -j2 distcheck \
+		DISTCHECK_CONFIGURE_FLAGS="CFLAGS='-g -O1'"
+}
+
+# Stands behind the system tests where both want a CPU.
+behind()
+{
+	renice -n 5 $BASHPID >/dev/null
+}
+
 # ---- the stages ----
+
+# The system tests wait much of their time: what only computes stands beside
+# them.
+export PYTHONPYCACHEPREFIX=$PWD/build/pycache
 
 stage packages install_needs || finish
 stage build build build/plain --enable-werror || finish
+
+{
+	behind
+	stage sanitizers build build/sanitizers --enable-werror \
+		--enable-sanitizers
+	status=$?
+	stage distcheck distcheck
+	exit $status
+} &
+lane=$!
 stage unit unit_tests build/plain
 stage units units
 stage node node_modules
 export NODE_PATH_RINGTICK=$PWD/build/node/node_modules
 stage system system build/plain "sqpoll direct"
-stage distcheck make -C build/plain -j2 distcheck
+wait $lane
+has_sanitizers=$?
 
-stage sanitizers build build/sanitizers --enable-werror --enable-sanitizers && {
-	stage unit-san unit_tests build/sanitizers
-	# the modes differ in the engine only: once is enough here
-	stage system-san system build/sanitizers direct
-}
-stage clang build build/clang CC=clang --enable-werror --enable-fuzzers &&
-	stage fuzz fuzz
+{
+	behind
+	[ $has_sanitizers -eq 0 ] && stage unit-san unit_tests build/sanitizers
+	stage clang build build/clang CC=clang --enable-werror \
+		--enable-fuzzers && stage fuzz fuzz
+} &
+# the modes differ in the engine only: once is enough here
+[ $has_sanitizers -eq 0 ] && stage system-san system build/sanitizers direct
+wait
 finish
