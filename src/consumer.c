@@ -283,6 +283,8 @@ consumer_next(struct consumer *c, size_t span_max, struct span *out)
 		const uint8_t *reply =
 			c->long_reply != NULL ? c->long_reply : c->reply;
 
+		/* What was written may be cut off by others: it stays open. */
+		c->gate = (struct reply_gate){ 0 };
 		*out = (struct span){ PART_REPLY, reply + c->reply_sent,
 				      c->reply_len - c->reply_sent, false };
 	} else {

@@ -374,6 +374,31 @@ test_a_reply_has_its_place(void **state)
 	vanish(r);
 }
 
+/* What was in the file may be cut off: a gate that was open stays open, for the
+ * whole of the reply. */
+static void
+test_a_gate_falls(void **state)
+{
+	struct reader *r = &m.readers[0];
+	struct selection s = everything();
+	uint64_t reached = m.all.main.head_pos;
+
+	(void)state;
+	queue(r, 0, &m.all.main, &s, false);
+	consumer_queue(&r->c, 50, NULL,
+		       (struct reply_gate){ .reached = &reached,
+					    .pos = reached + 100 });
+	assert_false(consumer_next(&r->c, 1000, &r->span));
+	assert_true(consumer_waits_for_gate(&r->c));
+	reached += 100;
+	assert_true(consumer_next(&r->c, 1000, &r->span));
+	reached -= 100;
+	assert_true(consumer_next(&r->c, 1000, &r->span));
+	assert_int_equal(r->span.part, PART_REPLY);
+	assert_false(consumer_waits_for_gate(&r->c));
+	vanish(r);
+}
+
 /* Invariant 3: a cancelled write moved nothing, and is tried again. */
 static void
 test_a_cancelled_write(void **state)
@@ -786,6 +811,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 		TEST(test_nothing_to_do),
 		TEST(test_a_reply_has_its_place),
+		TEST(test_a_gate_falls),
 		TEST(test_a_cancelled_write),
 		TEST(test_a_span_in_flight_holds_the_ring),
 		TEST(test_skip_mid_frame),
