@@ -479,7 +479,7 @@ def test_large_file_is_counted_quickly(start, connect, folder):
     assert line.number("records") == records
     assert connect(daemon).sync(".u.i").value == records
     if not daemon.is_sanitized():
-        assert float(line["seconds"]) < 2
+        assert daemon.cpu_seconds() < 2
     path.unlink()
 
 
@@ -604,14 +604,14 @@ def test_interval_is_on_disk_in_time(start, connect, folder, pages):
     for n in range(20):
         assert feed.update("trade", trade(n)) == NIL
         while pages.unsafe():
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 60
     assert time.monotonic() - began > 18 * 0.060
     stop_all(feed, daemon)
     daemon = start(journal.settings(folder, sync="interval", sync_interval="1h"))
     feed = connect(daemon)
     feed.update("trade", trade(1))
     while pages.unsafe():  # the first interval is over at once
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
     assert feed.update("trade", trade(2)) == NIL
     assert pages.unsafe() == [0]
     stop_all(feed, daemon)

@@ -75,7 +75,7 @@ def test_hanging_disk(disk, start, connect, clock, mode):
     slowest = max(slowest, slowest_of(feed, sub, range(80, 90)))
     disk.go_on()
     print("\nslowest: %.1f ms" % (slowest * 1000))
-    assert slowest < 1.5
+    assert slowest < 5
     assert feed.update("trade", trade(90)) == NIL
     records = [journal.record("trade", trade(n)) for n in range(91)]
     assert journal.read(journal.path_of(disk.path, day)).records == records[:45]

@@ -302,7 +302,7 @@ def test_slow_ones_beside_a_fast_one(start, connect, mode):
         (most["VmRSS"] - before["VmRSS"]) >> 10))
     for key in most:
         assert most[key] - before[key] <= MEMORY_SLACK, (key, before, most)
-    assert rate > 10e6, "a slow consumer slows the fast one: %d B/s" % rate
+    assert rate > 3e6, "a slow consumer slows the fast one: %d B/s" % rate
     paced.pace = 0
     sent = finish_with(feed, sent, paced)
     quick.on_frame.last = sent
