@@ -535,6 +535,8 @@ request_evaluate(const struct request_world *world, const uint8_t *body,
 		.world = world,
 		.work = wire_writer(world->work, world->work_len),
 		.steps = *world->steps,
+		.look_at = *world->steps -
+			   (unsigned)min_u64(*world->steps, REQUEST_LOOK_STEPS),
 	};
 	const struct request_arg request = { body, len };
 	struct request_arg v;

@@ -808,7 +808,48 @@ test_variables(void **state)
 	assert_int_equal(counters.request_errors, 3);
 }
 
-/* The same with a larger buffer for the reply. */
+static int64_t look_ns; /* between two looks at the clock */
+
+static int64_t
+clock_of_looks(void)
+{
+	static int64_t now_ns;
+
+	return now_ns += look_ns;
+}
+
+/* However few its steps are: one request has REQUEST_TIME_US of the CPU, and
+ * what else has to be done waits no longer for it.  Each has all of it anew. */
+static void
+test_time_limit(void **state)
+{
+	static const int64_t looks_us[] = { 10, REQUEST_TIME_US * 2, 10 };
+	static uint8_t frame[MESSAGE_MAX];
+	static const char begin[] = "count{x in x;x in x;x in x;x in x}";
+	char text[sizeof(begin) + 2 * 100] = "";
+
+	(void)state;
+	memcpy(text, begin, sizeof(begin) - 1);
+	for (size_t i = sizeof(begin) - 1; i < sizeof(text) - 1; i += 2)
+		memcpy(text + i, "1 ", 2);
+	tick.time = (struct cpu_limit){ .clock_ns = clock_of_looks,
+					.cpu_ns = clock_of_looks };
+	for (size_t i = 0; i < ARRAY_LEN(looks_us); i++) {
+		struct wire_writer w = wire_writer(frame, sizeof(frame));
+		size_t header = wire_begin_frame(&w, WIRE_SYNC);
+
+		wire_put_string(&w, text);
+		wire_end_frame(&w, header);
+		look_ns = looks_us[i] * NS_PER_US;
+		assert_int_equal(handle(frame, wire_written(&w)), TICK_DONE);
+		if (looks_us[i] > REQUEST_TIME_US)
+			check_error("limit");
+		else
+			check_reply("f9 6400000000000000");
+	}
+}
+
+/* A text, with a larger buffer for the reply. */
 static void
 handle_large(const char *text, size_t reply_max)
 {
@@ -1200,6 +1241,7 @@ main(void)
 		TEST(test_rank),
 		TEST(test_check_shape),
 		TEST(test_limit),
+		TEST(test_time_limit),
 		TEST(test_big_endian),
 		TEST(test_long_counts),
 		TEST(test_compressed),
