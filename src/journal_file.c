@@ -311,6 +311,30 @@ journal_search(const uint8_t *bytes, uint64_t len, uint64_t off)
 	return off - 1;
 }
 
+/* A count that is damaged reaches beyond the end as that of a torn record does;
+ * then the records after it are whole up to the end. */
+static void
+look_behind(struct journal_check *c, const uint8_t *bytes, uint64_t len)
+{
+	uint64_t off = journal_search(bytes, len, c->good_bytes + 1);
+	uint64_t begin = off, records = 0;
+	struct journal_record record;
+	enum journal_step step;
+	const char *why;
+
+	if (off == 0)
+		return;
+	while ((step = journal_next(bytes, len, off, &record, &why)) ==
+	       JOURNAL_RECORD) {
+		off += record.len;
+		records++;
+	}
+	if (step != JOURNAL_END)
+		return;
+	c->behind_off = begin;
+	c->behind_records = records;
+}
+
 void
 journal_judge(struct journal_check *c, const uint8_t *bytes, uint64_t len,
 	      enum journal_step step, const char *why)
@@ -321,8 +345,10 @@ journal_judge(struct journal_check *c, const uint8_t *bytes, uint64_t len,
 		return;
 	c->why = why;
 	c->verdict = JOURNAL_TORN;
-	if (step == JOURNAL_SHORT)
+	if (step == JOURNAL_SHORT) {
+		look_behind(c, bytes, len);
 		return;
+	}
 	c->next_record_off = journal_search(bytes, len, c->good_bytes + 1);
 	if (c->next_record_off > 0)
 		c->verdict = JOURNAL_DAMAGED;

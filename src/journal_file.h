@@ -58,6 +58,9 @@ struct journal_check {
 	uint64_t good_bytes; /* header and those records */
 	const char *why;     /* unless WHOLE: what is wrong at good_bytes */
 	uint64_t next_record_off; /* DAMAGED: where records go on */
+	uint64_t behind_records;  /* TORN: whole ones behind the tail's begin,
+				     up to the very end: no crash leaves that */
+	uint64_t behind_off;	  /* ... if there are any: from here on */
 	uint64_t unknown_records; /* of records: see journal_record */
 	uint64_t unknown_first;	  /* the number of the first of them ... */
 	const char *unknown_why;  /* ... and what is not known in it */

@@ -197,6 +197,18 @@ cut_tail(const char *path, int fd, const struct journal_check *check,
 		 " side_file=%s why=\"%s\"",
 		 LOG_QUOTED(path), check->records, bytes - check->good_bytes,
 		 LOG_QUOTED(side), check->why);
+	if (check->behind_records > 0)
+		log_line(LOG_ERROR, "journal_torn_records",
+			 "side_file=%s records=%" PRIu64 " at_byte=%" PRIu64
+			 " hint=\"no crash does that: a count before them is "
+			 "damaged, look at the disk (dmesg). Nobody gets them "
+			 "any more: save them with (head -c 8 %s; tail -c "
+			 "+%" PRIu64 " %s) >BEHIND, see ringtick log BEHIND, "
+			 "publish them with ringtick log --replay HOST:PORT "
+			 "BEHIND\"",
+			 LOG_QUOTED(side), check->behind_records,
+			 check->behind_off - check->good_bytes, path,
+			 check->behind_off - check->good_bytes + 1, side);
 	return true;
 }
 

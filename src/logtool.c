@@ -244,7 +244,17 @@ tell_verdict(const struct logtool *t)
 			"side file\n",
 			t->path, records, good, c->why,
 			(unsigned long long)t->file.len - good);
-	else if (c->verdict == JOURNAL_DAMAGED)
+	if (c->behind_records > 0)
+		fprintf(stderr,
+			"ringtick log: %s: from byte %llu up to the end there "
+			"are %llu whole records: a count before them is "
+			"damaged, no crash does that. Save them with `(head -c "
+			"8 FILE; tail -c +%llu FILE) >BEHIND` before you "
+			"repair it\n",
+			t->path, (unsigned long long)c->behind_off,
+			(unsigned long long)c->behind_records,
+			(unsigned long long)c->behind_off + 1);
+	if (c->verdict == JOURNAL_DAMAGED)
 		fprintf(stderr,
 			"ringtick log: %s: record %llu, at byte %llu, is "
 			"damaged (%s); records go on at byte %llu. What stood "

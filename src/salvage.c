@@ -68,6 +68,17 @@ salvage_cut(struct mapping *m, const struct journal_check *torn)
 	       (unsigned long long)torn->records,
 	       (unsigned long long)torn->good_bytes,
 	       (unsigned long long)(m->len - torn->good_bytes), side);
+	if (torn->behind_records > 0)
+		fprintf(stderr,
+			"ringtick log: %s has %llu whole records at its end: "
+			"a count before them is damaged, no crash does that. "
+			"Save them with `(head -c 8 %s; tail -c +%llu %s) "
+			">BEHIND`\n",
+			side, (unsigned long long)torn->behind_records,
+			m->path,
+			(unsigned long long)(torn->behind_off -
+					     torn->good_bytes + 1),
+			side);
 	return 0;
 }
 

@@ -1,6 +1,8 @@
 """What is a torn end of a journal and what is not: the same for the daemon and
 for ringtick log, whatever the cells hold."""
 
+import subprocess
+
 import journal
 import kdb
 from kdb import NIL, atom, lst, sym, syms, text, vec
@@ -50,6 +52,34 @@ def test_cut_record_of_records(start, connect, folder):
         assert journal.count_and_path(connect(daemon)) == (2, path)
         assert path.read_bytes() == copy.read_bytes()
         daemon.stop()
+
+
+def test_damaged_count(start, connect, folder):
+    """Protects the records behind a count that is damaged, and reaches beyond the
+    end as that of a torn record does: the start and the tool say how many whole
+    ones go to the side file, and their commands bring them back."""
+    path = journal.path_now(folder)
+    records = [a_record(text("record %d" % n)) for n in range(5)]
+    bad = records[1].replace(b"\x0a\0\x08\0\0\0", b"\x0a\0\x08\0\x01\0")
+    assert bad != records[1]
+    journal.write(path, records[0], bad, *records[2:])
+    shown, wrong = log("--verify", path, status=1)
+    assert pairs(shown)["result"] == "torn" and " 3 whole records" in wrong
+    copy = folder.parent / "copy"
+    copy.write_bytes(path.read_bytes())
+    shown, wrong = log("--repair", copy)
+    assert pairs(shown)["records"] == "1" and " 3 whole records" in wrong
+    daemon = start(settings(folder))
+    line = daemon.wait_log("journal_torn_records", records=3, at_byte=len(bad))
+    assert line.level == 3
+    for said in wrong, line["hint"]:
+        command = "(" + said.split("(head")[1].split(">BEHIND")[0].join(("head", ""))
+        behind = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=True)
+        assert behind.stdout == journal.HEADER + b"".join(records[2:])
+    saved = folder.parent / "BEHIND"
+    saved.write_bytes(behind.stdout)
+    log("--replay", "127.0.0.1:%d" % daemon.port, saved)
+    assert journal.count_and_path(connect(daemon)) == (4, path)
 
 
 def test_tables_in_cells(start, connect, folder):
