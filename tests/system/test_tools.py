@@ -353,6 +353,21 @@ def test_sub_ends_where_a_crash_took_what_it_has(keeper, tool, connect, folder,
     assert ("subscription is refused" in text) == (word == "'epoch")
 
 
+def test_sub_ends_where_the_settings_have_changed(keeper, tool, connect):
+    """Protects from a loop of connections: that what it has cannot be told any more
+    is a sentence that says what to do, and status 2."""
+    daemon = keeper()
+    publish(connect(daemon), 0, 5)
+    sub = tool("sub", daemon, "--user", "again", "--reconnect", "--from", 0)
+    daemon.wait_log("subscribe", user="again")
+    wait_level(daemon, "again")
+    daemon.stop()
+    keeper(daemon.port, message={"max": "32K"})
+    said = finish(sub, 2)
+    assert "'schema: the server's schema or settings have changed" in said
+    assert "--from 0" in said
+
+
 def test_feed_goes_on_after_a_restart(plant, tool):
     """Protects a feed from a restart of the server: it connects again and goes
     on, and names the rows of which it cannot know whether they arrived."""
