@@ -26,6 +26,8 @@ struct batch {
 	size_t unit_max; /* a batch is longer only if it is one update */
 	size_t mapped_bytes;
 	uint8_t *merged; /* the message being made: twice message_max */
+	uint64_t alone_pos; /* it is that of the main stream's update there, */
+	bool is_alone;	    /* ... which is a batch alone */
 	struct rows *updates;
 	uint32_t *next;
 	struct rows_source *sources;
@@ -156,11 +158,14 @@ collect(struct streams *all, uint64_t from, uint64_t to)
 
 /* All rows of a table, as one message. */
 static void
-merge(struct batch *b, const struct schema_table *t)
+merge(struct streams *all, const struct schema_table *t)
 {
+	struct batch *b = all->batch;
 	const struct batch_table *of = &b->tables[t->idx];
 	uint32_t at = of->first;
 
+	b->is_alone = false;
+	all->looked = NULL;
 	for (uint32_t i = 0; i < of->cnt; i++, at = b->next[at])
 		b->sources[i].rows = b->updates[at];
 	(void)rows_merge(t, b->sources, of->cnt, KA_GROUPED, b->merged);
@@ -179,7 +184,7 @@ batch_write(struct streams *all, const struct selection *selection, uint8_t *at)
 
 		if (b->tables[i].cnt == 0)
 			continue;
-		merge(b, t);
+		merge(all, t);
 		if (!selection_filters(selection, i)) {
 			memcpy(at, b->merged, stream_frame_len(b->merged));
 			at += stream_frame_len(b->merged);
@@ -202,7 +207,7 @@ give_out(struct streams *all, const struct schema_table *t)
 	const uint8_t *frame = all->batch->merged;
 	unsigned cnt = all->filtered_cnt;
 
-	merge(all->batch, t);
+	merge(all, t);
 	streams_find_receivers(all, t, frame);
 	for (unsigned i = 0; (i = bits_next(all->to, i, cnt)) < cnt; i++) {
 		struct stream *s = &all->filtered[i];
@@ -244,14 +249,94 @@ commit(struct streams *all, uint64_t from, uint64_t records, int64_t now_ns)
 	}
 }
 
+/* From one place to another the batch is one: all->here get it. */
+static void
+give_batch(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
+	   int64_t now_ns)
+{
+	for (unsigned i = 0; i < all->schema->tables_cnt; i++)
+		if (all->batch->tables[i].cnt > 0)
+			give_out(all, &all->schema->tables[i]);
+	commit(all, from, records, now_ns);
+	streams_fed(all, to, records + all->batch->cnt);
+}
+
+/* Whether the batch has updates of a table that the stream has. */
+static bool
+is_concerned(const struct streams *all, const struct stream *s)
+{
+	for (unsigned i = 0; i < all->schema->tables_cnt; i++)
+		if (all->batch->tables[i].cnt > 0 &&
+		    selection_has(&s->selection, i))
+			return true;
+	return false;
+}
+
+/* Those after i who get something of the batch, as many as a group has, and
+ * those who do not: where the next group begins. */
+static unsigned
+begin_group(struct streams *all, unsigned i)
+{
+	unsigned cnt = all->filtered_cnt, left = all->group_max;
+
+	memset(all->here, 0, all->words * sizeof(*all->here));
+	for (; (i = bits_next(all->group_of, i, cnt)) < cnt; i++) {
+		if (is_concerned(all, &all->filtered[i]) && left-- == 0)
+			break;
+		bits_set(all->here, i, true);
+	}
+	return i;
+}
+
+/* A long one is timed: some streams after the others get it, and those for whom
+ * there was no time stay before it, until the next turn. */
+static void
+give_long_batch(struct streams *all, uint64_t from, uint64_t to,
+		uint64_t records, int64_t now_ns)
+{
+	unsigned cnt = all->filtered_cnt, i = 0;
+	size_t bytes = all->words * sizeof(*all->here);
+	bool is_over = streams_is_time_over(all);
+
+	memcpy(all->group_of, all->here, bytes);
+	while (!is_over && bits_next(all->group_of, i, cnt) < cnt) {
+		i = begin_group(all, i);
+		give_batch(all, from, to, records, now_ns);
+		is_over = streams_is_time_over(all);
+	}
+	memcpy(all->here, all->group_of, bytes);
+	if (bits_next(all->group_of, i, cnt) < cnt)
+		streams_cut(all, all->group_of, i, from, records);
+}
+
+/* One that is one update may be as long as a message, and is given out as
+ * such. */
+static void
+give_alone(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
+	   int64_t now_ns)
+{
+	struct batch *b = all->batch;
+	const struct schema_table *t = record_table(
+		all->schema, ring_at(&all->main.ring, from));
+
+	if (!b->is_alone || b->alone_pos != from) {
+		merge(all, t);
+		b->is_alone = true;
+		b->alone_pos = from;
+	}
+	streams_feed_long(all, from, records, t, b->merged, now_ns);
+	streams_fed(all, to, records + 1);
+}
+
 void
 batch_feed(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 {
 	unsigned first = bits_next(all->here, 0, all->filtered_cnt);
 	uint64_t records = all->filtered[first].fed_records;
 
-	while (from != to) {
+	while (from != to && streams_is_any_here(all)) {
 		const uint8_t *frame = ring_at(&all->main.ring, from);
+		bool is_long;
 		uint64_t end;
 
 		if (!stream_frame_is_record(frame)) {
@@ -264,12 +349,15 @@ batch_feed(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 		leave_out_full(all);
 		if (!streams_is_any_here(all))
 			return;
-		for (unsigned i = 0; i < all->schema->tables_cnt; i++)
-			if (all->batch->tables[i].cnt > 0)
-				give_out(all, &all->schema->tables[i]);
-		commit(all, from, records, now_ns);
+		is_long = all->batch->bytes_max >= all->long_bytes &&
+			  all->clock_ns != NULL;
+		if (is_long && all->batch->cnt == 1)
+			give_alone(all, from, end, records, now_ns);
+		else if (is_long)
+			give_long_batch(all, from, end, records, now_ns);
+		else
+			give_batch(all, from, end, records, now_ns);
 		from = end;
 		records += all->batch->cnt;
-		streams_fed(all, from, records);
 	}
 }

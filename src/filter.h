@@ -24,6 +24,7 @@
 
 struct filter {
 	struct symbols symbols;
+	const struct symbols *known; /* these, or those of another filter */
 	uint64_t *wanted_by; /* bits by stream: of the message looked at */
 
 	/* the message looked at last */
@@ -32,13 +33,21 @@ struct filter {
 	uint32_t *keys;	  /* of each row, or SYMBOLS_NONE */
 	uint32_t *picked; /* rows, ascending */
 	uint32_t rows_max;
-	uint64_t looks; /* so far */
+	uint64_t looks, picks; /* so far */
+	struct rows_keys left; /* of a look in several goes, what is to do */
+	uint32_t looked_cnt;   /* rows */
+	struct rows_picking writing;
 	size_t mapped_bytes;
 };
 
 /* For messages of up to message_max bytes. 0 or -ENOMEM. */
 int filter_open(struct filter *f, uint32_t keys_max, uint32_t sets_max,
 		uint32_t streams_max, size_t message_max, uint64_t seed);
+
+/* One that looks at another message at the same time, with the symbols of `of`,
+ * which must outlive it. */
+int filter_open_beside(struct filter *f, const struct filter *of,
+		       size_t message_max);
 
 /* Accepts a zeroed or half-opened object. */
 void filter_close(struct filter *f);
@@ -51,6 +60,11 @@ uint64_t filter_memory(size_t message_max);
 void filter_look(struct filter *f, const struct schema_table *table,
 		 struct rows rows);
 
+/* The same in several goes, of about so many rows each: whether it is whole. */
+void filter_look_begin(struct filter *f, const struct schema_table *table,
+		       struct rows rows);
+bool filter_look_some(struct filter *f, uint32_t rows_max);
+
 /* How many of its rows the set wants. */
 uint32_t filter_pick(struct filter *f, const struct symbol_set *set);
 
@@ -58,5 +72,10 @@ uint32_t filter_pick(struct filter *f, const struct symbol_set *set);
  * frame itself; it is no longer than the message. */
 size_t filter_frame_len(const struct filter *f, uint32_t cnt);
 size_t filter_frame_write(const struct filter *f, uint32_t cnt, uint8_t *at);
+
+/* The same in several goes, as long as there is no other look or pick: whether
+ * it is whole, and then its length. */
+void filter_write_begin(struct filter *f, uint32_t cnt, uint8_t *at);
+bool filter_write_some(struct filter *f, uint32_t rows_max, size_t *out_len);
 
 #endif

@@ -272,18 +272,35 @@ pick_fixed(struct out *out, const struct wire_reader *r, size_t width,
 	out->len += width * picked->cnt;
 }
 
-/* Moves behind the last one that is picked. */
-static void
-pick_symbols(struct out *out, struct wire_reader *r,
+/* Moves from item `next` behind the last one that is picked. */
+static inline uint32_t
+pick_symbols(struct out *out, struct wire_reader *r, uint32_t next,
 	     const struct picked *picked)
 {
-	uint32_t next = 0;
-
 	for (uint32_t i = 0; i < picked->cnt; i++) {
 		skip_items(r, KT_SYMBOL, picked->rows[i] - next);
 		put_items(out, r, KT_SYMBOL, 1);
 		next = picked->rows[i] + 1;
 	}
+	return next;
+}
+
+/* The same of a general list; type: of the atoms of which a vector is made. */
+static inline uint32_t
+pick_objects(struct out *out, struct wire_reader *r, uint32_t next, int type,
+	     const struct picked *picked)
+{
+	for (uint32_t i = 0; i < picked->cnt; i++) {
+		skip_items(r, KT_LIST, picked->rows[i] - next);
+		if (type == KT_LIST) {
+			put_items(out, r, KT_LIST, 1);
+		} else {
+			r->at++;
+			put_items(out, r, type, 1);
+		}
+		next = picked->rows[i] + 1;
+	}
+	return next;
 }
 
 /*
@@ -315,16 +332,7 @@ pick_list(struct out *out, struct wire_reader *r, const struct picked *picked)
 	skip_items(r, KT_LIST, next);
 	type = picked_type(*r, picked);
 	put_header(out, type, KA_NONE, picked->cnt);
-	for (uint32_t i = 0; i < picked->cnt; i++) {
-		skip_items(r, KT_LIST, picked->rows[i] - next);
-		if (type == KT_LIST) {
-			put_items(out, r, KT_LIST, 1);
-		} else {
-			r->at++;
-			put_items(out, r, type, 1);
-		}
-		next = picked->rows[i] + 1;
-	}
+	(void)pick_objects(out, r, next, type, picked);
 }
 
 /*
@@ -344,7 +352,7 @@ pick_column(struct out *out, struct wire_reader *r, uint32_t rows_cnt,
 		pick_list(out, r, picked);
 	} else if (type == KT_SYMBOL) {
 		put_header(out, type, KA_NONE, picked->cnt);
-		pick_symbols(out, r, picked);
+		(void)pick_symbols(out, r, 0, picked);
 	} else {
 		put_header(out, type, KA_NONE, picked->cnt);
 		pick_fixed(out, r, width, picked);
@@ -425,6 +433,132 @@ rows_pick(const struct schema_table *t, const struct rows *from,
 	pick(&out, t, from, &(struct picked){ picked, cnt });
 	end_message(&out);
 	return out.len;
+}
+
+/* ---- the same in several goes ---- */
+
+void
+rows_pick_begin(struct rows_picking *p, const struct schema_table *t,
+		const struct rows *from, const uint32_t *picked, uint32_t cnt,
+		uint8_t *at)
+{
+	struct out out = { .base = at };
+
+	CHECK(cnt > 0 && picked[cnt - 1] < from->cnt);
+	begin_message(&out, t);
+	*p = (struct rows_picking){ .t = t,
+				    .from = *from,
+				    .picked = picked,
+				    .cnt = cnt,
+				    .base = at,
+				    .len = out.len,
+				    .at = from->columns };
+}
+
+static void
+begin_column(struct rows_picking *p, struct out *out, struct wire_reader *r)
+{
+	int type = type_at(r->at);
+
+	p->is_begun = true;
+	p->from_type = p->type = (int8_t)type;
+	p->done = p->next = 0;
+	p->column_len = out->len;
+	r->at += WIRE_LIST_HEADER_BYTES;
+	if (type == KT_LIST) {
+		skip_items(r, type, p->picked[0]);
+		p->next = p->picked[0];
+		p->first = r->at;
+		if (is_atom(type_at(r->at)))
+			p->type = (int8_t)-type_at(r->at);
+	}
+	put_header(out, p->type, KA_NONE, p->cnt);
+	/* All rows, and nothing to change. */
+	if (type != KT_LIST && p->cnt == p->from.cnt) {
+		put_items(out, r, type, p->cnt);
+		p->done = p->next = p->cnt;
+	}
+}
+
+/* The next of them, about so many rows. */
+static struct picked
+next_slice(const struct rows_picking *p, uint32_t rows_max)
+{
+	struct picked slice = { p->picked + p->done, p->cnt - p->done };
+
+	if (slice.cnt > rows_max)
+		slice.cnt = rows_max;
+	while (slice.cnt > 1 && wire_item_bytes(p->from_type) == 0 &&
+	       slice.rows[slice.cnt - 1] - p->next > rows_max)
+		slice.cnt /= 2;
+	return slice;
+}
+
+static void
+pick_slice(struct rows_picking *p, struct out *out, struct wire_reader *r,
+	   const struct picked *slice)
+{
+	size_t width = wire_item_bytes(p->from_type);
+
+	if (width > 0) {
+		pick_fixed(out, r, width, slice);
+	} else if (p->from_type == KT_SYMBOL) {
+		p->next = pick_symbols(out, r, p->next, slice);
+	} else {
+		skip_items(r, KT_LIST, slice->rows[0] - p->next);
+		p->next = slice->rows[0];
+		if (p->type != KT_LIST && picked_type(*r, slice) != p->type) {
+			out->len = p->column_len;
+			r->at = p->first;
+			p->type = KT_LIST;
+			p->done = 0;
+			p->next = p->picked[0];
+			put_header(out, KT_LIST, KA_NONE, p->cnt);
+			return;
+		}
+		p->next = pick_objects(out, r, p->next, p->type, slice);
+	}
+	p->done += slice->cnt;
+}
+
+static void
+end_column(struct rows_picking *p, struct wire_reader *r)
+{
+	p->is_begun = false;
+	if (++p->column < p->t->columns_cnt)
+		skip_items(r, p->from_type, p->from.cnt - p->next);
+}
+
+bool
+rows_pick_some(struct rows_picking *p, uint32_t rows_max)
+{
+	struct wire_reader r =
+		wire_reader(p->from.columns, p->from.len, false);
+	struct out out = { .base = p->base, .len = p->len };
+	uint32_t left = rows_max;
+
+	r.at = p->at;
+	while (p->column < p->t->columns_cnt && left > 0) {
+		struct picked slice;
+
+		if (!p->is_begun)
+			begin_column(p, &out, &r);
+		slice = next_slice(p, left);
+		if (slice.cnt > 0)
+			pick_slice(p, &out, &r, &slice);
+		else
+			slice.cnt = p->cnt;
+		left -= left < slice.cnt ? left : slice.cnt;
+		if (p->done == p->cnt)
+			end_column(p, &r);
+	}
+	CHECK(r.bad == NULL && r.at <= r.end);
+	p->at = r.at;
+	p->len = out.len;
+	if (p->column < p->t->columns_cnt)
+		return false;
+	end_message(&out);
+	return true;
 }
 
 /* ---- the rows of many messages ---- */

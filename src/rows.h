@@ -64,6 +64,37 @@ size_t rows_picked_len(const struct schema_table *t, const struct rows *from,
 size_t rows_pick(const struct schema_table *t, const struct rows *from,
 		 const uint32_t *picked, uint32_t cnt, uint8_t *at);
 
+/* ---- the same in several goes ---- */
+
+struct rows_picking {
+	const struct schema_table *t;
+	struct rows from;
+	const uint32_t *picked;
+	uint32_t cnt;
+	uint8_t *base;
+	uint64_t len; /* written so far; in the end, of the message */
+
+	const uint8_t *at; /* what is read next */
+	unsigned column;
+	bool is_begun;	   /* its header is written */
+	int8_t from_type, type; /* of the column, and what it becomes */
+	uint32_t done;	   /* of the picked, in this column */
+	uint32_t next;	   /* row at `at`, where widths differ */
+	/* A general list becomes a vector, until an item is no such atom: then
+	 * it is begun anew from here. */
+	const uint8_t *first;
+	uint64_t column_len; /* before the column */
+};
+
+/* What is given must stay until the end, and `at` has room for as much as the
+ * whole message. */
+void rows_pick_begin(struct rows_picking *p, const struct schema_table *t,
+		     const struct rows *from, const uint32_t *picked,
+		     uint32_t cnt, uint8_t *at);
+
+/* Goes on for about so many rows of a column.  Whether all is written. */
+bool rows_pick_some(struct rows_picking *p, uint32_t rows_max);
+
 /* ---- the rows of many messages ---- */
 
 struct rows_source {

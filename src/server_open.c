@@ -407,6 +407,8 @@ server_open(struct server *s, const struct settings *set)
 	tick_check_clock(&s->tick);
 	s->streams.clock_ns = clock_monotonic_ns;
 	s->streams.long_bytes = STREAM_LONG_BYTES;
+	s->streams.piece_rows = STREAM_PIECE_ROWS;
+	s->streams.group_max = STREAM_GROUP_MAX;
 	s->tick.put_lag = lag_table_put;
 	s->tick.put_subscribers = subscribers_put;
 	s->tick.put_queues = subscribers_put_queues;

@@ -37,6 +37,9 @@ enum {
 	STREAM_LONG_BYTES = 64 << 10, /* a message whose feeding is timed */
 	STREAMS_SHARE = 8, /* the last eighth of the filtered ones is ... */
 	STREAMS_FEW = 2,   /* ... for addresses that have begun fewer */
+	STREAM_PIECE_ROWS = 16 << 10, /* of it: less than 1 ms */
+	STREAM_GROUP_MAX = 8, /* streams between two looks at the clock, where
+				 several updates are a long batch */
 };
 
 struct batch;
@@ -88,6 +91,12 @@ struct stream {
 				record and at no position here; modular */
 	uint64_t unit_max;    /* in batches: bytes from one entry of the index
 				 to the next, at most; else 0 */
+	uint64_t ahead_pos;   /* up to here something was written already that
+				 is not committed: what the ring had there
+				 before is gone */
+	uint64_t wants_pos;   /* of the long message there, for which it had no
+				 room, ... */
+	uint64_t wants_len;   /* ... it gets so much; 0: not known */
 	size_t batch_len;     /* being written behind the head, not committed */
 	unsigned batch_cnt;   /* messages in it */
 };
@@ -110,21 +119,30 @@ struct streams {
 
 	/* Who gets what: bits by filtered stream, words of them. */
 	struct filter filter;
+	struct filter long_filter; /* looks at a long message meanwhile */
 	size_t words;
 	uint64_t *in_use;
 	uint64_t *whole;     /* words for each table: who wants all its rows */
 	uint32_t *filterers; /* of each table: how many want some rows of it */
 	uint64_t *here;	     /* while feeding: who stands at one place, ... */
 	uint64_t *full;	     /* ... who has no room, ... */
-	uint64_t *to;	     /* ... who gets the message */
+	uint64_t *to;	     /* ... who gets the message, ... */
+	uint64_t *group_of;  /* ... and of whom some get a long batch */
 	uint64_t feeds;	     /* messages put into filtered streams */
 
 	int64_t (*clock_ns)(void); /* NULL: feeding has no limit */
 	uint32_t long_bytes;	   /* shorter messages have none */
+	uint32_t piece_rows;	   /* of longer ones, between two looks at it */
+	unsigned group_max;	   /* streams that get a long batch together */
 	int64_t until_ns;	   /* ... which is this; 0: not begun */
 	bool is_cut;		   /* it was over before all were fed */
-	const uint8_t *looked;	   /* what the filter has looked at then, ... */
-	uint64_t looks;		   /* ... with its look of this number */
+	const uint8_t *looked;	   /* the long message that it looks at */
+	uint64_t look_pos;	   /* the last that was looked at in pieces */
+	const struct stream *half; /* has a part of what it gets of that behind
+				      its head, ... */
+	uint64_t picks;		   /* ... of the filter's pick of this number */
+	uint64_t half_pos;	   /* the last that was written in pieces ... */
+	unsigned half_id;	   /* ... and to which stream */
 	struct batch *batch; /* NULL: each update is a message */
 	struct cursor shown; /* in batches: holds what is not visible yet */
 };
@@ -195,9 +213,10 @@ uint64_t streams_oldest_pos(struct streams *all);
 /*
  * Copies what is new in the main stream to the filtered ones, as far as they
  * have room.  To pick from a long message takes its time for each of them: with
- * a clock it ends, after one at least, when 2 ms are over, and is_cut says so.
- * The next call goes on; long messages wait until it has ended (tick.c), so
- * that it does, and nobody falls behind for longer.
+ * a clock it ends when 2 ms are over, in the midst of a stream's rows too, and
+ * is_cut says so.  The next call goes on; who stands behind the message gets
+ * what follows meanwhile.  Other long messages wait until it has ended
+ * (tick.c), so that it does.  What has to be done again is done in one go.
  */
 void streams_feed(struct streams *all, int64_t now_ns);
 

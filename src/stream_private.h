@@ -47,6 +47,15 @@ size_t streams_write_selected(struct streams *all, const struct stream *s,
 			      const struct schema_table *t,
 			      const uint8_t *frame, uint8_t *at);
 
+/* Whether the time for feeding is over.  It begins with the first long message.
+ */
+bool streams_is_time_over(struct streams *all);
+
+/* The time is over: those of them from idx on stay before the message at pos,
+ * until the next turn.  Who is beyond it goes on. */
+void streams_cut(struct streams *all, const uint64_t *those, unsigned idx,
+		 uint64_t pos, uint64_t records);
+
 /* It has no room: it is not fed any more, this time. */
 void streams_leave_out(struct streams *all, const struct stream *s);
 
@@ -54,6 +63,12 @@ void streams_leave_out(struct streams *all, const struct stream *s);
  * records. */
 void streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 			  int64_t now_ns);
+
+/* A long one, which is timed: all->is_cut if the time was over.  In batches
+ * `frame` is what has been made of it. */
+void streams_feed_long(struct streams *all, uint64_t pos, uint64_t records,
+		       const struct schema_table *t, const uint8_t *frame,
+		       int64_t now_ns);
 
 /* All of them have what is before `to`. */
 void streams_fed(struct streams *all, uint64_t to, uint64_t records);

@@ -9,16 +9,13 @@
 #include "stream.h"
 #include "stream_private.h"
 
-/* Of one streams_feed, where messages are long. */
-#define FEED_NS (2 * NS_PER_MS)
-
 /* ---- open and close ---- */
 
 /* The bits of who gets what. 0 or -ENOMEM. */
 static int
 open_bits(struct streams *all)
 {
-	all->in_use = calloc(4 * all->words + 4, sizeof(*all->in_use));
+	all->in_use = calloc(5 * all->words + 5, sizeof(*all->in_use));
 	all->whole = calloc(all->schema->tables_cnt * all->words + 1,
 			    sizeof(*all->whole));
 	all->filterers =
@@ -28,6 +25,7 @@ open_bits(struct streams *all)
 	all->here = all->in_use + all->words;
 	all->full = all->here + all->words;
 	all->to = all->full + all->words;
+	all->group_of = all->to + all->words;
 	return 0;
 }
 
@@ -91,6 +89,9 @@ streams_open(struct streams *all, const struct schema *schema,
 	if (err == 0)
 		err = filter_open(&all->filter, o->symbols_max, o->sets_max,
 				  o->filtered_max, o->message_max, o->seed);
+	if (err == 0)
+		err = filter_open_beside(&all->long_filter, &all->filter,
+					 o->message_max);
 	if (err == 0 && o->is_batched)
 		err = batch_open(all, o->message_max, unit_max);
 	return err;
@@ -109,6 +110,7 @@ streams_close(struct streams *all)
 	free(all->in_use);
 	free(all->whole);
 	free(all->filterers);
+	filter_close(&all->long_filter);
 	filter_close(&all->filter);
 	batch_close(all);
 	stream_close(&all->main);
@@ -135,6 +137,7 @@ note_use(struct streams *all, struct stream *s, bool is_in_use)
 	unsigned idx = s->id - 1;
 
 	all->looked = NULL;
+	all->half = NULL;
 	bits_set(all->in_use, idx, is_in_use);
 	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
 		if (!selection_has(&s->selection, i))
@@ -158,16 +161,6 @@ streams_end_filtered(struct stream *s)
 
 /* ---- filtered streams ---- */
 
-/* A message of the main stream, for the filter: where a turn was over in the
- * midst of it, not anew in each of the next. */
-static void
-look(struct streams *all, const struct schema_table *t, const uint8_t *frame)
-{
-	if (all->looked == frame && all->looks == all->filter.looks)
-		return;
-	filter_look(&all->filter, t, rows_of_frame(t, frame));
-}
-
 /* Bytes that a selection leaves of a message of the main stream. */
 static size_t
 selected_len(struct streams *all, const struct selection *selection,
@@ -183,7 +176,7 @@ selected_len(struct streams *all, const struct selection *selection,
 		return 0;
 	if (!selection_filters(selection, t->idx))
 		return stream_frame_len(frame);
-	look(all, t, frame);
+	filter_look(&all->filter, t, rows_of_frame(t, frame));
 	cnt = filter_pick(&all->filter, selection->symbols);
 	return cnt == 0 ? 0 : filter_frame_len(&all->filter, cnt);
 }
@@ -279,6 +272,8 @@ begin_filtered(struct streams *all, struct stream *s,
 	       uint64_t main_pos)
 {
 	s->address = address;
+	s->ahead_pos = s->head_pos;
+	s->wants_len = 0;
 	s->missed = total_before(all, selection, main_pos);
 	s->missed.records -= s->records;
 	s->missed.bytes -= s->head_pos;
@@ -308,10 +303,13 @@ static bool
 reclaim(struct stream *s, uint64_t pos)
 {
 	const struct index_entry *e = index_find(&s->index, pos);
+	uint64_t end_pos = s->head_pos;
 
 	if (pos == s->head_pos)
 		return true;
-	if (e == NULL || s->head_pos - pos > s->ring.size)
+	if (!s->is_main && (int64_t)(s->ahead_pos - end_pos) > 0)
+		end_pos = s->ahead_pos;
+	if (e == NULL || end_pos - pos > s->ring.size)
 		return false;
 	if (s->head_pos - e->pos > s->head_pos - s->tail_pos)
 		s->tail_pos = e->pos;
@@ -388,241 +386,6 @@ streams_may_be_slow(struct streams *all, unsigned percent)
 		if (stream_may_be_slow(&all->filtered[i], percent))
 			may = true;
 	return may;
-}
-
-/* ---- feeding ---- */
-
-void
-streams_find_receivers(struct streams *all, const struct schema_table *t,
-		       const uint8_t *frame)
-{
-	const uint64_t *whole =
-		t == NULL ? all->in_use : all->whole + t->idx * all->words;
-
-	memcpy(all->to, whole, all->words * sizeof(*all->to));
-	if (t != NULL && all->filterers[t->idx] > 0) {
-		look(all, t, frame);
-		for (size_t i = 0; i < all->words; i++)
-			all->to[i] |= all->filter.wanted_by[i];
-	}
-	for (size_t i = 0; i < all->words; i++)
-		all->to[i] &= all->here[i];
-}
-
-size_t
-streams_write_selected(struct streams *all, const struct stream *s,
-		       const struct schema_table *t, const uint8_t *frame,
-		       uint8_t *at)
-{
-	size_t len = stream_frame_len(frame);
-	uint32_t cnt;
-
-	if (t != NULL && selection_filters(&s->selection, t->idx)) {
-		cnt = filter_pick(&all->filter, s->selection.symbols);
-		return filter_frame_write(&all->filter, cnt, at);
-	}
-	memcpy(at, frame, len);
-	return len;
-}
-
-/* Whether a receiver has room for what it gets.  To know how long that is costs
- * about as much as to write it: mostly there is room for the whole message. */
-static bool
-has_room_for(struct streams *all, struct stream *s,
-	     const struct schema_table *t, const uint8_t *frame)
-{
-	uint32_t cnt;
-
-	if (stream_has_room(s, stream_frame_len(frame)))
-		return true;
-	if (t == NULL || !selection_filters(&s->selection, t->idx))
-		return false;
-	cnt = filter_pick(&all->filter, s->selection.symbols);
-	return stream_has_room(s, filter_frame_len(&all->filter, cnt));
-}
-
-void
-streams_leave_out(struct streams *all, const struct stream *s)
-{
-	bits_set(all->here, s->id - 1, false);
-	bits_set(all->full, s->id - 1, true);
-}
-
-/* Whether the time is over.  It begins with the first long message. */
-static bool
-is_time_over(struct streams *all)
-{
-	int64_t now_ns;
-
-	if (all->clock_ns == NULL)
-		return false;
-	now_ns = all->clock_ns();
-	if (all->until_ns == 0)
-		all->until_ns = now_ns + FEED_NS;
-	return now_ns >= all->until_ns;
-}
-
-/* Those from idx on who get the message stay before it, until the next turn.
- * They hold it: so long its place is enough to know it by. */
-static void
-cut(struct streams *all, unsigned idx, uint64_t pos, uint64_t records,
-    const uint8_t *looked)
-{
-	unsigned cnt = all->filtered_cnt;
-
-	if (bits_next(all->to, idx, cnt) == cnt)
-		looked = NULL;
-	all->looked = looked;
-	all->looks = all->filter.looks;
-	for (; (idx = bits_next(all->to, idx, cnt)) < cnt; idx++) {
-		all->filtered[idx].fed.pos = pos;
-		all->filtered[idx].fed_records = records;
-		bits_set(all->here, idx, false);
-	}
-	all->is_cut = true;
-}
-
-void
-streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
-		     int64_t now_ns)
-{
-	const uint8_t *frame = ring_at(&all->main.ring, pos);
-	const struct schema_table *t = NULL;
-	unsigned cnt = all->filtered_cnt;
-	bool is_long = stream_frame_len(frame) >= all->long_bytes;
-
-	if (is_long && all->until_ns == 0)
-		(void)is_time_over(all);
-	if (stream_frame_is_record(frame))
-		t = record_table(all->schema, frame);
-	streams_find_receivers(all, t, frame);
-	for (unsigned i = 0; (i = bits_next(all->to, i, cnt)) < cnt; i++) {
-		struct stream *s = &all->filtered[i];
-		size_t len;
-
-		s->fed.pos = pos;
-		s->fed_records = records;
-		if (!has_room_for(all, s, t, frame)) {
-			streams_leave_out(all, s);
-			continue;
-		}
-		len = streams_write_selected(all, s, t, frame, stream_head(s));
-		stream_commit(s, len, t != NULL, now_ns);
-		all->feeds++;
-		if (is_long && is_time_over(all)) {
-			bool has_looked = t != NULL &&
-					  all->filterers[t->idx] > 0;
-
-			cut(all, i + 1, pos, records,
-			    has_looked ? frame : NULL);
-			return;
-		}
-	}
-	/* Whoever got nothing of it has got on too. */
-	if (is_long && bits_next(all->here, 0, cnt) < cnt && is_time_over(all))
-		cut(all, cnt, pos, records, NULL);
-}
-
-/* The streams that have been fed least, but for the full ones, into all->here;
- * how much they lack, and how much the next ones. */
-static void
-find_hindmost(struct streams *all, uint64_t *out_lack, uint64_t *out_next)
-{
-	unsigned cnt = all->filtered_cnt;
-	uint64_t longest = 0, next = 0;
-
-	memset(all->here, 0, all->words * sizeof(*all->here));
-	for (unsigned i = 0; (i = bits_next(all->in_use, i, cnt)) < cnt; i++) {
-		uint64_t lack =
-			all->main.visible_pos - all->filtered[i].fed.pos;
-
-		if (lack == 0 || bits_has(all->full, i))
-			continue;
-		if (lack < longest) {
-			next = max_u64(next, lack);
-			continue;
-		}
-		if (lack > longest) {
-			next = longest;
-			longest = lack;
-			memset(all->here, 0, all->words * sizeof(*all->here));
-		}
-		bits_set(all->here, i, true);
-	}
-	*out_lack = longest;
-	*out_next = next;
-}
-
-void
-streams_fed(struct streams *all, uint64_t to, uint64_t records)
-{
-	unsigned cnt = all->filtered_cnt;
-
-	for (unsigned i = 0; (i = bits_next(all->here, i, cnt)) < cnt; i++) {
-		all->filtered[i].fed.pos = to;
-		all->filtered[i].fed_records = records;
-	}
-}
-
-/* All that stand together go on together, from one place to another: those who
- * have room, and as long as there is one. */
-static void
-feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
-{
-	unsigned first = bits_next(all->here, 0, all->filtered_cnt);
-	uint64_t records = all->filtered[first].fed_records;
-
-	while (from != to && !all->is_cut && streams_is_any_here(all)) {
-		const uint8_t *frame = ring_at(&all->main.ring, from);
-
-		streams_feed_message(all, from, records, now_ns);
-		from += stream_frame_len(frame);
-		records += stream_frame_is_record(frame);
-	}
-	streams_fed(all, from, records);
-}
-
-void
-streams_feed(struct streams *all, int64_t now_ns)
-{
-	uint64_t visible = all->main.visible_pos, lack, next;
-
-	all->is_cut = false;
-	all->until_ns = 0;
-	memset(all->full, 0, all->words * sizeof(*all->full));
-	/* Where there was no next one, all are level now, or full. */
-	do {
-		find_hindmost(all, &lack, &next);
-		if (lack == 0)
-			break;
-		if (all->batch != NULL)
-			batch_feed(all, visible - lack, visible - next, now_ns);
-		else
-			feed_together(all, visible - lack, visible - next,
-				      now_ns);
-	} while (next > 0 && !all->is_cut);
-	if (!all->is_cut)
-		all->looked = NULL;
-}
-
-void
-streams_feed_one(struct streams *all, struct stream *s, int64_t now_ns)
-{
-	int64_t (*clock_ns)(void) = all->clock_ns;
-	bool is_cut = all->is_cut;
-
-	memset(all->full, 0, all->words * sizeof(*all->full));
-	memset(all->here, 0, all->words * sizeof(*all->here));
-	bits_set(all->here, s->id - 1, true);
-	all->clock_ns = NULL;
-	all->is_cut = false;
-	if (all->batch != NULL)
-		batch_feed(all, s->fed.pos, all->main.visible_pos, now_ns);
-	else
-		feed_together(all, s->fed.pos, all->main.visible_pos, now_ns);
-	all->clock_ns = clock_ns;
-	all->is_cut = is_cut;
-	all->looked = NULL;
 }
 
 /* ---- totals ---- */

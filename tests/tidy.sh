@@ -21,7 +21,7 @@ ranks='
 1	symbols rows filter selection settings.h options settings cores lag
 1	plain update shape asked fits
 1	journal_state wait_reason
-2	engine file_jobs stream.h stream_private.h stream batch streams
+2	engine file_jobs stream.h stream_private.h stream batch feeding streams
 2	request.h value literal verbs query evaluate.h apply probe request
 3	history consumer.h consumer_private.h consumer consumer_past
 3	connection delivery catchup.h catchup_check catchup listener selftest

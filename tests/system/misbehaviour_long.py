@@ -1,6 +1,7 @@
 """Rows of the table (misbehaviour.py) with messages as long as they are allowed by
 default, each with a daemon that is made for them."""
 
+import contextlib
 import struct
 
 import kdb
@@ -14,7 +15,7 @@ NARROW = {"name": "narrow", "columns": ["time timespan", "sym symbol"]}
 
 SETTINGS = {
     "schema": {"tables": [NARROW, PULSE]},
-    "ring": {"size": "64M"}, "streams": {"ring": "64M"},
+    "ring": {"size": "64M"}, "streams": {"ring": "64M", "max": 32},
     "message": {"max": MESSAGE_MAX, "timeout": "20s"},
 }
 
@@ -49,3 +50,40 @@ def long_compressed(scene):
         client = scene.client(user)
         scene.again_and_again(lambda client=client: step(client))
     scene.hold_and_count()
+
+
+LETTERS = [chr(ord("A") + i) for i in range(16)]
+
+
+def _read_on(scene, client):
+    """Reads what comes, in a thread, and drops it."""
+    room = bytearray(1 << 20)
+
+    def step():
+        with contextlib.suppress(TimeoutError):
+            if not client.sock.recv_into(room):
+                raise kdb.Closed("fin")
+    scene.again_and_again(step)
+
+
+def _narrow(rows):
+    return update("narrow", lst(syms(*LETTERS * (rows // len(LETTERS)))))
+
+
+def _to_selections(scene, data):
+    """Updates again and again, and subscribers to a symbol each, who read at once."""
+    for letter in LETTERS:
+        client = scene.client()
+        told = client.sync(lst(sym(".u.sub"), sym("narrow"), sym(letter)))
+        assert not isinstance(told, Error), told
+        _read_on(scene, client)
+    client = scene.client()
+    data += frame("", SYNC)
+    scene.again_and_again(lambda: client.ask(data))
+    assert scene.has_round.wait(20)
+    scene.hold()
+
+
+@row(own={"settings": SETTINGS})
+def long_filtered(scene):
+    _to_selections(scene, _narrow(1_300_000))

@@ -732,10 +732,11 @@ def one_of_each_letter(connect, daemon):
     return subscribers, update("narrow", lst(syms(*LETTERS * ROWS_OF_EACH)))
 
 
-def test_others_come_between_selections(start, connect):
+@pytest.mark.parametrize("interval", ["0s", "10ms"])
+def test_others_come_between_selections(start, connect, interval):
     """Protects invariant 11: what a long update costs for each selection is paid in
     turns of its own, so others are served before the last one has its rows."""
-    daemon = start(NARROW_SETTINGS)
+    daemon = start(dict(NARROW_SETTINGS, publish={"interval": interval}))
     subscribers, long = one_of_each_letter(connect, daemon)
     feed, other = connect(daemon), connect(daemon)
     between = 0

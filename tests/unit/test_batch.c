@@ -78,6 +78,8 @@ static struct kind kinds[KINDS];
 static uint32_t number;
 static struct chance chance;
 static int64_t now;
+static int64_t (*clock_ns)(void); /* of the streams: NULL, or below */
+static unsigned cuts;
 
 /* How often it went where it hurts. */
 static unsigned refusals, waits, joined, begun, torn, units, merged, cut;
@@ -340,6 +342,15 @@ check_stream(const struct stream *s)
 	assert_int_equal(s->fed_records, records_before(i));
 }
 
+/* Where a stream stands, the batches of the others end. */
+static void
+note_ends(void)
+{
+	for (unsigned i = 0; i < FILTERED_MAX; i++)
+		if (is_in_use(&all.filtered[i]))
+			ends_here[message_at(all.filtered[i].fed.pos)] = true;
+}
+
 /* Who was not fed to the end has a reader in the way. */
 static void
 check_fed(void)
@@ -349,7 +360,6 @@ check_fed(void)
 
 		if (!is_in_use(s))
 			continue;
-		ends_here[message_at(s->fed.pos)] = true;
 		if (streams_is_level(&all, s))
 			continue;
 		assert_true(s->wanted_bytes > 0);
@@ -524,6 +534,34 @@ walk_reader(struct reader *r)
 				      : chance_below(&chance, lag + 1));
 }
 
+/* Of the time that feeding has, all or nothing passes between two looks. */
+static int64_t
+hasty_clock(void)
+{
+	static int64_t time_ns = 1;
+
+	time_ns += chance_below(&chance, 3) == 0 ? 0 : NS_PER_S;
+	return time_ns;
+}
+
+/* It comes to an end; sometimes others come between. */
+static void
+walk_feed(void)
+{
+	for (unsigned left = 10000;; left--) {
+		assert_true(left > 0);
+		streams_feed(&all, now);
+		note_ends();
+		if (!all.is_cut)
+			break;
+		cuts++;
+		check();
+		if (chance_below(&chance, 3) == 0)
+			return;
+	}
+	check_fed();
+}
+
 static void
 step(void)
 {
@@ -536,8 +574,7 @@ step(void)
 		show(visible_cnt +
 		     chance_below(&chance, messages_cnt - visible_cnt + 1));
 	} else if (what < 73) {
-		streams_feed(&all, now);
-		check_fed();
+		walk_feed();
 	} else if (what < 98) {
 		walk_reader(&readers[chance_below(&chance, READERS)]);
 	} else {
@@ -549,6 +586,9 @@ static void
 start(uint64_t pos)
 {
 	streams_open_with(&all, &schema, &options, pos);
+	all.clock_ns = clock_ns;
+	all.piece_rows = 2;
+	all.group_max = 2;
 	memset(readers, 0, sizeof(readers));
 	memset(kinds, 0, sizeof(kinds));
 	messages_cnt = visible_cnt = 0;
@@ -585,7 +625,7 @@ walk(uint64_t pos)
 }
 
 static void
-test_random_walk(void **state)
+walk_everywhere(void)
 {
 	static const uint64_t starts[] = {
 		0,
@@ -593,13 +633,36 @@ test_random_walk(void **state)
 		UINT64_MAX - 50000,
 	};
 
-	(void)state;
-	chance = chance_start("batch walk");
+	refusals = waits = joined = begun = torn = units = merged = cut = 0;
+	cuts = 0;
 	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
 		walk(starts[i]);
+	if (clock_ns != NULL) {
+		assert_true(cuts > 1000 && merged > 0);
+		return;
+	}
+	assert_true(cuts == 0);
 	assert_true(refusals > 1000 && waits > 100 && joined > 20);
 	assert_true(begun > 50 && torn > 100 && units > 1000);
 	assert_true(merged > 1000 && cut > 100);
+}
+
+static void
+test_random_walk(void **state)
+{
+	(void)state;
+	chance = chance_start("batch walk");
+	walk_everywhere();
+}
+
+static void
+test_random_walk_in_a_hurry(void **state)
+{
+	(void)state;
+	clock_ns = hasty_clock;
+	chance = chance_start("hasty batch walk");
+	walk_everywhere();
+	clock_ns = NULL;
 }
 
 /* ---- what a batch is ---- */
@@ -799,6 +862,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_walk),
+		cmocka_unit_test(test_random_walk_in_a_hurry),
 		cmocka_unit_test(test_one_of_each),
 		cmocka_unit_test(test_full_ring),
 		cmocka_unit_test(test_held),

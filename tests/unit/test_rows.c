@@ -377,6 +377,15 @@ check_picked(const struct message *m, const uint32_t *picked, uint32_t cnt)
 	assert_true(len <= m->len);
 	at = room(len);
 	check_result(at, rows_pick(m->t, &rows, picked, cnt, at), len);
+	for (uint32_t rows_max = 1; rows_max < 8; rows_max += 3) {
+		struct rows_picking p;
+
+		at = room(len);
+		rows_pick_begin(&p, m->t, &rows, picked, cnt, at);
+		while (!rows_pick_some(&p, rows_max))
+			;
+		check_result(at, p.len, len);
+	}
 }
 
 /* ---- keys ---- */
