@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 
+import journal
 import kdb
 import pytest
 from daemon import F_SETPIPE_SZ
@@ -160,6 +161,26 @@ def test_report_interval(start, connect):
     assert back.number("high_bytes") > 1 << 20
     mark = daemon.index(back) + 1
     assert daemon.wait_log("report", after=mark + 1).number("slow") == 0
+
+
+def test_only_the_slowest_are_named(start, connect, folder):
+    """Protects the log from thousands of slow consumers: so many lines, and of the
+    others how many they are and how far behind in all."""
+    daemon = start(journal.settings(folder, {
+        "log": {"report": "100ms", "report_consumers": 1},
+        "connections": {"send_buffer": "16K"}}))
+    feed, template = connect(daemon), Template(400, kind=kdb.SYNC)
+    for user in ("one", "two", "three"):
+        connect(daemon, user=user, receive_buffer=4096).subscribe()
+    for n in range(150):
+        feed.ask_raw(template.make(n * 400))
+    daemon.wait_log("report", slow="3")
+    mark = daemon.mark()
+    others = daemon.wait_log("more_slow_consumers", after=mark, consumers="2")
+    named = daemon.lines[daemon.index(others) - 1]
+    assert named["event"] == "consumer"
+    lag = others.number("lag_bytes")
+    assert 0 < lag <= 2 * named.number("lag_bytes")
 
 
 def test_refused_updates_do_not_flood_the_log(start, connect):
