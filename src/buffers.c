@@ -24,6 +24,23 @@ static const char *const use_names[] = {
 
 /* ---- shares ---- */
 
+/* Whether what one holds is of the other's share. */
+static bool
+is_of_share(const struct connection *c, const struct connection *holder)
+{
+	if (c->is_publisher && !holder->is_publisher)
+		return false;
+	return c->consumer.address == holder->consumer.address ||
+	       strcmp(c->user, holder->user) == 0;
+}
+
+/* So many are for publishers only. */
+static unsigned
+kept_from(const struct connection *c)
+{
+	return c->is_publisher ? 0 : 1;
+}
+
 bool
 buffers_may_take(const struct server *s, const struct connection *c,
 		 enum pool_use use)
@@ -37,12 +54,15 @@ buffers_may_take(const struct server *s, const struct connection *c,
 
 		if (other == NULL)
 			continue;
-		of_address += c->consumer.address == other->consumer.address;
-		of_user += strcmp(c->user, other->user) == 0;
+		if (is_of_share(c, other)) {
+			of_address += c->consumer.address ==
+				      other->consumer.address;
+			of_user += strcmp(c->user, other->user) == 0;
+		}
 		going_out += hold->use != POOL_INPUT;
 	}
-	return s->pool.free_cnt > 0 && of_address < share && of_user < share &&
-	       (use == POOL_INPUT || going_out < share);
+	return s->pool.free_cnt > kept_from(c) && of_address < share &&
+	       of_user < share && (use == POOL_INPUT || going_out < share);
 }
 
 uint8_t *
@@ -95,9 +115,8 @@ is_in_the_way(const struct server *s, const struct connection *waiter,
 {
 	const struct connection *c = hold->holder;
 
-	return s->pool.free_cnt == 0 ||
-	       waiter->consumer.address == c->consumer.address ||
-	       strcmp(waiter->user, c->user) == 0 ||
+	return s->pool.free_cnt <= kept_from(waiter) ||
+	       is_of_share(waiter, c) ||
 	       (waiter->waits_for == WAIT_REPLY && hold->use != POOL_INPUT);
 }
 
@@ -162,7 +181,8 @@ tell(struct server *s, struct connection *c)
 	log_line(LOG_WARN, "buffer_wait",
 		 "conn=%u user=%s peer=%s ms=%lld free=%u of=%u "
 		 "holders=\"%s\" held=%llu hint=\"a share is half of "
-		 "message.buffers; who holds one and does not move is cut\"",
+		 "message.buffers, and one is for who has published; who holds "
+		 "one and does not move is cut\"",
 		 c->slot, c->user, c->peer,
 		 (long long)((s->now_ns - c->wait_since_ns) / NS_PER_MS),
 		 s->pool.free_cnt, s->pool.cnt, holders,

@@ -5,9 +5,12 @@
  * A buffer is for bytes that are here: for what of a message does not fit into
  * the receive buffer any more, for a reply or a rest that is to be sent.  One
  * address, or one user, has half of them at most, and what goes out has half of
- * them together.  Who holds one must move bytes: within message.timeout, and a
- * second more for each BUFFERS_RATE bytes that it has moved; where somebody has
- * waited for a second, within that second and one for each BUFFERS_RATE_WANTED.
+ * them together.  The last one is for publishers, and what others hold is not
+ * of their share: anybody can begin a long message, and stop.
+ *
+ * Who holds one must move bytes: within message.timeout, and a second more for
+ * each BUFFERS_RATE bytes that it has moved; where somebody has waited for a
+ * second, within that second and one for each BUFFERS_RATE_WANTED.
  */
 #ifndef RINGTICK_BUFFERS_H
 #define RINGTICK_BUFFERS_H

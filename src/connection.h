@@ -65,6 +65,7 @@ struct connection {
 	char peer[64];
 	bool is_told;	     /* the log has its connect line */
 	bool is_feed;	     /* has sent an update */
+	bool is_publisher;   /* it has published, or its name and address */
 	bool has_published;  /* one was accepted: */
 	uint64_t published_pos; /* end of the last one in the main stream */
 	enum close_reason reason; /* from ENDING on */

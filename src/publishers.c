@@ -77,6 +77,12 @@ publishers_left(struct publishers *p, const char *name, uint64_t address,
 }
 
 bool
+publishers_know(const struct publishers *p, const char *name, uint64_t address)
+{
+	return find(p, peers_client(address, name)) != NULL;
+}
+
+bool
 publishers_may_stay(const struct publishers *p, const char *name,
 		    uint64_t address, unsigned slots_free, unsigned slots_max,
 		    int64_t now_ns)
@@ -89,5 +95,5 @@ publishers_may_stay(const struct publishers *p, const char *name,
 		awaited +=
 			p->all[i].here == 0 && now_ns < p->all[i].until_ns;
 	return slots_free >= awaited ||
-	       find(p, peers_client(address, name)) != NULL;
+	       publishers_know(p, name, address);
 }

@@ -38,6 +38,10 @@ void publishers_came(struct publishers *p, const char *name, uint64_t address,
 void publishers_left(struct publishers *p, const char *name, uint64_t address,
 		     int64_t now_ns);
 
+/* Whether one of that name and address has published, and is remembered. */
+bool publishers_know(const struct publishers *p, const char *name,
+		     uint64_t address);
+
 /*
  * Whether a newcomer may stay, where so many slots of slots_max are left free
  * beside it: the last ones are for those who are awaited: for as long as they

@@ -272,6 +272,8 @@ serve_hello(struct server *s, struct connection *c)
 	c->deadline_ns = 0;
 	c->consumer.policy =
 		lag_policy_of(s->settings, c->name, strlen(c->name));
+	c->is_publisher = publishers_know(&s->publishers, c->name,
+					  c->consumer.address);
 	c->spill_limit_ns =
 		lag_spill_limit_of(s->settings, c->name, strlen(c->name));
 	c->consumer.reply[0] = capability;
@@ -290,7 +292,7 @@ note_published(struct server *s, struct connection *c, uint64_t records)
 	if (!c->has_published)
 		publishers_came(&s->publishers, c->name,
 				c->consumer.address, s->now_ns);
-	c->has_published = true;
+	c->has_published = c->is_publisher = true;
 	c->published_pos = s->streams.main.head_pos;
 }
 

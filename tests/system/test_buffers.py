@@ -44,7 +44,7 @@ def test_claimed_lengths(start, connect, mode):
     """Protects long messages from who claims to send some: a buffer is for bytes
     that are here; and from who begins one and stops: it goes when one is needed."""
     daemon = start(kdb_settings(mode))
-    feed = connect(daemon, user="feed", timeout=8)
+    feed, other = (connect(daemon, user=user, timeout=8) for user in ("feed", "other"))
     long = update("trade", trade(0, LONG), kind=kdb.SYNC)
     claims = [connect(daemon, user="c%d" % i) for i in range(4)]
     for one in claims:
@@ -53,9 +53,30 @@ def test_claimed_lengths(start, connect, mode):
     assert daemon.summary().number("buffer_waits") == 0
     for one in claims[:2]:
         one.send(long[8:100000])
-    assert feed.ask(long) == NIL
-    assert ":c0:input:100000:" in daemon.wait_log("buffer_wait")["holders"]
+    assert other.ask(long) == NIL
+    assert ":c0:input:100000:" in daemon.wait_log("buffer_wait", user="other")["holders"]
     daemon.wait_log("disconnect", reason="message_timeout")
+
+
+def test_those_who_never_published_stand_aside(start, connect, mode):
+    """Protects a feed from others at its own address, and of its own name, that begin
+    long messages and stop: whoever has published waits for none of them, nor do its
+    connections to come."""
+    daemon = start(kdb_settings(mode))
+    feed = connect(daemon, user="feed", timeout=8)
+    assert feed.update("trade", trade(0)) == NIL
+    long = update("trade", trade(0, LONG), kind=kdb.SYNC)
+    stuck = [connect(daemon, user=user, source="127.0.0.%d" % at)
+             for user, at in zip("s0 s1 s2 feed s4 s5".split(), (1, 1, 1, 2, 2, 2))]
+    for one in stuck:
+        one.send(long[:100000])
+    while daemon.summary().number("buffer_waits") < 2:
+        pass
+    assert feed.ask(long) == NIL
+    feed.close()
+    daemon.wait_log("disconnect", peer=feed.name)
+    assert connect(daemon, user="feed", timeout=8).ask(long) == NIL
+    assert daemon.summary().number("buffer_waits") == 3
 
 
 def kdb_settings(mode):
