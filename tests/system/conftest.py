@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import resource
 import time
 
@@ -103,35 +102,9 @@ def many_days(clock, monkeypatch):
         monkeypatch.setenv(name, value)
 
 
-MODES = os.environ.get("RINGTICK_MODES", "sqpoll direct").split()
-
-
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=os.environ.get("RINGTICK_MODES", "sqpoll direct").split())
 def mode(request):
     return request.param
-
-
-def place_of(mark, params):
-    """Which of its argument sets a mark `parametrize` has given."""
-    names = re.split(r"[ ,]+", mark.args[0])
-    for n, given in enumerate(mark.args[1]):
-        values = given if len(names) > 1 else [given]
-        if isinstance(given, type(pytest.param())):
-            values = given.values
-        if all(params[name] is value for name, value in zip(names, values)):
-            return n
-    raise AssertionError("no such parameters: %s" % params)
-
-
-def is_in_its_mode(item):
-    """A test with parameters of its own plays each of its cases in one mode, by
-    turns: what differs is the engine, not what stands on it."""
-    marks = list(item.iter_markers("parametrize"))
-    if not marks or "mode" not in item.fixturenames or any(
-            "mode" in mark.args[0] for mark in marks):
-        return True
-    turn = sum(place_of(mark, item.callspec.params) for mark in marks)
-    return item.callspec.params["mode"] == MODES[turn % len(MODES)]
 
 
 @pytest.fixture
@@ -173,12 +146,9 @@ def _midnight(tmp_path_factory):
         one.daemon.abandon()
 
 
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(items):
     """Whoever needs midnight waits for it at the end; the daemon of it starts
     with the first test (see _early)."""
-    elsewhere = [item for item in items if not is_in_its_mode(item)]
-    config.hook.pytest_deselected(items=elsewhere)
-    items[:] = [item for item in items if item not in elsewhere]
     items.sort(key=lambda item: "_midnight" in item.fixturenames)
 
 
