@@ -27,7 +27,7 @@ class Wanderer(threading.Thread):
         self.claim = (0, day, 0, 0)
         self.tables = {"": sym(""), "both": syms("quote", "trade")}.get(
             table, sym(table))
-        self.wanted, self.failure = None, None
+        self.wanted, self.failure, self.is_done = None, None, False
         self.news = threading.Condition()
         self.start()
 
@@ -38,6 +38,9 @@ class Wanderer(threading.Thread):
                 self.breaks += 1
         except Exception as failure:
             self.failure = failure
+        with self.news:
+            self.is_done = True
+            self.news.notify_all()
 
     def go_on(self):
         client = kdb.Client(self.port, timeout=60)
@@ -67,16 +70,24 @@ class Wanderer(threading.Thread):
             self.frames += frames
             self.news.notify_all()
 
-    def wait_for_day(self, day):
-        with self.news:
-            assert self.news.wait_for(
-                lambda: self.claim[1] >= day or self.failure, 60)
+    def goes_on(self, until, seconds=60):
+        """Waits as long as there is progress: how much there is to do depends on
+        how slow the machine was."""
+        while not until() and self.failure is None:
+            seen, claim = len(self.frames), self.claim
+            with self.news:
+                self.news.wait_for(lambda: until() or self.is_done, seconds)
+            assert self.is_done or until() or (
+                (seen, claim) != (len(self.frames), self.claim)), claim
         assert self.failure is None, repr(self.failure)
+
+    def wait_for_day(self, day):
+        self.goes_on(lambda: self.claim[1] >= day)
 
     def finish(self, wanted):
         self.wanted = wanted
-        self.join(60)
-        assert self.failure is None and not self.is_alive(), repr(self.failure)
+        self.goes_on(lambda: self.is_done)
+        self.join()
 
 
 @pytest.mark.parametrize("mode,after,sync", [
