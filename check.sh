@@ -95,7 +95,7 @@ unit_tests()
 	make -C "$1" -j2 check && return
 	# the log of each test program that failed, after make's own words
 	grep -lE '^:test-result: (FAIL|ERROR)' "$1"/tests/*.trs \
-		"$1"/tests/unit/*.trs 2>/dev/null |
+		"$1"/tests/unit/*/*.trs 2>/dev/null |
 		while read -r trs; do
 			echo "---- ${trs%.trs}"
 			grep -vE '^(ok|PASS)' "${trs%.trs}.log"

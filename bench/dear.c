@@ -15,8 +15,8 @@
 #include <time.h>
 
 #include "plant.h"
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	ROUNDS = 5,

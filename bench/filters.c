@@ -21,9 +21,9 @@
 #include <time.h>
 
 #include "plant.h"
-#include "update.h"
-#include "util.h"
-#include "wire.h"
+#include "schema/update.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	ROUNDS = 7,

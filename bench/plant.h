@@ -3,8 +3,8 @@
 #ifndef RINGTICK_BENCH_PLANT_H
 #define RINGTICK_BENCH_PLANT_H
 
-#include "tick.h"
-#include "util.h"
+#include "tick/tick.h"
+#include "base/util.h"
 
 static struct settings settings;
 static struct counters counters;

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "tick.h"
-#include "util.h"
+#include "tick/tick.h"
+#include "base/util.h"
 
 enum {
 	ROUNDS = 7,

@@ -17,11 +17,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "rows.h"
-#include "schema.h"
-#include "update.h"
-#include "util.h"
-#include "wire.h"
+#include "schema/row_ops.h"
+#include "schema/schema.h"
+#include "schema/update.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	ROUNDS = 7,

@@ -23,12 +23,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "engine.h"
-#include "selftest.h"
-#include "server.h"
-#include "util.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "io/engine.h"
+#include "daemon/selftest.h"
+#include "daemon/server.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	FEED = 0, /* slots: the order of connecting */

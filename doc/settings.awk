@@ -1,6 +1,6 @@
 # Puts the table of settings into the manual page:
 #
-#   awk -f settings.awk src/options.def doc/ringtick.conf.5.in
+#   awk -f settings.awk src/config/options.def doc/ringtick.conf.5.in
 #
 # A line @SETTINGS@ of the page becomes one entry for each row.
 
@@ -32,7 +32,7 @@ function escape(s)
 	return s
 }
 
-# One row of options.def as a tagged paragraph.
+# One row of config/options.def as a tagged paragraph.
 function entry(row,    f, i, kind, value, what, from, to)
 {
 	sub(/^OPTION\(/, "", row)

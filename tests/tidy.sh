@@ -6,42 +6,38 @@ LC_ALL=C
 export LC_ALL
 cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 
-# Lowest first, by the layers of the design.  A file may include the headers of
-# names to the left and above, and its own.  Where header and source stand at
-# different places, the header is named with its suffix.
-ranks='
-0	util exits log.h log_text log
-0	notify clock timezone process guarded budget
-1	options.def counters.def close.def figures.def counters ring pool
-1	peers publishers
-1	index
-1	wire wire_frame wire_write inflate unpack extent
-1	torn_tail uncached epoch journal_index journal_file
-1	schema_words schema schema_parse record
-1	symbols rows filter selection settings.h options settings cores lag
-1	plain update shape asked fits
-1	journal_state wait_reason
-2	engine file_jobs stream.h stream_private.h stream batch feeding streams
-2	request.h value literal verbs query evaluate.h apply probe request
-3	history consumer.h consumer_private.h consumer consumer_past
-3	connection delivery catchup.h catchup_check catchup listener selftest
-3	tick.h day repeat call.h late subscribe position ask tick
-3	journal_space journal_folder
-3	journal_keep journal_rescue journal_unsynced
-3	journal_reserve journal_start journal_days journal.h journal_private.h
-3	journal_trouble journal_look journal_lost journal_mend journal_roll
-3	journal_redate journal
-4	server.h wait.h deadline.h buffers.h report lag_table subscribers
-4	drain session slow wait deadline buffers server_open server
-5	main
+# The folders of src/, lowest first, and in each its files, lowest first: a file
+# may include what is above its own row, and what is to the left of it.  Where a
+# header is lower than its source, it is named with its suffix.
+layers='
+base	util exits log.h log_text log notify clock timezone process
+base	guarded pool uncached
+wire	wire frame write inflate unpack extent
+schema	words schema parse record row_ops plain update template
+config	counters settings.h options settings cpus
+io	engine file_jobs
+ring	ring index symbols filter selection stream.h stream_private.h
+ring	stream batch fanout streams
+journal	torn_tail epoch index file fits state history space folder keep
+journal	rescue unsynced reserve open days journal.h private.h trouble
+journal	watch lost mend roll redate journal
+q	eval.h value literal verbs parse eval_private.h apply pykx_probe
+q	eval
+client	turn_budget log_quota publishers slow_policy wait_reason
+client	consumer.h consumer_private.h consumer consumer_journal connection
+client	delivery catchup.h catchup_check catchup listener
+tick	request_text tick.h day repeat call.h subscribe_past subscribe
+tick	position introspect tick
+daemon	selftest server.h wait.h deadline.h buffers.h report lag_table
+daemon	subscribers drain session slow_consumers wait deadline buffers
+daemon	server_open server main
+tools	client print tally sub_tables sub_stats sub_rejoin qtime
+tools	log_payload json log_next_day mapped_file log_tables
+tools	log_replay_kinds log_replay log_repair feed_message sub_options
+tools	feed sub log main
 '
-# The client tools stand beside the daemon: of its files they may include
-# those of ranks 0 and 1.
-client_ranks='
-5	client print tally seen account rejoin when payload json
-5	next_day mapping table_list kinds replay salvage feed_message
-5	sub_options feed sub logtool ringtick
-'
+# The client tools use these folders and headers, and nothing else.
+tools_use='base wire schema tools journal/file.h journal/torn_tail.h'
 
 C_FILES=$(find src tests/unit tests/fuzz -name '*.[ch]' | sort)
 TEXT_FILES="$C_FILES configure.ac Makefile.am $(find . \
@@ -111,48 +107,54 @@ bare_c=$(bare)
 
 # ---- layers ----
 
-grep -n '^#[[:space:]]*include "' src/*.[ch] |
-awk -F '[:"]' -v ranks="$ranks" -v client_ranks="$client_ranks" '
-function learn(text, is_client,    lines, n, i, words, k, j) {
-	n = split(text, lines, "\n")
+grep -n '^#[[:space:]]*include "' src/*/*.[ch] |
+awk -F '[:"]' -v layers="$layers" -v tools_use="$tools_use" '
+# The place of a file, of its own or of its header and source together.
+function place_of(path) {
+	if (path in place)
+		return place[path]
+	sub(/\.[^.]*$/, "", path)
+	return path in place ? place[path] : 0
+}
+BEGIN {
+	n = split(layers, lines, "\n")
 	for (i = 1; i <= n; i++) {
 		k = split(lines[i], words, /[ \t]+/)
-		for (j = 2; j <= k; j++) {
-			place[words[j]] = ++place_cnt
-			layer[words[j]] = words[1]
-			client[words[j]] = is_client
-		}
+		for (j = 2; j <= k; j++)
+			place[words[1] "/" words[j]] = ++place_cnt
 	}
+	n = split(tools_use, words, " ")
+	for (i = 1; i <= n; i++)
+		for_tools[words[i]] = 1
 }
-BEGIN { learn(ranks, 0); learn(client_ranks, 1) }
 {
 	from = $1
-	sub(/.*\//, "", from)
+	sub(/^src\//, "", from)
 	own = from
-	sub(/\..*/, "", own)
-	if ($4 == "config.h" || $4 == own ".h")
-		next
-	if (!(from in place))
-		from = own
+	sub(/\.c$/, ".h", own)
 	to = $4
-	if (!(to in place))
-		sub(/\..*/, "", to)
-	if (!(from in place))
-		what = "the file has no rank in tests/tidy.sh"
-	else if (!(to in place))
-		what = $4 " has no rank in tests/tidy.sh"
-	else if (place[to] >= place[from])
-		what = $4 " ranks above " $1
-	else if (client[from] && !client[to] && layer[to] > 1)
-		what = $4 " is the daemon'\''s, of a layer above 1"
+	if (to == "config.h" || to == own || to ~ /\.def$/)
+		next
+	folder = to
+	sub(/\/.*/, "", folder)
+	if (!place_of(from))
+		what = "the file has no place in tests/tidy.sh"
+	else if (!place_of(to))
+		what = to " has no place in tests/tidy.sh"
+	else if (from ~ /^tools\// && !(to in for_tools) &&
+	    !(folder in for_tools))
+		what = to " is the daemon'\''s"
+	else if (place_of(to) >= place_of(from))
+		what = to " is above " from
 	else
 		next
 	print $1 ":" $2 ": " what
 }' >"$found"
-report "includes point to lower ranks only"
+report "includes point to lower layers only"
 
-for f in src/*.c; do
-	name=$(basename "$f" .c)
+for f in src/*/*.c; do
+	name=${f#src/}
+	name=${name%.c}
 	set -- $(sed -n 's/^#[[:space:]]*include ["<]\(.*\)[">].*/\1/p' "$f")
 	[ "${1-}" = config.h ] ||
 		echo "$f:1: the first include is ${1-none}, not config.h"
@@ -167,9 +169,9 @@ only()
 		grep -v "^$2:" | sed "s|\$|: only $2 may|"
 }
 {
-	only liburing.h src/engine.c
-	only libconfig.h src/settings.c
-	only systemd/sd-daemon.h src/notify.c
+	only liburing.h src/io/engine.c
+	only libconfig.h src/config/settings.c
+	only systemd/sd-daemon.h src/base/notify.c
 } >"$found"
 report "each library has one file that knows it"
 
@@ -228,7 +230,7 @@ report "lines have at most 80 columns"
 grep -n '[[:space:]]$' $TEXT_FILES >"$found"
 report "no space at the end of a line"
 
-for f in src/*.[ch]; do
+for f in src/*/*.[ch]; do
 	lines=$(wc -l <"$f")
 	[ "$lines" -le 800 ] || echo "$f:800: $lines lines: split it"
 done >"$found"
@@ -268,10 +270,10 @@ if [ -e etc/ringtick.conf ]; then
 	}
 	END {
 		for (row in group)
-			print "src/options.def: " row \
+			print "src/config/options.def: " row \
 				" is not in etc/ringtick.conf"
 	}' - etc/ringtick.conf <<-END >"$found"
-	$(rows options.def '2 3')
+	$(rows config/options.def '2 3')
 	END
 	report "the sample has every setting"
 fi
@@ -289,10 +291,10 @@ while read -r table doc fields; do
 	documented "$table" "$doc" "$fields" >"$found"
 	report "every row of $table is in $doc"
 done <<'END'
-options.def doc/configuration.md 2 3
-counters.def doc/operations.md 1
-close.def doc/operations.md 1
-figures.def doc/operations.md 1
+config/options.def doc/configuration.md 2 3
+config/counters.def doc/operations.md 1
+client/close_reasons.def doc/operations.md 1
+daemon/figures.def doc/operations.md 1
 END
 
 # ---- what is where ----
@@ -317,7 +319,7 @@ for f in README.md doc/*.md; do
 	done
 	grep -noE "(^|[\`( ])$folders/[a-z0-9_./-]*[a-z0-9]" "$f" |
 	sed 's/:[`( ]/:/' | while IFS=: read -r line to; do
-		[ -e "$to" ] || [ -e "$to.in" ] ||
+		[ -e "$to" ] || [ -e "$to.in" ] || [ -e "src/$to" ] ||
 			echo "$f:$line: there is no $to"
 	done
 	grep -noE '(^|[^.])\./[a-z_]+\.sh' "$f" | sed 's/:[^.]/:/' |

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <stdio.h>
 #include <time.h>
 
-#include "util.h"
+#include "base/util.h"
 
 #define ZONE_VALID_NS (15 * 60 * NS_PER_S)
 

@@ -4,8 +4,8 @@
  *
  * kdb+ counts from 2000.01.01: timestamps in ns, dates in days.
  */
-#ifndef RINGTICK_CLOCK_H
-#define RINGTICK_CLOCK_H
+#ifndef RINGTICK_BASE_CLOCK_H
+#define RINGTICK_BASE_CLOCK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "exits.h"
+#include "base/exits.h"
 
 #include <errno.h>
 

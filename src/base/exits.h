@@ -3,8 +3,8 @@
  * by it whether another start can help.  A failed CHECK has none of these: it
  * ends by SIGABRT, for the sake of the core dump.
  */
-#ifndef RINGTICK_EXITS_H
-#define RINGTICK_EXITS_H
+#ifndef RINGTICK_BASE_EXITS_H
+#define RINGTICK_BASE_EXITS_H
 
 enum exit_status {
 	EXIT_OTHER = 1, /* may mend itself, such as a port in use */

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "guarded.h"
+#include "base/guarded.h"
 
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "base/util.h"
 
 struct guard {
 	sigjmp_buf back;

@@ -4,10 +4,10 @@
  * the process by SIGBUS.
  *
  * One piece of work at a time on each thread; several threads may.  A fault
- * anywhere else ends the process, as it should.  Called by journal_start.c.
+ * anywhere else ends the process, as it should.  Called by journal/open.c.
  */
-#ifndef RINGTICK_GUARDED_H
-#define RINGTICK_GUARDED_H
+#ifndef RINGTICK_BASE_GUARDED_H
+#define RINGTICK_BASE_GUARDED_H
 
 #include <stdbool.h>
 #include <stddef.h>

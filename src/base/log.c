@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "log.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "base/util.h"
 
 enum {
 	LINE_MAX_BYTES = 1024,
@@ -41,7 +41,7 @@ static struct {
 	uint64_t unnoted; /* of them, not yet told in a line */
 } out = { .fd = STDERR_FILENO };
 
-/* File jobs (file_jobs.h) log too, on a thread of their own. */
+/* File jobs (io/file_jobs.h) log too, on a thread of their own. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /*

@@ -8,14 +8,14 @@
  * that passes says how many were lost.  A file on a disk is written as it is:
  * it is as fast as its file system.
  */
-#ifndef RINGTICK_LOG_H
-#define RINGTICK_LOG_H
+#ifndef RINGTICK_BASE_LOG_H
+#define RINGTICK_BASE_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "exits.h"
+#include "base/exits.h"
 
 enum log_level { LOG_ERROR = 3, LOG_WARN = 4, LOG_NOTE = 5, LOG_INFO = 6 };
 

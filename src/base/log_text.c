@@ -1,9 +1,9 @@
 /* Of the log what is pure: values made safe, and how often a line may come. */
 #include "config.h"
 
-#include "log.h"
+#include "base/log.h"
 
-#include "util.h"
+#include "base/util.h"
 
 const char *
 log_value(char *buf, size_t buf_len, const char *s, size_t len)

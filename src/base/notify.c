@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "notify.h"
+#include "base/notify.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
 
-#include "util.h"
+#include "base/util.h"
 
 void
 notify_status(const char *format, ...)

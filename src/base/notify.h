@@ -2,8 +2,8 @@
  * What systemd is told (sd_notify) and what it hands over (sockets).
  * Everything is a no-op when not started by systemd.
  */
-#ifndef RINGTICK_NOTIFY_H
-#define RINGTICK_NOTIFY_H
+#ifndef RINGTICK_BASE_NOTIFY_H
+#define RINGTICK_BASE_NOTIFY_H
 
 #include <stdint.h>
 

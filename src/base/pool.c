@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "pool.h"
+#include "base/pool.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "util.h"
+#include "base/util.h"
 
 int
 pool_open(struct pool *p, unsigned cnt, size_t buffer_bytes)

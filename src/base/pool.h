@@ -3,8 +3,8 @@
  * a long message being received, a long reply, the rest of a frame cut off by a
  * skip.  Memory is reserved at start and taken page by page when first used.
  */
-#ifndef RINGTICK_POOL_H
-#define RINGTICK_POOL_H
+#ifndef RINGTICK_BASE_POOL_H
+#define RINGTICK_BASE_POOL_H
 
 #include <stddef.h>
 #include <stdint.h>

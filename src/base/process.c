@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "process.h"
+#include "base/process.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

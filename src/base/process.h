@@ -2,8 +2,8 @@
  * What a process puts right before it does anything else, whoever started it:
  * the daemon and the tools.  Called from main alone; prints nothing.
  */
-#ifndef RINGTICK_PROCESS_H
-#define RINGTICK_PROCESS_H
+#ifndef RINGTICK_BASE_PROCESS_H
+#define RINGTICK_BASE_PROCESS_H
 
 #include <signal.h>
 

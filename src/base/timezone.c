@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "timezone.h"
+#include "base/timezone.h"
 
 #include <ctype.h>
 #include <errno.h>

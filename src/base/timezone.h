@@ -5,8 +5,8 @@
  * Reads TZ, /etc/localtime and the files of zones; prints nothing.  Called at
  * the start only.
  */
-#ifndef RINGTICK_TIMEZONE_H
-#define RINGTICK_TIMEZONE_H
+#ifndef RINGTICK_BASE_TIMEZONE_H
+#define RINGTICK_BASE_TIMEZONE_H
 
 #include <stdbool.h>
 #include <stddef.h>

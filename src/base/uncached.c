@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "uncached.h"
+#include "base/uncached.h"
 
 #include <errno.h>
 #include <fcntl.h>

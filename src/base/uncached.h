@@ -2,8 +2,8 @@
  * A file as it is on the disk: read past the page cache, whose pages may be
  * other than the disk's after a write-back that failed.
  */
-#ifndef RINGTICK_UNCACHED_H
-#define RINGTICK_UNCACHED_H
+#ifndef RINGTICK_BASE_UNCACHED_H
+#define RINGTICK_BASE_UNCACHED_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  * Small things that every file may use: CHECK, array length, an intrusive
  * doubly linked list, bits.  Rank 0: includes nothing of ours.
  */
-#ifndef RINGTICK_UTIL_H
-#define RINGTICK_UTIL_H
+#ifndef RINGTICK_BASE_UTIL_H
+#define RINGTICK_BASE_UTIL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,17 +1,17 @@
 #include "config.h"
 
-#include "catchup.h"
+#include "client/catchup.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "batch.h"
-#include "catchup_check.h"
-#include "journal_file.h"
-#include "log.h"
-#include "record.h"
-#include "update.h"
+#include "base/log.h"
+#include "client/catchup_check.h"
+#include "journal/file.h"
+#include "ring/batch.h"
+#include "schema/record.h"
+#include "schema/update.h"
 
 enum {
 	LONG_READ = CATCHUP_READS, /* slot of its ticket */

@@ -7,27 +7,27 @@
  *
  * A consumer whose buffer is empty is hungry and queues for a read.  What is
  * read is enough for others who are near: they take from it too.  Records
- * become the frames that the ring had, byte for byte (record.h), so that the
- * socket never notices.  A record that is too long for a read is read whole
+ * become the frames that the ring had, byte for byte (schema/record.h), so that
+ * the socket never notices.  A record that is too long for a read is read whole
  * once, to know its length, and then sent in pieces.  Once a consumer's lag is
  * under the return mark it goes back to the ring.
  *
  * Nothing waits for the disk: reads are operations of the engine.
  */
-#ifndef RINGTICK_CATCHUP_H
-#define RINGTICK_CATCHUP_H
+#ifndef RINGTICK_CLIENT_CATCHUP_H
+#define RINGTICK_CLIENT_CATCHUP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "connection.h"
-#include "delivery.h"
-#include "engine.h"
-#include "history.h"
-#include "settings.h"
-#include "stream.h"
-#include "util.h"
+#include "base/util.h"
+#include "client/connection.h"
+#include "client/delivery.h"
+#include "config/settings.h"
+#include "io/engine.h"
+#include "journal/history.h"
+#include "ring/stream.h"
 
 enum {
 	CATCHUP_READ_BYTES = 256 << 10,

@@ -10,10 +10,10 @@
  * Short: it costs one read of some bytes that are in the page cache.  Part of
  * catchup.c.
  */
-#ifndef RINGTICK_CATCHUP_CHECK_H
-#define RINGTICK_CATCHUP_CHECK_H
+#ifndef RINGTICK_CLIENT_CATCHUP_CHECK_H
+#define RINGTICK_CLIENT_CATCHUP_CHECK_H
 
-#include "catchup.h"
+#include "client/catchup.h"
 
 /* The data was read, with this result: begins to check it. false if there is
  * nothing to be checked. */

@@ -1,24 +1,24 @@
 #include "config.h"
 
-#include "connection.h"
+#include "client/connection.h"
 
 #include <string.h>
 
 const char *const close_reason_names[CLOSE_COUNT] = {
 #define CLOSE(name, level, sentence) #name,
-#include "close.def"
+#include "client/close_reasons.def"
 #undef CLOSE
 };
 
 const enum log_level close_reason_levels[CLOSE_COUNT] = {
 #define CLOSE(name, level, sentence) level,
-#include "close.def"
+#include "client/close_reasons.def"
 #undef CLOSE
 };
 
 const char *const close_reason_sentences[CLOSE_COUNT] = {
 #define CLOSE(name, level, sentence) sentence,
-#include "close.def"
+#include "client/close_reasons.def"
 #undef CLOSE
 };
 

@@ -11,20 +11,20 @@
  *
  * Pure: the server receives into connection_room() and says how much came.
  */
-#ifndef RINGTICK_CONNECTION_H
-#define RINGTICK_CONNECTION_H
+#ifndef RINGTICK_CLIENT_CONNECTION_H
+#define RINGTICK_CLIENT_CONNECTION_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "consumer.h"
-#include "log.h"
-#include "selection.h"
-#include "settings.h"
-#include "util.h"
-#include "wait_reason.h"
-#include "wire.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "client/consumer.h"
+#include "client/wait_reason.h"
+#include "config/settings.h"
+#include "ring/selection.h"
+#include "wire/wire.h"
 
 /*
  *   FREE -> HELLO -> OPEN -> CLOSING -> FREE
@@ -46,7 +46,7 @@ enum connection_state {
 
 enum close_reason {
 #define CLOSE(name, level, sentence) CLOSE_##name,
-#include "close.def"
+#include "client/close_reasons.def"
 #undef CLOSE
 	CLOSE_COUNT,
 };
@@ -77,7 +77,7 @@ struct connection {
 	uint8_t *small;
 	size_t small_bytes;
 	bool is_receiving;   /* a recv is in flight */
-	enum wait_reason waits_for; /* the next frame; set by wait.c alone */
+	enum wait_reason waits_for; /* the next frame; daemon/wait.c sets it */
 	struct list wait_node;	    /* in the queue of that reason */
 	uint64_t wanted_bytes; /* WAIT_ROOM: in the main ring, or 0 */
 	const struct stream *wait_stream; /* WAIT_LEVEL: which */

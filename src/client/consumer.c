@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "consumer.h"
-#include "consumer_private.h"
+#include "client/consumer.h"
+#include "client/consumer_private.h"
 
 #include <string.h>
 
-#include "wire.h"
+#include "wire/wire.h"
 
 void
 consumer_init(struct consumer *c, struct streams *streams, uint8_t *reply,

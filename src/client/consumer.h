@@ -18,19 +18,19 @@
  *
  * Pure: decides what to write next; delivery.c does the writing.
  */
-#ifndef RINGTICK_CONSUMER_H
-#define RINGTICK_CONSUMER_H
+#ifndef RINGTICK_CLIENT_CONSUMER_H
+#define RINGTICK_CLIENT_CONSUMER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "history.h"
-#include "lag.h"
-#include "record.h"
-#include "settings.h"
-#include "stream.h"
-#include "util.h"
+#include "base/util.h"
+#include "client/slow_policy.h"
+#include "config/settings.h"
+#include "journal/history.h"
+#include "ring/stream.h"
+#include "schema/record.h"
 
 /* Of each consumer, for what it reads of the past; else for a rest. */
 enum { CATCHUP_BUFFER_BYTES = 256 << 10 };

@@ -1,7 +1,7 @@
 #include "config.h"
 
-#include "consumer.h"
-#include "consumer_private.h"
+#include "client/consumer.h"
+#include "client/consumer_private.h"
 
 #include <string.h>
 

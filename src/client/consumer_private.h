@@ -1,11 +1,11 @@
 /*
  * What the two halves of a consumer share: consumer.c (parts and streams) and
- * consumer_past.c (the journal instead).
+ * consumer_journal.c (the journal instead).
  */
-#ifndef RINGTICK_CONSUMER_PRIVATE_H
-#define RINGTICK_CONSUMER_PRIVATE_H
+#ifndef RINGTICK_CLIENT_CONSUMER_PRIVATE_H
+#define RINGTICK_CLIENT_CONSUMER_PRIVATE_H
 
-#include "consumer.h"
+#include "client/consumer.h"
 
 static inline struct symbols *
 consumer_symbols(const struct consumer *c)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "delivery.h"
+#include "client/delivery.h"
 
 #include <errno.h>
 

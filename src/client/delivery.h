@@ -12,18 +12,18 @@
  * them is not late; a write that has been parked at a full socket for longer
  * than PARKED_NS does not count: nobody works on it.
  */
-#ifndef RINGTICK_DELIVERY_H
-#define RINGTICK_DELIVERY_H
+#ifndef RINGTICK_CLIENT_DELIVERY_H
+#define RINGTICK_CLIENT_DELIVERY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "connection.h"
-#include "engine.h"
-#include "journal_state.h"
-#include "pool.h"
-#include "stream.h"
-#include "util.h"
+#include "base/pool.h"
+#include "base/util.h"
+#include "client/connection.h"
+#include "io/engine.h"
+#include "journal/state.h"
+#include "ring/stream.h"
 
 struct delivery {
 	struct engine *engine;

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "listener.h"
+#include "client/listener.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "notify.h"
-#include "util.h"
+#include "base/notify.h"
+#include "base/util.h"
 
 enum {
 	BACKLOG = 1024,

@@ -2,14 +2,14 @@
  * Listening sockets: TCP, the abstract unix socket that q's clients try, and
  * those that systemd passed.
  */
-#ifndef RINGTICK_LISTENER_H
-#define RINGTICK_LISTENER_H
+#ifndef RINGTICK_CLIENT_LISTENER_H
+#define RINGTICK_CLIENT_LISTENER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "settings.h"
+#include "config/settings.h"
 
 enum { LISTENERS_MAX = 16 };
 

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "peers.h"
+#include "client/log_quota.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "util.h"
+#include "base/util.h"
 
 #define LINE_NS	   (1 * NS_PER_S)  /* a line more is free each */
 #define PAUSE_NS   (1 * NS_PER_S)  /* without a line: the burst has ended */

@@ -5,10 +5,11 @@
  * cause as many lines as PEERS_NAMES of them.
  *
  * A fixed table: clients that fall into the same row share its lines, so that
- * however many there are, the log stays as small.  Pure; called by report.c.
+ * however many there are, the log stays as small.  Pure; called by
+ * daemon/report.c.
  */
-#ifndef RINGTICK_PEERS_H
-#define RINGTICK_PEERS_H
+#ifndef RINGTICK_CLIENT_LOG_QUOTA_H
+#define RINGTICK_CLIENT_LOG_QUOTA_H
 
 #include <stdbool.h>
 #include <stddef.h>

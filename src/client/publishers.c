@@ -1,9 +1,9 @@
 #include "config.h"
 
-#include "publishers.h"
+#include "client/publishers.h"
 
-#include "peers.h"
-#include "util.h"
+#include "base/util.h"
+#include "client/log_quota.h"
 
 #define AWAITED_MIN_NS (10 * NS_PER_S)
 #define AWAITED_MAX_NS (3600 * NS_PER_S)

@@ -6,10 +6,10 @@
  * A fixed table.  Names cost nothing: so one that has gone is awaited for no
  * longer than it was here, and of one address there are half of the rows at
  * most.  For a new one that is forgotten which is awaited for the shortest
- * time.  Pure. Called by session.c.
+ * time.  Pure. Called by daemon/session.c.
  */
-#ifndef RINGTICK_PUBLISHERS_H
-#define RINGTICK_PUBLISHERS_H
+#ifndef RINGTICK_CLIENT_PUBLISHERS_H
+#define RINGTICK_CLIENT_PUBLISHERS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,10 +1,10 @@
 #include "config.h"
 
-#include "lag.h"
+#include "client/slow_policy.h"
 
 #include <string.h>
 
-#include "util.h"
+#include "base/util.h"
 
 static enum lag_action
 act(const struct lag_state *state, const struct lag_limits *limits,

@@ -10,13 +10,13 @@
  *
  * Two marks, so that a consumer near one of them does not flap.
  */
-#ifndef RINGTICK_LAG_H
-#define RINGTICK_LAG_H
+#ifndef RINGTICK_CLIENT_SLOW_POLICY_H
+#define RINGTICK_CLIENT_SLOW_POLICY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "settings.h"
+#include "config/settings.h"
 
 enum lag_action {
 	LAG_NOTHING,

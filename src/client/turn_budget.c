@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include "budget.h"
+#include "client/turn_budget.h"
 
-#include "util.h"
+#include "base/util.h"
 
 static void
 look(struct budget *b)

@@ -1,16 +1,16 @@
 /*
  * What a connection may cost before it is somebody else's turn: a share of
  * each turn of the server, and all shares together what a turn is for.  Who
- * has had its share goes behind those who have more to do (wait.h).
+ * has had its share goes behind those who have more to do (daemon/wait.h).
  *
- * The cost is counted in steps, as requests count theirs (request.h); now and
+ * The cost is counted in steps, as requests count theirs (q/eval.h); now and
  * then the clock is looked at, since a step can be slow.  So it is a bound of
  * work and of time, and the clock is read a few times a turn only.
  *
  * Pure but for the clock, which is passed in.
  */
-#ifndef RINGTICK_BUDGET_H
-#define RINGTICK_BUDGET_H
+#ifndef RINGTICK_CLIENT_TURN_BUDGET_H
+#define RINGTICK_CLIENT_TURN_BUDGET_H
 
 #include <stdbool.h>
 #include <stddef.h>

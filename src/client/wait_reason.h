@@ -1,9 +1,9 @@
 /*
  * Why the input of a connection stands still.  Each reason has a queue of its
- * own (wait.h): only equal reasons stand behind each other.
+ * own (daemon/wait.h): only equal reasons stand behind each other.
  */
-#ifndef RINGTICK_WAIT_REASON_H
-#define RINGTICK_WAIT_REASON_H
+#ifndef RINGTICK_CLIENT_WAIT_REASON_H
+#define RINGTICK_CLIENT_WAIT_REASON_H
 
 enum wait_reason {
 	WAIT_NOTHING,
@@ -19,7 +19,7 @@ enum wait_reason {
 	WAIT_BUFFER, /* a long message needs a pool buffer ... */
 	WAIT_REPLY,  /* ... or a long reply does */
 	WAIT_UNPACK, /* a long compressed message: another one is inflated */
-	WAIT_TURN,   /* it has had its share of this turn (budget.h) */
+	WAIT_TURN,   /* it has had its share of this turn (turn_budget.h) */
 	WAIT_DEAR,   /* the same, and what it asks for, or has asked for, is
 			more than a share: one of these is served in a turn */
 	WAIT_REASONS,

@@ -1,12 +1,12 @@
 /* The daemon's counters: a struct with one field per row of counters.def. */
-#ifndef RINGTICK_COUNTERS_H
-#define RINGTICK_COUNTERS_H
+#ifndef RINGTICK_CONFIG_COUNTERS_H
+#define RINGTICK_CONFIG_COUNTERS_H
 
 #include <stdint.h>
 
 struct counters {
 #define COUNTER(name, unit, sentence) uint64_t name;
-#include "counters.def"
+#include "config/counters.def"
 #undef COUNTER
 };
 

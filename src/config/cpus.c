@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cores.h"
+#include "config/cpus.h"
 
 #include <limits.h>
 #include <sched.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "base/util.h"
 
 const char *const cores_reason_names[] = {
 	[CORES_ENOUGH] = "enough_cpus",

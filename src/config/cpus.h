@@ -10,13 +10,13 @@
  * Called once at the start, by the server, before it pins itself.  cores_look
  * only reads files; cores_decide is a function of its arguments.
  */
-#ifndef RINGTICK_CORES_H
-#define RINGTICK_CORES_H
+#ifndef RINGTICK_CONFIG_CPUS_H
+#define RINGTICK_CONFIG_CPUS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "settings.h"
+#include "config/settings.h"
 
 enum { CORES_WANTED = 4 };
 

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "options.h"
+#include "config/options.h"
 
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "util.h"
+#include "base/util.h"
 
 enum {
 	MESSAGE_MAX_DEFAULT = 16 << 20,
@@ -47,7 +47,7 @@ const struct option options[OPTION_COUNT] = {
 	  sentence,                                            \
 	  NAMES_##kind(group, name),                           \
 	  offsetof(struct settings, group.name) },
-#include "options.def"
+#include "config/options.def"
 #undef OPTION
 };
 
@@ -65,7 +65,7 @@ const struct option options[OPTION_COUNT] = {
 	_Static_assert(CLASS_OF(((struct settings *)0)->group.name) == \
 			       CLASS_##kind,                           \
 		       #group "." #name " is of another kind");
-#include "options.def"
+#include "config/options.def"
 #undef OPTION
 
 const struct extra extras[EXTRA_COUNT] = {

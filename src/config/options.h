@@ -7,14 +7,14 @@
  * Called by: settings.c, which knows the file and its lines.  Never does I/O,
  * but for the help.
  */
-#ifndef RINGTICK_OPTIONS_H
-#define RINGTICK_OPTIONS_H
+#ifndef RINGTICK_CONFIG_OPTIONS_H
+#define RINGTICK_CONFIG_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "settings.h"
+#include "config/settings.h"
 
 enum option_kind {
 	KIND_SIZE,
@@ -38,7 +38,7 @@ struct option {
 enum option_idx {
 #define OPTION(kind, group, name, written, min, max, sentence) \
 	OPTION_##group##_##name,
-#include "options.def"
+#include "config/options.def"
 #undef OPTION
 	OPTION_COUNT
 };

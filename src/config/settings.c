@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "settings.h"
+#include "config/settings.h"
 
 #include <errno.h>
 #include <libconfig.h>
@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "options.h"
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "config/options.h"
+#include "wire/wire.h"
 
 enum {
 	FILE_BYTES_MAX = 16 << 20, /* of a configuration or a schema */
@@ -103,7 +103,7 @@ refuse(struct reader *r, config_setting_t *at, const char *complaint,
 		    show(at).text, complaint, allowed);
 }
 
-/* What schema.h says about a value. */
+/* What schema/schema.h says about a value. */
 static int
 refuse_schema(struct reader *r, config_setting_t *at, int code,
 	      const struct schema_error *e)

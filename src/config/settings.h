@@ -7,14 +7,14 @@
  * derived defaults (0 = "as ...") are filled in, and the schema is finished.
  * The caller never has to check a setting again.
  */
-#ifndef RINGTICK_SETTINGS_H
-#define RINGTICK_SETTINGS_H
+#ifndef RINGTICK_CONFIG_SETTINGS_H
+#define RINGTICK_CONFIG_SETTINGS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "schema.h"
+#include "schema/schema.h"
 
 enum engine_mode { ENGINE_AUTO, ENGINE_SQPOLL, ENGINE_DIRECT };
 enum journal_sync { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH };

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "buffers.h"
+#include "daemon/buffers.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "session.h"
+#include "daemon/session.h"
 
 /* So often it is looked at who moves. */
 #define CHECK_NS (50 * NS_PER_MS)

@@ -12,12 +12,12 @@
  * each BUFFERS_RATE bytes that it has moved; where somebody has waited for a
  * second, within that second and one for each BUFFERS_RATE_WANTED.
  */
-#ifndef RINGTICK_BUFFERS_H
-#define RINGTICK_BUFFERS_H
+#ifndef RINGTICK_DAEMON_BUFFERS_H
+#define RINGTICK_DAEMON_BUFFERS_H
 
 #include <stdbool.h>
 
-#include "server.h"
+#include "daemon/server.h"
 
 enum {
 	BUFFERS_RATE = 256 << 10,	 /* bytes a second */

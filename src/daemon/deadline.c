@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include "deadline.h"
+#include "daemon/deadline.h"
 
-#include "session.h"
+#include "daemon/session.h"
 
 /* From here on a turn is overlong. */
 #define PAUSE_NS (100 * NS_PER_MS)

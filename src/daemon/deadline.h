@@ -6,12 +6,12 @@
  * slept or was busy, is nobody's fault but ours: what has come meanwhile is
  * looked at first, and everybody gets that time again.
  */
-#ifndef RINGTICK_DEADLINE_H
-#define RINGTICK_DEADLINE_H
+#ifndef RINGTICK_DAEMON_DEADLINE_H
+#define RINGTICK_DAEMON_DEADLINE_H
 
 #include <stdbool.h>
 
-#include "server.h"
+#include "daemon/server.h"
 
 /* A connection has until so long from now for what its state is about. */
 void deadline_set(struct server *s, struct connection *c, int64_t in_ns);

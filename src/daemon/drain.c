@@ -1,10 +1,10 @@
 #include "config.h"
 
-#include "drain.h"
+#include "daemon/drain.h"
 
 #include <sys/ioctl.h>
 
-#include "report.h"
+#include "daemon/report.h"
 
 /* What had been received before the signal came may be completed after it. */
 enum { DRAIN_TURNS = 2 };

@@ -3,12 +3,12 @@
  * came, until their sockets are empty once, and 1 MiB more than was in them at
  * most.  Part of the server (server.h).
  */
-#ifndef RINGTICK_DRAIN_H
-#define RINGTICK_DRAIN_H
+#ifndef RINGTICK_DAEMON_DRAIN_H
+#define RINGTICK_DAEMON_DRAIN_H
 
 #include <stdbool.h>
 
-#include "server.h"
+#include "daemon/server.h"
 
 /* The stop begins: notes what each socket holds. */
 void drain_begin(struct server *s);

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "lag_table.h"
+#include "daemon/lag_table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "query.h"
-#include "report.h"
+#include "daemon/report.h"
+#include "q/parse.h"
 
 enum {
 	LATE_ROWS = 32,	     /* between two looks at the clock */
@@ -86,7 +86,7 @@ put_policy(struct server *s, const struct row *row, struct wire_writer *out)
 		(void)s;                                                       \
 		wire_put_u64(out, (uint64_t)row->figures.name);                \
 	}
-#include "figures.def"
+#include "daemon/figures.def"
 #undef FIGURE
 
 /* ---- the table ---- */
@@ -103,7 +103,7 @@ static const struct {
 	{ "state", KT_SYMBOL, put_state },
 	{ "policy", KT_SYMBOL, put_policy },
 #define FIGURE(name, column, sentence) { #column, KT_LONG, put_##name },
-#include "figures.def"
+#include "daemon/figures.def"
 #undef FIGURE
 };
 

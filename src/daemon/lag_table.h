@@ -2,11 +2,11 @@
  * .ringtick.lag[]: the consumers and their figures as a kdb+ table
  * (doc/protocol.md).  Part of the server (server.h).
  */
-#ifndef RINGTICK_LAG_TABLE_H
-#define RINGTICK_LAG_TABLE_H
+#ifndef RINGTICK_DAEMON_LAG_TABLE_H
+#define RINGTICK_DAEMON_LAG_TABLE_H
 
-#include "server.h"
-#include "wire.h"
+#include "daemon/server.h"
+#include "wire/wire.h"
 
 /* Writes the table, one row for each consumer in the order of connecting.
  * context is the server. NULL, or the text of an error. */

@@ -7,15 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "exits.h"
-#include "journal_folder.h"
-#include "listener.h"
-#include "log.h"
-#include "process.h"
-#include "selftest.h"
-#include "server.h"
-#include "settings.h"
-#include "timezone.h"
+#include "base/exits.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/timezone.h"
+#include "client/listener.h"
+#include "config/settings.h"
+#include "daemon/selftest.h"
+#include "daemon/server.h"
+#include "journal/folder.h"
 
 enum { OPTION_CHECK = 256, OPTION_SELF_TEST };
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "report.h"
+#include "daemon/report.h"
 
 #include <linux/sockios.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 
-#include "batch.h"
-#include "notify.h"
+#include "base/notify.h"
+#include "ring/batch.h"
 
 typedef unsigned long long ull;
 
@@ -262,7 +262,7 @@ figures_text(const struct figures *f, char *buf, size_t buf_len)
 #define FIGURE(name, column, sentence)                                       \
 	len += (size_t)snprintf(buf + len, buf_len - len, " %s=%lld", #name, \
 				(long long)f->name);
-#include "figures.def"
+#include "daemon/figures.def"
 #undef FIGURE
 	CHECK(len < buf_len);
 	return buf;
@@ -459,7 +459,7 @@ counters_text(const struct counters *now, char *buf, size_t buf_len)
 #define COUNTER(name, unit, sentence)                                        \
 	len += (size_t)snprintf(buf + len, buf_len - len, " %s=%llu", #name, \
 				(ull)now->name);
-#include "counters.def"
+#include "config/counters.def"
 #undef COUNTER
 	CHECK(len < buf_len);
 	return len;

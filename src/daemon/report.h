@@ -3,12 +3,12 @@
  * the periodic summary, the memory that the configuration uses, the status
  * for systemd.  Part of the server (server.h).
  */
-#ifndef RINGTICK_REPORT_H
-#define RINGTICK_REPORT_H
+#ifndef RINGTICK_DAEMON_REPORT_H
+#define RINGTICK_DAEMON_REPORT_H
 
 #include <stdint.h>
 
-#include "server.h"
+#include "daemon/server.h"
 
 void report_connect(struct server *s, struct connection *c);
 void report_disconnect(struct server *s, struct connection *c,
@@ -37,7 +37,7 @@ void report_failed(struct server *s, struct connection *c,
 /* The figures of a consumer, as they are now. */
 struct figures {
 #define FIGURE(name, column, sentence) int64_t name;
-#include "figures.def"
+#include "daemon/figures.def"
 #undef FIGURE
 };
 

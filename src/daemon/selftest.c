@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "selftest.h"
+#include "daemon/selftest.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "util.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	WRITER_SLOT = 0,

@@ -4,15 +4,15 @@
  * compared byte for byte.  It proves on this machine, with this kernel and
  * these limits, what the whole design rests on.
  */
-#ifndef RINGTICK_SELFTEST_H
-#define RINGTICK_SELFTEST_H
+#ifndef RINGTICK_DAEMON_SELFTEST_H
+#define RINGTICK_DAEMON_SELFTEST_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine.h"
-#include "ring.h"
-#include "settings.h"
+#include "config/settings.h"
+#include "io/engine.h"
+#include "ring/ring.h"
 
 /*
  * Uses slots 0 and 1 of the engine and any bytes around the ring's seam; the

@@ -1,21 +1,21 @@
 #include "config.h"
 
-#include "server.h"
+#include "daemon/server.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "buffers.h"
-#include "clock.h"
-#include "deadline.h"
-#include "drain.h"
-#include "notify.h"
-#include "report.h"
-#include "session.h"
-#include "slow.h"
-#include "wait.h"
+#include "base/clock.h"
+#include "base/notify.h"
+#include "daemon/buffers.h"
+#include "daemon/deadline.h"
+#include "daemon/drain.h"
+#include "daemon/report.h"
+#include "daemon/session.h"
+#include "daemon/slow_consumers.h"
+#include "daemon/wait.h"
 
 enum {
 	TURN_COMPLETIONS = 256, /* taken in one turn */

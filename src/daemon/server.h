@@ -10,32 +10,32 @@
  *   wait.c         whose input stands still, and why
  *   report.c       what the log and systemd are told
  */
-#ifndef RINGTICK_SERVER_H
-#define RINGTICK_SERVER_H
+#ifndef RINGTICK_DAEMON_SERVER_H
+#define RINGTICK_DAEMON_SERVER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/signalfd.h>
 
-#include "budget.h"
-#include "catchup.h"
-#include "connection.h"
-#include "cores.h"
-#include "counters.h"
-#include "delivery.h"
-#include "engine.h"
-#include "file_jobs.h"
-#include "journal.h"
-#include "journal_space.h"
-#include "listener.h"
-#include "log.h"
-#include "peers.h"
-#include "pool.h"
-#include "publishers.h"
-#include "settings.h"
-#include "stream.h"
-#include "tick.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "client/catchup.h"
+#include "client/connection.h"
+#include "client/delivery.h"
+#include "client/listener.h"
+#include "client/log_quota.h"
+#include "client/publishers.h"
+#include "client/turn_budget.h"
+#include "config/counters.h"
+#include "config/cpus.h"
+#include "config/settings.h"
+#include "io/engine.h"
+#include "io/file_jobs.h"
+#include "journal/journal.h"
+#include "journal/space.h"
+#include "ring/stream.h"
+#include "tick/tick.h"
 
 /* Which consumers get their lines, some in each turn. */
 enum report_of {

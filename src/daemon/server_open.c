@@ -2,7 +2,7 @@
  * back. */
 #include "config.h"
 
-#include "server.h"
+#include "daemon/server.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,15 +13,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "journal_folder.h"
-#include "lag_table.h"
-#include "notify.h"
-#include "process.h"
-#include "report.h"
-#include "selftest.h"
-#include "subscribers.h"
-#include "timezone.h"
-#include "wait.h"
+#include "base/notify.h"
+#include "base/process.h"
+#include "base/timezone.h"
+#include "daemon/lag_table.h"
+#include "daemon/report.h"
+#include "daemon/selftest.h"
+#include "daemon/subscribers.h"
+#include "daemon/wait.h"
+#include "journal/folder.h"
 
 enum {
 	DESCRIPTORS_BESIDES = 64, /* listeners, log, signals, io_uring */

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "session.h"
+#include "daemon/session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,11 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "buffers.h"
-#include "deadline.h"
-#include "drain.h"
-#include "report.h"
-#include "wait.h"
+#include "daemon/buffers.h"
+#include "daemon/deadline.h"
+#include "daemon/drain.h"
+#include "daemon/report.h"
+#include "daemon/wait.h"
 
 /* How long a refused client may take to notice, before it is cut off. */
 #define LINGER_NS (2 * NS_PER_S)
@@ -626,7 +626,7 @@ session_hear(struct server *s, struct connection *c)
 /*
  * A subscription's reply that has waited for the journal since before that got
  * stuck: what it tells to replay may never be there.  An error, and the end:
- * the next one is answered at once (late.c).
+ * the next one is answered at once (tick/subscribe_past.c).
  */
 static void
 refuse_held(struct server *s, struct connection *c)

@@ -1,12 +1,12 @@
 /*
  * A connection's life, from accept to close: part of the server (server.h).
  */
-#ifndef RINGTICK_SESSION_H
-#define RINGTICK_SESSION_H
+#ifndef RINGTICK_DAEMON_SESSION_H
+#define RINGTICK_DAEMON_SESSION_H
 
 #include <stdint.h>
 
-#include "server.h"
+#include "daemon/server.h"
 
 /* A listening socket has a new connection. */
 void session_accepted(struct server *s, int fd);
@@ -34,7 +34,7 @@ void session_close(struct server *s, struct connection *c,
 /* Frees the slot if it is closing and nothing is in flight any more. */
 void session_reap(struct server *s, struct connection *c);
 
-/* catchup.c has news of a consumer. */
+/* client/catchup.c has news of a consumer. */
 void session_hear(struct server *s, struct connection *c);
 
 /* Ends those who have been catching up for longer than they may, and those

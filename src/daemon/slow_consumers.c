@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "slow.h"
+#include "daemon/slow_consumers.h"
 
-#include "buffers.h"
-#include "report.h"
-#include "session.h"
-#include "wait.h"
+#include "daemon/buffers.h"
+#include "daemon/report.h"
+#include "daemon/session.h"
+#include "daemon/wait.h"
 
 /* For so long after the journal has let go no lag is held against a consumer.
  * What the ring holds meanwhile is what it held before. */

@@ -1,9 +1,9 @@
 #include "config.h"
 
-#include "subscribers.h"
+#include "daemon/subscribers.h"
 
-#include "ask.h"
-#include "query.h"
+#include "q/parse.h"
+#include "tick/introspect.h"
 
 /* ---- .u.w ---- */
 

@@ -4,11 +4,11 @@
  *
  * A handle is the number of the connection's descriptor, as in q.
  */
-#ifndef RINGTICK_SUBSCRIBERS_H
-#define RINGTICK_SUBSCRIBERS_H
+#ifndef RINGTICK_DAEMON_SUBSCRIBERS_H
+#define RINGTICK_DAEMON_SUBSCRIBERS_H
 
-#include "server.h"
-#include "wire.h"
+#include "daemon/server.h"
+#include "wire/wire.h"
 
 /* context is the server. NULL, or the text of an error. */
 

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "wait.h"
+#include "daemon/wait.h"
 
 #include <stdio.h>
 #include <sys/ioctl.h>
 
-#include "buffers.h"
-#include "deadline.h"
-#include "inflate.h"
-#include "session.h"
+#include "daemon/buffers.h"
+#include "daemon/deadline.h"
+#include "daemon/session.h"
+#include "wire/inflate.h"
 
 enum {
 	/* A message of so many bytes is dear, whatever is in it. */

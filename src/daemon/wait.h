@@ -16,12 +16,12 @@
  * with its peer, and waits for level and file for message.timeout at most; an
  * update waits for as long as it takes, also when its sender has gone.
  */
-#ifndef RINGTICK_WAIT_H
-#define RINGTICK_WAIT_H
+#ifndef RINGTICK_DAEMON_WAIT_H
+#define RINGTICK_DAEMON_WAIT_H
 
 #include <stdbool.h>
 
-#include "server.h"
+#include "daemon/server.h"
 
 void wait_init(struct server *s);
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "engine.h"
+#include "io/engine.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,8 +16,8 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-#include "clock.h"
-#include "util.h"
+#include "base/clock.h"
+#include "base/util.h"
 
 enum {
 	SQ_ENTRIES_MIN = 256,

@@ -14,14 +14,14 @@
  * the completion with its ticket arrives; a cancelled operation is in flight
  * until its own completion, not the cancel's.
  */
-#ifndef RINGTICK_ENGINE_H
-#define RINGTICK_ENGINE_H
+#ifndef RINGTICK_IO_ENGINE_H
+#define RINGTICK_IO_ENGINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "settings.h"
+#include "config/settings.h"
 
 struct statx;
 
@@ -57,7 +57,7 @@ struct completion {
 };
 
 struct engine_options {
-	enum engine_mode mode; /* not ENGINE_AUTO: see cores.h */
+	enum engine_mode mode; /* not ENGINE_AUTO: see config/cpus.h */
 	unsigned slots;	     /* registered files */
 	int64_t sq_idle_ns;  /* sqpoll only */
 	int sq_cpu;	     /* -1: any */

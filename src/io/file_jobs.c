@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "file_jobs.h"
+#include "io/file_jobs.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "util.h"
+#include "base/clock.h"
+#include "base/util.h"
 
 /* Who waits wakes up so often; later than this it was stopped meanwhile. */
 #define WAIT_NS	 (50 * NS_PER_MS)

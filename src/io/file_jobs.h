@@ -17,14 +17,14 @@
  * A job that hangs keeps those behind it waiting, and cannot be ended, not even
  * by the end of the process: the kernel waits for it.
  */
-#ifndef RINGTICK_FILE_JOBS_H
-#define RINGTICK_FILE_JOBS_H
+#ifndef RINGTICK_IO_FILE_JOBS_H
+#define RINGTICK_IO_FILE_JOBS_H
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine.h"
+#include "io/engine.h"
 
 /* A member of what its functions work on: container_of() finds that. */
 struct file_job {

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_days.h"
+#include "journal/days.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,13 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "fits.h"
-#include "journal_file.h"
-#include "journal_start.h"
-#include "journal_unsynced.h"
-#include "log.h"
-#include "util.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "journal/file.h"
+#include "journal/fits.h"
+#include "journal/open.h"
+#include "journal/unsynced.h"
 
 enum { FAR_DAYS = 31 };
 

@@ -8,7 +8,7 @@
  *   sym2026.11.23     the day's
  *   sym.epoch         what the last run left (epoch.h)
  *
- * Synchronous: called at the start, and by jobs (file_jobs.h).
+ * Synchronous: called at the start, and by jobs (io/file_jobs.h).
  */
 #ifndef RINGTICK_JOURNAL_DAYS_H
 #define RINGTICK_JOURNAL_DAYS_H
@@ -17,10 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "epoch.h"
-#include "history.h"
-#include "journal_start.h"
-#include "settings.h"
+#include "config/settings.h"
+#include "journal/epoch.h"
+#include "journal/history.h"
+#include "journal/open.h"
 
 /* The next day's file is opened so long before the day ends. */
 #define JOURNAL_AHEAD_NS (60 * NS_PER_S)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "epoch.h"
+#include "journal/epoch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "torn_tail.h"
-#include "util.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "journal/torn_tail.h"
 
 enum {
 	FILE_VERSION = 2,

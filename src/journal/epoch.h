@@ -15,8 +15,8 @@
  * The epoch is a number that grows with each start after an unclean stop,
  * because then records may be gone that subscribers have.
  */
-#ifndef RINGTICK_EPOCH_H
-#define RINGTICK_EPOCH_H
+#ifndef RINGTICK_JOURNAL_EPOCH_H
+#define RINGTICK_JOURNAL_EPOCH_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "journal_file.h"
+#include "journal/file.h"
 
 #include <endian.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "extent.h"
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/extent.h"
+#include "wire/wire.h"
 
 /*
  * A search behind bad bytes gives up after so many places that look like the

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "journal_index.h"
+#include "journal/index.h"
 
 enum { JOURNAL_HEADER_BYTES = 8 };
 

@@ -1,12 +1,13 @@
 #include "config.h"
 
-#include "fits.h"
+#include "journal/fits.h"
 
 #include <stddef.h>
 
 enum {
 	/* To be raised with each change of what update_parse accepts, and of
-	 * the length of what it makes of it; tests/unit/test_fits.c notices. */
+	 * the length of what it makes of it; tests/unit/journal/test_fits.c
+	 * notices. */
 	FITS_RULES = 2,
 };
 

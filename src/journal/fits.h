@@ -4,12 +4,12 @@
  * sent, so that its count means the same in two runs only if the same fits in
  * both.  Pure.
  */
-#ifndef RINGTICK_FITS_H
-#define RINGTICK_FITS_H
+#ifndef RINGTICK_JOURNAL_FITS_H
+#define RINGTICK_JOURNAL_FITS_H
 
 #include <stdint.h>
 
-#include "settings.h"
+#include "config/settings.h"
 
 /* The same for two runs in which the same records fit. */
 uint64_t fits_fingerprint(const struct settings *settings);

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_folder.h"
+#include "journal/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,8 +13,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "util.h"
+#include "base/log.h"
+#include "base/util.h"
 
 static const char *
 user_name(uid_t uid, char *buf, size_t buf_len)

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "settings.h"
+#include "config/settings.h"
 
 /* Whether it is there and can be written to. false with err and errno: what is
  * wrong, and what mends it.  True without a journal. */

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "history.h"
+#include "journal/history.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "journal_file.h"
-#include "record.h"
+#include "journal/file.h"
+#include "schema/record.h"
 
 static struct history_file *
 file_of(struct list *node)

@@ -9,17 +9,17 @@
  * get positions too, counted back from its first_pos by their bytes in the
  * file: no stream ever had them, but what reads the file goes on from there.
  *
- * The journal tells it what happens; catchup.c reads what is in it.
+ * The journal tells it what happens; client/catchup.c reads what is in it.
  */
-#ifndef RINGTICK_HISTORY_H
-#define RINGTICK_HISTORY_H
+#ifndef RINGTICK_JOURNAL_HISTORY_H
+#define RINGTICK_JOURNAL_HISTORY_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "journal_index.h"
-#include "util.h"
+#include "base/util.h"
+#include "journal/index.h"
 
 struct history_file {
 	struct list node;

@@ -1,10 +1,10 @@
 #include "config.h"
 
-#include "journal_index.h"
+#include "journal/index.h"
 
 #include <stddef.h>
 
-#include "util.h"
+#include "base/util.h"
 
 enum {
 	GAP_BYTES = 256 << 10,

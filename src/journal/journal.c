@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal.h"
+#include "journal/journal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,12 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "journal_file.h"
-#include "journal_private.h"
-#include "journal_unsynced.h"
-#include "notify.h"
-#include "record.h"
+#include "base/clock.h"
+#include "base/notify.h"
+#include "journal/file.h"
+#include "journal/private.h"
+#include "journal/unsynced.h"
+#include "schema/record.h"
 
 enum {
 	STAGING_BYTES_MIN = 4 << 20,
@@ -78,7 +78,7 @@ hold(struct journal *j)
 {
 	uint64_t visible_pos = j->main->visible_pos;
 
-	/* What is visible may be staged once more (journal_lost.c). */
+	/* What is visible may be staged once more (lost.c). */
 	j->cursor.pos = is_gate(j) && (int64_t)(visible_pos - j->staged.pos) < 0
 				? visible_pos
 				: j->staged.pos;

@@ -21,27 +21,27 @@
  * A mark (`.u.end`) in the stream ends the file: the next record goes into the
  * next day's.
  */
-#ifndef RINGTICK_JOURNAL_H
-#define RINGTICK_JOURNAL_H
+#ifndef RINGTICK_JOURNAL_JOURNAL_H
+#define RINGTICK_JOURNAL_JOURNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "engine.h"
-#include "file_jobs.h"
-#include "history.h"
-#include "journal_days.h"
-#include "journal_keep.h"
-#include "journal_rescue.h"
-#include "journal_reserve.h"
-#include "journal_start.h"
-#include "journal_state.h"
-#include "log.h"
-#include "ring.h"
-#include "settings.h"
-#include "stream.h"
+#include "base/log.h"
+#include "config/settings.h"
+#include "io/engine.h"
+#include "io/file_jobs.h"
+#include "journal/days.h"
+#include "journal/history.h"
+#include "journal/keep.h"
+#include "journal/open.h"
+#include "journal/rescue.h"
+#include "journal/reserve.h"
+#include "journal/state.h"
+#include "ring/ring.h"
+#include "ring/stream.h"
 
 enum journal_phase {
 	JOURNAL_READY, /* nothing in flight */
@@ -51,7 +51,7 @@ enum journal_phase {
 	JOURNAL_FAILED,	 /* waits for its next try */
 };
 
-/* Looking after the file, and mending it: journal_mend.c. */
+/* Looking after the file, and mending it: mend.c. */
 enum mend_what {
 	MEND_LOOK,
 	MEND_LINK,
@@ -99,7 +99,7 @@ struct journal_mend {
 	int err;  /* 0 or errno */
 };
 
-/* The look at the file with each batch: journal_look.c. */
+/* The look at the file with each batch: watch.c. */
 struct journal_look {
 	struct statx seen; /* of the one in flight; the name it looks for: */
 	char path[JOURNAL_PATH_MAX];
@@ -112,7 +112,7 @@ struct journal_look {
 				    then; 0: not during the last one */
 };
 
-/* What a failed write left is cut off: journal_mend.c. */
+/* What a failed write left is cut off: mend.c. */
 struct journal_cut {
 	struct file_job job;
 	bool is_needed; /* it failed: nothing may be written before */
@@ -123,7 +123,7 @@ struct journal_cut {
 	int err;
 };
 
-/* The next day's file: journal_roll.c. */
+/* The next day's file: roll.c. */
 struct journal_next {
 	struct file_job job; /* opens it; nothing else is touched then */
 	struct history_file *file; /* NULL: not open */
@@ -141,7 +141,7 @@ struct journal_next {
 };
 
 /* Another day's files in the place of one that a wrong clock has begun:
- * journal_redate.c. */
+ * redate.c. */
 struct journal_redate {
 	struct file_job job; /* opens them, or closes those of before */
 	bool is_closing;
@@ -234,7 +234,7 @@ struct journal {
 };
 
 /*
- * Opens the file of the day that journal_days.h decides (state.day), checked,
+ * Opens the file of the day that days.h decides (state.day), checked,
  * counted and mended.  false with err and errno if it cannot be used: what is
  * wrong, where, and what the operator can do.  Off (true) when
  * journal.directory is "".

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_keep.h"
+#include "journal/keep.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "journal_file.h"
-#include "torn_tail.h"
-#include "util.h"
+#include "base/util.h"
+#include "journal/file.h"
+#include "journal/torn_tail.h"
 
 enum { WINDOW_BYTES = 1 << 20 };
 

@@ -12,7 +12,7 @@
  *   the file     |===========|= since =|       end_off - size: what is missing
  *                        safe_off      size
  *
- * It may take its time: a job (file_jobs.h).  Logs nothing.
+ * It may take its time: a job (io/file_jobs.h).  Logs nothing.
  */
 #ifndef RINGTICK_JOURNAL_KEEP_H
 #define RINGTICK_JOURNAL_KEEP_H

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "journal_private.h"
+#include "journal/private.h"
 
 #include <inttypes.h>
 
-#include "journal_file.h"
-#include "record.h"
+#include "journal/file.h"
+#include "schema/record.h"
 
 /*
  * The file has lost records: it goes on behind what is left of it, as after a

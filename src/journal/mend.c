@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_private.h"
+#include "journal/private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "journal_file.h"
+#include "journal/file.h"
 
 #define LOOK_NS (1 * NS_PER_S)
 /* A copy that failed was work for nothing: so often at most. */

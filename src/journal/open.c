@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_start.h"
+#include "journal/open.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,13 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "guarded.h"
-#include "journal_file.h"
-#include "journal_state.h"
-#include "log.h"
-#include "torn_tail.h"
-#include "util.h"
+#include "base/clock.h"
+#include "base/guarded.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "journal/file.h"
+#include "journal/state.h"
+#include "journal/torn_tail.h"
 
 enum {
 	POPULATE_BYTES = 64 << 20,

@@ -1,16 +1,16 @@
 /*
  * The start of a journal: finding, checking, mending and creating its files.
  * It may take its time: while updates flow, the next day's file is opened by a
- * job (file_jobs.h).
+ * job (io/file_jobs.h).
  */
-#ifndef RINGTICK_JOURNAL_START_H
-#define RINGTICK_JOURNAL_START_H
+#ifndef RINGTICK_JOURNAL_OPEN_H
+#define RINGTICK_JOURNAL_OPEN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "history.h"
+#include "journal/history.h"
 
 /* `<directory>/<name>YYYY.MM.DD`, absolute. false with err and errno if the
  * directory is not there. */

@@ -2,15 +2,15 @@
  * The journal, among its own files:
  *
  *   journal.c          staging, writing, syncing; the turn; open and close
- *   journal_trouble.c  what is said when the disk fails or is slow
- *   journal_look.c     looks at the file with each batch
- *   journal_mend.c     looks after the file, and mends it
- *   journal_lost.c     goes on behind what is left of a file that was cut
- *   journal_roll.c     the next day's file
- *   journal_redate.c   another day's, where a wrong clock has begun this one
+ *   trouble.c  what is said when the disk fails or is slow
+ *   watch.c     looks at the file with each batch
+ *   mend.c     looks after the file, and mends it
+ *   lost.c     goes on behind what is left of a file that was cut
+ *   roll.c     the next day's file
+ *   redate.c   another day's, where a wrong clock has begun this one
  *
  * All of it runs on the application's thread and waits for nothing; what may
- * take its time is a job (file_jobs.h).
+ * take its time is a job (io/file_jobs.h).
  */
 #ifndef RINGTICK_JOURNAL_PRIVATE_H
 #define RINGTICK_JOURNAL_PRIVATE_H
@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "journal.h"
+#include "journal/journal.h"
 
 /* ---- journal.c ---- */
 
@@ -44,7 +44,7 @@ void journal_reset_written(struct journal *j);
 /* Subscribers see what publish.after promises; in batches, when it is time. */
 void journal_show(struct journal *j, int64_t now_ns);
 
-/* ---- journal_trouble.c ---- */
+/* ---- trouble.c ---- */
 
 /* Counts it, and says it once a minute. */
 void journal_complain(struct journal *j, const char *what, int err,
@@ -60,7 +60,7 @@ void journal_watch_progress(struct journal *j, int64_t now_ns);
  * ends. */
 void journal_watch_lag(struct journal *j, int64_t now_ns);
 
-/* ---- journal_look.c ---- */
+/* ---- watch.c ---- */
 
 /* A batch is written: looks at the file, now or after the look in flight. */
 void journal_look_at_batch(struct journal *j);
@@ -74,7 +74,7 @@ bool journal_look_holds(struct journal *j, int64_t now_ns);
 /* What was written is now in another file, or elsewhere in it. */
 void journal_look_anew(struct journal *j);
 
-/* ---- journal_mend.c ---- */
+/* ---- mend.c ---- */
 
 /* Looks after the file, each second.  false: nothing may be written now. */
 bool journal_tend(struct journal *j, int64_t now_ns);
@@ -102,7 +102,7 @@ bool journal_save_unnamed(struct journal *j);
 /* Cuts the file back to its last whole record: what a failed write left. */
 void journal_cut_back(struct journal *j);
 
-/* ---- journal_lost.c ---- */
+/* ---- lost.c ---- */
 
 /*
  * Of the file that was written only this is left: goes on behind it with what
@@ -111,7 +111,7 @@ void journal_cut_back(struct journal *j);
  */
 bool journal_go_on_behind(struct journal *j, const struct journal_keep *k);
 
-/* ---- journal_roll.c ---- */
+/* ---- roll.c ---- */
 
 /* Opens the next day's file shortly before it is needed. */
 void journal_prepare(struct journal *j, int32_t today, int64_t local_ns,
@@ -125,7 +125,7 @@ void journal_roll(struct journal *j, int32_t today, int64_t local_ns,
 /* Closes, one after the other, files that nobody reads any more. */
 void journal_trim(struct journal *j);
 
-/* Sets up the jobs of journal_redate.c. */
+/* Sets up the jobs of redate.c. */
 void journal_init_redate(struct journal *j);
 
 /* Sets up the jobs of a file. */

@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include "journal_private.h"
+#include "journal/private.h"
 
-#include "log.h"
+#include "base/log.h"
 
 #define AGAIN_NS (60 * NS_PER_S)
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_rescue.h"
+#include "journal/rescue.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "torn_tail.h"
-#include "util.h"
+#include "base/util.h"
+#include "journal/torn_tail.h"
 
 enum {
 	COPIES_MAX = 10000,
@@ -145,7 +145,7 @@ rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
 		return err;
 	if (must_sync && fdatasync(c->fd) != 0)
 		err = -errno;
-	/* As the file that it takes the place of (journal_start.h). */
+	/* As the file that it takes the place of (open.h). */
 	(void)flock(c->fd, LOCK_EX | LOCK_NB);
 	if (err == 0)
 		err = give_name(c->path, path);

@@ -4,8 +4,8 @@
  * copied, under a name of its own until the copy is whole.  Moved, it is linked
  * to its name again.
  *
- * Every function may take its time: they run as jobs (file_jobs.h), and log
- * nothing.  journal_mend.c decides when.
+ * Every function may take its time: they run as jobs (io/file_jobs.h), and log
+ * nothing.  mend.c decides when.
  */
 #ifndef RINGTICK_JOURNAL_RESCUE_H
 #define RINGTICK_JOURNAL_RESCUE_H

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_reserve.h"
+#include "journal/reserve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "util.h"
+#include "base/log.h"
+#include "base/util.h"
 
 static void
 run_give_up(struct file_job *job)

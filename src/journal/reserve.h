@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "file_jobs.h"
+#include "io/file_jobs.h"
 
 struct journal_reserve {
 	struct file_job job;

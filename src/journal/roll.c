@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "journal_private.h"
+#include "journal/private.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "clock.h"
-#include "record.h"
+#include "base/clock.h"
+#include "schema/record.h"
 
 #define AGAIN_NS (60 * NS_PER_S)
 

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "journal_space.h"
+#include "journal/space.h"
 
 #include <stdio.h>
 #include <sys/statvfs.h>
 
-#include "util.h"
+#include "base/util.h"
 
 static void
 run_look(struct file_job *job)

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "file_jobs.h"
+#include "io/file_jobs.h"
 
 struct journal_space {
 	struct file_job job;

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "torn_tail.h"
+#include "journal/torn_tail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "base/util.h"
 
 enum {
 	TAILS_MAX = 10000,

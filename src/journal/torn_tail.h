@@ -4,11 +4,11 @@
  *
  * Invariant: no byte of a journal is gone before its copy is on the disk, and
  * no file is overwritten.  Reads without a map, so that a disk that cannot be
- * read is an error and no SIGBUS.  Called by journal_start.c, salvage.c; logs
+ * read is an error and no SIGBUS.  Called by open.c, tools/log_repair.c; logs
  * nothing.
  */
-#ifndef RINGTICK_TORN_TAIL_H
-#define RINGTICK_TORN_TAIL_H
+#ifndef RINGTICK_JOURNAL_TORN_TAIL_H
+#define RINGTICK_JOURNAL_TORN_TAIL_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_private.h"
+#include "journal/private.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_unsynced.h"
+#include "journal/unsynced.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "torn_tail.h"
-#include "uncached.h"
-#include "util.h"
+#include "base/log.h"
+#include "base/uncached.h"
+#include "base/util.h"
+#include "journal/torn_tail.h"
 
 enum {
 	PIECE_BYTES = 1 << 20,

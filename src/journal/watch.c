@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_private.h"
+#include "journal/private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 /*
  * The look at the file with each batch: whether its name is still its own, and
  * its size what was written.  An operation of the engine, since a disk may hold
- * it; one at a time.  What it finds is only a doubt: then journal_mend.c looks
+ * it; one at a time.  What it finds is only a doubt: then mend.c looks
  * thoroughly, with nothing in flight.
  *
  * What is written meanwhile may be in the file already, or not: a small cut may
@@ -56,7 +56,7 @@ judge(const struct journal *j, int32_t result)
 	return from_off == upto_off ? GOOD : UNSURE;
 }
 
-/* While it is mended, or cannot be, journal_mend.c looks. */
+/* While it is mended, or cannot be, mend.c looks. */
 static bool
 may_look(const struct journal *j)
 {

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "evaluate.h"
-#include "util.h"
+#include "base/util.h"
+#include "q/eval_private.h"
 
 /* ---- the stack ---- */
 

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "request.h"
+#include "q/eval.h"
 
 #include <string.h>
 
-#include "evaluate.h"
-#include "probe.h"
-#include "util.h"
+#include "base/util.h"
+#include "q/eval_private.h"
+#include "q/pykx_probe.h"
 
 const char request_must_wait[] = "wait";
 const char request_is_malformed[] = "badmsg";

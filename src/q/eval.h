@@ -2,7 +2,7 @@
  * The q that clients send, in a bounded subset: a request is the value of a
  * text, of a name, or of a list whose first item is a function
  * (tick-contract.md section 0, rule 1).  This file knows the language; what the
- * names mean is a table that the caller passes (tick.c).
+ * names mean is a table that the caller passes (tick/tick.c).
  *
  * Understood:
  *   objects   ()/"" -> ::      `.u.i -> value of the name
@@ -27,15 +27,15 @@
  * to out and its work area.  On an error everything written to out is taken
  * back.
  */
-#ifndef RINGTICK_REQUEST_H
-#define RINGTICK_REQUEST_H
+#ifndef RINGTICK_Q_EVAL_H
+#define RINGTICK_Q_EVAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clock.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "wire/wire.h"
 
 enum {
 	REQUEST_ARGS_MAX = 8,

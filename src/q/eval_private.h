@@ -1,5 +1,5 @@
 /*
- * A request that is being evaluated: what request.c (nodes, names, objects)
+ * A request that is being evaluated: what eval.c (nodes, names, objects)
  * and apply.c (functions) share.  Private to them.
  *
  * Values are bytes that lie in the request, among the literals of a text, or
@@ -10,11 +10,11 @@
  * Functions return NULL or the text of an error, and then the stack may hold
  * anything above what it had.
  */
-#ifndef RINGTICK_EVALUATE_H
-#define RINGTICK_EVALUATE_H
+#ifndef RINGTICK_Q_EVAL_PRIVATE_H
+#define RINGTICK_Q_EVAL_PRIVATE_H
 
-#include "query.h"
-#include "value.h"
+#include "q/parse.h"
+#include "q/value.h"
 
 /* The parameters of the lambda that is evaluated. */
 struct frame {
@@ -56,7 +56,7 @@ void evaluation_settle(struct evaluation *e, size_t off, struct request_arg *v);
 const char *evaluation_place(struct evaluation *e, size_t off,
 			     struct request_arg *v);
 
-/* ---- request.c ---- */
+/* ---- eval.c ---- */
 
 /* The value of a name: a function, variable, table or namespace.  Symbols do
  * not name parameters. */

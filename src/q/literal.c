@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "literal.h"
+#include "q/literal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "value.h"
+#include "base/clock.h"
+#include "q/value.h"
 
 enum {
 	NUMBER_BYTES_MAX = 47,

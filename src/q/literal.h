@@ -1,18 +1,18 @@
 /*
  * Literals of q text: what their characters are, and the bytes of their
- * values.  Rows of the grammar in request.h.
+ * values.  Rows of the grammar in eval.h.
  *
  * The functions that write move *at behind the literal that begins there and
  * append its value to out.  false, with any part of it written, if the text is
  * not understood, or if there are not enough steps: then none are left.  They
  * read nothing at or behind end.
  */
-#ifndef RINGTICK_LITERAL_H
-#define RINGTICK_LITERAL_H
+#ifndef RINGTICK_Q_LITERAL_H
+#define RINGTICK_Q_LITERAL_H
 
 #include <stdbool.h>
 
-#include "wire.h"
+#include "wire/wire.h"
 
 static inline bool
 literal_is_space(char c)

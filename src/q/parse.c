@@ -1,9 +1,9 @@
 #include "config.h"
 
-#include "query.h"
+#include "q/parse.h"
 
-#include "literal.h"
-#include "util.h"
+#include "base/util.h"
+#include "q/literal.h"
 
 const char query_not_understood[] = "nyi";
 const char query_too_much[] = "limit";

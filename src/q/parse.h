@@ -1,18 +1,18 @@
 /*
- * q text to nodes: the lexer and parser behind request.h, whose head comment
+ * q text to nodes: the lexer and parser behind eval.h, whose head comment
  * has the grammar.  Names are not looked up here: a name means what it means
  * when it is evaluated.
  *
  * Invariant: bounded depth, steps and memory, whatever the text.  The nodes
  * and the bytes of literals are appended to a stack that the caller gives and
  * takes back; names point into the text.
- * Called by: request.c and apply.c.  Never evaluates.
+ * Called by: eval.c and apply.c.  Never evaluates.
  */
-#ifndef RINGTICK_QUERY_H
-#define RINGTICK_QUERY_H
+#ifndef RINGTICK_Q_PARSE_H
+#define RINGTICK_Q_PARSE_H
 
-#include "value.h"
-#include "verbs.h"
+#include "q/value.h"
+#include "q/verbs.h"
 
 enum {
 	QUERY_DEPTH_MAX = REQUEST_DEPTH_MAX,

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "probe.h"
+#include "q/pykx_probe.h"
 
 #include <string.h>
 

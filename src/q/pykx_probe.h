@@ -7,10 +7,10 @@
  * `_pykx_ctx_marker for a namespace, else its value (tick-contract-newer.md
  * section 15.1).
  */
-#ifndef RINGTICK_PROBE_H
-#define RINGTICK_PROBE_H
+#ifndef RINGTICK_Q_PYKX_PROBE_H
+#define RINGTICK_Q_PYKX_PROBE_H
 
-#include "evaluate.h"
+#include "q/eval_private.h"
 
 bool probe_is(struct text text);
 

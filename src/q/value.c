@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "value.h"
+#include "q/value.h"
 
 #include <string.h>
 

@@ -9,15 +9,15 @@
  *
  * Pure.  Nothing here recurses, however deeply values are nested.
  */
-#ifndef RINGTICK_VALUE_H
-#define RINGTICK_VALUE_H
+#ifndef RINGTICK_Q_VALUE_H
+#define RINGTICK_Q_VALUE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "request.h"
-#include "wire.h"
+#include "q/eval.h"
+#include "wire/wire.h"
 
 enum {
 	KT_OWN = 112,

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "verbs.h"
+#include "q/verbs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
-#include "util.h"
+#include "base/clock.h"
+#include "base/util.h"
 
 static void
 put_boolean(struct wire_writer *out, bool v)

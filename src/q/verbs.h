@@ -6,10 +6,10 @@
  * Pure: reads the arguments, appends one value to out.  NULL, or the text of
  * the kdb+ error; after an error out may have any part of a value.
  */
-#ifndef RINGTICK_VERBS_H
-#define RINGTICK_VERBS_H
+#ifndef RINGTICK_Q_VERBS_H
+#define RINGTICK_Q_VERBS_H
 
-#include "value.h"
+#include "q/value.h"
 
 enum verb_place {
 	VERB_PREFIX,   /* count x, count[x] */

@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "batch.h"
+#include "ring/batch.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "record.h"
-#include "rows.h"
-#include "stream_private.h"
-#include "wire.h"
+#include "ring/stream_private.h"
+#include "schema/record.h"
+#include "schema/row_ops.h"
+#include "wire/wire.h"
 
 /* Updates in one batch: more are two. */
 enum { UPDATES_MAX = 1 << 17 };

@@ -9,15 +9,15 @@
  * A batch ends where the main stream's visible part does, at a mark, where it
  * would be longer than a unit may be, or where another stream goes on.
  */
-#ifndef RINGTICK_BATCH_H
-#define RINGTICK_BATCH_H
+#ifndef RINGTICK_RING_BATCH_H
+#define RINGTICK_RING_BATCH_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rows.h"
-#include "selection.h"
+#include "ring/selection.h"
+#include "schema/row_ops.h"
 
 struct streams;
 

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "batch.h"
-#include "record.h"
-#include "stream.h"
-#include "stream_private.h"
+#include "ring/batch.h"
+#include "ring/stream.h"
+#include "ring/stream_private.h"
+#include "schema/record.h"
 
 /* Of one streams_feed, where messages are long. */
 #define FEED_NS (2 * NS_PER_MS)

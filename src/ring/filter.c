@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "filter.h"
+#include "ring/filter.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "util.h"
+#include "base/util.h"
 
 /* Of a row: a time and a symbol, at least. */
 enum { ROW_BYTES_MIN = 5 };

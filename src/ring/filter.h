@@ -11,16 +11,16 @@
  *
  * Pure but for the mapping of memory.
  */
-#ifndef RINGTICK_FILTER_H
-#define RINGTICK_FILTER_H
+#ifndef RINGTICK_RING_FILTER_H
+#define RINGTICK_RING_FILTER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rows.h"
-#include "schema.h"
-#include "symbols.h"
+#include "ring/symbols.h"
+#include "schema/row_ops.h"
+#include "schema/schema.h"
 
 struct filter {
 	struct symbols symbols;

@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include "index.h"
+#include "ring/index.h"
 
-#include "util.h"
+#include "base/util.h"
 
 #define GAP_BYTES_MAX (64u << 10)
 

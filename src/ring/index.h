@@ -11,8 +11,8 @@
  *
  * Pure: time is an argument, nothing is allocated after index_init.
  */
-#ifndef RINGTICK_INDEX_H
-#define RINGTICK_INDEX_H
+#ifndef RINGTICK_RING_INDEX_H
+#define RINGTICK_RING_INDEX_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "ring.h"
+#include "ring/ring.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "base/util.h"
 
 #define HUGE_PAGE_BYTES (2u << 20)
 

@@ -15,8 +15,8 @@
  * wraps (at 100 GB/s that takes 5 years; the arithmetic is modular all the
  * same).  The mask is applied only at the access.
  */
-#ifndef RINGTICK_RING_H
-#define RINGTICK_RING_H
+#ifndef RINGTICK_RING_RING_H
+#define RINGTICK_RING_RING_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
 #include "config.h"
 
-#include "selection.h"
+#include "ring/selection.h"
 
 #include <stdio.h>
 
-#include "util.h"
+#include "base/util.h"
 
 struct selection
 selection_all(const struct schema *schema)

@@ -2,16 +2,16 @@
  * What a subscriber wants: a set of tables, of some of them only the rows of
  * some symbols.  Equal selections share a stream.
  */
-#ifndef RINGTICK_SELECTION_H
-#define RINGTICK_SELECTION_H
+#ifndef RINGTICK_RING_SELECTION_H
+#define RINGTICK_RING_SELECTION_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "schema.h"
-#include "symbols.h"
-#include "util.h"
+#include "base/util.h"
+#include "ring/symbols.h"
+#include "schema/schema.h"
 
 struct selection {
 	uint64_t tables[SCHEMA_TABLES_MAX / 64]; /* bit = schema_table.idx */

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "stream.h"
+#include "ring/stream.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "record.h"
-#include "stream_private.h"
-#include "wire.h"
+#include "ring/stream_private.h"
+#include "schema/record.h"
+#include "wire/wire.h"
 
 /* ---- open and close ---- */
 

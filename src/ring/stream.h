@@ -19,19 +19,19 @@
  * Messages are whole kdb+ frames.  Records are updates; a mark (`.u.end`) is a
  * message too, but no record, and goes into every stream.
  */
-#ifndef RINGTICK_STREAM_H
-#define RINGTICK_STREAM_H
+#ifndef RINGTICK_RING_STREAM_H
+#define RINGTICK_RING_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "filter.h"
-#include "index.h"
-#include "ring.h"
-#include "schema.h"
-#include "selection.h"
-#include "util.h"
+#include "base/util.h"
+#include "ring/filter.h"
+#include "ring/index.h"
+#include "ring/ring.h"
+#include "ring/selection.h"
+#include "schema/schema.h"
 
 enum {
 	STREAM_LONG_BYTES = 64 << 10, /* a message whose feeding is timed */
@@ -216,7 +216,7 @@ uint64_t streams_oldest_pos(struct streams *all);
  * a clock it ends when 2 ms are over, in the midst of a stream's rows too, and
  * is_cut says so.  The next call goes on; who stands behind the message gets
  * what follows meanwhile.  Other long messages wait until it has ended
- * (tick.c), so that it does.  What has to be done again is done in one go.
+ * (tick/tick.c), so that it does.  What has to be done again is done in one go.
  */
 void streams_feed(struct streams *all, int64_t now_ns);
 

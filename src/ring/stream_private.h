@@ -2,10 +2,10 @@
  * What streams.c (all of them) knows of stream.c (one of them), and the other
  * way round.
  */
-#ifndef RINGTICK_STREAM_PRIVATE_H
-#define RINGTICK_STREAM_PRIVATE_H
+#ifndef RINGTICK_RING_STREAM_PRIVATE_H
+#define RINGTICK_RING_STREAM_PRIVATE_H
 
-#include "stream.h"
+#include "ring/stream.h"
 
 /* touch: take all the memory now. 0 or -errno. */
 int stream_open(struct stream *s, size_t bytes, bool huge_pages, bool touch,

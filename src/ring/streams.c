@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batch.h"
-#include "record.h"
-#include "stream.h"
-#include "stream_private.h"
+#include "ring/batch.h"
+#include "ring/stream.h"
+#include "ring/stream_private.h"
+#include "schema/record.h"
 
 /* ---- open and close ---- */
 

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "symbols.h"
+#include "ring/symbols.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
-#include "util.h"
+#include "base/util.h"
 
 __extension__ typedef unsigned __int128 uint128;
 

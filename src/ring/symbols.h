@@ -14,15 +14,15 @@
  * Invariant: memory is what symbols_open reserved; a key lives as long as a set
  * has it, a set as long as it is held.  Pure but for the mapping of memory.
  */
-#ifndef RINGTICK_SYMBOLS_H
-#define RINGTICK_SYMBOLS_H
+#ifndef RINGTICK_RING_SYMBOLS_H
+#define RINGTICK_RING_SYMBOLS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "schema.h"
-#include "util.h"
+#include "base/util.h"
+#include "schema/schema.h"
 
 enum {
 	SYMBOL_BYTES_MAX = 234, /* of a symbol to filter by */

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "schema.h"
+#include "schema/schema.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "schema_words.h"
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "schema/words.h"
+#include "wire/wire.h"
 
 enum {
 	NESTING_MAX = 16, /* parentheses and attributes around a type */

@@ -5,16 +5,16 @@
  * the general way then finds out.  Whatever is accepted here, wire_skip accepts
  * with the same end.
  */
-#ifndef RINGTICK_PLAIN_H
-#define RINGTICK_PLAIN_H
+#ifndef RINGTICK_SCHEMA_PLAIN_H
+#define RINGTICK_SCHEMA_PLAIN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "schema.h"
-#include "wire.h"
+#include "schema/schema.h"
+#include "wire/wire.h"
 
 /* Bytes of an item of a fixed width, of which any are good; else 0. */
 static inline size_t

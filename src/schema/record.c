@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "record.h"
+#include "schema/record.h"
 
 #include <endian.h>
 #include <string.h>
 
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	/* list of 3, `upd with type byte and NUL: (`upd; */

@@ -8,13 +8,13 @@
  * 3).  What differs is constant for a table, so that either is the other's
  * bytes with another beginning.
  */
-#ifndef RINGTICK_RECORD_H
-#define RINGTICK_RECORD_H
+#ifndef RINGTICK_SCHEMA_RECORD_H
+#define RINGTICK_SCHEMA_RECORD_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "schema.h"
+#include "schema/schema.h"
 
 /* The table of a published frame that is no mark. Such a frame is ours: the
  * table exists. */

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "rows.h"
+#include "schema/row_ops.h"
 
 #include <endian.h>
 #include <string.h>
 
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	SYM_COLUMN = 1,

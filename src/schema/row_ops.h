@@ -9,14 +9,14 @@
  * it; any other as a general list.  Its attribute is dropped.
  * Called by: whoever fills streams.  Pure: no allocation, no pointer kept.
  */
-#ifndef RINGTICK_ROWS_H
-#define RINGTICK_ROWS_H
+#ifndef RINGTICK_SCHEMA_ROW_OPS_H
+#define RINGTICK_SCHEMA_ROW_OPS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "schema.h"
+#include "schema/schema.h"
 
 /* What follows a message's constant prefix; the same in frame and record. */
 struct rows {

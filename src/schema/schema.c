@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "schema.h"
+#include "schema/schema.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	NAME_MAX_BYTES = 127, /* of a table or column: ours, q has no limit */

@@ -6,8 +6,8 @@
  * tables[] in q, in which `.u.sub[`;`]` replies); the first two columns are
  * named time and sym; time is timespan, timestamp or time.
  */
-#ifndef RINGTICK_SCHEMA_H
-#define RINGTICK_SCHEMA_H
+#ifndef RINGTICK_SCHEMA_SCHEMA_H
+#define RINGTICK_SCHEMA_SCHEMA_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "shape.h"
+#include "schema/template.h"
 
 #include <string.h>
 
-#include "plain.h"
-#include "wire.h"
+#include "schema/plain.h"
+#include "wire/wire.h"
 
 /* ---- known beginnings ---- */
 

@@ -10,15 +10,15 @@
  *
  * Pure; shapes are learned from updates that the general way has accepted.
  */
-#ifndef RINGTICK_SHAPE_H
-#define RINGTICK_SHAPE_H
+#ifndef RINGTICK_SCHEMA_TEMPLATE_H
+#define RINGTICK_SCHEMA_TEMPLATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "schema.h"
-#include "update.h"
+#include "schema/schema.h"
+#include "schema/update.h"
 
 enum {
 	SHAPES_MAX = 32,      /* that are known at once, of all feeds */

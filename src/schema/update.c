@@ -1,15 +1,15 @@
 #include "config.h"
 
-#include "update.h"
+#include "schema/update.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
-#include "plain.h"
-#include "util.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "schema/plain.h"
+#include "wire/wire.h"
 
 enum { REFUSAL_BYTES = 160 }; /* text of an error: names are cut at 48 */
 

@@ -10,14 +10,14 @@
  *
  * Pure; reads x once to check it, and once more to write what is not verbatim.
  */
-#ifndef RINGTICK_UPDATE_H
-#define RINGTICK_UPDATE_H
+#ifndef RINGTICK_SCHEMA_UPDATE_H
+#define RINGTICK_SCHEMA_UPDATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "schema.h"
+#include "schema/schema.h"
 
 enum update_result {
 	UPDATE_OK,

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "schema_words.h"
+#include "schema/words.h"
 
 #include <string.h>
 

@@ -1,16 +1,16 @@
 /*
  * A request being evaluated: what the functions behind the names work on.
- * Private to tick.c, subscribe.c, late.c, position.c and ask.c.
+ * Private to tick.c, subscribe.c, subscribe_past.c, position.c, introspect.c.
  *
  * Functions return NULL with their value written, or the text of an error.
  */
-#ifndef RINGTICK_CALL_H
-#define RINGTICK_CALL_H
+#ifndef RINGTICK_TICK_CALL_H
+#define RINGTICK_TICK_CALL_H
 
 #include <stdbool.h>
 
-#include "request.h"
-#include "tick.h"
+#include "q/eval.h"
+#include "tick/tick.h"
 
 enum { CALL_TRAPS_MAX = 8 }; /* one in the other */
 

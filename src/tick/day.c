@@ -1,10 +1,10 @@
 #include "config.h"
 
-#include "tick.h"
+#include "tick/tick.h"
 
-#include "clock.h"
-#include "log.h"
-#include "record.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "schema/record.h"
 
 /* A step of the clock, and not its slow adjustment. */
 #define STEP_NS (1 * NS_PER_S)

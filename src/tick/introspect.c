@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "ask.h"
+#include "tick/introspect.h"
 
 #include <string.h>
 #include <unistd.h>
 
-#include "call.h"
+#include "tick/call.h"
 
 enum {
 	KDB_DATE = 7429, /* 2020.05.04: of the kdb+ that .z.K names */

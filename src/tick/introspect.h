@@ -2,11 +2,11 @@
  * What can be asked of the tables and the process: tables[], a table's name,
  * .z.*, system"p", .u.w.  Rows of the names in tick.c; see call.h.
  */
-#ifndef RINGTICK_ASK_H
-#define RINGTICK_ASK_H
+#ifndef RINGTICK_TICK_INTROSPECT_H
+#define RINGTICK_TICK_INTROSPECT_H
 
-#include "request.h"
-#include "schema.h"
+#include "q/eval.h"
+#include "schema/schema.h"
 
 /* The tables' names; with is_sorted as .u.t and tables[] have them.  Keys of a
  * dictionary that are sorted would make it one that some clients cannot read

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "position.h"
+#include "tick/position.h"
 
 #include <stdio.h>
 
-#include "call.h"
-#include "util.h"
+#include "base/util.h"
+#include "tick/call.h"
 
 /* Published, and so to be replayed: without what waits for the batch. */
 static uint64_t

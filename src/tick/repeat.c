@@ -1,7 +1,7 @@
 #include "config.h"
 
-#include "shape.h"
-#include "tick.h"
+#include "schema/template.h"
+#include "tick/tick.h"
 
 /* One message is written behind what is pending. Bytes of its frame, or 0. */
 static size_t

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "asked.h"
+#include "tick/request_text.h"
 
 #include <string.h>
 
-#include "schema.h"
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "schema/schema.h"
+#include "wire/wire.h"
 
 /* What is cut ends in "..". */
 struct asked {

@@ -6,8 +6,8 @@
  * Pure.  Reads no further than it writes: it costs the same for a long request
  * as for a short one.
  */
-#ifndef RINGTICK_ASKED_H
-#define RINGTICK_ASKED_H
+#ifndef RINGTICK_TICK_REQUEST_TEXT_H
+#define RINGTICK_TICK_REQUEST_TEXT_H
 
 #include <stddef.h>
 #include <stdint.h>

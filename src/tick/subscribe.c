@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "subscribe.h"
+#include "tick/subscribe.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "query.h"
-#include "wire.h"
+#include "q/parse.h"
+#include "wire/wire.h"
 
 enum {
 	NAME_BYTES_MAX = 255, /* of a table in a list */

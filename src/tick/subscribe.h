@@ -5,10 +5,10 @@
  * A filter that can never match, for its type, is refused when it is asked for;
  * tick.q lets it in, and then fails each update of the table.
  */
-#ifndef RINGTICK_SUBSCRIBE_H
-#define RINGTICK_SUBSCRIBE_H
+#ifndef RINGTICK_TICK_SUBSCRIBE_H
+#define RINGTICK_TICK_SUBSCRIBE_H
 
-#include "call.h"
+#include "tick/call.h"
 
 /* .u.sub[table;symbols]: in the place of what the client had of the table. */
 const char *call_sub(void *context, const struct request_arg *args,
@@ -26,7 +26,7 @@ const char *call_del(void *context, const struct request_arg *args,
  * for the caller. */
 void subscribe_finish(struct call *c);
 
-/* Around a part of a request whose failure does not end it (request.h). */
+/* Around a part of a request whose failure does not end it (q/eval.h). */
 bool subscribe_begin_trap(void *context);
 void subscribe_end_trap(void *context, bool has_failed);
 

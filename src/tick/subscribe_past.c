@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "late.h"
+#include "tick/subscribe_past.h"
 
 #include <string.h>
 
-#include "call.h"
-#include "wire.h"
+#include "tick/call.h"
+#include "wire/wire.h"
 
 static const char no_such_rank[] = "rank", no_journal_now[] = "journal";
 

@@ -10,10 +10,10 @@
  *
  * Both take the place of what the connection was subscribed to.
  */
-#ifndef RINGTICK_LATE_H
-#define RINGTICK_LATE_H
+#ifndef RINGTICK_TICK_SUBSCRIBE_PAST_H
+#define RINGTICK_TICK_SUBSCRIBE_PAST_H
 
-#include "request.h"
+#include "q/eval.h"
 
 const char *call_subfrom(void *context, const struct request_arg *args,
 			 unsigned args_cnt, struct wire_writer *out);

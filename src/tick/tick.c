@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "tick.h"
+#include "tick/tick.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,16 +8,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "ask.h"
-#include "call.h"
-#include "late.h"
-#include "log.h"
-#include "position.h"
-#include "query.h"
-#include "record.h"
-#include "subscribe.h"
-#include "update.h"
-#include "util.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "q/parse.h"
+#include "schema/record.h"
+#include "schema/update.h"
+#include "tick/call.h"
+#include "tick/introspect.h"
+#include "tick/position.h"
+#include "tick/subscribe.h"
+#include "tick/subscribe_past.h"
 
 static const char *const must_wait = request_must_wait;
 static const char *const is_malformed = request_is_malformed;
@@ -244,7 +244,8 @@ gate_of(const struct call *c)
 		return gate;
 	if (c->has_effects || has_unsafe)
 		gate.reached = safe_pos;
-	/* What does not move has told only what is written: late.c. */
+	/* What does not move has told only what is written
+	 * (subscribe_past.c). */
 	else if (c->is_subscribing && set->publish.after == AFTER_RING &&
 		 !t->journal->is_stuck) {
 		gate.reached = &t->journal->written_pos;

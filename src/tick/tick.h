@@ -3,27 +3,27 @@
  * mean (tick-contract.md section 2).  Takes whole frames, puts updates and
  * marks into the main stream, and writes replies; knows no sockets.
  */
-#ifndef RINGTICK_TICK_H
-#define RINGTICK_TICK_H
+#ifndef RINGTICK_TICK_TICK_H
+#define RINGTICK_TICK_TICK_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "asked.h"
-#include "clock.h"
-#include "consumer.h"
-#include "counters.h"
-#include "journal_state.h"
-#include "log.h"
-#include "request.h"
-#include "selection.h"
-#include "settings.h"
-#include "shape.h"
-#include "stream.h"
-#include "unpack.h"
-#include "wait_reason.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "client/consumer.h"
+#include "client/wait_reason.h"
+#include "config/counters.h"
+#include "config/settings.h"
+#include "journal/state.h"
+#include "q/eval.h"
+#include "ring/selection.h"
+#include "ring/stream.h"
+#include "schema/template.h"
+#include "tick/request_text.h"
+#include "wire/unpack.h"
+#include "wire/wire.h"
 
 struct tick {
 	const struct settings *settings;
@@ -77,10 +77,10 @@ struct tick_client {
 	uint64_t published_pos;	    /* ... end of the last in the main stream */
 	const char *user;	    /* its name; NULL: none */
 	const void *who;	    /* whose long compressed frame it is (of
-				       unpack.h); NULL: nobody's, it is not
+				       wire/unpack.h); NULL: nobody's, it is not
 				       inflated in pieces */
 	bool is_brief;		    /* others wait: what is more than brief
-				       (request.h) waits with WAIT_DEAR */
+				       (q/eval.h) waits with WAIT_DEAR */
 	bool is_late;		    /* this frame has waited for as long as a
 				       request may: it gets an error instead */
 };

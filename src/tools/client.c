@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "client.h"
+#include "tools/client.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -15,9 +15,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "inflate.h"
-#include "util.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "wire/inflate.h"
 
 /* Capability 3 pins every frame below 2 GiB (wire.md section 1). */
 static const size_t frame_max = INT32_MAX;

@@ -3,17 +3,17 @@
  * receive into a growing buffer, one frame at a time.
  *
  * Owns the socket and the buffers.  Invariant: at <= end <= cap; bytes
- * [at, end) were received and not yet handed out.  Called by feed.c,
- * sub.c and replay.c.  Never prints: what went wrong is a sentence in `error`.
+ * [at, end) were received and not yet handed out.  Called by feed.c, sub.c and
+ * log_replay.c.  Never prints: what went wrong is a sentence in `error`.
  */
-#ifndef RINGTICK_CLIENT_H
-#define RINGTICK_CLIENT_H
+#ifndef RINGTICK_TOOLS_CLIENT_H
+#define RINGTICK_TOOLS_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire.h"
+#include "wire/wire.h"
 
 enum {
 	CLIENT_READ_BYTES = 256 << 10, /* most of one recv */

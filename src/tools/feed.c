@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "feed.h"
+#include "tools/feed.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -9,12 +9,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "client.h"
-#include "clock.h"
-#include "feed_message.h"
-#include "tally.h"
-#include "util.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "tools/client.h"
+#include "tools/feed_message.h"
+#include "tools/tally.h"
+#include "wire/wire.h"
 
 enum {
 	FEED_BATCH_BYTES = 64 << 10, /* of messages in one send */

@@ -1,8 +1,8 @@
 /*
- * `ringtick feed`: a load generator.  Called by ringtick.c only.
+ * `ringtick feed`: a load generator.  Called by main.c only.
  */
-#ifndef RINGTICK_FEED_H
-#define RINGTICK_FEED_H
+#ifndef RINGTICK_TOOLS_FEED_H
+#define RINGTICK_TOOLS_FEED_H
 
 /* argv[0] is "feed". Returns the exit status, see CLIENT_EXIT_*. */
 int feed_main(int argc, char **argv);

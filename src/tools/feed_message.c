@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "feed_message.h"
+#include "tools/feed_message.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	FEED_HEAD_BYTES = 256, /* a message without its items, at most */

@@ -4,8 +4,8 @@
  *
  * Owns the bytes of a message.  Called by feed.c; no I/O.
  */
-#ifndef RINGTICK_FEED_MESSAGE_H
-#define RINGTICK_FEED_MESSAGE_H
+#ifndef RINGTICK_TOOLS_FEED_MESSAGE_H
+#define RINGTICK_TOOLS_FEED_MESSAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "json.h"
+#include "tools/json.h"
 
 #include <errno.h>
 #include <math.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "print.h"
-#include "util.h"
+#include "base/util.h"
+#include "tools/print.h"
 
 /* ---- strings ---- */
 

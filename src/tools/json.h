@@ -15,16 +15,16 @@
  *                    that are not all lists {"columns":[...],"values":[...]}
  *
  * What is no UTF-8 is taken as Latin-1.  Reads only what wire_skip accepted.
- * Called by logtool.c.
+ * Called by log.c.
  */
-#ifndef RINGTICK_JSON_H
-#define RINGTICK_JSON_H
+#ifndef RINGTICK_TOOLS_JSON_H
+#define RINGTICK_TOOLS_JSON_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "wire.h"
+#include "wire/wire.h"
 
 /* As a string with its quotes. */
 void json_string(FILE *out, const char *bytes, size_t len);

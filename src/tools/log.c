@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "logtool.h"
+#include "tools/log.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -10,18 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client.h"
-#include "clock.h"
-#include "journal_file.h"
-#include "json.h"
-#include "mapping.h"
-#include "payload.h"
-#include "print.h"
-#include "replay.h"
-#include "salvage.h"
-#include "table_list.h"
-#include "util.h"
-#include "when.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "journal/file.h"
+#include "tools/client.h"
+#include "tools/json.h"
+#include "tools/log_payload.h"
+#include "tools/log_repair.h"
+#include "tools/log_replay.h"
+#include "tools/log_tables.h"
+#include "tools/mapped_file.h"
+#include "tools/print.h"
+#include "tools/qtime.h"
 
 enum log_mode {
 	LOG_PRINT,

@@ -1,9 +1,9 @@
 /*
  * `ringtick log`: reads, checks, repairs, thins out and replays a journal, of
- * ringtickd or of q.  Called by ringtick.c only.
+ * ringtickd or of q.  Called by main.c only.
  */
-#ifndef RINGTICK_LOGTOOL_H
-#define RINGTICK_LOGTOOL_H
+#ifndef RINGTICK_TOOLS_LOG_H
+#define RINGTICK_TOOLS_LOG_H
 
 /* argv[0] is "log". Returns the exit status, see CLIENT_EXIT_*. */
 int logtool_main(int argc, char **argv);

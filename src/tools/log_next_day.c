@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "next_day.h"
+#include "tools/log_next_day.h"
 
 #include <dirent.h>
 #include <fnmatch.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "journal_file.h"
+#include "journal/file.h"
 
 static const char date_pattern[] = "[0-9][0-9][0-9][0-9].[0-9][0-9].[0-9][0-9]";
 

@@ -2,8 +2,8 @@
  * Where a journal goes on: of the files of one name, sym2026.11.22 and so on,
  * the one of the day after.
  */
-#ifndef RINGTICK_NEXT_DAY_H
-#define RINGTICK_NEXT_DAY_H
+#ifndef RINGTICK_TOOLS_LOG_NEXT_DAY_H
+#define RINGTICK_TOOLS_LOG_NEXT_DAY_H
 
 #include <stdbool.h>
 #include <stddef.h>

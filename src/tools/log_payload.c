@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "payload.h"
+#include "tools/log_payload.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	/* An atom in a column is repeated for each row: that could be much. */

@@ -4,15 +4,15 @@
  * something else.
  *
  * Reads only records that journal_next accepted.  Owns the memory of a
- * payload_table, nothing else.  Called by logtool.c and replay.c; no I/O.
+ * payload_table, nothing else.  Called by log.c and log_replay.c; no I/O.
  */
-#ifndef RINGTICK_PAYLOAD_H
-#define RINGTICK_PAYLOAD_H
+#ifndef RINGTICK_TOOLS_LOG_PAYLOAD_H
+#define RINGTICK_TOOLS_LOG_PAYLOAD_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "journal_file.h"
+#include "journal/file.h"
 
 enum payload_form {
 	PAYLOAD_COLUMNS, /* a list, the first item is a vector */

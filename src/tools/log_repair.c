@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "salvage.h"
+#include "tools/log_repair.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +9,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "torn_tail.h"
-#include "util.h"
+#include "base/util.h"
+#include "journal/torn_tail.h"
 
 enum { COPY_BUFFER_BYTES = 1 << 20 };
 

@@ -2,16 +2,16 @@
  * `ringtick log --repair` and `--filter`: what changes or makes a journal.
  *
  * Invariant: no byte of a journal is gone before its copy is on the disk, and
- * no file is overwritten.  What fails is told on stderr.  Called by logtool.c.
+ * no file is overwritten.  What fails is told on stderr.  Called by log.c.
  */
-#ifndef RINGTICK_SALVAGE_H
-#define RINGTICK_SALVAGE_H
+#ifndef RINGTICK_TOOLS_LOG_REPAIR_H
+#define RINGTICK_TOOLS_LOG_REPAIR_H
 
 #include <stdint.h>
 #include <stdio.h>
 
-#include "journal_file.h"
-#include "mapping.h"
+#include "journal/file.h"
+#include "tools/mapped_file.h"
 
 /*
  * Moves what is behind the good bytes of a torn journal, opened for writing,

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "replay.h"
+#include "tools/log_replay.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "util.h"
-#include "when.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "tools/qtime.h"
+#include "wire/wire.h"
 
 enum { UPDATE_HEAD_BYTES = 22 }; /* IPC header, list of three, `.u.upd */
 

@@ -2,19 +2,19 @@
  * `ringtick log --replay`: publishes records of a journal again.
  *
  * Owns the connection and what is gathered for one send.  Every function that
- * fails has told why on stderr.  Called by logtool.c.
+ * fails has told why on stderr.  Called by log.c.
  */
-#ifndef RINGTICK_REPLAY_H
-#define RINGTICK_REPLAY_H
+#ifndef RINGTICK_TOOLS_LOG_REPLAY_H
+#define RINGTICK_TOOLS_LOG_REPLAY_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client.h"
-#include "journal_file.h"
-#include "kinds.h"
-#include "payload.h"
+#include "journal/file.h"
+#include "tools/client.h"
+#include "tools/log_payload.h"
+#include "tools/log_replay_kinds.h"
 
 enum { REPLAY_BATCH_BYTES = 256 << 10, REPLAY_TYPES = 20 };
 

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "kinds.h"
+#include "tools/log_replay_kinds.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 /* FNV-1a */
 static uint64_t

@@ -4,15 +4,15 @@
  * each kind is sent synchronously; what it was answered holds for the others.
  *
  * Owns fixed memory.  Reads only records that journal_next accepted.  Called
- * by replay.c; no I/O.
+ * by log_replay.c; no I/O.
  */
-#ifndef RINGTICK_KINDS_H
-#define RINGTICK_KINDS_H
+#ifndef RINGTICK_TOOLS_LOG_REPLAY_KINDS_H
+#define RINGTICK_TOOLS_LOG_REPLAY_KINDS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "payload.h"
+#include "tools/log_payload.h"
 
 enum { KINDS_MAX = 512, KINDS_ERROR_BYTES = 160 };
 

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "table_list.h"
+#include "tools/log_tables.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "print.h"
-#include "wire.h"
+#include "tools/print.h"
+#include "wire/wire.h"
 
 static bool
 is_wanted(const char *wanted, const char *name, size_t len)

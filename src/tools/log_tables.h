@@ -1,17 +1,17 @@
 /*
  * The tables that have records in a journal, and what these add up to.
  *
- * Owns copies of the names.  Called by logtool.c.
+ * Owns copies of the names.  Called by log.c.
  */
-#ifndef RINGTICK_TABLE_LIST_H
-#define RINGTICK_TABLE_LIST_H
+#ifndef RINGTICK_TOOLS_LOG_TABLES_H
+#define RINGTICK_TOOLS_LOG_TABLES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "journal_file.h"
-#include "payload.h"
+#include "journal/file.h"
+#include "tools/log_payload.h"
 
 struct table_sums {
 	char *name;

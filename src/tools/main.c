@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client.h"
-#include "feed.h"
-#include "logtool.h"
-#include "process.h"
-#include "sub.h"
-#include "util.h"
+#include "base/process.h"
+#include "base/util.h"
+#include "tools/client.h"
+#include "tools/feed.h"
+#include "tools/log.h"
+#include "tools/sub.h"
 
 static const struct {
 	const char *name;

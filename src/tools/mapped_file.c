@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "mapping.h"
+#include "tools/mapped_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "next_day.h"
-#include "util.h"
+#include "base/util.h"
+#include "tools/client.h"
+#include "tools/log_next_day.h"
 
 enum { AHEAD_BYTES = 16 << 20 }; /* a multiple of all sizes of pages */
 

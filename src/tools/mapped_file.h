@@ -4,11 +4,11 @@
  * Owns the descriptors and the map.  Invariant: bytes [0, len) are mapped and
  * were in the file when it was last looked at; pointers into them are good
  * until mapping_grow() or mapping_wait() has returned more than 0.  Called by
- * logtool.c, salvage.c.  Prints only what leaves no other way: that the file
+ * log.c, log_repair.c.  Prints only what leaves no other way: that the file
  * was cut below us.
  */
-#ifndef RINGTICK_MAPPING_H
-#define RINGTICK_MAPPING_H
+#ifndef RINGTICK_TOOLS_MAPPED_FILE_H
+#define RINGTICK_TOOLS_MAPPED_FILE_H
 
 #include <limits.h>
 #include <stdbool.h>

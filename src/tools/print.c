@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "print.h"
+#include "tools/print.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
-#include "util.h"
+#include "base/clock.h"
+#include "base/util.h"
 
 /* Widths that usual values have, so that rows stand in line from the first. */
 static const struct {

@@ -3,18 +3,18 @@
  *
  * Reads only bytes that wire_check_body or wire_skip accepted.  Every byte
  * that is not printable ASCII is shown as an octal escape: what a feed sends
- * must not steer the terminal.  Called by sub.c, logtool.c,
- * table_list.c, json.c.
+ * must not steer the terminal.  Called by sub.c, log.c,
+ * log_tables.c, json.c.
  */
-#ifndef RINGTICK_PRINT_H
-#define RINGTICK_PRINT_H
+#ifndef RINGTICK_TOOLS_PRINT_H
+#define RINGTICK_TOOLS_PRINT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "wire.h"
+#include "wire/wire.h"
 
 enum {
 	PRINT_TEXT_MAX = 128,	 /* a longer value ends in ".." */

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "when.h"
+#include "tools/qtime.h"
 
 #include <math.h>
 #include <string.h>
 #include <time.h>
 
-#include "clock.h"
-#include "util.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 /* Reads up to `most` digits; -1 if there are none. */
 static int64_t

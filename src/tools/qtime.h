@@ -2,10 +2,10 @@
  * A point in time as a journal has it, in a time column of any type, and as
  * people write it.  Pure.
  *
- * Called by logtool.c and replay.c.
+ * Called by log.c and log_replay.c.
  */
-#ifndef RINGTICK_WHEN_H
-#define RINGTICK_WHEN_H
+#ifndef RINGTICK_TOOLS_QTIME_H
+#define RINGTICK_TOOLS_QTIME_H
 
 #include <stdbool.h>
 #include <stdint.h>

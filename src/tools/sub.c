@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "sub.h"
+#include "tools/sub.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,15 +10,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "account.h"
-#include "client.h"
-#include "clock.h"
-#include "print.h"
-#include "rejoin.h"
-#include "seen.h"
-#include "sub_options.h"
-#include "util.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "tools/client.h"
+#include "tools/print.h"
+#include "tools/sub_options.h"
+#include "tools/sub_rejoin.h"
+#include "tools/sub_stats.h"
+#include "tools/sub_tables.h"
+#include "wire/wire.h"
 
 enum {
 	SUB_REQUEST_MAX = REJOIN_REQUEST_MAX,

@@ -1,9 +1,9 @@
 /*
  * `ringtick sub`: a subscriber that prints, counts, checks, or dawdles.
- * Called by ringtick.c only.
+ * Called by main.c only.
  */
-#ifndef RINGTICK_SUB_H
-#define RINGTICK_SUB_H
+#ifndef RINGTICK_TOOLS_SUB_H
+#define RINGTICK_TOOLS_SUB_H
 
 /* argv[0] is "sub". Returns the exit status, see CLIENT_EXIT_*. */
 int sub_main(int argc, char **argv);

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "sub_options.h"
+#include "tools/sub_options.h"
 
 #include <getopt.h>
 #include <stdio.h>
 
-#include "util.h"
+#include "base/util.h"
 
 /*
  * Of --slow and --pause: the kernel shall hold little for us.  It doubles this

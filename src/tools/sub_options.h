@@ -2,13 +2,13 @@
  * The command line of `ringtick sub`: what is asked for, and what is said where
  * it is not understood.  Called by sub.c only.
  */
-#ifndef RINGTICK_SUB_OPTIONS_H
-#define RINGTICK_SUB_OPTIONS_H
+#ifndef RINGTICK_TOOLS_SUB_OPTIONS_H
+#define RINGTICK_TOOLS_SUB_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client.h"
+#include "tools/client.h"
 
 enum { SUB_SLOW_STEPS = 50 }; /* a second; what --slow reads is split so */
 

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "rejoin.h"
+#include "tools/sub_rejoin.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "util.h"
+#include "base/util.h"
 
 /* ---- names ---- */
 

@@ -6,14 +6,14 @@
  * Called by sub.c.  Tables are names with commas between them, of letters,
  * digits and _; symbols likewise, of any bytes; "" is all of them.
  */
-#ifndef RINGTICK_REJOIN_H
-#define RINGTICK_REJOIN_H
+#ifndef RINGTICK_TOOLS_SUB_REJOIN_H
+#define RINGTICK_TOOLS_SUB_REJOIN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire.h"
+#include "wire/wire.h"
 
 enum { REJOIN_REQUEST_MAX = 16 << 10 }; /* bytes of each of the requests */
 

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "account.h"
+#include "tools/sub_stats.h"
 
 #include <string.h>
 
-#include "clock.h"
-#include "util.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 void
 account_add_time(struct account *a, int type, const uint8_t *item,

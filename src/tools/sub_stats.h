@@ -3,15 +3,15 @@
  *
  * Called by sub.c; reads no clock: now_ns is monotonic.
  */
-#ifndef RINGTICK_ACCOUNT_H
-#define RINGTICK_ACCOUNT_H
+#ifndef RINGTICK_TOOLS_SUB_STATS_H
+#define RINGTICK_TOOLS_SUB_STATS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "seen.h"
-#include "tally.h"
+#include "tools/sub_tables.h"
+#include "tools/tally.h"
 
 struct account_counts {
 	uint64_t messages, rows, bytes;

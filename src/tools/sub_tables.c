@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "seen.h"
+#include "tools/sub_tables.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 static bool
 is_name(const char *symbol, size_t len, const char *name)

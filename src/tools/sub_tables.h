@@ -3,17 +3,17 @@
  * of one is understood without reading a name: all updates of a table begin
  * with the same bytes.
  *
- * Owns copies of these first bytes.  Called by sub.c and account.c; does no
+ * Owns copies of these first bytes.  Called by sub.c and sub_stats.c; does no
  * I/O.
  */
-#ifndef RINGTICK_SEEN_H
-#define RINGTICK_SEEN_H
+#ifndef RINGTICK_TOOLS_SUB_TABLES_H
+#define RINGTICK_TOOLS_SUB_TABLES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tally.h"
+#include "tools/tally.h"
 
 enum {
 	SEEN_TABLES_MAX = 256, /* as many as a schema of ringtickd may have */

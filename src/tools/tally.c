@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include "tally.h"
+#include "tools/tally.h"
 
-#include "util.h"
+#include "base/util.h"
 
 /* ---- histogram ---- */
 

@@ -2,11 +2,11 @@
  * What the tools count with: a histogram of durations, and a check of the
  * running numbers that `ringtick feed` puts into its rows.  Pure.
  *
- * Called by feed.c, seen.c and account.c; never allocates, prints or reads a
- * clock.
+ * Called by feed.c, sub_tables.c and sub_stats.c; never allocates, prints or
+ * reads a clock.
  */
-#ifndef RINGTICK_TALLY_H
-#define RINGTICK_TALLY_H
+#ifndef RINGTICK_TOOLS_TALLY_H
+#define RINGTICK_TOOLS_TALLY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "extent.h"
+#include "wire/extent.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	OBJECT_MIN = 2, /* bytes of the smallest object */

@@ -5,10 +5,10 @@
  * Knows every type whose length can be told and no rule beside lengths: what
  * wire_skip accepts ends here at the same byte, but not the other way round.
  * Nothing recurses, so the depth has no limit; the cost is linear.  Pure.
- * Called by journal_file.c.
+ * Called by journal/file.c.
  */
-#ifndef RINGTICK_EXTENT_H
-#define RINGTICK_EXTENT_H
+#ifndef RINGTICK_WIRE_EXTENT_H
+#define RINGTICK_WIRE_EXTENT_H
 
 #include <stdint.h>
 

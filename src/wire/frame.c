@@ -1,7 +1,7 @@
 #include "config.h"
 
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 /* ---- frames ---- */
 

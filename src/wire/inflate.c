@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "inflate.h"
+#include "wire/inflate.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-#include "wire.h"
+#include "wire/wire.h"
 
 enum {
 	RUN_MIN = 2,	     /* bytes of a copy with k = 0 */

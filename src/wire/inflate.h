@@ -2,8 +2,8 @@
  * kdb+ IPC decompression (wire.md section 4).  Pure; every read and copy is
  * bounded; a stream is accepted only if it is consumed to its last byte.
  */
-#ifndef RINGTICK_INFLATE_H
-#define RINGTICK_INFLATE_H
+#ifndef RINGTICK_WIRE_INFLATE_H
+#define RINGTICK_WIRE_INFLATE_H
 
 #include <stdbool.h>
 #include <stddef.h>

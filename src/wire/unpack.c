@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "unpack.h"
+#include "wire/unpack.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "util.h"
+#include "base/util.h"
 
 /* Who has not gone on for so long has lost the place. */
 #define KEPT_NS (1 * NS_PER_S)

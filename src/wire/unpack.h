@@ -9,14 +9,14 @@
  *
  * Pure but for the mapping of memory.
  */
-#ifndef RINGTICK_UNPACK_H
-#define RINGTICK_UNPACK_H
+#ifndef RINGTICK_WIRE_UNPACK_H
+#define RINGTICK_WIRE_UNPACK_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "inflate.h"
+#include "wire/inflate.h"
 
 enum { UNPACK_PIECE_BYTES = 512 << 10 }; /* 2 ms at most */
 

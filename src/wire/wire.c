@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include "wire.h"
+#include "wire/wire.h"
 
-#include "util.h"
+#include "base/util.h"
 
 static uint32_t
 load_u32(const uint8_t *at, bool is_big_endian)

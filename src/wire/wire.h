@@ -7,8 +7,8 @@
  * allocates, or keeps a pointer.  Results point into the caller's input.
  * Called by: everything that reads or writes frames.  Never does I/O.
  */
-#ifndef RINGTICK_WIRE_H
-#define RINGTICK_WIRE_H
+#ifndef RINGTICK_WIRE_WIRE_H
+#define RINGTICK_WIRE_WIRE_H
 
 #include <endian.h>
 #include <stdbool.h>
@@ -210,7 +210,7 @@ const char *wire_check_bounded(const uint8_t *body, size_t len,
  */
 size_t wire_rewrite(const uint8_t *frame, size_t len, uint8_t *out);
 
-/* ---- writing (wire_write.c) ---- */
+/* ---- writing (write.c) ---- */
 
 /* Appends to [base, end); a write that does not fit sets is_full and writes
  * nothing, from then on. Always little-endian. */

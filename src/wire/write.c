@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include "wire.h"
+#include "wire/wire.h"
 
-#include "util.h"
+#include "base/util.h"
 
 /* Where the next len bytes go, or NULL. */
 static uint8_t *

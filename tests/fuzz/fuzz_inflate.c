@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inflate.h"
-#include "util.h"
-#include "wire.h"
+#include "wire/inflate.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum { LEN_MAX = 1 << 20 };
 

@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "journal_file.h"
-#include "json.h"
-#include "payload.h"
-#include "print.h"
-#include "util.h"
-#include "when.h"
-#include "wire.h"
+#include "journal/file.h"
+#include "tools/json.h"
+#include "tools/log_payload.h"
+#include "tools/print.h"
+#include "base/util.h"
+#include "tools/qtime.h"
+#include "wire/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -57,7 +57,7 @@ show(const struct journal_record *record)
 	CHECK(json_rows(sink, x) == 0);
 }
 
-/* What the header of journal_file.h says, without its short cuts. */
+/* What the header of journal/file.h says, without its short cuts. */
 static bool
 is_record(const uint8_t *bytes, uint64_t len, uint64_t off, uint64_t *out_len)
 {

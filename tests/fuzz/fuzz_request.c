@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "request.h"
-#include "util.h"
+#include "q/eval.h"
+#include "base/util.h"
 
 enum { OUT_BYTES = 1 << 16, WORK_BYTES = 1 << 16, CALLS_MAX = 1 << 16 };
 

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema.h"
-#include "util.h"
-#include "wire.h"
+#include "schema/schema.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

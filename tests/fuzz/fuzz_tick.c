@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record.h"
-#include "rows.h"
-#include "tick.h"
-#include "util.h"
+#include "schema/record.h"
+#include "schema/row_ops.h"
+#include "tick/tick.h"
+#include "base/util.h"
 
 enum {
 	RING_BYTES = 65536,

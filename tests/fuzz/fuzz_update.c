@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "shape.h"
-#include "update.h"
-#include "util.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "schema/template.h"
+#include "schema/update.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum { FRAME_MAX = 1 << 20 };
 

@@ -22,13 +22,13 @@ from traffic import Flood, Reader, Template
 
 def test_version_and_help():
     """Protects package scripts and people: both go to stdout, status 0; the help
-    has every setting of options.def."""
+    has every setting of config/options.def."""
     version = run("--version")
     assert version.returncode == 0 and version.stderr == ""
     assert version.stdout.startswith("ringtickd ") and version.stdout.count("\n") == 1
     shown = run("--help")
     assert shown.returncode == 0 and shown.stderr == ""
-    source = pathlib.Path(__file__).parents[2] / "src" / "options.def"
+    source = pathlib.Path(__file__).parents[2] / "src" / "config/options.def"
     for row in source.read_text().splitlines():
         if row.startswith("OPTION("):
             name = row.split(",")[2].strip()

@@ -1,5 +1,5 @@
 """A start after an fdatasync that failed: nothing is believed, all is written
-anew.  (That it fails at all is tests/unit/test_journal.c's: no disk does it here.)"""
+anew.  (That it fails at all is tests/unit/journal/test_journal.c's: no disk does it here.)"""
 
 import os
 

@@ -20,8 +20,8 @@ def unit(name):
 
 
 def statuses():
-    """EXIT_NAME = number, out of src/exits.h."""
-    text = (SOURCES / "src" / "exits.h").read_text()
+    """EXIT_NAME = number, out of src/base/exits.h."""
+    text = (SOURCES / "src" / "base/exits.h").read_text()
     return {name: int(n) for name, n in re.findall(r"EXIT_([A-Z]+) = (\d+)", text)}
 
 

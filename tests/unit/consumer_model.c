@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "record.h"
-#include "util.h"
+#include "schema/record.h"
+#include "base/util.h"
 
 struct model m;
 
@@ -658,7 +658,7 @@ published_at(uint64_t pos)
 	return &m.published[low];
 }
 
-/* As catchup.c notes it of the first message in an empty buffer. */
+/* As client/catchup.c notes it of the first message in an empty buffer. */
 static void
 note_first(struct past *p, bool is_a_record, size_t len)
 {

@@ -5,9 +5,9 @@
  * accepts must be that list, byte for byte; and after every step what a
  * consumer says that it lacks must be what is left of it, to the byte.
  *
- * The test plays delivery.c (it writes), catchup.c (it fills the buffers of
- * those who read the past) and journal.c (frames reach the history's files
- * some time after the ring; a mark ends a file).
+ * The test plays client/delivery.c (it writes), client/catchup.c (it fills the
+ * buffers of those who read the past) and journal/journal.c (frames reach the
+ * history's files some time after the ring; a mark ends a file).
  */
 #ifndef RINGTICK_TESTS_CONSUMER_MODEL_H
 #define RINGTICK_TESTS_CONSUMER_MODEL_H
@@ -16,12 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "consumer.h"
+#include "client/consumer.h"
 #include "frames.h"
-#include "history.h"
-#include "schema.h"
-#include "selection.h"
-#include "stream.h"
+#include "journal/history.h"
+#include "schema/schema.h"
+#include "ring/selection.h"
+#include "ring/stream.h"
 
 enum {
 	RING_BYTES = 16384,
@@ -143,7 +143,7 @@ bool put(int table, size_t len);
 /* The journal writes so many frames, if there are. */
 void journal_write(size_t frames);
 
-/* A write as delivery.c starts it. false: there is nothing to do. */
+/* A write as client/delivery.c starts it. false: there is nothing to do. */
 bool submit(struct reader *r, size_t span_max);
 
 /* It ends, so many bytes were taken. */
@@ -170,8 +170,8 @@ uint64_t visible_records(const struct history_file *file);
 /* Policy skip. Not while a part of the stream is in flight. */
 void skip_ahead(struct reader *r);
 
-/* Policy spill, as session.c does it. false if the journal is not there yet.
- * Not while a part of the stream is in flight. */
+/* Policy spill, as daemon/slow_consumers.c does it. false if the journal is not
+ * there yet.  Not while a part of the stream is in flight. */
 bool spill(struct reader *r);
 
 /* How a long record is served: like any other, from a buffer of its own, or a

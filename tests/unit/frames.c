@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "wire.h"
+#include "wire/wire.h"
 
 _Noreturn static void
 give_up(const char *what, const char *which)

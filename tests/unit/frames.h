@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "schema.h"
-#include "stream.h"
+#include "schema/schema.h"
+#include "ring/stream.h"
 
 /* ---- chance ---- */
 

@@ -13,14 +13,14 @@
 
 #include <cmocka.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "frames.h"
-#include "journal_file.h"
-#include "log.h"
-#include "uncached.h"
-#include "update.h"
-#include "util.h"
-#include "wire.h"
+#include "journal/file.h"
+#include "base/log.h"
+#include "base/uncached.h"
+#include "schema/update.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	WANTED_MAX = 8 << 20,

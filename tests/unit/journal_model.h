@@ -31,10 +31,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine.h"
-#include "journal.h"
-#include "settings.h"
-#include "stream.h"
+#include "io/engine.h"
+#include "journal/journal.h"
+#include "config/settings.h"
+#include "ring/stream.h"
 
 enum {
 	MODEL_RING_BYTES = 16 << 10,

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record.h"
-#include "update.h"
-#include "util.h"
-#include "wire.h"
+#include "schema/record.h"
+#include "schema/update.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	X_BYTES_MAX = MESSAGE_ROWS_MAX * MESSAGE_ROW_BYTES + 1024,

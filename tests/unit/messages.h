@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 #include "frames.h"
-#include "schema.h"
-#include "selection.h"
-#include "stream.h"
-#include "symbols.h"
+#include "schema/schema.h"
+#include "ring/selection.h"
+#include "ring/stream.h"
+#include "ring/symbols.h"
 
 enum {
 	MESSAGE_TABLES = 3,	 /* book, quote, ref */

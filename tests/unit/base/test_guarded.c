@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "guarded.h"
+#include "base/guarded.h"
 
 #include <setjmp.h>
 #include <signal.h>

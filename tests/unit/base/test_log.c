@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "log.h"
+#include "base/log.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "util.h"
+#include "base/util.h"
 
 static void
 check_value(const char *s, size_t len, size_t buf_len, const char *expected)

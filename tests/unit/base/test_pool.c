@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "pool.h"
+#include "base/pool.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "util.h"
+#include "base/util.h"
 
 enum { BUFFERS = 5, BYTES = 10000 };
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "timezone.h"
+#include "base/timezone.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "util.h"
+#include "base/util.h"
 
 static void
 test_rules(void **state)

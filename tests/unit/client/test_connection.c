@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "connection.h"
+#include "client/connection.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
+#include "../frames.h"
+#include "base/util.h"
 
 enum {
 	SMALL_BYTES = 256,
@@ -505,7 +505,7 @@ test_drop_input(void **state)
 	connection_fini(&c);
 }
 
-/* The table of reasons is what close.def says, in the same order. */
+/* The table of reasons is what client/close_reasons.def says, in its order. */
 static void
 test_reasons(void **state)
 {

@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "consumer.h"
+#include "client/consumer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "consumer_model.h"
-#include "frames.h"
-#include "util.h"
+#include "../consumer_model.h"
+#include "../frames.h"
+#include "base/util.h"
 
 enum { STEPS = 100000 };
 
@@ -126,7 +126,7 @@ walk_write(struct reader *r)
 		(void)submit(r, span_max);
 }
 
-/* A reply, or a subscription, as tick.c lets them come. */
+/* A reply, or a subscription, as tick/tick.c lets them come. */
 static void
 walk_queue(struct reader *r)
 {
@@ -156,7 +156,8 @@ walk_queue(struct reader *r)
 	queue(r, len, stream, is_change ? &selection : NULL, has_gate);
 }
 
-/* subfrom and rejoin, as tick.c lets them come: not while a file is changed. */
+/* subfrom and rejoin, as tick/tick.c lets them come: not while a file is
+ * changed. */
 static void
 walk_ask(struct reader *r)
 {

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "peers.h"
+#include "client/log_quota.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "util.h"
+#include "base/util.h"
 
 static struct peers peers;
 

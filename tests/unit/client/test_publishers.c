@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "publishers.h"
+#include "client/publishers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "util.h"
+#include "base/util.h"
 
 enum {
 	SLOTS = 1024,

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "lag.h"
+#include "client/slow_policy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "util.h"
+#include "base/util.h"
 
 /* A ring of 1000 bytes: leave above 750, return below 500. */
 enum { RING = 1000 };

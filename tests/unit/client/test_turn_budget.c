@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "budget.h"
+#include "client/turn_budget.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
 
-#include "util.h"
+#include "base/util.h"
 
 static int64_t now_ns;
 static unsigned looks;

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cores.h"
+#include "config/cpus.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "util.h"
+#include "base/util.h"
 
 #define IDLE   (20 * NS_PER_MS)
 #define AUTO   ENGINE_AUTO

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "settings.h"
+#include "config/settings.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "lag.h"
-#include "options.h"
-#include "util.h"
+#include "client/slow_policy.h"
+#include "config/options.h"
+#include "base/util.h"
 
 #define SCHEMA "schema = \"sym.q\";\n"
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "file_jobs.h"
+#include "io/file_jobs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "clock.h"
-#include "util.h"
+#include "base/clock.h"
+#include "base/util.h"
 
 /* With the real engine and a real thread. */
 

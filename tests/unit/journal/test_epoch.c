@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "epoch.h"
+#include "journal/epoch.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
+#include "../frames.h"
+#include "base/util.h"
 
 static char folder[] = "/tmp/ringtick-test-XXXXXX";
 static char path[64], aside[80];

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_file.h"
+#include "journal/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "util.h"
-#include "vectors.h"
-#include "wire.h"
+#include "base/util.h"
+#include "../vectors.h"
+#include "wire/wire.h"
 
 enum {
 	LEN_MAX = 1 << 20,

@@ -7,7 +7,7 @@
  */
 #include "config.h"
 
-#include "fits.h"
+#include "journal/fits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,10 +17,10 @@
 
 #include <cmocka.h>
 
-#include "update.h"
-#include "util.h"
-#include "value.h"
-#include "wire.h"
+#include "schema/update.h"
+#include "base/util.h"
+#include "q/value.h"
+#include "wire/wire.h"
 
 static const uint64_t accepted_is = 0x1384def0b8b50123u,
 		      fingerprint_is = 0x4c2f90be712c4cdcu;
@@ -155,8 +155,9 @@ test_rules(void **state)
 	if (accepted == accepted_is && fingerprint == fingerprint_is)
 		return;
 	fail_msg("other updates are accepted than before, or records are "
-		 "compared in another way. Raise FITS_RULES in src/fits.c if "
-		 "the first number changed, then put both here: %#llx, %#llx",
+		 "compared in another way. Raise FITS_RULES in "
+		 "src/journal/fits.c if the first number changed, then put "
+		 "both here: %#llx, %#llx",
 		 (unsigned long long)accepted, (unsigned long long)fingerprint);
 }
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "history.h"
+#include "journal/history.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
+#include "../frames.h"
+#include "base/util.h"
 
 enum {
 	FILES = 12,

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_index.h"
+#include "journal/index.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
+#include "../frames.h"
+#include "base/util.h"
 
 enum {
 	GAP_BYTES = 256 << 10,

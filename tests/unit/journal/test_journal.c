@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal.h"
+#include "journal/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
-#include "clock.h"
-#include "frames.h"
-#include "journal_model.h"
-#include "util.h"
+#include "base/clock.h"
+#include "../frames.h"
+#include "../journal_model.h"
+#include "base/util.h"
 
 enum { FDS = 64 }; /* more than are open */
 

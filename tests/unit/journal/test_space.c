@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal_space.h"
+#include "journal/space.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "torn_tail.h"
+#include "journal/torn_tail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "util.h"
+#include "base/util.h"
 
 enum { LEN_MAX = 300000 };
 

@@ -1,5 +1,5 @@
 /*
- * The journal's look at its file with each batch (journal_look.c): on the disk
+ * The journal's look at its file with each batch (journal/watch.c): on the disk
  * of journal_model.h, which looks when the test says so.
  */
 #include "config.h"
@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "clock.h"
-#include "journal_model.h"
+#include "base/clock.h"
+#include "../journal_model.h"
 
 /* A file that was cut is noticed with the batch after: nothing more is written
  * to it, and it is looked at thoroughly, without waiting for the clock. */

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "request.h"
+#include "q/eval.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "query.h"
-#include "util.h"
-#include "vectors.h"
+#include "q/parse.h"
+#include "base/util.h"
+#include "../vectors.h"
 
 enum { LEN_MAX = 1 << 20 };
 

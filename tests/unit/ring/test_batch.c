@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "batch.h"
+#include "ring/batch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,14 +13,14 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "messages.h"
-#include "record.h"
-#include "rows.h"
-#include "stream.h"
-#include "update.h"
-#include "util.h"
-#include "wire.h"
+#include "../frames.h"
+#include "../messages.h"
+#include "schema/record.h"
+#include "schema/row_ops.h"
+#include "ring/stream.h"
+#include "schema/update.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	RING_BYTES = 16384,

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "stream.h"
+#include "ring/stream.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "messages.h"
-#include "util.h"
+#include "../frames.h"
+#include "../messages.h"
+#include "base/util.h"
 
 enum {
 	RING_BYTES = 16384,

@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "filter.h"
+#include "ring/filter.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,12 +14,12 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "messages.h"
-#include "rows.h"
-#include "update.h"
-#include "util.h"
-#include "wire.h"
+#include "../frames.h"
+#include "../messages.h"
+#include "schema/row_ops.h"
+#include "schema/update.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	KEYS_MAX = MESSAGE_TABLES * MESSAGE_SYMBOLS,

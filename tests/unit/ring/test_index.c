@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "index.h"
+#include "ring/index.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
+#include "../frames.h"
+#include "base/util.h"
 
 enum {
 	RING_BYTES = 64 << 10,

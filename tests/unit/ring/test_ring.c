@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "ring.h"
+#include "ring/ring.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
+#include "../frames.h"
+#include "base/util.h"
 
 enum { HUGE_BYTES = 2 << 20 };
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "stream.h"
+#include "ring/stream.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
+#include "../frames.h"
+#include "base/util.h"
 
 enum {
 	RING_BYTES = 16384,

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "stream.h"
+#include "ring/stream.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
+#include "../frames.h"
+#include "base/util.h"
 
 enum {
 	RING_BYTES = 16384,

@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "symbols.h"
+#include "ring/symbols.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
+#include "../frames.h"
+#include "base/util.h"
 
 enum {
 	KEYS_MAX = 60, /* few buckets: keys collide */

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "record.h"
+#include "schema/record.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "stream.h"
-#include "wire.h"
+#include "../frames.h"
+#include "ring/stream.h"
+#include "wire/wire.h"
 
 enum { FRAME_MAX = 5000 };
 

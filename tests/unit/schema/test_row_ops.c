@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "rows.h"
+#include "schema/row_ops.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,11 +10,11 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "update.h"
-#include "util.h"
-#include "vectors.h"
-#include "wire.h"
+#include "../frames.h"
+#include "schema/update.h"
+#include "base/util.h"
+#include "../vectors.h"
+#include "wire/wire.h"
 
 enum {
 	CELL_BYTES = 64,

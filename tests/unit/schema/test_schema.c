@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "schema.h"
+#include "schema/schema.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
-#include "vectors.h"
-#include "wire.h"
+#include "../frames.h"
+#include "base/util.h"
+#include "../vectors.h"
+#include "wire/wire.h"
 
 static const char letters[] = "bgxhijefcspmdznuvt";
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "shape.h"
+#include "schema/template.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
-#include "vectors.h"
-#include "wire.h"
+#include "../frames.h"
+#include "base/util.h"
+#include "../vectors.h"
+#include "wire/wire.h"
 
 enum { LEN_MAX = 1 << 16, AFTER_MAX = 40, ROWS_MAX = 40 };
 

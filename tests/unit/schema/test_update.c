@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "update.h"
+#include "schema/update.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,11 +10,11 @@
 
 #include <cmocka.h>
 
-#include "clock.h"
-#include "frames.h"
-#include "util.h"
-#include "vectors.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "../frames.h"
+#include "base/util.h"
+#include "../vectors.h"
+#include "wire/wire.h"
 
 enum { LEN_MAX = 1 << 16 };
 

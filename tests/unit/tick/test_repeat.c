@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "tick.h"
+#include "tick/tick.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
+#include "../frames.h"
+#include "base/util.h"
 
 enum {
 	RING_BYTES = 65536,

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "asked.h"
+#include "tick/request_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "wire.h"
+#include "wire/wire.h"
 
 static void
 check(const struct wire_writer *w, const char *expected)

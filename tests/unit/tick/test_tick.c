@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "tick.h"
+#include "tick/tick.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "log.h"
-#include "util.h"
-#include "vectors.h"
+#include "../frames.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "../vectors.h"
 
 enum {
 	RING_BYTES = 65536,

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "print.h"
+#include "tools/print.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "util.h"
-#include "vectors.h"
-#include "wire.h"
+#include "base/util.h"
+#include "../vectors.h"
+#include "wire/wire.h"
 
 /* An object in hex, blanks allowed; and as q shows it. */
 static const struct {

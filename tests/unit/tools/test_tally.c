@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "tally.h"
+#include "tools/tally.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "util.h"
+#include "base/util.h"
 
 static struct histogram h;
 static struct sequence q;

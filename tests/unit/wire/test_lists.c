@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "wire.h"
+#include "wire/wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
-#include "util.h"
-#include "vectors.h"
+#include "../frames.h"
+#include "base/util.h"
+#include "../vectors.h"
 
 enum { LEN_MAX = 24 << 20, ITEMS_MAX = 40, ROUNDS = 20000 };
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "unpack.h"
+#include "wire/unpack.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "util.h"
-#include "wire.h"
+#include "base/util.h"
+#include "wire/wire.h"
 
 enum {
 	LONG_BYTES = 3 * UNPACK_PIECE_BYTES,

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "wire.h"
+#include "wire/wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "inflate.h"
-#include "util.h"
-#include "vectors.h"
+#include "wire/inflate.h"
+#include "base/util.h"
+#include "../vectors.h"
 
 enum { LEN_MAX = 1 << 20 };
 
