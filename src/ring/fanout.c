@@ -175,6 +175,7 @@ write_in_time(struct streams *all, struct stream *s, uint64_t pos, size_t len,
 			return false;
 	all->half = NULL;
 	stream_commit(s, len, 1, now_ns);
+	all->feeds++;
 	return true;
 }
 
@@ -184,17 +185,17 @@ feed_long_to(struct streams *all, struct stream *s, uint64_t pos,
 	     const struct schema_table *t, const uint8_t *frame, int64_t now_ns)
 {
 	size_t len = stream_frame_len(frame);
-	bool is_new = !is_half_written(all, s);
 
-	if (is_new && !has_room_for(&all->long_filter, s, t, frame)) {
+	if (!is_half_written(all, s) &&
+	    !has_room_for(&all->long_filter, s, t, frame)) {
 		streams_leave_out(all, s);
 		return true;
 	}
-	all->feeds += is_new;
 	if (t != NULL && selection_filters(&s->selection, t->idx))
 		return write_in_time(all, s, pos, len, now_ns);
 	memcpy(stream_head(s), frame, len);
 	stream_commit(s, len, t != NULL, now_ns);
+	all->feeds++;
 	return true;
 }
 

@@ -128,7 +128,8 @@ struct streams {
 	uint64_t *full;	     /* ... who has no room, ... */
 	uint64_t *to;	     /* ... who gets the message, ... */
 	uint64_t *group_of;  /* ... and of whom some get a long batch */
-	uint64_t feeds;	     /* messages put into filtered streams */
+	uint64_t feeds;	     /* messages in filtered streams that are there to
+				be read: delivery wakes by it who reads them */
 
 	int64_t (*clock_ns)(void); /* NULL: feeding has no limit */
 	uint32_t long_bytes;	   /* shorter messages have none */

@@ -333,6 +333,21 @@ def test_many_selections_of_many_symbols(start, connect):
     assert daemon.is_sanitized() or daemon.memory("VmRSS") < most + (16 << 20)
 
 
+def test_long_update_is_sent_when_nothing_follows(start, connect, mode):
+    """Protects a long update from lying in its stream until the next one comes: it
+    is picked in several turns, and sent in the one that has made it whole."""
+    letters = [chr(ord("A") + i) for i in range(16)]
+    daemon = start({"engine": {"mode": mode}, "ring": {"size": "32M"},
+                    "streams": {"ring": "32M", "max": 4}, "message": {"max": "8M"},
+                    "schema": {"tables": [{"name": "narrow",
+                                           "columns": ["time timespan", "sym symbol"]}]}})
+    feed, sub = connect(daemon, user="feed"), connect(daemon, user="sub")
+    assert not isinstance(sub.sync(ask("narrow", letters[1:])), Error)
+    feed.send(update("narrow", lst(syms(*letters * 40000))))
+    got = kdb.decode_frame(sub.read_frame())[1].items[2].columns.items[1]
+    assert got == syms(*letters[1:] * 40000)
+
+
 # ---- at full speed ----
 
 
