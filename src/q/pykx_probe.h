@@ -4,8 +4,8 @@
  * are its authors'.
  *
  * (text;`name): what is the name?  `_pykx_fn_marker for a function,
- * `_pykx_ctx_marker for a namespace, else its value (tick-contract-newer.md
- * section 15.1).
+ * `_pykx_ctx_marker for a namespace, else its value (tick-contract.md
+ * section 8).
  */
 #ifndef RINGTICK_Q_PYKX_PROBE_H
 #define RINGTICK_Q_PYKX_PROBE_H

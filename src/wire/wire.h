@@ -1,7 +1,7 @@
 /*
  * The kdb+ IPC format: frame header, handshake, a validating cursor over
  * objects, a bounded writer, and the rewriting of foreign frames to the one
- * form that ringtick relays.  Facts are from shared wire.md, by section.
+ * form that ringtick relays.  Sections cited are those of doc/wire.md.
  *
  * Invariant: nothing here reads outside [at, end), whatever the bytes say,
  * allocates, or keeps a pointer.  Results point into the caller's input.

@@ -1,6 +1,6 @@
 """The kdb+ IPC format in Python, for the system tests.
 
-Written from shared/wire.md and checked against tests/data/vectors.json, never
+Written from doc/wire.md and checked against tests/data/vectors.json, never
 from the C code: one mistake must not be able to hide on both sides.
 
 Values keep their bytes.  A vector holds its items as little-endian bytes, so
