@@ -116,6 +116,12 @@ min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static inline int64_t
+min_i64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Cannot overflow, for percent up to 100. */
 static inline uint64_t
 percent_of(uint64_t bytes, unsigned percent)

@@ -220,12 +220,6 @@ run_timers(struct server *s)
 }
 
 static int64_t
-min_i64(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t
 wait_ns(const struct server *s)
 {
 	int64_t until = s->now_ns + TURN_WAIT_NS;

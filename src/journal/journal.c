@@ -255,7 +255,7 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 	}
 	set_written(j, j->batch);
 	note_tail(j, from_off);
-	journal_look_at_batch(j);
+	j->look.is_due = true;
 	journal_recovered(j, now_ns);
 	recycle(j);
 	if (j->settings->journal.sync == SYNC_NONE)
@@ -405,6 +405,7 @@ journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 	if (j->phase == JOURNAL_FAILED && j->is_stopping &&
 	    (j->last_error == ENOSPC || j->last_error == EDQUOT))
 		journal_reserve_give_up(&j->reserve, j->jobs);
+	journal_look_run(j, now_ns);
 	if (!is_ready(j, now_ns))
 		return;
 	journal_trim(j);
@@ -435,16 +436,12 @@ journal_stop(struct journal *j)
 	j->mend.next_ns = 0;
 }
 
-int64_t
-journal_due_ns(const struct journal *j)
+/* JOURNAL_READY: but for the look. */
+static int64_t
+work_due_ns(const struct journal *j)
 {
-	if (!j->state.is_on)
-		return INT64_MAX;
-	if (j->phase == JOURNAL_FAILED)
-		return j->retry_ns;
-	if (j->phase != JOURNAL_READY)
-		return INT64_MAX;
-	if (j->mend.step == MEND_QUIETING || j->mend.step == MEND_LAST)
+	if (j->mend.step == MEND_QUIETING || j->mend.step == MEND_LAST ||
+	    journal_is_barred(j))
 		return journal_mend_due_ns(j);
 	if (j->history.is_doubted && !j->mend.job.is_busy &&
 	    !j->mend.has_failed)
@@ -459,6 +456,18 @@ journal_due_ns(const struct journal *j)
 	    j->state.synced_pos != j->state.written_pos)
 		return j->next_sync_ns;
 	return INT64_MAX;
+}
+
+int64_t
+journal_due_ns(const struct journal *j)
+{
+	if (!j->state.is_on)
+		return INT64_MAX;
+	if (j->phase == JOURNAL_FAILED)
+		return j->retry_ns;
+	if (j->phase != JOURNAL_READY)
+		return INT64_MAX;
+	return min_i64(work_due_ns(j), journal_look_due_ns(j));
 }
 
 const char *

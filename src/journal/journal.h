@@ -81,6 +81,8 @@ struct journal_mend {
 	bool is_quiet;	      /* nothing written since the last look began */
 	bool is_looked_after; /* nor is it lost: it has a name */
 	bool is_asked;	      /* that look was for who asked for it */
+	bool is_barred;	      /* it was cut and is not mended: no writes */
+	unsigned tries;	      /* MEND_KEEP: others changed it meanwhile */
 	bool is_lock_lost;    /* NAME.lock is another's, or nobody's */
 
 	/* of the job */
@@ -108,6 +110,7 @@ struct journal_look {
 	bool is_due;	   /* something was written since it began */
 	bool is_stale;	   /* ... to what is another file by now */
 	bool is_held;	   /* the next write waits for it */
+	int64_t next_ns;   /* not before */
 	int64_t unsure_since_ns; /* something was written during each since
 				    then; 0: not during the last one */
 };

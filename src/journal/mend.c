@@ -20,6 +20,8 @@ enum {
 	 * last. */
 	LAST_BYTES = 4 << 20,
 	ROUNDS_MAX = 20,
+	/* So often others may change the file while it is mended. */
+	TRIES_MAX = 20,
 };
 
 static struct journal *
@@ -99,6 +101,8 @@ failed(struct journal *j, int64_t again_ns, int64_t now_ns)
 	m->has_failed = true;
 	m->has_failed_at_stop = j->is_stopping;
 	m->next_ns = now_ns + again_ns;
+	m->is_barred = m->is_barred || m->what == MEND_KEEP;
+	m->tries = 0;
 	/* It is somewhere: then the day is not lost. */
 	m->is_looked_after = m->is_quiet && m->look.is_linked;
 	journal_complain(j, "bring back", m->err, now_ns);
@@ -118,7 +122,8 @@ succeeded(struct journal *j, const char *how, int64_t now_ns)
 			 LOG_QUOTED(j->state.path), j->written.off, how);
 	j->is_gone = false;
 	m->step = MEND_IDLE;
-	m->has_failed = m->has_failed_at_stop = false;
+	m->has_failed = m->has_failed_at_stop = m->is_barred = false;
+	m->tries = 0;
 	m->next_ns = now_ns + LOOK_NS;
 	m->is_looked_after = m->is_quiet;
 	if (was_gone)
@@ -311,7 +316,9 @@ done(struct file_job *job, int64_t now_ns)
 			came_back(j, now_ns);
 		break;
 	case MEND_KEEP:
-		if (m->err != 0)
+		if (m->err == ESTALE && ++m->tries < TRIES_MAX)
+			start(j, MEND_LOOK);
+		else if (m->err != 0)
 			failed(j, LOOK_NS, now_ns);
 		else
 			kept(j, now_ns);
@@ -329,6 +336,14 @@ done(struct file_job *job, int64_t now_ns)
 
 /* ---- for the journal ---- */
 
+/* What was written behind a cut would have another place than it is known by,
+ * and memory would let go of it.  A stop has no time to wait. */
+bool
+journal_is_barred(const struct journal *j)
+{
+	return j->mend.is_barred && !j->is_stopping;
+}
+
 bool
 journal_tend(struct journal *j, int64_t now_ns)
 {
@@ -337,7 +352,8 @@ journal_tend(struct journal *j, int64_t now_ns)
 	switch (m->step) {
 	case MEND_IDLE:
 		if (m->job.is_busy)
-			return m->has_failed || !j->history.is_doubted;
+			return m->has_failed ? !journal_is_barred(j)
+					     : !j->history.is_doubted;
 		if (j->history.is_doubted && !m->has_failed) {
 			start_when_quiet(j, MEND_LOOK);
 			return false;
@@ -346,7 +362,7 @@ journal_tend(struct journal *j, int64_t now_ns)
 		if (now_ns >= m->next_ns &&
 		    !(j->is_stopping && journal_has_drained(j)))
 			start_look(j);
-		return true;
+		return !journal_is_barred(j);
 	case MEND_COPYING:
 		return true;
 	case MEND_QUIETING:

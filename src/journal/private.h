@@ -62,8 +62,9 @@ void journal_watch_lag(struct journal *j, int64_t now_ns);
 
 /* ---- watch.c ---- */
 
-/* A batch is written: looks at the file, now or after the look in flight. */
-void journal_look_at_batch(struct journal *j);
+/* Looks at the file if that is due (is_due: a batch was written). */
+void journal_look_run(struct journal *j, int64_t now_ns);
+int64_t journal_look_due_ns(const struct journal *j);
 
 /* That has completed. */
 void journal_look_completed(struct journal *j, int32_t result, int64_t now_ns);
@@ -75,6 +76,10 @@ bool journal_look_holds(struct journal *j, int64_t now_ns);
 void journal_look_anew(struct journal *j);
 
 /* ---- mend.c ---- */
+
+/* Whether the file was cut and cannot be mended: nothing may be written until
+ * it is. */
+bool journal_is_barred(const struct journal *j);
 
 /* Looks after the file, each second.  false: nothing may be written now. */
 bool journal_tend(struct journal *j, int64_t now_ns);

@@ -16,7 +16,11 @@ advice(int err)
 	switch (err) {
 	case EEXIST:
 		return "another file has the journal's name: look at it and "
-		       "move it away";
+		       "move it away; until then only this process has the "
+		       "day's records, and a kill loses them";
+	case ESTALE:
+		return "the file is cut or written to again and again: find "
+		       "out who does that";
 	case EFBIG:
 		return "the limit of the size of a file is reached; raise it "
 		       "with: prlimit --fsize=unlimited --pid, and for the "

@@ -12,20 +12,28 @@
  * it; one at a time.  What it finds is only a doubt: then mend.c looks
  * thoroughly, with nothing in flight.
  *
+ * The kernel gives it to a thread of its own, which costs more than a small
+ * write: so batches within a millisecond share a look.  What is left when no
+ * other batch comes has a timer, a late one: to set an early one before each
+ * sleep would cost as much again.
+ *
  * What is written meanwhile may be in the file already, or not: a small cut may
  * hide in it.  So under load the next write waits for one look in 100 ms.
  */
+#define APART_NS  (1 * NS_PER_MS)
+#define LAST_NS	  (50 * NS_PER_MS)
 #define UNSURE_NS (100 * NS_PER_MS)
 
 enum finding { GOOD, UNSURE, BAD };
 
 static void
-submit(struct journal *j)
+submit(struct journal *j, int64_t now_ns)
 {
 	struct journal_look *l = &j->look;
 
 	l->is_due = l->is_stale = false;
 	l->is_busy = true;
+	l->next_ns = now_ns + APART_NS;
 	l->from_off = j->written.off;
 	memcpy(l->path, j->state.path, strlen(j->state.path) + 1);
 	engine_stat(j->engine, l->path, &l->seen, journal_ticket(OP_LOOK));
@@ -64,13 +72,23 @@ may_look(const struct journal *j)
 	       j->phase != JOURNAL_CUTTING && j->phase != JOURNAL_FAILED;
 }
 
-void
-journal_look_at_batch(struct journal *j)
+int64_t
+journal_look_due_ns(const struct journal *j)
 {
-	if (j->look.is_busy)
-		j->look.is_due = true;
-	else if (may_look(j))
-		submit(j);
+	const struct journal_look *l = &j->look;
+
+	return l->is_due && !l->is_busy && may_look(j)
+		       ? l->next_ns + LAST_NS
+		       : INT64_MAX;
+}
+
+void
+journal_look_run(struct journal *j, int64_t now_ns)
+{
+	/* At the end of the write in flight there is more to look at. */
+	if (j->look.is_due && !j->look.is_busy && may_look(j) &&
+	    j->phase != JOURNAL_WRITING && now_ns >= j->look.next_ns)
+		submit(j, now_ns);
 }
 
 void
@@ -95,9 +113,6 @@ journal_look_completed(struct journal *j, int32_t result, int64_t now_ns)
 			break;
 		}
 	}
-	/* At the end of the write in flight there is another one. */
-	if (l->is_due && j->phase != JOURNAL_WRITING)
-		journal_look_at_batch(j);
 }
 
 bool

@@ -32,7 +32,7 @@ test_cut(void **state)
 	assert_int_equal(m.journal.mend.seen_off, m.journal.written.off);
 	m.are_looks_held = m.are_jobs_held = true;
 	model_put_many(1);
-	model_turn(0);
+	model_turn(NS_PER_MS);
 	disk_write_all();
 	/* The journal does not wait for a look that takes its time. */
 	model_put_many(1);
@@ -40,7 +40,7 @@ test_cut(void **state)
 	disk_write_all();
 	assert_int_equal(m.written, 4);
 	disk_look();
-	model_turn(0);
+	model_turn(NS_PER_MS);
 	assert_non_null(m.look_at); /* there was more since: another one */
 	assert_int_equal(m.jobs_cnt, 0);
 	len = m.journal.written.off;
@@ -114,6 +114,89 @@ test_waited_for(void **state)
 	disk_drain();
 }
 
+/* Batches that follow one another closely share a look; the last one has one
+ * too, when it is time. */
+static void
+test_shared(void **state)
+{
+	unsigned looks = 0;
+
+	(void)state;
+	model_start(SYNC_NONE, AFTER_RING);
+	model_turn(NS_PER_S);
+	m.are_looks_held = true;
+	for (unsigned i = 0; i < 10; i++) {
+		model_put_many(1);
+		model_turn(NS_PER_MS / 10);
+		disk_write_all();
+		model_turn(0);
+		if (m.look_at != NULL) {
+			looks++;
+			disk_look();
+		}
+	}
+	assert_int_equal(looks, 1);
+	assert_int_not_equal(m.journal.mend.seen_off, m.journal.written.off);
+	m.are_looks_held = false;
+	model_turn(journal_due_ns(&m.journal) - m.now_ns);
+	assert_int_equal(m.journal.mend.seen_off, m.journal.written.off);
+	assert_int_equal(journal_due_ns(&m.journal), INT64_MAX);
+}
+
+/* Whoever cuts the file while it is mended makes it begin once more, and at
+ * last fail: then nothing is written behind the cut until it is mended, since
+ * what memory has is needed for it. */
+static void
+test_cut_while_mended(void **state)
+{
+	unsigned keeps = 0;
+
+	(void)state;
+	model_start(SYNC_NONE, AFTER_RING);
+	model_put_many(100);
+	model_turn(0);
+	disk_write_all();
+	model_turn(0);
+	m.are_jobs_held = true;
+	model_put_many(1);
+	m.journal.history.is_doubted = true;
+	assert_int_equal(ftruncate(m.journal.state.fd,
+				   (off_t)m.journal.written.off - 1),
+			 0);
+	journal_run(&m.journal, m.today, m.local_ns, m.now_ns);
+	while (m.jobs_cnt > 0) {
+		if (m.journal.mend.what == MEND_KEEP)
+			assert_int_equal(ftruncate(m.journal.state.fd,
+						   (off_t)m.journal.written.off
+							   - 2 - ++keeps),
+					 0);
+		disk_do_job();
+		journal_run(&m.journal, m.today, m.local_ns, m.now_ns);
+		assert_int_equal(disk_asked(), 0);
+	}
+	assert_in_range(keeps, 2, 50);
+	assert_int_equal(model_said("journal_failing"), 1);
+	assert_int_equal(model_said("journal_cut"), 0);
+	m.now_ns = journal_due_ns(&m.journal);
+	assert_in_range(m.now_ns, 1, INT64_MAX - 1);
+	for (unsigned i = 0; i < 5; i++) {
+		journal_run(&m.journal, m.today, m.local_ns, m.now_ns);
+		assert_int_equal(disk_asked(), 0);
+		if (m.jobs_cnt > 0)
+			disk_do_job();
+		if (model_said("journal_cut") > 0)
+			break;
+	}
+	assert_int_equal(model_said("journal_cut"), 1);
+	/* The last record that was cut is written once more. */
+	assert_int_equal(m.journal.state.stream_records, 99);
+	m.written = m.synced = 99;
+	m.are_jobs_held = false;
+	disk_drain();
+	assert_int_equal(m.written, 101);
+	assert_int_equal(model_said("journal_mended"), 1);
+}
+
 /* A stop looks at the file when all else is done, once; also where the look
  * before had found something wrong, that may be mended since. */
 static void
@@ -154,6 +237,8 @@ main(void)
 		TEST(test_cut),
 		TEST(test_moved),
 		TEST(test_waited_for),
+		TEST(test_shared),
+		TEST(test_cut_while_mended),
 		TEST(test_one_look_at_a_stop),
 	};
 
