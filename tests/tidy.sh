@@ -21,8 +21,7 @@ ring	stream batch fanout streams
 journal	torn_tail epoch index file fits state history space folder keep
 journal	rescue unsynced reserve open days journal.h private.h trouble
 journal	watch lost mend roll redate journal
-q	eval.h value literal verbs parse eval_private.h apply pykx_probe
-q	eval
+q	value literal verbs parse eval.h eval_private.h apply pykx_probe eval
 client	turn_budget log_quota publishers slow_policy wait_reason
 client	consumer.h consumer_private.h consumer consumer_journal connection
 client	delivery catchup.h catchup_check catchup listener

@@ -552,22 +552,3 @@ request_evaluate(const struct request_world *world, const uint8_t *body,
 	wire_put_bytes(out, v.at, v.len);
 	return NULL;
 }
-
-const char *
-request_arg_text(const struct request_arg *arg, size_t *out_len)
-{
-	struct wire_reader r = wire_reader(arg->at, arg->len, false);
-	int type = (int8_t)wire_get_u8(&r);
-	uint64_t count;
-
-	if (type == -KT_SYMBOL)
-		return wire_get_symbol(&r, out_len);
-	if (type == -KT_CHAR)
-		count = 1;
-	else if (type == KT_CHAR)
-		count = wire_get_count(&r, 1, NULL);
-	else
-		return NULL;
-	*out_len = count;
-	return (const char *)r.at;
-}

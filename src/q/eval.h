@@ -35,11 +35,10 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "q/value.h"
 #include "wire/wire.h"
 
 enum {
-	REQUEST_ARGS_MAX = 8,
-	REQUEST_DEPTH_MAX = 32,	      /* of a text; more is 'limit */
 	REQUEST_CALLS_MAX = 128,      /* one within the other; more is 'stack */
 	REQUEST_STEPS_MAX = 10000,    /* more is 'limit; see below */
 	REQUEST_TIME_US = 10000,      /* so is more time, however few steps */
@@ -48,19 +47,12 @@ enum {
 	REQUEST_LOOK_STEPS = 500,     /* between two looks at the clock */
 	REQUEST_STEP_BYTES = 1024,    /* copied: so many are a step, ... */
 	REQUEST_STEP_CHARS = 256,     /* ... of q text that is read, ... */
-	REQUEST_STEP_ITEMS = 16,      /* ... items looked at or compared, ... */
 	REQUEST_STEP_TEXTS = 4,       /* ... items made to texts, or back */
 	REQUEST_NAME_STEPS = 3,	      /* of a name that is looked for */
 	REQUEST_CALL_STEPS = 4,	      /* of a call of a row's function */
 	REQUEST_WORK_BYTES = 1 << 20, /* a work area needs no more for nodes
 					 and values of usual requests */
 	REQUEST_ERROR_MAX = 128,
-};
-
-/* One object, checked, little-endian. */
-struct request_arg {
-	const uint8_t *at;
-	size_t len;
 };
 
 /*
@@ -122,11 +114,5 @@ struct request_world {
 const char *request_evaluate(const struct request_world *world,
 			     const uint8_t *body, size_t len,
 			     struct wire_writer *out);
-
-/*
- * The argument as a symbol or char vector; NULL if it is neither. Not
- * terminated. A char atom is a string of one.
- */
-const char *request_arg_text(const struct request_arg *arg, size_t *out_len);
 
 #endif

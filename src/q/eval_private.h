@@ -13,6 +13,7 @@
 #ifndef RINGTICK_Q_EVAL_PRIVATE_H
 #define RINGTICK_Q_EVAL_PRIVATE_H
 
+#include "q/eval.h"
 #include "q/parse.h"
 #include "q/value.h"
 

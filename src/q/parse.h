@@ -15,7 +15,7 @@
 #include "q/verbs.h"
 
 enum {
-	QUERY_DEPTH_MAX = REQUEST_DEPTH_MAX,
+	QUERY_DEPTH_MAX = 32, /* more is 'limit */
 	QUERY_PARAMS_MAX = REQUEST_ARGS_MAX,
 };
 

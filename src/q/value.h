@@ -16,8 +16,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "q/eval.h"
 #include "wire/wire.h"
+
+enum {
+	REQUEST_ARGS_MAX = 8,
+	REQUEST_STEP_ITEMS = 16, /* looked at or compared: so many are a step
+				    (eval.h) */
+};
+
+/* One object, checked, little-endian. */
+struct request_arg {
+	const uint8_t *at;
+	size_t len;
+};
 
 enum {
 	KT_OWN = 112,
@@ -89,6 +100,12 @@ void value_split_dict(const struct request_arg *dict, struct request_arg *keys,
 /* Names (a symbol vector) and columns (a general list). */
 void value_split_table(const struct request_arg *table,
 		       struct request_arg *names, struct request_arg *columns);
+
+/*
+ * The argument as a symbol or char vector; NULL if it is neither. Not
+ * terminated. A char atom is a string of one.
+ */
+const char *request_arg_text(const struct request_arg *arg, size_t *out_len);
 
 /* The characters of a symbol atom. */
 struct text value_symbol(const struct request_arg *v);

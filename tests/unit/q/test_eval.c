@@ -985,9 +985,9 @@ test_limits(void **state)
 	check_long(repeat(text, "", "`a[", 4000, ""), "'limit");
 	check_long(repeat(text, "", "foo;", REQUEST_STEPS_MAX, ")"), "'limit");
 	/* the deepest that is allowed */
-	check_long(repeat(text, "", "(", REQUEST_DEPTH_MAX, "1"), "'limit");
-	repeat(text, "", "(", REQUEST_DEPTH_MAX - 1, "1");
-	repeat(text + strlen(text), "", ")", REQUEST_DEPTH_MAX - 1, "");
+	check_long(repeat(text, "", "(", QUERY_DEPTH_MAX, "1"), "'limit");
+	repeat(text, "", "(", QUERY_DEPTH_MAX - 1, "1");
+	repeat(text + strlen(text), "", ")", QUERY_DEPTH_MAX - 1, "");
 	check_long(text, "f9 0100000000000000");
 	/* a long list of few steps is none: literals are one */
 	check_long(repeat(text, "count (", "1;", 2000, "1)"),
