@@ -2,6 +2,9 @@
 """Markdown tables, and with a folder plots (gnuplot, SVG), of what bench/run.py wrote.
 
 bench/report.py RESULTS.jsonl [PLOTS_FOLDER]
+bench/report.py --published doc/performance.md FOLDER
+
+The second form draws rate.svg from the first table of the document.
 
 A figure is the median of the repetitions.  Ratios are of pairs in one repetition, their
 median; behind it how far the repetitions are apart."""
@@ -14,8 +17,9 @@ import statistics
 import subprocess
 import sys
 
-rows = [json.loads(line) for line in open(sys.argv[1])]
-plots = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
+is_published = sys.argv[1] == "--published"
+rows = [] if is_published else [json.loads(line) for line in open(sys.argv[1])]
+plots = pathlib.Path(sys.argv[-1]) if len(sys.argv) > 2 else None
 ORDER = ["sqpoll", "direct", "sqpoll-spin", "direct-spin", "epoll", "epoll+31", "epoll-spin",
          "epoll-vmsplice", "redis", "redis-limited", "nats", "zeromq", "zeromq-hwm",
          "sqpoll+j", "direct+j", "epoll+j"]
@@ -208,6 +212,31 @@ def draw():
              series("latency", names(found), points))
 
 
+def draw_published(document):
+    """rate.svg: the first table of the document, a line for each of its columns."""
+    lines = iter(open(document).read().splitlines())
+    head = next(line for line in lines if line.startswith("| subscribers |"))
+    peers = [name.strip() for name in head.strip("|").split("|")][1:]
+    next(lines)
+    cells = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        cells.append([float(cell) for cell in line.strip("|").split("|")])
+
+    def points(peer):
+        return [(row[0], row[1 + peers.index(peer)]) for row in cells]
+    plot("rate", "set logscale xy\nset xtics (%s)\nset format y '%%.0s %%c'\n"
+         "set title 'Updates of 100 B a second to each subscriber. Loopback, 2 cores.'\n"
+         "set xlabel 'subscribers'\n%s" % (
+             ", ".join("%d" % row[0] for row in cells), series("rate", peers, points)))
+    for name in "rate.dat", "rate.gnuplot":
+        (plots / name).unlink()
+
+
+if is_published:
+    draw_published(sys.argv[2])
+    sys.exit()
 end = (of("end") or [{}])[-1]
 voids = sum(1 for row in rows if row.get("stage") not in ("end", "syscalls") and not is_good(row))
 others = [row["other"] for row in rows if "other" in row]

@@ -309,7 +309,7 @@ find src etc q doc systemd tests -name __pycache__ -prune -o \
 report "the package has every file"
 
 folders='(\./)?(q|etc|doc|src|systemd|tests|bench)'
-for f in README.md doc/*.md; do
+for f in README.md doc/*.md doc/notes/*.md; do
 	[ -e "$f" ] || continue
 	grep -no ']([^)#:]*[)#]' "$f" | sed 's/](\(.*\).$/\1/' |
 	while IFS=: read -r line to; do

@@ -402,7 +402,7 @@ engine_write(struct engine *e, const void *at, size_t len,
 
 	/* Out of a fixed buffer the kernel copies page by page, which costs
 	 * more than what send does; where a thread of its own does it, that is
-	 * not the application's time (doc/performance.md). */
+	 * not the application's time (doc/notes/transports.md). */
 	if (!e->is_sqpoll) {
 		engine_send(e, at, len, ticket);
 		return;

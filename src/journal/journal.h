@@ -10,7 +10,7 @@
  * A record is the frame without its IPC header and without the table wrapper
  * around the columns: two pieces of the ring, copied to a staging ring in which
  * they stand as in the file (measured against gathered writes: three
- * times cheaper at 100 bytes, equal at 1 KiB; doc/design.md).  One write
+ * times cheaper at 100 bytes, equal at 1 KiB; doc/notes/costs.md).  One write
  * is in flight at most; it ends at a record's end; the next one takes all that
  * was staged meanwhile: that is the batching.
  *
