@@ -1,7 +1,7 @@
 /*
  * What the dearest single messages cost the one thread: from the frame as it
- * has come (tick_handle) until it stands in the streams (streams_feed), out of
- * memory, as a Markdown table; by the time of the CPU, the least of ROUNDS.
+ * has come (dispatch_frame) until it stands in the streams (streams_feed), out
+ * of memory, as a Markdown table; by the time of the CPU, the least of ROUNDS.
  *
  *   make bench/dear && bench/dear
  *
@@ -95,7 +95,7 @@ handle(const uint8_t *frame, size_t len, const char **said)
 
 	CHECK(wire_read_header(frame, len, MESSAGE_MAX, &header, &why) ==
 	      WIRE_OK);
-	result = tick_handle(&tick, &client, &header, frame, &out);
+	result = dispatch_frame(&tick, &client, &header, frame, &out);
 	*said = result == TICK_WAIT ? "waits"
 		: out.why != NULL   ? out.why
 		: out.reply_len > 9 && (int8_t)reply[8] == KT_ERROR

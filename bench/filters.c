@@ -1,6 +1,6 @@
 /*
  * What an update costs where subscribers filter by symbol: from the frame that
- * a feed sent (tick_handle) until it stands in every stream that wants it
+ * a feed sent (dispatch_frame) until it stands in every stream that wants it
  * (streams_feed), out of memory, as Markdown tables.
  *
  *   make bench/filters && bench/filters.sh .
@@ -179,7 +179,7 @@ handle(unsigned i)
 
 	CHECK(wire_read_header(frames[i], lens[i], MESSAGE_MAX, &header,
 			       &why) == WIRE_OK);
-	CHECK(tick_handle(&tick, &client, &header, frames[i], &out) ==
+	CHECK(dispatch_frame(&tick, &client, &header, frames[i], &out) ==
 	      TICK_DONE);
 	CHECK(out.why == NULL);
 }

@@ -3,7 +3,7 @@
 #ifndef RINGTICK_BENCH_PLANT_H
 #define RINGTICK_BENCH_PLANT_H
 
-#include "tick/tick.h"
+#include "tick/dispatch.h"
 #include "base/util.h"
 
 static struct settings settings;

@@ -1,5 +1,5 @@
 /*
- * What a request costs in the daemon, without sockets: tick_handle() of one
+ * What a request costs in the daemon, without sockets: dispatch_frame() of one
  * frame, from the check of its bytes to the reply in memory.
  *
  * Built and run by bench/requests.sh.  Prints a Markdown table: medians of
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tick/tick.h"
+#include "tick/dispatch.h"
 #include "base/util.h"
 
 enum {
@@ -119,7 +119,7 @@ measure(size_t i)
 	for (int n = 0; n < CALLS; n++) {
 		CHECK(wire_read_header(frame, len, sizeof(frame), &header,
 				       &why) == WIRE_OK);
-		CHECK(tick_handle(&tick, &client, &header, frame, &out) ==
+		CHECK(dispatch_frame(&tick, &client, &header, frame, &out) ==
 		      TICK_DONE);
 		CHECK(client.reply[WIRE_HEADER_BYTES] != 0x80);
 	}

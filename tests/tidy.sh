@@ -25,8 +25,8 @@ q	value literal verbs parse eval.h eval_private.h apply pykx_probe eval
 client	turn_budget log_quota publishers slow_policy wait_reason
 client	consumer.h consumer_private.h consumer consumer_journal connection
 client	delivery catchup.h catchup_check catchup listener
-tick	request_text tick.h day repeat call.h subscribe_past subscribe
-tick	position introspect tick
+tick	request_text tick day repeat call publish position subscribe
+tick	subscribe_past introspect dispatch
 daemon	selftest server.h wait.h deadline.h buffers.h report lag_table
 daemon	subscribers drain session slow_consumers wait deadline buffers
 daemon	server_open server main

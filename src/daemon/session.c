@@ -13,6 +13,7 @@
 #include "daemon/drain.h"
 #include "daemon/report.h"
 #include "daemon/wait.h"
+#include "tick/dispatch.h"
 
 /* How long a refused client may take to notice, before it is cut off. */
 #define LINGER_NS (2 * NS_PER_S)
@@ -411,7 +412,7 @@ serve_frame(struct server *s, struct connection *c,
 		wait_for(s, c, WAIT_ROOM, is_sync);
 		return false;
 	}
-	result = tick_handle(&s->tick, &client, header, frame, &out);
+	result = dispatch_frame(&s->tick, &client, header, frame, &out);
 	budget_charge(&s->budget, out.steps);
 	switch (result) {
 	case TICK_DONE:

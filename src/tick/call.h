@@ -1,6 +1,6 @@
 /*
  * A request being evaluated: what the functions behind the names work on.
- * Private to tick.c, subscribe.c, subscribe_past.c, position.c, introspect.c.
+ * For the functions of dispatch.c's table.
  *
  * Functions return NULL with their value written, or the text of an error.
  */
@@ -51,46 +51,13 @@ struct call {
  */
 const char *call_must_wait(struct call *c, enum wait_reason why);
 
+/* Too many or too few arguments. */
+extern const char call_bad_rank[];
+
 /* An error whose text is a name that was sent, byte for byte. */
 const char *call_name_error(struct tick *t, const struct request_arg *symbol);
 
-/* .u.sub of one table, or of all where it is `. */
-const char *call_subscribe(struct call *c, const struct request_arg *table,
-			   const struct request_arg *symbols,
-			   struct wire_writer *out);
-
-/* The same of each of a vector of tables: a list. */
-const char *call_subscribe_each(struct call *c,
-				const struct request_arg *tables,
-				const struct request_arg *symbols,
-				struct wire_writer *out);
-
-/* Writes what is to be replayed before the stream of a subscription: .u.i and
- * .u.L, or two times :: without a journal.  NULL or an error. */
-const char *call_put_position(struct call *c, struct wire_writer *out);
-
-/* The client selects nothing, until something subscribes. */
-void call_forget_selection(struct call *c);
-
-/*
- * The number of the day's records that are visible: what a subscriber has to
- * replay.  What comes after them is in its stream (design: a subscription takes
- * effect at the visible head).
- */
-uint64_t call_visible_records(const struct call *c);
-
-/* Where the journal does not move: how many of the visible records a subscriber
- * can replay all the same; else all of them. */
-uint64_t call_promised_records(const struct call *c);
-
-/*
- * Whether a subscription would have to wait for a journal that does not move:
- * then it begins behind what is written, as if it had asked for that (*out is
- * told so), or cannot be had now.  NULL or an error.
- */
-const char *call_begin_written(struct call *c);
-
-/* Between the end of a day and its next file numbers have no meaning. */
-bool call_is_between_files(const struct call *c);
+/* What has effects cannot be begun again: it has all of a request's time. */
+bool call_is_too_brief(const struct call *c);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tick/call.h"
+#include "q/parse.h"
 
 enum {
 	KDB_DATE = 7429, /* 2020.05.04: of the kdb+ that .z.K names */
@@ -54,6 +54,30 @@ ask_tables(void *context, const struct request_arg *args, unsigned args_cnt,
 	return NULL;
 }
 
+const char *
+ask_day(void *context, const struct request_arg *args, unsigned args_cnt,
+	struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	wire_put_date(out, c->tick->day);
+	return NULL;
+}
+
+const char *
+ask_names(void *context, const struct request_arg *args, unsigned args_cnt,
+	  struct wire_writer *out)
+{
+	const struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	ask_put_names(&c->tick->settings->tables, true, out);
+	return NULL;
+}
+
 void
 ask_put_table(void *context, const char *name, size_t len,
 	      struct wire_writer *out)
@@ -69,6 +93,30 @@ ask_put_table(void *context, const char *name, size_t len,
 }
 
 /* ---- connections ---- */
+
+const char *
+ask_lag(void *context, const struct request_arg *args, unsigned args_cnt,
+	struct wire_writer *out)
+{
+	struct call *c = context;
+	const char *error;
+
+	(void)args;
+	(void)args_cnt;
+	/* It costs a look at every consumer: not where nobody gets it. */
+	if (!c->is_sync) {
+		wire_put_null(out);
+		return NULL;
+	}
+	if (c->has_told_lag)
+		return query_too_much;
+	c->has_told_lag = true;
+	error = c->tick->put_lag(c->tick->put_context, out);
+	/* It is bounded by connections.max, and once: its time is its own. */
+	if (!c->client->is_brief)
+		cpu_limit_begin(&c->tick->time, REQUEST_TIME_US * NS_PER_US);
+	return error;
+}
 
 const char *
 ask_subscribers(void *context, const struct request_arg *args,

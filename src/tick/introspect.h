@@ -1,12 +1,12 @@
 /*
  * What can be asked of the tables and the process: tables[], a table's name,
- * .z.*, system"p", .u.w.  Rows of the names in tick.c; see call.h.
+ * .z.*, system"p", .u.w.  Rows of the names in dispatch.c; see call.h.
  */
 #ifndef RINGTICK_TICK_INTROSPECT_H
 #define RINGTICK_TICK_INTROSPECT_H
 
-#include "q/eval.h"
 #include "schema/schema.h"
+#include "tick/call.h"
 
 /* The tables' names; with is_sorted as .u.t and tables[] have them.  Keys of a
  * dictionary that are sorted would make it one that some clients cannot read
@@ -18,9 +18,19 @@ void ask_put_names(const struct schema *schema, bool is_sorted,
 const char *ask_tables(void *context, const struct request_arg *args,
 		       unsigned args_cnt, struct wire_writer *out);
 
+/* .u.d and .u.t */
+const char *ask_day(void *context, const struct request_arg *args,
+		    unsigned args_cnt, struct wire_writer *out);
+const char *ask_names(void *context, const struct request_arg *args,
+		      unsigned args_cnt, struct wire_writer *out);
+
 /* system"p": the port. Anything else is 'access. */
 const char *ask_system(void *context, const struct request_arg *args,
 		       unsigned args_cnt, struct wire_writer *out);
+
+/* .ringtick.lag[]: the consumers, as a table. */
+const char *ask_lag(void *context, const struct request_arg *args,
+		    unsigned args_cnt, struct wire_writer *out);
 
 /* Who is subscribed to each table, and what waits for each connection. */
 const char *ask_subscribers(void *context, const struct request_arg *args,

@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "base/util.h"
-#include "tick/call.h"
 
 /* Published, and so to be replayed: without what waits for the batch. */
 static uint64_t
@@ -19,7 +18,7 @@ published_records(const struct call *c)
 }
 
 uint64_t
-call_visible_records(const struct call *c)
+position_visible_records(const struct call *c)
 {
 	const struct journal_state *j = c->tick->journal;
 
@@ -39,7 +38,24 @@ call_visible_records(const struct call *c)
 }
 
 bool
-call_is_between_files(const struct call *c)
+position_is_stuck(const struct call *c)
+{
+	const struct journal_state *j = c->tick->journal;
+
+	return j->is_stuck &&
+	       c->tick->settings->publish.after == AFTER_RING &&
+	       position_visible_records(c) > j->records;
+}
+
+uint64_t
+position_promised_records(const struct call *c)
+{
+	return position_is_stuck(c) ? c->tick->journal->records
+				    : position_visible_records(c);
+}
+
+bool
+position_is_between_files(const struct call *c)
 {
 	return c->tick->streams->main.marks != c->tick->journal->marks;
 }
@@ -58,11 +74,11 @@ position_i(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (call_is_between_files(c))
+	if (position_is_between_files(c))
 		return call_must_wait(c, WAIT_FILE);
 	c->has_told_i = !c->is_subscribing;
 	if (c->is_subscribing)
-		i = call_promised_records(c);
+		i = position_promised_records(c);
 	else if (c->tick->settings->publish.interval > 0)
 		i = min_u64(i, published_records(c));
 	wire_put_long(out, (int64_t)i);
@@ -78,7 +94,7 @@ position_j(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (call_is_between_files(c))
+	if (position_is_between_files(c))
 		return call_must_wait(c, WAIT_FILE);
 	wire_put_long(out, (int64_t)c->tick->journal->records);
 	return NULL;
@@ -93,7 +109,7 @@ position_L(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (call_is_between_files(c))
+	if (position_is_between_files(c))
 		return call_must_wait(c, WAIT_FILE);
 	(void)snprintf(handle, sizeof(handle), ":%s", c->tick->journal->path);
 	wire_put_symbol(out, handle);
@@ -101,7 +117,7 @@ position_L(void *context, const struct request_arg *args, unsigned args_cnt,
 }
 
 const char *
-call_put_position(struct call *c, struct wire_writer *out)
+position_put(struct call *c, struct wire_writer *out)
 {
 	const char *error;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "q/parse.h"
+#include "tick/position.h"
 #include "wire/wire.h"
 
 enum {
@@ -14,7 +15,6 @@ enum {
 };
 
 static const char bad_type[] = "type";
-static const char no_such_rank[] = "rank";
 static const char too_many[] = "symbols";
 
 /* ---- the selection in the making ---- */
@@ -95,7 +95,7 @@ subscribe_end_trap(void *context, bool has_failed)
 }
 
 void
-call_forget_selection(struct call *c)
+subscribe_forget(struct call *c)
 {
 	symbols_release(symbols_of(c), c->filters);
 	c->filters = NULL;
@@ -283,14 +283,14 @@ select_tables(struct call *c, const struct request_arg *table,
 }
 
 const char *
-call_subscribe(struct call *c, const struct request_arg *table,
+subscribe_tables(struct call *c, const struct request_arg *table,
 	       const struct request_arg *symbols, struct wire_writer *out)
 {
 	return select_tables(c, table, take, symbols, out);
 }
 
 const char *
-call_subscribe_each(struct call *c, const struct request_arg *tables,
+subscribe_each(struct call *c, const struct request_arg *tables,
 		    const struct request_arg *symbols, struct wire_writer *out)
 {
 	struct wire_reader r = wire_reader(tables->at, tables->len, false);
@@ -312,7 +312,7 @@ call_subscribe_each(struct call *c, const struct request_arg *tables,
 			return "length";
 		memcpy(symbol + 1, name, len);
 		symbol[1 + len] = '\0';
-		error = call_subscribe(c, &one, symbols, out);
+		error = subscribe_tables(c, &one, symbols, out);
 		if (error != NULL)
 			return error;
 	}
@@ -329,9 +329,9 @@ subscribe_as_mgkdb(struct call *c, const struct request_arg *tables,
 
 	c->is_subscribing = true;
 	wire_put_list(out, KT_LIST, KA_NONE, 3);
-	error = call_put_position(c, out);
+	error = position_put(c, out);
 	return error != NULL ? error
-			     : call_subscribe_each(c, tables, symbols, out);
+			     : subscribe_each(c, tables, symbols, out);
 }
 
 const char *
@@ -341,11 +341,11 @@ call_sub(void *context, const struct request_arg *args, unsigned args_cnt,
 	struct call *c = context;
 
 	if (args_cnt != 2)
-		return no_such_rank;
+		return call_bad_rank;
 	if ((int8_t)args[0].at[0] == KT_SYMBOL &&
 	    c->tick->settings->compatibility.sub_list == SUB_LIST_MGKDB)
 		return subscribe_as_mgkdb(c, &args[0], &args[1], out);
-	return call_subscribe(c, &args[0], &args[1], out);
+	return subscribe_tables(c, &args[0], &args[1], out);
 }
 
 const char *
@@ -353,7 +353,7 @@ call_add(void *context, const struct request_arg *args, unsigned args_cnt,
 	 struct wire_writer *out)
 {
 	if (args_cnt != 2)
-		return no_such_rank;
+		return call_bad_rank;
 	/* Unlike .u.sub it knows no ` for all of them. */
 	if (is_null_symbol(&args[0]))
 		return call_name_error(((struct call *)context)->tick,
@@ -369,7 +369,7 @@ call_del(void *context, const struct request_arg *args, unsigned args_cnt,
 	const struct schema_table *found;
 
 	if (args_cnt != 2)
-		return no_such_rank;
+		return call_bad_rank;
 	if ((int8_t)args[0].at[0] != -KT_SYMBOL ||
 	    (int8_t)args[1].at[0] != -KT_INT)
 		return bad_type;

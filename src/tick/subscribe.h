@@ -22,6 +22,19 @@ const char *call_add(void *context, const struct request_arg *args,
 const char *call_del(void *context, const struct request_arg *args,
 		     unsigned args_cnt, struct wire_writer *out);
 
+/* .u.sub of one table, or of all where it is `. */
+const char *subscribe_tables(struct call *c, const struct request_arg *table,
+			     const struct request_arg *symbols,
+			     struct wire_writer *out);
+
+/* The same of each of a vector of tables: a list. */
+const char *subscribe_each(struct call *c, const struct request_arg *tables,
+			   const struct request_arg *symbols,
+			   struct wire_writer *out);
+
+/* The client selects nothing, until something subscribes. */
+void subscribe_forget(struct call *c);
+
 /* The end of a request: its selection becomes one that a stream can have, held
  * for the caller. */
 void subscribe_finish(struct call *c);

@@ -4,40 +4,21 @@
 
 #include <string.h>
 
-#include "tick/call.h"
+#include "tick/position.h"
+#include "tick/subscribe.h"
 #include "wire/wire.h"
 
-static const char no_such_rank[] = "rank", no_journal_now[] = "journal";
-
-/* ---- a journal that does not move ---- */
-
-/* Whether there are visible records that nobody knows when to replay. */
-static bool
-is_stuck(const struct call *c)
-{
-	const struct journal_state *j = c->tick->journal;
-
-	return j->is_stuck &&
-	       c->tick->settings->publish.after == AFTER_RING &&
-	       call_visible_records(c) > j->records;
-}
-
-uint64_t
-call_promised_records(const struct call *c)
-{
-	return is_stuck(c) ? c->tick->journal->records
-			   : call_visible_records(c);
-}
+static const char no_journal_now[] = "journal";
 
 /* A symbol, or a vector of them: each is subscribed to. */
 static const char *
 subscribe_to(struct call *c, const struct request_arg *tables,
 	     const struct request_arg *symbols, struct wire_writer *out)
 {
-	call_forget_selection(c);
+	subscribe_forget(c);
 	return (int8_t)tables->at[0] == KT_SYMBOL
-		       ? call_subscribe_each(c, tables, symbols, out)
-		       : call_subscribe(c, tables, symbols, out);
+		       ? subscribe_each(c, tables, symbols, out)
+		       : subscribe_tables(c, tables, symbols, out);
 }
 
 /* A whole number of any length. */
@@ -61,7 +42,8 @@ read_integer(struct wire_reader *r, int64_t *out)
 static uint64_t
 records_of(const struct call *c, const struct history_file *file)
 {
-	return file->is_ended ? file->written_records : call_visible_records(c);
+	return file->is_ended ? file->written_records
+			      : position_visible_records(c);
 }
 
 /* The records from number i of the file on, and of the files behind it. */
@@ -73,7 +55,7 @@ ask_for(struct call *c, struct history_file *file, uint64_t i)
 
 	if (i > records_of(c, file))
 		return "range";
-	if (!file->is_ended && i > call_promised_records(c))
+	if (!file->is_ended && i > position_promised_records(c))
 		return no_journal_now;
 	*past = (struct past_request){
 		.place = history_find_record(file, i),
@@ -90,9 +72,9 @@ ask_for(struct call *c, struct history_file *file, uint64_t i)
 }
 
 const char *
-call_begin_written(struct call *c)
+subscribe_from_written(struct call *c)
 {
-	if (c->out->has_past || !is_stuck(c))
+	if (c->out->has_past || !position_is_stuck(c))
 		return NULL;
 	/* What it has already is further than that. */
 	if (c->client->stream != NULL || c->client->is_behind)
@@ -111,11 +93,11 @@ call_subfrom(void *context, const struct request_arg *args, unsigned args_cnt,
 	int64_t i;
 
 	if (args_cnt != 3)
-		return no_such_rank;
+		return call_bad_rank;
 	r = wire_reader(args[2].at, args[2].len, false);
 	if (!read_integer(&r, &i))
 		return "type";
-	if (call_is_between_files(c))
+	if (position_is_between_files(c))
 		return call_must_wait(c, WAIT_FILE);
 	error = ask_for(c, history_last(c->tick->history), (uint64_t)i);
 	return error != NULL ? error : subscribe_to(c, &args[0], &args[1], out);
@@ -157,13 +139,13 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 	uint64_t sure;
 
 	if (args_cnt != 3)
-		return no_such_rank;
+		return call_bad_rank;
 	/* Of batches nobody can say how many updates are in them. */
 	if (t->settings->publish.interval > 0)
 		return "nyi";
 	if (!read_claim(&args[2], &claim))
 		return "type";
-	if (call_is_between_files(c))
+	if (position_is_between_files(c))
 		return call_must_wait(c, WAIT_FILE);
 	file = history_find_day(t->history, claim.day, t->day);
 	if (file == NULL)
@@ -177,7 +159,8 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 		return "schema";
 	/* Only what is written can be gone through for it. */
 	if (!file->is_ended &&
-	    (uint64_t)claim.i + (uint64_t)claim.n > call_promised_records(c))
+	    (uint64_t)claim.i + (uint64_t)claim.n >
+		    position_promised_records(c))
 		return no_journal_now;
 	error = ask_for(c, file, (uint64_t)claim.i);
 	if (error != NULL)

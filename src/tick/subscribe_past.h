@@ -13,7 +13,7 @@
 #ifndef RINGTICK_TICK_SUBSCRIBE_PAST_H
 #define RINGTICK_TICK_SUBSCRIBE_PAST_H
 
-#include "q/eval.h"
+#include "tick/call.h"
 
 const char *call_subfrom(void *context, const struct request_arg *args,
 			 unsigned args_cnt, struct wire_writer *out);
@@ -21,5 +21,12 @@ const char *call_rejoin(void *context, const struct request_arg *args,
 			unsigned args_cnt, struct wire_writer *out);
 const char *get_epoch(void *context, const struct request_arg *args,
 		      unsigned args_cnt, struct wire_writer *out);
+
+/*
+ * Whether a subscription would have to wait for a journal that does not move:
+ * then it begins behind what is written, as if it had asked for that (*out is
+ * told so), or cannot be had now.  NULL or an error.
+ */
+const char *subscribe_from_written(struct call *c);
 
 #endif

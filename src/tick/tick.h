@@ -152,24 +152,16 @@ void tick_report_date(const struct tick *t);
 /* Ends the running day at once. false if there is no room for the mark. */
 bool tick_end_day(struct tick *t);
 
-/*
- * Handles one whole frame.  client is only read, but for the bytes of
- * client.reply; the caller applies the outcome.
- */
-enum tick_result tick_handle(struct tick *t, struct tick_client *client,
-			     const struct wire_header *header,
-			     const uint8_t *frame, struct tick_outcome *out);
-
 /* Whether the request that is evaluated has had its time: it ends with
  * query_limit.  To be asked now and then by what goes through much. */
 bool tick_is_late(struct tick *t);
 
 /*
  * Handles as many whole frames from the front of what a client has sent as are
- * plain updates like some before, and find room: the same as tick_handle does
- * with each, at a fraction of the cost.  Not for a client that reads a stream:
- * its replies have their places in it.  Returns how many bytes were taken;
- * *out_records says how many frames.
+ * plain updates like some before, and find room: the same as dispatch_frame
+ * does with each, at a fraction of the cost.  Not for a client that reads a
+ * stream: its replies have their places in it.  Returns how many bytes were
+ * taken; *out_records says how many frames.
  */
 size_t tick_repeat(struct tick *t, const uint8_t *at, size_t avail,
 		   uint64_t *out_records);

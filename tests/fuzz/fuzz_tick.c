@@ -13,7 +13,7 @@
 
 #include "schema/record.h"
 #include "schema/row_ops.h"
-#include "tick/tick.h"
+#include "tick/dispatch.h"
 #include "base/util.h"
 
 enum {
@@ -240,13 +240,13 @@ send_frame(struct client *c, const uint8_t *frame, size_t len)
 	journal.is_on = true;
 	journal.marks = streams->main.marks;
 	journal.records = journal.stream_records = streams->main.records;
-	result = tick_handle(tick, &client, &header, frame, &out);
+	result = dispatch_frame(tick, &client, &header, frame, &out);
 	if (result == TICK_LARGE) {
 		CHECK(streams->main.head_pos == head_pos);
 		client.reply = long_reply;
 		client.reply_max = MESSAGE_MAX;
 		client.is_reply_large = true;
-		result = tick_handle(tick, &client, &header, frame, &out);
+		result = dispatch_frame(tick, &client, &header, frame, &out);
 	}
 	switch (result) {
 	case TICK_DONE:

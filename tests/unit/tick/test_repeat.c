@@ -1,10 +1,10 @@
 /*
- * tick_repeat does with a block of frames what tick_handle does with each: two
- * tickerplants get the same, one of them frame by frame.
+ * tick_repeat does with a block of frames what dispatch_frame does with each:
+ * two tickerplants get the same, one of them frame by frame.
  */
 #include "config.h"
 
-#include "tick/tick.h"
+#include "tick/dispatch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -178,10 +178,11 @@ handle_next(struct plant *p, const uint8_t *at, size_t avail)
 
 	assert_int_equal(wire_read_header(at, avail, UINT32_MAX, &header, &why),
 			 WIRE_OK);
-	if (tick_handle(&p->tick, &p->client, &header, at, &out) == TICK_WAIT) {
+	if (dispatch_frame(&p->tick, &p->client, &header, at, &out) ==
+	    TICK_WAIT) {
 		p->reader.pos = p->streams.main.head_pos;
-		assert_int_equal(tick_handle(&p->tick, &p->client, &header, at,
-					     &out),
+		assert_int_equal(dispatch_frame(&p->tick, &p->client, &header,
+						at, &out),
 				 TICK_DONE);
 	}
 	return header.len;

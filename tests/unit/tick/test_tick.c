@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "tick/tick.h"
+#include "tick/dispatch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -124,7 +124,7 @@ handle(const uint8_t *frame, size_t len)
 			 WIRE_OK);
 	assert_int_equal(header.len, len);
 	memset(client.reply, 0xee, tick.reply_max);
-	result = tick_handle(&tick, &client, &header, copy, &out);
+	result = dispatch_frame(&tick, &client, &header, copy, &out);
 	free(copy);
 	return result;
 }

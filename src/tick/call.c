@@ -1,0 +1,37 @@
+#include "config.h"
+
+#include "tick/call.h"
+
+#include <string.h>
+
+#include "q/parse.h"
+
+const char call_bad_rank[] = "rank";
+
+const char *
+call_must_wait(struct call *c, enum wait_reason why)
+{
+	c->out->waits_for = why;
+	if (!c->has_effects && !c->client->is_late)
+		return request_must_wait;
+	if (why == WAIT_DEAR)
+		return query_limit;
+	return why == WAIT_FILE ? "journal" : "full";
+}
+
+const char *
+call_name_error(struct tick *t, const struct request_arg *symbol)
+{
+	size_t len = symbol->len - 2; /* without type byte and NUL */
+
+	len = len < sizeof(t->error) ? len : sizeof(t->error) - 1;
+	memcpy(t->error, symbol->at + 1, len);
+	t->error[len] = '\0';
+	return t->error;
+}
+
+bool
+call_is_too_brief(const struct call *c)
+{
+	return c->client->is_brief && !c->has_effects;
+}

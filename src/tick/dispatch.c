@@ -1,0 +1,465 @@
+#include "config.h"
+
+#include "tick/dispatch.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "q/parse.h"
+#include "tick/introspect.h"
+#include "tick/position.h"
+#include "tick/publish.h"
+#include "tick/subscribe.h"
+#include "tick/subscribe_past.h"
+
+static const char *const must_wait = request_must_wait;
+static const char *const is_malformed = request_is_malformed;
+
+static const char day_is_ahead[] = "ahead";
+
+/* ---- names ---- */
+
+static const char *
+call_endofday(void *context, const struct request_arg *args, unsigned args_cnt,
+	      struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	/* Each end makes a file: nobody may make many, or leave the date in a
+	 * day that does not come for long. */
+	if (c->tick->day > clock_day(c->tick->local_ns))
+		return day_is_ahead;
+	if (call_is_too_brief(c))
+		return call_must_wait(c, WAIT_DEAR);
+	if (!tick_end_day(c->tick))
+		return call_must_wait(c, WAIT_ROOM);
+	c->has_effects = true;
+	wire_put_null(out);
+	return NULL;
+}
+
+/* The journal would not end with it; the names of tick.q have it. */
+static const char *
+call_end(void *context, const struct request_arg *args, unsigned args_cnt,
+	 struct wire_writer *out)
+{
+	(void)context;
+	(void)args;
+	(void)args_cnt;
+	(void)out;
+	return "use .u.endofday[]";
+}
+
+/*
+ * What the reply to a sync caller waits for: that its updates, those that it
+ * sent asynchronously before too, are as safe as was promised.  Feeds ask for
+ * anything (h"") to know that.
+ */
+static struct reply_gate
+gate_of(const struct call *c)
+{
+	const struct tick *t = c->tick;
+	const struct tick_client *client = c->client;
+	const struct settings *set = t->settings;
+	struct reply_gate gate = { .pos = t->streams->main.head_pos };
+	bool wants_disk = set->publish.after == AFTER_SYNC ||
+			  set->journal.sync == SYNC_BATCH;
+	const uint64_t *safe_pos =
+		wants_disk ? &t->journal->synced_pos : &t->journal->written_pos;
+	bool has_unsafe = client->has_published &&
+			  (int64_t)(client->published_pos - *safe_pos) > 0;
+
+	if (!t->journal->is_on)
+		return gate;
+	if (c->has_effects || has_unsafe)
+		gate.reached = safe_pos;
+	/* What does not move has told only what is written
+	 * (subscribe_past.c). */
+	else if (c->is_subscribing && set->publish.after == AFTER_RING &&
+		 !t->journal->is_stuck) {
+		gate.reached = &t->journal->written_pos;
+		gate.is_subscription = true;
+	}
+	if (!c->has_effects && !c->is_subscribing)
+		gate.pos = client->published_pos;
+	return gate;
+}
+
+/* .ringtick.tellskips[]: says what policy skip takes from this connection. */
+static const char *
+call_tellskips(void *context, const struct request_arg *args, unsigned args_cnt,
+	       struct wire_writer *out)
+{
+	struct call *c = context;
+
+	(void)args;
+	(void)args_cnt;
+	c->out->wants_skips = true;
+	wire_put_null(out);
+	return NULL;
+}
+
+/* The last JOURNAL_NAMES do not exist without a journal, as in tick.q. */
+enum { JOURNAL_NAMES = 7 };
+
+static const struct request_name names[] = {
+	{ ".u.sub", call_sub, 2 },
+	{ ".u.add", call_add, 2 },
+	{ ".u.del", call_del, 2 },
+	{ ".u.upd", publish_upd, 2 },
+	{ "upd", publish_upd, 2 },
+	{ ".u.endofday", call_endofday, 1 },
+	{ ".u.end", call_end, 1 },
+	{ ".u.d", ask_day, -1 },
+	{ ".u.t", ask_names, -1 },
+	{ ".ringtick.lag", ask_lag, 1 },
+	{ ".ringtick.tellskips", call_tellskips, 1 },
+	{ ".u.w", ask_subscribers, -1 },
+	{ "tables", ask_tables, 1 },
+	{ "system", ask_system, 1 },
+	{ ".z.W", ask_queues, -1 },
+	ASK_VARIABLES(ASK_ROW)
+	{ ".u.i", position_i, -1 },
+	{ ".u.j", position_j, -1 },
+	{ ".u.L", position_L, -1 },
+	{ ".u.l", position_l, -1 },
+	{ ".ringtick.subfrom", call_subfrom, 3 },
+	{ ".ringtick.rejoin", call_rejoin, 3 },
+	{ ".ringtick.epoch", get_epoch, -1 },
+};
+
+/* ---- frames ---- */
+
+/*
+ * Recognises (`.u.upd;`table;x) by its first bytes, with the function's name
+ * as a symbol or a char vector: the usual frame is read only once, by the
+ * update's own parser.
+ */
+static bool
+match_update(struct call *c, const uint8_t *body, size_t len)
+{
+	static const uint8_t list_of_3[] = { 0, 0, 3, 0, 0, 0 };
+	const uint8_t *at = body + sizeof(list_of_3), *end = body + len, *nul;
+
+	/* Shorter than any of them with data: the general way will do. */
+	if (len < 32 || memcmp(body, list_of_3, sizeof(list_of_3)) != 0)
+		return false;
+	/* Of constant length each: compared in place, without a call. */
+	if (memcmp(at, "\xf5.u.upd", 8) == 0)
+		at += 8;
+	else if (memcmp(at, "\x0a\0\x06\0\0\0.u.upd", 12) == 0)
+		at += 12;
+	else if (memcmp(at, "\xf5upd", 5) == 0)
+		at += 5;
+	else if (memcmp(at, "\x0a\0\x03\0\0\0upd", 9) == 0)
+		at += 9;
+	else
+		return false;
+	nul = memchr(at, 0, (size_t)(end - at));
+	if ((int8_t)*at != -KT_SYMBOL || nul == NULL)
+		return false;
+	c->table = (struct request_arg){ at, (size_t)(nul + 1 - at) };
+	c->x = (struct request_arg){ nul + 1, (size_t)(end - nul - 1) };
+	return true;
+}
+
+static const char *
+evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
+{
+	struct tick *t = c->tick;
+	unsigned steps_max = c->client->is_brief ? REQUEST_BRIEF_STEPS
+						 : REQUEST_STEPS_MAX;
+	unsigned steps = steps_max - c->out->steps;
+	const struct request_world world = {
+		.names = names,
+		.names_cnt = ARRAY_LEN(names) -
+			     (t->journal->is_on ? 0 : JOURNAL_NAMES),
+		.put_other = ask_put_table,
+		.context = c,
+		.begin_trap = subscribe_begin_trap,
+		.end_trap = subscribe_end_trap,
+		.work = t->work,
+		.work_len = t->work_len,
+		.error = t->error,
+		.steps = &steps,
+		.time = &t->time,
+	};
+	struct call_trap traps[CALL_TRAPS_MAX];
+	const char *error;
+
+	c->traps = traps;
+	if (!c->is_matched) {
+		error = request_evaluate(&world, body, len, w);
+		c->out->steps = steps_max - steps;
+		return error;
+	}
+	error = publish_update(c, &c->table, &c->x);
+	if (error == NULL)
+		wire_put_null(w);
+	return error == NULL && w->is_full ? query_too_much : error;
+}
+
+/* What the request itself has published cannot wait for another turn. */
+static void
+make_level(struct call *c, struct stream *s)
+{
+	struct streams *all = c->tick->streams;
+
+	if (!all->is_cut)
+		streams_feed(all, c->tick->now_ns);
+	if (c->has_effects && !streams_is_level(all, s))
+		streams_feed_one(all, s, c->tick->now_ns);
+}
+
+static const char *
+must_be_level(struct call *c, const struct stream *s)
+{
+	c->out->wait_stream = s;
+	return call_must_wait(c, WAIT_LEVEL);
+}
+
+/* The stream of the new selection. NULL or an error text. */
+static const char *
+find_stream(struct call *c)
+{
+	struct streams *all = c->tick->streams;
+	struct stream *old = c->client->stream;
+	struct stream *s;
+
+	/* What this request itself has published is the old stream's. */
+	if (c->has_effects && old != NULL)
+		make_level(c, old);
+	if (old != NULL && !streams_is_level(all, old))
+		return must_be_level(c, old);
+	s = streams_find(all, &c->out->selection, c->client->address);
+	if (s == NULL)
+		return "streams";
+	if (c->has_effects)
+		make_level(c, s);
+	/* Behind: its head would not be the point that the reply promises. */
+	if (!streams_is_level(all, s))
+		return must_be_level(c, s);
+	c->out->stream = s;
+	return NULL;
+}
+
+/* An update that nobody waits for: there is no reply to be written. */
+static enum tick_result
+handle_update(struct call *c)
+{
+	const char *error = publish_update(c, &c->table, &c->x);
+
+	if (error == must_wait)
+		return TICK_WAIT;
+	return error == is_malformed ? TICK_BAD : TICK_DONE;
+}
+
+/* To a sync caller it is told: of an asynchronous one the log has to know. */
+static void
+note_error(struct call *c, bool is_sync, const char *error, const uint8_t *body,
+	   size_t len)
+{
+	struct tick *t = c->tick;
+
+	t->counters->request_errors++;
+	if (is_sync)
+		return;
+	c->out->error = error;
+	c->out->asked = asked_text(t->asked, body, len);
+}
+
+/* Takes a little-endian body without 8-byte counts. */
+static enum tick_result
+handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
+{
+	struct tick *t = c->tick;
+	struct wire_writer w;
+	size_t header;
+	uint8_t *value;
+	const char *error;
+
+	if (c->is_matched && !is_sync)
+		return handle_update(c);
+	w = wire_writer(c->client->reply, c->client->reply_max);
+	header = wire_begin_frame(&w, WIRE_RESPONSE);
+	value = w.at;
+	error = c->cannot_stand;
+	if (error == NULL)
+		error = evaluate(c, body, len, &w);
+
+	/* (.u.i;.u.sub[...]): now it is known whom the count is for. */
+	if (error == NULL && c->is_subscribing && c->has_told_i &&
+	    !c->has_effects) {
+		w.at = value;
+		c->has_told_lag = false;
+		subscribe_undo(c);
+		error = evaluate(c, body, len, &w);
+	}
+	if (error == NULL && c->is_subscribing)
+		error = subscribe_from_written(c);
+	if (error == NULL && c->is_subscribing)
+		subscribe_finish(c);
+	if (error == NULL && c->is_subscribing && !c->client->is_behind &&
+	    !c->out->has_past)
+		error = find_stream(c);
+	if (error != NULL)
+		subscribe_undo(c);
+	if (error == query_too_much && !c->has_effects &&
+	    !c->client->is_reply_large)
+		return TICK_LARGE;
+	if (error == query_limit && c->client->is_brief && !c->is_matched)
+		error = call_must_wait(c, WAIT_DEAR);
+	if (error == must_wait)
+		return TICK_WAIT;
+	t->counters->requests += !c->is_matched;
+	if (error == is_malformed)
+		return TICK_BAD;
+	if (error != NULL) {
+		c->out->has_past = c->is_subscribing = false;
+		w.at = value;
+		w.is_full = false;
+		wire_put_error(&w, error);
+		/* A refused update is counted as that. */
+		if (c->out->why == NULL)
+			note_error(c, is_sync, error, body, len);
+	}
+	wire_end_frame(&w, header);
+	c->out->is_subscribing = c->is_subscribing;
+	c->out->reply_len = is_sync ? wire_written(&w) : 0;
+	if (is_sync)
+		c->out->gate = gate_of(c);
+	/* The reply stands behind what its own request has published. */
+	if (is_sync && c->has_effects && c->client->stream != NULL)
+		make_level(c, c->client->stream);
+	return TICK_DONE;
+}
+
+/* Checks the body, and brings into the plain form what is not. */
+static enum tick_result
+handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
+{
+	bool is_big_endian = frame[0] == 0, has_long_counts;
+	const uint8_t *body = frame + WIRE_HEADER_BYTES;
+	const char *why;
+
+	if (!is_big_endian) {
+		enum tick_result result;
+
+		c->is_matched = match_update(c, body, len - WIRE_HEADER_BYTES);
+		if (c->is_matched) {
+			result = handle_plain(c, is_sync, body,
+					      len - WIRE_HEADER_BYTES);
+			if (!c->needs_rewrite)
+				return result;
+		}
+	}
+	/* What is looked at here counts for a request. */
+	cpu_limit_begin(&c->tick->time,
+			(c->client->is_brief ? REQUEST_BRIEF_US
+					     : REQUEST_TIME_US) * NS_PER_US);
+	why = wire_check_bounded(body, len - WIRE_HEADER_BYTES, is_big_endian,
+				 &has_long_counts);
+	c->out->why = why;
+	c->out->is_too_long = why == wire_too_many;
+	if (why != NULL)
+		return TICK_BAD;
+	if (is_big_endian || has_long_counts) {
+		c->frame = NULL;
+		len = wire_rewrite(frame, len, c->tick->rewritten);
+		body = c->tick->rewritten + WIRE_HEADER_BYTES;
+	}
+	c->needs_rewrite = false;
+	c->is_matched = match_update(c, body, len - WIRE_HEADER_BYTES);
+	return handle_plain(c, is_sync, body, len - WIRE_HEADER_BYTES);
+}
+
+/* A message is not inflated only to find that it has to wait. */
+static enum wait_reason
+must_wait_whole(struct tick *t, size_t whole)
+{
+	if (!stream_has_room(&t->streams->main, whole))
+		return WAIT_ROOM;
+	return t->streams->is_cut && whole >= t->streams->long_bytes
+		       ? WAIT_FED
+		       : WAIT_NOTHING;
+}
+
+static enum tick_result
+handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
+		  size_t len)
+{
+	struct tick *t = c->tick;
+	const void *who = c->client->who;
+	const char **why = &c->out->why;
+	size_t whole =
+		inflate_length(frame, len, t->settings->message.max, why);
+	const uint8_t *plain;
+	enum tick_result result;
+
+	c->out->is_too_long = *why == inflate_too_long;
+	if (whole == 0)
+		return TICK_BAD;
+	if (!unpack_has(&t->unpack, who)) {
+		c->out->waits_for = must_wait_whole(t, whole);
+		if (c->out->waits_for != WAIT_NOTHING)
+			return TICK_WAIT;
+	}
+	switch (unpack(&t->unpack, who, t->now_ns, frame, len, whole, &plain,
+		       why)) {
+	case UNPACK_DONE:
+		break;
+	case UNPACK_MORE:
+		c->out->waits_for = WAIT_DEAR;
+		return TICK_WAIT;
+	case UNPACK_BUSY:
+		c->out->waits_for = WAIT_UNPACK;
+		return TICK_WAIT;
+	case UNPACK_BAD:
+		return TICK_BAD;
+	}
+	result = handle_body(c, is_sync, plain, whole);
+	if (result == TICK_DONE || result == TICK_BAD)
+		unpack_forget(&t->unpack, who);
+	else if (result == TICK_WAIT && c->out->waits_for != WAIT_DEAR)
+		unpack_wait(&t->unpack, who);
+	return result;
+}
+
+enum tick_result
+dispatch_frame(struct tick *t, struct tick_client *client,
+	       const struct wire_header *header, const uint8_t *frame,
+	       struct tick_outcome *out)
+{
+	bool is_sync = header->message == WIRE_SYNC;
+	struct call c = {
+		.tick = t, .client = client, .out = out, .is_sync = is_sync
+	};
+	bool is_plain = !header->is_big_endian && header->compression == 0;
+
+	if (is_plain && header->message == WIRE_ASYNC)
+		c.frame = frame;
+
+	*out = (struct tick_outcome){ .selection = client->selection };
+	/* A reply stands behind all that was committed before. */
+	if (is_sync && client->stream != NULL &&
+	    !streams_is_level(t->streams, client->stream))
+		make_level(&c, client->stream);
+	if (is_sync && client->stream != NULL &&
+	    !streams_is_level(t->streams, client->stream)) {
+		const char *error = must_be_level(&c, client->stream);
+
+		if (error == must_wait)
+			return TICK_WAIT;
+		c.cannot_stand = error;
+	}
+	if (header->message == WIRE_RESPONSE) {
+		/* We never ask: nobody can be answering. */
+		out->why = "a response to no request";
+		return TICK_BAD;
+	}
+	if (header->compression != 0)
+		return handle_compressed(&c, is_sync, frame, header->len);
+	return handle_body(&c, is_sync, frame, header->len);
+}
