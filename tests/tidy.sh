@@ -27,8 +27,8 @@ client	consumer.h consumer_private.h consumer consumer_journal connection
 client	delivery catchup.h catchup_check catchup listener
 tick	request_text tick day repeat call publish position subscribe
 tick	subscribe_past introspect dispatch
-daemon	selftest server.h wait.h deadline.h buffers.h report lag_table
-daemon	subscribers drain session slow_consumers wait deadline buffers
+daemon	selftest server.h wait.h deadline.h buffers.h report
+daemon	consumer_tables drain session slow_consumers wait deadline buffers
 daemon	server_open server main
 tools	client print tally sub_tables sub_stats sub_rejoin qtime
 tools	log_payload json log_next_day mapped_file log_tables

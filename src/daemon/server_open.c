@@ -16,10 +16,9 @@
 #include "base/notify.h"
 #include "base/process.h"
 #include "base/timezone.h"
-#include "daemon/lag_table.h"
+#include "daemon/consumer_tables.h"
 #include "daemon/report.h"
 #include "daemon/selftest.h"
-#include "daemon/subscribers.h"
 #include "daemon/wait.h"
 #include "journal/folder.h"
 
@@ -409,9 +408,7 @@ server_open(struct server *s, const struct settings *set)
 	s->streams.long_bytes = STREAM_LONG_BYTES;
 	s->streams.piece_rows = STREAM_PIECE_ROWS;
 	s->streams.group_max = STREAM_GROUP_MAX;
-	s->tick.put_lag = lag_table_put;
-	s->tick.put_subscribers = subscribers_put;
-	s->tick.put_queues = subscribers_put_queues;
+	s->tick.put_table = consumer_tables_put;
 	s->tick.put_context = s;
 	s->tick.time.clock_ns = clock_monotonic_ns;
 	s->tick.time.cpu_ns = clock_cpu_ns;

@@ -94,6 +94,12 @@ ask_put_table(void *context, const char *name, size_t len,
 
 /* ---- connections ---- */
 
+static const char *
+put_table(const struct call *c, enum tick_table table, struct wire_writer *out)
+{
+	return c->tick->put_table(c->tick->put_context, table, out);
+}
+
 const char *
 ask_lag(void *context, const struct request_arg *args, unsigned args_cnt,
 	struct wire_writer *out)
@@ -111,7 +117,7 @@ ask_lag(void *context, const struct request_arg *args, unsigned args_cnt,
 	if (c->has_told_lag)
 		return query_too_much;
 	c->has_told_lag = true;
-	error = c->tick->put_lag(c->tick->put_context, out);
+	error = put_table(c, TICK_LAG, out);
 	/* It is bounded by connections.max, and once: its time is its own. */
 	if (!c->client->is_brief)
 		cpu_limit_begin(&c->tick->time, REQUEST_TIME_US * NS_PER_US);
@@ -126,7 +132,7 @@ ask_subscribers(void *context, const struct request_arg *args,
 
 	(void)args;
 	(void)args_cnt;
-	return c->tick->put_subscribers(c->tick->put_context, out);
+	return put_table(c, TICK_SUBSCRIBERS, out);
 }
 
 const char *
@@ -137,7 +143,7 @@ ask_queues(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	return c->tick->put_queues(c->tick->put_context, out);
+	return put_table(c, TICK_QUEUES, out);
 }
 
 /* ---- the process ---- */

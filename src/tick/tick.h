@@ -25,18 +25,24 @@
 #include "wire/unpack.h"
 #include "wire/wire.h"
 
+/* The connections as q values (doc/protocol.md). */
+enum tick_table {
+	TICK_LAG,	  /* .ringtick.lag[]: the consumers and their figures */
+	TICK_SUBSCRIBERS, /* .u.w: tables!lists of (handle; filter) */
+	TICK_QUEUES,	  /* .z.W: handles!bytes that they lack */
+};
+
 struct tick {
 	const struct settings *settings;
 	struct streams *streams;
 	struct counters *counters;
 	const struct journal_state *journal;
 	const struct history *history;
-	/* Write the table of consumers, .u.w and .z.W: set by who knows the
-	 * connections. NULL, or the text of an error. */
-	const char *(*put_lag)(void *context, struct wire_writer *out);
-	const char *(*put_subscribers)(void *context, struct wire_writer *out);
-	const char *(*put_queues)(void *context, struct wire_writer *out);
-	void *put_context; /* of all three */
+	/* Writes one of the tables: set by who knows the connections. NULL, or
+	 * the text of an error. */
+	const char *(*put_table)(void *context, enum tick_table table,
+				 struct wire_writer *out);
+	void *put_context;
 	struct cpu_limit time; /* ends requests that cost too much */
 	unsigned port;	       /* where clients connect */
 	struct zone zone;

@@ -49,11 +49,12 @@ static struct cursor other;
 
 /* A table of consumers that no usual reply has room for. */
 static const char *
-put_lag(void *context, struct wire_writer *out)
+put_table(void *context, enum tick_table table, struct wire_writer *out)
 {
 	uint32_t cnt = (uint32_t)(world->tick.reply_max / sizeof(uint32_t));
 
 	(void)context;
+	(void)table;
 	wire_put_list(out, KT_INT, KA_NONE, cnt);
 	for (uint32_t i = 0; i < cnt; i++)
 		wire_put_u32(out, i);
@@ -87,8 +88,7 @@ open_world(struct world *w, bool is_batched)
 	CHECK(streams_open(&w->streams, &w->settings.tables, &options) == 0);
 	CHECK(tick_open(&w->tick, &w->settings, &w->streams, &counters,
 			&journal, &w->history) == 0);
-	w->tick.put_lag = put_lag;
-	w->tick.put_subscribers = w->tick.put_queues = put_lag;
+	w->tick.put_table = put_table;
 	CHECK(w->tick.reply_max < MESSAGE_MAX);
 	history_init(&w->history);
 	w->file.fd = -1;

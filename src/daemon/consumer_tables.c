@@ -1,12 +1,13 @@
 #include "config.h"
 
-#include "daemon/lag_table.h"
+#include "daemon/consumer_tables.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/report.h"
 #include "q/parse.h"
+#include "tick/introspect.h"
 
 enum {
 	LATE_ROWS = 32,	     /* between two looks at the clock */
@@ -22,7 +23,7 @@ struct row {
 typedef void (*put_cell)(struct server *s, const struct row *row,
 			 struct wire_writer *out);
 
-/* ---- cells ---- */
+/* ---- .ringtick.lag[]: cells ---- */
 
 static void
 put_text(struct wire_writer *out, const char *text)
@@ -89,7 +90,7 @@ put_policy(struct server *s, const struct row *row, struct wire_writer *out)
 #include "daemon/figures.def"
 #undef FIGURE
 
-/* ---- the table ---- */
+/* ---- .ringtick.lag[]: the table ---- */
 
 static const struct {
 	const char *name;
@@ -132,10 +133,9 @@ read_rows(struct server *s, struct row *rows, uint32_t *out_cnt)
 	return true;
 }
 
-const char *
-lag_table_put(void *context, struct wire_writer *out)
+static const char *
+put_lag(struct server *s, struct wire_writer *out)
 {
-	struct server *s = context;
 	struct row *rows = calloc(s->open_cnt, sizeof(*rows));
 	uint32_t cnt;
 
@@ -158,5 +158,114 @@ lag_table_put(void *context, struct wire_writer *out)
 			columns[i].put(s, &rows[n], out);
 	}
 	free(rows);
+	return NULL;
+}
+
+/* ---- .u.w ---- */
+
+/* As the table's sym column would have them, in no special order. */
+static void
+put_filter(struct server *s, const struct connection *c,
+	   const struct schema_table *t, struct wire_writer *out)
+{
+	const struct symbols *symbols = &s->streams.filter.symbols;
+	int type = t->columns[1].type;
+	size_t list_off = wire_written(out), len;
+	const uint8_t *symbol;
+	uint32_t cnt = 0, at = 0;
+
+	if (!selection_filters(&c->selection, t->idx)) {
+		wire_put_symbol(out, "");
+		return;
+	}
+	wire_put_list(out, type, KA_NONE, 0);
+	for (; !out->is_full &&
+	       symbols_next(symbols, c->selection.symbols, t->idx, &at, &symbol,
+			    &len);
+	     cnt++) {
+		if (type == KT_SYMBOL)
+			wire_put_symbol_item(out, (const char *)symbol, len);
+		else
+			wire_put_bytes(out, symbol, len);
+	}
+	if (!out->is_full)
+		wire_store_u32(out->base + list_off + 2, cnt);
+}
+
+static bool
+is_subscribed(const struct connection *c, const struct schema_table *t)
+{
+	return consumer_is_subscribed(&c->consumer) &&
+	       selection_has(&c->selection, t->idx);
+}
+
+static const char *
+put_subscribed(struct server *s, const struct schema_table *t,
+	       struct wire_writer *out)
+{
+	struct connection *c = NULL;
+	uint32_t cnt = 0;
+
+	while ((c = server_next_open(s, c)) != NULL)
+		cnt += is_subscribed(c, t);
+	wire_put_list(out, KT_LIST, KA_NONE, cnt);
+	while ((c = server_next_open(s, c)) != NULL) {
+		if (!is_subscribed(c, t))
+			continue;
+		wire_put_list(out, KT_LIST, KA_NONE, 2);
+		wire_put_int(out, c->fd);
+		put_filter(s, c, t, out);
+		if (selection_filters(&c->selection, t->idx) &&
+		    tick_is_late(&s->tick))
+			return query_limit;
+	}
+	return tick_is_late(&s->tick) ? query_limit : NULL;
+}
+
+static const char *
+put_subscribers(struct server *s, struct wire_writer *out)
+{
+	const struct schema *schema = &s->settings->tables;
+	const char *error = NULL;
+
+	wire_put_u8(out, KT_DICT);
+	ask_put_names(schema, false, out);
+	wire_put_list(out, KT_LIST, KA_NONE, schema->tables_cnt);
+	for (unsigned i = 0; i < schema->tables_cnt && error == NULL; i++)
+		error = put_subscribed(s, &schema->tables[i], out);
+	return error;
+}
+
+/* ---- .z.W ---- */
+
+static const char *
+put_queues(struct server *s, struct wire_writer *out)
+{
+	struct connection *c = NULL;
+
+	wire_put_u8(out, KT_DICT);
+	wire_put_list(out, KT_INT, KA_NONE, s->open_cnt);
+	while ((c = server_next_open(s, c)) != NULL)
+		wire_put_u32(out, (uint32_t)c->fd);
+	wire_put_list(out, KT_LONG, KA_NONE, s->open_cnt);
+	while ((c = server_next_open(s, c)) != NULL)
+		wire_put_u64(out, consumer_lag_bytes(&c->consumer));
+	return NULL;
+}
+
+/* ---- all of them ---- */
+
+const char *
+consumer_tables_put(void *context, enum tick_table table,
+		    struct wire_writer *out)
+{
+	switch (table) {
+	case TICK_LAG:
+		return put_lag(context, out);
+	case TICK_SUBSCRIBERS:
+		return put_subscribers(context, out);
+	case TICK_QUEUES:
+		return put_queues(context, out);
+	}
 	return NULL;
 }
