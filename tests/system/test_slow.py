@@ -238,9 +238,10 @@ def test_skip_without_a_buffer(start, connect, mode):
     daemon = start({**small(mode, policy="block", users=users(lazy="skip")),
                     "streams": {"ring": "4M"}, "message": {"buffers": 2},
                     "connections": {"send_buffer": "128K", "receive_buffer": "16K"}})
+    feed, fast = connect(daemon, unix=True), connect(daemon, user="fast")
+    feed.update("trade", trade(0))  # who has published does not wait for the stuck one
     stuck = connect(daemon, user="stuck")
     stuck.send(update("trade", trade(0, rows))[:30000])
-    feed, fast = connect(daemon, unix=True), connect(daemon, user="fast")
     fast.subscribe()
     lazy = connect(daemon, user="lazy", receive_buffer=8192)
     lazy.subscribe()
