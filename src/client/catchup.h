@@ -67,6 +67,7 @@ struct catchup {
 	struct list news;
 	uint64_t refused_records; /* not of the schema, in files of others */
 	unsigned doubts; /* one after the other, of what was read */
+	uint64_t doubted_changes; /* history.changes at the last */
 };
 
 /* 0 or -ENOMEM. */

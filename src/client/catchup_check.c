@@ -20,6 +20,9 @@ static int32_t
 doubt(struct catchup *cu)
 {
 	cu->history->is_doubted = true;
+	if (cu->doubted_changes != cu->history->changes)
+		cu->doubts = 0;
+	cu->doubted_changes = cu->history->changes;
 	return cu->doubts++ < DOUBTS_MAX ? -EAGAIN : 0;
 }
 

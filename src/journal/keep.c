@@ -115,6 +115,17 @@ put_header(struct journal_keep *k, int fd)
 	return fdatasync(fd) == 0 ? 0 : -errno;
 }
 
+/* What readers hold the file against, until more is written. */
+static int
+read_tail(struct journal_keep *k, int fd)
+{
+	struct history_tail *tail = &k->tail;
+
+	tail->len = (size_t)min_u64(k->good_off, sizeof(tail->bytes));
+	tail->off = k->good_off - tail->len;
+	return read_all(fd, tail->bytes, tail->len, tail->off);
+}
+
 int
 journal_keep_good(struct journal_keep *k, const char *path, int fd)
 {
@@ -127,6 +138,9 @@ journal_keep_good(struct journal_keep *k, const char *path, int fd)
 	if ((uint64_t)st.st_size != k->size)
 		return -ESTALE;
 	err = find_good(k, fd);
+	/* Before the cut: behind it nothing may fail. */
+	if (err == 0)
+		err = read_tail(k, fd);
 	if (err == 0 && k->good_off < k->size)
 		err = torn_tail_cut(fd, path, k->good_off, k->size, k->side,
 				    sizeof(k->side));

@@ -20,6 +20,8 @@
 #include <limits.h>
 #include <stdint.h>
 
+#include "journal/history.h"
+
 struct journal_keep {
 	uint64_t end_off;      /* of what was written */
 	uint64_t seen_off;     /* all before it was there once */
@@ -28,6 +30,7 @@ struct journal_keep {
 	uint64_t known_record; /* ... this one */
 	uint64_t good_off;     /* out: whole records end there ... */
 	uint64_t good_records; /* ... so many */
+	struct history_tail tail; /* the end of what is good */
 	char side[PATH_MAX];   /* out: where the rest is; "" if there is none */
 };
 

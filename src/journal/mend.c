@@ -188,12 +188,15 @@ static void
 kept(struct journal *j, int64_t now_ns)
 {
 	struct journal_mend *m = &j->mend;
+	bool lost;
 
 	m->seen_off = m->keep.good_off;
 	m->uncut_bytes = 0;
 	j->history.is_doubted = false;
 	j->history.changes++;
-	if (!journal_go_on_behind(j, &m->keep)) {
+	lost = journal_go_on_behind(j, &m->keep);
+	j->history.tail = m->keep.tail;
+	if (!lost) {
 		succeeded(j, NULL, now_ns);
 		return;
 	}
