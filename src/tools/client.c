@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,87 +16,11 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "tools/cli.h"
 #include "wire/inflate.h"
 
 /* Capability 3 pins every frame below 2 GiB (wire.md section 1). */
 static const size_t frame_max = INT32_MAX;
-
-static volatile sig_atomic_t is_stopped;
-
-static void
-on_signal(int signal_number)
-{
-	(void)signal_number;
-	is_stopped = 1;
-}
-
-void
-client_catch_signals(void)
-{
-	struct sigaction action = { .sa_handler = on_signal };
-
-	/* No SA_RESTART: a poll or a nap must end. */
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
-bool
-client_stopped(void)
-{
-	return is_stopped != 0;
-}
-
-void
-client_resume(void)
-{
-	is_stopped = 0;
-}
-
-bool
-client_parse_size(const char *option, const char *text, uint64_t min,
-		  uint64_t max, uint64_t *out)
-{
-	static const char units[] = "KMG";
-	size_t digits = strspn(text, "0123456789");
-	const char *unit = text[digits] == '\0' ? NULL
-						: strchr(units, text[digits]);
-	char number[24];
-	unsigned shift;
-
-	if (unit == NULL || text[digits + 1] != '\0' ||
-	    digits >= sizeof(number))
-		return client_parse_number(option, text, min, max, out);
-	shift = 10 * ((unsigned)(unit - units) + 1);
-	(void)snprintf(number, sizeof(number), "%.*s", (int)digits, text);
-	if (!client_parse_number(option, number, 0, max >> shift, out))
-		return false;
-	*out <<= shift;
-	if (*out >= min)
-		return true;
-	return client_parse_number(option, "0", min, max, out);
-}
-
-bool
-client_parse_number(const char *option, const char *text, uint64_t min,
-		    uint64_t max, uint64_t *out)
-{
-	char *end = NULL;
-	unsigned long long value;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0' &&
-	    value >= min && value <= max) {
-		*out = value;
-		return true;
-	}
-	fprintf(stderr,
-		"ringtick: %s: \"%s\" is not allowed; give a whole number "
-		"from %llu to %llu\n",
-		option, text, (unsigned long long)min, (unsigned long long)max);
-	return false;
-}
 
 void
 client_target_init(struct client_target *target)
@@ -109,32 +32,8 @@ client_target_init(struct client_target *target)
 		.port = "5010",
 		.user = user != NULL ? user : "ringtick",
 		.place_option = "-h and -p",
-		.port_option = "-p",
 		.timeout_ns = 5 * NS_PER_S,
 	};
-}
-
-bool
-client_target_option(struct client_target *target, int option,
-		     const char *value)
-{
-	uint64_t port;
-
-	switch (option) {
-	case 'h':
-		target->host = value;
-		return true;
-	case 'p':
-		if (!client_parse_number(target->port_option, value, 1, 65535,
-					 &port))
-			return false;
-		target->port = value;
-		return true;
-	default:
-		CHECK(option == 'u');
-		target->user = value;
-		return true;
-	}
 }
 
 /*
@@ -151,7 +50,7 @@ wait_ready(int fd, short events, int64_t deadline_ns)
 		int64_t left_ms = (left_ns + NS_PER_MS - 1) / NS_PER_MS;
 		int n;
 
-		if (client_stopped())
+		if (cli_stopped())
 			return -EINTR;
 		if (left_ns <= 0)
 			return -ETIMEDOUT;
@@ -581,10 +480,10 @@ client_request(struct client *client, const void *frame, size_t len,
 			break;
 		is_ending = true;
 		deadline_ns = clock_monotonic_ns() + CLIENT_GRACE_NS;
-		client_resume();
+		cli_resume();
 	}
 	if (is_ending) {
-		is_stopped = 1;
+		cli_stop();
 		err = err == -ETIMEDOUT ? -EINTR : err;
 	}
 	if (err == -EINTR)

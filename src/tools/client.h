@@ -15,22 +15,18 @@
 
 #include "wire/wire.h"
 
-enum {
-	CLIENT_READ_BYTES = 256 << 10, /* most of one recv */
-	CLIENT_EXIT_CHECK = 1,	       /* exit status: a check failed */
-	CLIENT_EXIT_TROUBLE = 2,       /* exit status: usage, connection */
-};
+enum { CLIENT_READ_BYTES = 256 << 10 }; /* most of one recv */
 
 #define CLIENT_FOREVER	INT64_MAX
 #define CLIENT_GRACE_NS (2 * NS_PER_S) /* for what was begun, at the end */
 
 /* Where and as whom to connect. */
 struct client_target {
-	const char *host;   /* name or address, an IPv6 one also in brackets;
-			       "unix": abstract socket */
-	const char *port;   /* decimal */
-	const char *user;   /* NAME or NAME:PASSWORD */
-	const char *place_option, *port_option; /* how both were given */
+	const char *host; /* name or address, an IPv6 one also in brackets;
+			     "unix": abstract socket */
+	const char *port; /* decimal */
+	const char *place_option; /* how both are given, for a sentence */
+	const char *user;	  /* NAME or NAME:PASSWORD */
 	int receive_buffer; /* SO_RCVBUF in bytes; 0 leaves the system's */
 	int64_t timeout_ns; /* for connection and handshake together */
 };
@@ -55,13 +51,6 @@ struct client_frame {
 
 /* 127.0.0.1:5010, as $USER, within 5 s. */
 void client_target_init(struct client_target *target);
-
-/*
- * Takes over the options that every tool has: 'h' host, 'p' port, 'u' user.
- * False, with a sentence on stderr, if the value is none.
- */
-bool client_target_option(struct client_target *target, int option,
-			  const char *value);
 
 /* 0, or -errno with client->error set and nothing left open. */
 int client_open(struct client *client, const struct client_target *target);
@@ -98,25 +87,5 @@ int client_request(struct client *client, const void *frame, size_t len,
 /* The same of `""`, which is answered behind everything sent before: then the
  * server has taken all of it. */
 int client_chase(struct client *client, int64_t deadline_ns);
-
-/*
- * SIGINT and SIGTERM from now on only set what client_stopped() tells, and
- * end waits.  client_resume() takes it back, so that what is half done can be
- * finished; the next signal counts anew.
- */
-void client_catch_signals(void);
-bool client_stopped(void);
-void client_resume(void);
-
-/*
- * The whole of text as a number from min to max; false, with a sentence on
- * stderr that names the option, if it is none.
- */
-bool client_parse_number(const char *option, const char *text, uint64_t min,
-			 uint64_t max, uint64_t *out);
-
-/* The same of bytes, with K, M or G behind them as in the configuration. */
-bool client_parse_size(const char *option, const char *text, uint64_t min,
-		       uint64_t max, uint64_t *out);
 
 #endif

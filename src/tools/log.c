@@ -3,18 +3,16 @@
 #include "tools/log.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/util.h"
 #include "journal/file.h"
-#include "tools/client.h"
+#include "tools/cli.h"
 #include "tools/json.h"
+#include "tools/log_options.h"
 #include "tools/log_payload.h"
 #include "tools/log_repair.h"
 #include "tools/log_replay.h"
@@ -23,49 +21,11 @@
 #include "tools/print.h"
 #include "tools/qtime.h"
 
-enum log_mode {
-	LOG_PRINT,
-	LOG_JSON,
-	LOG_COUNT,
-	LOG_VERIFY,
-	LOG_TABLES,
-	LOG_REPAIR,
-	LOG_FILTER,
-	LOG_REPLAY,
-	LOG_MODE_COUNT
-};
-
-/* What can be combined with what. */
-static const struct {
-	const char *option; /* that chooses it; NULL: none does */
-	bool takes_tables, takes_range, takes_follow;
-} modes[LOG_MODE_COUNT] = {
-	[LOG_PRINT] = { NULL, true, true, true },
-	[LOG_JSON] = { "--json", true, true, true },
-	[LOG_COUNT] = { "--count", true, true, false },
-	[LOG_VERIFY] = { "--verify", false, false, false },
-	[LOG_TABLES] = { "--tables", true, true, false },
-	[LOG_REPAIR] = { "--repair", false, false, false },
-	[LOG_FILTER] = { "--filter", false, true, false },
-	[LOG_REPLAY] = { "--replay", true, true, false },
-};
-
-/* --from or --to: a record number, or a time. */
-struct log_limit {
-	bool is_number, is_time;
-	uint64_t number;
-	struct when when;
-};
-
 struct logtool {
-	/* options */
+	struct log_options options;
 	enum log_mode mode;
-	const char *path; /* of a day that followed: day_path */
-	const char *out_path;
-	const char *from_text, *to_text;
-	struct log_limit from, to;
-	bool is_following;
-	bool has_speed;
+	struct log_limit from, to; /* in the file that is read now */
+	const char *path;	   /* of a day that followed: day_path */
 
 	char day_path[PATH_MAX];
 	struct mapping file;
@@ -80,7 +40,6 @@ struct logtool {
 	struct payload_table made;
 	struct salvage_copy copy;
 	struct replay replay;
-	char host[256];
 };
 
 static int
@@ -282,9 +241,9 @@ tell_change(const struct logtool *t, int err)
 static bool
 read_header(struct logtool *t)
 {
-	t->check = journal_check(t->file.bytes,
-				 min_u64(t->file.len, JOURNAL_HEADER_BYTES),
-				 NULL);
+	t->check =
+		journal_check(t->file.bytes,
+			      min_u64(t->file.len, JOURNAL_HEADER_BYTES), NULL);
 	t->is_judged = t->check.verdict == JOURNAL_FOREIGN;
 	return !t->is_judged;
 }
@@ -331,7 +290,7 @@ reach_end(struct logtool *t, enum journal_step step, const char *why)
 {
 	int got = 0;
 
-	if (t->is_following && step != JOURNAL_BAD) {
+	if (t->options.is_following && step != JOURNAL_BAD) {
 		fflush(stdout);
 		got = mapping_wait(&t->file);
 		if (got == 0)
@@ -354,7 +313,7 @@ reach_end(struct logtool *t, enum journal_step step, const char *why)
 static bool
 is_stopped(const struct logtool *t)
 {
-	return client_stopped() || t->replay.is_ending;
+	return cli_stopped() || t->replay.is_ending;
 }
 
 static int
@@ -436,9 +395,8 @@ static int
 repair(struct logtool *t)
 {
 	if (t->check.verdict == JOURNAL_TORN)
-		return salvage_cut(&t->file, &t->check) < 0
-			       ? CLIENT_EXIT_TROUBLE
-			       : 0;
+		return salvage_cut(&t->file, &t->check) < 0 ? CLI_EXIT_TROUBLE
+							    : 0;
 	if (t->check.verdict == JOURNAL_WHOLE) {
 		printf("repair result=whole records=%llu bytes=%llu\n",
 		       (unsigned long long)t->check.records,
@@ -446,27 +404,27 @@ repair(struct logtool *t)
 		return 0;
 	}
 	tell_verdict(t);
-	return CLIENT_EXIT_CHECK;
+	return CLI_EXIT_CHECK;
 }
 
 /* err: of the walk.  The exit status. */
 static int
 finish(struct logtool *t, int err, int64_t span_ns)
 {
-	int status = err < 0 ? CLIENT_EXIT_TROUBLE : 0;
+	int status = err < 0 ? CLI_EXIT_TROUBLE : 0;
 
 	if (t->mode == LOG_FILTER) {
-		if (err == 0 && client_stopped())
+		if (err == 0 && cli_stopped())
 			err = -EINTR;
 		if (salvage_close(&t->copy, err) < 0)
-			return CLIENT_EXIT_TROUBLE;
+			return CLI_EXIT_TROUBLE;
 		printf("filter records=%llu bytes=%llu\n",
 		       (unsigned long long)t->copy.records,
 		       (unsigned long long)t->copy.bytes);
 	} else if (t->mode == LOG_REPLAY) {
 		status = replay_close(&t->replay, err);
 		if (status == 0 && t->left_out > 0)
-			status = CLIENT_EXIT_CHECK;
+			status = CLI_EXIT_CHECK;
 	}
 	if (status != 0)
 		return status;
@@ -482,10 +440,10 @@ finish(struct logtool *t, int err, int64_t span_ns)
 		print_verdict(t, span_ns);
 	table_list_tell_missing(&t->tables, t->path);
 	if (!t->is_judged || t->check.verdict == JOURNAL_WHOLE)
-		return t->was_torn ? CLIENT_EXIT_CHECK : 0;
+		return t->was_torn ? CLI_EXIT_CHECK : 0;
 	fflush(stdout);
 	tell_verdict(t);
-	return CLIENT_EXIT_CHECK;
+	return CLI_EXIT_CHECK;
 }
 
 static int
@@ -495,227 +453,26 @@ run(struct logtool *t)
 	int err = open_file(t);
 
 	if (err < 0)
-		return CLIENT_EXIT_TROUBLE;
+		return CLI_EXIT_TROUBLE;
 	if (!read_header(t)) {
 		if (t->mode == LOG_VERIFY)
 			print_verdict(t, clock_monotonic_ns() - start_ns);
 		tell_verdict(t);
-		return CLIENT_EXIT_CHECK;
+		return CLI_EXIT_CHECK;
 	}
-	if (t->is_following || t->mode == LOG_FILTER || t->mode == LOG_REPLAY)
-		client_catch_signals();
-	if (t->mode == LOG_FILTER && salvage_open(&t->copy, t->out_path) < 0)
-		return CLIENT_EXIT_TROUBLE;
+	if (t->options.is_following || t->mode == LOG_FILTER ||
+	    t->mode == LOG_REPLAY)
+		cli_catch_signals();
+	if (t->mode == LOG_FILTER &&
+	    salvage_open(&t->copy, t->options.out_path) < 0)
+		return CLI_EXIT_TROUBLE;
 	if (t->mode == LOG_REPLAY && replay_open(&t->replay) < 0)
-		return CLIENT_EXIT_TROUBLE;
+		return CLI_EXIT_TROUBLE;
 	err = walk(t);
 	return finish(t, err, clock_monotonic_ns() - start_ns);
 }
 
-/* ---- command line ---- */
-
-enum { OPTION_FROM = 256, OPTION_TO, OPTION_SPEED, OPTION_OUT };
-
-static const struct option options[] = {
-	{ "json", no_argument, NULL, LOG_JSON },
-	{ "count", no_argument, NULL, LOG_COUNT },
-	{ "verify", no_argument, NULL, LOG_VERIFY },
-	{ "tables", no_argument, NULL, LOG_TABLES },
-	{ "repair", no_argument, NULL, LOG_REPAIR },
-	{ "filter", required_argument, NULL, LOG_FILTER },
-	{ "replay", required_argument, NULL, LOG_REPLAY },
-	{ "out", required_argument, NULL, OPTION_OUT },
-	{ "speed", required_argument, NULL, OPTION_SPEED },
-	{ "user", required_argument, NULL, 'u' },
-	{ "table", required_argument, NULL, 't' },
-	{ "from", required_argument, NULL, OPTION_FROM },
-	{ "to", required_argument, NULL, OPTION_TO },
-	{ "follow", no_argument, NULL, 'f' },
-	{ "help", no_argument, NULL, 'H' },
-	{ 0 },
-};
-
-static const char usage[] =
-	"usage: ringtick log [OPTION]... FILE\n"
-	"\n"
-	"Prints the records of a journal, of ringtickd or of q, as rows.\n"
-	"\n"
-	"      --json              as JSON lines\n"
-	"      --count             how many records\n"
-	"      --tables            of each table: records, rows, bytes, times\n"
-	"      --verify            whether every byte belongs to a record\n"
-	"      --repair            move a torn end into FILE.torn.N\n"
-	"      --filter NAMES --out FILE2\n"
-	"                          a journal of these tables only\n"
-	"      --replay HOST:PORT  publish the records again with .u.upd\n"
-	"      --speed X           with the gaps between their times; 10: ten\n"
-	"                          times faster; 0: without (0)\n"
-	"      --user NAME         NAME or NAME:PASSWORD, to replay ($USER)\n"
-	"\n"
-	"  -t, --table NAMES       only these tables, commas between them\n"
-	"      --from N|TIME       from record N, counted from 0, or this "
-	"time\n"
-	"      --to N|TIME         up to it, without it\n"
-	"  -f, --follow            wait for more, and for the next day's file\n"
-	"      --help\n"
-	"\n"
-	"TIME is such as 09:30, 09:30:00.000, 0D09:30, 2026.11.22D09:30.\n"
-	"Exit status: 0 good, 1 the file is not whole or records were "
-	"refused,\n2 usage, system, connection.\n";
-
-static bool
-parse_limit(const char *option, const char *text, struct log_limit *out)
-{
-	if (text[0] != '\0' && text[strspn(text, "0123456789")] == '\0') {
-		out->is_number = true;
-		return client_parse_number(option, text, 0, INT64_MAX,
-					   &out->number);
-	}
-	out->is_time = when_parse(text, &out->when);
-	if (!out->is_time)
-		fprintf(stderr,
-			"ringtick: %s: \"%s\" is neither a record number nor "
-			"a time such as 09:30:00.000 or 2026.11.22D09:30\n",
-			option, text);
-	return out->is_time;
-}
-
-static bool
-parse_speed(struct logtool *t, const char *text)
-{
-	char *end;
-
-	t->has_speed = true;
-	errno = 0;
-	t->replay.speed = strtod(text, &end);
-	if (*text != '\0' && *end == '\0' && errno == 0 &&
-	    isfinite(t->replay.speed) && t->replay.speed >= 0)
-		return true;
-	fprintf(stderr,
-		"ringtick: --speed: \"%s\" is not allowed; give a number such "
-		"as 1, 10 or 0.5\n",
-		text);
-	return false;
-}
-
-/* HOST:PORT; the host may have colons in it. */
-static bool
-parse_target(struct logtool *t, const char *text)
-{
-	const char *colon = strrchr(text, ':');
-	size_t len = colon == NULL ? 0 : (size_t)(colon - text);
-
-	if (len == 0 || len >= sizeof(t->host)) {
-		fprintf(stderr,
-			"ringtick: --replay: \"%s\" is not HOST:PORT, such as "
-			"127.0.0.1:5010\n",
-			text);
-		return false;
-	}
-	memcpy(t->host, text, len);
-	t->host[len] = '\0';
-	t->replay.target.host = t->host;
-	return client_target_option(&t->replay.target, 'p', colon + 1);
-}
-
-static bool
-choose_mode(struct logtool *t, enum log_mode mode, const char *value)
-{
-	if (t->mode != LOG_PRINT && t->mode != mode) {
-		fprintf(stderr, "ringtick log: %s and %s do not go together\n",
-			modes[t->mode].option, modes[mode].option);
-		return false;
-	}
-	t->mode = mode;
-	if (mode == LOG_FILTER)
-		t->tables.wanted = value;
-	return mode != LOG_REPLAY || parse_target(t, value);
-}
-
-static bool
-take_option(struct logtool *t, int option, const char *value)
-{
-	switch (option) {
-	case 'f':
-		t->is_following = true;
-		return true;
-	case 't':
-		if (t->mode == LOG_FILTER) {
-			fputs("ringtick log: --filter has the names already; "
-			      "leave --table out\n",
-			      stderr);
-			return false;
-		}
-		t->tables.wanted = value;
-		return true;
-	case OPTION_FROM:
-		t->from_text = value;
-		return parse_limit("--from", value, &t->from);
-	case OPTION_TO:
-		t->to_text = value;
-		return parse_limit("--to", value, &t->to);
-	case OPTION_SPEED:
-		return parse_speed(t, value);
-	case OPTION_OUT:
-		t->out_path = value;
-		return true;
-	case 'u':
-		return client_target_option(&t->replay.target, 'u', value);
-	default:
-		return choose_mode(t, (enum log_mode)option, value);
-	}
-}
-
-/* What does not go together, in words; NULL if all is well. */
-static const char *
-find_conflict(const struct logtool *t)
-{
-	if (t->is_following && !modes[t->mode].takes_follow)
-		return "--follow goes with rows and --json only";
-	if ((t->from_text != NULL || t->to_text != NULL) &&
-	    !modes[t->mode].takes_range)
-		return "--verify and --repair look at the whole file, without "
-		       "--from and --to";
-	if (t->tables.wanted != NULL && t->mode != LOG_FILTER &&
-	    !modes[t->mode].takes_tables)
-		return "--verify and --repair look at all tables, without "
-		       "--table";
-	if ((t->mode == LOG_FILTER) != (t->out_path != NULL))
-		return "--filter NAMES and --out FILE2 need each other";
-	if (t->has_speed && t->mode != LOG_REPLAY)
-		return "--speed goes with --replay only";
-	return NULL;
-}
-
-/* -1 to go on, else the exit status. */
-static int
-take_options(struct logtool *t, int argc, char **argv)
-{
-	const char *conflict;
-	int option;
-
-	while ((option = getopt_long(argc, argv, "t:f", options, NULL)) != -1) {
-		if (option == 'H') {
-			fputs(usage, stdout);
-			return 0;
-		}
-		if (option == '?') {
-			fputs("try `ringtick log --help`\n", stderr);
-			return CLIENT_EXIT_TROUBLE;
-		}
-		if (!take_option(t, option, optarg))
-			return CLIENT_EXIT_TROUBLE;
-	}
-	conflict = find_conflict(t);
-	if (argc - optind != 1)
-		conflict = "give one FILE; try `ringtick log --help`";
-	if (conflict != NULL) {
-		fprintf(stderr, "ringtick log: %s\n", conflict);
-		return CLIENT_EXIT_TROUBLE;
-	}
-	t->path = argv[optind];
-	return -1;
-}
+/* ---- the whole ---- */
 
 int
 logtool_main(int argc, char **argv)
@@ -728,13 +485,15 @@ logtool_main(int argc, char **argv)
 	struct logtool *t = &tool;
 	int status;
 
-	client_target_init(&t->replay.target);
-	t->replay.target.place_option = "--replay HOST:PORT";
-	t->replay.target.port_option = "--replay";
+	log_options_read(&t->options, argc, argv);
+	t->mode = t->options.mode;
+	t->from = t->options.from;
+	t->to = t->options.to;
+	t->path = t->options.path;
+	t->tables.wanted = t->options.wanted;
+	t->replay.target = t->options.target;
+	t->replay.speed = t->options.speed;
 	t->print.out = stdout;
-	status = take_options(t, argc, argv);
-	if (status >= 0)
-		return status;
 	(void)setvbuf(stdout, NULL, _IOFBF, 256 << 10);
 	status = run(t);
 	table_list_fini(&t->tables);

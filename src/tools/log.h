@@ -5,7 +5,7 @@
 #ifndef RINGTICK_TOOLS_LOG_H
 #define RINGTICK_TOOLS_LOG_H
 
-/* argv[0] is "log". Returns the exit status, see CLIENT_EXIT_*. */
+/* argv[0] is "ringtick log". Returns the exit status, see CLI_EXIT_*. */
 int logtool_main(int argc, char **argv);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "tools/cli.h"
 #include "tools/qtime.h"
 #include "wire/wire.h"
 
@@ -74,7 +75,7 @@ send_all(struct replay *r, const uint8_t *bytes, size_t len)
 		len -= sent;
 		deadline_ns = clock_monotonic_ns() + CLIENT_GRACE_NS;
 		r->is_ending = true;
-		client_resume();
+		cli_resume();
 	}
 }
 
@@ -108,7 +109,7 @@ nap_until(struct replay *r, int64_t due_ns)
 	int64_t now_ns = clock_monotonic_ns();
 	int err = now_ns < due_ns ? flush(r) : 0;
 
-	while (err == 0 && now_ns < due_ns && !client_stopped()) {
+	while (err == 0 && now_ns < due_ns && !cli_stopped()) {
 		int64_t nap_ns = due_ns - now_ns < REPLAY_NAP_NS
 					 ? due_ns - now_ns
 					 : REPLAY_NAP_NS;
@@ -310,7 +311,7 @@ replay_record(struct replay *r, const struct journal_record *record,
 	uint64_t len;
 	int err = wait_turn(r, payload);
 
-	if (err < 0 || client_stopped())
+	if (err < 0 || cli_stopped())
 		return err;
 	p.total = UPDATE_HEAD_BYTES + p.table_len + p.columns_len;
 	if (p.total > INT32_MAX || p.table_len > REPLAY_BATCH_BYTES / 2)
@@ -355,7 +356,7 @@ replay_close(struct replay *r, int err)
 	if (err == 0)
 		err = flush(r);
 	if (err == 0) {
-		client_resume();
+		cli_resume();
 		err = client_chase(&r->client,
 				   clock_monotonic_ns() + REPLAY_ANSWER_NS);
 		if (err < 0)
@@ -374,6 +375,6 @@ replay_close(struct replay *r, int err)
 		(unsigned long long)r->refused);
 	client_close(&r->client);
 	if (err != 0)
-		return CLIENT_EXIT_TROUBLE;
-	return r->refused > 0 ? CLIENT_EXIT_CHECK : 0;
+		return CLI_EXIT_TROUBLE;
+	return r->refused > 0 ? CLI_EXIT_CHECK : 0;
 }

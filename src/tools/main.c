@@ -4,71 +4,100 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/process.h"
 #include "base/util.h"
-#include "tools/client.h"
+#include "tools/cli.h"
 #include "tools/feed.h"
 #include "tools/log.h"
 #include "tools/sub.h"
 
 static const struct {
 	const char *name;
+	char *title; /* argv[0], for its messages */
 	int (*run)(int argc, char **argv);
-	const char *text;
 } commands[] = {
-	{ "feed", feed_main, "publish generated trades and quotes" },
-	{ "log", logtool_main, "read, check, repair or replay a journal" },
-	{ "sub", sub_main, "subscribe; print rows, or rates and latencies" },
+	{ "feed", (char[]){ "ringtick feed" }, feed_main },
+	{ "log", (char[]){ "ringtick log" }, logtool_main },
+	{ "sub", (char[]){ "ringtick sub" }, sub_main },
 };
 
-static void
-usage(FILE *out)
-{
-	fputs("usage: ringtick COMMAND [OPTION]...\n"
-	      "\nTools for ringtickd and any other kdb+ tickerplant.\n\n",
-	      out);
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(out, "  %-6s %s\n", commands[i].name, commands[i].text);
-	fputs("\n`ringtick COMMAND --help` tells the options of one.\n", out);
-}
+/* Only for `--help`. */
+static const struct argp_option texts[] = {
+	{ "feed", 0, NULL, OPTION_DOC, "publish generated trades and quotes",
+	  0 },
+	{ "log", 0, NULL, OPTION_DOC, "read, check, repair or replay a journal",
+	  0 },
+	{ "sub", 0, NULL, OPTION_DOC,
+	  "subscribe; print rows, or rates and latencies", 0 },
+	{ 0 },
+};
 
-/* Output that is lost is no success, whatever came before. */
-static int
-end_output(int status)
+/* Output that is lost is no success, whatever came before: an exit from within
+ * argp's `--help` too. */
+static void
+end_output(void)
 {
 	bool is_lost = ferror(stdout) != 0;
 
 	errno = 0;
 	if (fflush(stdout) == 0 && !is_lost)
-		return status;
+		return;
 	fprintf(stderr, "ringtick: standard output: %s\n",
 		errno != 0 ? strerror(errno) : "it cannot be written");
-	return CLIENT_EXIT_TROUBLE;
+	_exit(CLI_EXIT_TROUBLE);
+}
+
+/* The command line up to the command's name. */
+struct choice {
+	int (*run)(int argc, char **argv);
+	int argc;
+	char **argv;
+};
+
+static error_t
+choose(int key, char *value, struct argp_state *state)
+{
+	struct choice *c = state->input;
+
+	if (key == ARGP_KEY_NO_ARGS)
+		argp_error(state, "give a command: feed, log or sub");
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (strcmp(value, commands[i].name) != 0)
+			continue;
+		c->run = commands[i].run;
+		c->argc = state->argc - state->next + 1;
+		c->argv = state->argv + state->next - 1;
+		c->argv[0] = commands[i].title;
+		/* What follows is the command's. */
+		state->next = state->argc;
+		return 0;
+	}
+	argp_error(state, "there is no command \"%s\"", value);
+	return 0;
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *command = argc > 1 ? argv[1] : "";
+	static const struct argp argp = {
+		.options = texts,
+		.parser = choose,
+		.args_doc = "COMMAND [OPTION...]",
+		.doc = "Tools for ringtickd and any other kdb+ tickerplant.\v"
+		       "`ringtick COMMAND --help` tells the options of one.",
+	};
+	struct choice c = { .run = NULL };
 
+	argp_program_version = PACKAGE_STRING;
+	(void)atexit(end_output);
 	process_fill_descriptors();
 	process_ignore_file_limit();
-	if (strcmp(command, "--help") == 0) {
-		usage(stdout);
-		return end_output(0);
-	}
-	if (strcmp(command, "--version") == 0) {
-		puts("ringtick " PACKAGE_VERSION);
-		return end_output(0);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (strcmp(command, commands[i].name) == 0)
-			return end_output(commands[i].run(argc - 1, argv + 1));
-	if (argc > 1)
-		fprintf(stderr, "ringtick: there is no command \"%s\"\n",
-			command);
-	usage(stderr);
-	return CLIENT_EXIT_TROUBLE;
+	cli_parse(&argp, ARGP_IN_ORDER, argc, argv, &c);
+	return c.run(c.argc, c.argv);
 }

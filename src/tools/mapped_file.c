@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
-#include "tools/client.h"
+#include "tools/cli.h"
 #include "tools/log_next_day.h"
 
 enum { AHEAD_BYTES = 16 << 20 }; /* a multiple of all sizes of pages */
@@ -28,8 +28,8 @@ on_bus_error(int signal_number)
 
 	(void)signal_number;
 	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		_exit(CLIENT_EXIT_TROUBLE);
-	_exit(CLIENT_EXIT_TROUBLE);
+		_exit(CLI_EXIT_TROUBLE);
+	_exit(CLI_EXIT_TROUBLE);
 }
 
 /* The map is longer than the file, so that it need not be moved often. */
@@ -179,7 +179,7 @@ look(struct mapping *m)
 {
 	int got;
 
-	if (client_stopped())
+	if (cli_stopped())
 		return -EINTR;
 	got = mapping_grow(m);
 	if ((got != 0 && got != -ENOENT) || !next_has_begun(m))

@@ -47,7 +47,7 @@ int mapping_grow(struct mapping *m);
 /*
  * Waits until there is more.  1; 0 if nothing comes any more, since the next
  * day's file, m->next, has records; -EINTR once a signal has asked for the end
- * (client_catch_signals); -ESTALE if the file is cut, -ENOENT if it is
+ * (cli_catch_signals); -ESTALE if the file is cut, -ENOENT if it is
  * deleted, else -errno.  Sees only what this machine writes.
  */
 int mapping_wait(struct mapping *m);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "tools/cli.h"
 #include "tools/client.h"
 #include "tools/print.h"
 #include "tools/sub_options.h"
@@ -58,8 +59,8 @@ struct sub {
 	unsigned fruitless; /* of SUB_FRUITLESS_MAX */
 
 	enum sub_request waits_for;
-	bool is_over;	 /* count is reached */
-	int failure;	 /* -errno that ends it; the sentence is printed */
+	bool is_over; /* count is reached */
+	int failure;  /* -errno that ends it; the sentence is printed */
 
 	struct zone zone;
 	int64_t end_ns;
@@ -75,7 +76,7 @@ struct sub {
 static int
 fail(struct sub *s, int err, const char *sentence)
 {
-	const struct client_target *target = &s->options.target;
+	const struct client_target *target = &s->options.common.target;
 
 	fprintf(stderr, "ringtick sub: %s, port %s: %s\n", target->host,
 		target->port, sentence);
@@ -87,6 +88,7 @@ fail(struct sub *s, int err, const char *sentence)
 static int
 lose(struct sub *s, int err, const char *sentence)
 {
+	const struct client_target *target = &s->options.common.target;
 	char date[16];
 
 	if (!s->has_place)
@@ -94,7 +96,7 @@ lose(struct sub *s, int err, const char *sentence)
 	fprintf(stderr,
 		"ringtick sub: %s, port %s: %s; has %llu messages from record "
 		"%llu of %s on, connecting again\n",
-		s->options.target.host, s->options.target.port, sentence,
+		target->host, target->port, sentence,
 		(unsigned long long)s->place.n, (unsigned long long)s->place.i,
 		clock_date_text(date, s->place.day));
 	return SUB_LOST;
@@ -189,7 +191,7 @@ take_async(struct sub *s, const struct client_frame *frame)
 	s->place.n++;
 	s->account.counts.messages++;
 	s->account.counts.rows += update.rows;
-	s->is_over = s->account.counts.messages == s->options.count;
+	s->is_over = s->account.counts.messages == s->options.common.count;
 	return 0;
 }
 
@@ -351,7 +353,7 @@ ask(struct sub *s, struct wire_writer *w, enum sub_request what)
 	if (what == REQUEST_SIGN)
 		return 0;
 	while (err >= 0 && s->waits_for != REQUEST_NONE && !s->is_over) {
-		if (client_stopped())
+		if (cli_stopped())
 			return fail(s, -EINTR, "ended before the response");
 		if (clock_monotonic_ns() >= deadline_ns)
 			return lose(s, -ETIMEDOUT,
@@ -473,10 +475,10 @@ reconnect(struct sub *s)
 				    "that have come here; begin again with "
 				    "--from 0)");
 		(void)nanosleep(&nap, NULL);
-		if (client_stopped() || clock_monotonic_ns() >= s->end_ns)
+		if (cli_stopped() || clock_monotonic_ns() >= s->end_ns)
 			return 0;
 		s->nap_ns *= s->nap_ns < SUB_NAP_MAX_NS ? 2 : 1;
-		if (client_open(&s->client, &s->options.target) < 0) {
+		if (client_open(&s->client, &s->options.common.target) < 0) {
 			if (!is_told)
 				fprintf(stderr, "ringtick sub: %s\n",
 					s->client.error);
@@ -506,19 +508,19 @@ static int
 sum_up(struct sub *s)
 {
 	FILE *out = s->options.mode == SUB_RATES ? stdout : stderr;
-	bool is_short = s->options.count != UINT64_MAX && !s->is_over &&
-			!client_stopped();
-	int status = s->failure != 0 ? CLIENT_EXIT_TROUBLE : 0;
+	bool is_short = s->options.common.count != UINT64_MAX && !s->is_over &&
+			!cli_stopped();
+	int status = s->failure != 0 ? CLI_EXIT_TROUBLE : 0;
 
 	account_print_total(&s->account, out, clock_monotonic_ns());
 	if (s->options.is_checking && !account_print_check(&s->seen, out))
-		status = CLIENT_EXIT_CHECK;
+		status = CLI_EXIT_CHECK;
 	if (is_short) {
 		fprintf(out, "result=bad: %llu of %llu messages came\n",
 			(unsigned long long)s->account.counts.messages,
-			(unsigned long long)s->options.count);
+			(unsigned long long)s->options.common.count);
 		if (status == 0)
-			status = CLIENT_EXIT_CHECK;
+			status = CLI_EXIT_CHECK;
 	}
 	return status;
 }
@@ -566,8 +568,7 @@ run(struct sub *s)
 {
 	int got = 0;
 
-	while (got >= 0 && !s->is_over && !client_stopped() &&
-	       !ferror(stdout)) {
+	while (got >= 0 && !s->is_over && !cli_stopped() && !ferror(stdout)) {
 		int64_t now_ns = clock_monotonic_ns();
 		size_t max = CLIENT_READ_BYTES;
 
@@ -603,13 +604,11 @@ follow(struct sub *s)
 	int64_t now_ns;
 
 	if (err < 0)
-		return CLIENT_EXIT_TROUBLE;
+		return CLI_EXIT_TROUBLE;
 	now_ns = clock_monotonic_ns();
 	s->account.start_ns = s->account.last_ns = s->budget_ns = now_ns;
 	s->report_ns = now_ns + NS_PER_S;
-	s->end_ns = s->options.seconds == 0
-			    ? CLIENT_FOREVER
-			    : now_ns + (int64_t)s->options.seconds * NS_PER_S;
+	s->end_ns = client_options_end_ns(&s->options.common, now_ns);
 	run(s);
 	return sum_up(s);
 }
@@ -622,9 +621,7 @@ sub_main(int argc, char **argv)
 	struct sub *s = &sub;
 	int status;
 
-	status = sub_options_read(&s->options, argc, argv);
-	if (status >= 0)
-		return status;
+	sub_options_read(&s->options, argc, argv);
 	zone_init(&s->zone, true, 0);
 	s->print.out = stdout;
 	s->seen.column = s->options.column;
@@ -632,10 +629,10 @@ sub_main(int argc, char **argv)
 	if (s->options.mode == SUB_AUTOMATIC)
 		s->options.mode = isatty(STDOUT_FILENO) ? SUB_PRINT : SUB_RATES;
 	(void)setvbuf(stdout, NULL, _IOFBF, 64 << 10);
-	client_catch_signals();
-	if (client_open(&s->client, &s->options.target) < 0) {
+	cli_catch_signals();
+	if (client_open(&s->client, &s->options.common.target) < 0) {
 		fprintf(stderr, "ringtick sub: %s\n", s->client.error);
-		status = CLIENT_EXIT_TROUBLE;
+		status = CLI_EXIT_TROUBLE;
 	} else {
 		status = follow(s);
 	}

@@ -5,7 +5,7 @@
 #ifndef RINGTICK_TOOLS_SUB_H
 #define RINGTICK_TOOLS_SUB_H
 
-/* argv[0] is "sub". Returns the exit status, see CLIENT_EXIT_*. */
+/* argv[0] is "ringtick sub". Returns the exit status, see CLI_EXIT_*. */
 int sub_main(int argc, char **argv);
 
 #endif

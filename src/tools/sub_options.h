@@ -1,6 +1,5 @@
 /*
- * The command line of `ringtick sub`: what is asked for, and what is said where
- * it is not understood.  Called by sub.c only.
+ * The command line of `ringtick sub`.  Called by sub.c only.
  */
 #ifndef RINGTICK_TOOLS_SUB_OPTIONS_H
 #define RINGTICK_TOOLS_SUB_OPTIONS_H
@@ -8,14 +7,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tools/client.h"
+#include "tools/client_options.h"
 
-enum { SUB_SLOW_STEPS = 50 }; /* a second; what --slow reads is split so */
+enum {
+	SUB_SLOW_STEPS = 50, /* a second; what --slow reads is split so */
+	SUB_SLOW_MAX = 1000000000,
+};
 
 enum sub_mode { SUB_AUTOMATIC, SUB_PRINT, SUB_RATES };
 
 struct sub_options {
-	struct client_target target;
+	struct client_options common;
 	const char *wanted; /* "trade,quote"; "": all tables */
 	const char *symbols; /* "IBM,A"; "": all rows */
 	const char *column; /* of the running numbers; NULL: the usual ones */
@@ -27,11 +29,9 @@ struct sub_options {
 	bool is_reconnecting;
 	uint64_t from; /* the first record, of the day */
 	uint64_t slow_bytes_s; /* 0: as fast as possible */
-	uint64_t count;
-	uint64_t seconds;
 };
 
-/* -1 to go on, else the exit status: what was wrong is printed, and help. */
-int sub_options_read(struct sub_options *o, int argc, char **argv);
+/* Ends the program if it is wrong, or asks for help. */
+void sub_options_read(struct sub_options *o, int argc, char **argv);
 
 #endif

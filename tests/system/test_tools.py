@@ -405,3 +405,46 @@ def test_sizes_have_units(plant, tool):
     assert 3000 < summary.number("in_bytes") < 8000
     for wrong in ("4X", "K", "4KK", "99999999999G", "4k"):
         finish(tool("feed", daemon, "--size", wrong), status=2)
+
+
+# ---- command lines ----
+
+
+@pytest.mark.parametrize("tool, tables", [
+    ("feed", ["feed", "client_options"]), ("sub", ["sub", "client_options"]),
+    ("log", ["log"])])
+def test_options(tool, tables):
+    """Protects people: `--help` has every row of the tool's table of options, a
+    wrong command line ends with status 2 and says what to do, and help that
+    cannot be written is no success."""
+    def run(*arguments, out=subprocess.PIPE):
+        return subprocess.run([find_ringtick(), tool, *arguments], stdout=out,
+                              stderr=subprocess.PIPE, text=True)
+
+    shown = run("--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    source = pathlib.Path(__file__).parents[2] / "src" / "tools"
+    for table in tables:
+        for row in (source / (table + ".def")).read_text().splitlines():
+            if row.startswith("OPTION("):
+                assert "--" + row[7:].split(",")[0] in shown.stdout, row
+    for wrong in (["--nonsense"], ["--user"], ["one", "two"]):
+        done = run(*wrong)
+        assert (done.returncode, done.stdout) == (2, ""), wrong
+        assert "ringtick %s: " % tool in done.stderr
+        assert "ringtick %s --help" % tool in done.stderr
+    with open("/dev/full", "w") as full:
+        done = run("--help", out=full)
+    assert done.returncode == 2 and "standard output" in done.stderr
+
+
+def test_numbers():
+    """Protects from half a value: what is no number from end to end, or is out of
+    its range, is refused with the range."""
+    for option, wrong in (("--rate", "1x"), ("--rate", "-1"), ("--rows", "0"),
+                          ("--size", "1X"), ("--size", "0K"), ("--size", "20G"),
+                          ("--count", ""), ("--port", "65536"), ("--seconds", "1.5")):
+        done = subprocess.run([find_ringtick(), "feed", option, wrong],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stdout) == (2, ""), (option, wrong)
+        assert "ringtick feed: %s: " % option in done.stderr and " to " in done.stderr

@@ -1,0 +1,25 @@
+/*
+ * The options that all tools have that connect.  Called by feed_options.c and
+ * sub_options.c only, as a child of their argp.
+ */
+#ifndef RINGTICK_TOOLS_CLIENT_OPTIONS_H
+#define RINGTICK_TOOLS_CLIENT_OPTIONS_H
+
+#include <argp.h>
+#include <stdint.h>
+
+#include "tools/client.h"
+
+struct client_options {
+	struct client_target target;
+	uint64_t count;	  /* of messages; UINT64_MAX: no end */
+	uint64_t seconds; /* 0: no end */
+};
+
+/* The input is a struct client_options, which it fills. */
+extern const struct argp client_options_argp;
+
+/* When the tool ends that started then. */
+int64_t client_options_end_ns(const struct client_options *o, int64_t start_ns);
+
+#endif

@@ -1,0 +1,122 @@
+#include "config.h"
+
+#include "tools/feed_options.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "tools/cli.h"
+
+enum {
+	FEED_ROWS_MAX = 1000000,
+	FEED_SIZE_MAX = 20000000,
+	FEED_ID_MAX = 9000000,
+};
+
+enum {
+#define OPTION CLI_KEY
+#include "tools/feed.def"
+#undef OPTION
+};
+
+static const struct argp_option options[] = {
+#define OPTION CLI_ENTRY
+#include "tools/feed.def"
+#undef OPTION
+	{ 0 },
+};
+
+/* "trade", "quote", or both; a name twice is refused by the limit. */
+static void
+choose_tables(const struct argp_state *state, struct feed_options *o,
+	      const char *names)
+{
+	o->tables_cnt = 0;
+	for (const char *at = names;; at++) {
+		size_t len = strcspn(at, ",");
+		const struct feed_table *table = feed_table_find(at, len);
+
+		if (table == NULL || o->tables_cnt == FEED_TABLES_MAX)
+			cli_fail(state,
+				 "--table \"%s\": allowed are trade, quote and "
+				 "trade,quote",
+				 names);
+		o->tables[o->tables_cnt++] = table;
+		at += len;
+		if (*at == '\0')
+			return;
+	}
+}
+
+static void
+set_defaults(const struct argp_state *state, struct feed_options *o)
+{
+	*o = (struct feed_options){ .rate = 1000, .rows = 1 };
+	choose_tables(state, o, "trade");
+	state->child_inputs[0] = &o->common;
+}
+
+static error_t
+take_option(int key, char *value, struct argp_state *state)
+{
+	struct feed_options *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		set_defaults(state, o);
+		return 0;
+	case OPTION_table:
+		choose_tables(state, o, value);
+		return 0;
+	case OPTION_rate:
+		o->rate = cli_number(state, "--rate", value, 0, NS_PER_S);
+		return 0;
+	case OPTION_rows:
+		o->rows = cli_number(state, "--rows", value, 1, FEED_ROWS_MAX);
+		return 0;
+	case OPTION_size:
+		o->rows = 0;
+		o->size = cli_size(state, "--size", value, 1, FEED_SIZE_MAX);
+		return 0;
+	case OPTION_id:
+		o->id = cli_number(state, "--id", value, 0, FEED_ID_MAX);
+		return 0;
+	case OPTION_stamp:
+		o->is_stamped = true;
+		return 0;
+	case OPTION_sync:
+		o->is_sync = true;
+		return 0;
+	case OPTION_reconnect:
+		o->is_reconnecting = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "\"%s\" is not an option", value);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+void
+feed_options_read(struct feed_options *o, int argc, char **argv)
+{
+	static const struct argp_child children[] = {
+		{ .argp = &client_options_argp, .group = 1 },
+		{ 0 },
+	};
+	static const struct argp argp = {
+		.options = options,
+		.parser = take_option,
+		.children = children,
+		.doc = "Publishes generated rows of the tables trade and quote "
+		       "of etc/sym.q with .u.upd. Column size (of quote: "
+		       "asize) is a running number, which `ringtick sub "
+		       "--check` follows.\v"
+		       "Exit status: 0 what was sent was taken, also at a "
+		       "signal; 2 usage, connection, or the server did not say "
+		       "so.",
+	};
+
+	cli_parse(&argp, 0, argc, argv, o);
+}

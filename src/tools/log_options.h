@@ -1,0 +1,50 @@
+/*
+ * The command line of `ringtick log`.  Called by log.c only.
+ */
+#ifndef RINGTICK_TOOLS_LOG_OPTIONS_H
+#define RINGTICK_TOOLS_LOG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tools/client.h"
+#include "tools/qtime.h"
+
+enum log_mode {
+	LOG_PRINT,
+	LOG_JSON,
+	LOG_COUNT,
+	LOG_VERIFY,
+	LOG_TABLES,
+	LOG_REPAIR,
+	LOG_FILTER,
+	LOG_REPLAY,
+	LOG_MODE_COUNT
+};
+
+/* --from or --to: a record number, or a time; neither if it is not given. */
+struct log_limit {
+	bool is_number, is_time;
+	uint64_t number;
+	struct when when;
+};
+
+struct log_options {
+	enum log_mode mode;
+	const char *path;
+	const char *out_path; /* of LOG_FILTER */
+	const char *wanted;   /* tables, commas between them; NULL: all */
+	struct log_limit from, to;
+	bool is_following;
+
+	/* of LOG_REPLAY */
+	struct client_target target;
+	char host[256]; /* target.host */
+	double speed;	/* of the gaps between times; 0: as fast as possible */
+	bool has_speed;
+};
+
+/* Ends the program if it is wrong, or asks for help. */
+void log_options_read(struct log_options *o, int argc, char **argv);
+
+#endif
