@@ -328,5 +328,14 @@ for f in README.md doc/*.md doc/notes/*.md; do
 done >"$found"
 report "documents name files that exist"
 
+# Words without the bars of tables; doc/notes and the manual pages are apart.
+words_max=18000
+words=$(cat README.md doc/*.md | tr -d '|' | grep -v '^[-: ]*$' | wc -w)
+{
+	[ "$words" -le "$words_max" ] ||
+		echo "doc:1: $words words: say each thing once"
+} >"$found"
+report "documents have at most $words_max words"
+
 echo "1..$tests_cnt"
 [ "$failed_cnt" -eq 0 ]
