@@ -30,8 +30,9 @@ tick	subscribe_past introspect dispatch
 daemon	selftest server.h wait.h deadline.h buffers.h report
 daemon	consumer_tables drain session slow_consumers wait deadline buffers
 daemon	server_open server main
-tools	cli client client_options print tally sub_tables sub_stats
-tools	sub_rejoin qtime log_payload json log_next_day mapped_file log_tables
+tools	cli client client_options print histogram sequence sub_tables
+tools	sub_stats sub_rejoin qtime log_payload json log_next_day
+tools	mapped_file log_tables
 tools	log_replay_kinds log_replay log_repair feed_message feed_options
 tools	sub_options log_options feed sub log main
 '

@@ -13,7 +13,8 @@
 #include "tools/cli.h"
 #include "tools/client.h"
 #include "tools/feed_options.h"
-#include "tools/tally.h"
+#include "tools/histogram.h"
+#include "tools/sequence.h"
 #include "wire/wire.h"
 
 enum {

@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "tools/histogram.h"
 #include "tools/sub_tables.h"
-#include "tools/tally.h"
 
 struct account_counts {
 	uint64_t messages, rows, bytes;

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tools/tally.h"
+#include "tools/sequence.h"
 
 enum {
 	SEEN_TABLES_MAX = 256, /* as many as a schema of ringtickd may have */
