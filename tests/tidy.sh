@@ -11,7 +11,7 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 # header is lower than its source, it is named with its suffix.
 layers='
 base	util exits log.h log_text log notify clock timezone process
-base	guarded pool uncached
+base	guarded pool uncached fs
 wire	wire frame write inflate unpack extent
 schema	words schema parse record row_ops plain update template
 config	counters settings.h options settings cpus

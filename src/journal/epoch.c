@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/util.h"
-#include "journal/torn_tail.h"
 
 enum {
 	FILE_VERSION = 2,
@@ -82,19 +82,11 @@ static int
 write_file(const char *path, const struct text *t)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	size_t done = 0;
-	int err = 0;
+	int err;
 
 	if (fd < 0)
 		return -errno;
-	while (err == 0 && done < t->len) {
-		ssize_t n = write(fd, t->at + done, t->len - done);
-
-		if (n > 0)
-			done += (size_t)n;
-		else if (n == 0 || errno != EINTR)
-			err = n == 0 ? -ENOSPC : -errno;
-	}
+	err = fs_write_all(fd, t->at, t->len);
 	if (err == 0 && fsync(fd) != 0)
 		err = -errno;
 	if (close(fd) != 0 && err == 0)
@@ -117,7 +109,7 @@ store(const struct epochs *e, const char *directory, const char *name,
 	err = write_file(aside, &t);
 	if (err == 0 && rename(aside, path) != 0)
 		err = -errno;
-	return err == 0 ? sync_directory_of(path) : err;
+	return err == 0 ? fs_sync_directory_of(path) : err;
 }
 
 /* ---- reading ---- */

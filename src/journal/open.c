@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/guarded.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -368,7 +369,7 @@ static bool
 begin_file(const char *path, struct history_file *f, char *err,
 	   size_t err_len)
 {
-	int res = sync_directory_of(path);
+	int res = fs_sync_directory_of(path);
 	ssize_t n;
 
 	if (res != 0)

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/util.h"
-#include "journal/torn_tail.h"
 
 enum {
 	COPIES_MAX = 10000,
@@ -120,21 +120,6 @@ rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len)
 	return err;
 }
 
-/* Not over a file that has the name. */
-static int
-give_name(const char *from, const char *to)
-{
-	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -errno;
-	/* a file system that cannot (NFS) */
-	if (link(from, to) != 0)
-		return -errno;
-	(void)unlink(from);
-	return 0;
-}
-
 int
 rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
 		   bool must_sync)
@@ -148,7 +133,7 @@ rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
 	/* As the file that it takes the place of (open.h). */
 	(void)flock(c->fd, LOCK_EX | LOCK_NB);
 	if (err == 0)
-		err = give_name(c->path, path);
+		err = fs_rename_new(c->path, path);
 	if (err != 0) {
 		rescue_copy_drop(c);
 		return err;
@@ -158,5 +143,5 @@ rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
 		err = -errno;
 	(void)close(c->fd);
 	c->fd = -1;
-	return err == 0 && must_sync ? sync_directory_of(path) : err;
+	return err == 0 && must_sync ? fs_sync_directory_of(path) : err;
 }

@@ -4,37 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/util.h"
 
 enum {
 	TAILS_MAX = 10000,
 	COPY_BUFFER_BYTES = 64 << 10,
 };
-
-int
-sync_directory_of(const char *path)
-{
-	char copy[PATH_MAX];
-	int len = snprintf(copy, sizeof(copy), "%s", path);
-	int err = 0, fd;
-
-	if (len < 0 || (size_t)len >= sizeof(copy))
-		return -ENAMETOOLONG;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	/* EINVAL: a file system that cannot; nothing more is to be done. */
-	if (fsync(fd) != 0 && errno != EINVAL)
-		err = -errno;
-	(void)close(fd);
-	return err;
-}
 
 /* Creates the side file.  A descriptor or -errno. */
 static int
@@ -61,22 +41,6 @@ create_side(int fd, const char *path, char *side, size_t side_len)
 }
 
 static int
-write_all(int fd, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int
 copy_range(int from, uint64_t off, uint64_t end_off, int to)
 {
 	char buf[COPY_BUFFER_BYTES];
@@ -90,7 +54,7 @@ copy_range(int from, uint64_t off, uint64_t end_off, int to)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -ESTALE;
-		err = write_all(to, buf, (size_t)n);
+		err = fs_write_all(to, buf, (size_t)n);
 		if (err < 0)
 			return err;
 		off += (uint64_t)n;
@@ -122,7 +86,7 @@ torn_tail_cut(int fd, const char *path, uint64_t good_bytes, uint64_t bytes,
 	err = copy_range(fd, good_bytes, bytes, to);
 	(void)close(to);
 	if (err == 0)
-		err = sync_directory_of(out_side);
+		err = fs_sync_directory_of(out_side);
 	if (err == 0)
 		err = check_unchanged(fd, bytes);
 	if (err == 0 && ftruncate(fd, (off_t)good_bytes) != 0)

@@ -26,10 +26,4 @@
 int torn_tail_cut(int fd, const char *path, uint64_t good_bytes, uint64_t bytes,
 		  char *out_side, size_t side_len);
 
-/*
- * Brings a file's new name to the disk: its bytes may be there and belong to
- * no name after a power failure.  0 or -errno.
- */
-int sync_directory_of(const char *path);
-
 #endif

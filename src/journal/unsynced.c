@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/uncached.h"
 #include "base/util.h"
-#include "journal/torn_tail.h"
 
 enum {
 	PIECE_BYTES = 1 << 20,
@@ -62,7 +62,7 @@ journal_unsynced_note(const char *directory, const char *name,
 	     fflush(f) == 0 && fsync(fileno(f)) == 0;
 	if (f != NULL)
 		(void)fclose(f);
-	if (!ok || sync_directory_of(note) != 0)
+	if (!ok || fs_sync_directory_of(note) != 0)
 		log_line(LOG_ERROR, "unsynced_not_noted",
 			 "file=%s hint=\"the next start may not know that "
 			 "the journal is in doubt from byte %" PRIu64
@@ -295,7 +295,7 @@ journal_unsynced_mend(const char *directory, const char *name, char *err,
 	free(w.cached);
 	free(w.disk);
 	errno = error;
-	if (ok && (unlink(note) != 0 || sync_directory_of(note) != 0))
+	if (ok && (unlink(note) != 0 || fs_sync_directory_of(note) != 0))
 		return fail_with(errno, err, err_len,
 				 "%s cannot be removed: %s",
 				 note, strerror(errno));

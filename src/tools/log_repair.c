@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/util.h"
 #include "journal/torn_tail.h"
 
@@ -133,7 +134,7 @@ salvage_close(struct salvage_copy *c, int err)
 		err = -errno;
 	c->out = NULL;
 	if (err == 0)
-		err = sync_directory_of(c->path);
+		err = fs_sync_directory_of(c->path);
 	if (err < 0) {
 		(void)unlink(c->path);
 		return fail(c->path, err, strerror(-err));

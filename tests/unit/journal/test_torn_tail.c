@@ -252,25 +252,6 @@ test_no_tail(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
-static void
-test_sync_directory(void **state)
-{
-	char name[PATH_MAX + 1];
-
-	(void)state;
-	assert_int_equal(sync_directory_of(path), 0);
-	/* in this folder, in the uppermost one */
-	assert_int_equal(sync_directory_of("journal"), 0);
-	assert_int_equal(sync_directory_of("/journal"), 0);
-	snprintf(name, sizeof(name), "%s/none/journal", folder);
-	assert_int_equal(sync_directory_of(name), -ENOENT);
-	snprintf(name, sizeof(name), "%s/none", path);
-	assert_int_equal(sync_directory_of(name), -ENOTDIR);
-	memset(name, 'n', PATH_MAX);
-	name[PATH_MAX] = '\0';
-	assert_int_equal(sync_directory_of(name), -ENAMETOOLONG);
-}
-
 int
 main(void)
 {
@@ -283,7 +264,6 @@ main(void)
 		TEST(test_changed),
 		TEST(test_only_readable),
 		TEST(test_no_tail),
-		TEST(test_sync_directory),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
