@@ -81,6 +81,11 @@ struct connection {
 	struct list wait_node;	    /* in the queue of that reason */
 	uint64_t wanted_bytes; /* WAIT_ROOM: in the main ring, or 0 */
 	const struct stream *wait_stream; /* WAIT_LEVEL: which */
+	size_t answered_len; /* of a reply whose place is after what wait_stream
+				gets up to answered_pos of the main stream; 0:
+				there is none */
+	uint64_t answered_pos;
+	struct reply_gate answered_gate;
 	int64_t wait_since_ns;
 	bool is_wait_told;   /* the log has it */
 	bool is_wait_sync;   /* somebody waits for the answer */

@@ -342,6 +342,16 @@ reply_room(const struct server *s, const struct connection *c)
 					      : s->tick.reply_max;
 }
 
+/* Its place comes when its stream has what was published before it. */
+static void
+keep_answer(struct connection *c, const struct tick_outcome *out)
+{
+	c->answered_len = out->reply_len;
+	c->answered_pos = out->reply_pos;
+	c->answered_gate = out->gate;
+	c->wait_stream = out->reply_stream;
+}
+
 /* Applies what a handled frame asks for. */
 static void
 apply(struct server *s, struct connection *c, const struct tick_outcome *out,
@@ -367,6 +377,8 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 				    &out->selection,
 				    out->has_past ? &out->past : NULL,
 				    out->gate, s->now_ns);
+	else if (out->reply_stream != NULL)
+		keep_answer(c, out);
 	else if (out->is_subscribing || out->reply_len > 0)
 		consumer_queue(&c->consumer, out->reply_len, out->stream,
 			       out->gate);
@@ -478,6 +490,22 @@ take_buffer(struct server *s, struct connection *c,
 	return true;
 }
 
+/* The reply of a request that is done goes to its place, or waits for it. */
+static bool
+place_answer(struct server *s, struct connection *c)
+{
+	if (!wait_has_place(c)) {
+		wait_for(s, c, WAIT_LEVEL, true);
+		return false;
+	}
+	wait_end(s, c);
+	consumer_queue(&c->consumer, c->answered_len, NULL, c->answered_gate);
+	c->answered_len = 0;
+	c->deadline_ns = 0;
+	catchup_wake(&s->catchup, c);
+	return true;
+}
+
 /* Handles frames until one is missing or has to wait. Returns whether more
  * input is wanted. */
 static bool
@@ -488,6 +516,11 @@ serve_frames(struct server *s, struct connection *c)
 		const uint8_t *frame;
 		const char *why;
 
+		if (c->answered_len > 0) {
+			if (!place_answer(s, c))
+				return false;
+			continue;
+		}
 		if (wait_must_yield(s, c)) {
 			wait_for_turn(s, c);
 			return false;

@@ -171,6 +171,15 @@ wait_timed_out(struct server *s, struct connection *c)
 
 /* ---- going on ---- */
 
+bool
+wait_has_place(const struct connection *c)
+{
+	const struct stream *reads = c->consumer.here.stream;
+
+	return c->is_late || reads != c->wait_stream || reads->is_main ||
+	       reads->fed.pos >= c->answered_pos;
+}
+
 /* Whether what it waits for may have come. */
 static bool
 may_go_on(struct server *s, const struct connection *c)
@@ -189,7 +198,9 @@ may_go_on(struct server *s, const struct connection *c)
 	case WAIT_FED:
 		return !s->streams.is_cut;
 	case WAIT_LEVEL:
-		return streams_is_level(&s->streams, c->wait_stream);
+		return c->answered_len > 0
+			       ? wait_has_place(c)
+			       : streams_is_level(&s->streams, c->wait_stream);
 	case WAIT_FILE:
 		return s->streams.main.marks == s->journal.state.marks;
 	case WAIT_BUFFER:

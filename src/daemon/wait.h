@@ -59,6 +59,10 @@ wait_has_turns(const struct server *s)
  * would starve behind short ones that still fit. */
 bool wait_must_queue(const struct server *s, const struct connection *c);
 
+/* Whether the place of the reply that it waits with (answered_len) has come, or
+ * it does not read that stream any more, or has waited as long as it may. */
+bool wait_has_place(const struct connection *c);
+
 /* Its deadline has passed while it waited: a request gets an error now. */
 void wait_timed_out(struct server *s, struct connection *c);
 

@@ -213,6 +213,24 @@ make_level(struct call *c, struct stream *s)
 		streams_feed_one(all, s, c->tick->now_ns);
 }
 
+/* The reply stands after what its own request has published.  To feed a long
+ * update takes more than a turn. */
+static void
+place_reply(struct call *c)
+{
+	struct streams *all = c->tick->streams;
+	struct stream *s = c->client->stream;
+
+	if (s == NULL || c->is_subscribing)
+		return;
+	if (!all->is_cut)
+		streams_feed(all, c->tick->now_ns);
+	if (streams_is_level(all, s))
+		return;
+	c->out->reply_stream = s;
+	c->out->reply_pos = all->main.visible_pos;
+}
+
 static const char *
 must_be_level(struct call *c, const struct stream *s)
 {
@@ -330,9 +348,8 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	c->out->reply_len = is_sync ? wire_written(&w) : 0;
 	if (is_sync)
 		c->out->gate = gate_of(c);
-	/* The reply stands behind what its own request has published. */
-	if (is_sync && c->has_effects && c->client->stream != NULL)
-		make_level(c, c->client->stream);
+	if (is_sync && c->has_effects)
+		place_reply(c);
 	return TICK_DONE;
 }
 

@@ -85,5 +85,24 @@ def _to_selections(scene, data):
 
 
 @row(own={"settings": SETTINGS})
+def long_to_itself(scene):
+    """The publisher subscribes as well, to some symbols: its replies stand after its
+    own updates."""
+    client = scene.client()
+    told = client.sync(lst(sym(".u.sub"), sym("narrow"), sym(LETTERS[0])))
+    assert not isinstance(told, Error), told
+    data = frame(lst(sym(".u.upd"), sym("narrow"),
+                     lst(syms(*LETTERS * (1_300_000 // len(LETTERS))))), SYNC)
+
+    def step():
+        assert client.ask(data) == kdb.NIL
+        assert len(client.inbox) == 1  # its own rows came before the reply
+        client.inbox.clear()
+    scene.again_and_again(step)
+    assert scene.has_round.wait(20)
+    scene.hold()
+
+
+@row(own={"settings": SETTINGS})
 def long_filtered(scene):
     _to_selections(scene, _narrow(1_300_000))
