@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "config/settings_load.h"
 #include "io/engine.h"
 #include "daemon/selftest.h"
 #include "daemon/server.h"

@@ -14,7 +14,7 @@ base	util exits log.h log_text log notify clock timezone process
 base	guarded pool uncached fs
 wire	wire frame write inflate unpack extent
 schema	words schema parse record row_ops plain update template
-config	counters settings.h options settings cpus
+config	counters settings options settings_load cpus
 io	engine file_jobs
 ring	ring index symbols filter selection stream.h stream_private.h
 ring	stream batch fanout streams
@@ -170,7 +170,7 @@ only()
 }
 {
 	only liburing.h src/io/engine.c
-	only libconfig.h src/config/settings.c
+	only libconfig.h src/config/settings_load.c
 	only systemd/sd-daemon.h src/base/notify.c
 } >"$found"
 report "each library has one file that knows it"

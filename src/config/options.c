@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,10 +17,6 @@ enum {
 
 /* ---- the table of settings ---- */
 
-const char *const slow_policy_names[] = { "spill", "disconnect", "skip",
-					  "block", NULL };
-const char *const engine_mode_names[] = { "auto", "sqpoll", "direct",
-					  NULL };
 static const char *const schema_check_names[] = { "types", "shape", NULL };
 static const char *const journal_sync_names[] = { "none", "interval", "batch",
 						  NULL };
@@ -670,28 +667,4 @@ options_check(const struct settings *s, struct disagreement *out)
 			      show_stored(s, &options[rule->involved[0]]).text,
 			      others.text, rule->sentence);
 	return false;
-}
-
-/* ---- help ---- */
-
-static void
-print_help_row(FILE *out, const char *group, const char *name,
-	       const char *written, const char *limits, const char *sentence)
-{
-	fprintf(out, "  %-29s %-13s %-32s %s\n",
-		phrase_of("%s.%s", group, name).text, written, limits,
-		sentence);
-}
-
-void
-settings_print_help(FILE *out)
-{
-	for (size_t i = 0; i < OPTION_COUNT; i++)
-		print_help_row(out, options[i].group, options[i].name,
-			       options[i].written,
-			       option_limits(&options[i]).text,
-			       options[i].sentence);
-	for (size_t i = 0; i < EXTRA_COUNT; i++)
-		print_help_row(out, extras[i].group, extras[i].name, "",
-			       extras[i].limits, extras[i].sentence);
 }

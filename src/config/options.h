@@ -1,11 +1,11 @@
 /*
  * The rows of options.def as a table: defaults, limits, texts, and what the
- * settings need of each other.  Private to the reader of the configuration.
+ * settings need of each other.
  *
  * Invariant: a field of struct settings is only written by option_store, with
  * a value inside the row's limits.
- * Called by: settings.c, which knows the file and its lines.  Never does I/O,
- * but for the help.
+ * Called by: settings_load.c, which knows the file and its lines.  Never does
+ * I/O.
  */
 #ifndef RINGTICK_CONFIG_OPTIONS_H
 #define RINGTICK_CONFIG_OPTIONS_H

@@ -1,5 +1,5 @@
 /*
- * The configuration: settings.c is the only file that knows libconfig.
+ * The configuration, as the daemon has it; settings_load.h reads it.
  * (Named settings, because config.h is what configure writes.)
  *
  * Invariant of a struct settings filled by settings_load: every value is
@@ -12,7 +12,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "schema/schema.h"
 
@@ -116,21 +115,9 @@ struct settings {
 	struct schema tables;
 };
 
-/*
- * Reads the file at path. 0, or -EINVAL / -errno with one line in err that
- * names file, line, setting, and what is allowed.  On failure *s is empty.
- */
-int settings_load(struct settings *s, const char *path, char *err,
-		  size_t err_len);
-
 /* How many different filters by symbol there can be at once: of each connection
  * what it has, what it asks for, and what it had, of each stream, and a few
  * that a request makes. */
 uint32_t settings_filters_max(const struct settings *s);
-
-/* The table of settings with defaults and sentences, for --help. */
-void settings_print_help(FILE *out);
-
-void settings_fini(struct settings *s);
 
 #endif

@@ -12,7 +12,7 @@
 #include "base/process.h"
 #include "base/timezone.h"
 #include "client/listener.h"
-#include "config/settings.h"
+#include "config/settings_load.h"
 #include "daemon/selftest.h"
 #include "daemon/server.h"
 #include "journal/folder.h"

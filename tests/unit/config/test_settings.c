@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "config/settings.h"
+#include "config/settings_load.h"
 
 #include <errno.h>
 #include <inttypes.h>

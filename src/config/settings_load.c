@@ -1,0 +1,785 @@
+#include "config.h"
+
+#include "config/settings_load.h"
+
+#include <errno.h>
+#include <libconfig.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "config/options.h"
+#include "wire/wire.h"
+
+enum {
+	FILE_BYTES_MAX = 16 << 20, /* of a configuration or a schema */
+};
+
+/* ---- errors ---- */
+
+struct reader {
+	struct settings *s;
+	const char *path;
+	char *err;
+	size_t err_len;
+	unsigned lines[OPTION_COUNT]; /* where the file sets it; or 0 */
+	unsigned schema_line;	      /* the same for schema.file or .tables */
+};
+
+__attribute__((format(printf, 2, 3))) static int
+fail(struct reader *r, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(r->err, r->err_len, format, args);
+	va_end(args);
+	/* One line, whatever is quoted in it. */
+	for (char *c = r->err; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = '?';
+	return -EINVAL;
+}
+
+static int
+fail_memory(struct reader *r)
+{
+	(void)fail(r, "%s: out of memory", r->path);
+	return -ENOMEM;
+}
+
+static struct phrase
+path_of(config_setting_t *at)
+{
+	config_setting_t *parent = config_setting_parent(at);
+	const char *name = config_setting_name(at);
+	struct phrase t;
+
+	if (parent == NULL)
+		return phrase_of("%s", "");
+	t = path_of(parent);
+	if (name == NULL)
+		return phrase_of("%.150s[%d]", t.text,
+				 config_setting_index(at));
+	return phrase_of("%.100s%s%.60s", t.text, t.text[0] == '\0' ? "" : ".",
+			 name);
+}
+
+/* A value out of the file, not too long. */
+static struct phrase
+show(config_setting_t *at)
+{
+	const char *string;
+
+	switch (config_setting_type(at)) {
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		return phrase_of("%lld", config_setting_get_int64(at));
+	case CONFIG_TYPE_FLOAT:
+		return phrase_of("%g", config_setting_get_float(at));
+	case CONFIG_TYPE_BOOL:
+		return phrase_of(config_setting_get_bool(at) ? "true"
+							     : "false");
+	case CONFIG_TYPE_STRING:
+		string = config_setting_get_string(at);
+		return phrase_of("\"%.48s%s\"", string,
+				 strlen(string) > 48 ? "..." : "");
+	case CONFIG_TYPE_GROUP:
+		return phrase_of("a group");
+	default:
+		return phrase_of("a list");
+	}
+}
+
+/* path:line: setting name: the value, what is wrong with it, what is not */
+static int
+refuse(struct reader *r, config_setting_t *at, const char *complaint,
+       const char *allowed)
+{
+	return fail(r, "%s:%u: setting %s: %s %s; allowed: %s", r->path,
+		    config_setting_source_line(at), path_of(at).text,
+		    show(at).text, complaint, allowed);
+}
+
+/* What schema/schema.h says about a value. */
+static int
+refuse_schema(struct reader *r, config_setting_t *at, int code,
+	      const struct schema_error *e)
+{
+	if (code == -ENOMEM)
+		return fail_memory(r);
+	return fail(r, "%s:%u: setting %s: %s", r->path,
+		    config_setting_source_line(at), path_of(at).text, e->text);
+}
+
+static int
+refuse_unknown(struct reader *r, const char *group, config_setting_t *at)
+{
+	struct phrase all;
+	struct phrase nearest =
+		option_guess(group, config_setting_name(at), &all);
+
+	if (nearest.text[0] != '\0')
+		return fail(r,
+			    "%s:%u: setting %s: is unknown; did you mean %s?",
+			    r->path, config_setting_source_line(at),
+			    path_of(at).text, nearest.text);
+	return fail(r, "%s:%u: setting %s: is unknown; allowed: %s", r->path,
+		    config_setting_source_line(at), path_of(at).text, all.text);
+}
+
+static struct value
+value_of(config_setting_t *at)
+{
+	switch (config_setting_type(at)) {
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		return (struct value){ .kind = VALUE_INTEGER,
+				       .number = config_setting_get_int64(at) };
+	case CONFIG_TYPE_BOOL:
+		return (struct value){ .kind = VALUE_FLAG,
+				       .number = config_setting_get_bool(at) };
+	case CONFIG_TYPE_STRING:
+		return (struct value){ .kind = VALUE_STRING,
+				       .string =
+					       config_setting_get_string(at) };
+	default:
+		return (struct value){ .kind = VALUE_OTHER };
+	}
+}
+
+static int
+read_option(struct reader *r, enum option_idx idx, config_setting_t *at)
+{
+	const struct option *o = &options[idx];
+	struct value v = value_of(at);
+	const char *complaint = option_store(r->s, o, &v);
+	struct phrase allowed = option_limits(o);
+
+	if (complaint == option_out_of_memory)
+		return fail_memory(r);
+	r->lines[idx] = config_setting_source_line(at);
+	if (complaint == NULL)
+		return 0;
+	if ((o->kind == KIND_SIZE || o->kind == KIND_TIME) &&
+	    o->written[0] == '"' && o->min >= 0)
+		allowed = phrase_of("%.100s, such as %.100s", allowed.text,
+				    o->written);
+	return refuse(r, at, complaint, allowed.text);
+}
+
+/* ---- files ---- */
+
+/* The whole file, with a NUL behind it. */
+static int
+read_file(const char *path, char **out, size_t *out_len)
+{
+	FILE *file = fopen(path, "re");
+	char *text = NULL;
+	size_t len = 0, room = 0;
+	int err = 0;
+
+	if (file == NULL)
+		return -errno;
+	do {
+		char *larger;
+
+		room = room == 0 ? 16384 : 2 * room;
+		larger = realloc(text, room);
+		if (larger == NULL) {
+			err = -ENOMEM;
+			break;
+		}
+		text = larger;
+		len += fread(text + len, 1, room - len - 1, file);
+		if (ferror(file))
+			err = -errno;
+		else if (len > FILE_BYTES_MAX)
+			err = -EFBIG;
+	} while (err == 0 && !feof(file));
+	(void)fclose(file);
+	if (err != 0) {
+		free(text);
+		return err;
+	}
+	text[len] = '\0';
+	*out = text;
+	*out_len = len;
+	return 0;
+}
+
+/* The bytes of a string, comment, word or number of libconfig; else 1. */
+static size_t
+span_of_word(const char *at)
+{
+	static const char word[] = "0123456789_-*.abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	const char *end;
+
+	if (*at == '"') {
+		for (end = at + 1; *end != '\0' && *end != '"'; end++)
+			if (*end == '\\' && end[1] != '\0')
+				end++;
+		return (size_t)(end - at) + (*end == '"');
+	}
+	if (at[0] == '/' && at[1] == '*') {
+		end = strstr(at + 2, "*/");
+		return end == NULL ? strlen(at) : (size_t)(end + 2 - at);
+	}
+	if (*at == '#' || (at[0] == '/' && at[1] == '/'))
+		return strcspn(at, "\n");
+	return max_u64(1, strspn(at, word));
+}
+
+static bool
+is_wide_integer(const char *word, size_t len)
+{
+	bool is_hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
+	const char *digits = is_hex ? "0123456789abcdefABCDEF" : "0123456789";
+	size_t prefix = is_hex ? 2 : *word == '-';
+
+	if (len <= prefix || strspn(word + prefix, digits) < len - prefix)
+		return false;
+	return strtoull(word + prefix, NULL, is_hex ? 16 : 10) > INT_MAX;
+}
+
+/*
+ * libconfig 1.5 cuts an integer without a final L down to 32 bits and says
+ * nothing: 4362076160 would be accepted as 64M.  So large ones get their L
+ * here.  Files named by @include would escape this, and are not taken.
+ */
+static int
+widen_integers(struct reader *r, const char *text, size_t len, char **out)
+{
+	/* An L for ten characters at most. */
+	char *wide = malloc(len + len / 10 + 1);
+	char *to = wide;
+	unsigned line = 1;
+
+	if (wide == NULL)
+		return fail_memory(r);
+	while (*text != '\0' && *text != '@') {
+		size_t span = span_of_word(text);
+
+		for (size_t i = 0; i < span; i++)
+			line += text[i] == '\n';
+		memcpy(to, text, span);
+		to += span;
+		if (is_wide_integer(text, span))
+			*to++ = 'L';
+		text += span;
+	}
+	*to = '\0';
+	if (*text == '@') {
+		free(wide);
+		return fail(r,
+			    "%s:%u: @ is not understood; allowed: one file, "
+			    "without @include",
+			    r->path, line);
+	}
+	*out = wide;
+	return 0;
+}
+
+/* ---- the schema ---- */
+
+static int
+begin_schema(struct reader *r, config_setting_t *at)
+{
+	if (r->schema_line != 0)
+		return refuse(r, at, "is a second schema",
+			      "one of schema.file and schema.tables");
+	r->schema_line = config_setting_source_line(at);
+	return 0;
+}
+
+static int
+parse_schema_file(struct reader *r, config_setting_t *at, const char *path)
+{
+	struct schema *schema = &r->s->tables;
+	struct schema_error e;
+	char *text;
+	size_t len;
+	int err = read_file(path, &text, &len);
+
+	if (err == -ENOMEM)
+		return fail_memory(r);
+	if (err != 0)
+		return fail(r, "%s:%u: setting %s: cannot read %s: %s", r->path,
+			    config_setting_source_line(at), path_of(at).text,
+			    path, strerror(-err));
+	err = schema_parse(schema, text, len, &e);
+	free(text);
+	if (err == 0 && schema->tables_cnt == 0)
+		err = fail(r,
+			   "%s:1:1: there is no table in it; allowed: "
+			   "definitions such as trade:([]time:`timespan$();"
+			   "sym:`symbol$())",
+			   path);
+	else if (err == -ENOMEM)
+		err = fail_memory(r);
+	else if (err != 0)
+		err = fail(r, "%s:%u:%u: %s", path, e.line, e.column, e.text);
+	return err;
+}
+
+static int
+read_schema_file(struct reader *r, config_setting_t *at)
+{
+	int res = begin_schema(r, at);
+	char *path;
+
+	if (res != 0)
+		return res;
+	if (config_setting_type(at) != CONFIG_TYPE_STRING)
+		return refuse(r, at, "is not a string",
+			      "the path of a schema, such as \"sym.q\"");
+	path = option_path_from(r->path, config_setting_get_string(at));
+	if (path == NULL)
+		return fail_memory(r);
+	res = parse_schema_file(r, at, path);
+	free(path);
+	return res;
+}
+
+/* "sym symbol g": name, type and attribute; the latter two can be left out */
+static int
+add_column(struct reader *r, config_setting_t *at, struct schema_table *t,
+	   char *words)
+{
+	static const char *const attrs[] = { "", "s", "u", "p", "g" };
+	static const char blanks[] = " \t\r\n";
+	char *rest;
+	const char *name = strtok_r(words, blanks, &rest);
+	const char *type = strtok_r(NULL, blanks, &rest);
+	const char *attr = strtok_r(NULL, blanks, &rest);
+	uint8_t code = KA_NONE;
+	struct schema_error e;
+	int res;
+
+	if (attr != NULL)
+		while (++code < ARRAY_LEN(attrs) &&
+		       strcmp(attrs[code], attr) != 0)
+			;
+	if (name == NULL || code == ARRAY_LEN(attrs) ||
+	    strtok_r(NULL, blanks, &rest) != NULL)
+		return refuse(r, at, "is not a column",
+			      "\"NAME\", \"NAME TYPE\" or \"NAME TYPE "
+			      "ATTRIBUTE\", with s, u, p or g");
+	res = schema_add_column(t, name, type == NULL ? "" : type, code, &e);
+	return res == 0 ? 0 : refuse_schema(r, at, res, &e);
+}
+
+static int
+read_columns(struct reader *r, config_setting_t *at, struct schema_table *t)
+{
+	int type = config_setting_type(at);
+
+	if (type != CONFIG_TYPE_LIST && type != CONFIG_TYPE_ARRAY)
+		return refuse(r, at, "is not a list",
+			      "( \"time timespan\", \"sym symbol\", ... )");
+	for (int i = 0; i < config_setting_length(at); i++) {
+		config_setting_t *item =
+			config_setting_get_elem(at, (unsigned)i);
+		char *words;
+		int res;
+
+		if (config_setting_type(item) != CONFIG_TYPE_STRING)
+			return refuse(r, item, "is not a string",
+				      "a column, such as \"price float\"");
+		words = strdup(config_setting_get_string(item));
+		if (words == NULL)
+			return fail_memory(r);
+		res = add_column(r, item, t, words);
+		free(words);
+		if (res != 0)
+			return res;
+	}
+	return 0;
+}
+
+/* The two members that a group must have, a third one that it may have (or
+ * NULL), and no others. */
+static int
+find_members(struct reader *r, config_setting_t *at,
+	     const char *const names[3], config_setting_t *out[3])
+{
+	struct phrase allowed =
+		phrase_of("{ %s = ...; %s = ...; }%s%s", names[0], names[1],
+			  names[2] != NULL ? ", perhaps with " : "",
+			  names[2] != NULL ? names[2] : "");
+
+	if (config_setting_type(at) != CONFIG_TYPE_GROUP)
+		return refuse(r, at, "is not a group", allowed.text);
+	for (int i = 0; i < 2; i++) {
+		out[i] = config_setting_get_member(at, names[i]);
+		if (out[i] == NULL)
+			return refuse(r, at, "is not complete", allowed.text);
+	}
+	out[2] = names[2] == NULL ? NULL
+				  : config_setting_get_member(at, names[2]);
+	for (int i = 0; i < config_setting_length(at); i++) {
+		config_setting_t *member =
+			config_setting_get_elem(at, (unsigned)i);
+
+		if (member != out[0] && member != out[1] && member != out[2])
+			return fail(r,
+				    "%s:%u: setting %s: is unknown; allowed: "
+				    "%s",
+				    r->path, config_setting_source_line(member),
+				    path_of(member).text, allowed.text);
+	}
+	return 0;
+}
+
+static int
+read_schema_tables(struct reader *r, config_setting_t *at)
+{
+	static const char *const names[3] = { "name", "columns", NULL };
+	int res = begin_schema(r, at);
+
+	if (res != 0)
+		return res;
+	if (config_setting_type(at) != CONFIG_TYPE_LIST)
+		return refuse(r, at, "is not a list",
+			      "( { name = ...; columns = ...; }, ... )");
+	for (int i = 0; i < config_setting_length(at); i++) {
+		config_setting_t *item =
+			config_setting_get_elem(at, (unsigned)i);
+		config_setting_t *members[3];
+		struct schema_table *t;
+		struct schema_error e;
+
+		res = find_members(r, item, names, members);
+		if (res != 0)
+			return res;
+		if (config_setting_type(members[0]) != CONFIG_TYPE_STRING)
+			return refuse(r, members[0], "is not a string",
+				      "a name, such as \"trade\"");
+		res = schema_add_table(&r->s->tables,
+				       config_setting_get_string(members[0]),
+				       &t, &e);
+		if (res != 0)
+			return refuse_schema(r, members[0], res, &e);
+		res = read_columns(r, members[1], t);
+		if (res != 0)
+			return res;
+	}
+	return 0;
+}
+
+/* ---- slow.users ---- */
+
+/* Why no client can have this name; NULL: one can (wire_read_hello). */
+static const char *
+user_fault(const char *user)
+{
+	size_t len = strlen(user);
+
+	if (len > USER_BYTES_MAX)
+		return "is longer than 127 bytes, and a client with such a "
+		       "name is refused";
+	if (strchr(user, ':') != NULL)
+		return "has a colon, and the password begins there";
+	return NULL;
+}
+
+static int
+read_slow_user(struct reader *r, config_setting_t *at, struct slow_user *out)
+{
+	static const char *const names[3] = { "user", "policy", "spill_limit" };
+	const struct option *policy = &options[OPTION_slow_policy];
+	const struct option *limit = &options[OPTION_slow_spill_limit];
+	config_setting_t *members[3];
+	struct value v;
+	const char *complaint, *user;
+	unsigned choice;
+	int res = find_members(r, at, names, members);
+
+	if (res != 0)
+		return res;
+	if (config_setting_type(members[0]) != CONFIG_TYPE_STRING)
+		return refuse(r, members[0], "is not a string",
+			      "a user's name, such as \"rdb\"");
+	user = config_setting_get_string(members[0]);
+	complaint = user_fault(user);
+	if (complaint != NULL)
+		return refuse(r, members[0], complaint,
+			      "a name as a client can have it");
+	for (unsigned i = 0; i < r->s->slow.users_cnt; i++)
+		if (strcmp(r->s->slow.users[i].user, user) == 0)
+			return refuse(r, members[0], "is there already",
+				      "each user once");
+	v = value_of(members[1]);
+	complaint = option_read_choice(policy, &v, &choice);
+	if (complaint != NULL)
+		return refuse(r, members[1], complaint,
+			      option_limits(policy).text);
+	out->policy = choice;
+	out->spill_limit = -1;
+	if (members[2] != NULL) {
+		v = value_of(members[2]);
+		complaint = option_read_quantity(limit, &v, &out->spill_limit);
+		if (complaint != NULL)
+			return refuse(r, members[2], complaint,
+				      option_limits(limit).text);
+	}
+	out->user = strdup(user);
+	return out->user == NULL ? fail_memory(r) : 0;
+}
+
+static int
+read_slow_users(struct reader *r, config_setting_t *at)
+{
+	int cnt = config_setting_length(at);
+
+	if (config_setting_type(at) != CONFIG_TYPE_LIST)
+		return refuse(r, at, "is not a list",
+			      "( { user = ...; policy = ...; }, ... )");
+	if (cnt == 0)
+		return 0;
+	r->s->slow.users = calloc((size_t)cnt, sizeof(*r->s->slow.users));
+	if (r->s->slow.users == NULL)
+		return fail_memory(r);
+	for (int i = 0; i < cnt; i++) {
+		int res = read_slow_user(
+			r, config_setting_get_elem(at, (unsigned)i),
+			&r->s->slow.users[i]);
+
+		if (res != 0)
+			return res;
+		r->s->slow.users_cnt++;
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static int
+read_extra(struct reader *r, enum extra_idx idx, config_setting_t *at)
+{
+	switch (idx) {
+	case EXTRA_SCHEMA_FILE:
+		return read_schema_file(r, at);
+	case EXTRA_SCHEMA_TABLES:
+		return read_schema_tables(r, at);
+	case EXTRA_SLOW_USERS:
+		return read_slow_users(r, at);
+	case EXTRA_COUNT:
+		break;
+	}
+	CHECK(idx < EXTRA_COUNT);
+	return 0;
+}
+
+static int
+read_setting(struct reader *r, const char *group, config_setting_t *at)
+{
+	const char *name = config_setting_name(at);
+
+	for (unsigned i = 0; i < OPTION_COUNT; i++)
+		if (strcmp(options[i].group, group) == 0 &&
+		    strcmp(options[i].name, name) == 0)
+			return read_option(r, i, at);
+	for (unsigned i = 0; i < EXTRA_COUNT; i++)
+		if (strcmp(extras[i].group, group) == 0 &&
+		    strcmp(extras[i].name, name) == 0)
+			return read_extra(r, i, at);
+	return refuse_unknown(r, group, at);
+}
+
+static int
+read_group(struct reader *r, config_setting_t *at)
+{
+	const char *name = config_setting_name(at);
+	bool is_schema = strcmp(name, "schema") == 0;
+	bool is_known = false;
+
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		is_known = is_known || strcmp(options[i].group, name) == 0;
+	if (!is_known)
+		return refuse_unknown(r, NULL, at);
+	if (is_schema && config_setting_type(at) == CONFIG_TYPE_STRING)
+		return read_schema_file(r, at);
+	if (config_setting_type(at) != CONFIG_TYPE_GROUP)
+		return refuse(r, at, "is not a group",
+			      is_schema ? "a path, or { NAME = VALUE; ... }"
+					: "{ NAME = VALUE; ... }");
+	for (int i = 0; i < config_setting_length(at); i++) {
+		int res = read_setting(
+			r, name, config_setting_get_elem(at, (unsigned)i));
+
+		if (res != 0)
+			return res;
+	}
+	return 0;
+}
+
+static int
+read_groups(struct reader *r, config_setting_t *root)
+{
+	for (int i = 0; i < config_setting_length(root); i++) {
+		int res = read_group(
+			r, config_setting_get_elem(root, (unsigned)i));
+
+		if (res != 0)
+			return res;
+	}
+	if (r->schema_line == 0)
+		return fail(r,
+			    "%s: setting schema: is missing; allowed: schema = "
+			    "\"sym.q\", or a group with file or tables",
+			    r->path);
+	return 0;
+}
+
+/* A table whose shortest message is too long could never be published. */
+static int
+check_tables(struct reader *r)
+{
+	const struct schema *schema = &r->s->tables;
+
+	for (unsigned i = 0; i < schema->tables_cnt; i++) {
+		const struct schema_table *t = &schema->tables[i];
+		/* Vectors of one item of at least a byte. */
+		size_t shortest = t->publish_prefix_len +
+				  (6 + 1) * (size_t)t->columns_cnt;
+
+		if (shortest > r->s->message.max)
+			return fail(r,
+				    "%s:%u: setting schema: a row of table %s "
+				    "takes %zu bytes or more; allowed: "
+				    "message.max, here %llu",
+				    r->path, r->schema_line, t->name, shortest,
+				    (unsigned long long)r->s->message.max);
+	}
+	return 0;
+}
+
+static int
+check_options(struct reader *r)
+{
+	struct disagreement d;
+	const struct option *o;
+	unsigned line = 0;
+
+	if (options_check(r->s, &d))
+		return 0;
+	o = &options[d.involved[0]];
+	for (unsigned i = 0; line == 0 && i < d.involved_cnt; i++)
+		line = r->lines[d.involved[i]];
+	return fail(r, "%s:%u: setting %s.%s: %s", r->path, line, o->group,
+		    o->name, d.text.text);
+}
+
+static int
+check_all(struct reader *r)
+{
+	struct schema_error e;
+	int res;
+
+	options_derive(r->s);
+	res = check_options(r);
+	if (res != 0)
+		return res;
+	res = schema_finish(&r->s->tables, &e);
+	if (res == -ENOMEM)
+		return fail_memory(r);
+	if (res != 0)
+		return fail(r, "%s:%u: setting schema: %s", r->path,
+			    r->schema_line, e.text);
+	return check_tables(r);
+}
+
+static int
+parse_text(struct reader *r, const char *text)
+{
+	config_t config;
+	int res;
+
+	config_init(&config);
+	if (config_read_string(&config, text) != CONFIG_TRUE)
+		res = fail(r,
+			   "%s:%d: %s, here or in the line before; allowed: "
+			   "GROUP = { NAME = VALUE; ... };",
+			   r->path, config_error_line(&config),
+			   config_error_text(&config));
+	else
+		res = read_groups(r, config_root_setting(&config));
+	config_destroy(&config);
+	return res;
+}
+
+int
+settings_load(struct settings *s, const char *path, char *err, size_t err_len)
+{
+	struct reader r = {
+		.s = s, .path = path, .err = err, .err_len = err_len
+	};
+	char *text = NULL, *wide = NULL;
+	size_t len;
+	int res;
+
+	*s = (struct settings){ 0 };
+	res = read_file(path, &text, &len);
+	if (res != 0) {
+		(void)fail(&r, "%s: cannot be read: %s", path, strerror(-res));
+		return res;
+	}
+	if (strlen(text) < len)
+		res = fail(&r, "%s: cannot be read: it has a NUL in it", path);
+	if (res == 0)
+		res = widen_integers(&r, text, len, &wide);
+	if (res == 0 && !option_store_defaults(s))
+		res = fail_memory(&r);
+	if (res == 0)
+		res = parse_text(&r, wide);
+	if (res == 0 && !option_place_folders(s, path))
+		res = fail_memory(&r);
+	if (res == 0)
+		res = check_all(&r);
+	free(wide);
+	free(text);
+	if (res != 0)
+		settings_fini(s);
+	return res;
+}
+
+void
+settings_fini(struct settings *s)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (options[i].kind == KIND_TEXT)
+			free(*(char **)((char *)s + options[i].off));
+	for (unsigned i = 0; i < s->slow.users_cnt; i++)
+		free(s->slow.users[i].user);
+	free(s->slow.users);
+	schema_fini(&s->tables);
+	*s = (struct settings){ 0 };
+}
+
+/* ---- help ---- */
+
+static void
+print_help_row(FILE *out, const char *group, const char *name,
+	       const char *written, const char *limits, const char *sentence)
+{
+	fprintf(out, "  %-29s %-13s %-32s %s\n",
+		phrase_of("%s.%s", group, name).text, written, limits,
+		sentence);
+}
+
+void
+settings_print_help(FILE *out)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		print_help_row(out, options[i].group, options[i].name,
+			       options[i].written,
+			       option_limits(&options[i]).text,
+			       options[i].sentence);
+	for (size_t i = 0; i < EXTRA_COUNT; i++)
+		print_help_row(out, extras[i].group, extras[i].name, "",
+			       extras[i].limits, extras[i].sentence);
+}

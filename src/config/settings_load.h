@@ -1,0 +1,24 @@
+/*
+ * Reads the configuration: the only file that knows libconfig.
+ */
+#ifndef RINGTICK_CONFIG_SETTINGS_LOAD_H
+#define RINGTICK_CONFIG_SETTINGS_LOAD_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "config/settings.h"
+
+/*
+ * Reads the file at path. 0, or -EINVAL / -errno with one line in err that
+ * names file, line, setting, and what is allowed.  On failure *s is empty.
+ */
+int settings_load(struct settings *s, const char *path, char *err,
+		  size_t err_len);
+
+/* The table of settings with defaults and sentences, for --help. */
+void settings_print_help(FILE *out);
+
+void settings_fini(struct settings *s);
+
+#endif
