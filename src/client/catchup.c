@@ -112,16 +112,15 @@ give_back_memory(struct connection *c)
 }
 
 void
-catchup_stop(struct catchup *cu, struct connection *c)
+catchup_stop(struct connection *c)
 {
-	(void)cu;
 	list_remove(&c->consumer.past.node);
 }
 
 void
-catchup_forget(struct catchup *cu, struct connection *c)
+catchup_forget(struct connection *c)
 {
-	catchup_stop(cu, c);
+	catchup_stop(c);
 	if (c->consumer.past.is_touched)
 		give_back_memory(c);
 }

@@ -97,10 +97,10 @@ void catchup_completed(struct catchup *cu, struct ticket ticket,
 struct connection *catchup_next_news(struct catchup *cu);
 
 /* The consumer is to end: no more is read for it. */
-void catchup_stop(struct catchup *cu, struct connection *c);
+void catchup_stop(struct connection *c);
 
 /* It has ended: gives its memory back. */
-void catchup_forget(struct catchup *cu, struct connection *c);
+void catchup_forget(struct connection *c);
 
 /* Whether reads are in flight. */
 bool catchup_is_reading(const struct catchup *cu);

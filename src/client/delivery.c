@@ -221,16 +221,15 @@ delivery_cancel(struct delivery *d, struct connection *c)
 }
 
 void
-delivery_stop(struct delivery *d, struct connection *c)
+delivery_stop(struct connection *c)
 {
-	(void)d;
 	list_remove(&c->consumer.queue_node);
 }
 
 void
 delivery_forget(struct delivery *d, struct connection *c)
 {
-	delivery_stop(d, c);
+	delivery_stop(c);
 	pool_give(d->pool, c->consumer.long_reply);
 	c->consumer.long_reply = NULL;
 	pool_give(d->pool, consumer_fini(&c->consumer));

@@ -72,7 +72,7 @@ int64_t delivery_completed(struct delivery *d, struct connection *c,
 bool delivery_cancel(struct delivery *d, struct connection *c);
 
 /* Nothing more is submitted for it; what is in flight completes. */
-void delivery_stop(struct delivery *d, struct connection *c);
+void delivery_stop(struct connection *c);
 
 /* Gives up what the consumer holds; only without a write in flight. */
 void delivery_forget(struct delivery *d, struct connection *c);

@@ -74,8 +74,8 @@ session_close(struct server *s, struct connection *c, enum close_reason reason,
 	if (c->state != CONNECTION_ENDING && c->state != CONNECTION_LINGERING)
 		note_end(s, c, reason, detail);
 	wait_end(s, c);
-	delivery_stop(&s->delivery, c);
-	catchup_stop(&s->catchup, c);
+	delivery_stop(c);
+	catchup_stop(c);
 	c->state = CONNECTION_CLOSING;
 	c->deadline_ns = 0;
 	/* Ends the recv and the write in flight, wherever they wait. */
@@ -88,7 +88,7 @@ session_reap(struct server *s, struct connection *c)
 {
 	if (c->state != CONNECTION_CLOSING || c->ops_cnt > 0)
 		return;
-	catchup_forget(&s->catchup, c);
+	catchup_forget(c);
 	delivery_forget(&s->delivery, c);
 	pool_give(&s->pool, connection_drop_input(c));
 	selection_drop(&s->streams.filter.symbols, &c->selection);
@@ -109,7 +109,7 @@ static void
 linger(struct server *s, struct connection *c)
 {
 	wait_end(s, c);
-	catchup_forget(&s->catchup, c);
+	catchup_forget(c);
 	delivery_forget(&s->delivery, c);
 	c->state = CONNECTION_LINGERING;
 	(void)shutdown(c->fd, SHUT_WR);
@@ -286,10 +286,16 @@ serve_hello(struct server *s, struct connection *c)
 
 /* ---- requests ---- */
 
+/* Updates of len bytes have come, of which so many were accepted. */
 static void
-note_published(struct server *s, struct connection *c, uint64_t records)
+note_updates(struct server *s, struct connection *c, uint64_t accepted,
+	     uint64_t len)
 {
-	c->in_records += records;
+	c->is_feed = true;
+	c->in_bytes += len;
+	if (accepted == 0)
+		return;
+	c->in_records += accepted;
 	if (!c->has_published)
 		publishers_came(&s->publishers, c->name,
 				c->consumer.address, s->now_ns);
@@ -297,35 +303,20 @@ note_published(struct server *s, struct connection *c, uint64_t records)
 	c->published_pos = s->streams.main.head_pos;
 }
 
-static void
-note_update(struct server *s, struct connection *c,
-	    const struct tick_outcome *out, uint64_t len)
+/* One of message.buffers, for what is too long for the connection's own; NULL:
+ * it waits for one. */
+static uint8_t *
+take_buffer(struct server *s, struct connection *c, enum pool_use use,
+	    bool is_sync)
 {
-	c->is_feed = true;
-	c->in_bytes += len;
-	if (out->why == NULL) {
-		note_published(s, c, 1);
-		return;
-	}
-	c->rejected++;
-	report_rejected(s, c, out);
-}
+	uint8_t *buffer = buffers_take(s, c, use);
 
-/* A reply that is too long for the connection's own buffer gets one of the
- * pool, until it is sent. */
-static bool
-take_reply_buffer(struct server *s, struct connection *c)
-{
-	uint8_t *buffer = buffers_take(s, c, POOL_REPLY);
-
-	if (buffer == NULL) {
-		wait_for(s, c, WAIT_REPLY, true);
-		return false;
-	}
-	wait_end(s, c);
-	CHECK(c->consumer.long_reply == NULL);
-	c->consumer.long_reply = buffer;
-	return true;
+	if (buffer != NULL)
+		wait_end(s, c);
+	else
+		wait_for(s, c, use == POOL_REPLY ? WAIT_REPLY : WAIT_BUFFER,
+			 is_sync);
+	return buffer;
 }
 
 static uint8_t *
@@ -363,7 +354,11 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 	if (out->reply_len == 0)
 		drop_long_reply(s, c);
 	if (out->is_update)
-		note_update(s, c, out, len);
+		note_updates(s, c, out->why == NULL, len);
+	if (out->is_update && out->why != NULL) {
+		c->rejected++;
+		report_rejected(s, c, out);
+	}
 	if (out->error != NULL) {
 		c->failed++;
 		report_failed(s, c, out);
@@ -440,9 +435,10 @@ serve_frame(struct server *s, struct connection *c,
 		wait_for(s, c, out.waits_for, is_sync);
 		return false;
 	case TICK_LARGE:
-		if (!take_reply_buffer(s, c))
-			return false;
-		return serve_frame(s, c, header, frame);
+		CHECK(c->consumer.long_reply == NULL);
+		c->consumer.long_reply = take_buffer(s, c, POOL_REPLY, true);
+		return c->consumer.long_reply != NULL &&
+		       serve_frame(s, c, header, frame);
 	case TICK_BAD:
 		end_badly(s, c,
 			  out.is_too_long ? CLOSE_too_long : CLOSE_bad_frame,
@@ -468,26 +464,9 @@ serve_repeated(struct server *s, struct connection *c)
 		return;
 	budget_charge_bytes(&s->budget, len);
 	wait_end(s, c);
-	c->is_feed = true;
-	c->in_bytes += len;
-	note_published(s, c, records);
+	note_updates(s, c, records, len);
 	pool_give(&s->pool, connection_consume(c, len));
 	c->deadline_ns = 0;
-}
-
-static bool
-take_buffer(struct server *s, struct connection *c,
-	    const struct wire_header *header)
-{
-	uint8_t *buffer = buffers_take(s, c, POOL_INPUT);
-
-	if (buffer == NULL) {
-		wait_for(s, c, WAIT_BUFFER, header->message == WIRE_SYNC);
-		return false;
-	}
-	wait_end(s, c);
-	connection_use_buffer(c, buffer, header->len);
-	return true;
 }
 
 /* The reply of a request that is done goes to its place, or waits for it. */
@@ -514,6 +493,7 @@ serve_frames(struct server *s, struct connection *c)
 	while (c->state == CONNECTION_OPEN && !consumer_is_busy(&c->consumer)) {
 		struct wire_header header;
 		const uint8_t *frame;
+		uint8_t *buffer;
 		const char *why;
 
 		if (c->answered_len > 0) {
@@ -531,7 +511,11 @@ serve_frames(struct server *s, struct connection *c)
 		case FRAME_MORE:
 			return true;
 		case FRAME_TOO_BIG:
-			return take_buffer(s, c, &header);
+			buffer = take_buffer(s, c, POOL_INPUT,
+					     header.message == WIRE_SYNC);
+			if (buffer != NULL)
+				connection_use_buffer(c, buffer, header.len);
+			return buffer != NULL;
 		case FRAME_BAD:
 			end_badly(s, c, CLOSE_bad_frame, false, why);
 			return false;

@@ -386,9 +386,9 @@ handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
 		c->frame = NULL;
 		len = wire_rewrite(frame, len, c->tick->rewritten);
 		body = c->tick->rewritten + WIRE_HEADER_BYTES;
+		c->is_matched = match_update(c, body, len - WIRE_HEADER_BYTES);
 	}
 	c->needs_rewrite = false;
-	c->is_matched = match_update(c, body, len - WIRE_HEADER_BYTES);
 	return handle_plain(c, is_sync, body, len - WIRE_HEADER_BYTES);
 }
 
