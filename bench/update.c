@@ -27,7 +27,8 @@
 #include "config/settings_load.h"
 #include "io/engine.h"
 #include "daemon/selftest.h"
-#include "daemon/server.h"
+#include "daemon/server_open.h"
+#include "daemon/turn.h"
 #include "base/util.h"
 #include "wire/wire.h"
 
@@ -438,7 +439,7 @@ main(int argc, char **argv)
 	server.budget.clock_ns = no_time;
 	connect_to(server.listeners.port);
 	connect_to(server.listeners.port);
-	server_run(&server);
+	turn_run(&server);
 	CHECK(server.counters.in_records == count);
 	CHECK(server.counters.out_bytes >= server.counters.in_bytes);
 	printf("%.1f\n", (double)(memory.ended_ns - memory.began_ns) /

@@ -6,36 +6,11 @@ LC_ALL=C
 export LC_ALL
 cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 
-# The folders of src/, lowest first, and in each its files, lowest first: a file
-# may include what is above its own row, and what is to the left of it.  Where a
-# header is lower than its source, it is named with its suffix.
-layers='
-base	util exits log.h log_text log notify clock timezone process
-base	guarded pool uncached fs
-wire	wire frame write inflate unpack extent
-schema	words schema parse record row_ops plain update template
-config	counters settings options settings_load cpus
-io	engine file_jobs
-ring	ring index symbols filter selection stream.h stream_private.h
-ring	stream batch fanout streams
-journal	torn_tail epoch index file fits state history space folder keep
-journal	rescue unsynced reserve open days journal.h private.h trouble
-journal	watch lost mend roll redate journal
-q	value literal verbs parse eval.h eval_private.h apply pykx_probe eval
-client	turn_budget log_quota publishers slow_policy wait_reason
-client	consumer.h consumer_private.h consumer consumer_journal connection
-client	delivery catchup.h catchup_check catchup listener
-tick	request_text tick day repeat call publish position subscribe
-tick	subscribe_past introspect dispatch
-daemon	selftest server.h wait.h deadline.h buffers.h report
-daemon	consumer_tables drain session slow_consumers wait deadline buffers
-daemon	server_open server main
-tools	cli client client_options print histogram sequence sub_tables
-tools	sub_stats sub_rejoin qtime log_payload json log_next_day
-tools	mapped_file log_tables
-tools	log_replay_kinds log_replay log_repair feed_message feed_options
-tools	sub_options log_options feed sub log main
-'
+# The folders of src/, lowest first: a file includes its own folder and those
+# before it.  Within a folder no circle leads back to a unit, which is x.c and
+# x.h together; but a private header (private.h, x_private.h) is what the files
+# of one object share, above its public header and below all of them.
+folders='base wire schema config io ring journal q client tick daemon tools'
 # The client tools use these folders and headers, and nothing else.
 tools_use='base wire schema tools journal/file.h journal/torn_tail.h'
 
@@ -108,21 +83,11 @@ bare_c=$(bare)
 # ---- layers ----
 
 grep -n '^#[[:space:]]*include "' src/*/*.[ch] |
-awk -F '[:"]' -v layers="$layers" -v tools_use="$tools_use" '
-# The place of a file, of its own or of its header and source together.
-function place_of(path) {
-	if (path in place)
-		return place[path]
-	sub(/\.[^.]*$/, "", path)
-	return path in place ? place[path] : 0
-}
+awk -F '[:"]' -v folders="$folders" -v tools_use="$tools_use" '
 BEGIN {
-	n = split(layers, lines, "\n")
-	for (i = 1; i <= n; i++) {
-		k = split(lines[i], words, /[ \t]+/)
-		for (j = 2; j <= k; j++)
-			place[words[1] "/" words[j]] = ++place_cnt
-	}
+	n = split(folders, words, " ")
+	for (i = 1; i <= n; i++)
+		place[words[i]] = i
 	n = split(tools_use, words, " ")
 	for (i = 1; i <= n; i++)
 		for_tools[words[i]] = 1
@@ -130,27 +95,68 @@ BEGIN {
 {
 	from = $1
 	sub(/^src\//, "", from)
-	own = from
-	sub(/\.c$/, ".h", own)
 	to = $4
-	if (to == "config.h" || to == own || to ~ /\.def$/)
+	if (to == "config.h" || to ~ /\.def$/)
 		next
+	own = from
+	sub(/\/.*/, "", own)
 	folder = to
 	sub(/\/.*/, "", folder)
-	if (!place_of(from))
-		what = "the file has no place in tests/tidy.sh"
-	else if (!place_of(to))
+	if (!(own in place))
+		what = own "/ has no place in tests/tidy.sh"
+	else if (!(folder in place))
 		what = to " has no place in tests/tidy.sh"
-	else if (from ~ /^tools\// && !(to in for_tools) &&
+	else if (own == "tools" && !(to in for_tools) &&
 	    !(folder in for_tools))
 		what = to " is the daemon'\''s"
-	else if (place_of(to) >= place_of(from))
-		what = to " is above " from
+	else if (place[folder] > place[own])
+		what = to " is above " own "/"
 	else
 		next
 	print $1 ":" $2 ": " what
 }' >"$found"
 report "includes point to lower layers only"
+
+grep -n '^#[[:space:]]*include "' src/*/*.[ch] |
+awk -F '[:"]' '
+# Goes on from a unit to all that it includes; the way to it is trail[1 .. k].
+function visit(unit, k,    all, n, i, j, text) {
+	trail[k] = unit
+	place[unit] = k
+	n = split(uses[unit], all, " ")
+	for (i = 1; i <= n; i++) {
+		if (!(all[i] in place)) {
+			visit(all[i], k + 1)
+		} else if (place[all[i]] > 0) {
+			text = ""
+			for (j = place[all[i]]; j <= k; j++)
+				text = text trail[j] " -> "
+			print where[unit, all[i]] ": circle: " text all[i]
+		}
+	}
+	place[unit] = 0
+}
+{
+	from = $1
+	sub(/^src\//, "", from)
+	to = $4
+	if (to ~ /private\.h$/ || to !~ /\.h$/)
+		next
+	sub(/\.[ch]$/, "", from)
+	sub(/\.h$/, "", to)
+	own = from
+	sub(/\/.*/, "", own)
+	if (from == to || index(to, own "/") != 1 || (from, to) in where)
+		next
+	where[from, to] = $1 ":" $2
+	uses[from] = uses[from] " " to
+}
+END {
+	for (unit in uses)
+		if (!(unit in place))
+			visit(unit, 1)
+}' >"$found"
+report "no circle of files within a folder"
 
 for f in src/*/*.c; do
 	name=${f#src/}

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #include "base/log.h"
-#include "client/catchup_check.h"
+#include "client/catchup_private.h"
 #include "journal/file.h"
 #include "ring/batch.h"
 #include "schema/record.h"

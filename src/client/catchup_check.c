@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "client/catchup_check.h"
+#include "client/catchup_private.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,31 +2,11 @@
 
 #include "daemon/buffers.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "daemon/session.h"
-
-/* So often it is looked at who moves. */
-#define CHECK_NS (50 * NS_PER_MS)
-
-/* Who has waited so long is told of, and served at the cost of who holds. */
-#define WANTED_NS (1 * NS_PER_S)
-
-/* Of those who wait for too long, so many are looked at. */
-enum { HELPED_MAX = 16 };
-
-static const char *const use_names[] = {
-	[POOL_INPUT] = "input",
-	[POOL_REPLY] = "reply",
-	[POOL_REST] = "rest",
-};
-
-/* ---- shares ---- */
-
-/* Whether what one holds is of the other's share. */
-static bool
-is_of_share(const struct connection *c, const struct connection *holder)
+bool
+buffers_is_of_share(const struct connection *c,
+		    const struct connection *holder)
 {
 	if (c->is_publisher && !holder->is_publisher)
 		return false;
@@ -34,9 +14,8 @@ is_of_share(const struct connection *c, const struct connection *holder)
 	       strcmp(c->user, holder->user) == 0;
 }
 
-/* So many are for publishers only. */
-static unsigned
-kept_from(const struct connection *c)
+unsigned
+buffers_kept_from(const struct connection *c)
 {
 	return c->is_publisher ? 0 : 1;
 }
@@ -54,14 +33,14 @@ buffers_may_take(const struct server *s, const struct connection *c,
 
 		if (other == NULL)
 			continue;
-		if (is_of_share(c, other)) {
+		if (buffers_is_of_share(c, other)) {
 			of_address += c->consumer.address ==
 				      other->consumer.address;
 			of_user += strcmp(c->user, other->user) == 0;
 		}
 		going_out += hold->use != POOL_INPUT;
 	}
-	return s->pool.free_cnt > kept_from(c) && of_address < share &&
+	return s->pool.free_cnt > buffers_kept_from(c) && of_address < share &&
 	       of_user < share && (use == POOL_INPUT || going_out < share);
 }
 
@@ -71,153 +50,6 @@ buffers_take(struct server *s, struct connection *c, enum pool_use use)
 	struct pool_hold hold = { c, use, s->now_ns };
 
 	return buffers_may_take(s, c, use) ? pool_take(&s->pool, hold) : NULL;
-}
-
-/* ---- who holds them ---- */
-
-static uint64_t
-moved_bytes(const struct pool_hold *hold)
-{
-	const struct connection *c = hold->holder;
-
-	switch (hold->use) {
-	case POOL_INPUT:
-		return c->filled;
-	case POOL_REPLY:
-		return c->consumer.reply_sent;
-	case POOL_REST:
-		return c->consumer.rest_sent;
-	}
-	return 0;
-}
-
-static bool
-is_late(const struct server *s, const struct pool_hold *hold, bool is_wanted)
-{
-	int64_t grace_ns = s->settings->message.timeout;
-	uint64_t rate = is_wanted ? BUFFERS_RATE_WANTED : BUFFERS_RATE;
-
-	/* A frame that has come whole waits for something else. */
-	if (hold->use == POOL_INPUT &&
-	    ((const struct connection *)hold->holder)->waits_for !=
-		    WAIT_NOTHING)
-		return false;
-	if (is_wanted && grace_ns > WANTED_NS)
-		grace_ns = WANTED_NS;
-	return s->now_ns - hold->since_ns >
-	       grace_ns + (int64_t)(moved_bytes(hold) * NS_PER_S / rate);
-}
-
-/* Whether somebody who waits could have one if this one were free. */
-static bool
-is_in_the_way(const struct server *s, const struct connection *waiter,
-	      const struct pool_hold *hold)
-{
-	const struct connection *c = hold->holder;
-
-	return s->pool.free_cnt <= kept_from(waiter) ||
-	       is_of_share(waiter, c) ||
-	       (waiter->waits_for == WAIT_REPLY && hold->use != POOL_INPUT);
-}
-
-/* waiter: who wants one; NULL: nobody. */
-static void
-end_late(struct server *s, const struct connection *waiter)
-{
-	static const enum close_reason reasons[] = {
-		[POOL_INPUT] = CLOSE_message_timeout,
-		[POOL_REPLY] = CLOSE_reply_timeout,
-		[POOL_REST] = CLOSE_rest_timeout,
-	};
-
-	for (unsigned i = 0; i < s->pool.cnt; i++) {
-		struct pool_hold *hold = &s->pool.holds[i];
-
-		if (hold->holder == NULL || hold->holder == waiter ||
-		    !is_late(s, hold, waiter != NULL) ||
-		    (waiter != NULL && !is_in_the_way(s, waiter, hold)))
-			continue;
-		session_close(s, hold->holder, reasons[hold->use],
-			      waiter != NULL ? "others waited for it" : NULL);
-	}
-}
-
-/* ---- who waits for them ---- */
-
-/* conn:user:use:bytes:ms of each, as many as fit. */
-static void
-put_holders(const struct server *s, char *text, size_t len)
-{
-	size_t at = 0;
-
-	text[0] = '\0';
-	for (unsigned i = 0; i < s->pool.cnt && at < len; i++) {
-		const struct pool_hold *hold = &s->pool.holds[i];
-		const struct connection *c = hold->holder;
-
-		if (c == NULL)
-			continue;
-		at += (size_t)snprintf(
-			text + at, len - at, "%s%u:%s:%s:%llu:%lldms",
-			at > 0 ? " " : "", c->slot, c->user,
-			use_names[hold->use],
-			(unsigned long long)moved_bytes(hold),
-			(long long)((s->now_ns - hold->since_ns) / NS_PER_MS));
-	}
-}
-
-static void
-tell(struct server *s, struct connection *c)
-{
-	char holders[512];
-	uint64_t held;
-
-	if (c->is_wait_told)
-		return;
-	c->is_wait_told = true;
-	if (!log_may(&s->buffers_log, s->now_ns, &held))
-		return;
-	put_holders(s, holders, sizeof(holders));
-	log_line(LOG_WARN, "buffer_wait",
-		 "conn=%u user=%s peer=%s ms=%lld free=%u of=%u "
-		 "holders=\"%s\" held=%llu hint=\"a share is half of "
-		 "message.buffers, and one is for who has published; who holds "
-		 "one and does not move is cut\"",
-		 c->slot, c->user, c->peer,
-		 (long long)((s->now_ns - c->wait_since_ns) / NS_PER_MS),
-		 s->pool.free_cnt, s->pool.cnt, holders,
-		 (unsigned long long)held);
-}
-
-/* Does something for those who have waited for too long. */
-static void
-help(struct server *s, struct list *all)
-{
-	unsigned left = HELPED_MAX;
-
-	for (struct list *n = all->next; n != all && left > 0; n = n->next) {
-		struct connection *c =
-			container_of(n, struct connection, wait_node);
-
-		/* The first have waited longest. */
-		if (s->now_ns - c->wait_since_ns < WANTED_NS)
-			return;
-		tell(s, c);
-		end_late(s, c);
-		left--;
-	}
-}
-
-void
-buffers_check(struct server *s)
-{
-	if (s->pool.free_cnt == s->pool.cnt ||
-	    s->now_ns < s->next_buffers_check_ns)
-		return;
-	s->next_buffers_check_ns = s->now_ns + CHECK_NS;
-	end_late(s, NULL);
-	help(s, &s->waiting[WAIT_BUFFER]);
-	help(s, &s->waiting[WAIT_REPLY]);
 }
 
 int64_t

@@ -2,8 +2,6 @@
 
 #include "daemon/deadline.h"
 
-#include "daemon/session.h"
-
 /* From here on a turn is overlong. */
 #define PAUSE_NS (100 * NS_PER_MS)
 
@@ -47,8 +45,8 @@ excuse(struct connection *c, int64_t ns)
 	c->wait_since_ns += ns;
 }
 
-void
-deadline_make_place(struct server *s)
+struct connection *
+deadline_find_place(const struct server *s)
 {
 	unsigned left = s->connections_max - s->open_cnt;
 	struct connection *oldest;
@@ -56,13 +54,11 @@ deadline_make_place(struct server *s)
 
 	if (left >= max_u64(s->connections_max / PLACES_SHARE, 1) ||
 	    list_is_empty(&s->hello))
-		return;
+		return NULL;
 	oldest = container_of(s->hello.next, struct connection, hello_node);
 	since_ns = oldest->deadline_ns -
 		   s->settings->connections.handshake_timeout;
-	if (s->now_ns - since_ns > HELLO_NS)
-		session_close(s, oldest, CLOSE_handshake_timeout,
-			      "others wanted its place");
+	return s->now_ns - since_ns > HELLO_NS ? oldest : NULL;
 }
 
 void
@@ -96,25 +92,31 @@ deadline_begin_turn(struct server *s, int64_t late_ns)
 		 (long long)(late_ns / NS_PER_MS));
 }
 
-void
-deadline_check(struct server *s, bool is_all)
+bool
+deadline_begin_check(struct server *s, bool is_all)
 {
-	struct connection *c, *next;
-
 	if (is_all)
 		s->look_until_ns = 0;
 	if (s->now_ns < s->next_deadline_ns || s->now_ns < s->look_until_ns)
-		return;
+		return false;
 	s->next_deadline_ns = INT64_MAX;
-	for (c = server_next_open(s, NULL); c != NULL; c = next) {
-		next = server_next_open(s, c);
-		if (c->deadline_ns == 0)
-			continue;
-		if (c->deadline_ns <= s->now_ns)
-			session_timed_out(s, c);
-		else
-			note(s, c->deadline_ns);
-	}
+	return true;
+}
+
+bool
+deadline_is_over(struct server *s, const struct connection *c)
+{
+	if (c->deadline_ns == 0)
+		return false;
+	if (c->deadline_ns <= s->now_ns)
+		return true;
+	note(s, c->deadline_ns);
+	return false;
+}
+
+void
+deadline_end_check(struct server *s)
+{
 	if (s->next_deadline_ns < s->now_ns + server_walk_pause_ns(s))
 		s->next_deadline_ns = s->now_ns + server_walk_pause_ns(s);
 }

@@ -19,15 +19,20 @@ void deadline_set(struct server *s, struct connection *c, int64_t in_ns);
 /*
  * Somebody has come.  When few places are left, who has been silent for longest
  * has had its time, however long it may take else: who says nothing could keep
- * everybody out.
+ * everybody out.  Who that is, or NULL.
  */
-void deadline_make_place(struct server *s);
+struct connection *deadline_find_place(const struct server *s);
 
 /* The turn that begins now was to begin `late_ns` before: to be called with the
  * clock set, before any completion is handled. */
 void deadline_begin_turn(struct server *s, int64_t late_ns);
 
-/* Ends those who are late; is_all: every completion there was is handled. */
-void deadline_check(struct server *s, bool is_all);
+/*
+ * A look at all connections: begins, if one of them can be late (is_all: every
+ * completion there was is handled); asks each; ends, until the next deadline.
+ */
+bool deadline_begin_check(struct server *s, bool is_all);
+bool deadline_is_over(struct server *s, const struct connection *c);
+void deadline_end_check(struct server *s);
 
 #endif

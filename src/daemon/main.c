@@ -14,7 +14,8 @@
 #include "client/listener.h"
 #include "config/settings_load.h"
 #include "daemon/selftest.h"
-#include "daemon/server.h"
+#include "daemon/server_open.h"
+#include "daemon/turn.h"
 #include "journal/folder.h"
 
 enum { OPTION_CHECK = 256, OPTION_SELF_TEST };
@@ -154,7 +155,7 @@ main(int argc, char **argv)
 			 PACKAGE_VERSION, LOG_QUOTED(line.file),
 			 settings.tables.tables_cnt);
 		server_open(&server, &settings);
-		status = server_run(&server);
+		status = turn_run(&server);
 		/* A job that hangs goes on using what would be freed. */
 		if (file_jobs_are_busy(&server.file_jobs))
 			_exit(status);

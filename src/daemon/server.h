@@ -1,14 +1,18 @@
 /*
- * The server: owns every object and runs the one thread.  One turn is: the
- * clock, completions, what waited, timers, slow consumers, delivery, reaping.
+ * The server: every object of the daemon.  Its parts, lowest first:
  *
- *   server_open.c  the start, and giving everything back
- *   server.c       the turn, timers, stop
- *   session.c      a connection's life: accept, handshake, requests, close
- *   buffers.c      who holds one of message.buffers
- *   deadline.c     what time is held against whom
- *   wait.c         whose input stands still, and why
- *   report.c       what the log and systemd are told
+ *   report.c           what the log and systemd are told
+ *   consumer_tables.c  what clients can ask of the connections
+ *   drain.c            what is still read at a stop
+ *   deadline.c         what time is held against whom
+ *   wait.c             whose input stands still, and why
+ *   buffers.c          who gets one of message.buffers
+ *   session.c          a connection's life: accept, handshake, requests, close
+ *   buffer_holders.c   who holds one of message.buffers for too long
+ *   slow_consumers.c   who is too slow for its ring
+ *   wait_serve.c       who goes on, of those that waited
+ *   server_open.c      the start, and giving everything back
+ *   turn.c             the turn, timers, stop
  */
 #ifndef RINGTICK_DAEMON_SERVER_H
 #define RINGTICK_DAEMON_SERVER_H
@@ -119,15 +123,6 @@ struct server {
 	struct publishers publishers; /* for whom slots are kept */
 	struct peers peers; /* limits of lines about clients */
 };
-
-/* Opens everything, runs the self-test, listens. Dies with one line if
- * something is missing. */
-void server_open(struct server *s, const struct settings *settings);
-
-/* Tells systemd, and runs until SIGTERM or SIGINT.  0, or an exit status. */
-int server_run(struct server *s);
-
-void server_close(struct server *s);
 
 /* Between two walks over all connections that one client can cause: many times
  * what a walk takes. */

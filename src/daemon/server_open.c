@@ -1,8 +1,6 @@
-/* The start, from the limits of the process to listening; and what gives it all
- * back. */
 #include "config.h"
 
-#include "daemon/server.h"
+#include "daemon/server_open.h"
 
 #include <dirent.h>
 #include <errno.h>

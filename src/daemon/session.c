@@ -168,8 +168,8 @@ end_badly(struct server *s, struct connection *c, enum close_reason reason,
 	delivery_wake(&s->delivery, c);
 }
 
-void
-session_timed_out(struct server *s, struct connection *c)
+static void
+timed_out(struct server *s, struct connection *c)
 {
 	c->deadline_ns = 0;
 	switch (c->state) {
@@ -180,7 +180,8 @@ session_timed_out(struct server *s, struct connection *c)
 		refuse(s, c, CLOSE_handshake_timeout, NULL);
 		break;
 	case CONNECTION_OPEN:
-		wait_timed_out(s, c);
+		if (wait_timed_out(c))
+			session_serve(s, c);
 		break;
 	case CONNECTION_ENDING:
 	case CONNECTION_LINGERING:
@@ -189,7 +190,53 @@ session_timed_out(struct server *s, struct connection *c)
 	}
 }
 
+void
+session_check_deadlines(struct server *s, bool is_all)
+{
+	struct connection *c, *next;
+
+	if (!deadline_begin_check(s, is_all))
+		return;
+	for (c = server_next_open(s, NULL); c != NULL; c = next) {
+		next = server_next_open(s, c);
+		if (deadline_is_over(s, c))
+			timed_out(s, c);
+	}
+	deadline_end_check(s);
+}
+
+/* Its peer has gone, and with it who would have had the answer. */
+static void
+end_if_in_vain(struct server *s, struct connection *c)
+{
+	char detail[80];
+
+	if (!wait_is_in_vain(c))
+		return;
+	(void)snprintf(detail, sizeof(detail), "while it waited for %s",
+		       wait_text(c));
+	session_close(s, c, CLOSE_peer_closed, detail);
+}
+
+void
+session_peer_ended(struct server *s, struct connection *c)
+{
+	c->is_polled = false;
+	c->has_peer_ended = true;
+	end_if_in_vain(s, c);
+}
+
 /* ---- the beginning ---- */
+
+static void
+make_place(struct server *s)
+{
+	struct connection *c = deadline_find_place(s);
+
+	if (c != NULL)
+		session_close(s, c, CLOSE_handshake_timeout,
+			      "others wanted its place");
+}
 
 static void
 turn_away(struct server *s, int fd)
@@ -198,7 +245,7 @@ turn_away(struct server *s, int fd)
 
 	s->counters.turned_away++;
 	(void)close(fd);
-	deadline_make_place(s);
+	make_place(s);
 	if (log_may(&s->accept_log, s->now_ns, &held))
 		log_line(LOG_WARN, "turned_away",
 			 "reason=full connections=%u held=%llu "
@@ -241,7 +288,7 @@ session_accepted(struct server *s, int fd)
 	s->counters.connects++;
 	deadline_set(s, c, s->settings->connections.handshake_timeout);
 	arm_recv(s, c);
-	deadline_make_place(s);
+	make_place(s);
 }
 
 /* The reply is one byte, sent as a reply like any other: but bare. */
@@ -548,10 +595,19 @@ session_serve(struct server *s, struct connection *c)
 			c->dear_until_ns = s->now_ns + DEAR_NS;
 	}
 	if (wants_more && c->state < CONNECTION_ENDING &&
-	    (!s->is_stopping || drain_wants(c)))
+	    (!s->is_stopping || drain_wants(c))) {
 		arm_recv(s, c);
-	else
-		wait_watch_peer(s, c);
+		return;
+	}
+	wait_watch_peer(s, c);
+	end_if_in_vain(s, c);
+}
+
+void
+session_go_on(struct server *s, struct connection *c)
+{
+	if (!wait_behind_turns(s, c))
+		session_serve(s, c);
 }
 
 /* ---- completions ---- */
@@ -586,7 +642,7 @@ session_received(struct server *s, struct connection *c, int32_t result)
 	c->filled += (size_t)result;
 	if (c->filled == c->capacity)
 		s->is_flooded = true;
-	wait_go_on(s, c);
+	session_go_on(s, c);
 }
 
 void
@@ -611,7 +667,7 @@ session_written(struct server *s, struct connection *c, int32_t result)
 	if (c->state == CONNECTION_ENDING)
 		linger(s, c);
 	else
-		wait_go_on(s, c);
+		session_go_on(s, c);
 }
 
 /* ---- the past ---- */
@@ -630,7 +686,7 @@ session_hear(struct server *s, struct connection *c)
 		break;
 	case NEWS_ANSWERED:
 		catchup_wake(&s->catchup, c);
-		wait_go_on(s, c);
+		session_go_on(s, c);
 		break;
 	case NEWS_UNREADABLE:
 		session_close(s, c, CLOSE_unreadable, NULL);

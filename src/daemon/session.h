@@ -4,6 +4,7 @@
 #ifndef RINGTICK_DAEMON_SESSION_H
 #define RINGTICK_DAEMON_SESSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/server.h"
@@ -20,8 +21,14 @@ void session_written(struct server *s, struct connection *c, int32_t result);
 /* Handles what can be handled of the input, then asks for more. */
 void session_serve(struct server *s, struct connection *c);
 
-/* Its deadline has passed. */
-void session_timed_out(struct server *s, struct connection *c);
+/* Something has come for it: handles it at once, or in a later turn. */
+void session_go_on(struct server *s, struct connection *c);
+
+/* Ends those who are late; is_all: every completion there was is handled. */
+void session_check_deadlines(struct server *s, bool is_all);
+
+/* The poll for the end of its peer has completed. */
+void session_peer_ended(struct server *s, struct connection *c);
 
 /*
  * Ends a connection at once, with what is in flight: the first reason wins, is

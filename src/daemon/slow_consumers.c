@@ -97,7 +97,7 @@ skip(struct server *s, struct connection *c)
 	catchup_wake(&s->catchup, c);
 	/* A change of stream without a reply may have happened just now. */
 	if (was_busy && !consumer_is_busy(consumer))
-		wait_go_on(s, c);
+		session_go_on(s, c);
 }
 
 /*

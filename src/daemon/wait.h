@@ -44,8 +44,8 @@ void wait_for_turn(struct server *s, struct connection *c);
 bool wait_if_long(struct server *s, struct connection *c,
 		  const struct wire_header *header, const uint8_t *frame);
 
-/* Something has come to be served: at once, or behind those. */
-void wait_go_on(struct server *s, struct connection *c);
+/* Something has come to be served: whether not at once, but behind those. */
+bool wait_behind_turns(struct server *s, struct connection *c);
 
 /* Whether somebody could go on at once. */
 static inline bool
@@ -63,16 +63,17 @@ bool wait_must_queue(const struct server *s, const struct connection *c);
  * it does not read that stream any more, or has waited as long as it may. */
 bool wait_has_place(const struct connection *c);
 
-/* Its deadline has passed while it waited: a request gets an error now. */
-void wait_timed_out(struct server *s, struct connection *c);
-
-/* Serves those for whom what they wait for has come. */
-void wait_serve(struct server *s);
+/* Its deadline has passed: whether it waited with a request, which is to be
+ * handled once more and gets an error now. */
+bool wait_timed_out(struct connection *c);
 
 /* Nothing is received from it now: its end is to be seen all the same. */
 void wait_watch_peer(struct server *s, struct connection *c);
 
-/* That poll has completed. */
-void wait_peer_ended(struct server *s, struct connection *c);
+/* Whether its peer has gone, and nobody else needs what it waits for. */
+bool wait_is_in_vain(const struct connection *c);
+
+/* What it waits for, in words. */
+const char *wait_text(const struct connection *c);
 
 #endif

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "daemon/server.h"
+#include "daemon/turn.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/notify.h"
+#include "daemon/buffer_holders.h"
 #include "daemon/buffers.h"
 #include "daemon/deadline.h"
 #include "daemon/drain.h"
@@ -16,6 +17,7 @@
 #include "daemon/session.h"
 #include "daemon/slow_consumers.h"
 #include "daemon/wait.h"
+#include "daemon/wait_serve.h"
 
 enum {
 	TURN_COMPLETIONS = 256, /* taken in one turn */
@@ -192,7 +194,7 @@ dispatch(struct server *s, const struct completion *done)
 	else if (done->ticket.kind == ENGINE_WRITE)
 		session_written(s, c, done->result);
 	else if (done->ticket.kind == ENGINE_POLL)
-		wait_peer_ended(s, c);
+		session_peer_ended(s, c);
 	session_reap(s, c);
 }
 
@@ -399,8 +401,8 @@ turn(struct server *s)
 	wait_serve(s);
 	run_catchup(s);
 	journal_run(&s->journal, s->tick.day, s->tick.local_ns, s->now_ns);
-	deadline_check(s, n < ARRAY_LEN(done));
-	buffers_check(s);
+	session_check_deadlines(s, n < ARRAY_LEN(done));
+	buffer_holders_check(s);
 	report_journal(s);
 	run_timers(s);
 	/* Once more: what was served, and what the journal has let be seen. */
@@ -455,7 +457,7 @@ journal_end_ns(const struct server *s)
 }
 
 int
-server_run(struct server *s)
+turn_run(struct server *s)
 {
 	char status[256];
 	bool is_whole;

@@ -10,8 +10,8 @@
  * Short: it costs one read of some bytes that are in the page cache.  Part of
  * catchup.c.
  */
-#ifndef RINGTICK_CLIENT_CATCHUP_CHECK_H
-#define RINGTICK_CLIENT_CATCHUP_CHECK_H
+#ifndef RINGTICK_CLIENT_CATCHUP_PRIVATE_H
+#define RINGTICK_CLIENT_CATCHUP_PRIVATE_H
 
 #include "client/catchup.h"
 

@@ -1,0 +1,123 @@
+#include "config.h"
+
+#include "daemon/wait_serve.h"
+
+#include "daemon/buffers.h"
+#include "daemon/session.h"
+#include "daemon/wait.h"
+
+enum {
+	/* Turns in a row that may have no time for who waits for WAIT_DEAR. */
+	DEAR_PASSED_MAX = 8,
+};
+
+/* Whether what it waits for may have come. */
+static bool
+may_go_on(struct server *s, const struct connection *c)
+{
+	switch (c->waits_for) {
+	case WAIT_NOTHING:
+	case WAIT_REASONS:
+		return false;
+	case WAIT_DAY:
+		return !s->tick.is_day_pending;
+	case WAIT_HOLD:
+		return !s->tick.is_held;
+	case WAIT_ROOM:
+		return !(s->tick.is_held && c->is_feed) &&
+		       stream_has_room(&s->streams.main, c->wanted_bytes);
+	case WAIT_FED:
+		return !s->streams.is_cut;
+	case WAIT_LEVEL:
+		return c->answered_len > 0
+			       ? wait_has_place(c)
+			       : streams_is_level(&s->streams, c->wait_stream);
+	case WAIT_FILE:
+		return s->streams.main.marks == s->journal.state.marks;
+	case WAIT_BUFFER:
+		return buffers_may_take(s, c, POOL_INPUT);
+	case WAIT_REPLY:
+		return buffers_may_take(s, c, POOL_REPLY);
+	case WAIT_UNPACK:
+		return unpack_is_free(&s->tick.unpack, s->now_ns);
+	case WAIT_TURN:
+	case WAIT_DEAR:
+		return true;
+	}
+	return false;
+}
+
+/* First come, first served.  Whoever still finds no room keeps those behind
+ * it from taking what it waits for. */
+static void
+serve_queue(struct server *s, enum wait_reason why)
+{
+	struct list *n, *next;
+
+	for (n = s->waiting[why].next;
+	     n != &s->waiting[why] && !s->budget.is_turn_over; n = next) {
+		struct connection *c =
+			container_of(n, struct connection, wait_node);
+
+		next = n->next;
+		if (may_go_on(s, c))
+			session_serve(s, c);
+		else if (why == WAIT_ROOM && !(s->tick.is_held && c->is_feed))
+			return;
+	}
+}
+
+static void
+serve_first(struct server *s, enum wait_reason why)
+{
+	struct connection *c = container_of(s->waiting[why].next,
+					    struct connection, wait_node);
+
+	wait_end(s, c);
+	session_serve(s, c);
+}
+
+/* Each once: whoever is not done goes behind the end that there was. */
+static void
+serve_turns(struct server *s)
+{
+	struct list *queue = &s->waiting[WAIT_TURN], end = { 0 };
+
+	list_append(queue, &end);
+	while (queue->next != &end && !s->budget.is_turn_over)
+		serve_first(s, WAIT_TURN);
+	list_remove(&end);
+}
+
+/* The first, if the turn has time left: what is not dear comes first.  But not
+ * for ever. */
+static void
+serve_dear(struct server *s)
+{
+	if (list_is_empty(&s->waiting[WAIT_DEAR]))
+		return;
+	if (s->budget.is_turn_over && ++s->dear_passed < DEAR_PASSED_MAX)
+		return;
+	s->dear_passed = 0;
+	s->serves_dear = true;
+	serve_first(s, WAIT_DEAR);
+	s->serves_dear = false;
+}
+
+/* Begins with another reason in each turn: when the turn is over before all
+ * have had theirs, the next one is for the others. */
+void
+wait_serve(struct server *s)
+{
+	unsigned first = s->turns_cnt++ % WAIT_REASONS;
+
+	for (unsigned i = 0; s->waiting_cnt > 0 && i < WAIT_REASONS; i++) {
+		enum wait_reason why = (first + i) % WAIT_REASONS;
+
+		if (why == WAIT_TURN)
+			serve_turns(s);
+		else if (why != WAIT_DEAR)
+			serve_queue(s, why);
+	}
+	serve_dear(s);
+}
