@@ -5,10 +5,10 @@
  *   make bench/rows && bench/rows
  *
  * The message is trade: time, sym, price, size, side (a symbol), with symbols
- * of 1 to 4 characters.  `length` is what rows_picked_len or rows_merged_len
- * takes by itself; `keys` is a walk through the sym column.  `copy` is a
- * memcpy of the whole message, to compare with.  Figures are the best of
- * ROUNDS: two noisy cores have no use for a mean.
+ * of 1 to 4 characters.  `length` is what rows_picked_len takes by itself;
+ * `keys` is a walk through the sym column.  `copy` is a memcpy of the whole
+ * message, to compare with.  Figures are the best of ROUNDS: two noisy cores
+ * have no use for a mean.
  */
 #include "config.h"
 
@@ -138,12 +138,6 @@ do_pick(const struct work *w)
 }
 
 static void
-do_merged_len(const struct work *w)
-{
-	sink += rows_merged_len(table, sources, w->sources_cnt);
-}
-
-static void
 do_merge(const struct work *w)
 {
 	sink += rows_merge(table, sources, w->sources_cnt, KA_GROUPED, out);
@@ -193,9 +187,8 @@ bench_merge(uint32_t messages, uint32_t rows)
 		w.len += make_frame(at, rows, i * rows);
 		sources[i].rows = rows_of_frame(table, at);
 	}
-	printf("| merge %u of %u | %.1f | | %.1f | %.1f |\n", messages, rows,
+	printf("| merge %u of %u | %.1f | | | %.1f |\n", messages, rows,
 	       measure(do_copy, &w, all) / messages,
-	       measure(do_merged_len, &w, all) / messages,
 	       measure(do_merge, &w, all) / messages);
 }
 

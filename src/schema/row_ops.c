@@ -668,17 +668,6 @@ start_sources(struct rows_source *sources, size_t cnt)
 	return (struct sources){ sources, cnt, (uint32_t)rows_cnt };
 }
 
-uint64_t
-rows_merged_len(const struct schema_table *t, struct rows_source *sources,
-		size_t cnt)
-{
-	struct sources from = start_sources(sources, cnt);
-	struct out out = { .base = NULL };
-
-	merge(&out, t, &from, KA_NONE);
-	return out.len;
-}
-
 size_t
 rows_merge(const struct schema_table *t, struct rows_source *sources,
 	   size_t cnt, uint8_t sym_attr, uint8_t *at)

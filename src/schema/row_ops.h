@@ -99,20 +99,14 @@ bool rows_pick_some(struct rows_picking *p, uint32_t rows_max);
 
 struct rows_source {
 	struct rows rows;
-	const uint8_t *at; /* set and used by the functions below */
+	const uint8_t *at; /* set and used by rows_merge */
 };
 
 /*
- * Bytes of the message that has all rows of the sources, in their order; may
- * exceed 4 GiB.  There is at least one source, and less than 2^31 rows.
- */
-uint64_t rows_merged_len(const struct schema_table *t,
-			 struct rows_source *sources, size_t cnt);
-
-/*
- * Writes it, not over a source, if it is shorter than 4 GiB.  The sym column
- * gets sym_attr, unless it is a general list.  Returns rows_merged_len, and
- * writes no more.
+ * Writes the message that has all rows of the sources, in their order, not over
+ * a source.  There is at least one source, and less than 2^31 rows.  The sym
+ * column gets sym_attr, unless it is a general list.  Returns its length, which
+ * is at most that of the sources' messages together.
  */
 size_t rows_merge(const struct schema_table *t, struct rows_source *sources,
 		  size_t cnt, uint8_t sym_attr, uint8_t *at);

@@ -111,14 +111,17 @@ static struct rows
 merge(const struct schema_table *t, struct rows_source *sources, size_t cnt,
       uint8_t sym_attr, uint8_t **out)
 {
-	uint64_t len = rows_merged_len(t, sources, cnt);
+	size_t max = 0, len;
 	uint32_t rows_cnt = 0;
 
-	for (size_t i = 0; i < cnt; i++)
+	for (size_t i = 0; i < cnt; i++) {
 		rows_cnt += sources[i].rows.cnt;
-	*out = malloc(len);
+		max += t->publish_prefix_len + sources[i].rows.len;
+	}
+	*out = malloc(max);
 	CHECK(*out != NULL);
-	CHECK(rows_merge(t, sources, cnt, sym_attr, *out) == len);
+	len = rows_merge(t, sources, cnt, sym_attr, *out);
+	CHECK(len <= max);
 	return check_message(t, *out, len, rows_cnt);
 }
 
