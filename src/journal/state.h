@@ -1,6 +1,6 @@
 /*
  * What the rest of the daemon may know of the journal: how far it is.  The
- * journal keeps it true; tick/tick.c answers .u.i and .u.L from it.
+ * journal keeps it true; tick/position.c answers .u.i and .u.L from it.
  *
  * Positions are of the main stream and always ends of messages.
  */

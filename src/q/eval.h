@@ -2,7 +2,7 @@
  * The q that clients send, in a bounded subset: a request is the value of a
  * text, of a name, or of a list whose first item is a function
  * (tick-contract.md section 0, rule 1).  This file knows the language; what the
- * names mean is a table that the caller passes (tick/tick.c).
+ * names mean is a table that the caller passes (tick/dispatch.c).
  *
  * Understood:
  *   objects   ()/"" -> ::      `.u.i -> value of the name

@@ -217,7 +217,8 @@ uint64_t streams_oldest_pos(struct streams *all);
  * a clock it ends when 2 ms are over, in the midst of a stream's rows too, and
  * is_cut says so.  The next call goes on; who stands behind the message gets
  * what follows meanwhile.  Other long messages wait until it has ended
- * (tick/tick.c), so that it does.  What has to be done again is done in one go.
+ * (tick/publish.c), so that it does.  What has to be done again is done in one
+ * go.
  */
 void streams_feed(struct streams *all, int64_t now_ns);
 

@@ -126,7 +126,7 @@ walk_write(struct reader *r)
 		(void)submit(r, span_max);
 }
 
-/* A reply, or a subscription, as tick/tick.c lets them come. */
+/* A reply, or a subscription, as tick/dispatch.c lets them come. */
 static void
 walk_queue(struct reader *r)
 {
@@ -156,7 +156,7 @@ walk_queue(struct reader *r)
 	queue(r, len, stream, is_change ? &selection : NULL, has_gate);
 }
 
-/* subfrom and rejoin, as tick/tick.c lets them come: not while a file is
+/* subfrom and rejoin, as tick/dispatch.c lets them come: not while a file is
  * changed. */
 static void
 walk_ask(struct reader *r)
