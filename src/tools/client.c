@@ -87,6 +87,37 @@ client_send(struct client *client, const void *bytes, size_t len,
 	return 0;
 }
 
+void
+client_end(struct client *client)
+{
+	if (client->give_up_ns == 0)
+		client->give_up_ns = clock_monotonic_ns() + CLIENT_GRACE_NS;
+	cli_resume();
+}
+
+int
+client_send_all(struct client *client, const void *bytes, size_t len,
+		int64_t look_ns, size_t *out_sent)
+{
+	const uint8_t *at = bytes;
+
+	*out_sent = 0;
+	for (;;) {
+		bool is_ending = client->give_up_ns != 0;
+		size_t sent;
+		int err = client_send(client, at + *out_sent, len - *out_sent,
+				      is_ending ? client->give_up_ns : look_ns,
+				      &sent);
+
+		*out_sent += sent;
+		if (err != -EINTR)
+			return err;
+		if (is_ending)
+			return -ETIMEDOUT;
+		client_end(client);
+	}
+}
+
 /* Makes room at the end of the buffer: at least one byte. */
 static int
 make_room(struct client *client)

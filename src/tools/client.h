@@ -38,6 +38,8 @@ struct client {
 	size_t need;	/* bytes of the frame at `at`; 0 while not known */
 	uint8_t *plain; /* a frame made little-endian and uncompressed */
 	size_t plain_cap;
+	int64_t give_up_ns; /* 0; or the end has come, and what client_send_all
+			       has begun is given up then */
 	char error[320];
 };
 
@@ -64,6 +66,16 @@ void client_close(struct client *client);
  */
 int client_send(struct client *client, const void *bytes, size_t len,
 		int64_t deadline_ns, size_t *out_sent);
+
+/*
+ * The same, but it is not ended in the midst: once client_end() was called, or
+ * a signal came, it has CLIENT_GRACE_NS left, so that the server is not left
+ * with half a message, and -ETIMEDOUT after them.  Before, -ETIMEDOUT says that
+ * look_ns has come, and the caller goes on with the rest.
+ */
+int client_send_all(struct client *client, const void *bytes, size_t len,
+		    int64_t look_ns, size_t *out_sent);
+void client_end(struct client *client);
 
 /*
  * Receives once, at most max bytes.  Bytes got (> 0), -ETIMEDOUT at the

@@ -42,7 +42,6 @@ struct feed {
 	int64_t last_ns;       /* when the last one was written */
 	int64_t wall_minus_ns; /* local wall clock minus monotonic clock */
 	struct zone zone;
-	int64_t stop_ns; /* 0, or when a begun message is given up */
 
 	uint64_t sent, sent_bytes; /* whole messages */
 	uint64_t tried;		   /* sent, or begun to be */
@@ -198,36 +197,26 @@ fail(const struct feed *f, const char *sentence)
 	return CLI_EXIT_TROUBLE;
 }
 
-/*
- * Sends all of it, however long the server lets it wait; reports meanwhile.
- * When the end has come a message that is begun gets a little time, so that
- * the server is not left with half of it.
- */
+/* Sends all of it, however long the server lets it wait; reports meanwhile. */
 static int
 send_all(struct feed *f, const uint8_t *bytes, size_t len)
 {
-	size_t sent;
-
 	for (;;) {
-		int64_t deadline_ns =
-			f->stop_ns != 0 ? f->stop_ns : f->report_ns;
-		int err =
-			client_send(&f->client, bytes, len, deadline_ns, &sent);
+		size_t sent;
+		int err = client_send_all(&f->client, bytes, len, f->report_ns,
+					  &sent);
+		bool is_ending = f->client.give_up_ns != 0;
 		int64_t now_ns = clock_monotonic_ns();
-		bool is_end = cli_stopped() || now_ns >= f->end_ns;
 
-		if (err != -ETIMEDOUT && err != -EINTR)
+		if (is_ending && now_ns < f->end_ns)
+			f->end_ns = now_ns;
+		if (err != -ETIMEDOUT || is_ending)
 			return err;
-		if (f->stop_ns != 0)
-			return -ETIMEDOUT;
 		bytes += sent;
 		len -= sent;
 		report_if_due(f, now_ns);
-		if (is_end) {
-			f->stop_ns = now_ns + CLIENT_GRACE_NS;
-			f->end_ns = now_ns;
-			cli_resume();
-		}
+		if (now_ns >= f->end_ns)
+			client_end(&f->client);
 	}
 }
 

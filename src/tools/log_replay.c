@@ -54,29 +54,17 @@ replay_open(struct replay *r)
 	return err;
 }
 
-/*
- * However long the server lets it wait; a signal leaves a little time, so that
- * the server is not left with half a message.
- */
+/* However long the server lets it wait. */
 static int
 send_all(struct replay *r, const uint8_t *bytes, size_t len)
 {
-	int64_t deadline_ns = CLIENT_FOREVER;
 	size_t sent;
-	int err;
+	int err =
+		client_send_all(&r->client, bytes, len, CLIENT_FOREVER, &sent);
 
-	for (;;) {
-		err = client_send(&r->client, bytes, len, deadline_ns, &sent);
-		if (err == 0)
-			return 0;
-		if (err != -EINTR || r->is_ending)
-			return fail_send(r, err);
-		bytes += sent;
-		len -= sent;
-		deadline_ns = clock_monotonic_ns() + CLIENT_GRACE_NS;
-		r->is_ending = true;
-		cli_resume();
-	}
+	/* Kept here: a connection may be opened anew. */
+	r->is_ending = r->is_ending || r->client.give_up_ns != 0;
+	return err < 0 ? fail_send(r, err) : 0;
 }
 
 static int
@@ -99,8 +87,7 @@ tell_progress(struct replay *r, int64_t now_ns)
 	r->told_ns = now_ns;
 	fprintf(stderr, "\r%3.0f %%, %llu records, %llu refused ",
 		100.0 * (double)r->at_off / (double)max_u64(r->file_len, 1),
-		(unsigned long long)r->records,
-		(unsigned long long)r->refused);
+		(unsigned long long)r->records, (unsigned long long)r->refused);
 }
 
 static int

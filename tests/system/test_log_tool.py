@@ -9,7 +9,9 @@ import pathlib
 import re
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import time
 
 import daemon as daemon_module
@@ -695,6 +697,60 @@ def test_replay_is_stopped(start, connect, journal):
     _, said = process.communicate(timeout=20)
     assert process.returncode == 0 and pairs(said)["messages"] == "1"
     client.expect_silence()
+
+
+def serve(sock, may_read):
+    """As a tickerplant: answers the first request, then reads when it may, to the
+    end. How many updates came, all of them whole."""
+    while sock.recv(1) != b"\0":
+        pass
+    sock.sendall(b"\3")
+    reader = kdb.FrameReader(sock)
+    updates = 0
+    with contextlib.suppress(kdb.Closed):
+        while True:
+            frame = reader.next()
+            updates += len(frame) > 100  # else it asks whether all has come
+            if frame[1] == kdb.SYNC:
+                sock.sendall(kdb.frame(kdb.NIL, kdb.RESPONSE))
+            if updates == 1:
+                may_read()
+    return updates
+
+
+def wait_full(sock):
+    """Until no more comes: whoever sends waits for room."""
+    before, now = -1, 0
+    while now == 0 or now != before:
+        time.sleep(0.2)
+        before, now = now, struct.unpack("i", fcntl.ioctl(
+            sock, termios.FIONREAD, b"1234"))[0]
+
+
+@pytest.mark.parametrize("tool", ["replay", "feed"])
+def test_signal_while_the_server_takes_nothing(journal, tool):
+    """Protects the server from half a message, and people from waiting for all of
+    it: what was begun is sent, nothing after it, and the total says how much."""
+    path = journal([record("trade", columns(0, 2000))] * 800)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        where = "127.0.0.1:%d" % server.getsockname()[1]
+        process = subprocess.Popen(
+            [find_ringtick(), *(["log", "--replay", where, str(path)] if tool == "replay"
+                                else ["feed", "-p", where[10:], "--rate", "0",
+                                      "--rows", "2000"])],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with server.accept()[0] as sock:
+            sock.settimeout(20)
+
+            def stop():
+                wait_full(sock)
+                process.send_signal(signal.SIGTERM)
+            updates = serve(sock, stop)
+        said = process.communicate(timeout=20)[1]
+    total = said[said.index("total "):]
+    assert process.returncode == 0, said
+    assert int(pairs(total)["messages"]) == updates < 800
 
 
 def test_replay_refused(start, connect, journal):
