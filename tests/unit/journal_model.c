@@ -324,8 +324,10 @@ void
 disk_look(void)
 {
 	struct statx *at = m.look_at;
-	int res = statx(AT_FDCWD, m.look_path, 0, STATX_BASIC_STATS, at);
+	int res;
 
+	assert_non_null(at);
+	res = statx(AT_FDCWD, m.look_path, 0, STATX_BASIC_STATS, at);
 	m.look_at = NULL;
 	journal_completed(&m.journal, m.look_ticket, res == 0 ? 0 : -errno,
 			  m.now_ns);

@@ -70,6 +70,7 @@ test_moved(void **state)
 	model_put_many(1);
 	model_turn(0);
 	disk_write_all();
+	model_turn(NS_PER_MS);
 	(void)snprintf(moved, sizeof(moved), "%s.moved",
 		       m.journal.state.path);
 	assert_int_equal(rename(m.journal.state.path, moved), 0);
