@@ -103,7 +103,7 @@ def test_pause(start, connect, clients, mode):
         sock.sendall(b"user:pw\x03\0")
     long.send(whole[100000:])
     stream = Stream(reader)
-    time.sleep(1.2)
+    time.sleep(2)  # told from a second on, less what it would have slept
     daemon.signal(signal.SIGCONT)
     assert all(sock.recv(1) == b"\x03" for sock in raw)
     assert kdb.decode_frame(long.read_response())[1] == NIL
