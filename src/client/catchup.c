@@ -746,8 +746,7 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 		result = catchup_check_end(cu, read, result);
 	else if (catchup_check_begin(cu, read, ticket, result))
 		return;
-	is_again =
-		result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+	is_again = engine_is_again(result);
 	if (c != NULL)
 		c->consumer.past.is_reading = false;
 	if (c != NULL && result <= 0 && !is_again) {

@@ -9,12 +9,6 @@
  * was overwritten, and nobody knows with what. */
 enum { DOUBTS_MAX = 3 };
 
-static bool
-is_again(int32_t result)
-{
-	return result == -EINTR || result == -EAGAIN || result == -ECANCELED;
-}
-
 /* The journal is to look at its file before anybody reads it. */
 static int32_t
 doubt(struct catchup *cu)
@@ -47,7 +41,7 @@ int32_t
 catchup_check_end(struct catchup *cu, struct catchup_read *read, int32_t result)
 {
 	read->is_checking = false;
-	if (is_again(result) || read->changes != cu->history->changes)
+	if (engine_is_again(result) || read->changes != cu->history->changes)
 		return -EAGAIN;
 	if (result < 0)
 		return result;

@@ -2,7 +2,6 @@
 
 #include "client/delivery.h"
 
-#include <errno.h>
 
 /* After so long a write waits for the peer, not for the kernel's work. */
 #define PARKED_NS (1 * NS_PER_MS)
@@ -200,7 +199,7 @@ delivery_completed(struct delivery *d, struct connection *c, int32_t result)
 	uncount(d, &c->consumer);
 	pool_give(d->pool, consumer_written(&c->consumer, accepted));
 	/* Nothing was sent, and nothing is wrong: it is tried again. */
-	if (result == -ECANCELED || result == -EAGAIN || result == -EINTR)
+	if (engine_is_again(result))
 		result = 0;
 	return result;
 }

@@ -17,6 +17,7 @@
 #ifndef RINGTICK_IO_ENGINE_H
 #define RINGTICK_IO_ENGINE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -127,6 +128,14 @@ void engine_append_file(struct engine *e, int fd, const void *at, size_t len,
 /* Reads at an offset of a file (0 for a signalfd). May read less than len. */
 void engine_read(struct engine *e, int fd, void *at, size_t len, uint64_t off,
 		 struct ticket ticket);
+
+/* Whether an operation with this result has done nothing, and nothing is wrong:
+ * it may be asked for again. */
+static inline bool
+engine_is_again(int32_t result)
+{
+	return result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+}
 
 /* Size and inode of the file that has this name, wherever that hangs: into out.
  * Result 0 or -errno. */

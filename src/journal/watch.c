@@ -2,7 +2,6 @@
 
 #include "journal/private.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -57,7 +56,7 @@ judge(const struct journal *j, int32_t result)
 	uint64_t from_off = j->look.from_off, upto_off = j->batch.off;
 	uint64_t size = j->look.seen.stx_size;
 
-	if (result == -EINTR || result == -EAGAIN || result == -ECANCELED)
+	if (engine_is_again(result))
 		return UNSURE;
 	if (result != 0 || is_another(j) || size < from_off || size > upto_off)
 		return BAD;
