@@ -45,14 +45,22 @@ take_option(int key, char *value, struct argp_state *state)
 		o->seconds =
 			cli_number(state, "--seconds", value, 1, INT32_MAX);
 		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "\"%s\" is not an option", value);
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-const struct argp client_options_argp = {
+static const struct argp client_options_argp = {
 	.options = options,
 	.parser = take_option,
+};
+
+const struct argp_child client_options_children[] = {
+	{ .argp = &client_options_argp, .group = 1 },
+	{ 0 },
 };
 
 int64_t

@@ -16,8 +16,9 @@ struct client_options {
 	uint64_t seconds; /* 0: no end */
 };
 
-/* The input is a struct client_options, which it fills. */
-extern const struct argp client_options_argp;
+/* The children of such a tool's argp: what they fill is its input, a struct
+ * client_options.  They refuse what is no option. */
+extern const struct argp_child client_options_children[];
 
 /* When the tool ends that started then. */
 int64_t client_options_end_ns(const struct client_options *o, int64_t start_ns);

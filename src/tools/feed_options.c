@@ -90,9 +90,6 @@ take_option(int key, char *value, struct argp_state *state)
 	case OPTION_reconnect:
 		o->is_reconnecting = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "\"%s\" is not an option", value);
-		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -101,14 +98,10 @@ take_option(int key, char *value, struct argp_state *state)
 void
 feed_options_read(struct feed_options *o, int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ .argp = &client_options_argp, .group = 1 },
-		{ 0 },
-	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = take_option,
-		.children = children,
+		.children = client_options_children,
 		.doc = "Publishes generated rows of the tables trade and quote "
 		       "of etc/sym.q with .u.upd. Column size (of quote: "
 		       "asize) is a running number, which `ringtick sub "

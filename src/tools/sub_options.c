@@ -77,9 +77,6 @@ take_option(int key, char *value, struct argp_state *state)
 		o->is_paused = true;
 		o->common.target.receive_buffer = SMALL_BUFFER;
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "\"%s\" is not an option", value);
-		return 0;
 	case ARGP_KEY_END:
 		if (o->is_checking && o->symbols[0] != '\0')
 			cli_fail(state, "--check needs all symbols");
@@ -92,14 +89,10 @@ take_option(int key, char *value, struct argp_state *state)
 void
 sub_options_read(struct sub_options *o, int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ .argp = &client_options_argp, .group = 1 },
-		{ 0 },
-	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = take_option,
-		.children = children,
+		.children = client_options_children,
 		.doc = "Subscribes and follows the updates.\v"
 		       "Exit status: 0 good, 1 check failed, 2 usage or "
 		       "connection.",
