@@ -6,7 +6,8 @@ import struct
 
 import kdb
 from bystander import PULSE
-from kdb import SYNC, Error, frame, lst, sym, syms
+from daemon import merged
+from kdb import SYNC, Error, atom, frame, lst, sym, syms
 from misbehaviour import row
 from traffic import update
 
@@ -106,3 +107,32 @@ def long_to_itself(scene):
 @row(own={"settings": SETTINGS})
 def long_filtered(scene):
     _to_selections(scene, _narrow(1_300_000))
+
+
+def _join(client, *symbols):
+    """Subscribes to some symbols from the day's first record on; the messages that
+    came for an earlier subscription are dropped."""
+    told = client.sync(lst(sym(".ringtick.subfrom"), sym("narrow"), syms(*symbols),
+                           atom("j", 0)))
+    assert not isinstance(told, Error), told
+    client.inbox.clear()
+
+
+@row(only="journal",
+     own={"settings": merged(SETTINGS, {"slow": {"return_percent": 5}})})
+def long_filtered_out_of_the_journal(scene):
+    """Two who join late, again and again, and want much of a long record, each
+    something else; and one who does not read."""
+    feed = scene.client()
+    feed.send(_narrow(1_300_000))
+    assert feed.sync("") == kdb.NIL
+    _join(scene.client(receive_buffer=4096), *LETTERS[:2])
+
+    def step(client, *symbols):
+        _join(client, *symbols)
+        assert len(client.read_frame()) > 4 << 20
+    for letters in (LETTERS[:8], LETTERS[8:]):
+        client = scene.client()
+        scene.again_and_again(
+            lambda client=client, letters=letters: step(client, *letters))
+    scene.hold_and_count()
