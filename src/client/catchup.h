@@ -9,8 +9,8 @@
  * read is enough for others who are near: they take from it too.  Records
  * become the frames that the ring had, byte for byte (schema/record.h), so that
  * the socket never notices.  A record that is too long for a read is read whole
- * once, to know its length, and then sent in pieces.  Once a consumer's lag is
- * under the return mark it goes back to the ring.
+ * once, to know its length, and then sent in pieces (catchup_long.c).  Once a
+ * consumer's lag is under the return mark it goes back to the ring.
  *
  * Nothing waits for the disk: reads are operations of the engine.
  */
@@ -27,6 +27,7 @@
 #include "config/settings.h"
 #include "io/engine.h"
 #include "journal/history.h"
+#include "ring/filter.h"
 #include "ring/stream.h"
 
 enum {
@@ -51,6 +52,32 @@ struct catchup_read {
 	uint8_t found[HISTORY_TAIL_BYTES];
 };
 
+enum catchup_stage {
+	MAKE_NOTHING,
+	MAKE_LOOK,  /* its rows are looked at, in long_read */
+	MAKE_WRITE, /* those that are wanted are written */
+	MAKE_DONE,
+};
+
+/* The frame of a long record that has another form in the file. */
+struct catchup_made {
+	enum catchup_stage stage;
+	/* of which record, for which symbols; held: */
+	struct history_file *file;
+	uint64_t off;
+	uint64_t changes; /* history.changes when it was read */
+	struct symbol_set *symbols;
+	unsigned table_idx;
+	struct connection *owner; /* who asked for it, or took of it last; if
+				     it still has the generation */
+	uint32_t generation;
+	struct past_message message;
+	struct filter filter;
+	uint8_t *frame;	 /* message.max */
+	int64_t done_ns;
+	bool is_awaited; /* others want the place */
+};
+
 struct catchup {
 	const struct settings *settings;
 	struct engine *engine;
@@ -60,9 +87,9 @@ struct catchup {
 	uint8_t *memory;
 	uint8_t *scratch; /* of message.max each: */
 	uint8_t *whole;	/* ... a message of others, */
-	uint8_t *frame;	/* ... what is left of it, ... */
+	struct catchup_made made; /* ... the frame of a long record, ... */
 	struct catchup_read reads[CATCHUP_READS];
-	struct catchup_read long_read; /* ... a long record */
+	struct catchup_read long_read; /* ... and its bytes */
 	struct list hungry;
 	struct list news;
 	uint64_t refused_records; /* not of the schema, in files of others */
@@ -77,6 +104,9 @@ int catchup_open(struct catchup *cu, const struct settings *settings,
 
 void catchup_close(struct catchup *cu);
 
+/* Bytes that catchup_open would map. */
+uint64_t catchup_memory(size_t message_max);
+
 /* The consumer may have something to send, or need to be fed: to be called when
  * it has left the ring, and whenever a write of it has completed. */
 void catchup_wake(struct catchup *cu, struct connection *c);
@@ -86,8 +116,12 @@ void catchup_wake(struct catchup *cu, struct connection *c);
 void catchup_try_return(struct catchup *cu, struct connection *c,
 			int64_t now_ns);
 
-/* Starts reads for those who are hungry; lets go who has caught up. */
+/* Starts reads for those who are hungry, and works for 2 ms on a long record;
+ * lets go who has caught up. */
 void catchup_run(struct catchup *cu, int64_t now_ns);
+
+/* When it has to run again, though nothing comes. */
+int64_t catchup_due_ns(const struct catchup *cu);
 
 /* A read has completed. */
 void catchup_completed(struct catchup *cu, struct ticket ticket,

@@ -12,5 +12,5 @@ const char *const engine_mode_names[] = { "auto", "sqpoll", "direct",
 uint32_t
 settings_filters_max(const struct settings *s)
 {
-	return (uint32_t)(3 * s->connections.max + s->streams.max + 12);
+	return (uint32_t)(3 * s->connections.max + s->streams.max + 13);
 }

@@ -116,8 +116,8 @@ struct settings {
 };
 
 /* How many different filters by symbol there can be at once: of each connection
- * what it has, what it asks for, and what it had, of each stream, and a few
- * that a request makes. */
+ * what it has, what it asks for, and what it had, of each stream, a few that a
+ * request makes, and one of a record that is read. */
 uint32_t settings_filters_max(const struct settings *s);
 
 #endif

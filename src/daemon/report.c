@@ -604,10 +604,7 @@ report_memory(const struct server *s)
 	uint64_t staging = s->journal.staging.size;
 	bool has_journal = s->journal.state.is_on;
 	uint64_t past = n * CATCHUP_BUFFER_BYTES +
-			(has_journal ? CATCHUP_READS * CATCHUP_READ_BYTES +
-					       CATCHUP_SCRATCHES *
-						       set->message.max
-				     : 0);
+			(has_journal ? catchup_memory(set->message.max) : 0);
 	/* The running file, the last one, and the next. */
 	uint64_t files = has_journal ? 3 * sizeof(struct history_file) : 0;
 

@@ -237,6 +237,7 @@ wait_ns(const struct server *s)
 	    s->settings->publish.interval > 0)
 		until = min_i64(until, s->next_batch_ns);
 	until = min_i64(until, journal_due_ns(&s->journal));
+	until = min_i64(until, catchup_due_ns(&s->catchup));
 	until = min_i64(until, s->next_deadline_ns);
 	until = min_i64(until, buffers_due_ns(s));
 	until = min_i64(until, s->next_report_ns);
