@@ -533,7 +533,7 @@ begin(struct journal *j, const struct journal_moment *now, char *err,
 	const struct settings *set = j->settings;
 	struct journal_days days;
 
-	journal_tell_copies(set->journal.directory, set->journal.name);
+	journal_tell_left(set->journal.directory, set->journal.name);
 	if (!journal_unsynced_mend(set->journal.directory, set->journal.name,
 				   err, err_len) ||
 	    !journal_days_begin(set, now, &j->state.epochs, &days, err,

@@ -94,6 +94,7 @@ struct journal_mend {
 	bool must_sync;
 	struct rescue_look look;
 	struct rescue_copy copy;
+	struct rescue_aside aside;
 	struct journal_keep keep;
 	struct epochs epochs;
 	int lock_fd;

@@ -46,14 +46,14 @@ run(struct file_job *job)
 					     m->lock_fd);
 		break;
 	case MEND_LINK:
-		m->err = -rescue_link(m->path, m->fd);
+		m->err = -rescue_link(m->path, m->fd, m->must_sync, &m->aside);
 		break;
 	case MEND_COPY:
 		m->err = -rescue_copy(&m->copy, m->path, m->fd, m->len);
 		break;
 	case MEND_COPY_LAST:
-		m->err = -rescue_copy_finish(&m->copy, m->path, m->fd,
-					     m->must_sync);
+		m->err = -rescue_copy_finish(&m->copy, m->path, m->fd, m->len,
+					     m->must_sync, &m->aside);
 		break;
 	case MEND_KEEP:
 		m->err = -journal_keep_good(&m->keep, m->path, m->fd);
@@ -80,6 +80,8 @@ start(struct journal *j, enum mend_what what)
 	m->must_sync = j->settings->journal.sync != SYNC_NONE;
 	m->settings = j->settings;
 	m->lock_fd = j->lock_fd;
+	/* Two daemons would take the name from each other for ever. */
+	m->aside.is_allowed = m->lock != -EWOULDBLOCK;
 	file_job_start(j->jobs, &m->job);
 }
 
@@ -234,6 +236,19 @@ tell_lock(struct journal *j)
 	m->is_lock_lost = is_lost;
 }
 
+static void
+tell_aside(const struct journal *j)
+{
+	const struct rescue_aside *a = &j->mend.aside;
+
+	if (a->path[0] != '\0')
+		log_line(LOG_ERROR, "journal_put_aside",
+			 "file=%s aside=%s hint=\"another file was given the "
+			 "journal's name under the daemon: it is whole in "
+			 "aside; find out who does that\"",
+			 LOG_QUOTED(j->state.path), LOG_QUOTED(a->path));
+}
+
 /* Whether the file has what was written, by its size. */
 static bool
 is_whole(const struct journal *j)
@@ -301,6 +316,7 @@ done(struct file_job *job, int64_t now_ns)
 		looked(j, now_ns);
 		break;
 	case MEND_LINK:
+		tell_aside(j);
 		if (m->err != 0)
 			failed(j, LOOK_NS, now_ns);
 		else
@@ -313,8 +329,10 @@ done(struct file_job *job, int64_t now_ns)
 			copied(j);
 		break;
 	case MEND_COPY_LAST:
+		tell_aside(j);
 		if (m->err != 0)
-			failed(j, COPY_AGAIN_NS, now_ns);
+			failed(j, m->copy.fd < 0 ? COPY_AGAIN_NS : LOOK_NS,
+			       now_ns);
 		else
 			came_back(j, now_ns);
 		break;

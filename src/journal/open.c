@@ -154,27 +154,41 @@ journal_lock_file(const char *path, int fd, bool is_past, char *err,
 			 path, path);
 }
 
+/* Of what mending a file has left: a name as sym2026.11.22.rescue.1. */
+static void
+tell_left(const char *directory, const char *name, const char *file,
+	  const char *kind, const char *event, const char *hint)
+{
+	char pattern[JOURNAL_PATH_MAX], path[PATH_MAX];
+
+	(void)snprintf(pattern, sizeof(pattern), "%s????.??.??.%s.*", name,
+		       kind);
+	if (fnmatch(pattern, file, 0) != 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, file);
+	log_line(LOG_WARN, event, "file=%s hint=\"%s\"", LOG_QUOTED(path),
+		 hint);
+}
+
 void
-journal_tell_copies(const char *directory, const char *name)
+journal_tell_left(const char *directory, const char *name)
 {
 	DIR *dir = opendir(directory);
-	char pattern[JOURNAL_PATH_MAX], path[PATH_MAX];
 	const struct dirent *entry;
 
 	if (dir == NULL)
 		return;
-	(void)snprintf(pattern, sizeof(pattern), "%s????.??.??.rescue.*", name);
-	while ((entry = readdir(dir)) != NULL)
-		if (fnmatch(pattern, entry->d_name, 0) == 0) {
-			(void)snprintf(path, sizeof(path), "%s/%s", directory,
-				       entry->d_name);
-			log_line(LOG_WARN, "journal_half_copy",
-				 "file=%s hint=\"a daemon ended while it "
-				 "copied a deleted journal to this file: its "
-				 "whole records are good, and the only ones "
-				 "left; move it away when you have them\"",
-				 LOG_QUOTED(path));
-		}
+	while ((entry = readdir(dir)) != NULL) {
+		tell_left(directory, name, entry->d_name, "rescue",
+			  "journal_half_copy",
+			  "a daemon ended while it copied a deleted journal to "
+			  "this file: its whole records are good, and the only "
+			  "ones left; move it away when you have them");
+		tell_left(directory, name, entry->d_name, "aside",
+			  "journal_aside",
+			  "it was given the journal's name under a daemon, "
+			  "which put it aside; move it to where it belongs");
+	}
 	(void)closedir(dir);
 }
 

@@ -40,9 +40,9 @@ int journal_lock_again(const char *directory, const char *name, int fd);
 bool journal_lock_file(const char *path, int fd, bool is_past, char *err,
 		       size_t err_len);
 
-/* Names the copies of files of this name that were never whole: a daemon that
- * brought a file back has ended before. */
-void journal_tell_copies(const char *directory, const char *name);
+/* Names what daemons that brought a file of this name back have left: copies
+ * that did not get the name, and what had it meanwhile. */
+void journal_tell_left(const char *directory, const char *name);
 
 /*
  * While set, it is called after each stretch of a file that was read for its

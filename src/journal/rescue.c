@@ -13,7 +13,7 @@
 #include "base/util.h"
 
 enum {
-	COPIES_MAX = 10000,
+	NAMES_MAX = 10000,
 	COPY_BYTES = 1 << 30, /* in one go */
 };
 
@@ -34,27 +34,72 @@ rescue_look(const char *path, int fd)
 	look.size = (uint64_t)file.st_size;
 	look.device = file.st_dev;
 	look.inode = file.st_ino;
-	err = stat(path, &named) == 0 ? 0 : errno;
-	if (err != 0 && err != ENOENT)
-		look.err = err;
-	else if (err == ENOENT)
-		look.name = look.is_linked ? RESCUE_MOVED : RESCUE_DELETED;
-	else if (named.st_ino == file.st_ino && named.st_dev == file.st_dev)
+	/* A link that leads nowhere has the name, too. */
+	err = stat(path, &named) == 0 || lstat(path, &named) == 0 ? 0 : errno;
+	if (err == 0 && named.st_ino == file.st_ino &&
+	    named.st_dev == file.st_dev)
 		look.name = RESCUE_NAMED;
+	else if (err == 0 || err == ENOENT)
+		look.name = look.is_linked ? RESCUE_MOVED : RESCUE_DELETED;
 	else
-		look.err = EEXIST;
+		look.err = err;
 	return look;
 }
 
-int
-rescue_link(const char *path, int fd)
+/* 0, also if there is nothing any more, or -errno. */
+static int
+put_aside(const char *path, struct rescue_aside *a)
 {
-	char name[64];
+	int err = -EEXIST;
 
-	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	return linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0
+	if (!a->is_allowed)
+		return err;
+	for (unsigned n = 1; n <= NAMES_MAX && err == -EEXIST; n++) {
+		int len = snprintf(a->path, sizeof(a->path), "%s.aside.%u",
+				   path, n);
+
+		err = len < 0 || (size_t)len >= sizeof(a->path)
+			      ? -ENAMETOOLONG
+			      : fs_rename_new(path, a->path);
+	}
+	if (err != 0)
+		a->path[0] = '\0';
+	return err == -ENOENT ? 0 : err;
+}
+
+/* give() makes `from` have the name, if that is free. */
+static int
+take_name(int (*give)(const char *from, const char *path), const char *from,
+	  const char *path, struct rescue_aside *aside)
+{
+	int err;
+
+	aside->path[0] = '\0';
+	err = give(from, path);
+	if (err != -EEXIST)
+		return err;
+	err = put_aside(path, aside);
+	return err == 0 ? give(from, path) : err;
+}
+
+static int
+give_link(const char *from, const char *path)
+{
+	return linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0
 		       ? 0
 		       : -errno;
+}
+
+int
+rescue_link(const char *path, int fd, bool must_sync,
+	    struct rescue_aside *aside)
+{
+	char from[64];
+	int err;
+
+	(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+	err = take_name(give_link, from, path, aside);
+	return err == 0 && must_sync ? fs_sync_directory_of(path) : err;
 }
 
 /* ---- a copy ---- */
@@ -62,7 +107,7 @@ rescue_link(const char *path, int fd)
 static int
 copy_begin(struct rescue_copy *c, const char *path)
 {
-	for (unsigned n = 1; n <= COPIES_MAX; n++) {
+	for (unsigned n = 1; n <= NAMES_MAX; n++) {
 		int len = snprintf(c->path, sizeof(c->path), "%s.rescue.%u",
 				   path, n);
 
@@ -122,20 +167,24 @@ rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len)
 
 int
 rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
-		   bool must_sync)
+		   uint64_t len, bool must_sync, struct rescue_aside *aside)
 {
 	int err = rescue_copy(c, path, fd, INT64_MAX);
 
 	if (err != 0)
 		return err;
-	if (must_sync && fdatasync(c->fd) != 0)
+	if (must_sync && fdatasync(c->fd) != 0) {
 		err = -errno;
+		rescue_copy_drop(c);
+		return err;
+	}
 	/* As the file that it takes the place of (open.h). */
 	(void)flock(c->fd, LOCK_EX | LOCK_NB);
-	if (err == 0)
-		err = fs_rename_new(c->path, path);
+	err = take_name(fs_rename_new, c->path, path, aside);
 	if (err != 0) {
-		rescue_copy_drop(c);
+		/* ENOENT: others have taken it away. */
+		if (err == -ENOENT || c->len != len)
+			rescue_copy_drop(c);
 		return err;
 	}
 	/* From here on it has the name: what fails now leaves no less. */

@@ -2,7 +2,8 @@
  * The journal's file lost its name while it is open: it gets it back.  Deleted,
  * it takes all that is written to it along, but can still be read: it is
  * copied, under a name of its own until the copy is whole.  Moved, it is linked
- * to its name again.
+ * to its name again.  What has got the name meanwhile, be it a file, a link or
+ * a directory, is put aside and never overwritten.
  *
  * Every function may take its time: they run as jobs (io/file_jobs.h), and log
  * nothing.  mend.c decides when.
@@ -16,9 +17,9 @@
 
 enum rescue_name {
 	RESCUE_NAMED,	/* the name is the open file's */
-	RESCUE_MOVED,	/* it has another name, and this one is free */
-	RESCUE_DELETED, /* it has none, and this one is free */
-	RESCUE_UNKNOWN, /* another file may have the name */
+	RESCUE_MOVED,	/* it has another name, and not this one */
+	RESCUE_DELETED, /* it has none */
+	RESCUE_UNKNOWN,
 };
 
 struct rescue_look {
@@ -32,8 +33,17 @@ struct rescue_look {
 /* Whether path names the file open as fd. */
 struct rescue_look rescue_look(const char *path, int fd);
 
-/* RESCUE_MOVED: gives it its name again. 0 or -errno. */
-int rescue_link(const char *path, int fd);
+/* What else has the name. */
+struct rescue_aside {
+	bool is_allowed;     /* else it stays there: -EEXIST */
+	char path[PATH_MAX]; /* path.aside.N, where it is now; "" if nothing
+				was put aside */
+};
+
+/* RESCUE_MOVED: gives it its name again, on the disk if must_sync. 0 or
+ * -errno. */
+int rescue_link(const char *path, int fd, bool must_sync,
+		struct rescue_aside *aside);
 
 /* A copy that is being made.  path.rescue.N, until it is whole. */
 struct rescue_copy {
@@ -50,10 +60,12 @@ int rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len);
  * The same for all that is left, whoever wrote it; then the copy gets the
  * name, synced if must_sync, and fd becomes the copy: who reads by this number
  * goes on in it.
- * 0 or -errno as above; -EEXIST if another file has the name.
+ * 0 or -errno.  The copy stays, to go on with, if it has the len bytes that
+ * were written and only cannot get the name; else nothing is left of it.
  */
 int rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
-		       bool must_sync);
+		       uint64_t len, bool must_sync,
+		       struct rescue_aside *aside);
 
 /* Ends a copy that nobody wants any more. */
 void rescue_copy_drop(struct rescue_copy *c);

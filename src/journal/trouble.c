@@ -15,9 +15,12 @@ advice(int err)
 {
 	switch (err) {
 	case EEXIST:
-		return "another file has the journal's name: look at it and "
-		       "move it away; until then only this process has the "
-		       "day's records, and a kill loses them";
+	case EBUSY:
+	case EPERM:
+		return "another file has the journal's name and stays there "
+		       "(journal_lock_lost: it may be another ringtickd's): "
+		       "move it away; until then the day is in this process "
+		       "and, to the second, in .rescue.N beside it";
 	case ESTALE:
 		return "the file is cut or written to again and again: find "
 		       "out who does that";

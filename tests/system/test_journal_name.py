@@ -1,0 +1,236 @@
+"""Another file gets the name of the journal's while the daemon has it open: the
+day goes on under its name, and the other file is kept beside it."""
+
+import contextlib
+import fcntl
+import os
+import signal
+
+import journal
+import pytest
+from kdb import NIL
+from traffic import trade
+
+
+def settings(folder, changes=None, **how):
+    return journal.settings(folder, {"log": {"report": "100ms"}, **(changes or {})},
+                            **how)
+
+
+def records(count):
+    return [journal.record("trade", trade(n)) for n in range(count)]
+
+
+OTHERS = b"somebody else's"
+
+
+def put_file(path, other):
+    other.write_bytes(OTHERS)
+    other.rename(path)
+
+
+def put_hard_link(path, other):
+    other.write_bytes(OTHERS)
+    os.link(other, path.with_name("second"))
+    path.with_name("second").rename(path)
+
+
+def put_link(path, other):
+    other.write_bytes(OTHERS)
+    path.with_name("second").symlink_to(other)
+    path.with_name("second").rename(path)
+
+
+def put_link_to_nothing(path, other):
+    path.with_name("second").symlink_to(path.with_name("nothing"))
+    path.with_name("second").rename(path)
+
+
+def put_folder(path, other):
+    path.unlink()
+    path.mkdir()
+    (path / "file").write_bytes(OTHERS)
+
+
+def put_while_moved(path, other):
+    path.rename(path.with_name("moved"))
+    put_file(path, other)
+
+
+def put_twice(path, other):
+    put_file(path, other)
+    put_file(path, other)
+
+
+STRANGERS = [put_file, put_hard_link, put_link, put_link_to_nothing, put_folder,
+             put_while_moved, put_twice]
+
+
+def content(aside):
+    if aside.is_dir():
+        return (aside / "file").read_bytes()
+    if not aside.exists():
+        return str(aside.readlink()).encode()
+    return aside.read_bytes()
+
+
+@contextlib.contextmanager
+def lock_of_another(daemon, folder):
+    """As another daemon has it that was started when the lock had been removed."""
+    (folder / "sym.lock").unlink()
+    with open(folder / "sym.lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        daemon.wait_log("journal_lock_lost")
+        yield
+
+
+def kill(daemon, *clients):
+    daemon.signal(signal.SIGKILL)
+    daemon.process.wait()
+    daemon.abandon()
+    for one in clients:
+        one.close()
+
+
+@pytest.mark.parametrize("sync", ["none", "batch"])
+def test_another_has_the_name(start, connect, folder, sync):
+    """Protects the day from whatever gets its file's name: at once the file is
+    complete under it again, also after a kill; nothing of the stranger is lost,
+    and the log names it."""
+    daemon = start(settings(folder, sync=sync))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    sent, asides = 0, []
+    for put in STRANGERS:
+        assert client.update("trade", trade(sent)) == NIL
+        mark = daemon.mark()
+        put(path, folder / "other")
+        assert client.update("trade", trade(sent + 1)) == NIL
+        sent += 2
+        line = daemon.wait_log("journal_put_aside", after=mark)
+        assert line.level == 3 and line["file"] == str(path)
+        asides.append(folder / line["aside"])
+        assert content(asides[-1]) == (str(folder / "nothing").encode()
+                                       if put is put_link_to_nothing else OTHERS)
+        how = "linked" if put is put_while_moved else "copied"
+        daemon.wait_log("journal_brought_back", after=mark, how=how)
+        assert journal.read(path).records == records(sent)
+        assert journal.count_and_path(client) == (sent, path)
+        if how == "linked":
+            path.with_name("moved").unlink()
+    assert len(set(asides)) == len(STRANGERS)
+    assert not daemon.logged("journal_failing")
+    kill(daemon, client)
+
+    again = start(settings(folder))
+    assert again.wait_log("journal")["last_stop"] == "unclean"
+    told = again.logged("journal_aside")
+    assert {line["file"] for line in told} == {str(one) for one in asides}
+    assert {line.level for line in told} == {4}
+    client = connect(again)
+    assert journal.count_and_path(client) == (sent, path)
+    assert client.update("trade", trade(sent)) == NIL
+    assert journal.read(path).records == records(sent + 1)
+    assert not list(folder.glob("*.rescue.*"))
+
+
+def test_moved_and_back(start, connect, folder):
+    """Protects a file that was moved and comes back: it is the same one."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    moved = folder / "moved"
+    assert client.update("trade", trade(0)) == NIL
+    path.rename(moved)
+    moved.rename(path)
+    assert client.update("trade", trade(1)) == NIL
+    path.rename(moved)
+    daemon.wait_log("journal_brought_back", how="linked")
+    moved.replace(path)
+    assert client.update("trade", trade(2)) == NIL
+    # a link of its own that leads to it is as good
+    moved.unlink()
+    path.rename(moved)
+    path.symlink_to(moved)
+    mark = daemon.mark()
+    assert client.update("trade", trade(3)) == NIL
+    daemon.summary()
+    assert client.sync(".u.endofday[]") == NIL
+    daemon.wait_log("journal_rolled")
+    assert journal.read(path).records == records(4)
+    assert not daemon.logged("journal_put_aside")
+    assert not daemon.logged("journal_brought_back", after=mark)
+
+
+@pytest.mark.parametrize("end", ["stop", "end of day"])
+def test_another_has_the_name_at_the_end(start, connect, folder, end):
+    """The same right before the file is left."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    for n in range(20):
+        assert client.update("trade", trade(n)) == NIL
+    put_file(path, folder / "other")
+    if end == "stop":
+        client.close()
+        daemon.stop()
+    else:
+        assert client.sync(".u.endofday[]") == NIL
+        daemon.wait_log("journal_rolled")
+    assert journal.read(path).records == records(20)
+    line, = daemon.logged("journal_put_aside")
+    assert content(folder / line["aside"]) == OTHERS
+
+
+def test_another_daemon_has_the_name(start, connect, folder):
+    """Protects two daemons from taking the name from each other again and again:
+    while another one has the lock, its file stays where it is. What was accepted is
+    in a copy; the log says where, and the exit status of a stop is not 0."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    assert client.update("trade", trade(0)) == NIL
+    with lock_of_another(daemon, folder):
+        journal.write(folder / "other")
+        (folder / "other").rename(path)
+        failing = daemon.wait_log("journal_failing")
+        assert "bring back" in failing.text and "File exists" in failing["error"]
+        assert ".rescue." in failing["hint"]
+        copy = folder / (path.name + ".rescue.1")
+        assert journal.read(copy).records == records(1)
+        for n in range(1, 20):
+            assert client.update("trade", trade(n)) == NIL
+        while len(journal.File(copy)) < 20:
+            daemon.summary()
+        assert len(daemon.logged("journal_failing")) == 1, "it says so again and again"
+        assert not daemon.logged("journal_mended"), "it is not mended"
+        assert client.update("trade", trade(20)) == NIL
+        client.close()
+        daemon.stop(status=1)
+    line, = daemon.logged("journal_unnamed")
+    assert line.level == 3 and line["copy"] == str(copy)
+    assert journal.read(copy).records == records(21)
+    assert journal.read(path).records == []
+    again = start(settings(folder))
+    assert again.wait_log("journal_half_copy")["file"] == line["copy"]
+
+
+def test_stop_after_another_has_gone(start, connect, folder):
+    """Protects a stop right after the other file was moved away: the journal gets
+    its name back, and the stop is a clean one."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    assert client.update("trade", trade(0)) == NIL
+    with lock_of_another(daemon, folder):
+        journal.write(folder / "other")
+        (folder / "other").rename(path)
+        assert client.update("trade", trade(1)) == NIL
+        client.close()
+        daemon.wait_log("journal_failing")
+        path.unlink()
+        daemon.stop()
+    assert journal.read(path).records == records(2)
+    assert not list(folder.glob("*.rescue.*"))
+    again = start(settings(folder))
+    assert again.wait_log("journal")["last_stop"] == "clean"
