@@ -74,6 +74,41 @@ look_through(const struct settings *set, int32_t before, struct folder *out,
 }
 
 /*
+ * Whether another daemon has none of the files from a day on: NAME.lock, which
+ * is ours, may be a new file, because that of a daemon which runs was removed.
+ * It holds its own day's lock too, and that day is none before the newest with
+ * records.
+ */
+static bool
+are_free(const struct settings *set, int32_t from, char *err, size_t err_len)
+{
+	const char *directory = set->journal.directory;
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	char path[PATH_MAX];
+	bool are = true;
+	int32_t day;
+
+	while (dir != NULL && are && (entry = readdir(dir)) != NULL) {
+		int fd;
+
+		if (!is_of_day(entry->d_name, set->journal.name, &day) ||
+		    day < from)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", directory,
+			       entry->d_name);
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		are = journal_lock_file(path, fd, true, err, err_len);
+		(void)close(fd);
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+	return are;
+}
+
+/*
  * Whether a run that did not end well had begun the day after `day`: its file
  * is there, and not only because it was opened ahead of midnight.
  */
@@ -349,6 +384,7 @@ journal_days_begin(const struct settings *set, const struct journal_moment *now,
 
 	*out = (struct journal_days){ .day = today };
 	if (!look_through(set, today, &folder, err, err_len) ||
+	    (!now->is_again && !are_free(set, folder.newest, err, err_len)) ||
 	    !epoch_load(e, set->journal.directory, set->journal.name, &found,
 			err, err_len))
 		return false;

@@ -14,21 +14,29 @@ journal_of(struct file_job *job)
 
 /* ---- on the other thread ---- */
 
+static void
+lock_new(struct journal_redate *r)
+{
+	char err[1024];
+
+	if (r->days.file != NULL)
+		(void)journal_lock_file(r->days.path, r->days.file->fd, false,
+					err, sizeof(err));
+}
+
 /* As at a start: the epoch file says that a run is open, so that this begins
  * the next one.  Who was told the wrong day claims it in the one before. */
 static void
 run(struct file_job *job)
 {
 	struct journal_redate *r = &journal_of(job)->redate;
-	char err[1024];
 
 	if (r->is_closing) {
+		/* Before those of before are free; but where it is one of them
+		 * only after. Nobody else has it: the name's lock is ours. */
+		lock_new(r);
 		history_close(&r->old);
-		/* Nobody else can have it: the name's lock is ours. */
-		if (r->days.file != NULL)
-			(void)journal_lock_file(r->days.path,
-						r->days.file->fd, false, err,
-						sizeof(err));
+		lock_new(r);
 	} else
 		r->is_begun = journal_days_begin(r->settings, &r->now,
 						 &r->epochs, &r->days, r->err,

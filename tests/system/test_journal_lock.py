@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 
 import daemon as daemon_module
 import journal
@@ -56,3 +57,29 @@ def test_lock_is_deleted(start, connect, tmp_path, folder):
     log("--repair", past)
     assert past.read_bytes() == journal.HEADER
     os.truncate(path, path.stat().st_size - 4)
+
+
+@pytest.mark.parametrize("days,sent", [(1, 1), (-1, 0)])
+def test_lock_is_deleted_and_another_date(start, connect, tmp_path, folder, clock, days,
+                                          sent):
+    """Protects the days' files from a second daemon that comes before the lock is
+    there again, and whose date is another: it finds the file of the first one
+    locked, leaves no file, and says so."""
+    daemon = start(journal.settings(folder))
+    feed = connect(daemon)
+    for n in range(sent):
+        assert feed.update("trade", trade(n)) == NIL
+    config = daemon_module.write_config(tmp_path / "ringtick.conf",
+                                        journal.settings(folder))
+    clock.set_days(days)
+    before = {one.name for one in folder.iterdir()}
+    daemon.signal(signal.SIGSTOP)
+    (folder / "sym.lock").unlink()
+    done = daemon_module.run("-c", config, "-p", "0", timeout=20,
+                             environment=clock.environment())
+    daemon.signal(signal.SIGCONT)
+    assert done.returncode == 1
+    assert "%s is in use by another" % journal.path_now(folder) in done.stderr
+    assert {one.name for one in folder.iterdir()} == before
+    daemon.wait_log("journal_lock_back")
+    assert feed.update("trade", trade(sent)) == NIL
