@@ -120,22 +120,17 @@ consumer_step(struct consumer *c)
 		change_stream(c);
 }
 
-/*
- * A subscription begins with what becomes visible from now on; any other reply
- * stands behind all that was committed before it.
- */
+/* Where the reply stands. */
 static void
-queue_reply(struct consumer *c, size_t len, bool is_subscription,
-	    struct reply_gate gate)
+set_limit(struct consumer *c, bool is_early)
 {
 	const struct stream *main = &c->streams->main;
 	const struct stream *s = c->here.stream;
 
-	CHECK(!c->is_replying && (len > 0 || gate.reached == NULL));
 	if (s != NULL)
-		c->limit_pos = is_subscription ? s->visible_pos : s->head_pos;
+		c->limit_pos = is_early ? s->visible_pos : s->head_pos;
 	/* The same place: a filtered stream has what it was fed. */
-	if (is_subscription) {
+	if (is_early) {
 		c->limit_main_pos = main->visible_pos;
 		c->limit_total = streams_total(c->streams, &main->selection);
 	} else {
@@ -145,6 +140,18 @@ queue_reply(struct consumer *c, size_t len, bool is_subscription,
 		c->limit_total.records =
 			is_filtered ? s->fed_records : main->records;
 	}
+}
+
+/*
+ * A subscription begins with what becomes visible from now on; any other reply
+ * stands behind all that was committed before it.
+ */
+static void
+queue_reply(struct consumer *c, size_t len, bool is_subscription,
+	    struct reply_gate gate)
+{
+	CHECK(!c->is_replying && (len > 0 || gate.reached == NULL));
+	set_limit(c, is_subscription || gate.is_early);
 	c->is_replying = true;
 	c->gate = gate;
 	c->reply_len = len;
@@ -357,6 +364,30 @@ consumer_replace_reply(struct consumer *c, size_t len)
 	CHECK(c->is_replying && c->reply_sent == 0 && len > 0);
 	c->reply_len = len;
 	c->gate = (struct reply_gate){ 0 };
+}
+
+bool
+consumer_has_question(const struct consumer *c)
+{
+	return c->is_replying && c->gate.kind == REPLY_OF_QUESTION &&
+	       c->reply_sent == 0 && c->writing != PART_REPLY;
+}
+
+bool
+consumer_hurry_reply(struct consumer *c)
+{
+	const struct past *p = &c->past;
+	const struct stream *s = c->here.stream;
+	uint64_t at = p->at.pos;
+
+	CHECK(consumer_has_question(c));
+	if (s != NULL && (int64_t)(c->limit_pos - s->visible_pos) > 0)
+		set_limit(c, true);
+	if (p->is_on && !p->at.file->is_ended)
+		c->limit_main_pos =
+			at + min_u64(c->limit_main_pos - at,
+				     p->at.file->written_pos - at);
+	return is_gate_open(c);
 }
 
 bool

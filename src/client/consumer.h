@@ -234,6 +234,13 @@ bool consumer_next(struct consumer *c, size_t span_max, struct span *out);
  * Returns a pool buffer that is no longer needed, or NULL. */
 uint8_t *consumer_written(struct consumer *c, size_t accepted);
 
+/* Whether the reply to a question waits, and nothing of it is on its way. */
+bool consumer_has_question(const struct consumer *c);
+
+/* Nothing becomes visible or written now: it stands behind what is.  Returns
+ * whether its gate is open. */
+bool consumer_hurry_reply(struct consumer *c);
+
 /* Another reply of so many bytes in place of the one that waits for a gate; the
  * gate is open. */
 void consumer_replace_reply(struct consumer *c, size_t len);

@@ -14,6 +14,7 @@
 #include "daemon/report.h"
 #include "daemon/wait.h"
 #include "tick/dispatch.h"
+#include "tick/subscribe_past.h"
 
 /* How long a refused client may take to notice, before it is cut off. */
 #define LINGER_NS (2 * NS_PER_S)
@@ -697,6 +698,20 @@ session_hear(struct server *s, struct connection *c)
 	}
 }
 
+/* By an error, the reply that waits for the journal. */
+static void
+replace_held(struct server *s, struct connection *c)
+{
+	struct wire_writer w =
+		wire_writer(c->consumer.reply, s->tick.reply_max);
+	size_t header = wire_begin_frame(&w, WIRE_RESPONSE);
+
+	drop_long_reply(s, c);
+	wire_put_error(&w, no_journal_now);
+	wire_end_frame(&w, header);
+	consumer_replace_reply(&c->consumer, wire_written(&w));
+}
+
 /*
  * A subscription's reply that has waited for the journal since before that got
  * stuck: what it tells to replay may never be there.  An error, and the end:
@@ -705,18 +720,24 @@ session_hear(struct server *s, struct connection *c)
 static void
 refuse_held(struct server *s, struct connection *c)
 {
-	struct wire_writer w =
-		wire_writer(c->consumer.reply, s->tick.reply_max);
-	size_t header = wire_begin_frame(&w, WIRE_RESPONSE);
-
-	drop_long_reply(s, c);
-	wire_put_error(&w, "journal");
-	wire_end_frame(&w, header);
-	consumer_replace_reply(&c->consumer, wire_written(&w));
+	replace_held(s, c);
 	note_end(s, c, CLOSE_journal, NULL);
 	c->state = CONNECTION_ENDING;
 	deadline_set(s, c, LINGER_NS);
 	delivery_wake(&s->delivery, c);
+}
+
+/* The same for a question of who has published: its answer would say that its
+ * updates are safe.  One that waits for nothing else is answered. */
+static void
+end_question(struct server *s, struct connection *c)
+{
+	if (!consumer_hurry_reply(&c->consumer)) {
+		replace_held(s, c);
+		s->counters.request_errors++;
+	}
+	delivery_wake(&s->delivery, c);
+	catchup_wake(&s->catchup, c);
 }
 
 void
@@ -738,8 +759,11 @@ session_check_spills(struct server *s)
 		else if (is_stuck && consumer_claims_unwritten(&c->consumer))
 			session_close(s, c, CLOSE_journal, NULL);
 		else if (is_stuck && c->state == CONNECTION_OPEN &&
-			 c->consumer.gate.is_subscription &&
+			 c->consumer.gate.kind == REPLY_OF_SUBSCRIPTION &&
 			 consumer_waits_for_gate(&c->consumer))
 			refuse_held(s, c);
+		else if (is_stuck && c->state == CONNECTION_OPEN &&
+			 consumer_has_question(&c->consumer))
+			end_question(s, c);
 	}
 }

@@ -221,7 +221,7 @@ struct journal {
 	bool is_slow_told;
 	uint64_t watched_pos; /* state.written_pos ... */
 	int64_t moved_ns;     /* ... and when it was another, or all was in */
-	bool is_behind;	      /* not all is in the file */
+	bool is_behind;	      /* not all is in the file, or it is synced */
 	bool is_gone; /* the file was not there, and is not back yet */
 
 	struct journal_reserve reserve;

@@ -69,6 +69,15 @@ journal_recovered(struct journal *j, int64_t now_ns)
 	j->failures = 0;
 }
 
+/* What fails may be its name alone, while it is written on. */
+static bool
+has_stopped(const struct journal *j)
+{
+	return j->failing_since_ns != 0 &&
+	       (!j->is_gone || j->phase == JOURNAL_FAILED ||
+		journal_is_barred(j));
+}
+
 void
 journal_watch_progress(struct journal *j, int64_t now_ns)
 {
@@ -78,9 +87,8 @@ journal_watch_progress(struct journal *j, int64_t now_ns)
 		j->watched_pos = pos;
 		j->moved_ns = now_ns;
 	}
-	j->is_behind = pos != j->main->head_pos;
-	j->state.is_stuck = j->failing_since_ns != 0 ||
-			    now_ns - j->moved_ns >= STUCK_NS;
+	j->is_behind = pos != j->main->head_pos || j->phase == JOURNAL_SYNCING;
+	j->state.is_stuck = has_stopped(j) || now_ns - j->moved_ns >= STUCK_NS;
 }
 
 void

@@ -290,6 +290,12 @@ cursor_lag(const struct cursor *c)
 	return c->stream == NULL ? 0 : c->stream->visible_pos - c->pos;
 }
 
+enum reply_kind {
+	REPLY_OF_UPDATE, /* what is in the stream cannot be taken back */
+	REPLY_OF_SUBSCRIPTION,
+	REPLY_OF_QUESTION, /* an error can take its place */
+};
+
 /*
  * What a reply waits for besides its turn: that *reached (a position in the
  * main stream) has come to pos.  reached NULL: nothing.
@@ -297,7 +303,9 @@ cursor_lag(const struct cursor *c)
 struct reply_gate {
 	const uint64_t *reached;
 	uint64_t pos;
-	bool is_subscription; /* nothing else waits for it */
+	enum reply_kind kind;
+	bool is_early; /* it stands behind what is visible, not behind all that
+			  was committed: that may take long to become so */
 };
 
 /* ---- what a position means; `pos` is in [tail, head] ---- */

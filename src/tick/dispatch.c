@@ -52,6 +52,34 @@ call_end(void *context, const struct request_arg *args, unsigned args_cnt,
 	return "use .u.endofday[]";
 }
 
+/* Up to where updates are as safe as is promised to who sends them. */
+static const uint64_t *
+safe_pos(const struct tick *t)
+{
+	const struct settings *set = t->settings;
+	bool wants_disk = set->publish.after == AFTER_SYNC ||
+			  set->journal.sync == SYNC_BATCH;
+
+	return wants_disk ? &t->journal->synced_pos : &t->journal->written_pos;
+}
+
+static bool
+has_unsafe(const struct call *c)
+{
+	const struct tick_client *client = c->client;
+
+	return c->tick->journal->is_on && client->has_published &&
+	       (int64_t)(client->published_pos - *safe_pos(c->tick)) > 0;
+}
+
+/* Its reply would have to wait, and nobody knows for how long. */
+static bool
+would_wait_in_vain(const struct call *c)
+{
+	return c->is_sync && !c->has_effects && c->tick->journal->is_stuck &&
+	       has_unsafe(c);
+}
+
 /*
  * What the reply to a sync caller waits for: that its updates, those that it
  * sent asynchronously before too, are as safe as was promised.  Feeds ask for
@@ -61,29 +89,28 @@ static struct reply_gate
 gate_of(const struct call *c)
 {
 	const struct tick *t = c->tick;
-	const struct tick_client *client = c->client;
-	const struct settings *set = t->settings;
 	struct reply_gate gate = { .pos = t->streams->main.head_pos };
-	bool wants_disk = set->publish.after == AFTER_SYNC ||
-			  set->journal.sync == SYNC_BATCH;
-	const uint64_t *safe_pos =
-		wants_disk ? &t->journal->synced_pos : &t->journal->written_pos;
-	bool has_unsafe = client->has_published &&
-			  (int64_t)(client->published_pos - *safe_pos) > 0;
 
 	if (!t->journal->is_on)
 		return gate;
-	if (c->has_effects || has_unsafe)
-		gate.reached = safe_pos;
-	/* What does not move has told only what is written
-	 * (subscribe_past.c). */
-	else if (c->is_subscribing && set->publish.after == AFTER_RING &&
-		 !t->journal->is_stuck) {
-		gate.reached = &t->journal->written_pos;
-		gate.is_subscription = true;
+	if (c->has_effects) {
+		gate.reached = safe_pos(t);
+		return gate;
 	}
-	if (!c->has_effects && !c->is_subscribing)
-		gate.pos = client->published_pos;
+	gate.kind = c->is_subscribing ? REPLY_OF_SUBSCRIPTION
+				      : REPLY_OF_QUESTION;
+	/* What does not move has told only what is written (subscribe_past.c),
+	 * or an error. */
+	if (t->journal->is_stuck) {
+		gate.is_early = true;
+		return gate;
+	}
+	if (has_unsafe(c))
+		gate.reached = safe_pos(t);
+	else if (c->is_subscribing && t->settings->publish.after == AFTER_RING)
+		gate.reached = &t->journal->written_pos;
+	if (!c->is_subscribing)
+		gate.pos = c->client->published_pos;
 	return gate;
 }
 
@@ -315,6 +342,8 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		subscribe_undo(c);
 		error = evaluate(c, body, len, &w);
 	}
+	if (error == NULL && would_wait_in_vain(c))
+		error = no_journal_now;
 	if (error == NULL && c->is_subscribing)
 		error = subscribe_from_written(c);
 	if (error == NULL && c->is_subscribing)

@@ -8,7 +8,7 @@
 #include "tick/subscribe.h"
 #include "wire/wire.h"
 
-static const char no_journal_now[] = "journal";
+const char no_journal_now[] = "journal";
 
 /* A symbol, or a vector of them: each is subscribed to. */
 static const char *

@@ -22,6 +22,9 @@ const char *call_rejoin(void *context, const struct request_arg *args,
 const char *get_epoch(void *context, const struct request_arg *args,
 		      unsigned args_cnt, struct wire_writer *out);
 
+/* The error of what cannot be promised while the journal does not move. */
+extern const char no_journal_now[];
+
 /*
  * Whether a subscription would have to wait for a journal that does not move:
  * then it begins behind what is written, as if it had asked for that (*out is

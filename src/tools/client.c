@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -528,6 +529,15 @@ client_request(struct client *client, const void *frame, size_t len,
 	return err;
 }
 
+/* Between two questions whether a journal that does not move has it all. */
+#define CHASE_NAP_NS (100 * NS_PER_MS)
+
+static bool
+is_not_safe_yet(const struct client *client, int err)
+{
+	return err == -EREMOTEIO && strcmp(client->error, "journal") == 0;
+}
+
 int
 client_chase(struct client *client, int64_t deadline_ns)
 {
@@ -538,5 +548,19 @@ client_chase(struct client *client, int64_t deadline_ns)
 	wire_put_string(&w, "");
 	wire_end_frame(&w, off);
 	CHECK(!w.is_full);
-	return client_request(client, frame, wire_written(&w), deadline_ns);
+	for (;;) {
+		const struct timespec nap = { .tv_nsec = CHASE_NAP_NS };
+		int err = client_request(client, frame, wire_written(&w),
+					 deadline_ns);
+
+		if (!is_not_safe_yet(client, err) || cli_stopped())
+			return err;
+		if (clock_monotonic_ns() + CHASE_NAP_NS > deadline_ns) {
+			snprintf(client->error, sizeof(client->error),
+				 "the server's journal does not move: look in "
+				 "its log for event=journal_failing");
+			return -ETIMEDOUT;
+		}
+		(void)nanosleep(&nap, NULL);
+	}
 }

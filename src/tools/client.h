@@ -97,7 +97,7 @@ int client_request(struct client *client, const void *frame, size_t len,
 		   int64_t deadline_ns);
 
 /* The same of `""`, which is answered behind everything sent before: then the
- * server has taken all of it. */
+ * server has taken all of it.  Asked again while its journal does not move. */
 int client_chase(struct client *client, int64_t deadline_ns);
 
 #endif

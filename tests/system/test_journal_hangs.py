@@ -82,6 +82,20 @@ def test_hanging_disk(disk, start, connect, clock, mode):
     assert journal.read(journal.path_of(disk.path, day + 1)).records == records[45:]
 
 
+def test_asking_while_a_sync_hangs(disk, start, connect):
+    """Protects who publishes and asks from waiting for a disk that hangs with all
+    of it written: what is not safe yet is an error."""
+    daemon = start(journal.settings(disk.path, sync="batch"))
+    feed = connect(daemon)
+    assert feed.update("trade", trade(0)) == NIL
+    disk.hang("sync")
+    feed.send(update("trade", trade(1)))
+    assert feed.sync("") == kdb.Error(b"journal")
+    disk.go_on()
+    assert feed.update("trade", trade(2)) == NIL
+    assert feed.sync("3") == kdb.atom("j", 3)
+
+
 @pytest.mark.parametrize("what", ["write", "stat"])
 def test_stop_while_the_disk_hangs(disk, start, connect, what):
     """Protects whoever stops the service: within stop.timeout ports and connections

@@ -1,0 +1,130 @@
+"""Questions while the journal does not move.
+
+A response says that the earlier updates of its connection are in the file.  When
+that cannot be said, nobody waits for it: it is an error that says why."""
+
+import select
+import signal
+
+import journal
+import kdb
+import pytest
+from kdb import NIL, SYNC, frame
+from late import Pair
+from test_journal_trouble import LENGTH, ROWS, Limit, settings
+from test_tools import finish, tool  # noqa: F401: a fixture
+from traffic import published, trade, update
+
+NO_JOURNAL = kdb.Error(b"journal")
+
+
+def read_answer(client):
+    return kdb.decode(client.read_response()[8:])
+
+
+@pytest.mark.parametrize("after,sync", [
+    ("ring", "none"), ("journal", "none"), ("ring", "batch")])
+def test_publisher_asks(start, connect, folder, after, sync):
+    """Protects who publishes and asks on one connection: its questions, also those
+    that wait already, end in an error and not in silence, in their order; its
+    synchronous updates still wait until they are in the file; and all is well again
+    when the disk is."""
+    daemon = start(settings(folder, after=after, sync=sync))
+    limit = Limit(daemon)
+    feed, both, sub, other = (connect(daemon) for _ in range(4))
+    for one in both, sub:
+        journal.join(one)
+    assert feed.update("trade", trade(0, ROWS)) == NIL
+    limit.set(8 + LENGTH + LENGTH // 2)
+    # in one turn: the questions wait for a write that will fail
+    daemon.signal(signal.SIGSTOP)
+    for n, one in enumerate((feed, both), 1):
+        one.send(update("trade", trade(n * ROWS, ROWS)) + frame("", SYNC))
+    sub.send(frame("3", SYNC))
+    daemon.signal(signal.SIGCONT)
+    daemon.wait_log("journal_failing")
+    assert read_answer(feed) == read_answer(both) == NO_JOURNAL
+    assert read_answer(sub) == kdb.atom("j", 3)
+    # from now on at once
+    for one in feed, both:
+        for text in ".u.d", ".u.i", "(.u.sub[`quote;`];.u.i)", "nosuch", "":
+            assert one.sync(text) in (NO_JOURNAL, kdb.Error(b"nosuch"))
+        assert one.subscribe("trade") == NO_JOURNAL
+    for one in sub, other:
+        assert one.sync("3") == kdb.atom("j", 3)
+        assert one.sync(".u.i") == kdb.atom("j", 1)
+    assert isinstance(other.subscribe("trade"), kdb.List)
+    # what is answered in the right order, and what only when it is true
+    feed.send(frame("3", SYNC) + update("trade", trade(3 * ROWS, ROWS), SYNC)
+              + frame("3", SYNC))
+    assert read_answer(feed) == NO_JOURNAL
+    assert sub.sync("3") == kdb.atom("j", 3)
+    assert not select.select([feed.sock], [], [], 0)[0]
+    limit.lift()
+    daemon.wait_log("journal_mended")
+    assert read_answer(feed) == NIL
+    assert read_answer(feed) == kdb.atom("j", 3)
+    assert isinstance(feed.subscribe("quote"), kdb.List)
+    assert both.sync(".u.i") == feed.sync(".u.i") == kdb.atom("j", 4)
+    assert len(journal.read(journal.path_now(folder))) == 4
+    wanted = [published("trade", trade(n * ROWS, ROWS).items) for n in range(4)]
+    assert [sub.read_frame() for _ in wanted] == wanted
+    assert [both.read_frame() for _ in wanted] == wanted
+    assert not daemon.logged("disconnect")
+
+
+def test_who_waited_with_a_subscription(start, connect, folder):
+    """Protects a publisher whose subscription waits when the trouble begins: it is
+    told so, as others are, and may subscribe on another connection."""
+    daemon = start(settings(folder))
+    limit = Limit(daemon)
+    feed = connect(daemon)
+    assert feed.update("trade", trade(0, ROWS)) == NIL
+    limit.set(8 + LENGTH + LENGTH // 2)
+    daemon.signal(signal.SIGSTOP)
+    feed.send(update("trade", trade(ROWS, ROWS)) + frame(journal.JOIN, SYNC))
+    daemon.signal(signal.SIGCONT)
+    assert read_answer(feed) == NO_JOURNAL
+    daemon.wait_log("disconnect", reason="journal", peer=feed.name)
+    assert isinstance(connect(daemon).subscribe("trade"), kdb.List)
+    limit.lift()
+    daemon.wait_log("journal_mended")
+
+
+def test_who_reads_the_past_asks(start, connect, folder):
+    """Protects a late joiner that is still served from the journal: its question
+    is answered behind what the file has."""
+    daemon = start(settings(folder, {"slow": {"policy": "spill"},
+                                     "ring": {"size": "256K"},
+                                     "message": {"max": "64K"}}))
+    limit = Limit(daemon)
+    feed = Pair(connect(daemon), 400)
+    feed.publish(300)
+    late = connect(daemon, receive_buffer=4096)
+    late.send(frame(kdb.lst(kdb.sym(".ringtick.subfrom"), kdb.sym(""), kdb.sym(""),
+                            kdb.atom("j", 0)), SYNC))
+    assert isinstance(read_answer(late), kdb.List)
+    limit.set(journal.path_now(folder).stat().st_size + 100)
+    feed.client.send(update("trade", trade(300, 400)))
+    late.send(frame("3", SYNC))
+    daemon.wait_log("journal_failing")
+    assert read_answer(late) == kdb.atom("j", 3)
+    assert list(late.inbox) == feed.frames
+    limit.lift()
+    late.inbox.clear()
+    assert late.read_frame() == published("trade", trade(300, 400).items)
+
+
+def test_feed_tool_asks_again(start, tool, folder):
+    """Protects who waits for `ringtick feed`: that its updates cannot be promised
+    yet is no failure of it; it ends when they are in the file."""
+    daemon = start(settings(folder, {"ring": {"size": "8M"}}))
+    limit = Limit(daemon)
+    limit.set(64 << 10)
+    feed = tool("feed", daemon, "--count", "1000", "--rows", "20")
+    daemon.wait_log("journal_failing")
+    # it has been refused, and has asked again
+    daemon.wait_log("report", request_errors=lambda n: int(n) >= 2)
+    limit.lift()
+    assert "messages=1000" in finish(feed)
+    assert len(journal.read(journal.path_now(folder))) == 1000
