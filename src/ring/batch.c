@@ -26,8 +26,6 @@ struct batch {
 	size_t unit_max; /* a batch is longer only if it is one update */
 	size_t mapped_bytes;
 	uint8_t *merged; /* the message being made: twice message_max */
-	uint64_t alone_pos; /* it is that of the main stream's update there, */
-	bool is_alone;	    /* ... which is a batch alone */
 	struct rows *updates;
 	uint32_t *next;
 	struct rows_source *sources;
@@ -164,8 +162,6 @@ merge(struct streams *all, const struct schema_table *t)
 	const struct batch_table *of = &b->tables[t->idx];
 	uint32_t at = of->first;
 
-	b->is_alone = false;
-	all->looked = NULL;
 	for (uint32_t i = 0; i < of->cnt; i++, at = b->next[at])
 		b->sources[i].rows = b->updates[at];
 	(void)rows_merge(t, b->sources, of->cnt, KA_GROUPED, b->merged);
@@ -309,22 +305,25 @@ give_long_batch(struct streams *all, uint64_t from, uint64_t to,
 		streams_cut(all, all->group_of, i, from, records);
 }
 
+size_t
+batch_write_alone(const struct schema_table *t, const uint8_t *frame,
+		  uint8_t *at)
+{
+	struct rows_source source = { .rows = rows_of_frame(t, frame) };
+
+	return rows_merge(t, &source, 1, KA_GROUPED, at);
+}
+
 /* One that is one update may be as long as a message, and is given out as
- * such. */
+ * such: what was done of it stays, whatever is given to others meanwhile. */
 static void
 give_alone(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
 	   int64_t now_ns)
 {
-	struct batch *b = all->batch;
-	const struct schema_table *t = record_table(
-		all->schema, ring_at(&all->main.ring, from));
+	const uint8_t *frame = ring_at(&all->main.ring, from);
 
-	if (!b->is_alone || b->alone_pos != from) {
-		merge(all, t);
-		b->is_alone = true;
-		b->alone_pos = from;
-	}
-	streams_feed_long(all, from, records, t, b->merged, now_ns);
+	streams_feed_long(all, from, records, record_table(all->schema, frame),
+			  frame, now_ns);
 	streams_fed(all, to, records + 1);
 }
 

@@ -34,6 +34,11 @@ uint64_t batch_memory(size_t message_max);
 void batch_feed(struct streams *all, uint64_t from, uint64_t to,
 		int64_t now_ns);
 
+/* Writes a message that is a batch alone, for who has all its rows.  Returns
+ * its length, at most the frame's. */
+size_t batch_write_alone(const struct schema_table *t, const uint8_t *frame,
+			 uint8_t *at);
+
 /* ---- one batch by hand, for one selection ---- */
 
 void batch_start(struct streams *all);

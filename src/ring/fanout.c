@@ -193,7 +193,10 @@ feed_long_to(struct streams *all, struct stream *s, uint64_t pos,
 	}
 	if (t != NULL && selection_filters(&s->selection, t->idx))
 		return write_in_time(all, s, pos, len, now_ns);
-	memcpy(stream_head(s), frame, len);
+	if (t != NULL && all->batch != NULL)
+		len = batch_write_alone(t, frame, stream_head(s));
+	else
+		memcpy(stream_head(s), frame, len);
 	stream_commit(s, len, t != NULL, now_ns);
 	all->feeds++;
 	return true;

@@ -109,6 +109,11 @@ def long_filtered(scene):
     _to_selections(scene, _narrow(1_300_000))
 
 
+@row(own={"settings": merged(SETTINGS, {"publish": {"interval": "10ms"}})})
+def long_filtered_in_batches(scene):
+    _to_selections(scene, _narrow(1_300_000))
+
+
 def _join(client, *symbols):
     """Subscribes to some symbols from the day's first record on; the messages that
     came for an earlier subscription are dropped."""
