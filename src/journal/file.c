@@ -2,12 +2,11 @@
 
 #include "journal/file.h"
 
-#include <endian.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/util.h"
-#include "wire/extent.h"
+#include "wire/skip.h"
 #include "wire/wire.h"
 
 /*
@@ -27,142 +26,6 @@ static const uint8_t record_start[] = {
 static const char not_a_record[] = "it does not begin as (`upd;`table;x)";
 static const char is_cut[] = "the file ends before the record does";
 
-/*
- * Behind the symbol at `at`, its NUL included; NULL if that is not within the
- * next eight bytes.
- */
-static inline const uint8_t *
-skip_short_symbol(const uint8_t *at, const uint8_t *end)
-{
-	const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
-	uint64_t word, nuls;
-
-	if ((size_t)(end - at) < sizeof(word))
-		return NULL;
-	memcpy(&word, at, sizeof(word));
-	word = le64toh(word);
-	nuls = ~(((word & low7) + low7) | word | low7);
-	return nuls == 0 ? NULL : at + __builtin_ctzll(nuls) / 8 + 1;
-}
-
-/*
- * Of the types that need no look at their items, both atoms and vectors.  The
- * others are 0.
- */
-static const uint8_t item_bytes[256] = {
-	[KT_GUID] = 16,
-	[KT_BYTE] = 1,
-	[KT_SHORT] = 2,
-	[KT_INT] = 4,
-	[KT_LONG] = 8,
-	[KT_REAL] = 4,
-	[KT_FLOAT] = 8,
-	[KT_CHAR] = 1,
-	[KT_TIMESTAMP] = 8,
-	[KT_MONTH] = 4,
-	[KT_DATE] = 4,
-	[KT_DATETIME] = 8,
-	[KT_TIMESPAN] = 8,
-	[KT_MINUTE] = 4,
-	[KT_SECOND] = 4,
-	[KT_TIME] = 4,
-	[256 - KT_GUID] = 16,
-	[256 - KT_BYTE] = 1,
-	[256 - KT_SHORT] = 2,
-	[256 - KT_INT] = 4,
-	[256 - KT_LONG] = 8,
-	[256 - KT_REAL] = 4,
-	[256 - KT_FLOAT] = 8,
-	[256 - KT_CHAR] = 1,
-	[256 - KT_TIMESTAMP] = 8,
-	[256 - KT_MONTH] = 4,
-	[256 - KT_DATE] = 4,
-	[256 - KT_DATETIME] = 8,
-	[256 - KT_TIMESPAN] = 8,
-	[256 - KT_MINUTE] = 4,
-	[256 - KT_SECOND] = 4,
-	[256 - KT_TIME] = 4,
-};
-
-/*
- * Behind a vector or atom; NULL if it is none, or of a kind or a place that is
- * left to wire_skip.  The lengths of one item are constants in branches of
- * their own: the processor then goes on with the next column before it has
- * read this one.
- */
-static inline const uint8_t *
-skip_column(const uint8_t *at, const uint8_t *end)
-{
-	const uint64_t one = 0x0000000100000000u >> 16;
-	uint64_t head, bytes;
-
-	if (end - at < 16)
-		return NULL;
-	memcpy(&head, at, sizeof(head));
-	head = le64toh(head) & 0xffffffffffffu;
-	if (head == (one | KT_SYMBOL))
-		return skip_short_symbol(at + 6, end);
-	bytes = item_bytes[head & 0xff];
-	if (bytes == 8 && (head & 0xffffffffff80u) == one)
-		return at + 14;
-	if (bytes == 4 && (head & 0xffffffffff80u) == one)
-		return at + 10;
-	if ((head & 0x80) != 0)
-		return bytes > 0 && bytes < (uint64_t)(end - at)
-			       ? at + 1 + bytes
-		       : at[0] == 256 - KT_SYMBOL
-			       ? skip_short_symbol(at + 1, end)
-			       : NULL;
-	bytes *= head >> 16;
-	if (bytes == 0 || at[1] > KA_GROUPED ||
-	    bytes > (uint64_t)(end - at - 6))
-		return NULL;
-	return at + 6 + bytes;
-}
-
-/*
- * The same by wire_skip.  Nothing with objects inside: their depth counts from
- * x, not from here.
- */
-static const uint8_t *
-skip_flat(const uint8_t *at, const uint8_t *end)
-{
-	struct wire_reader r = wire_reader(at, (size_t)(end - at), false);
-
-	if (at == end || at[0] == KT_LIST ||
-	    (at[0] >= KT_TABLE && at[0] <= KT_SORTED_DICT))
-		return NULL;
-	wire_skip(&r);
-	return r.bad == NULL ? r.at : NULL;
-}
-
-/*
- * Behind the list of columns, or the row, at `at`; NULL if it is none, or
- * none that is told here.  What it accepts, wire_skip accepts, and ends at the
- * same byte; on small records, of which a start must count very many, it takes
- * a small part of the time.
- */
-static const uint8_t *
-skip_columns(const uint8_t *at, const uint8_t *end)
-{
-	uint32_t count;
-
-	if (end - at < 6 || at[0] != KT_LIST || at[1] > KA_GROUPED)
-		return NULL;
-	count = wire_load_u32(at + 2);
-	at += 6;
-	for (; count > 0; count--) {
-		const uint8_t *behind = skip_column(at, end);
-
-		if (behind == NULL)
-			behind = skip_flat(at, end);
-		if (behind == NULL)
-			return NULL;
-		at = behind;
-	}
-	return at;
-}
-
 /* (`upd;`table; as *out, all but its len. */
 static enum journal_step
 read_start(const uint8_t *at, const uint8_t *end, struct journal_record *out,
@@ -181,13 +44,9 @@ read_start(const uint8_t *at, const uint8_t *end, struct journal_record *out,
 	*why = is_cut;
 	if (avail <= sizeof(record_start) + 1)
 		return JOURNAL_SHORT;
-	behind = skip_short_symbol(name, end);
-	if (behind == NULL) {
-		behind = memchr(name, 0, (size_t)(end - name));
-		if (behind == NULL)
-			return JOURNAL_SHORT;
-		behind++;
-	}
+	behind = wire_symbol_end(name, end);
+	if (behind == NULL)
+		return JOURNAL_SHORT;
 	*out = (struct journal_record){
 		.at = at,
 		.table = (const char *)name,
@@ -214,15 +73,13 @@ can_be_columns(const uint8_t *x, const uint8_t *end)
 	columns = wire_load_u32(x + 2);
 	x += WIRE_LIST_HEADER_BYTES;
 	for (uint32_t i = 0; i < columns; i++) {
-		struct extent column = EXTENT_ONE;
-
 		if (end - x < WIRE_LIST_HEADER_BYTES || x[0] > KT_TIME ||
 		    x[1] > KA_GROUPED)
 			return true;
 		if (i > 0 && wire_load_u32(x + 2) != rows)
 			return false;
 		rows = wire_load_u32(x + 2);
-		if (extent_walk(&column, &x, end) != EXTENT_WHOLE)
+		if (skip_by_lengths(&x, end) != SKIP_WHOLE)
 			return true;
 	}
 	return true;
@@ -236,7 +93,6 @@ find_end(struct journal_record *record, const uint8_t *end,
 {
 	struct wire_reader r =
 		wire_reader(record->x, (size_t)(end - record->x), false);
-	struct extent x = EXTENT_ONE;
 
 	wire_skip(&r);
 	*behind = r.at;
@@ -244,13 +100,13 @@ find_end(struct journal_record *record, const uint8_t *end,
 		return JOURNAL_RECORD;
 	*why = r.bad;
 	*behind = record->x;
-	switch (extent_walk(&x, behind, end)) {
-	case EXTENT_WHOLE:
+	switch (skip_by_lengths(behind, end)) {
+	case SKIP_WHOLE:
 		record->unknown = r.bad;
 		return JOURNAL_RECORD;
-	case EXTENT_UNKNOWN:
+	case SKIP_UNKNOWN:
 		return JOURNAL_BAD;
-	case EXTENT_MORE:
+	case SKIP_SHORT:
 		break;
 	}
 	if (!can_be_columns(record->x, end)) {

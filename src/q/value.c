@@ -196,7 +196,7 @@ value_count(const struct request_arg *v)
 		else if (type == KT_TABLE)
 			at += 3 + value_bytes(at + 3) +
 			      WIRE_LIST_HEADER_BYTES;
-		else if (type >= KT_LIST && type <= KT_TIME)
+		else if (wire_is_list(type))
 			return wire_load_u32(at + 2);
 		else
 			return 1;
@@ -245,8 +245,7 @@ value_integer(const struct request_arg *v, int64_t *out)
 		*out = (int32_t)wire_load_u32(at);
 		return true;
 	case -KT_LONG:
-		*out = (int64_t)(wire_load_u32(at) |
-				 (uint64_t)wire_load_u32(at + 4) << 32);
+		*out = (int64_t)wire_load_u64(at);
 		return true;
 	default:
 		return false;

@@ -61,7 +61,7 @@ value_type(const struct request_arg *v)
 static inline bool
 value_is_list(const struct request_arg *v)
 {
-	return value_type(v) >= KT_LIST && value_type(v) <= KT_TIME;
+	return wire_is_list(value_type(v));
 }
 
 /* Anything that q calls a function. */

@@ -2,10 +2,10 @@
 
 #include "schema/row_ops.h"
 
-#include <endian.h>
 #include <string.h>
 
 #include "base/util.h"
+#include "wire/skip.h"
 #include "wire/wire.h"
 
 enum {
@@ -38,73 +38,15 @@ type_at(const uint8_t *at)
 	return (int8_t)*at;
 }
 
-static bool
-is_atom(int type)
-{
-	return type >= -KT_TIME && type < 0;
-}
-
-/* Behind the symbol's NUL, which is before end. Most symbols are short: eight
- * bytes are looked at for less than a call of memchr. */
-static inline const uint8_t *
-behind_symbol(const uint8_t *at, const uint8_t *end)
-{
-	const uint64_t ones = 0x0101010101010101u;
-	uint64_t word, nuls;
-
-	if ((size_t)(end - at) < sizeof(word))
-		return at + strlen((const char *)at) + 1;
-	memcpy(&word, at, sizeof(word));
-	word = le64toh(word);
-	/* 80 in the first byte that is zero; in those behind it, perhaps */
-	nuls = (word - ones) & ~word & ones << 7;
-	if (nuls != 0)
-		return at + __builtin_ctzll(nuls) / 8 + 1;
-	return at + strlen((const char *)at) + 1;
-}
-
-/* Moves behind cnt items of a vector. */
-static inline void
-skip_vector_items(struct wire_reader *r, int type, uint32_t cnt)
-{
-	if (type != KT_SYMBOL)
-		r->at += wire_item_bytes(type) * cnt;
-	else if (cnt == 1)
-		r->at = behind_symbol(r->at, r->end);
-	else
-		wire_skip_symbols(r, cnt);
-}
-
-/* Moves behind one item of a general list: what is in most of them at once,
- * since it need not be checked again. */
-static void
-skip_object(struct wire_reader *r)
-{
-	int type = type_at(r->at);
-
-	if (is_atom(type)) {
-		r->at++;
-		skip_vector_items(r, -type, 1);
-	} else if (type > KT_LIST && type <= KT_TIME) {
-		uint32_t cnt = wire_load_u32(r->at + 2);
-
-		r->at += WIRE_LIST_HEADER_BYTES;
-		skip_vector_items(r, type, cnt);
-	} else {
-		wire_skip(r);
-	}
-}
-
 /* Moves behind cnt items of a column of that type. */
-static void
-skip_items(struct wire_reader *r, int type, uint32_t cnt)
+static inline void
+pass_items(struct wire_reader *r, int type, uint32_t cnt)
 {
-	if (type != KT_LIST) {
-		skip_vector_items(r, type, cnt);
-		return;
-	}
-	while (cnt-- > 0)
-		skip_object(r);
+	if (type != KT_LIST)
+		r->at = skip_checked_items(type, r->at, r->end, cnt);
+	else
+		while (cnt-- > 0)
+			r->at = skip_checked(r->at, r->end);
 }
 
 /* ---- keys ---- */
@@ -116,7 +58,7 @@ rows_keys(const struct rows *from)
 	int time_type = type_at(r.at);
 
 	r.at += WIRE_LIST_HEADER_BYTES;
-	skip_items(&r, time_type, from->cnt);
+	pass_items(&r, time_type, from->cnt);
 	return (struct rows_keys){
 		.at = r.at + WIRE_LIST_HEADER_BYTES,
 		.end = r.end,
@@ -129,17 +71,15 @@ rows_keys(const struct rows *from)
 static void
 next_of_list(struct rows_keys *keys, struct rows_key *out)
 {
-	struct wire_reader r = { .at = keys->at, .end = keys->end };
-	int type = type_at(r.at);
+	int type = type_at(keys->at);
 
-	out->at = r.at;
+	out->at = keys->at;
 	out->type = KT_LIST;
-	if (is_atom(type)) {
+	if (wire_is_atom(type)) {
 		out->at++;
 		out->type = (int8_t)-type;
 	}
-	skip_object(&r);
-	keys->at = r.at;
+	keys->at = skip_checked(keys->at, keys->end);
 }
 
 bool
@@ -150,12 +90,11 @@ rows_next_key(struct rows_keys *keys, struct rows_key *out)
 	keys->left_cnt--;
 	out->at = keys->at;
 	out->type = keys->type;
-	if (keys->type == KT_SYMBOL)
-		keys->at = behind_symbol(keys->at, keys->end);
-	else if (keys->type == KT_LIST)
+	if (keys->type == KT_LIST)
 		next_of_list(keys, out);
 	else
-		keys->at += wire_item_bytes(keys->type);
+		keys->at =
+			skip_checked_items(keys->type, keys->at, keys->end, 1);
 	out->len = (size_t)(keys->at - out->at);
 	if (out->type == KT_SYMBOL)
 		out->len--;
@@ -205,7 +144,7 @@ put_items(struct out *out, struct wire_reader *r, int type, uint32_t cnt)
 {
 	const uint8_t *from = r->at;
 
-	skip_items(r, type, cnt);
+	pass_items(r, type, cnt);
 	put_bytes(out, from, (size_t)(r->at - from));
 }
 
@@ -278,7 +217,7 @@ pick_symbols(struct out *out, struct wire_reader *r, uint32_t next,
 	     const struct picked *picked)
 {
 	for (uint32_t i = 0; i < picked->cnt; i++) {
-		skip_items(r, KT_SYMBOL, picked->rows[i] - next);
+		pass_items(r, KT_SYMBOL, picked->rows[i] - next);
 		put_items(out, r, KT_SYMBOL, 1);
 		next = picked->rows[i] + 1;
 	}
@@ -291,7 +230,7 @@ pick_objects(struct out *out, struct wire_reader *r, uint32_t next, int type,
 	     const struct picked *picked)
 {
 	for (uint32_t i = 0; i < picked->cnt; i++) {
-		skip_items(r, KT_LIST, picked->rows[i] - next);
+		pass_items(r, KT_LIST, picked->rows[i] - next);
 		if (type == KT_LIST) {
 			put_items(out, r, KT_LIST, 1);
 		} else {
@@ -312,10 +251,10 @@ picked_type(struct wire_reader r, const struct picked *picked)
 {
 	int type = type_at(r.at);
 
-	if (!is_atom(type))
+	if (!wire_is_atom(type))
 		return KT_LIST;
 	for (uint32_t i = 1; i < picked->cnt; i++) {
-		skip_items(&r, KT_LIST, picked->rows[i] - picked->rows[i - 1]);
+		pass_items(&r, KT_LIST, picked->rows[i] - picked->rows[i - 1]);
 		if (type_at(r.at) != type)
 			return KT_LIST;
 	}
@@ -329,7 +268,7 @@ pick_list(struct out *out, struct wire_reader *r, const struct picked *picked)
 	uint32_t next = picked->rows[0];
 	int type;
 
-	skip_items(r, KT_LIST, next);
+	pass_items(r, KT_LIST, next);
 	type = picked_type(*r, picked);
 	put_header(out, type, KA_NONE, picked->cnt);
 	(void)pick_objects(out, r, next, type, picked);
@@ -359,7 +298,7 @@ pick_column(struct out *out, struct wire_reader *r, uint32_t rows_cnt,
 		r->at += width * (rows_cnt - behind);
 	}
 	if (!is_last)
-		skip_items(r, type, behind);
+		pass_items(r, type, behind);
 }
 
 /*
@@ -377,7 +316,7 @@ pick_all(struct out *out, struct wire_reader *r, const struct picked *all,
 		int type = type_at(column);
 
 		r->at += WIRE_LIST_HEADER_BYTES;
-		if (type == KT_LIST && is_atom(type_at(r->at))) {
+		if (type == KT_LIST && wire_is_atom(type_at(r->at))) {
 			put_bytes(out, same, (size_t)(column - same));
 			r->at = column;
 			pick_column(out, r, all->cnt, all, false);
@@ -390,7 +329,7 @@ pick_all(struct out *out, struct wire_reader *r, const struct picked *all,
 			same = column + 2;
 		}
 		if (i + 1 < columns_cnt)
-			skip_items(r, type, all->cnt);
+			pass_items(r, type, all->cnt);
 		else
 			r->at = r->end;
 	}
@@ -466,10 +405,10 @@ begin_column(struct rows_picking *p, struct out *out, struct wire_reader *r)
 	p->column_len = out->len;
 	r->at += WIRE_LIST_HEADER_BYTES;
 	if (type == KT_LIST) {
-		skip_items(r, type, p->picked[0]);
+		pass_items(r, type, p->picked[0]);
 		p->next = p->picked[0];
 		p->first = r->at;
-		if (is_atom(type_at(r->at)))
+		if (wire_is_atom(type_at(r->at)))
 			p->type = (int8_t)-type_at(r->at);
 	}
 	put_header(out, p->type, KA_NONE, p->cnt);
@@ -505,7 +444,7 @@ pick_slice(struct rows_picking *p, struct out *out, struct wire_reader *r,
 	} else if (p->from_type == KT_SYMBOL) {
 		p->next = pick_symbols(out, r, p->next, slice);
 	} else {
-		skip_items(r, KT_LIST, slice->rows[0] - p->next);
+		pass_items(r, KT_LIST, slice->rows[0] - p->next);
 		p->next = slice->rows[0];
 		if (p->type != KT_LIST && picked_type(*r, slice) != p->type) {
 			out->len = p->column_len;
@@ -526,7 +465,7 @@ end_column(struct rows_picking *p, struct wire_reader *r)
 {
 	p->is_begun = false;
 	if (++p->column < p->t->columns_cnt)
-		skip_items(r, p->from_type, p->from.cnt - p->next);
+		pass_items(r, p->from_type, p->from.cnt - p->next);
 }
 
 bool
@@ -587,7 +526,7 @@ has_only(const struct rows_source *s, int type)
 	for (uint32_t i = 0; i < s->rows.cnt; i++) {
 		if (type_at(r.at) != -type)
 			return false;
-		skip_object(&r);
+		pass_items(&r, KT_LIST, 1);
 	}
 	return true;
 }
@@ -601,7 +540,7 @@ merged_type(const struct sources *from)
 
 	if (type == KT_LIST)
 		type = -type_at(s->at + WIRE_LIST_HEADER_BYTES);
-	if (!is_atom(-type))
+	if (!wire_is_atom(-type))
 		return KT_LIST;
 	for (; s < from->items + from->cnt; s++) {
 		int own = type_at(s->at);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "schema/plain.h"
+#include "wire/skip.h"
 #include "wire/wire.h"
 
 /* ---- known beginnings ---- */
@@ -116,12 +116,9 @@ put_vector_of_one(uint8_t *at, int type)
 static inline size_t
 item_len(int type, const uint8_t *item)
 {
-	uint64_t nuls;
-
 	if (type != KT_SYMBOL)
-		return plain_width(type);
-	nuls = wire_nuls_at(item);
-	return nuls == 0 ? 0 : (size_t)__builtin_ctzll(nuls) / 8 + 1;
+		return wire_widths[type].any;
+	return wire_short_symbol(item);
 }
 
 /*
@@ -151,10 +148,10 @@ put_row(const struct shape *shape, const uint8_t *from, const uint8_t *end,
 			from += 1 + len;
 			continue;
 		}
-		next = plain_atom_end(&c[i], from, end);
+		next = skip_atom(c[i].type, from, end);
 		if (next == NULL)
 			return NULL;
-		at = plain_copy(at, from + 1, (size_t)(next - from) - 1);
+		at = wire_copy_short(at, from + 1, (size_t)(next - from) - 1);
 		from = next;
 	}
 	return from == end ? at : NULL;
@@ -169,7 +166,7 @@ are_columns_plain(const struct shape *shape, const uint8_t *at,
 		shape->table->columns + !shape->has_time;
 
 	for (unsigned i = 0; i < shape->items_cnt && at != NULL; i++)
-		at = plain_column_end(&c[i], at, end, rows);
+		at = skip_column(c[i].type, c[i].is_string, at, end, rows);
 	return at == end;
 }
 

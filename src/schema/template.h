@@ -5,7 +5,7 @@
  * shape is such a beginning, with what it means; an update of a known shape is
  * parsed and written in one pass.
  *
- * Only for what is plain (plain.h).  For anything else the general way
+ * Only for the usual items (wire/skip.h).  For anything else the general way
  * (update_parse, update_write) is there; both write the same bytes.
  *
  * Pure; shapes are learned from updates that the general way has accepted.

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
-#include "schema/plain.h"
+#include "wire/skip.h"
 #include "wire/wire.h"
 
 enum { REFUSAL_BYTES = 160 }; /* text of an error: names are cut at 48 */
@@ -26,18 +26,6 @@ static int
 type_at(const struct wire_reader *r)
 {
 	return (int8_t)*r->at;
-}
-
-static bool
-is_atom(int type)
-{
-	return type >= -KT_TIME && type < 0;
-}
-
-static bool
-is_list(int type)
-{
-	return type >= KT_LIST && type <= KT_TIME;
 }
 
 /* Of a column, or of an atom that is extended to one. */
@@ -90,9 +78,9 @@ refuse_cell(struct parse *p, const struct schema_column *c, int came)
 {
 	refuse(p, "type", c, "%s%s wanted, %s%s came", wanted_name(c),
 	       c->is_string ? "" : " atom", schema_type_name(came),
-	       is_atom(came)		      ? " atom"
-	       : is_list(came) && came != KT_LIST ? " vector"
-						  : "");
+	       wire_is_atom(came)		       ? " atom"
+	       : wire_is_list(came) && came != KT_LIST ? " vector"
+						       : "");
 }
 
 /* As many items came as the table has not. A time column of another type is
@@ -118,7 +106,7 @@ refuse_count(struct parse *p, int first_type, uint64_t cnt)
 static void
 check_column_type(struct parse *p, const struct schema_column *c, int type)
 {
-	if (is_atom(type))
+	if (wire_is_atom(type))
 		type = -type;
 	if (p->check == CHECK_SHAPE || (c->type == KT_LIST && !c->is_string))
 		return;
@@ -153,9 +141,7 @@ first_rows(const struct wire_reader *r)
 	const uint8_t *at = r->at;
 	uint32_t cnt;
 
-	return plain_skip_header(&at, r->end, type_at(r), &cnt)
-		       ? cnt
-		       : wire_count(r);
+	return skip_header(type_at(r), &at, r->end, &cnt) ? cnt : wire_count(r);
 }
 
 /* Moves behind the next item, if there is one. Whether what it needs can be
@@ -215,7 +201,8 @@ static void
 parse_column(struct parse *p, const struct schema_column *c)
 {
 	const uint8_t *at = p->r.at;
-	const uint8_t *end = plain_column_end(c, at, p->r.end, p->u.rows);
+	const uint8_t *end =
+		skip_column(c->type, c->is_string, at, p->r.end, p->u.rows);
 	int type;
 
 	if (end != NULL) {
@@ -225,7 +212,7 @@ parse_column(struct parse *p, const struct schema_column *c)
 	}
 	if (!next_item(p, &type))
 		return;
-	if (is_list(type) && wire_load_u32(at + 2) != p->u.rows) {
+	if (wire_is_list(type) && wire_load_u32(at + 2) != p->u.rows) {
 		refuse(p, "length", c, "%llu rows wanted, %u came",
 		       (unsigned long long)p->u.rows, wire_load_u32(at + 2));
 		return;
@@ -234,9 +221,9 @@ parse_column(struct parse *p, const struct schema_column *c)
 		parse_strings(p, c, at, type);
 		return;
 	}
-	if (is_list(type)) {
+	if (wire_is_list(type)) {
 		p->u.frame_len += (uint64_t)(p->r.at - at);
-	} else if (is_atom(type)) {
+	} else if (wire_is_atom(type)) {
 		p->u.is_verbatim = false;
 		p->u.frame_len +=
 			extended_len((uint64_t)(p->r.at - at) - 1, p->u.rows);
@@ -253,7 +240,7 @@ parse_column(struct parse *p, const struct schema_column *c)
 static void
 parse_cell(struct parse *p, const struct schema_column *c)
 {
-	const uint8_t *at = p->r.at, *end = plain_atom_end(c, at, p->r.end);
+	const uint8_t *at = p->r.at, *end = skip_atom(c->type, at, p->r.end);
 	int type;
 	uint64_t len;
 
@@ -267,7 +254,7 @@ parse_cell(struct parse *p, const struct schema_column *c)
 	len = (uint64_t)(p->r.at - at);
 	if (type == -KT_CHAR && c->is_string)
 		p->u.frame_len += CHAR_AS_STRING_BYTES;
-	else if (is_atom(type))
+	else if (wire_is_atom(type))
 		p->u.frame_len += extended_len(len - 1, 1);
 	else
 		p->u.frame_len += WIRE_LIST_HEADER_BYTES + len;
@@ -305,7 +292,7 @@ add_time_len(struct parse *p)
 /* Reads on through what was refused, so that malformed bytes behind a wrong
  * column are still found: the connection is then closed, not answered. */
 static void
-skip_items(struct parse *p, uint64_t cnt)
+pass_items(struct parse *p, uint64_t cnt)
 {
 	for (uint64_t i = 0; i < cnt && p->r.bad == NULL; i++)
 		wire_skip(&p->r);
@@ -319,10 +306,10 @@ parse_columns(struct parse *p, uint64_t cnt)
 	p->u.form = UPDATE_COLUMNS;
 	p->u.is_verbatim = true;
 	p->u.items = p->r.at;
-	p->u.rows = is_list(type_at(&p->r)) ? first_rows(&p->r) : 0;
+	p->u.rows = wire_is_list(type_at(&p->r)) ? first_rows(&p->r) : 0;
 	c = expect_columns(p, type_at(&p->r), cnt);
 	if (p->refused != NULL) {
-		skip_items(p, cnt);
+		pass_items(p, cnt);
 		return;
 	}
 	for (uint64_t i = 0; i < cnt && p->r.bad == NULL; i++)
@@ -340,7 +327,7 @@ parse_cells(struct parse *p, uint64_t cnt)
 	p->u.rows = 1;
 	c = expect_columns(p, type_at(&p->r), cnt);
 	if (p->refused != NULL) {
-		skip_items(p, cnt);
+		pass_items(p, cnt);
 		return;
 	}
 	for (uint64_t i = 0; i < cnt && p->r.bad == NULL; i++)
@@ -365,15 +352,15 @@ parse_list(struct parse *p)
 		return;
 	}
 	first = type_at(&p->r);
-	if (is_list(first)) {
+	if (wire_is_list(first)) {
 		parse_columns(p, cnt);
-	} else if (is_atom(first)) {
+	} else if (wire_is_atom(first)) {
 		parse_cells(p, cnt);
 	} else {
 		refuse(p, "type", NULL,
 		       "columns or cells wanted, first came a %s",
 		       schema_type_name(first));
-		skip_items(p, cnt);
+		pass_items(p, cnt);
 	}
 }
 
@@ -485,9 +472,9 @@ update_parse(const struct schema_table *table, const uint8_t *x, size_t len,
 	type = type_at(&p.r);
 	if (type == KT_LIST) {
 		parse_list(&p);
-	} else if (is_list(type)) {
+	} else if (wire_is_list(type)) {
 		parse_vector(&p);
-	} else if (is_atom(type)) {
+	} else if (wire_is_atom(type)) {
 		parse_atom(&p);
 	} else if (type == KT_TABLE) {
 		parse_table(&p);
@@ -557,7 +544,7 @@ put_extended(uint8_t *at, const uint8_t *from, size_t len, uint64_t n)
 {
 	at = put_header(at, -(int8_t)from[0], n);
 	for (uint64_t i = 0; i < n; i++)
-		at = put_bytes(at, from + 1, len - 1);
+		at = wire_copy_short(at, from + 1, len - 1);
 	return at;
 }
 
@@ -578,18 +565,17 @@ put_char_as_string(uint8_t *at, uint8_t c)
 static uint8_t *
 put_list_of_strings(uint8_t *at, const uint8_t *from, size_t len, uint64_t rows)
 {
-	struct wire_reader r = wire_reader(from, len, false);
+	const uint8_t *item = from + WIRE_LIST_HEADER_BYTES, *end = from + len;
 
-	r.at += WIRE_LIST_HEADER_BYTES;
 	at = put_bytes(at, from, WIRE_LIST_HEADER_BYTES);
 	for (uint64_t i = 0; i < rows; i++) {
-		const uint8_t *item = r.at;
+		const uint8_t *next = skip_checked(item, end);
 
-		wire_skip(&r);
 		if ((int8_t)*item == -KT_CHAR)
 			at = put_string_of_char(at, item[1]);
 		else
-			at = put_bytes(at, item, (size_t)(r.at - item));
+			at = put_bytes(at, item, (size_t)(next - item));
+		item = next;
 	}
 	return at;
 }
@@ -617,7 +603,7 @@ put_cell(uint8_t *at, const struct schema_column *c, const uint8_t *from,
 
 	if (type == -KT_CHAR && c->is_string)
 		return put_char_as_string(at, from[1]);
-	if (is_atom(type))
+	if (wire_is_atom(type))
 		return put_extended(at, from, len, 1);
 	at = put_header(at, KT_LIST, 1);
 	return put_bytes(at, from, len);
@@ -627,29 +613,18 @@ static uint8_t *
 put_items(const struct update *u, uint8_t *at)
 {
 	const struct schema_column *c = u->table->columns + !u->has_time;
-	struct wire_reader r = wire_reader(u->items, u->items_len, false);
+	const uint8_t *from = u->items, *end = u->items + u->items_len, *next;
 
-	for (unsigned i = 0; i < u->items_cnt; i++) {
-		const uint8_t *from = r.at, *end;
+	for (unsigned i = 0; i < u->items_cnt; i++, from = next) {
 		size_t len;
 
-		if (u->form == UPDATE_CELLS) {
-			end = plain_atom_end(c + i, from, r.end);
-			if (end != NULL) {
-				len = (size_t)(end - from) - 1;
-				at = put_header(at, c[i].type, 1);
-				at = plain_copy(at, from + 1, len);
-				r.at = end;
-				continue;
-			}
-		}
-		wire_skip(&r);
-		len = (size_t)(r.at - from);
+		next = skip_checked(from, end);
+		len = (size_t)(next - from);
 		if (u->form == UPDATE_CELLS)
 			at = put_cell(at, c + i, from, len);
 		else if (c[i].is_string && may_be_strings((int8_t)*from))
 			at = put_strings(at, from, len, u->rows);
-		else if (is_atom((int8_t)from[0]))
+		else if (wire_is_atom((int8_t)from[0]))
 			at = put_extended(at, from, len, u->rows);
 		else
 			at = put_bytes(at, from, len);
@@ -661,21 +636,16 @@ static uint8_t *
 put_vector_items(const struct update *u, uint8_t *at)
 {
 	const struct schema_column *c = u->table->columns + !u->has_time;
-	size_t width = wire_item_bytes(u->vector_type);
-	const uint8_t *from = u->items;
+	const uint8_t *from = u->items, *end = u->items + u->items_len, *next;
 
-	for (unsigned i = 0; i < u->items_cnt; i++) {
-		size_t len = width;
-
-		if (u->vector_type == KT_SYMBOL)
-			len = strlen((const char *)from) + 1;
+	for (unsigned i = 0; i < u->items_cnt; i++, from = next) {
+		next = skip_checked_items(u->vector_type, from, end, 1);
 		if (u->vector_type == KT_CHAR && c[i].is_string) {
 			at = put_char_as_string(at, *from);
 		} else {
 			at = put_header(at, u->vector_type, 1);
-			at = put_bytes(at, from, len);
+			at = put_bytes(at, from, (size_t)(next - from));
 		}
-		from += len;
 	}
 	return at;
 }

@@ -63,7 +63,7 @@ put_item(struct asked *a, struct wire_reader *r)
 		return r->bad == NULL;
 	}
 	put_name(a, schema_type_name(type));
-	if (type >= 0 || type < -KT_TIME)
+	if (!wire_is_atom(type))
 		return false;
 	r->at += 1 + wire_item_bytes(-type);
 	return true;

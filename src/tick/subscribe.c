@@ -113,10 +113,7 @@ is_null_symbol(const struct request_arg *arg)
 static bool
 is_empty_list(const struct request_arg *arg)
 {
-	int type = (int8_t)arg->at[0];
-
-	return type >= KT_LIST && type <= KT_TIME &&
-	       wire_load_u32(arg->at + 2) == 0;
+	return value_is_list(arg) && wire_load_u32(arg->at + 2) == 0;
 }
 
 /* Whether items of the filter can be in the table's sym column. */

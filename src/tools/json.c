@@ -87,13 +87,12 @@ json_string(FILE *out, const char *bytes, size_t len)
 static void
 put_real(FILE *out, int type, const uint8_t *item)
 {
-	uint64_t bits = wire_load_u32(item);
 	char text[32];
 	double d;
 	float f;
 
 	if (type == KT_REAL) {
-		memcpy(&f, &(uint32_t){ (uint32_t)bits }, sizeof(f));
+		memcpy(&f, &(uint32_t){ wire_load_u32(item) }, sizeof(f));
 		for (int digits = 6; digits <= 9; digits++) {
 			snprintf(text, sizeof(text), "%.*g", digits, (double)f);
 			if (strtof(text, NULL) == f)
@@ -101,8 +100,7 @@ put_real(FILE *out, int type, const uint8_t *item)
 		}
 		d = (double)f;
 	} else {
-		bits |= (uint64_t)wire_load_u32(item + 4) << 32;
-		memcpy(&d, &bits, sizeof(d));
+		memcpy(&d, &(uint64_t){ wire_load_u64(item) }, sizeof(d));
 		for (int digits = 15; digits <= 17; digits++) {
 			snprintf(text, sizeof(text), "%.*g", digits, d);
 			if (strtod(text, NULL) == d)
@@ -214,8 +212,7 @@ put_dict(FILE *out, struct wire_reader *r)
 	struct wire_reader keys = *r;
 
 	wire_skip(r);
-	if (keys.at[0] == KT_SYMBOL && (int8_t)r->at[0] >= KT_LIST &&
-	    (int8_t)r->at[0] <= KT_TIME) {
+	if (keys.at[0] == KT_SYMBOL && wire_is_list((int8_t)r->at[0])) {
 		put_pairs(out, keys, r);
 		return;
 	}
@@ -266,9 +263,9 @@ json_object(FILE *out, struct wire_reader *r)
 	struct wire_reader whole = *r;
 	int type = (int8_t)wire_get_u8(r);
 
-	if (type >= KT_LIST && type <= KT_TIME) {
+	if (wire_is_list(type)) {
 		put_list(out, type, r);
-	} else if (type < 0 && type >= -KT_TIME) {
+	} else if (wire_is_atom(type)) {
 		put_next(out, -type, r);
 	} else if (type == KT_DICT || type == KT_SORTED_DICT) {
 		put_dict(out, r);

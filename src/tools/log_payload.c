@@ -18,12 +18,6 @@ enum {
 /* ---- reading ---- */
 
 static bool
-is_atom(int type)
-{
-	return type < 0 && type >= -KT_TIME;
-}
-
-static bool
 is_vector(int type)
 {
 	return type > 0 && type <= KT_TIME;
@@ -42,13 +36,13 @@ read_time(struct payload *p, struct wire_reader r)
 	int type = (int8_t)wire_get_u8(&r);
 	size_t bytes;
 
-	p->time_type = is_atom(type) ? -type : is_vector(type) ? type : 0;
+	p->time_type = wire_is_atom(type) ? -type : is_vector(type) ? type : 0;
 	bytes = wire_item_bytes(p->time_type);
 	if (p->time_type < KT_TIMESTAMP)
 		p->time_type = 0;
 	if (p->time_type == 0)
 		return;
-	if (is_atom(type)) {
+	if (wire_is_atom(type)) {
 		p->time_first = p->time_last = r.at;
 	} else {
 		uint64_t count = wire_get_count(&r, 1, NULL);
@@ -121,8 +115,9 @@ payload_read(struct payload *out, const struct journal_record *record)
 		count = wire_get_count(&first, 1, NULL);
 		p.form = PAYLOAD_COLUMNS;
 		if (count > 0) {
-			p.form = is_atom((int8_t)first.at[0]) ? PAYLOAD_ROW
-							      : PAYLOAD_COLUMNS;
+			p.form = wire_is_atom((int8_t)first.at[0])
+					 ? PAYLOAD_ROW
+					 : PAYLOAD_COLUMNS;
 			p.rows = wire_count(&first);
 			read_time(&p, first);
 		}
@@ -195,13 +190,13 @@ add_column(struct build *b, const struct payload *p, struct wire_reader *r)
 	uint64_t count = wire_count(r);
 
 	wire_skip(r);
-	if (is_atom(type)) {
+	if (wire_is_atom(type)) {
 		/* tick.q publishes it as many times as there are rows */
 		add_repeated(b, -type, at + 1, (size_t)(r->at - at) - 1,
 			     p->rows);
 	} else if (p->form == PAYLOAD_ROW) {
 		add_repeated(b, KT_LIST, at, (size_t)(r->at - at), 1);
-	} else if (type >= KT_LIST && type <= KT_TIME && count == p->rows) {
+	} else if (wire_is_list(type) && count == p->rows) {
 		add_bytes(b, at, (size_t)(r->at - at));
 	} else {
 		b->is_bad = true;

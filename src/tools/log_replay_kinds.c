@@ -45,7 +45,7 @@ add_columns(uint64_t hash, struct wire_reader r, uint64_t cnt, uint64_t rows,
 		hash = add_byte(hash, (unsigned)type);
 		if (type == KT_LIST)
 			hash = add_byte(hash, are_strings(r));
-		if (type >= KT_LIST && type <= KT_TIME)
+		if (wire_is_list(type))
 			hash = add_byte(hash, wire_count(&r) == rows);
 		wire_skip(&r);
 		if (type < 0 && rows > 1)
@@ -67,7 +67,7 @@ kinds_find(struct kinds *k, const struct journal_record *record,
 	for (size_t i = 0; i < record->table_len; i++)
 		hash = add_byte(hash, (uint8_t)record->table[i]);
 	hash = add_byte(hash, (unsigned)type);
-	if (type >= KT_LIST && type <= KT_TIME) {
+	if (wire_is_list(type)) {
 		(void)wire_get_u8(&r);
 		cnt = wire_get_count(&r, 1, NULL);
 	}

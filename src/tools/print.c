@@ -127,8 +127,7 @@ load_real(int type, const uint8_t *item)
 		memcpy(&f, &bits, sizeof(f));
 		return (double)f;
 	}
-	memcpy(&d, &(uint64_t){ (uint64_t)load_signed(item, sizeof(d)) },
-	       sizeof(d));
+	memcpy(&d, &(uint64_t){ wire_load_u64(item) }, sizeof(d));
 	return d;
 }
 
@@ -474,7 +473,7 @@ print_object(struct print_text *out, struct wire_reader r)
 
 	if (out->is_cut)
 		return;
-	if (type < 0 && type >= -KT_TIME) {
+	if (wire_is_atom(type)) {
 		put_atom(out, -type, &r);
 	} else if (type == KT_LIST) {
 		put_list(out, &r);

@@ -110,13 +110,6 @@ when_parse(const char *text, struct when *out)
 	return true;
 }
 
-static int64_t
-load_i64(const uint8_t *item)
-{
-	return (int64_t)(wire_load_u32(item) | (uint64_t)wire_load_u32(item + 4)
-						       << 32);
-}
-
 /* As a count of units of that many ns; the null is the least value. */
 static bool
 read_int(const uint8_t *item, int64_t unit_ns, int64_t *out_ns)
@@ -131,7 +124,7 @@ read_int(const uint8_t *item, int64_t unit_ns, int64_t *out_ns)
 static bool
 read_days(const uint8_t *item, int64_t *out_ns)
 {
-	int64_t bits = load_i64(item);
+	int64_t bits = (int64_t)wire_load_u64(item);
 	double days;
 
 	memcpy(&days, &bits, sizeof(days));
@@ -152,7 +145,7 @@ when_read(int type, const uint8_t *item, struct when *out)
 	switch (type) {
 	case KT_TIMESTAMP:
 	case KT_TIMESPAN:
-		w.ns = load_i64(item);
+		w.ns = (int64_t)wire_load_u64(item);
 		is_good = w.ns != INT64_MIN;
 		break;
 	case KT_DATETIME:

@@ -14,16 +14,14 @@ account_add_time(struct account *a, int type, const uint8_t *item,
 {
 	const int64_t day = NS_PER_DAY;
 	int64_t then_ns, late_ns;
-	uint64_t bits = wire_load_u32(item), late;
+	uint64_t late;
 
-	if (type == KT_TIME) {
-		then_ns = (int32_t)bits * NS_PER_MS;
-	} else if (type == KT_TIMESPAN || type == KT_TIMESTAMP) {
-		bits |= (uint64_t)wire_load_u32(item + 4) << 32;
-		then_ns = (int64_t)bits;
-	} else {
+	if (type == KT_TIME)
+		then_ns = (int32_t)wire_load_u32(item) * NS_PER_MS;
+	else if (type == KT_TIMESPAN || type == KT_TIMESTAMP)
+		then_ns = (int64_t)wire_load_u64(item);
+	else
 		return;
-	}
 	if (type != KT_TIMESTAMP) {
 		/* From just before midnight, received just after it. */
 		now_ns = (now_ns % day + day) % day;

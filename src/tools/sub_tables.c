@@ -169,12 +169,8 @@ seen_count(struct seen_table *t, const struct seen_update *update)
 {
 	const uint8_t *items = update->sequence;
 
-	for (uint64_t i = 0; i < update->sequence_cnt; i++, items += 8) {
-		uint64_t low = wire_load_u32(items);
-		uint64_t high = wire_load_u32(items + 4);
-
-		sequence_add(&t->sequence, (int64_t)(high << 32 | low));
-	}
+	for (uint64_t i = 0; i < update->sequence_cnt; i++, items += 8)
+		sequence_add(&t->sequence, (int64_t)wire_load_u64(items));
 }
 
 void

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "base/util.h"
+#include "wire/skip.h"
 #include "wire/wire.h"
 
 /* ---- frames ---- */
@@ -27,7 +28,6 @@ wire_read_header(const uint8_t *at, size_t avail, uint64_t len_max,
 {
 	const char *fault = header_fault(at, avail, len_max);
 	struct wire_header h;
-	uint32_t len;
 
 	if (fault != NULL) {
 		*why = fault;
@@ -38,9 +38,8 @@ wire_read_header(const uint8_t *at, size_t avail, uint64_t len_max,
 	h.is_big_endian = at[0] == 0;
 	h.message = (enum wire_message)at[1];
 	h.compression = at[2];
-	len = wire_load_u32(at + 4);
-	h.len = (h.is_big_endian ? __builtin_bswap32(len) : len) |
-		(uint64_t)at[3] << 32;
+	h.len = wire_decode_u32(at + 4, h.is_big_endian) | (uint64_t)at[3]
+								   << 32;
 	if (h.len < WIRE_FRAME_MIN) {
 		*why = "the frame is too short for an object";
 		return WIRE_BAD;
@@ -107,4 +106,162 @@ wire_read_hello(const uint8_t *at, size_t avail, struct wire_hello *out,
 	}
 	*out = h;
 	return WIRE_OK;
+}
+
+/* ---- rewriting ---- */
+
+enum { GUID_BYTES = 16 }; /* never swapped: they are no number */
+
+struct rewrite {
+	struct wire_reader in;
+	uint8_t *out;
+};
+
+static void
+copy_bytes(struct rewrite *c, size_t len)
+{
+	const uint8_t *at = wire_get_bytes(&c->in, len);
+
+	CHECK(at != NULL); /* the caller has checked the frame */
+	memcpy(c->out, at, len);
+	c->out += len;
+}
+
+static void
+swap_items(uint8_t *out, const uint8_t *in, size_t bytes, size_t item_bytes)
+{
+	for (size_t i = 0; i < bytes; i += item_bytes)
+		for (size_t j = 0; j < item_bytes; j++)
+			out[i + j] = in[i + item_bytes - 1 - j];
+}
+
+static void
+copy_items(struct rewrite *c, size_t bytes, size_t item_bytes)
+{
+	const uint8_t *at;
+
+	if (item_bytes == 1 || item_bytes == GUID_BYTES ||
+	    !c->in.is_big_endian) {
+		copy_bytes(c, bytes);
+		return;
+	}
+	at = wire_get_bytes(&c->in, bytes);
+	CHECK(at != NULL);
+	swap_items(c->out, at, bytes, item_bytes);
+	c->out += bytes;
+}
+
+static void
+copy_symbols(struct rewrite *c, uint64_t count)
+{
+	const uint8_t *at = c->in.at;
+
+	wire_skip_symbols(&c->in, count);
+	CHECK(c->in.bad == NULL);
+	memcpy(c->out, at, (size_t)(c->in.at - at));
+	c->out += c->in.at - at;
+}
+
+static void
+copy_u32(struct rewrite *c, uint32_t v)
+{
+	wire_store_u32(c->out, v);
+	c->out += 4;
+}
+
+/* A count becomes one of 4 bytes. */
+static void
+copy_header(struct rewrite *c, size_t len)
+{
+	const uint8_t *at = wire_get_bytes(&c->in, len);
+	bool is_big_endian = c->in.is_big_endian;
+
+	CHECK(at != NULL);
+	*c->out++ = *at;
+	if (len == 2) {
+		*c->out++ = at[1];
+	} else if (len == 5) {
+		copy_u32(c, wire_decode_u32(at + 1, is_big_endian));
+	} else if (len == WIRE_LIST_HEADER_BYTES) {
+		*c->out++ = at[1];
+		copy_u32(c, wire_decode_u32(at + 2, is_big_endian));
+	} else if (len > WIRE_LIST_HEADER_BYTES) {
+		*c->out++ = (uint8_t)(at[1] & ~WIRE_LONG_COUNT);
+		copy_u32(c, (uint32_t)wire_decode_u64(at + 2, is_big_endian));
+	}
+}
+
+/* The atoms of a list that come next. Returns how many are left. */
+static uint64_t
+copy_atoms(struct rewrite *c, uint64_t count)
+{
+	const uint8_t *at = c->in.at;
+	uint8_t *out = c->out;
+
+	for (; count > 0 && at < c->in.end; count--) {
+		size_t len = skip_atom_bytes(*at);
+
+		if (len == 2 && count >= 4 && c->in.end - at >= 8 &&
+		    skip_are_four_atoms(at)) {
+			memcpy(out, at, 8);
+			out += 8;
+			at += 8;
+			count -= 3;
+			continue;
+		}
+		if (len == 0)
+			break;
+		*out = *at;
+		if (c->in.is_big_endian && len <= GUID_BYTES)
+			for (size_t i = 1; i < len; i++)
+				out[i] = at[len - i];
+		else
+			memcpy(out + 1, at + 1, len - 1);
+		out += len;
+		at += len;
+	}
+	c->in.at = at;
+	c->out = out;
+	return count;
+}
+
+/* Recursion is bounded because the frame was checked. */
+static void
+copy_objects(struct rewrite *c, uint64_t count)
+{
+	for (; (count = copy_atoms(c, count)) > 0; count--) {
+		const uint8_t *at = c->in.at;
+		struct skip_shell shell;
+
+		CHECK(skip_read_shell(at, (size_t)(c->in.end - at),
+				      c->in.is_big_endian,
+				      &shell) == SKIP_WHOLE);
+		copy_header(c, shell.header);
+		if (shell.bytes > 0)
+			copy_items(c, shell.bytes, wire_item_bytes(*at));
+		copy_symbols(c, shell.symbols);
+		copy_objects(c, shell.objects);
+	}
+}
+
+size_t
+wire_rewrite(const uint8_t *frame, size_t len, uint8_t *out)
+{
+	struct rewrite c = {
+		.in = wire_reader(frame, len, frame[0] == 0),
+		.out = out,
+	};
+	size_t out_len;
+
+	copy_bytes(&c, WIRE_HEADER_BYTES);
+	if ((int8_t)*c.in.at == KT_ERROR)
+		copy_bytes(&c, (size_t)(c.in.end - c.in.at));
+	else
+		copy_objects(&c, 1);
+	CHECK((size_t)(c.in.end - c.in.at) == 0);
+	out_len = (size_t)(c.out - out);
+	out[0] = 1;
+	out[3] = (uint8_t)((uint64_t)out_len >> 32);
+	wire_store_u32(out + 4, (uint32_t)out_len);
+	return out_len;
 }

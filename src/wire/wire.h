@@ -19,10 +19,11 @@
 enum {
 	WIRE_HEADER_BYTES = 8,
 	WIRE_LIST_HEADER_BYTES = 6, /* type, attribute, 4-byte count */
-	WIRE_FRAME_MIN = 10,	   /* header and the smallest object */
-	WIRE_DEPTH_MAX = 64,	   /* nesting of objects; q dies at 200,000 */
-	WIRE_LOOKS_MIN = 2000000,  /* that a message may need; wire_bound */
-	WIRE_CAPABILITY = 3,	   /* keeps frames below 2 GiB (section 1) */
+	WIRE_LONG_COUNT = 0x80,	    /* in the attribute: it has 8 bytes */
+	WIRE_FRAME_MIN = 10,	    /* header and the smallest object */
+	WIRE_DEPTH_MAX = 64,	    /* nesting of objects; q dies at 200,000 */
+	WIRE_LOOKS_MIN = 2000000,   /* that a message may need; wire_bound */
+	WIRE_CAPABILITY = 3,	    /* keeps frames below 2 GiB (section 1) */
 };
 
 enum wire_result {
@@ -64,6 +65,143 @@ enum wire_type {
 };
 
 enum { KA_NONE, KA_SORTED, KA_UNIQUE, KA_PARTED, KA_GROUPED };
+
+static inline bool
+wire_is_atom(int type)
+{
+	return type >= -KT_TIME && type < KT_LIST;
+}
+
+/* Vectors and general lists. */
+static inline bool
+wire_is_list(int type)
+{
+	return type >= KT_LIST && type <= KT_TIME;
+}
+
+/* By the type byte of a vector or an atom, the bytes of an item. */
+struct wire_width {
+	uint8_t item; /* 0: a symbol, or neither a vector nor an atom */
+	uint8_t any;  /* the same if any bytes are a good item, else 0 */
+};
+
+extern const struct wire_width wire_widths[256];
+
+/* 0 for symbols, and what is neither a vector nor an atom. */
+static inline size_t
+wire_item_bytes(int type)
+{
+	return wire_widths[(uint8_t)type].item;
+}
+
+/* ---- bytes ---- */
+
+/* Little-endian, of bytes that are there. */
+
+static inline uint32_t
+wire_load_u32(const uint8_t *at)
+{
+	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+	       (uint32_t)at[3] << 24;
+}
+
+static inline uint64_t
+wire_load_u64(const uint8_t *at)
+{
+	return wire_load_u32(at) | (uint64_t)wire_load_u32(at + 4) << 32;
+}
+
+/* In the order of the message that they are in. */
+static inline uint32_t
+wire_decode_u32(const uint8_t *at, bool is_big_endian)
+{
+	uint32_t v = wire_load_u32(at);
+
+	return is_big_endian ? __builtin_bswap32(v) : v;
+}
+
+static inline uint64_t
+wire_decode_u64(const uint8_t *at, bool is_big_endian)
+{
+	uint64_t v = wire_load_u64(at);
+
+	return is_big_endian ? __builtin_bswap64(v) : v;
+}
+
+static inline void
+wire_store_u32(uint8_t *at, uint32_t v)
+{
+	at[0] = (uint8_t)v;
+	at[1] = (uint8_t)(v >> 8);
+	at[2] = (uint8_t)(v >> 16);
+	at[3] = (uint8_t)(v >> 24);
+}
+
+static inline void
+wire_store_u64(uint8_t *at, uint64_t v)
+{
+	wire_store_u32(at, (uint32_t)v);
+	wire_store_u32(at + 4, (uint32_t)(v >> 32));
+}
+
+/* What is mostly short, without a call. Returns the end of what is written. */
+static inline uint8_t *
+wire_copy_short(uint8_t *to, const uint8_t *from, size_t len)
+{
+	if (len == 8) {
+		memcpy(to, from, 8);
+	} else if (len > 8) {
+		memcpy(to, from, len);
+	} else if (len >= 4) {
+		memcpy(to, from, 4);
+		memcpy(to + len - 4, from + len - 4, 4);
+	} else {
+		for (size_t i = 0; i < len; i++)
+			to[i] = from[i];
+	}
+	return to + len;
+}
+
+/* 80 in each of eight bytes that is zero, from the lowest byte on: exact, no
+ * carry between them. */
+static inline uint64_t
+wire_nuls_at(const uint8_t *at)
+{
+	const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	word = le64toh(word);
+	return ~(((word & low7) + low7) | word | low7);
+}
+
+/* Bytes of the symbol at `at`, its NUL included, if that is one of the next
+ * eight bytes, which can be read; else 0. */
+static inline size_t
+wire_short_symbol(const uint8_t *at)
+{
+	uint64_t nuls = wire_nuls_at(at);
+
+	return nuls == 0 ? 0 : (size_t)__builtin_ctzll(nuls) / 8 + 1;
+}
+
+/* The end of the symbol at `at`, behind its NUL; NULL if there is none.  Most
+ * are short: eight bytes are looked at for less than a call of memchr. */
+static inline const uint8_t *
+wire_symbol_end(const uint8_t *at, const uint8_t *end)
+{
+	const uint8_t *nul;
+
+	if (end - at >= 8) {
+		size_t len = wire_short_symbol(at);
+
+		if (len > 0)
+			return at + len;
+		at += 8;
+	}
+	nul = at < end ? memchr(at, 0, (size_t)(end - at)) : NULL;
+	return nul == NULL ? NULL : nul + 1;
+}
 
 /* ---- frames (section 2) ---- */
 
@@ -121,6 +259,14 @@ struct wire_reader {
 /* Of the faults: more looks than are allowed. */
 extern const char wire_too_many[];
 
+/* Only the first fault counts. */
+static inline void
+wire_fail(struct wire_reader *r, const char *why)
+{
+	if (r->bad == NULL)
+		r->bad = why;
+}
+
 static inline struct wire_reader
 wire_reader(const uint8_t *at, size_t len, bool is_big_endian)
 {
@@ -152,6 +298,9 @@ uint8_t wire_get_u8(struct wire_reader *r);
 uint32_t wire_get_u32(struct wire_reader *r);
 uint64_t wire_get_u64(struct wire_reader *r);
 
+/* The next len bytes, which are skipped; NULL on fault. */
+const uint8_t *wire_get_bytes(struct wire_reader *r, size_t len);
+
 /*
  * The bytes of a symbol up to its NUL, which is skipped; *out_len excludes it.
  * Not the type byte.  NULL on fault.
@@ -169,9 +318,6 @@ void wire_skip_symbols(struct wire_reader *r, uint64_t count);
 uint64_t wire_get_count(struct wire_reader *r, size_t item_min,
 			uint8_t *out_attr);
 
-/* Bytes of one item of a fixed-width type 1..19; 0 for symbol and unknown. */
-size_t wire_item_bytes(int type);
-
 /*
  * Validates one object by the rules of section 3 and the shape rules of
  * section 7 (a table is a dictionary of a symbol vector and as many columns,
@@ -185,6 +331,17 @@ void wire_skip(struct wire_reader *r);
 /* The number of items of the object at r->at: atoms 1, tables rows. Does not
  * move r. Only for an object that wire_skip accepted. */
 uint64_t wire_count(const struct wire_reader *r);
+
+/* Where a table's names and columns are. */
+struct wire_table {
+	struct wire_reader names;   /* at the first of them */
+	const uint8_t *list;	    /* of columns: an object */
+	struct wire_reader columns; /* at the first of them */
+	uint64_t columns_cnt;	    /* and of names */
+};
+
+/* Only for a table that wire_skip accepted. */
+struct wire_table wire_open_table(const struct wire_reader *table);
 
 /* Whether each column of the table is a list, and none is itself a table or a
  * dictionary, as in q it may be. Only for a table that wire_skip accepted. */
@@ -254,43 +411,5 @@ void wire_put_error(struct wire_writer *w, const char *text);
  * wire_end_frame patches the length in. */
 size_t wire_begin_frame(struct wire_writer *w, enum wire_message message);
 void wire_end_frame(struct wire_writer *w, size_t header_off);
-
-/* ---- plain little-endian access, for bytes already checked ---- */
-
-static inline uint32_t
-wire_load_u32(const uint8_t *at)
-{
-	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-	       (uint32_t)at[3] << 24;
-}
-
-static inline void
-wire_store_u32(uint8_t *at, uint32_t v)
-{
-	at[0] = (uint8_t)v;
-	at[1] = (uint8_t)(v >> 8);
-	at[2] = (uint8_t)(v >> 16);
-	at[3] = (uint8_t)(v >> 24);
-}
-
-/* 80 in each of eight bytes that is zero, from the lowest byte on: exact, no
- * carry between them. */
-static inline uint64_t
-wire_nuls_at(const uint8_t *at)
-{
-	const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
-	uint64_t word;
-
-	memcpy(&word, at, sizeof(word));
-	word = le64toh(word);
-	return ~(((word & low7) + low7) | word | low7);
-}
-
-static inline void
-wire_store_u64(uint8_t *at, uint64_t v)
-{
-	wire_store_u32(at, (uint32_t)v);
-	wire_store_u32(at + 4, (uint32_t)(v >> 32));
-}
 
 #endif

@@ -736,42 +736,6 @@ test_symbol_vectors(void **state)
 	}
 }
 
-/* Any number of symbols, of those that are there: many are empty. */
-static void
-test_skip_symbols(void **state)
-{
-	enum { LEN = 150 };
-	uint8_t bytes[LEN], *at;
-	uint32_t seed = 1;
-
-	(void)state;
-	for (uint32_t i = 0; i < 300; i++) {
-		uint32_t nul_in_8 = 1 + i % 8, cnt = 0;
-		struct wire_reader r;
-
-		for (size_t j = 0; j < LEN; j++) {
-			seed = seed * 1664525 + 1013904223;
-			bytes[j] = seed >> 16 & 0xff;
-			if ((seed >> 24 & 7) < nul_in_8)
-				bytes[j] = 0;
-		}
-		at = fence_place(&in_fence, bytes, LEN);
-		for (size_t j = 0; j < LEN; j++) {
-			if (bytes[j] != 0)
-				continue;
-			r = wire_reader(at, LEN, false);
-			wire_skip_symbols(&r, ++cnt);
-			assert_null(r.bad);
-			assert_ptr_equal(r.at, at + j + 1);
-		}
-		r = wire_reader(at, LEN, false);
-		wire_skip_symbols(&r, 0);
-		assert_ptr_equal(r.at, at);
-		wire_skip_symbols(&r, cnt + 1);
-		assert_non_null(r.bad);
-	}
-}
-
 static void
 test_reader_is_sticky(void **state)
 {
@@ -999,7 +963,6 @@ main(void)
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_booleans),
 		cmocka_unit_test(test_symbol_vectors),
-		cmocka_unit_test(test_skip_symbols),
 		cmocka_unit_test(test_reader_is_sticky),
 		cmocka_unit_test(test_count),
 		cmocka_unit_test(test_writer),
