@@ -25,6 +25,7 @@ enum {
 	CQ_ENTRIES_MAX = 65536, /* the kernel's IORING_MAX_CQ_ENTRIES */
 	OPS_BESIDES_SLOTS = 64, /* accepts, signals, and room */
 	REGISTER_TRIES = 10,	/* of the ring, 50 ms apart */
+	READ_AT_ONCE_MAX = 256 << 10, /* longer ones by a kernel worker */
 };
 
 struct engine {
@@ -451,6 +452,8 @@ engine_read(struct engine *e, int fd, void *at, size_t len, uint64_t off,
 	struct io_uring_sqe *sqe = next_sqe(e);
 
 	io_uring_prep_read(sqe, fd, at, (unsigned)len, off);
+	if (len > READ_AT_ONCE_MAX)
+		io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
 }
 

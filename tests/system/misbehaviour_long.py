@@ -127,7 +127,7 @@ def _join(client, *symbols):
      own={"settings": merged(SETTINGS, {"slow": {"return_percent": 5}})})
 def long_filtered_out_of_the_journal(scene):
     """Two who join late, again and again, and want much of a long record, each
-    something else; and one who does not read."""
+    something else; one who does not read, and one who goes at once."""
     feed = scene.client()
     feed.send(_narrow(1_300_000))
     assert feed.sync("") == kdb.NIL
@@ -140,4 +140,9 @@ def long_filtered_out_of_the_journal(scene):
         client = scene.client()
         scene.again_and_again(
             lambda client=client, letters=letters: step(client, *letters))
+
+    def join_and_go():
+        with kdb.Client(scene.daemon.port, creds=b"evil:pw\x03") as client:
+            _join(client, *LETTERS[4:12])
+    scene.again_and_again(join_and_go)
     scene.hold_and_count()

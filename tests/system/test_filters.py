@@ -16,8 +16,8 @@ from daemon import QUOTE, TRADE
 from filters import (Market, ask, filtered, join_filtered, table_of, wanted_frames)
 from kdb import NIL, Error, atom, lst, sym, syms, vec
 from spill import (WINDOW, Stream, frames_of, line_of, publish, settings, wait_level,
-                   wait_state)
-from traffic import Reader, published, quote, trade, update
+                   wait_state, wait_stuck)
+from traffic import NAMES, Reader, published, quote, trade, update
 
 # RINGTICK_JOINS=1500 makes a long test of it.
 JOINS = int(os.environ.get("RINGTICK_JOINS", "30"))
@@ -521,22 +521,36 @@ def test_joining_late_with_a_filter(start, connect, folder, mode):
 
 
 def test_long_and_filtered_out_of_the_journal(start, connect, folder, mode):
-    """Protects messages longer than a read, of which little or most is wanted."""
-    daemon = start(settings(folder, mode, {
-        "ring": {"size": "8M"}, "streams": {"ring": "8M", "max": 8},
-        "message": {"max": "2M"}}))
-    feed = connect(daemon)
+    """Protects messages longer than a read, of which little or most is wanted: for
+    several at once, in records of this run and of others in another form, beside
+    who does not read, and who goes."""
     long = lst(vec("n", range(50000)), syms(*(["A"] * 30000 + ["B"] * 19999 + ["C"])),
                vec("f", [1.5] * 50000), vec("j", range(50000)))
     updates = [("trade", rows_of("A", "C")), ("trade", long), ("trade", rows_of("C", "A")),
-               ("trade", long), ("trade", rows_of("B"))]
-    publish(feed, b"".join(update(*one) for one in updates))
-    for wanted in (("A",), ("C",), ("B", "C"), ("X",)):
-        sub = connect(daemon)
+               ("trade", long), ("trade", rows_of("B"))] * 2
+    journal.write(journal.path_now(folder), *[
+        journal.record(name, kdb.table(NAMES["trade"], *columns.items))
+        for name, columns in updates[:5]])
+    daemon = start(settings(folder, mode, {
+        "ring": {"size": "8M"}, "streams": {"ring": "8M", "max": 16},
+        "slow": {"return_percent": 5}, "message": {"max": "2M"}}))
+    feed = connect(daemon)
+    publish(feed, b"".join(update(*one) for one in updates[5:]))
+
+    def join(*wanted, **how):
+        sub = connect(daemon, **how)
         assert join_filtered(sub, 0, {"trade": wanted}).items[0] == sym("trade")
-        for expected in wanted_frames(updates, {"trade": wanted}):
-            assert sub.read_frame() == expected, wanted
-        sub.expect_silence()
+        return sub, b"".join(wanted_frames(updates, {"trade": wanted}))
+    stuck = join("A", "B", user="stuck", receive_buffer=WINDOW)
+    wait_stuck(daemon, "stuck")
+    join("A", "C", receive_buffer=WINDOW)[0].close()
+    joined = [join(*wanted) for wanted in
+              (("A",), ("C",), ("B", "C"), ("X",), ("A", "B", "C")) * 2]
+    streams = [(Stream(sub, keep=True), wanted) for sub, wanted in [*joined, stuck]]
+    for stream, wanted in streams:
+        stream.wait_for(len(wanted))
+        stream.halt()
+        assert stream.data == wanted
 
 
 def test_skipping_and_filtered(start, connect, mode):
