@@ -99,6 +99,7 @@ struct journal_mend {
 	struct epochs epochs;
 	int lock_fd;
 	int lock; /* MEND_LOOK: journal_lock_again */
+	bool is_epoch_owed; /* it could not be stored */
 	int err;  /* 0 or errno */
 };
 

@@ -163,6 +163,28 @@ start_when_quiet(struct journal *j, enum mend_what next)
 		start_last(j);
 }
 
+static void
+store_epoch(struct journal *j)
+{
+	j->mend.epochs = j->state.epochs;
+	start(j, MEND_EPOCH);
+}
+
+/* Until it is stored, a crash would give its number away once more: with each
+ * look it is tried again, and told once. */
+static void
+tell_epoch(struct journal *j)
+{
+	struct journal_mend *m = &j->mend;
+
+	if (m->err != 0 && !m->is_epoch_owed)
+		log_line(LOG_WARN, "epoch_not_stored",
+			 "directory=%s error=\"%s\"",
+			 LOG_QUOTED(j->settings->journal.directory),
+			 strerror(m->err));
+	m->is_epoch_owed = m->err != 0;
+}
+
 /* Others have cut the file, or written to it: keeps what is good. */
 static void
 keep(struct journal *j)
@@ -203,8 +225,7 @@ kept(struct journal *j, int64_t now_ns)
 		return;
 	}
 	/* Nothing is written before the new epoch is known. */
-	m->epochs = j->state.epochs;
-	start(j, MEND_EPOCH);
+	store_epoch(j);
 }
 
 /* Says once that the lock's file lost its name, and once that it is back.  Each
@@ -314,6 +335,9 @@ done(struct file_job *job, int64_t now_ns)
 	case MEND_LOOK:
 		tell_lock(j);
 		looked(j, now_ns);
+		if (m->is_epoch_owed && m->step == MEND_IDLE &&
+		    !m->job.is_busy && !m->has_failed)
+			store_epoch(j);
 		break;
 	case MEND_LINK:
 		tell_aside(j);
@@ -345,11 +369,7 @@ done(struct file_job *job, int64_t now_ns)
 			kept(j, now_ns);
 		break;
 	case MEND_EPOCH:
-		if (m->err != 0)
-			log_line(LOG_WARN, "epoch_not_stored",
-				 "directory=%s error=\"%s\"",
-				 LOG_QUOTED(j->settings->journal.directory),
-				 strerror(m->err));
+		tell_epoch(j);
 		succeeded(j, NULL, now_ns);
 		break;
 	}

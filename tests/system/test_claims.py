@@ -9,7 +9,7 @@ import signal
 import journal
 import kdb
 import pytest
-from daemon import QUOTE, TRADE, run
+from daemon import QUOTE, TRADE, merged, run
 from kdb import NIL, Error, atom, lst, sym
 from late import Pair, read_exactly, rejoin, subfrom
 from traffic import published, quote, trade
@@ -71,6 +71,26 @@ def test_a_change_of_what_fits(start, connect, folder, change):
         client.close()
         feed.close()
         daemon.stop()
+
+
+def test_records_that_do_not_fit(start, connect, folder):
+    """Protects late joiners from what the schema does not take any more: they get
+    the rest, and the log says so, once."""
+    base = journal.settings(folder)
+    daemon = start(base)
+    feed = Pair(connect(daemon))
+    feed.publish(10)
+    feed.client.close()
+    daemon.stop()
+    daemon = start(merged(base, {"schema": {"tables": [WIDER, QUOTE]}}))
+    for _ in range(2):
+        client = connect(daemon)
+        assert isinstance(subfrom(client, 0), kdb.List)
+        assert [client.read_frame() for _ in range(5)] == feed.of("quote")
+        client.expect_silence()
+        client.close()
+    line, = daemon.logged("journal_records_refused")
+    assert line["table"] == "trade" and line.level == 4
 
 
 # ---- days ----

@@ -234,3 +234,41 @@ def test_file_cut_under_a_reader(start, connect, folder, mode):
         late.close()
         feed.sync("")
     assert not daemon.logged("journal_unreadable")
+
+
+def test_epoch_cannot_be_stored(start, connect, folder):
+    """Protects claims from two epochs of one number: the new epoch is stored as
+    soon as that can be, and told once until then; a stop that cannot store that it
+    was clean was none."""
+    path, block = journal.path_now(folder), folder / "sym.epoch.new"
+    journal.write(path, *records(0, 1))
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    block.mkdir()
+    cut_all(path)
+    line = daemon.wait_log("journal_cut")
+    assert line["lost_records"] == "1"
+    assert daemon.wait_log("epoch_not_stored").level == 4
+    assert client.update("trade", trade(1)) == NIL
+    block.rmdir()
+    stored = "epoch %s open" % line["epoch"]
+    for _ in range(100):
+        if stored in (folder / "sym.epoch").read_text():
+            break
+        daemon.summary()
+    else:
+        pytest.fail("the epoch is not stored")
+    assert len(daemon.logged("epoch_not_stored")) == 1
+    client.close()
+    daemon.signal(signal.SIGKILL)
+    daemon.process.wait()
+    daemon.abandon()
+    for n in range(2):
+        daemon = start(settings(folder))
+        began = daemon.wait_log("journal")
+        assert began["last_stop"] == "unclean"
+        assert began.number("epoch") == line.number("epoch") + n + 1
+        block.mkdir()
+        daemon.stop()
+        assert "Is a directory" in daemon.wait_log("epoch_not_stored")["error"]
+        block.rmdir()

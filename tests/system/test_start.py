@@ -370,6 +370,15 @@ def test_files_are_not_for_everybody(start, connect, folder):
     assert len(modes) > 4 and set(modes.values()) == {"0o640"}, modes
 
 
+def test_huge_pages_or_not(start):
+    """Protects the start where no huge pages are to be had: it says so, and how to
+    get them, and runs."""
+    daemon = start({"ring": {"huge_pages": True, "size": "2M"}})
+    pages = daemon.wait_log("memory")["ring_pages"]
+    hints = [line["hint"] for line in daemon.logged("no_huge_pages")]
+    assert hints == ([] if pages == "huge" else ["sysctl vm.nr_hugepages=1"])
+
+
 # ---- core dumps ----
 
 

@@ -165,6 +165,22 @@ def test_feed_is_stopped_by_a_signal(tool):
             assert ("ended by a signal" in said) == (not is_told), said
 
 
+def test_feed_says_that_nothing_is_taken(tool):
+    """Protects from guessing when the server, or the network, has stopped: the
+    sentence says where to look."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = types.SimpleNamespace(port=server.getsockname()[1])
+        feed = tool("feed", place, "--seconds", 1, "--rate", 0, "--size", "1M")
+        with server.accept()[0] as sock:
+            while sock.recv(1) != b"\0":
+                pass
+            sock.sendall(b"\3")
+            kdb.FrameReader(sock).next()
+            sock.sendall(kdb.frame(kdb.NIL, kdb.RESPONSE))
+            said = finish(feed, 2)
+    assert "does not take what is sent" in said and "event=journal_failing" in said
+
+
 # ---- from the past, and again ----
 
 

@@ -403,15 +403,21 @@ failed_sync_kills(void)
 	return false;
 }
 
-static bool
-is_noted(void)
+static const char *
+note_path(void)
 {
-	char path[160];
+	static char path[160];
 
 	(void)snprintf(path, sizeof(path), "%.*s/sym.unsynced",
 		       (int)(strrchr(model_path(0), '/') - model_path(0)),
 		       model_path(0));
-	return access(path, F_OK) == 0;
+	return path;
+}
+
+static bool
+is_noted(void)
+{
+	return access(note_path(), F_OK) == 0;
 }
 
 /* Three records are on the disk, two are written and never will be. */
@@ -442,7 +448,24 @@ test_sync_fails(void **state)
 	assert_non_null(strstr(m.last_words, strerror(EIO)));
 	assert_non_null(strstr(m.last_words, "records from 3 on"));
 	assert_int_equal(model_said("journal_unsynced"), 1);
+	assert_int_equal(model_said("unsynced_not_noted"), 0);
 	assert_true(is_noted());
+}
+
+/* Where it cannot be noted for the next start, the log has to do. */
+static void
+test_sync_fails_and_no_note(void **state)
+{
+	(void)state;
+	model_start(SYNC_BATCH, AFTER_SYNC);
+	assert_int_equal(mkdir(note_path(), 0700), 0);
+	model_put_many(1);
+	model_turn(0);
+	disk_write_all();
+	model_turn(0);
+	assert_true(failed_sync_kills());
+	assert_int_equal(model_said("journal_unsynced"), 1);
+	assert_int_equal(model_said("unsynced_not_noted"), 1);
 }
 
 /* The page cache still has what the disk has not: it is written anew. */
@@ -732,6 +755,7 @@ main(void)
 		TEST(test_visible),	    TEST(test_sync_batch),
 		TEST(test_sync_interval),   TEST(test_sync_interval_passes),
 		TEST(test_sync_interrupted), TEST(test_sync_fails),
+		TEST(test_sync_fails_and_no_note),
 		TEST(test_sync_fails_and_restart), TEST(test_disk_lies_again),
 		TEST(test_roll),	    TEST(test_roll_waits),
 		TEST(test_next_file),	    TEST(test_next_file_fails),
