@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "base/util.h"
+#include "wire/skip.h"
+
 /* ---- one object ---- */
 
 bool
@@ -53,23 +56,11 @@ symbol_bytes(const uint8_t *at)
 	return strlen((const char *)at) + 1;
 }
 
-/* Bytes of the items behind the header of a vector. */
-static size_t
-vector_bytes(const uint8_t *items, int type, uint64_t cnt)
-{
-	const uint8_t *at = items;
-
-	if (type != KT_SYMBOL)
-		return cnt * wire_item_bytes(type);
-	for (; cnt > 0; cnt--)
-		at += symbol_bytes(at);
-	return (size_t)(at - items);
-}
-
+/* Of an atom behind its type, or an item of a vector. */
 static size_t
 atom_bytes(const uint8_t *at, int type)
 {
-	return vector_bytes(at, type, 1);
+	return type == KT_SYMBOL ? symbol_bytes(at) : wire_item_bytes(type);
 }
 
 /*
@@ -79,44 +70,17 @@ atom_bytes(const uint8_t *at, int type)
 static size_t
 shell_bytes(const uint8_t *at, uint64_t *inner_cnt)
 {
-	int type = (int8_t)at[0];
+	const uint8_t *end = at;
+	struct skip_shell shell;
 
-	if (type < 0)
-		return 1 + atom_bytes(at + 1, -type);
-	switch (type) {
-	case KT_LIST:
-		*inner_cnt += wire_load_u32(at + 2);
-		return WIRE_LIST_HEADER_BYTES;
-	case KT_TABLE:
-		*inner_cnt += 1;
-		return 2;
-	case KT_DICT:
-	case KT_SORTED_DICT:
-		*inner_cnt += 2;
-		return 1;
-	case KT_LAMBDA:
-		*inner_cnt += 1;
-		return 1 + symbol_bytes(at + 1);
-	case KT_UNARY:
-	case KT_UNARY + 1:
-	case KT_UNARY + 2:
-		return 2;
-	case KT_PROJECTION:
-	case KT_PROJECTION + 1:
-		*inner_cnt += wire_load_u32(at + 1);
-		return 5;
-	case KT_OWN:
+	if (*at == KT_OWN)
 		return at[1] == OWN_SPACE ? 2 + symbol_bytes(at + 2) : 4;
-	default:
-		break;
-	}
-	if (type > KT_TIME) { /* a derived function */
-		*inner_cnt += 1;
-		return 1;
-	}
-	at += WIRE_LIST_HEADER_BYTES;
-	return WIRE_LIST_HEADER_BYTES +
-	       vector_bytes(at, type, wire_load_u32(at - 4));
+	CHECK(skip_read_shell(at, SIZE_MAX, false, &shell) == SKIP_WHOLE);
+	*inner_cnt += shell.objects;
+	end += shell.header + shell.bytes;
+	for (; shell.symbols > 0; shell.symbols--)
+		end += symbol_bytes(end);
+	return (size_t)(end - at);
 }
 
 size_t
@@ -185,22 +149,9 @@ value_split_table(const struct request_arg *table, struct request_arg *names,
 uint64_t
 value_count(const struct request_arg *v)
 {
-	const uint8_t *at = v->at;
+	struct wire_reader r = wire_reader(v->at, v->len, false);
 
-	/* Of a dictionary the keys, of a table the first column. */
-	for (;;) {
-		int type = (int8_t)*at;
-
-		if (type == KT_DICT || type == KT_SORTED_DICT)
-			at++;
-		else if (type == KT_TABLE)
-			at += 3 + value_bytes(at + 3) +
-			      WIRE_LIST_HEADER_BYTES;
-		else if (wire_is_list(type))
-			return wire_load_u32(at + 2);
-		else
-			return 1;
-	}
+	return value_is_list(v) ? wire_load_u32(v->at + 2) : wire_count(&r);
 }
 
 const char *

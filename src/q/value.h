@@ -32,10 +32,6 @@ struct request_arg {
 
 enum {
 	KT_OWN = 112,
-	KT_PROJECTION = 104,
-	KT_EACH = 106,
-	KT_EACH_RIGHT = 110,
-	KT_EACH_LEFT = 111,
 	UNARY_ELIDED = 0xff, /* of KT_UNARY: an argument still to come */
 };
 

@@ -404,29 +404,21 @@ parse_atom(struct parse *p)
 	parse_cells(p, 1);
 }
 
-/* Whether the symbol vector at r has the schema's names, with or without the
- * first. Moves r behind it. */
+/* Whether these are the schema's names, with or without the first. */
 static bool
-names_match(const struct schema_table *t, struct wire_reader *r)
+names_match(const struct schema_table *t, struct wire_reader names,
+	    uint64_t cnt)
 {
-	uint8_t attr;
-	uint64_t cnt;
-	unsigned first;
-	bool same;
+	const struct schema_column *c =
+		t->columns + (cnt == t->columns_cnt ? 0 : 1);
+	bool same = cnt == t->columns_cnt || cnt + 1 == t->columns_cnt;
 
-	if (wire_get_u8(r) != KT_SYMBOL)
-		return false;
-	cnt = wire_get_count(r, 1, &attr);
-	same = cnt == t->columns_cnt || cnt + 1 == t->columns_cnt;
-	first = cnt == t->columns_cnt ? 0 : 1;
-	for (uint64_t i = 0; i < cnt; i++) {
+	for (uint64_t i = 0; i < cnt && same; i++) {
 		size_t len;
-		const char *name = wire_get_symbol(r, &len);
+		const char *name = wire_get_symbol(&names, &len);
 
-		if (!same || name == NULL)
-			continue;
-		same = strlen(t->columns[first + i].name) == len &&
-		       memcmp(t->columns[first + i].name, name, len) == 0;
+		same = strlen(c[i].name) == len &&
+		       memcmp(c[i].name, name, len) == 0;
 	}
 	return same;
 }
@@ -434,25 +426,19 @@ names_match(const struct schema_table *t, struct wire_reader *r)
 static void
 parse_table(struct parse *p)
 {
-	struct wire_reader inside = p->r;
-	uint8_t attr;
-	uint64_t cnt;
+	const struct wire_reader whole = p->r;
+	struct wire_table t;
 
 	wire_skip(&p->r);
 	if (p->r.bad != NULL || p->r.has_long_counts)
 		return;
-	inside.at += 3; /* table, attribute, dictionary: wire_skip saw them */
-	if (!names_match(p->u.table, &inside)) {
+	t = wire_open_table(&whole);
+	if (!names_match(p->u.table, t.names, t.columns_cnt)) {
 		refuse(p, "mismatch", NULL, "a table of other columns came");
 		return;
 	}
-	if (wire_get_u8(&inside) != KT_LIST) {
-		refuse(p, "type", NULL, "a table without a list came");
-		return;
-	}
-	cnt = wire_get_count(&inside, 2, &attr);
-	p->r.at = inside.at;
-	parse_columns(p, cnt);
+	p->r.at = t.columns.at;
+	parse_columns(p, t.columns_cnt);
 }
 
 enum update_result

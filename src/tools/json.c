@@ -225,34 +225,19 @@ put_dict(FILE *out, struct wire_reader *r)
 
 /* A table whose columns are not all lists has no rows here, but columns. */
 static void
-put_columns(FILE *out, struct wire_reader r)
-{
-	struct wire_reader names;
-
-	(void)wire_get_u8(&r); /* table */
-	(void)wire_get_u8(&r); /* its attribute */
-	(void)wire_get_u8(&r); /* dictionary */
-	names = r;
-	wire_skip(&r);
-	fputs("{\"columns\":", out);
-	json_object(out, &names);
-	fputs(",\"values\":", out);
-	json_object(out, &r);
-	putc_unlocked('}', out);
-}
-
-static void
 put_table(FILE *out, struct wire_reader r)
 {
-	if (!wire_has_flat_columns(&r)) {
-		put_columns(out, r);
-		return;
-	}
 	fputs("{\"columns\":", out);
 	json_names(out, r);
-	fputs(",\"rows\":", out);
-	if (json_rows(out, r) < 0)
-		fputs("null", out);
+	if (wire_has_flat_columns(&r)) {
+		fputs(",\"rows\":", out);
+		if (json_rows(out, r) < 0)
+			fputs("null", out);
+	} else {
+		fputs(",\"values\":", out);
+		r.at = wire_open_table(&r).list;
+		json_object(out, &r);
+	}
 	putc_unlocked('}', out);
 }
 
@@ -285,60 +270,35 @@ json_object(FILE *out, struct wire_reader *r)
 
 /* ---- tables ---- */
 
-/* Moves to the names; returns their count. */
-static uint64_t
-enter_table(struct wire_reader *r)
-{
-	(void)wire_get_u8(r); /* table */
-	(void)wire_get_u8(r); /* its attribute */
-	(void)wire_get_u8(r); /* dictionary */
-	(void)wire_get_u8(r); /* symbol vector */
-	return wire_get_count(r, 1, NULL);
-}
-
 void
 json_names(FILE *out, struct wire_reader table)
 {
-	uint64_t count = enter_table(&table);
+	struct wire_table t = wire_open_table(&table);
 
 	putc_unlocked('[', out);
-	for (uint64_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < t.columns_cnt; i++) {
 		if (i > 0)
 			putc_unlocked(',', out);
-		put_next(out, KT_SYMBOL, &table);
+		put_next(out, KT_SYMBOL, &t.names);
 	}
 	putc_unlocked(']', out);
 }
 
-/* A column, and the reader that stands at its next item. */
-struct cursor {
-	int type;
-	struct wire_reader r;
-};
-
 int
 json_rows(FILE *out, struct wire_reader table)
 {
-	uint64_t rows = wire_count(&table), count = enter_table(&table);
-	struct cursor *columns = calloc(count, sizeof(*columns));
-	size_t len;
+	uint64_t rows = wire_count(&table);
+	struct wire_table t = wire_open_table(&table);
+	struct print_column *columns = calloc(t.columns_cnt, sizeof(*columns));
 
 	if (columns == NULL)
 		return -ENOMEM;
-	for (uint64_t i = 0; i < count; i++)
-		(void)wire_get_symbol(&table, &len);
-	(void)wire_get_u8(&table); /* list of columns */
-	(void)wire_get_count(&table, 1, NULL);
-	for (uint64_t i = 0; i < count; i++) {
-		columns[i].r = table;
-		columns[i].type = wire_get_u8(&columns[i].r);
-		(void)wire_get_count(&columns[i].r, 1, NULL);
-		wire_skip(&table);
-	}
+	for (uint64_t i = 0; i < t.columns_cnt; i++)
+		print_open_column(&t.columns, &columns[i]);
 	putc_unlocked('[', out);
 	for (uint64_t row = 0; row < rows; row++) {
 		fputs(row > 0 ? ",[" : "[", out);
-		for (uint64_t i = 0; i < count; i++) {
+		for (uint64_t i = 0; i < t.columns_cnt; i++) {
 			if (i > 0)
 				putc_unlocked(',', out);
 			put_next(out, columns[i].type, &columns[i].r);

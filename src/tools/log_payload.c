@@ -57,29 +57,23 @@ read_time(struct payload *p, struct wire_reader r)
 static void
 read_table(struct payload *p, struct wire_reader r)
 {
-	uint64_t count, time_idx = 0;
+	struct wire_table t = wire_open_table(&r);
+	uint64_t time_idx = 0;
 	size_t len;
 
 	p->form = PAYLOAD_TABLE;
 	p->rows = wire_count(&r);
-	(void)wire_get_u8(&r); /* table */
-	(void)wire_get_u8(&r); /* its attribute */
-	(void)wire_get_u8(&r); /* dictionary */
-	(void)wire_get_u8(&r); /* symbol vector */
-	count = wire_get_count(&r, 1, NULL);
-	for (uint64_t i = 0; i < count; i++) {
-		const char *name = wire_get_symbol(&r, &len);
+	p->columns = t.list;
+	p->columns_len = (size_t)(r.end - t.list);
+	for (uint64_t i = 0; i < t.columns_cnt; i++) {
+		const char *name = wire_get_symbol(&t.names, &len);
 
 		if (len == 4 && memcmp(name, "time", len) == 0)
 			time_idx = i;
 	}
-	p->columns = r.at;
-	p->columns_len = (size_t)(r.end - r.at);
-	(void)wire_get_u8(&r); /* list of columns */
-	(void)wire_get_count(&r, 1, NULL);
 	for (uint64_t i = 0; i < time_idx; i++)
-		wire_skip(&r);
-	read_time(p, r);
+		wire_skip(&t.columns);
+	read_time(p, t.columns);
 }
 
 void

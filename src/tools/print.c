@@ -505,15 +505,9 @@ print_object(struct print_text *out, struct wire_reader r)
 
 /* ---- tables ---- */
 
-/* A column, and the reader that stands at its next item. */
-struct cursor {
-	int type;
-	struct wire_reader r;
-};
-
 /* What q shows in a cell: symbols and characters bare, all else as it is. */
 static void
-put_cell(struct print_text *out, struct cursor *c)
+put_cell(struct print_text *out, struct print_column *c)
 {
 	size_t len;
 	const char *symbol;
@@ -542,63 +536,46 @@ put_padded(struct print_table *p, const char *text, size_t len, unsigned idx)
 		fprintf(p->out, "%*s", (int)(p->widths[idx] - len + 1), "");
 }
 
-/* Leaves the reader behind the names; names are printed if is_new. */
 static void
-read_names(struct print_table *p, struct wire_reader *r, bool is_new,
-	   const struct cursor *columns)
+print_names(struct print_table *p, struct wire_reader names,
+	    const struct print_column *columns)
 {
 	size_t total = 0, len;
-	uint8_t attr;
-	uint64_t count;
 
-	(void)wire_get_u8(r);
-	count = wire_get_count(r, 1, &attr);
-	for (uint64_t i = 0; i < count; i++) {
+	for (unsigned i = 0; i < p->columns_cnt; i++) {
 		struct print_text name = { .len = 0 };
-		const char *symbol = wire_get_symbol(r, &len);
+		const char *symbol = wire_get_symbol(&names, &len);
 
-		if (!is_new || i >= p->columns_cnt)
-			continue;
 		p->widths[i] = types[columns[i].type].width;
 		put_escaped(&name, symbol, len, false);
-		put_padded(p, name.text, name.len, (unsigned)i);
+		put_padded(p, name.text, name.len, i);
 		total += p->widths[i] + (i > 0);
 	}
-	if (!is_new)
-		return;
 	fputc('\n', p->out);
 	while (total-- > 0)
 		fputc('-', p->out);
 	fputc('\n', p->out);
 }
 
-/* Fills columns; returns how many the table has. r stands behind the names. */
-static uint64_t
-read_columns(struct wire_reader r, struct cursor *columns)
+void
+print_open_column(struct wire_reader *r, struct print_column *out)
 {
-	uint8_t attr;
-	uint64_t count;
+	struct wire_reader column = *r;
 
-	(void)wire_get_u8(&r);
-	count = wire_get_count(&r, 1, &attr);
-	for (uint64_t i = 0; i < count && i < PRINT_COLUMNS_MAX; i++) {
-		struct wire_reader column = r;
-
-		columns[i].type = wire_get_u8(&column);
-		(void)wire_get_count(&column, 1, &attr);
-		columns[i].r = column;
-		wire_skip(&r);
-	}
-	return count;
+	out->type = wire_get_u8(&column);
+	(void)wire_get_count(&column, 1, NULL);
+	out->r = column;
+	wire_skip(r);
 }
 
 void
 print_table(struct print_table *p, const char *name, size_t name_len,
 	    const uint8_t *table, size_t len)
 {
-	struct cursor columns[PRINT_COLUMNS_MAX];
+	struct print_column columns[PRINT_COLUMNS_MAX];
 	struct print_text title = { .len = 0 };
-	struct wire_reader r = wire_reader(table, len, false), names;
+	struct wire_reader r = wire_reader(table, len, false);
+	struct wire_table parts;
 	uint64_t columns_cnt, rows;
 	bool is_new;
 
@@ -609,12 +586,10 @@ print_table(struct print_table *p, const char *name, size_t name_len,
 		return;
 	}
 	rows = wire_count(&r);
-	(void)wire_get_u8(&r); /* table */
-	(void)wire_get_u8(&r); /* its attribute */
-	(void)wire_get_u8(&r); /* dictionary */
-	names = r;
-	wire_skip(&r);
-	columns_cnt = min_u64(read_columns(r, columns), PRINT_COLUMNS_MAX);
+	parts = wire_open_table(&r);
+	columns_cnt = min_u64(parts.columns_cnt, PRINT_COLUMNS_MAX);
+	for (uint64_t i = 0; i < columns_cnt; i++)
+		print_open_column(&parts.columns, &columns[i]);
 
 	put_escaped(&title, name, name_len, false);
 	is_new = p->columns_cnt != columns_cnt ||
@@ -625,8 +600,8 @@ print_table(struct print_table *p, const char *name, size_t name_len,
 		snprintf(p->name, sizeof(p->name), "%.*s",
 			 (int)sizeof(p->name) - 1, title.text);
 		p->columns_cnt = (unsigned)columns_cnt;
+		print_names(p, parts.names, columns);
 	}
-	read_names(p, &names, is_new, columns);
 	for (uint64_t row = 0; row < rows; row++) {
 		for (unsigned i = 0; i < columns_cnt; i++) {
 			struct print_text cell = { .len = 0 };

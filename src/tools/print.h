@@ -38,6 +38,15 @@ void print_item(struct print_text *out, int type, const uint8_t *item);
 /* Appends the object at r.at, whatever it is, as q shows it on one line. */
 void print_object(struct print_text *out, struct wire_reader r);
 
+/* A column, and the reader that is at its next item. */
+struct print_column {
+	int type;
+	struct wire_reader r;
+};
+
+/* The column at r, which is a list; moves r to the next one. */
+void print_open_column(struct wire_reader *r, struct print_column *out);
+
 /* A stream of rows; a header wherever the table changes. */
 struct print_table {
 	FILE *out;

@@ -94,35 +94,30 @@ seen_learn(struct seen *s, const uint8_t *body, size_t len)
 	struct seen_table *t;
 	const char *name;
 	size_t name_len;
-	uint64_t columns_cnt;
-	uint8_t attr, *head;
+	struct wire_table table;
+	uint8_t *head;
 
-	if (!read_upd(&r, &name, &name_len) || wire_get_u8(&r) != KT_TABLE)
+	if (!read_upd(&r, &name, &name_len) || *r.at != KT_TABLE)
 		return NULL;
 	t = table_named(s, name, name_len);
 	if (t == NULL)
 		return NULL;
 	t->time_idx = t->sequence_idx = -1;
-	(void)wire_get_u8(&r); /* attribute */
-	(void)wire_get_u8(&r); /* dictionary */
-	(void)wire_get_u8(&r); /* symbol vector */
-	columns_cnt = wire_get_count(&r, 1, &attr);
-	for (uint64_t i = 0; i < columns_cnt; i++) {
-		name = wire_get_symbol(&r, &name_len);
+	table = wire_open_table(&r);
+	for (uint64_t i = 0; i < table.columns_cnt; i++) {
+		name = wire_get_symbol(&table.names, &name_len);
 		if (is_name(name, name_len, "time"))
 			t->time_idx = (int)i;
 		if (is_sequence_name(s, name, name_len))
 			t->sequence_idx = (int)i;
 	}
-	(void)wire_get_u8(&r); /* list of columns */
-	(void)wire_get_count(&r, 1, &attr);
-	CHECK(r.bad == NULL);
+	CHECK(table.columns.bad == NULL);
 
-	head = realloc(t->head, (size_t)(r.at - body));
+	head = realloc(t->head, (size_t)(table.columns.at - body));
 	if (head == NULL)
 		return NULL;
 	t->head = head;
-	t->head_len = (size_t)(r.at - body);
+	t->head_len = (size_t)(table.columns.at - body);
 	memcpy(t->head, body, t->head_len);
 	return t;
 }

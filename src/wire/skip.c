@@ -318,7 +318,7 @@ pass_dict(struct wire_reader *r, unsigned depth)
 static void
 pass_function(struct wire_reader *r, int type, unsigned depth)
 {
-	/* Greatest index of unary (101), binary (102), adverb (103). */
+	/* Greatest index of unary, binary, adverb. */
 	static const uint8_t primitive_max[] = { PRIMITIVE_MAX, 0x24, 0x05 };
 	uint64_t count;
 	size_t len;
@@ -331,29 +331,29 @@ pass_function(struct wire_reader *r, int type, unsigned depth)
 			wire_fail(r, "the text of a lambda is not a string");
 		(void)wire_get_bytes(r, wire_get_count(r, 1, NULL));
 		break;
-	case 101:
-	case 102:
-	case 103:
+	case KT_UNARY:
+	case KT_BINARY:
+	case KT_ADVERB:
 		idx = wire_get_u8(r);
-		/* 101 with ff: an argument left out of a projection */
-		if (idx > primitive_max[type - 101] &&
+		/* unary ff: an argument left out of a projection */
+		if (idx > primitive_max[type - KT_UNARY] &&
 		    !(type == KT_UNARY && idx == 0xff))
 			wire_fail(r, "the primitive is unknown");
 		break;
-	case 104:
-	case 105:
+	case KT_PROJECTION:
+	case KT_COMPOSITION:
 		count = wire_get_u32(r);
 		if (count == 0 || count > (size_t)(r->end - r->at) / 2)
 			wire_fail(r, "a count does not fit a projection");
 		else
 			pass_objects(r, count, depth + 1);
 		break;
-	case 106:
-	case 107:
-	case 108:
-	case 109:
-	case 110:
-	case 111:
+	case KT_EACH:
+	case KT_EACH + 1:
+	case KT_EACH + 2:
+	case KT_EACH + 3:
+	case KT_EACH_RIGHT:
+	case KT_EACH_LEFT:
 		(void)pass_object(r, depth + 1);
 		break;
 	default:
@@ -572,7 +572,6 @@ skip_columns(const uint8_t *at, const uint8_t *end)
 enum {
 	OBJECT_MIN = 2,	       /* bytes of the smallest object */
 	CLAIM_MAX = INT32_MAX, /* of the longest message (wire.md section 1) */
-	FUNCTION_LAST = 111,   /* types above it are never sent */
 };
 
 static enum skip_result
@@ -612,14 +611,14 @@ read_other(const uint8_t *at, size_t avail, bool is_big_endian,
 		out->objects = 2;
 	} else if (type == KT_LAMBDA) {
 		out->symbols = 1;
-	} else if (type > KT_LAMBDA && type < KT_LAMBDA + 4) {
+	} else if (type >= KT_UNARY && type <= KT_ADVERB) {
 		out->header = 2;
 		out->objects = 0;
-	} else if (type == KT_LAMBDA + 4 || type == KT_LAMBDA + 5) {
+	} else if (type == KT_PROJECTION || type == KT_COMPOSITION) {
 		out->header = 5;
 		if (avail >= out->header)
 			out->objects = wire_decode_u32(at + 1, is_big_endian);
-	} else if (type < KT_LAMBDA || type > FUNCTION_LAST) {
+	} else if (type < KT_EACH || type > KT_EACH_LEFT) {
 		return SKIP_UNKNOWN;
 	}
 	return avail < out->header ? SKIP_SHORT : SKIP_WHOLE;

@@ -60,6 +60,13 @@ enum wire_type {
 	KT_DICT = 99,
 	KT_LAMBDA = 100,
 	KT_UNARY = 101,
+	KT_BINARY = 102,
+	KT_ADVERB = 103,
+	KT_PROJECTION = 104,
+	KT_COMPOSITION = 105,
+	KT_EACH = 106, /* from here on: one function inside */
+	KT_EACH_RIGHT = 110,
+	KT_EACH_LEFT = 111,
 	KT_SORTED_DICT = 127,
 	KT_ERROR = -128,
 };
