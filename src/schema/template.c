@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "wire/skip.h"
-#include "wire/wire.h"
 
 /* ---- known beginnings ---- */
 
@@ -27,23 +26,23 @@ is_word_equal(const uint8_t *a, const uint8_t *b)
 /* The end first: that is where the table's name is.  A beginning has at least
  * a word: the list of three, and the function's name. */
 static inline bool
-begins(const struct shape *shape, const uint8_t *frame, size_t len)
+begins(const struct template *template, const uint8_t *frame, size_t len)
 {
 	const uint8_t *start = frame + WIRE_HEADER_BYTES;
-	size_t last = shape->start_len - WORD;
+	size_t last = template->start_len - WORD;
 
-	if (len < WIRE_HEADER_BYTES + shape->start_len ||
-	    memcmp(frame, shape->head, sizeof(shape->head)) != 0 ||
-	    !is_word_equal(start + last, shape->start + last))
+	if (len < WIRE_HEADER_BYTES + template->start_len ||
+	    memcmp(frame, template->head, sizeof(template->head)) != 0 ||
+	    !is_word_equal(start + last, template->start + last))
 		return false;
 	for (size_t i = 0; i < last; i += WORD)
-		if (!is_word_equal(start + i, shape->start + i))
+		if (!is_word_equal(start + i, template->start + i))
 			return false;
 	return true;
 }
 
-const struct shape *
-shapes_find(struct shapes *s, const uint8_t *frame, size_t len)
+const struct template *
+template_of(struct templates *s, const uint8_t *frame, size_t len)
 {
 	if (s->cnt > 0 && begins(&s->all[s->last], frame, len))
 		return &s->all[s->last];
@@ -57,34 +56,35 @@ shapes_find(struct shapes *s, const uint8_t *frame, size_t len)
 }
 
 void
-shapes_learn(struct shapes *s, const uint8_t *frame, const struct update *u)
+template_learn(struct templates *s, const uint8_t *frame,
+	       const struct update *u)
 {
 	const uint8_t *start = frame + WIRE_HEADER_BYTES;
 	size_t start_len = (size_t)(u->items - start) + 1;
-	struct shape *shape = &s->all[s->next];
+	struct template *template = &s->all[s->next];
 
 	if (u->form == UPDATE_VECTOR || u->items_cnt == 0 || start_len < WORD ||
-	    start_len > SHAPE_START_MAX ||
-	    shapes_find(s, frame, WIRE_HEADER_BYTES + start_len) != NULL)
+	    start_len > TEMPLATE_START_MAX ||
+	    template_of(s, frame, WIRE_HEADER_BYTES + start_len) != NULL)
 		return;
-	*shape = (struct shape){
+	*template = (struct template){
 		.table = u->table,
 		.is_row = u->form == UPDATE_CELLS,
 		.has_time = u->has_time,
 		.items_cnt = u->items_cnt,
 		.start_len = start_len,
 	};
-	memcpy(shape->head, frame, sizeof(shape->head));
-	memcpy(shape->start, start, start_len);
+	memcpy(template->head, frame, sizeof(template->head));
+	memcpy(template->start, start, start_len);
 	/* A cell's type byte becomes a vector's header; a time may be added,
 	 * to a column of one byte for each row too. */
-	shape->growth = u->table->publish_prefix_len +
-			(u->items_cnt + 1) * WIRE_LIST_HEADER_BYTES +
-			WORD + FAR;
-	shape->factor = shape->is_row || u->has_time ? 1 : 1 + WORD;
+	template->growth = u->table->publish_prefix_len +
+			   (u->items_cnt + 1) * WIRE_LIST_HEADER_BYTES + WORD +
+			   FAR;
+	template->factor = template->is_row || u->has_time ? 1 : 1 + WORD;
 	s->last = s->next;
-	s->next = (s->next + 1) % SHAPES_MAX;
-	s->cnt += s->cnt < SHAPES_MAX;
+	s->next = (s->next + 1) % TEMPLATES_MAX;
+	s->cnt += s->cnt < TEMPLATES_MAX;
 }
 
 /* ---- updates ---- */
@@ -126,13 +126,13 @@ item_len(int type, const uint8_t *item)
  * copied of each item, whatever its length: the next item overwrites the rest.
  */
 static uint8_t *
-put_row(const struct shape *shape, const uint8_t *from, const uint8_t *end,
-	const uint8_t *readable, uint8_t *at)
+put_row(const struct template *template, const uint8_t *from,
+	const uint8_t *end, const uint8_t *readable, uint8_t *at)
 {
 	const struct schema_column *c =
-		shape->table->columns + !shape->has_time;
+		template->table->columns + !template->has_time;
 
-	for (unsigned i = 0; i < shape->items_cnt; i++) {
+	for (unsigned i = 0; i < template->items_cnt; i++) {
 		int type = c[i].type;
 		const uint8_t *next;
 		size_t len = 0;
@@ -159,53 +159,56 @@ put_row(const struct shape *shape, const uint8_t *from, const uint8_t *end,
 
 /* Whether all columns are plain, and nothing follows them. */
 static bool
-are_columns_plain(const struct shape *shape, const uint8_t *at,
+are_columns_plain(const struct template *template, const uint8_t *at,
 		  const uint8_t *end, uint64_t rows)
 {
 	const struct schema_column *c =
-		shape->table->columns + !shape->has_time;
+		template->table->columns + !template->has_time;
 
-	for (unsigned i = 0; i < shape->items_cnt && at != NULL; i++)
+	for (unsigned i = 0; i < template->items_cnt && at != NULL; i++)
 		at = skip_column(c[i].type, c[i].is_string, at, end, rows);
 	return at == end;
 }
 
 static uint8_t *
-put_columns(const struct shape *shape, const uint8_t *from, const uint8_t *end,
-	    int64_t local_ns, uint8_t *at, uint64_t *out_rows)
+put_columns(const struct template *template, const uint8_t *from,
+	    const uint8_t *end, int64_t local_ns, uint8_t *at,
+	    uint64_t *out_rows)
 {
 	uint64_t rows;
 
 	if (end - from < WIRE_LIST_HEADER_BYTES)
 		return NULL;
 	rows = wire_load_u32(from + 2);
-	if (rows == 0 || !are_columns_plain(shape, from, end, rows))
+	if (rows == 0 || !are_columns_plain(template, from, end, rows))
 		return NULL;
 	*out_rows = rows;
-	if (!shape->has_time)
-		at = update_put_time(shape->table, rows, local_ns, at);
+	if (!template->has_time)
+		at = update_put_time(template->table, rows, local_ns, at);
 	memcpy(at, from, (size_t)(end - from));
 	return at + (end - from);
 }
 
 size_t
-shape_write(const struct shape *shape, const uint8_t *frame, size_t len,
-	    size_t avail, int64_t local_ns, uint8_t *at, uint64_t *out_rows)
+template_write(const struct template *template, const uint8_t *frame,
+	       size_t len, size_t avail, int64_t local_ns, uint8_t *at,
+	       uint64_t *out_rows)
 {
-	const struct schema_table *t = shape->table;
-	const uint8_t *items = frame + WIRE_HEADER_BYTES + shape->start_len - 1;
+	const struct schema_table *t = template->table;
+	const uint8_t *items =
+		frame + WIRE_HEADER_BYTES + template->start_len - 1;
 	const uint8_t *end = frame + len;
 	uint8_t *start = at;
 
 	copy_prefix(at, t);
 	at += t->publish_prefix_len;
-	if (shape->is_row) {
+	if (template->is_row) {
 		*out_rows = 1;
-		if (!shape->has_time)
+		if (!template->has_time)
 			at = update_put_time(t, 1, local_ns, at);
-		at = put_row(shape, items, end, frame + avail, at);
+		at = put_row(template, items, end, frame + avail, at);
 	} else {
-		at = put_columns(shape, items, end, local_ns, at, out_rows);
+		at = put_columns(template, items, end, local_ns, at, out_rows);
 	}
 	if (at == NULL)
 		return 0;

@@ -1,14 +1,14 @@
 /*
- * Feeds send the same again and again: what stands in a frame up to its first
- * column or cell (function, table, number of columns) and that one's type are
- * mostly byte for byte what stood there before, and then mean the same.  A
- * shape is such a beginning, with what it means; an update of a known shape is
+ * Feeds send the same again and again: the bytes of a frame up to its first
+ * column or cell (function, table, number of columns) and that item's type are
+ * mostly those of a frame before, and then mean the same.  A template is such
+ * a beginning, with what it means; an update that begins like a template is
  * parsed and written in one pass.
  *
  * Only for the usual items (wire/skip.h).  For anything else the general way
  * (update_parse, update_write) is there; both write the same bytes.
  *
- * Pure; shapes are learned from updates that the general way has accepted.
+ * Pure; templates are learned from updates that the general way has accepted.
  */
 #ifndef RINGTICK_SCHEMA_TEMPLATE_H
 #define RINGTICK_SCHEMA_TEMPLATE_H
@@ -19,13 +19,15 @@
 
 #include "schema/schema.h"
 #include "schema/update.h"
+#include "wire/wire.h"
 
 enum {
-	SHAPES_MAX = 32,      /* that are known at once, of all feeds */
-	SHAPE_START_MAX = 64, /* bytes of a beginning, without the length */
+	TEMPLATES_MAX = 32,	 /* that are known at once, of all feeds */
+	TEMPLATE_START_MAX = 64, /* bytes of a beginning, without the length */
 };
 
-struct shape {
+struct template
+{
 	const struct schema_table *table;
 	bool is_row;	     /* cells, else columns */
 	bool has_time;	     /* else it is added */
@@ -34,11 +36,11 @@ struct shape {
 	size_t start_len;    /* from behind the frame's length on, with the
 				type of the first item */
 	uint8_t head[4];     /* what stands before the length */
-	uint8_t start[SHAPE_START_MAX];
+	uint8_t start[TEMPLATE_START_MAX];
 };
 
-struct shapes {
-	struct shape all[SHAPES_MAX];
+struct templates {
+	struct template all[TEMPLATES_MAX];
 	unsigned cnt;
 	unsigned last; /* the one found last */
 	unsigned next; /* the one to be replaced next */
@@ -46,30 +48,42 @@ struct shapes {
 
 /* An update that came as a frame of its own: little-endian, asynchronous and
  * not compressed; u points into it. */
-void shapes_learn(struct shapes *s, const uint8_t *frame,
-		  const struct update *u);
+void template_learn(struct templates *s, const uint8_t *frame,
+		    const struct update *u);
 
-/* The shape of a whole frame of len bytes (at least WIRE_FRAME_MIN); NULL if it
- * is not known. */
-const struct shape *shapes_find(struct shapes *s, const uint8_t *frame,
-				size_t len);
+/* Of a frame of len bytes; NULL if it begins like none. */
+const struct template *template_of(struct templates *s, const uint8_t *frame,
+				   size_t len);
 
-/* How many bytes shape_write may touch for a frame of len bytes. */
-static inline uint64_t
-shape_room(const struct shape *shape, uint64_t len)
+/* Of the frame at `at`, whose length is set; NULL also if the frame is not
+ * whole in the avail bytes. */
+static inline const struct template *
+template_find(struct templates *s, const uint8_t *at, size_t avail,
+	      uint64_t *out_len)
 {
-	return len * shape->factor + shape->growth;
+	uint64_t len = avail < WIRE_FRAME_MIN ? 0 : wire_load_u32(at + 4);
+
+	*out_len = len;
+	return len < WIRE_FRAME_MIN || len > avail ? NULL
+						   : template_of(s, at, len);
+}
+
+/* How many bytes template_write may touch for a frame of len bytes. */
+static inline uint64_t
+template_room(const struct template *template, uint64_t len)
+{
+	return len * template->factor + template->growth;
 }
 
 /*
- * Writes the message to be published of a frame of this shape, into shape_room
- * bytes.  Returns its length, or 0: it is not plain, or has no rows; else
- * *out_rows is set.  `avail` (at least len) bytes can be read from the frame's
- * beginning on: what stands behind it may be touched, and means nothing.
- * local_ns as in update_write.
+ * Writes the message to be published of a frame of this template, into
+ * template_room bytes.  Returns its length, or 0: an item is not a usual one,
+ * or there are no rows; else *out_rows is set.  `avail` (at least len) bytes
+ * can be read from the frame's beginning on: those after the frame may be
+ * touched, and mean nothing.  local_ns as in update_write.
  */
-size_t shape_write(const struct shape *shape, const uint8_t *frame, size_t len,
-		   size_t avail, int64_t local_ns, uint8_t *at,
-		   uint64_t *out_rows);
+size_t template_write(const struct template *template, const uint8_t *frame,
+		      size_t len, size_t avail, int64_t local_ns, uint8_t *at,
+		      uint64_t *out_rows);
 
 #endif

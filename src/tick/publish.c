@@ -90,7 +90,7 @@ publish_update(struct call *c, const struct request_arg *table,
 	if (u.frame_len > t->settings->message.max)
 		return refuse(c, table, "limit");
 	if (c->frame != NULL && c->is_matched)
-		shapes_learn(&t->shapes, c->frame, &u);
+		template_learn(&t->templates, c->frame, &u);
 	return publish(c, table, &u);
 }
 

@@ -9,17 +9,14 @@ repeat_one(struct tick *t, const uint8_t *frame, size_t avail,
 	   uint64_t *pending)
 {
 	struct stream *s = &t->streams->main;
-	uint64_t len = avail < WIRE_FRAME_MIN ? 0 : wire_load_u32(frame + 4);
-	uint64_t room, rows;
-	const struct shape *shape;
+	uint64_t len, room, rows;
+	const struct template *template =
+		template_find(&t->templates, frame, avail, &len);
 	size_t written;
 
-	if (len < WIRE_FRAME_MIN || len > avail)
+	if (template == NULL)
 		return 0;
-	shape = shapes_find(&t->shapes, frame, len);
-	if (shape == NULL)
-		return 0;
-	room = shape_room(shape, len);
+	room = template_room(template, len);
 	if (room > t->settings->message.max)
 		return 0;
 	if (!stream_has_room(s, *pending + room)) {
@@ -27,11 +24,11 @@ repeat_one(struct tick *t, const uint8_t *frame, size_t avail,
 		s->wanted_bytes = 0;
 		return 0;
 	}
-	written = shape_write(shape, frame, len, avail, t->local_ns,
-			      stream_head(s) + *pending, &rows);
+	written = template_write(template, frame, len, avail, t->local_ns,
+				 stream_head(s) + *pending, &rows);
 	if (written == 0)
 		return 0;
-	streams_count(t->streams, shape->table->idx, written);
+	streams_count(t->streams, template->table->idx, written);
 	t->counters->in_rows += rows;
 	t->counters->in_bytes += written;
 	*pending += written;

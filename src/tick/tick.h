@@ -66,7 +66,7 @@ struct tick {
 	size_t reply_max;  /* bytes that a reply can have, frame header too */
 	char error[REQUEST_ERROR_MAX];
 	char asked[ASKED_BYTES]; /* scratch of an outcome */
-	struct shapes shapes; /* of what feeds have sent */
+	struct templates templates; /* of what feeds have sent */
 };
 
 /* Who asks. */

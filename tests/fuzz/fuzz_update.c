@@ -2,7 +2,7 @@
  * libFuzzer: what a feed sends, behind one byte that chooses table and check.
  * update_parse and wire_check_body agree on what is malformed, although the
  * one reads no more than it must; what is written is as long as announced, and
- * good for every subscriber.  What a known shape takes is what is written
+ * good for every subscriber.  What a known template takes is what is written
  * anyway.
  */
 #include "config.h"
@@ -79,21 +79,22 @@ put_frame(const struct schema_table *t, const uint8_t *x, size_t len,
 /* `written` (u->frame_len bytes) is what the general way makes of x; NULL: it
  * takes it not. */
 static void
-check_shape(const struct schema_table *t, const uint8_t *x, size_t len,
-	    struct update *u, const uint8_t *written)
+check_template(const struct schema_table *t, const uint8_t *x, size_t len,
+	       struct update *u, const uint8_t *written)
 {
-	static struct shapes shapes;
+	static struct templates templates;
 	static uint8_t frame[FRAME_MAX + 64];
 	size_t frame_len = put_frame(t, x, len, frame), n = 0;
-	const struct shape *shape = shapes_find(&shapes, frame, frame_len);
+	const struct template *template =
+		template_of(&templates, frame, frame_len);
 	uint8_t *at = NULL;
 	uint64_t rows = 0;
 
-	if (shape != NULL) {
-		at = malloc(shape_room(shape, frame_len));
+	if (template != NULL) {
+		at = malloc(template_room(template, frame_len));
 		CHECK(at != NULL);
-		n = shape_write(shape, frame, frame_len, sizeof(frame), STAMP,
-				at, &rows);
+		n = template_write(template, frame, frame_len, sizeof(frame),
+				   STAMP, at, &rows);
 	}
 	if (n > 0)
 		CHECK(written != NULL && n == u->frame_len &&
@@ -102,7 +103,7 @@ check_shape(const struct schema_table *t, const uint8_t *x, size_t len,
 	if (written == NULL)
 		return;
 	u->items = frame + frame_len - len + (u->items - x);
-	shapes_learn(&shapes, frame, u);
+	template_learn(&templates, frame, u);
 }
 
 static uint8_t *
@@ -156,7 +157,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (result == UPDATE_OK && u.rows > 0)
 		written = write_checked(&u);
 	if (len > 1)
-		check_shape(t, data + 1, len - 1, &u, written);
+		check_template(t, data + 1, len - 1, &u, written);
 	free(written);
 	return 0;
 }

@@ -21,7 +21,7 @@ enum { LEN_MAX = 1 << 16, AFTER_MAX = 40, ROWS_MAX = 40 };
 
 static struct schema schema;
 static struct fence in_fence, out_fence;
-static struct shapes shapes;
+static struct templates templates;
 static struct chance chance;
 
 static int
@@ -166,21 +166,22 @@ write_generally(const struct frame *f, const struct schema_table *t,
 
 /* The other. */
 static size_t
-write_by_shape(const struct frame *f, uint8_t **out_at, uint64_t *out_rows)
+write_by_template(const struct frame *f, uint8_t **out_at, uint64_t *out_rows)
 {
 	/* What is left of longer ones stands behind it. */
 	size_t avail = f->len + chance_below(&chance, AFTER_MAX);
 	const uint8_t *copy = fence_place(&in_fence, f->bytes, avail);
-	const struct shape *shape = shapes_find(&shapes, copy, f->len);
+	const struct template *template = template_of(&templates, copy, f->len);
 
-	if (shape == NULL)
+	if (template == NULL)
 		return 0;
 	/* It touches no more than it says. */
-	*out_at = fence_room(&out_fence, shape_room(shape, f->len));
-	return shape_write(shape, copy, f->len, avail, NOW, *out_at, out_rows);
+	*out_at = fence_room(&out_fence, template_room(template, f->len));
+	return template_write(template, copy, f->len, avail, NOW, *out_at,
+			      out_rows);
 }
 
-/* What is written by shape is what would be written anyway. */
+/* What is written by a template is what would be written anyway. */
 static bool
 check_both(const struct frame *f, const struct schema_table *t)
 {
@@ -189,7 +190,7 @@ check_both(const struct frame *f, const struct schema_table *t)
 	size_t wanted_len = write_generally(f, t, &u, wanted);
 	uint64_t rows = 0;
 	uint8_t *at = NULL;
-	size_t len = write_by_shape(f, &at, &rows);
+	size_t len = write_by_template(f, &at, &rows);
 
 	if (len > 0) {
 		assert_int_equal(len, wanted_len);
@@ -197,7 +198,7 @@ check_both(const struct frame *f, const struct schema_table *t)
 		assert_int_equal(rows, u.rows);
 	}
 	if (wanted_len > 0)
-		shapes_learn(&shapes, f->bytes, &u);
+		template_learn(&templates, f->bytes, &u);
 	return len > 0;
 }
 
@@ -210,7 +211,7 @@ test_taken_from_the_second_on(void **state)
 	static struct frame f;
 
 	(void)state;
-	shapes = (struct shapes){ 0 };
+	templates = (struct templates){ 0 };
 	chance = chance_start("taken");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const struct schema_table *t = schema_named(&schema, names[i]);
@@ -236,7 +237,7 @@ test_any_walk(void **state)
 	unsigned taken = 0;
 
 	(void)state;
-	shapes = (struct shapes){ 0 };
+	templates = (struct templates){ 0 };
 	chance = chance_start("walk");
 	for (unsigned n = 0; n < 60000; n++) {
 		const struct schema_table *t =
@@ -262,7 +263,7 @@ test_any_walk(void **state)
 
 /*
  * CHECK_SHAPE takes a long where the sym, a timespan, should be.  A timespan in
- * its place is the time, and so one item is missing: they are two shapes.
+ * its place is the time, and so one item is missing: they are two templates.
  */
 static void
 test_the_first_type_counts(void **state)
@@ -274,7 +275,7 @@ test_the_first_type_counts(void **state)
 	uint8_t *type;
 
 	(void)state;
-	shapes = (struct shapes){ 0 };
+	templates = (struct templates){ 0 };
 	chance = (struct chance){ 1 };
 	make_frame(&f, t, ROW, false, 1);
 	type = &f.bytes[f.x + WIRE_LIST_HEADER_BYTES];
@@ -282,10 +283,10 @@ test_the_first_type_counts(void **state)
 	assert_int_equal(update_parse(t, f.bytes + f.x, f.len - f.x,
 				      CHECK_SHAPE, &u, &why),
 			 UPDATE_OK);
-	shapes_learn(&shapes, f.bytes, &u);
-	assert_non_null(shapes_find(&shapes, f.bytes, f.len));
+	template_learn(&templates, f.bytes, &u);
+	assert_non_null(template_of(&templates, f.bytes, f.len));
 	*type = (uint8_t)-KT_TIMESPAN;
-	assert_null(shapes_find(&shapes, f.bytes, f.len));
+	assert_null(template_of(&templates, f.bytes, f.len));
 }
 
 /* Byte order, kind of message, compression, and the length's fifth byte. */
@@ -298,21 +299,21 @@ test_the_head_counts(void **state)
 	uint8_t written[LEN_MAX];
 
 	(void)state;
-	shapes = (struct shapes){ 0 };
+	templates = (struct templates){ 0 };
 	chance = chance_start("head");
 	do
 		make_frame(&f, t, ROW, true, 1);
 	while (write_generally(&f, t, &u, written) == 0);
-	shapes_learn(&shapes, f.bytes, &u);
-	assert_non_null(shapes_find(&shapes, f.bytes, f.len));
+	template_learn(&templates, f.bytes, &u);
+	assert_non_null(template_of(&templates, f.bytes, f.len));
 	for (unsigned i = 0; i < 4; i++) {
 		f.bytes[i] ^= 1;
-		assert_null(shapes_find(&shapes, f.bytes, f.len));
+		assert_null(template_of(&templates, f.bytes, f.len));
 		f.bytes[i] ^= 1;
 	}
 }
 
-/* What begins otherwise is another shape, though it means the same. */
+/* What begins otherwise is another template, though it means the same. */
 static void
 test_the_oldest_goes(void **state)
 {
@@ -323,21 +324,21 @@ test_the_oldest_goes(void **state)
 	uint8_t written[LEN_MAX];
 
 	(void)state;
-	shapes = (struct shapes){ 0 };
+	templates = (struct templates){ 0 };
 	chance = chance_start("oldest");
 	do
 		make_frame(&f, t, ROW, true, 1);
 	while (write_generally(&f, t, &u, written) == 0);
-	for (unsigned n = 0; n <= SHAPES_MAX; n++) {
+	for (unsigned n = 0; n <= TEMPLATES_MAX; n++) {
 		*attribute = (uint8_t)n;
-		shapes_learn(&shapes, f.bytes, &u);
-		shapes_learn(&shapes, f.bytes, &u); /* once is enough */
-		assert_non_null(shapes_find(&shapes, f.bytes, f.len));
+		template_learn(&templates, f.bytes, &u);
+		template_learn(&templates, f.bytes, &u); /* once is enough */
+		assert_non_null(template_of(&templates, f.bytes, f.len));
 	}
-	for (unsigned n = 0; n <= SHAPES_MAX; n++) {
+	for (unsigned n = 0; n <= TEMPLATES_MAX; n++) {
 		*attribute = (uint8_t)n;
-		assert_int_equal(shapes_find(&shapes, f.bytes, f.len) != NULL,
-				 n > 0);
+		assert_int_equal(
+			template_of(&templates, f.bytes, f.len) != NULL, n > 0);
 	}
 }
 
