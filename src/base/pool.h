@@ -20,6 +20,8 @@ struct pool_hold {
 	void *holder; /* NULL: it is free */
 	enum pool_use use;
 	int64_t since_ns;
+	uint64_t moved_bytes; /* when it was looked at last ... */
+	int64_t moved_ns;     /* ... and since when that has not changed */
 };
 
 struct pool {

@@ -13,6 +13,16 @@
 /* Who has waited so long is told of, and served at the cost of who holds. */
 #define WANTED_NS (1 * NS_PER_S)
 
+/* So long at the cost of none but those who have stalled: one that moves may be
+ * given back meanwhile. */
+#define MOMENT_NS (100 * NS_PER_MS)
+
+enum need {
+	NEEDED_BY_NOBODY,
+	NEEDED_A_MOMENT,
+	NEEDED_LONG,
+};
+
 /* Of those who wait for too long, so many are looked at. */
 enum { HELPED_MAX = 16 };
 
@@ -40,19 +50,36 @@ moved_bytes(const struct pool_hold *hold)
 	return 0;
 }
 
+static void
+note_moves(struct server *s)
+{
+	for (unsigned i = 0; i < s->pool.cnt; i++) {
+		struct pool_hold *hold = &s->pool.holds[i];
+
+		if (hold->holder == NULL ||
+		    hold->moved_bytes == moved_bytes(hold))
+			continue;
+		hold->moved_bytes = moved_bytes(hold);
+		hold->moved_ns = s->now_ns;
+	}
+}
+
 static bool
-is_late(const struct server *s, const struct pool_hold *hold, bool is_wanted)
+is_late(const struct server *s, const struct pool_hold *hold, enum need need)
 {
 	int64_t grace_ns = s->settings->message.timeout;
-	uint64_t rate = is_wanted ? BUFFERS_RATE_WANTED : BUFFERS_RATE;
+	uint64_t rate = need == NEEDED_BY_NOBODY ? BUFFERS_RATE
+						 : BUFFERS_RATE_WANTED;
 
 	/* A frame that has come whole waits for something else. */
 	if (hold->use == POOL_INPUT &&
 	    ((const struct connection *)hold->holder)->waits_for !=
 		    WAIT_NOTHING)
 		return false;
-	if (is_wanted && grace_ns > WANTED_NS)
+	if (need != NEEDED_BY_NOBODY && grace_ns > WANTED_NS)
 		grace_ns = WANTED_NS;
+	if (need == NEEDED_A_MOMENT)
+		return s->now_ns - hold->moved_ns > grace_ns;
 	return s->now_ns - hold->since_ns >
 	       grace_ns + (int64_t)(moved_bytes(hold) * NS_PER_S / rate);
 }
@@ -67,28 +94,6 @@ is_in_the_way(const struct server *s, const struct connection *waiter,
 	return s->pool.free_cnt <= buffers_kept_from(waiter) ||
 	       buffers_is_of_share(waiter, c) ||
 	       (waiter->waits_for == WAIT_REPLY && hold->use != POOL_INPUT);
-}
-
-/* waiter: who wants one; NULL: nobody. */
-static void
-end_late(struct server *s, const struct connection *waiter)
-{
-	static const enum close_reason reasons[] = {
-		[POOL_INPUT] = CLOSE_message_timeout,
-		[POOL_REPLY] = CLOSE_reply_timeout,
-		[POOL_REST] = CLOSE_rest_timeout,
-	};
-
-	for (unsigned i = 0; i < s->pool.cnt; i++) {
-		struct pool_hold *hold = &s->pool.holds[i];
-
-		if (hold->holder == NULL || hold->holder == waiter ||
-		    !is_late(s, hold, waiter != NULL) ||
-		    (waiter != NULL && !is_in_the_way(s, waiter, hold)))
-			continue;
-		session_close(s, hold->holder, reasons[hold->use],
-			      waiter != NULL ? "others waited for it" : NULL);
-	}
 }
 
 /* ---- who waits for them ---- */
@@ -138,6 +143,30 @@ tell(struct server *s, struct connection *c)
 		 (unsigned long long)held);
 }
 
+/* waiter: who wants one; NULL: nobody. */
+static void
+end_late(struct server *s, struct connection *waiter, enum need need)
+{
+	static const enum close_reason reasons[] = {
+		[POOL_INPUT] = CLOSE_message_timeout,
+		[POOL_REPLY] = CLOSE_reply_timeout,
+		[POOL_REST] = CLOSE_rest_timeout,
+	};
+
+	for (unsigned i = 0; i < s->pool.cnt; i++) {
+		struct pool_hold *hold = &s->pool.holds[i];
+
+		if (hold->holder == NULL || hold->holder == waiter ||
+		    !is_late(s, hold, need) ||
+		    (waiter != NULL && !is_in_the_way(s, waiter, hold)))
+			continue;
+		if (waiter != NULL)
+			tell(s, waiter);
+		session_close(s, hold->holder, reasons[hold->use],
+			      waiter != NULL ? "others waited for it" : NULL);
+	}
+}
+
 /* Does something for those who have waited for too long. */
 static void
 help(struct server *s, struct list *all)
@@ -148,11 +177,15 @@ help(struct server *s, struct list *all)
 		struct connection *c =
 			container_of(n, struct connection, wait_node);
 
+		int64_t waited_ns = s->now_ns - c->wait_since_ns;
+
 		/* The first have waited longest. */
-		if (s->now_ns - c->wait_since_ns < WANTED_NS)
+		if (waited_ns < MOMENT_NS)
 			return;
-		tell(s, c);
-		end_late(s, c);
+		if (waited_ns >= WANTED_NS)
+			tell(s, c);
+		end_late(s, c,
+			 waited_ns < WANTED_NS ? NEEDED_A_MOMENT : NEEDED_LONG);
 		left--;
 	}
 }
@@ -164,7 +197,8 @@ buffer_holders_check(struct server *s)
 	    s->now_ns < s->next_buffers_check_ns)
 		return;
 	s->next_buffers_check_ns = s->now_ns + CHECK_NS;
-	end_late(s, NULL);
+	note_moves(s);
+	end_late(s, NULL, NEEDED_BY_NOBODY);
 	help(s, &s->waiting[WAIT_BUFFER]);
 	help(s, &s->waiting[WAIT_REPLY]);
 }

@@ -47,7 +47,10 @@ buffers_may_take(const struct server *s, const struct connection *c,
 uint8_t *
 buffers_take(struct server *s, struct connection *c, enum pool_use use)
 {
-	struct pool_hold hold = { c, use, s->now_ns };
+	struct pool_hold hold = { .holder = c,
+				  .use = use,
+				  .since_ns = s->now_ns,
+				  .moved_ns = s->now_ns };
 
 	return buffers_may_take(s, c, use) ? pool_take(&s->pool, hold) : NULL;
 }

@@ -70,8 +70,10 @@ deadline_begin_turn(struct server *s, int64_t late_ns)
 		return;
 	while ((c = server_next_open(s, c)) != NULL)
 		excuse(c, late_ns);
-	for (unsigned i = 0; i < s->pool.cnt; i++)
+	for (unsigned i = 0; i < s->pool.cnt; i++) {
 		s->pool.holds[i].since_ns += late_ns;
+		s->pool.holds[i].moved_ns += late_ns;
+	}
 	if (s->streams.main.leap_ns != 0)
 		s->streams.main.leap_ns += late_ns;
 	if (s->next_deadline_ns != INT64_MAX)

@@ -1,5 +1,7 @@
 """The few buffers of message.buffers: nobody can keep them from the others."""
 
+import time
+
 import journal
 import kdb
 import pytest
@@ -77,6 +79,23 @@ def test_those_who_never_published_stand_aside(start, connect, mode):
     daemon.wait_log("disconnect", peer=feed.name)
     assert connect(daemon, user="feed", timeout=8).ask(long) == NIL
     assert daemon.summary().number("buffer_waits") == 3
+
+
+def test_who_has_stalled_is_not_waited_for(start, connect):
+    """Protects who publishes from others at its own address that have published and
+    stall in a long message: nobody waits for a second for what has not moved in one."""
+    daemon = start(kdb_settings("auto"))
+    long = update("trade", trade(0, LONG), kind=kdb.SYNC)
+    feed, *stuck = (connect(daemon, user=user) for user in ("feed", "p0", "p1"))
+    for one in feed, *stuck:
+        assert one.update("trade", trade(0)) == NIL
+    for one in stuck:
+        one.send(long[:100000])
+    time.sleep(1.3)  # longer than what is borne where others wait
+    assert feed.ask(long) == NIL
+    line = daemon.wait_log("buffer_wait", user="feed")
+    assert line.number("ms") < 900 and ":p0:input:100000:" in line["holders"]
+    daemon.wait_log("disconnect", reason="message_timeout", user="p0")
 
 
 def kdb_settings(mode):
