@@ -1,6 +1,8 @@
 """The thread is everybody's: what one client has to do stands behind the others,
 and what one request may cost ends."""
 
+import signal
+
 import kdb
 from kdb import text
 from traffic import published, trade, update
@@ -55,3 +57,21 @@ def test_turns_and_the_end_of_a_client(start, connect, mode):
     daemon.wait_log("disconnect", reason="bad_frame")
     hogs[2].send(kdb.frame(text(".u.d"), kdb.SYNC))
     assert kdb.decode(hogs[2].read_response()[8:]).value > 0
+
+
+def test_dear_where_every_turn_is_full(start, connect):
+    """Protects who asks one dear thing from many who end every turn with what is
+    cheap: it is not put off until they have nothing more to do."""
+    daemon = start({"engine": {"mode": "direct"},
+                    "connections": {"receive_buffer": "256K"}})
+    sub, one = connect(daemon), connect(daemon)
+    sub.subscribe()
+    hogs = [connect(daemon) for _ in range(24)]
+    heap = kdb.frame(text("(1;2;3;4)"), kdb.ASYNC) * 4000
+    daemon.signal(signal.SIGSTOP)
+    for n, hog in enumerate(hogs, 1):
+        hog.send(heap + update("trade", trade(n)))
+    one.send(ASYNC_DEAR + update("trade", trade(0)))
+    daemon.signal(signal.SIGCONT)
+    served = [sub.read_frame() for _ in range(1 + len(hogs))]
+    assert served[0] == published("trade", trade(0).items)

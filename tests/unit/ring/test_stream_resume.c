@@ -47,6 +47,7 @@ static struct streams all;
 static struct frame frames[FRAMES_MAX];
 static size_t frames_cnt, visible_cnt;
 static struct reader readers[READERS];
+static struct cursor shown; /* as the journal's: keeps what is not visible */
 static uint64_t begun_pos[FILTERED_MAX]; /* where each filtered stream began */
 static struct chance chance;
 static int64_t now;
@@ -78,6 +79,8 @@ start(uint64_t pos, bool is_gated)
 	streams_open_at(&all, &schema, RING_BYTES, FILTERED_MAX, FILTERED_BYTES,
 			pos);
 	all.main.is_gated = is_gated;
+	if (is_gated)
+		cursor_attach(&shown, &all.main, all.main.visible_pos);
 	memset(readers, 0, sizeof(readers));
 	frames_cnt = visible_cnt = 0;
 	now = 1;
@@ -414,6 +417,7 @@ walk_show(void)
 		return;
 	visible_cnt += chance_below(&chance, frames_cnt - visible_cnt + 1);
 	stream_show(&all.main, pos_of(visible_cnt), now);
+	shown.pos = all.main.visible_pos;
 }
 
 static void
@@ -471,6 +475,8 @@ walk(uint64_t pos, bool is_gated)
 	}
 	for (size_t i = 0; i < READERS; i++)
 		cursor_detach(&readers[i].c);
+	if (is_gated)
+		cursor_detach(&shown);
 	assert_true(main_returns > 50 && joined > 50 && begun > 20);
 	assert_true(behind_tail > 30 && rare_returns > 5 && thinned > 20);
 	assert_true(main_gone > 50 && filtered_gone > 5 && none_free > 50);
