@@ -4,8 +4,8 @@
  *
  * Who holds one must move bytes: within message.timeout, and a second more for
  * each BUFFERS_RATE bytes that it has moved; where somebody has waited for a
- * second, within that second and one for each BUFFERS_RATE_WANTED.  One that has
- * not moved for a second is ended as soon as somebody has waited for a moment.
+ * second, within that second and one for each BUFFERS_RATE_WANTED.  Who has not
+ * moved for a second is ended as soon as somebody has waited for a moment.
  */
 #ifndef RINGTICK_DAEMON_BUFFER_HOLDERS_H
 #define RINGTICK_DAEMON_BUFFER_HOLDERS_H

@@ -309,7 +309,8 @@ reclaim(struct stream *s, uint64_t pos)
 		return true;
 	if (!s->is_main && (int64_t)(s->ahead_pos - end_pos) > 0)
 		end_pos = s->ahead_pos;
-	if (e == NULL || end_pos - pos > s->ring.size)
+	/* Who looks for a place goes from the entry on. */
+	if (e == NULL || end_pos - e->pos > s->ring.size)
 		return false;
 	if (s->head_pos - e->pos > s->head_pos - s->tail_pos)
 		s->tail_pos = e->pos;

@@ -57,6 +57,7 @@ static struct streams all;
 static struct message messages[MESSAGES_MAX];
 static size_t messages_cnt, visible_cnt;
 static struct reader readers[READERS];
+static struct cursor shown; /* as the journal's: keeps what is not visible */
 static struct kind kinds[KINDS];
 static size_t begun_at[FILTERED_MAX]; /* the message that each began with */
 static uint32_t number;
@@ -357,11 +358,13 @@ is_any_free(void)
 }
 
 /* Bytes that a ring holds are gone for who comes back if the index entry before
- * them is gone. */
+ * them is gone, or would be by what is half written. */
 static uint64_t
 kept_bytes(uint64_t ring_bytes)
 {
-	return ring_bytes - ring_bytes / 16 - FRAME_MAX;
+	unsigned frames = clock_ns != NULL ? 2 : 1;
+
+	return ring_bytes - ring_bytes / 16 - frames * FRAME_MAX;
 }
 
 /* Whether there is a reason for not coming back to the messages from i on. */
@@ -492,6 +495,7 @@ walk_show(void)
 		return;
 	visible_cnt += chance_below(&chance, messages_cnt - visible_cnt + 1);
 	stream_show(&all.main, pos_of(visible_cnt), now);
+	shown.pos = all.main.visible_pos;
 }
 
 static void
@@ -632,6 +636,8 @@ start(uint64_t pos, bool is_gated)
 {
 	streams_open_with(&all, &schema, &options, pos);
 	all.main.is_gated = is_gated;
+	if (is_gated)
+		cursor_attach(&shown, &all.main, all.main.visible_pos);
 	all.clock_ns = clock_ns;
 	all.piece_rows = 2;
 	memset(readers, 0, sizeof(readers));
@@ -654,6 +660,8 @@ walk(uint64_t pos, bool is_gated)
 	}
 	for (size_t i = 0; i < READERS; i++)
 		end(&readers[i]);
+	if (is_gated)
+		cursor_detach(&shown);
 	for (size_t i = 0; i < KINDS; i++)
 		selection_drop(symbols(), &kinds[i].selection);
 	assert_int_equal(symbols()->keys_cnt, 0);
