@@ -102,7 +102,7 @@ def many_days(clock, monkeypatch):
         monkeypatch.setenv(name, value)
 
 
-@pytest.fixture(params=os.environ.get("RINGTICK_MODES", "sqpoll direct").split())
+@pytest.fixture(params=daemon_module.MODES)
 def mode(request):
     return request.param
 

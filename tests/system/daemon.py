@@ -18,6 +18,8 @@ import threading
 import time
 
 READY_LIMIT = 20  # seconds
+# of the engine: those that tests play in
+MODES = os.environ.get("RINGTICK_MODES", "sqpoll direct").split()
 F_SETPIPE_SZ = 1031
 
 # The tables of tests/data/vectors.json, as both of its replies show them.
@@ -33,6 +35,7 @@ DEFAULTS = {
     "ring": {"size": "1M"},
     "streams": {"max": 4, "ring": "256K"},
     "schema": {"tables": [TRADE, QUOTE]},
+    "engine": {"sq_idle": "1ms"},  # its thread would take the CPU of other tests
     "log": {"report": "250ms"},
     "day": {"zone": "utc"},
 }

@@ -10,7 +10,7 @@ import time
 
 import journal
 import kdb
-from daemon import merged
+from daemon import MODES, merged
 from traffic import quote, trade, update
 
 SMALL = {"ring": {"size": "1M"}, "streams": {"ring": "512K"},
@@ -19,7 +19,7 @@ SMALL = {"ring": {"size": "1M"}, "streams": {"ring": "512K"},
 WINDOW = 65536  # SO_RCVBUF of who is to be slow
 
 
-def settings(folder, mode="sqpoll", changes=None, **how):
+def settings(folder, mode=MODES[0], changes=None, **how):
     """A small ring with a journal; how as in journal.settings."""
     return journal.settings(
         folder, merged(merged(SMALL, {"engine": {"mode": mode}}), changes or {}),

@@ -1,7 +1,6 @@
 """Protects invariants 9 and 11: whatever one peer, one file or the reader of the
 log does, a feed and a subscriber that behave keep their latency."""
 
-import os
 import shutil
 
 import journal
@@ -9,12 +8,11 @@ import misbehaviour
 import misbehaviour_long  # noqa: F401: has rows too
 import pytest
 from bystander import BOUND_MS, Bystander
-from daemon import Daemon, is_sanitized_build, merged
+from daemon import MODES, Daemon, is_sanitized_build, merged
 
 pytestmark = pytest.mark.alone
 
 TRIES = 3
-MODES = os.environ.get("RINGTICK_MODES", "sqpoll direct").split()
 HAS_BOUND = not is_sanitized_build()
 
 

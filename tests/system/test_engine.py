@@ -110,7 +110,7 @@ def test_idle_costs_nothing(start, connect, engine):
     """Protects laptops and shared machines: an idle daemon with clients sleeps,
     SQPOLL's thread after engine.sq_idle, and one that spins too: what wakes it
     each second for its timers is no reason to look for work again."""
-    daemon = start({"engine": engine, "log": {"report": "1s"}})
+    daemon = start({"engine": {"sq_idle": "20ms", **engine}, "log": {"report": "1s"}})
     clients = [connect(daemon) for _ in range(8)]
     for one in clients:
         one.subscribe()
