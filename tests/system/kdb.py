@@ -348,12 +348,17 @@ class _Decoder:
         return found
 
     def symbols(self, n):
-        if n < 16:  # not worth a copy of what is behind them
+        if n < 16:  # not worth a copy
             return tuple(self.symbol() for _ in range(n))
-        *found, behind = self.body[self.at :].split(b"\0", n)
-        if len(found) < n:
-            raise Malformed("symbol without NUL")
-        self.at = len(self.body) - len(behind)
+        size = 16 * n  # a copy of what follows, and not of a whole journal
+        while True:
+            *found, rest = self.body[self.at : self.at + size].split(b"\0", n)
+            if len(found) == n:
+                break
+            if self.at + size >= len(self.body):
+                raise Malformed("symbol without NUL")
+            size *= 4
+        self.at += min(size, len(self.body) - self.at) - len(rest)
         return tuple(found)
 
     def count(self, item_min):
