@@ -99,6 +99,8 @@ class Scene:
         """The same bytes again and again on one connection; what comes back is
         not read."""
         client = self.client(user, timeout=0.5)
+        # what the kernel keeps of it is still to be served when the row is over
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         self.again_and_again(lambda: client.send(data))
         return client
 
