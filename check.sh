@@ -166,7 +166,7 @@ fuzz()
 distcheck()
 {
 	make -C build/plain -j2 distcheck \
-		DISTCHECK_CONFIGURE_FLAGS="CFLAGS='-g -O1'"
+		DISTCHECK_CONFIGURE_FLAGS="CFLAGS='-O1'"
 }
 
 # Stands behind the system tests where both want a CPU.
