@@ -15,7 +15,8 @@ enum wait_reason {
 	WAIT_LEVEL,  /* a reply's place in a filtered stream is not known before
 			that stream has had all that is visible */
 	WAIT_FILE,   /* between the end of a day and the next file numbers of
-			records have no meaning */
+			records have no meaning, nor where the file has lost
+			its name */
 	WAIT_BUFFER, /* a long message needs a pool buffer ... */
 	WAIT_REPLY,  /* ... or a long reply does */
 	WAIT_UNPACK, /* a long compressed message: another one is inflated */

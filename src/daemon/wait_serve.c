@@ -33,7 +33,8 @@ may_go_on(struct server *s, const struct connection *c)
 			       ? wait_has_place(c)
 			       : streams_is_level(&s->streams, c->wait_stream);
 	case WAIT_FILE:
-		return s->streams.main.marks == s->journal.state.marks;
+		return s->streams.main.marks == s->journal.state.marks &&
+		       !s->journal.state.is_nameless;
 	case WAIT_BUFFER:
 		return buffers_may_take(s, c, POOL_INPUT);
 	case WAIT_REPLY:

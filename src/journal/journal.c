@@ -358,6 +358,7 @@ journal_take_file(struct journal *j, const char *path, struct history_file *f,
 	j->state.day = day;
 	(void)snprintf(j->state.path, sizeof(j->state.path), "%s", path);
 	j->state.fd = f->fd;
+	j->state.is_nameless = false;
 	j->state.records = f->first_record;
 	j->shift += j->staged.off - f->first_off;
 	j->staging_begin_off = f->first_off;

@@ -122,7 +122,7 @@ succeeded(struct journal *j, const char *how, int64_t now_ns)
 			 " how=%s hint=\"the file was deleted, moved or "
 			 "replaced under the daemon\"",
 			 LOG_QUOTED(j->state.path), j->written.off, how);
-	j->is_gone = false;
+	j->is_gone = j->state.is_nameless = false;
 	m->step = MEND_IDLE;
 	m->has_failed = m->has_failed_at_stop = m->is_barred = false;
 	m->tries = 0;
@@ -291,6 +291,7 @@ looked(struct journal *j, int64_t now_ns)
 		if (m->len == j->batch.off)
 			m->seen_off = m->len;
 	}
+	j->state.is_nameless = m->look.name != RESCUE_NAMED;
 	switch (m->look.name) {
 	case RESCUE_NAMED:
 		if (!is_whole(j))

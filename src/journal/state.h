@@ -25,6 +25,8 @@ struct journal_state {
 	uint64_t synced_pos;	 /* all before it is on disk (as far as
 				    journal.sync wants to know) */
 	uint64_t synced_records; /* of `records`, those before synced_pos */
+	bool is_nameless; /* the file has lost its name, and nobody can
+			     replay it before it has it again */
 	bool is_stuck;		 /* does not move: nobody is to wait for it */
 	uint64_t marks;		 /* of the main stream, passed by rolling */
 	uint64_t losses;	 /* times that records of it were lost: what

@@ -60,6 +60,13 @@ position_is_between_files(const struct call *c)
 	return c->tick->streams->main.marks != c->tick->journal->marks;
 }
 
+/* Whoever is told now would replay another file, or none. */
+static bool
+cannot_replay(const struct call *c)
+{
+	return position_is_between_files(c) || c->tick->journal->is_nameless;
+}
+
 /*
  * .u.i asked for alone is what can be read now; together with a subscription,
  * what it has to replay (its reply is held until that can be read).  In batches
@@ -74,7 +81,7 @@ position_i(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (position_is_between_files(c))
+	if (cannot_replay(c))
 		return call_must_wait(c, WAIT_FILE);
 	c->has_told_i = !c->is_subscribing;
 	if (c->is_subscribing)
@@ -109,7 +116,7 @@ position_L(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (position_is_between_files(c))
+	if (cannot_replay(c))
 		return call_must_wait(c, WAIT_FILE);
 	(void)snprintf(handle, sizeof(handle), ":%s", c->tick->journal->path);
 	wire_put_symbol(out, handle);

@@ -4,11 +4,14 @@ day goes on under its name, and the other file is kept beside it."""
 import contextlib
 import fcntl
 import os
+import select
 import signal
 
 import journal
+import kdb
 import pytest
-from kdb import NIL
+from kdb import NIL, Error
+from late import subfrom
 from traffic import trade
 
 
@@ -234,3 +237,31 @@ def test_stop_after_another_has_gone(start, connect, folder):
     assert not list(folder.glob("*.rescue.*"))
     again = start(settings(folder))
     assert again.wait_log("journal")["last_stop"] == "clean"
+
+
+@pytest.mark.parametrize("timeout", ["30s", "200ms"])
+def test_nobody_replays_another_file(start, connect, folder, timeout):
+    """Protects an RDB from a replay of what is not the day: .u.i and .u.L are told
+    when the file has its name again, and after message.timeout the answer is an
+    error; who needs no file is served."""
+    daemon = start(settings(folder, {"message": {"timeout": timeout}}))
+    client, asker, plain = (connect(daemon) for _ in range(3))
+    path = journal.path_now(folder)
+    assert client.update("trade", trade(0)) == NIL
+    with lock_of_another(daemon, folder):
+        put_file(path, folder / "other")
+        daemon.wait_log("journal_failing")
+        asker.send(kdb.frame(journal.JOIN, kdb.SYNC))
+        assert isinstance(plain.subscribe("trade"), kdb.List)
+        assert isinstance(subfrom(plain, 0, kdb.sym("trade")), kdb.List)
+        if timeout == "200ms":
+            assert kdb.decode(asker.read_response()[8:]) == Error(b"journal")
+            asker.send(kdb.frame(".u.d", kdb.SYNC))
+        else:
+            assert not select.select([asker.sock], [], [], 0)[0]
+    told = kdb.decode(asker.read_response()[8:])
+    daemon.wait_log("journal_brought_back")
+    if timeout == "30s":
+        assert told.items[1].items[0].value == 1
+    assert journal.count_and_path(client) == (1, path)
+    assert journal.read(path).records == records(1)

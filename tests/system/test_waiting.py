@@ -42,7 +42,7 @@ def test_between_two_files(start, connect, folder, mode):
     assert "its reply" in gone["why"]
     two.close()
     gone = daemon.wait_log("disconnect", user="two", timeout=5)
-    assert gone["reason"] == "peer_closed" and "next day's file" in gone["why"]
+    assert gone["reason"] == "peer_closed" and "journal's file" in gone["why"]
     assert kdb.decode_frame(one.read_response())[1] == kdb.Error(b"journal")
     # asked again in time it gets its answer
     mark = daemon.mark()
