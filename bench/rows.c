@@ -5,7 +5,7 @@
  *   make bench/rows && bench/rows
  *
  * The message is trade: time, sym, price, size, side (a symbol), with symbols
- * of 1 to 4 characters.  `length` is what rows_picked_len takes by itself;
+ * of 1 to 4 characters.  `length` is what row_ops_picked_len takes by itself;
  * `keys` is a walk through the sym column.  `copy` is a memcpy of the whole
  * message, to compare with.  Figures are the best of ROUNDS: two noisy cores
  * have no use for a mean.
@@ -116,11 +116,11 @@ do_copy(const struct work *w)
 static void
 do_keys(const struct work *w)
 {
-	struct rows_keys keys = rows_keys(&w->rows);
+	struct rows_keys keys = row_ops_keys(&w->rows);
 	struct rows_key key;
 	uint64_t sum = 0;
 
-	while (rows_next_key(&keys, &key))
+	while (row_ops_next_key(&keys, &key))
 		sum += key.len + key.at[0];
 	sink += sum;
 }
@@ -128,19 +128,19 @@ do_keys(const struct work *w)
 static void
 do_picked_len(const struct work *w)
 {
-	sink += rows_picked_len(table, &w->rows, picked, w->picked_cnt);
+	sink += row_ops_picked_len(table, &w->rows, picked, w->picked_cnt);
 }
 
 static void
 do_pick(const struct work *w)
 {
-	sink += rows_pick(table, &w->rows, picked, w->picked_cnt, out);
+	sink += row_ops_pick(table, &w->rows, picked, w->picked_cnt, out);
 }
 
 static void
 do_merge(const struct work *w)
 {
-	sink += rows_merge(table, sources, w->sources_cnt, KA_GROUPED, out);
+	sink += row_ops_merge(table, sources, w->sources_cnt, KA_GROUPED, out);
 }
 
 static double
@@ -167,7 +167,7 @@ bench_pick(uint32_t cnt, uint32_t rows)
 	struct work w = { .picked_cnt = cnt };
 
 	w.len = make_frame(frames, rows, 0);
-	w.rows = rows_of_frame(table, frames);
+	w.rows = row_ops_of_frame(table, frames);
 	for (uint32_t i = 0; i < cnt; i++)
 		picked[i] = (uint32_t)((uint64_t)rows * i / cnt);
 	printf("| pick %u of %u | %.1f | %.1f | %.1f | %.1f |\n", cnt, rows,
@@ -185,7 +185,7 @@ bench_merge(uint32_t messages, uint32_t rows)
 		uint8_t *at = frames + w.len;
 
 		w.len += make_frame(at, rows, i * rows);
-		sources[i].rows = rows_of_frame(table, at);
+		sources[i].rows = row_ops_of_frame(table, at);
 	}
 	printf("| merge %u of %u | %.1f | | | %.1f |\n", messages, rows,
 	       measure(do_copy, &w, all) / messages,

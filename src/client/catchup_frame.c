@@ -3,6 +3,7 @@
 #include "client/catchup_private.h"
 
 #include "base/log.h"
+#include "schema/record.h"
 
 void
 catchup_tell_refused(struct catchup *cu, const struct journal_record *r)
@@ -51,7 +52,7 @@ catchup_rows(const struct catchup_found *f)
 {
 	size_t start = record_start_len(f->table) + WIRE_LIST_HEADER_BYTES;
 
-	return rows_of_columns(f->record.at + start, f->record.len - start);
+	return row_ops_of_columns(f->record.at + start, f->record.len - start);
 }
 
 /* Of a record of which the consumer wants the rows of some symbols. */
@@ -65,7 +66,7 @@ pick_rows(struct catchup *cu, const struct consumer *c, struct catchup_found *f)
 		rows = catchup_rows(f);
 	} else {
 		update_write(&f->u, 0, cu->whole);
-		rows = rows_of_frame(f->table, cu->whole);
+		rows = row_ops_of_frame(f->table, cu->whole);
 	}
 	filter_look(filter, f->table, rows);
 	f->picked_cnt = filter_pick(filter, c->past.selection.symbols);

@@ -78,7 +78,7 @@ catchup_piece_off(const struct consumer *c)
 	struct past_message m;
 	const struct schema_table *t = long_message(c, &m);
 	size_t done = m.frame_len - consumer_wants(c, &m);
-	size_t start = frame_start_len(t);
+	size_t start = record_frame_start_len(t);
 
 	return record_start_len(t) + (done > start ? done - start : 0);
 }
@@ -90,13 +90,13 @@ catchup_piece_take(struct connection *c, const uint8_t *bytes, size_t len)
 	struct past_message m;
 	const struct schema_table *t = long_message(&c->consumer, &m);
 	size_t wanted = consumer_wants(&c->consumer, &m);
-	size_t done = m.frame_len - wanted, start = frame_start_len(t);
+	size_t done = m.frame_len - wanted, start = record_frame_start_len(t);
 	size_t head = done < start ? start - done : 0, body;
 	uint8_t *at = p->buffer;
 
 	catchup_empty_buffer(p);
 	if (head > 0) {
-		frame_start_write(t, p->long_len, at);
+		record_write_frame_start(t, p->long_len, at);
 		memmove(at, at + done, head);
 	}
 	body = min_u64(len,
@@ -199,7 +199,7 @@ rows_of_foreign(struct catchup *cu, const struct catchup_found *f)
 	update_write(&f->u, 0, whole);
 	cu->made.frame = cu->long_read.at;
 	cu->long_read.at = whole;
-	return rows_of_frame(f->table, whole);
+	return row_ops_of_frame(f->table, whole);
 }
 
 /* Its record was read for the consumer. */

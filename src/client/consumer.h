@@ -30,7 +30,7 @@
 #include "config/settings.h"
 #include "journal/history.h"
 #include "ring/stream.h"
-#include "schema/record.h"
+#include "schema/mark.h"
 
 /* Of each consumer, for what it reads of the past; else for a rest. */
 enum { CATCHUP_BUFFER_BYTES = 256 << 10 };

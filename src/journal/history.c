@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "journal/file.h"
-#include "schema/record.h"
+#include "schema/mark.h"
 
 static struct history_file *
 file_of(struct list *node)

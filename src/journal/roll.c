@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "schema/record.h"
+#include "schema/mark.h"
 
 #define AGAIN_NS (60 * NS_PER_S)
 

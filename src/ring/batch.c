@@ -145,7 +145,7 @@ collect(struct streams *all, uint64_t from, uint64_t to)
 			break;
 		t = record_table(all->schema, frame);
 		/* A longer one is a batch alone. */
-		if (!batch_take(all, t, rows_of_frame(t, frame), len,
+		if (!batch_take(all, t, row_ops_of_frame(t, frame), len,
 				max_u64(all->batch->unit_max,
 					all->batch->cnt == 0 ? len : 0)))
 			break;
@@ -164,7 +164,7 @@ merge(struct streams *all, const struct schema_table *t)
 
 	for (uint32_t i = 0; i < of->cnt; i++, at = b->next[at])
 		b->sources[i].rows = b->updates[at];
-	(void)rows_merge(t, b->sources, of->cnt, KA_GROUPED, b->merged);
+	(void)row_ops_merge(t, b->sources, of->cnt, KA_GROUPED, b->merged);
 }
 
 size_t
@@ -186,7 +186,7 @@ batch_write(struct streams *all, const struct selection *selection, uint8_t *at)
 			at += stream_frame_len(b->merged);
 			continue;
 		}
-		filter_look(f, t, rows_of_frame(t, b->merged));
+		filter_look(f, t, row_ops_of_frame(t, b->merged));
 		picked = filter_pick(f, selection->symbols);
 		if (picked == 0)
 			continue;
@@ -309,9 +309,9 @@ size_t
 batch_write_alone(const struct schema_table *t, const uint8_t *frame,
 		  uint8_t *at)
 {
-	struct rows_source source = { .rows = rows_of_frame(t, frame) };
+	struct rows_source source = { .rows = row_ops_of_frame(t, frame) };
 
-	return rows_merge(t, &source, 1, KA_GROUPED, at);
+	return row_ops_merge(t, &source, 1, KA_GROUPED, at);
 }
 
 /* One that is one update may be as long as a message, and is given out as

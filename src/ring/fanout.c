@@ -33,7 +33,7 @@ streams_find_receivers(struct streams *all, const struct schema_table *t,
 		       const uint8_t *frame)
 {
 	if (t != NULL && all->filterers[t->idx] > 0)
-		filter_look(&all->filter, t, rows_of_frame(t, frame));
+		filter_look(&all->filter, t, row_ops_of_frame(t, frame));
 	find_receivers(all, &all->filter, t);
 }
 
@@ -131,7 +131,7 @@ look_in_time(struct streams *all, const struct schema_table *t, uint64_t pos,
 	uint32_t rows_max = all->piece_rows;
 
 	if (all->looked != frame) {
-		filter_look_begin(f, t, rows_of_frame(t, frame));
+		filter_look_begin(f, t, row_ops_of_frame(t, frame));
 		all->looked = frame;
 		all->half = NULL;
 		if (all->look_pos == pos)

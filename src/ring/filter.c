@@ -89,7 +89,7 @@ filter_look_begin(struct filter *f, const struct schema_table *table,
 	f->looks++;
 	f->table = table;
 	f->rows = rows;
-	f->left = rows_keys(&rows);
+	f->left = row_ops_keys(&rows);
 	f->looked_cnt = 0;
 	memset(f->wanted_by, 0, f->known->stream_words * sizeof(uint64_t));
 }
@@ -105,7 +105,7 @@ filter_look_some(struct filter *f, uint32_t rows_max)
 	uint32_t left = f->rows.cnt - i;
 	uint32_t end = i + (rows_max < left ? rows_max : left);
 
-	for (; i < end && rows_next_key(&keys, &key); i++) {
+	for (; i < end && row_ops_next_key(&keys, &key); i++) {
 		f->keys[i] = SYMBOLS_NONE;
 		/* With schema.check = "shape" it may be of any type. */
 		if (key.type == wanted_type)
@@ -144,25 +144,25 @@ filter_pick(struct filter *f, const struct symbol_set *set)
 size_t
 filter_frame_len(const struct filter *f, uint32_t cnt)
 {
-	return rows_picked_len(f->table, &f->rows, f->picked, cnt);
+	return row_ops_picked_len(f->table, &f->rows, f->picked, cnt);
 }
 
 size_t
 filter_frame_write(const struct filter *f, uint32_t cnt, uint8_t *at)
 {
-	return rows_pick(f->table, &f->rows, f->picked, cnt, at);
+	return row_ops_pick(f->table, &f->rows, f->picked, cnt, at);
 }
 
 void
 filter_write_begin(struct filter *f, uint32_t cnt, uint8_t *at)
 {
-	rows_pick_begin(&f->writing, f->table, &f->rows, f->picked, cnt, at);
+	row_ops_pick_begin(&f->writing, f->table, &f->rows, f->picked, cnt, at);
 }
 
 bool
 filter_write_some(struct filter *f, uint32_t rows_max, size_t *out_len)
 {
-	bool is_whole = rows_pick_some(&f->writing, rows_max);
+	bool is_whole = row_ops_pick_some(&f->writing, rows_max);
 
 	*out_len = f->writing.len;
 	return is_whole;

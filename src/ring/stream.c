@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "ring/stream_private.h"
-#include "schema/record.h"
+#include "schema/mark.h"
 #include "wire/wire.h"
 
 /* ---- open and close ---- */

@@ -176,7 +176,7 @@ selected_len(struct streams *all, const struct selection *selection,
 		return 0;
 	if (!selection_filters(selection, t->idx))
 		return stream_frame_len(frame);
-	filter_look(&all->filter, t, rows_of_frame(t, frame));
+	filter_look(&all->filter, t, row_ops_of_frame(t, frame));
 	cnt = filter_pick(&all->filter, selection->symbols);
 	return cnt == 0 ? 0 : filter_frame_len(&all->filter, cnt);
 }

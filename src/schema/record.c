@@ -27,7 +27,7 @@ record_table(const struct schema *schema, const uint8_t *frame)
 }
 
 size_t
-frame_start_len(const struct schema_table *t)
+record_frame_start_len(const struct schema_table *t)
 {
 	return t->publish_prefix_len - WIRE_LIST_HEADER_BYTES;
 }
@@ -41,14 +41,15 @@ record_start_len(const struct schema_table *t)
 size_t
 record_saves(const struct schema_table *t)
 {
-	return frame_start_len(t) - record_start_len(t);
+	return record_frame_start_len(t) - record_start_len(t);
 }
 
 size_t
 record_from_frame(const struct schema_table *t, const uint8_t *frame,
 		  size_t frame_len, uint8_t *at)
 {
-	size_t start = record_start_len(t), columns_off = frame_start_len(t);
+	size_t start = record_start_len(t),
+	       columns_off = record_frame_start_len(t);
 
 	memcpy(at, frame + WIRE_HEADER_BYTES, start);
 	memcpy(at + start, frame + columns_off, frame_len - columns_off);
@@ -56,11 +57,12 @@ record_from_frame(const struct schema_table *t, const uint8_t *frame,
 }
 
 void
-frame_start_write(const struct schema_table *t, size_t record_len, uint8_t *at)
+record_write_frame_start(const struct schema_table *t, size_t record_len,
+			 uint8_t *at)
 {
 	uint32_t len = htole32((uint32_t)(record_len + record_saves(t)));
 
-	memcpy(at, t->publish_prefix, frame_start_len(t));
+	memcpy(at, t->publish_prefix, record_frame_start_len(t));
 	memcpy(at + 4, &len, sizeof(len));
 }
 
@@ -70,25 +72,7 @@ record_to_frame(const struct schema_table *t, const uint8_t *record,
 {
 	size_t start = record_start_len(t);
 
-	frame_start_write(t, record_len, at);
-	memcpy(at + frame_start_len(t), record + start, record_len - start);
-}
-
-void
-mark_write(uint8_t *at, int32_t day)
-{
-	struct wire_writer w = wire_writer(at, MARK_BYTES);
-	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
-
-	wire_put_list(&w, KT_LIST, KA_NONE, 2);
-	wire_put_symbol(&w, ".u.end");
-	wire_put_date(&w, day);
-	wire_end_frame(&w, header);
-	CHECK(!w.is_full && wire_written(&w) == MARK_BYTES);
-}
-
-int32_t
-mark_day(const uint8_t *frame)
-{
-	return (int32_t)wire_load_u32(frame + MARK_BYTES - 4);
+	record_write_frame_start(t, record_len, at);
+	memcpy(at + record_frame_start_len(t), record + start,
+	       record_len - start);
 }

@@ -35,19 +35,11 @@ void record_to_frame(const struct schema_table *t, const uint8_t *record,
 
 /* Bytes of a frame, or of a record, that are constant for the table (but for
  * the frame's length): what follows is the same in both. */
-size_t frame_start_len(const struct schema_table *t);
+size_t record_frame_start_len(const struct schema_table *t);
 size_t record_start_len(const struct schema_table *t);
 
-/* Writes the first frame_start_len bytes of a record's frame. */
-void frame_start_write(const struct schema_table *t, size_t record_len,
-		       uint8_t *at);
-
-/* (`.u.end;day), asynchronous (tick-contract.md 2.3): the end of a day. */
-enum { MARK_BYTES = 27 };
-
-void mark_write(uint8_t *at, int32_t day);
-
-/* The day that a mark ends. */
-int32_t mark_day(const uint8_t *frame);
+/* Writes the first record_frame_start_len bytes of a record's frame. */
+void record_write_frame_start(const struct schema_table *t, size_t record_len,
+			      uint8_t *at);
 
 #endif

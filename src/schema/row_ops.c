@@ -13,7 +13,7 @@ enum {
 };
 
 struct rows
-rows_of_columns(const uint8_t *columns, size_t len)
+row_ops_of_columns(const uint8_t *columns, size_t len)
 {
 	return (struct rows){
 		.columns = columns,
@@ -23,11 +23,12 @@ rows_of_columns(const uint8_t *columns, size_t len)
 }
 
 struct rows
-rows_of_frame(const struct schema_table *t, const uint8_t *frame)
+row_ops_of_frame(const struct schema_table *t, const uint8_t *frame)
 {
 	size_t start = t->publish_prefix_len;
 
-	return rows_of_columns(frame + start, wire_load_u32(frame + 4) - start);
+	return row_ops_of_columns(frame + start,
+				  wire_load_u32(frame + 4) - start);
 }
 
 /* ---- reading ---- */
@@ -52,7 +53,7 @@ pass_items(struct wire_reader *r, int type, uint32_t cnt)
 /* ---- keys ---- */
 
 struct rows_keys
-rows_keys(const struct rows *from)
+row_ops_keys(const struct rows *from)
 {
 	struct wire_reader r = wire_reader(from->columns, from->len, false);
 	int time_type = type_at(r.at);
@@ -83,7 +84,7 @@ next_of_list(struct rows_keys *keys, struct rows_key *out)
 }
 
 bool
-rows_next_key(struct rows_keys *keys, struct rows_key *out)
+row_ops_next_key(struct rows_keys *keys, struct rows_key *out)
 {
 	if (keys->left_cnt == 0)
 		return false;
@@ -354,8 +355,8 @@ pick(struct out *out, const struct schema_table *t, const struct rows *from,
 }
 
 size_t
-rows_picked_len(const struct schema_table *t, const struct rows *from,
-		const uint32_t *picked, uint32_t cnt)
+row_ops_picked_len(const struct schema_table *t, const struct rows *from,
+		   const uint32_t *picked, uint32_t cnt)
 {
 	struct out out = { .base = NULL };
 
@@ -364,8 +365,8 @@ rows_picked_len(const struct schema_table *t, const struct rows *from,
 }
 
 size_t
-rows_pick(const struct schema_table *t, const struct rows *from,
-	  const uint32_t *picked, uint32_t cnt, uint8_t *at)
+row_ops_pick(const struct schema_table *t, const struct rows *from,
+	     const uint32_t *picked, uint32_t cnt, uint8_t *at)
 {
 	struct out out = { .base = at };
 
@@ -377,9 +378,9 @@ rows_pick(const struct schema_table *t, const struct rows *from,
 /* ---- the same in several goes ---- */
 
 void
-rows_pick_begin(struct rows_picking *p, const struct schema_table *t,
-		const struct rows *from, const uint32_t *picked, uint32_t cnt,
-		uint8_t *at)
+row_ops_pick_begin(struct rows_picking *p, const struct schema_table *t,
+		   const struct rows *from, const uint32_t *picked,
+		   uint32_t cnt, uint8_t *at)
 {
 	struct out out = { .base = at };
 
@@ -469,7 +470,7 @@ end_column(struct rows_picking *p, struct wire_reader *r)
 }
 
 bool
-rows_pick_some(struct rows_picking *p, uint32_t rows_max)
+row_ops_pick_some(struct rows_picking *p, uint32_t rows_max)
 {
 	struct wire_reader r =
 		wire_reader(p->from.columns, p->from.len, false);
@@ -608,8 +609,8 @@ start_sources(struct rows_source *sources, size_t cnt)
 }
 
 size_t
-rows_merge(const struct schema_table *t, struct rows_source *sources,
-	   size_t cnt, uint8_t sym_attr, uint8_t *at)
+row_ops_merge(const struct schema_table *t, struct rows_source *sources,
+	      size_t cnt, uint8_t sym_attr, uint8_t *at)
 {
 	struct sources from = start_sources(sources, cnt);
 	struct out out = { .base = at };

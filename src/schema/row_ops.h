@@ -25,10 +25,11 @@ struct rows {
 	uint32_t cnt;
 };
 
-struct rows rows_of_columns(const uint8_t *columns, size_t len);
+struct rows row_ops_of_columns(const uint8_t *columns, size_t len);
 
 /* Of a frame that is no mark. */
-struct rows rows_of_frame(const struct schema_table *t, const uint8_t *frame);
+struct rows row_ops_of_frame(const struct schema_table *t,
+			     const uint8_t *frame);
 
 /* ---- keys: what the sym column has in each row ---- */
 
@@ -45,10 +46,10 @@ struct rows_keys {
 	int8_t type; /* of the column; 0: each key has its own */
 };
 
-struct rows_keys rows_keys(const struct rows *from);
+struct rows_keys row_ops_keys(const struct rows *from);
 
 /* false behind the last row. */
-bool rows_next_key(struct rows_keys *keys, struct rows_key *out);
+bool row_ops_next_key(struct rows_keys *keys, struct rows_key *out);
 
 /* ---- some rows of one message ---- */
 
@@ -57,12 +58,13 @@ bool rows_next_key(struct rows_keys *keys, struct rows_key *out);
  * numbers from 0, each above the one before, at least one.  Never more than
  * the whole message has.
  */
-size_t rows_picked_len(const struct schema_table *t, const struct rows *from,
-		       const uint32_t *picked, uint32_t cnt);
+size_t row_ops_picked_len(const struct schema_table *t, const struct rows *from,
+			  const uint32_t *picked, uint32_t cnt);
 
-/* Writes it, not over `from`. Returns rows_picked_len, and writes no more. */
-size_t rows_pick(const struct schema_table *t, const struct rows *from,
-		 const uint32_t *picked, uint32_t cnt, uint8_t *at);
+/* Writes it, not over `from`. Returns row_ops_picked_len, and writes no more.
+ */
+size_t row_ops_pick(const struct schema_table *t, const struct rows *from,
+		    const uint32_t *picked, uint32_t cnt, uint8_t *at);
 
 /* ---- the same in several goes ---- */
 
@@ -88,18 +90,18 @@ struct rows_picking {
 
 /* What is given must stay until the end, and `at` has room for as much as the
  * whole message. */
-void rows_pick_begin(struct rows_picking *p, const struct schema_table *t,
-		     const struct rows *from, const uint32_t *picked,
-		     uint32_t cnt, uint8_t *at);
+void row_ops_pick_begin(struct rows_picking *p, const struct schema_table *t,
+			const struct rows *from, const uint32_t *picked,
+			uint32_t cnt, uint8_t *at);
 
 /* Goes on for about so many rows of a column.  Whether all is written. */
-bool rows_pick_some(struct rows_picking *p, uint32_t rows_max);
+bool row_ops_pick_some(struct rows_picking *p, uint32_t rows_max);
 
 /* ---- the rows of many messages ---- */
 
 struct rows_source {
 	struct rows rows;
-	const uint8_t *at; /* set and used by rows_merge */
+	const uint8_t *at; /* set and used by row_ops_merge */
 };
 
 /*
@@ -108,7 +110,7 @@ struct rows_source {
  * column gets sym_attr, unless it is a general list.  Returns its length, which
  * is at most that of the sources' messages together.
  */
-size_t rows_merge(const struct schema_table *t, struct rows_source *sources,
-		  size_t cnt, uint8_t sym_attr, uint8_t *at);
+size_t row_ops_merge(const struct schema_table *t, struct rows_source *sources,
+		     size_t cnt, uint8_t sym_attr, uint8_t *at);
 
 #endif

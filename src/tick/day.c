@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "schema/record.h"
+#include "schema/mark.h"
 
 /* A step of the clock, and not its slow adjustment. */
 #define STEP_NS (1 * NS_PER_S)

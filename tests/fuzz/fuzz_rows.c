@@ -66,8 +66,8 @@ static struct rows
 check_message(const struct schema_table *t, const uint8_t *frame, size_t len,
 	      uint32_t cnt)
 {
-	struct rows rows = rows_of_frame(t, frame);
-	struct rows_keys keys = rows_keys(&rows);
+	struct rows rows = row_ops_of_frame(t, frame);
+	struct rows_keys keys = row_ops_keys(&rows);
 	struct rows_key key;
 	struct wire_reader r = wire_reader(rows.columns, rows.len, false);
 	bool has_long_counts = false;
@@ -86,7 +86,7 @@ check_message(const struct schema_table *t, const uint8_t *frame, size_t len,
 		CHECK(r.bad == NULL && r.at == r.end);
 	else
 		CHECK(strstr(bad, "too deeply") != NULL);
-	while (rows_next_key(&keys, &key)) {
+	while (row_ops_next_key(&keys, &key)) {
 		CHECK(key.at + key.len <= r.end);
 		CHECK(cnt-- > 0);
 	}
@@ -98,12 +98,12 @@ static struct rows
 pick(const struct schema_table *t, const struct rows *from,
      const uint32_t *picked, uint32_t cnt, uint8_t **out)
 {
-	size_t len = rows_picked_len(t, from, picked, cnt);
+	size_t len = row_ops_picked_len(t, from, picked, cnt);
 
 	CHECK(len <= t->publish_prefix_len + from->len);
 	*out = malloc(len);
 	CHECK(*out != NULL);
-	CHECK(rows_pick(t, from, picked, cnt, *out) == len);
+	CHECK(row_ops_pick(t, from, picked, cnt, *out) == len);
 	return check_message(t, *out, len, cnt);
 }
 
@@ -120,7 +120,7 @@ merge(const struct schema_table *t, struct rows_source *sources, size_t cnt,
 	}
 	*out = malloc(max);
 	CHECK(*out != NULL);
-	len = rows_merge(t, sources, cnt, sym_attr, *out);
+	len = row_ops_merge(t, sources, cnt, sym_attr, *out);
 	CHECK(len <= max);
 	return check_message(t, *out, len, rows_cnt);
 }

@@ -148,15 +148,15 @@ check_rows(const struct selection *selection, const uint8_t *frame)
 {
 	const struct schema_table *t =
 		record_table(&world->settings.tables, frame);
-	struct rows rows = rows_of_frame(t, frame);
-	struct rows_keys keys = rows_keys(&rows);
+	struct rows rows = row_ops_of_frame(t, frame);
+	struct rows_keys keys = row_ops_keys(&rows);
 	struct rows_key key;
 
 	CHECK(rows.cnt > 0);
 	CHECK(selection_has(selection, t->idx));
 	if (!selection_filters(selection, t->idx))
 		return;
-	while (rows_next_key(&keys, &key)) {
+	while (row_ops_next_key(&keys, &key)) {
 		CHECK(key.type == t->columns[1].type);
 		CHECK(symbols_has(selection->symbols,
 				  symbols_find(&world->streams.filter.symbols,

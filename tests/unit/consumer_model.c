@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "schema/mark.h"
 #include "schema/record.h"
 #include "base/util.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema/record.h"
+#include "schema/mark.h"
 #include "schema/update.h"
 #include "base/util.h"
 #include "wire/wire.h"

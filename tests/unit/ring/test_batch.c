@@ -15,6 +15,7 @@
 
 #include "../frames.h"
 #include "../messages.h"
+#include "schema/mark.h"
 #include "schema/record.h"
 #include "schema/row_ops.h"
 #include "ring/stream.h"
@@ -217,7 +218,7 @@ static void
 take_rows(const struct wants *w, struct progress *p, const uint8_t *frame)
 {
 	const struct schema_table *t = record_table(&schema, frame);
-	uint32_t cnt = rows_of_frame(t, frame).cnt;
+	uint32_t cnt = row_ops_of_frame(t, frame).cnt;
 	size_t mark = mark_from(p->marks_to), first = messages_cnt, m = 0, len;
 	bool is_filtered = w->is_filtered[t->idx];
 	uint8_t expected[2 * MESSAGE_MAX];

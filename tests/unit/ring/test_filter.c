@@ -120,9 +120,10 @@ check_message(const struct message *m)
 	static unsigned number;
 
 	if (number++ % 2 == 0) {
-		filter_look(&filter, m->t, rows_of_frame(m->t, m->frame));
+		filter_look(&filter, m->t, row_ops_of_frame(m->t, m->frame));
 	} else {
-		filter_look_begin(&filter, m->t, rows_of_frame(m->t, m->frame));
+		filter_look_begin(&filter, m->t,
+				  row_ops_of_frame(m->t, m->frame));
 		while (!filter_look_some(&filter, 1 + number % 3))
 			;
 	}
@@ -200,12 +201,12 @@ test_other_types(void **state)
 		update_parse(t, x, wire_written(&w), CHECK_SHAPE, &u, &why),
 		UPDATE_OK);
 	update_write(&u, 0, frame);
-	filter_look(&filter, t, rows_of_frame(t, frame));
+	filter_look(&filter, t, row_ops_of_frame(t, frame));
 	assert_true(bits_has(filter.wanted_by, 69));
 	assert_int_equal(filter_pick(&filter, set), 1);
 	assert_int_equal(filter.picked[0], 2);
 	symbols_want(&filter.symbols, set, 69, false);
-	filter_look(&filter, t, rows_of_frame(t, frame));
+	filter_look(&filter, t, row_ops_of_frame(t, frame));
 	assert_false(bits_has(filter.wanted_by, 69));
 	symbols_release(&filter.symbols, set);
 }
@@ -244,7 +245,7 @@ test_most_rows(void **state)
 		UPDATE_OK);
 	assert_true(u.frame_len <= MESSAGE_MAX);
 	update_write(&u, 0, frame);
-	filter_look(&filter, t, rows_of_frame(t, frame));
+	filter_look(&filter, t, row_ops_of_frame(t, frame));
 	assert_int_equal(filter_pick(&filter, set), rows / 2);
 	symbols_release(&filter.symbols, set);
 	schema_fini(&few);

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "schema/mark.h"
 #include "schema/record.h"
 
 #include <setjmp.h>
@@ -64,7 +65,7 @@ test_record_is_what_q_logs(void **state)
 			    400 - prefix);
 	assert_int_equal(len, sizeof(start) + 6 + 400 - prefix);
 	assert_int_equal(record_start_len(t), sizeof(start));
-	assert_int_equal(frame_start_len(t), prefix - 6);
+	assert_int_equal(record_frame_start_len(t), prefix - 6);
 }
 
 /* There and back, each table, each length; not a byte more is written. */
@@ -102,11 +103,12 @@ test_in_pieces(void **state)
 		const struct schema_table *t = &schema.tables[i % 3];
 		uint8_t frame[FRAME_MAX], record[FRAME_MAX], back[FRAME_MAX];
 		size_t len = random_frame(&chance, t, frame), record_len;
-		size_t off = record_start_len(t), at = frame_start_len(t);
+		size_t off = record_start_len(t),
+		       at = record_frame_start_len(t);
 
 		record_len = record_from_frame(t, frame, len, record);
 		memset(back, 0xdd, sizeof(back));
-		frame_start_write(t, record_len, back);
+		record_write_frame_start(t, record_len, back);
 		assert_memory_equal(back, frame, at);
 		assert_int_equal(back[at], 0xdd);
 		while (off < record_len) {

@@ -363,7 +363,7 @@ check_picked(const struct message *m, const uint32_t *picked, uint32_t cnt)
 {
 	struct place *places = calloc(cnt, sizeof(*places));
 	const uint8_t *frame = fence_place(&in_fence, m->frame, m->len);
-	struct rows rows = rows_of_frame(m->t, frame);
+	struct rows rows = row_ops_of_frame(m->t, frame);
 	size_t len;
 	uint8_t *at;
 
@@ -373,16 +373,16 @@ check_picked(const struct message *m, const uint32_t *picked, uint32_t cnt)
 		places[i] = (struct place){ m, picked[i] };
 	len = expect(places, cnt, KA_NONE, expected);
 	free(places);
-	assert_int_equal(rows_picked_len(m->t, &rows, picked, cnt), len);
+	assert_int_equal(row_ops_picked_len(m->t, &rows, picked, cnt), len);
 	assert_true(len <= m->len);
 	at = room(len);
-	check_result(at, rows_pick(m->t, &rows, picked, cnt, at), len);
+	check_result(at, row_ops_pick(m->t, &rows, picked, cnt, at), len);
 	for (uint32_t rows_max = 1; rows_max < 8; rows_max += 3) {
 		struct rows_picking p;
 
 		at = room(len);
-		rows_pick_begin(&p, m->t, &rows, picked, cnt, at);
-		while (!rows_pick_some(&p, rows_max))
+		row_ops_pick_begin(&p, m->t, &rows, picked, cnt, at);
+		while (!row_ops_pick_some(&p, rows_max))
 			;
 		check_result(at, p.len, len);
 	}
@@ -394,8 +394,8 @@ static void
 check_keys(const struct message *m)
 {
 	const uint8_t *frame = fence_place(&in_fence, m->frame, m->len);
-	struct rows rows = rows_of_frame(m->t, frame);
-	struct rows_keys keys = rows_keys(&rows);
+	struct rows rows = row_ops_of_frame(m->t, frame);
+	struct rows_keys keys = row_ops_keys(&rows);
 	struct rows_key key = { 0 };
 
 	for (uint32_t i = 0; i < m->rows; i++) {
@@ -403,14 +403,14 @@ check_keys(const struct message *m)
 		int type = cell_type(c) < 0 ? -cell_type(c) : KT_LIST;
 		size_t skip = type == KT_LIST ? 0 : 1;
 
-		assert_true(rows_next_key(&keys, &key));
+		assert_true(row_ops_next_key(&keys, &key));
 		assert_int_equal(key.type, type);
 		assert_int_equal(key.len,
 				 c->len - skip - (type == KT_SYMBOL ? 1 : 0));
 		assert_memory_equal(key.at, c->bytes + skip, key.len);
 	}
-	assert_false(rows_next_key(&keys, &key));
-	assert_false(rows_next_key(&keys, &key));
+	assert_false(row_ops_next_key(&keys, &key));
+	assert_false(row_ops_next_key(&keys, &key));
 }
 
 static void
@@ -506,18 +506,18 @@ test_many_rows(void **state)
 		wire_put_symbol_item(&w, name, SYMBOL - 1);
 	}
 	(void)update_frame(t, x, wire_written(&w), &frame);
-	rows = rows_of_frame(t, frame);
+	rows = row_ops_of_frame(t, frame);
 	for (uint32_t row = STEP - 1; row < ROWS; row += STEP)
 		picked[cnt++] = row;
-	len = rows_picked_len(t, &rows, picked, cnt);
+	len = row_ops_picked_len(t, &rows, picked, cnt);
 	assert_int_equal(len, t->publish_prefix_len +
 				      2 * WIRE_LIST_HEADER_BYTES +
 				      cnt * (8 + (size_t)SYMBOL));
 	at = room(len);
-	assert_int_equal(rows_pick(t, &rows, picked, cnt, at), len);
-	rows = rows_of_frame(t, at);
-	keys = rows_keys(&rows);
-	for (cnt = 0; rows_next_key(&keys, &key); cnt++) {
+	assert_int_equal(row_ops_pick(t, &rows, picked, cnt, at), len);
+	rows = row_ops_of_frame(t, at);
+	keys = row_ops_keys(&rows);
+	for (cnt = 0; row_ops_next_key(&keys, &key); cnt++) {
 		(void)snprintf(name, sizeof(name), "%07u", picked[cnt]);
 		assert_memory_equal(key.at, name, SYMBOL);
 		assert_int_equal(wire_load_u32(rows.columns + 8 * cnt +
@@ -547,14 +547,14 @@ check_merged(struct message *messages, size_t cnt, uint8_t sym_attr)
 	assert_non_null(places);
 	rows = 0;
 	for (size_t i = 0; i < cnt; i++) {
-		sources[i].rows = rows_of_frame(t, messages[i].frame);
+		sources[i].rows = row_ops_of_frame(t, messages[i].frame);
 		for (uint32_t row = 0; row < messages[i].rows; row++)
 			places[rows++] = (struct place){ &messages[i], row };
 	}
 	len = expect(places, rows, sym_attr, expected);
 	free(places);
 	at = room(len);
-	check_result(at, rows_merge(t, sources, cnt, sym_attr, at), len);
+	check_result(at, row_ops_merge(t, sources, cnt, sym_attr, at), len);
 }
 
 static void
@@ -589,7 +589,7 @@ rows_of_hex(const struct schema_table *t, const char *hex, uint8_t **frame)
 	size_t len = hex_bytes(hex, x, sizeof(x));
 
 	(void)update_frame(t, x, len, frame);
-	return rows_of_frame(t, *frame);
+	return row_ops_of_frame(t, *frame);
 }
 
 static void
@@ -612,10 +612,10 @@ check_pick_of(const char *name, const char *x, const uint32_t *picked,
 	const struct schema_table *t = schema_named(&schema, name);
 	uint8_t *frame, *at;
 	struct rows rows = rows_of_hex(t, x, &frame);
-	size_t len = rows_picked_len(t, &rows, picked, cnt);
+	size_t len = row_ops_picked_len(t, &rows, picked, cnt);
 
 	at = room(len);
-	check_columns(t, at, rows_pick(t, &rows, picked, cnt, at), columns);
+	check_columns(t, at, row_ops_pick(t, &rows, picked, cnt, at), columns);
 	free(frame);
 }
 
@@ -633,7 +633,7 @@ check_merge_of(const char *name, const char *x, const char *y,
 	len = 2 * t->publish_prefix_len + sources[0].rows.len +
 	      sources[1].rows.len;
 	at = room(len);
-	check_columns(t, at, rows_merge(t, sources, 2, KA_GROUPED, at),
+	check_columns(t, at, row_ops_merge(t, sources, 2, KA_GROUPED, at),
 		      columns);
 	free(frames[0]);
 	free(frames[1]);
