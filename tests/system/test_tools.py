@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import types
 
 import journal
@@ -228,6 +229,73 @@ class Said(threading.Thread):
         said = self.process.stdout.read() + "".join(self.lines)
         assert self.process.returncode == status, said
         return said
+
+
+def shaken(server):
+    """The tool that connects to it, its handshake done; and what reads its frames."""
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    sock = server.accept()[0]
+    sock.settimeout(20)
+    while sock.recv(1) != b"\0":
+        pass
+    sock.sendall(b"\3")
+    return sock, kdb.FrameReader(sock)
+
+
+ANSWER = kdb.frame(kdb.NIL, kdb.RESPONSE)
+
+
+@pytest.mark.parametrize("how", ["reads on", "reads no more", "second signal"])
+def test_feed_is_stopped_in_the_midst(tool, how):
+    """Protects the server from half a message, and scripts from a feed that hangs:
+    stopped while nothing is taken, it goes on for a moment; then it says what it
+    waits for, at a second signal at once."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = types.SimpleNamespace(port=server.getsockname()[1])
+        feed = tool("feed", place, "--size", "64K")
+        said = Said(feed)
+        sock, reader = shaken(server)
+        with sock:
+            reader.next()
+            sock.sendall(ANSWER)  # to the first, which is synchronous
+            said.wait_for("messages=0 ")  # in a second: it is stuck
+            began = time.monotonic()
+            feed.send_signal(signal.SIGTERM)
+            if how == "reads on":
+                count = 1
+                while (frame := reader.next())[1] != kdb.SYNC:
+                    assert kdb.decode_frame(frame)[0] == kdb.ASYNC
+                    count += 1
+                sock.sendall(ANSWER)
+                said.finish(0)
+                assert "messages=%d " % count in said.lines[-1]
+                return
+            if how == "second signal":
+                time.sleep(0.3)  # two at once are one
+                feed.send_signal(signal.SIGTERM)
+            said.finish(2)
+            is_early = time.monotonic() - began < 2  # what is given to the end
+            assert is_early == (how == "second signal")
+    assert "the server does not take what is sent" in said.lines[-1]
+
+
+def test_feed_is_stopped_in_a_long_request(tool):
+    """Protects the answer to what was begun: the rest of a long synchronous update
+    follows after a signal, once and whole, and its answer counts."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = types.SimpleNamespace(port=server.getsockname()[1])
+        feed = tool("feed", place, "--sync", "--size", "8M")
+        sock, reader = shaken(server)
+        with sock:
+            reader.fill(64 << 10)  # and no more: it is in the midst
+            feed.send_signal(signal.SIGTERM)
+            frame = reader.next()
+            sock.sendall(ANSWER)
+            assert reader.next() == kdb.frame("", kdb.SYNC)
+            sock.sendall(ANSWER)
+            sizes = kdb.decode_frame(frame)[1].items[2].items[-1].values
+            assert list(sizes) == list(range(len(sizes)))
+            assert "total" in (said := finish(feed)) and "messages=1 " in said
 
 
 def test_sub_from_the_past(keeper, tool, connect):
