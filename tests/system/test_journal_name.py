@@ -11,8 +11,8 @@ import journal
 import kdb
 import pytest
 from kdb import NIL, Error
-from late import subfrom
-from traffic import trade
+from late import rejoin, subfrom
+from traffic import published, trade
 
 
 def settings(folder, changes=None, **how):
@@ -265,3 +265,29 @@ def test_nobody_replays_another_file(start, connect, folder, timeout):
         assert told.items[1].items[0].value == 1
     assert journal.count_and_path(client) == (1, path)
     assert journal.read(path).records == records(1)
+
+
+def test_another_has_the_name_of_yesterday(start, connect, folder):
+    """Protects whoever goes on over the end of the day: a past day's name is its
+    owner's to give away, and the daemon reads on in the file that it has open; the
+    next start, which has not, runs without it and says so."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path, day = journal.path_now(folder), client.sync(".u.d").value
+    for n in range(5):
+        assert client.update("trade", trade(n)) == NIL
+    assert client.sync(".u.endofday[]") == NIL
+    daemon.wait_log("journal_rolled")
+    put_file(path, folder / "other")
+    assert client.update("trade", trade(5)) == NIL
+    late = connect(daemon)
+    assert isinstance(rejoin(late, (0, day, 0, 3)), kdb.List)
+    frames = [published("trade", trade(n).items) for n in range(6)]
+    assert [late.read_frame() for _ in range(4)] == [
+        *frames[3:5], journal.end_frame(day), frames[5]]
+    client.close()
+    late.close()
+    daemon.stop()
+    assert path.read_bytes() == OTHERS and not daemon.logged("journal_put_aside")
+    again = start(settings(folder))
+    assert str(path) in again.wait_log("journal_day_before_unusable")["why"]
