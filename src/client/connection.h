@@ -55,6 +55,18 @@ extern const char *const close_reason_names[CLOSE_COUNT];
 extern const enum log_level close_reason_levels[CLOSE_COUNT];
 extern const char *const close_reason_sentences[CLOSE_COUNT];
 
+/* A request is done, and the place of its reply is to come. */
+struct answer {
+	bool is_kept;
+	size_t len; /* of the reply; 0: it was asynchronous */
+	struct reply_gate gate;
+	uint64_t pos; /* it comes after what wait_stream gets up to here of the
+			 main stream; */
+	bool is_subscribing; /* or where this selection, which is held, begins
+				in the place of the one before */
+	struct selection selection;
+};
+
 struct connection {
 	enum connection_state state;
 	unsigned slot;	     /* index in the table = registered file */
@@ -81,11 +93,7 @@ struct connection {
 	struct list wait_node;	    /* in the queue of that reason */
 	uint64_t wanted_bytes; /* WAIT_ROOM: in the main ring, or 0 */
 	const struct stream *wait_stream; /* WAIT_LEVEL: which */
-	size_t answered_len; /* of a reply whose place is after what wait_stream
-				gets up to answered_pos of the main stream; 0:
-				there is none */
-	uint64_t answered_pos;
-	struct reply_gate answered_gate;
+	struct answer answer; /* WAIT_LEVEL: ... with it, or a request */
 	int64_t wait_since_ns;
 	bool is_wait_told;   /* the log has it */
 	bool is_wait_sync;   /* somebody waits for the answer */

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/answer.h"
 #include "daemon/buffers.h"
 #include "daemon/deadline.h"
 #include "daemon/drain.h"
@@ -93,6 +94,7 @@ session_reap(struct server *s, struct connection *c)
 	delivery_forget(&s->delivery, c);
 	pool_give(&s->pool, connection_drop_input(c));
 	selection_drop(&s->streams.filter.symbols, &c->selection);
+	answer_forget(s, c);
 	connection_fini(c);
 	(void)engine_bind(s->engine, c->slot, -1);
 	(void)close(c->fd);
@@ -381,23 +383,11 @@ reply_room(const struct server *s, const struct connection *c)
 					      : s->tick.reply_max;
 }
 
-/* Its place comes when its stream has what was published before it. */
-static void
-keep_answer(struct connection *c, const struct tick_outcome *out)
-{
-	c->answered_len = out->reply_len;
-	c->answered_pos = out->reply_pos;
-	c->answered_gate = out->gate;
-	c->wait_stream = out->reply_stream;
-}
-
 /* Applies what a handled frame asks for. */
 static void
 apply(struct server *s, struct connection *c, const struct tick_outcome *out,
       uint64_t len)
 {
-	struct symbols *symbols = &s->streams.filter.symbols;
-
 	wait_end(s, c);
 	if (out->reply_len == 0)
 		drop_long_reply(s, c);
@@ -411,27 +401,12 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 		c->failed++;
 		report_failed(s, c, out);
 	}
-	if (out->is_subscribing)
-		selection_keep(symbols, &c->selection, &out->selection);
 	if (out->wants_skips)
 		c->consumer.wants_skips = true;
-	if (out->is_subscribing && out->stream == NULL)
-		consumer_queue_past(&c->consumer, out->reply_len,
-				    &out->selection,
-				    out->has_past ? &out->past : NULL,
-				    out->gate, s->now_ns);
-	else if (out->reply_stream != NULL)
-		keep_answer(c, out);
-	else if (out->is_subscribing || out->reply_len > 0)
-		consumer_queue(&c->consumer, out->reply_len, out->stream,
-			       out->gate);
-	/* An update without a reply has put nothing into its own queue. */
-	if (out->is_subscribing || out->reply_len > 0 || !out->is_update)
-		catchup_wake(&s->catchup, c);
-	if (out->is_subscribing) {
-		report_subscribe(s, c, out->stream);
-		symbols_release(symbols, out->selection.symbols);
-	}
+	if (out->has_no_place)
+		answer_keep(c, out);
+	else
+		answer_give(s, c, out);
 	pool_give(&s->pool, connection_consume(c, len));
 	c->deadline_ns = 0;
 }
@@ -517,22 +492,6 @@ serve_repeated(struct server *s, struct connection *c)
 	c->deadline_ns = 0;
 }
 
-/* The reply of a request that is done goes to its place, or waits for it. */
-static bool
-place_answer(struct server *s, struct connection *c)
-{
-	if (!wait_has_place(c)) {
-		wait_for(s, c, WAIT_LEVEL, true);
-		return false;
-	}
-	wait_end(s, c);
-	consumer_queue(&c->consumer, c->answered_len, NULL, c->answered_gate);
-	c->answered_len = 0;
-	c->deadline_ns = 0;
-	catchup_wake(&s->catchup, c);
-	return true;
-}
-
 /* Handles frames until one is missing or has to wait. Returns whether more
  * input is wanted. */
 static bool
@@ -544,8 +503,8 @@ serve_frames(struct server *s, struct connection *c)
 		uint8_t *buffer;
 		const char *why;
 
-		if (c->answered_len > 0) {
-			if (!place_answer(s, c))
+		if (c->answer.is_kept) {
+			if (!answer_place(s, c))
 				return false;
 			continue;
 		}

@@ -164,15 +164,6 @@ wait_timed_out(struct connection *c)
 	return true;
 }
 
-bool
-wait_has_place(const struct connection *c)
-{
-	const struct stream *reads = c->consumer.here.stream;
-
-	return c->is_late || reads != c->wait_stream || reads->is_main ||
-	       reads->fed.pos >= c->answered_pos;
-}
-
 /* ---- the peer ---- */
 
 /* Whether something else than the frame that it waits with has come: what a

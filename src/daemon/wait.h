@@ -59,10 +59,6 @@ wait_has_turns(const struct server *s)
  * would starve behind short ones that still fit. */
 bool wait_must_queue(const struct server *s, const struct connection *c);
 
-/* Whether the place of the reply that it waits with (answered_len) has come, or
- * it does not read that stream any more, or has waited as long as it may. */
-bool wait_has_place(const struct connection *c);
-
 /* Its deadline has passed: whether it waited with a request, which is to be
  * handled once more and gets an error now. */
 bool wait_timed_out(struct connection *c);

@@ -2,6 +2,7 @@
 
 #include "daemon/wait_serve.h"
 
+#include "daemon/answer.h"
 #include "daemon/buffers.h"
 #include "daemon/session.h"
 #include "daemon/wait.h"
@@ -29,8 +30,8 @@ may_go_on(struct server *s, const struct connection *c)
 	case WAIT_FED:
 		return !s->streams.is_cut;
 	case WAIT_LEVEL:
-		return c->answered_len > 0
-			       ? wait_has_place(c)
+		return c->answer.is_kept
+			       ? answer_has_place(s, c)
 			       : streams_is_level(&s->streams, c->wait_stream);
 	case WAIT_FILE:
 		return s->streams.main.marks == s->journal.state.marks &&

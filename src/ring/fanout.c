@@ -368,24 +368,3 @@ streams_feed(struct streams *all, int64_t now_ns)
 	all->looked = NULL;
 	all->half = NULL;
 }
-
-void
-streams_feed_one(struct streams *all, struct stream *s, int64_t now_ns)
-{
-	int64_t (*clock_ns)(void) = all->clock_ns;
-	bool is_cut = all->is_cut;
-
-	memset(all->full, 0, all->words * sizeof(*all->full));
-	memset(all->here, 0, all->words * sizeof(*all->here));
-	bits_set(all->here, s->id - 1, true);
-	all->clock_ns = NULL;
-	all->is_cut = false;
-	all->half = NULL;
-	if (all->batch != NULL)
-		batch_feed(all, s->fed.pos, all->main.visible_pos, now_ns);
-	else
-		feed_together(all, s->fed.pos, all->main.visible_pos, now_ns);
-	all->clock_ns = clock_ns;
-	all->is_cut = is_cut;
-	all->looked = NULL;
-}

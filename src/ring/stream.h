@@ -222,9 +222,6 @@ uint64_t streams_oldest_pos(struct streams *all);
  */
 void streams_feed(struct streams *all, int64_t now_ns);
 
-/* One that must have all that is there, without a limit. */
-void streams_feed_one(struct streams *all, struct stream *s, int64_t now_ns);
-
 /* Whether a stream in use holds everything that is visible in the main stream:
  * only then do both end at the same record. */
 bool streams_is_level(const struct streams *all, const struct stream *s);

@@ -136,8 +136,6 @@ note_use(struct streams *all, struct stream *s, bool is_in_use)
 	struct filter *f = &all->filter;
 	unsigned idx = s->id - 1;
 
-	all->looked = NULL;
-	all->half = NULL;
 	bits_set(all->in_use, idx, is_in_use);
 	for (unsigned i = 0; i < all->schema->tables_cnt; i++) {
 		if (!selection_has(&s->selection, i))
@@ -154,6 +152,8 @@ note_use(struct streams *all, struct stream *s, bool is_in_use)
 void
 streams_end_filtered(struct stream *s)
 {
+	if (s->all->half == s)
+		s->all->half = NULL;
 	note_use(s->all, s, false);
 	selection_drop(&s->all->filter.symbols, &s->selection);
 	cursor_detach(&s->fed);
@@ -279,6 +279,11 @@ begin_filtered(struct streams *all, struct stream *s,
 	s->missed.bytes -= s->head_pos;
 	selection_keep(&all->filter.symbols, &s->selection, selection);
 	note_use(all, s, true);
+	/* A look at a long message is not for it, unless that is before it. */
+	if ((int64_t)(main_pos - all->look_pos) <= 0) {
+		all->looked = NULL;
+		all->half = NULL;
+	}
 	/* What it had for others cannot be gone back to. */
 	cursor_attach(&s->fed, &all->main, main_pos);
 	stream_forget_all(s);

@@ -36,7 +36,8 @@ struct call {
 	const char *cannot_stand; /* the error, where a reply has no place in
 				     the client's stream; else NULL */
 	bool has_told_lag;  /* once in a request */
-	bool has_told_i;    /* .u.i was answered before anything subscribed */
+	bool has_told_i;    /* .u.i was answered before anything subscribed, */
+	bool has_promised_i; /* or after */
 	struct symbol_set *filters; /* the new selection's, being changed;
 				       NULL: as out.selection has them */
 	bool holds_selection; /* out.selection is finished */

@@ -228,34 +228,37 @@ evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 	return error == NULL && w->is_full ? query_too_much : error;
 }
 
-/* What the request itself has published cannot wait for another turn. */
+/* What was published before, as far as a turn has time for it. */
 static void
-make_level(struct call *c, struct stream *s)
+feed_streams(const struct call *c)
 {
 	struct streams *all = c->tick->streams;
 
 	if (!all->is_cut)
 		streams_feed(all, c->tick->now_ns);
-	if (c->has_effects && !streams_is_level(all, s))
-		streams_feed_one(all, s, c->tick->now_ns);
 }
 
-/* The reply stands after what its own request has published.  To feed a long
- * update takes more than a turn. */
+/* Where the reply of a request that is done stands is known when this stream is
+ * level.  To feed a long update takes more than a turn. */
+static void
+place_later(struct call *c, const struct stream *s)
+{
+	c->out->has_no_place = true;
+	c->out->reply_pos = c->tick->streams->main.visible_pos;
+	c->out->wait_stream = s;
+}
+
+/* The reply stands after what its own request has published. */
 static void
 place_reply(struct call *c)
 {
-	struct streams *all = c->tick->streams;
-	struct stream *s = c->client->stream;
+	const struct stream *s = c->client->stream;
 
 	if (s == NULL || c->is_subscribing)
 		return;
-	if (!all->is_cut)
-		streams_feed(all, c->tick->now_ns);
-	if (streams_is_level(all, s))
-		return;
-	c->out->reply_stream = s;
-	c->out->reply_pos = all->main.visible_pos;
+	feed_streams(c);
+	if (!streams_is_level(c->tick->streams, s))
+		place_later(c, s);
 }
 
 static const char *
@@ -263,6 +266,17 @@ must_be_level(struct call *c, const struct stream *s)
 {
 	c->out->wait_stream = s;
 	return call_must_wait(c, WAIT_LEVEL);
+}
+
+/* A stream at whose head something begins, or ends, is behind. */
+static const char *
+is_behind(struct call *c, const struct stream *s)
+{
+	/* The number that it was told is of this place and no other. */
+	if (!c->has_effects || c->has_told_i || c->has_promised_i)
+		return must_be_level(c, s);
+	place_later(c, s);
+	return NULL;
 }
 
 /* The stream of the new selection. NULL or an error text. */
@@ -274,18 +288,16 @@ find_stream(struct call *c)
 	struct stream *s;
 
 	/* What this request itself has published is the old stream's. */
-	if (c->has_effects && old != NULL)
-		make_level(c, old);
+	if (c->has_effects)
+		feed_streams(c);
 	if (old != NULL && !streams_is_level(all, old))
-		return must_be_level(c, old);
+		return is_behind(c, old);
 	s = streams_find(all, &c->out->selection, c->client->address);
 	if (s == NULL)
 		return "streams";
-	if (c->has_effects)
-		make_level(c, s);
-	/* Behind: its head would not be the point that the reply promises. */
+	/* Its head would not be the point that the reply promises. */
 	if (!streams_is_level(all, s))
-		return must_be_level(c, s);
+		return is_behind(c, s);
 	c->out->stream = s;
 	return NULL;
 }
@@ -491,7 +503,7 @@ dispatch_frame(struct tick *t, struct tick_client *client,
 	/* A reply stands behind all that was committed before. */
 	if (is_sync && client->stream != NULL &&
 	    !streams_is_level(t->streams, client->stream))
-		make_level(&c, client->stream);
+		feed_streams(&c);
 	if (is_sync && client->stream != NULL &&
 	    !streams_is_level(t->streams, client->stream)) {
 		const char *error = must_be_level(&c, client->stream);

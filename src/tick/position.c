@@ -84,6 +84,7 @@ position_i(void *context, const struct request_arg *args, unsigned args_cnt,
 	if (cannot_replay(c))
 		return call_must_wait(c, WAIT_FILE);
 	c->has_told_i = !c->is_subscribing;
+	c->has_promised_i |= c->is_subscribing;
 	if (c->is_subscribing)
 		i = position_promised_records(c);
 	else if (c->tick->settings->publish.interval > 0)

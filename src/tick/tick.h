@@ -114,10 +114,10 @@ struct tick_outcome {
 	bool is_too_long;	  /* TICK_BAD: why */
 	unsigned steps;		  /* that its evaluation has taken */
 	bool is_update;
-	const struct stream *reply_stream; /* TICK_DONE: the reply stands after
-				     what this one gets up to reply_pos of
-				     the main stream; NULL: in its place now */
-	uint64_t reply_pos;
+	bool has_no_place;  /* TICK_DONE: the reply, or the subscription, has to
+			       wait until wait_stream is level; a reply alone
+			       until that one has had what ... */
+	uint64_t reply_pos; /* ... is before this in the main stream */
 	enum wait_reason waits_for; /* TICK_WAIT: what for; and, of ... */
 	const struct stream *wait_stream; /* ... WAIT_LEVEL, which stream */
 	const char *why;	  /* TICK_BAD or a refused update: the reason */

@@ -3,11 +3,12 @@ default, each with a daemon that is made for them."""
 
 import contextlib
 import struct
+import threading
 
 import kdb
 from bystander import PULSE
 from daemon import merged
-from kdb import SYNC, Error, atom, frame, lst, sym, syms
+from kdb import SYNC, Error, atom, frame, lst, sym, syms, text
 from misbehaviour import row
 from traffic import update
 
@@ -71,17 +72,22 @@ def _narrow(rows):
     return update("narrow", lst(syms(*LETTERS * (rows // len(LETTERS)))))
 
 
-def _to_selections(scene, data):
-    """Updates again and again, and subscribers to a symbol each, who read at once."""
-    for letter in LETTERS:
+def _subscribe(scene, letters=LETTERS):
+    """Subscribers to a symbol each, who read at once."""
+    for letter in letters:
         client = scene.client()
         told = client.sync(lst(sym(".u.sub"), sym("narrow"), sym(letter)))
         assert not isinstance(told, Error), told
         _read_on(scene, client)
+
+
+def _to_selections(scene, data, letters=LETTERS):
+    """Updates again and again, to subscribers to a symbol each."""
+    _subscribe(scene, letters)
     client = scene.client()
     data += frame("", SYNC)
+    client.ask(data)
     scene.again_and_again(lambda: client.ask(data))
-    assert scene.has_round.wait(20)
     scene.hold()
 
 
@@ -107,6 +113,28 @@ def long_to_itself(scene):
 @row(own={"settings": SETTINGS})
 def long_filtered(scene):
     _to_selections(scene, _narrow(1_300_000))
+
+
+@row(own={"settings": SETTINGS})
+def another_selection_after_an_update(scene):
+    """A request publishes, and then subscribes to what others have not yet got a long
+    update of."""
+    _subscribe(scene)
+    feed, client, has_round = scene.client(), scene.client(), threading.Event()
+    data = _narrow(1_300_000) + frame("", SYNC)
+
+    def step():
+        for letter in LETTERS:
+            feed.ask(data)
+            told = client.sync(lst(
+                text("{.u.upd[`narrow;x];.u.sub[`narrow;y]}"), lst(syms("none")),
+                sym(letter)))
+            assert not isinstance(told, Error), told
+            client.inbox.clear()
+            has_round.set()
+    scene.again_and_again(step)
+    assert has_round.wait(20)
+    scene.hold(200)
 
 
 @row(own={"settings": merged(SETTINGS, {"publish": {"interval": "10ms"}})})
@@ -146,3 +174,14 @@ def long_filtered_out_of_the_journal(scene):
             _join(client, *LETTERS[4:12])
     scene.again_and_again(join_and_go)
     scene.hold_and_count()
+
+
+@row(own={"settings": SETTINGS})
+def others_come_and_go_while_long_filtered(scene):
+    """Each time a stream begins, or ends, while another gets a long update."""
+    def step():
+        with kdb.Client(scene.daemon.port, creds=b"evil:pw\x03") as client:
+            told = client.sync(lst(sym(".u.sub"), sym("narrow"), syms(*LETTERS[1:3])))
+            assert not isinstance(told, Error), told
+    scene.again_and_again(step)
+    _to_selections(scene, _narrow(1_300_000), LETTERS[:1])

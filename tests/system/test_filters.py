@@ -786,6 +786,34 @@ def test_others_come_between_selections(start, connect, interval):
     assert between >= 2
 
 
+@pytest.mark.parametrize("kind", [kdb.SYNC, kdb.ASYNC])
+def test_publishing_and_another_selection(start, connect, kind):
+    """Protects a request that publishes and then subscribes, while others do not have
+    a long update yet: what came before it, its own update too, is of the selection
+    before, and what comes later of the new one."""
+    daemon = start(NARROW_SETTINGS)
+    long = one_of_each_letter(connect, daemon)[1]
+    feed, client, gone = connect(daemon), connect(daemon), connect(daemon)
+    ask = kdb.text("{.u.upd[`narrow;x];.u.sub[`narrow;y]}")
+    client.sync(lst(sym(".u.sub"), sym("narrow"), sym("A")))
+
+    def counts(frames):
+        return [[one.count(b"%c\0" % letter) for letter in b"AP"] for one in frames]
+    feed.send(long + kdb.frame("", kdb.SYNC))
+    feed.read_response()
+    gone.send(kdb.frame(lst(ask, lst(syms("A", "P")), sym("P")), kind))
+    client.send(kdb.frame(lst(ask, lst(syms("A", "A", "P")), sym("P")), kind))
+    gone.close()
+    if kind == kdb.SYNC:
+        assert not isinstance(kdb.decode(client.read_response()[kdb.HEADER:]), Error)
+    client.sync("")
+    assert counts(client.inbox) == [[ROWS_OF_EACH, 0], [1, 0], [2, 0]]
+    client.inbox.clear()
+    feed.update("narrow", lst(syms("A", "P", "P")))
+    client.sync("")
+    assert counts(client.inbox) == [[0, 2]]
+
+
 def test_stop_between_selections(start, connect, folder):
     """Protects the last updates of the day: a stop while some have a long update and
     others do not, and more stand behind it, loses nothing of any of them."""
