@@ -205,7 +205,7 @@ rd_all(int fd, void *b, size_t n)
  * A kdb+ IPC asynchronous message (`.u.upd;`table;(time;sym;price;size;cond)) of
  * exactly S bytes, or what a tickerplant publishes of it: (`upd;`table;x) with
  * x a table, S + KDB_PUBLISHED_MORE bytes. The columns are those of the tables
- * that bench/run.py gives to ringtick: of trade, cond is a symbol column, of
+ * that bench/compare_brokers.py gives to ringtick: of trade, cond is a symbol column, of
  * notes a list of strings. The items of cond fill up to S.
  */
 enum { KDB_PUBLISHED_MORE = 3 + 6 + 25 - 3 };

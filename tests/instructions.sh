@@ -2,10 +2,10 @@
 # The instructions of one update on its way from recv to commit, by callgrind
 # (TAP).  They are the same in every run, so that a bound can hold them: what
 # was counted with gcc 12 at -O2, and a tenth.  Who has made it cheaper lowers
-# the bound; bench/update.sh prints the figures.
+# the bound; bench/update_cost.sh prints the figures.
 set -u
 
-# FORM and bound; the forms are explained in bench/update.c
+# FORM and bound; the forms are explained in bench/update_cost.c
 bounds='row 527
 columns 650
 stamp 552
@@ -33,7 +33,7 @@ failed=0
 n=0
 while read -r form bound; do
 	n=$((n + 1))
-	count=$("${srcdir:-.}/bench/update.sh" --instructions . "$form" |
+	count=$("${srcdir:-.}/bench/update_cost.sh" --instructions . "$form" |
 		sed 's/.* //')
 	if [ "${count:-0}" -gt 0 ] && [ "$count" -le "$bound" ]; then
 		echo "ok $n - $form: $count instructions, at most $bound"

@@ -305,7 +305,7 @@ END
 
 # ---- what is where ----
 
-find src etc q doc systemd tests -name __pycache__ -prune -o \
+find src etc q doc systemd tests bench -name __pycache__ -prune -o \
 	-name .pytest_cache -prune -o -name node_modules -prune -o \
 	-type f ! -name '*.o' ! -name .dirstamp ! -name '*.log' \
 	! -name '*.trs' ! -path '*/.deps/*' ! -perm -u=x -print |
@@ -316,7 +316,7 @@ find src etc q doc systemd tests -name __pycache__ -prune -o \
 report "the package has every file"
 
 folders='(\./)?(q|etc|doc|src|systemd|tests|bench)'
-for f in README.md doc/*.md doc/notes/*.md; do
+for f in README.md bench/README.md doc/*.md doc/notes/*.md; do
 	[ -e "$f" ] || continue
 	grep -no ']([^)#:]*[)#]' "$f" | sed 's/](\(.*\).$/\1/' |
 	while IFS=: read -r line to; do

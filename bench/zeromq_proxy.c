@@ -1,4 +1,4 @@
-/* ZeroMQ XSUB -> XPUB forwarder (the canonical zmq_proxy broker). zmq_fwd
+/* ZeroMQ XSUB -> XPUB forwarder (the canonical zmq_proxy broker).  zeromq_proxy
  * pubport subport [hwm] [io_threads] */
 #include <stdlib.h>
 #include <stdio.h>

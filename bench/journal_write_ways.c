@@ -8,8 +8,7 @@
  *            buffer (kernel 6.15)
  *   staging  the pieces copied to a staging buffer, one pwrite() for 256 KiB
  *
- * Build: cc -O2 -o journal_ways bench/journal_ways.c -luring
- * Usage: journal_ways FILE [MiB (1024)]
+ *   make bench/journal_write_ways && bench/journal_write_ways FILE [MiB (1024)]
  *
  * Prints a Markdown table of what a record costs in each way, medians of
  * ROUNDS; "nan" where the kernel does not have the way.  Sizes are those of
@@ -238,7 +237,7 @@ main(int argc, char **argv)
 	struct iovec view;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: journal_ways FILE [MiB]\n");
+		fprintf(stderr, "Usage: bench/journal_write_ways FILE [MiB]\n");
 		return 2;
 	}
 	ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE,
@@ -249,7 +248,7 @@ main(int argc, char **argv)
 	view = (struct iovec){ ring, RING_BYTES };
 	if (io_uring_queue_init(8, &uring, 0) != 0 ||
 	    io_uring_register_buffers(&uring, &view, 1) != 0) {
-		fprintf(stderr, "journal_ways: no io_uring here\n");
+		fprintf(stderr, "journal_write_ways: no io_uring here\n");
 		return 1;
 	}
 	for (size_t round = 0; round < ROUNDS; round++)

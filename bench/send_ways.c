@@ -3,7 +3,7 @@
  * reads all sockets. The writer fills the ring by a copy, as a recv would, and
  * each socket is an offset in it with one write in flight.
  *
- * transports -m WAY [-n sockets] [-s span] [-r ring MiB] [-c message bytes]
+ * send_ways -m WAY [-n sockets] [-s span] [-r ring MiB] [-c message bytes]
  *   [-t seconds] [-H] [-B SO_SNDBUF] [-L TCP_NOTSENT_LOWAT] [-C congestion]
  *   [-F] [-S] [-a address] [-x network namespace of the reader] [-P NAPI us]
  *
@@ -671,7 +671,7 @@ main(int argc, char **argv)
 	    !is_power_of_two(o.span) || !is_power_of_two(o.ring) ||
 	    !is_power_of_two(o.message) || 4 * o.span > o.ring ||
 	    o.message > o.span) {
-		fprintf(stderr, "see the head of bench/transports.c\n");
+		fprintf(stderr, "see the head of bench/send_ways.c\n");
 		return 1;
 	}
 	alarm(60);

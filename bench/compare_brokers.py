@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The cells of bench/run.sh: peers take turns, results go to a file of JSON lines.
+"""The cells of bench/compare_brokers.sh: peers take turns, results go to a file of JSON lines.
 
 A peer is started once and stays, pinned to core 0 (with --free: to none); the load
 generator runs on core 1.  What spins is started for its own cell only."""
@@ -135,7 +135,7 @@ def ringtick(mode, journal=False, spins=False, **settings):
 def relay(*options, journal=False):
     def argv(peer):
         to = ["-j", str(scratch / (peer.name + ".journal")), "-S", "-R"]
-        return [str(BUILD / "bench/epoll_fanout"), "-p", str(peer.port), *options,
+        return [str(BUILD / "bench/plain_relay"), "-p", str(peer.port), *options,
                 *(to if journal else [])]
     return argv
 
@@ -156,9 +156,9 @@ PEERS = {peer.name: peer for peer in (
     Peer("redis", "redis", redis(*UNLIMITED), needs="redis-server"),
     Peer("nats", "nats", lambda peer: ["nats-server", "-a", "127.0.0.1", "-p", str(peer.port)],
          needs="nats-server"),
-    Peer("zeromq", "zmtp", lambda peer: [str(BUILD / "bench/zmq_fwd"), str(peer.port + 1),
+    Peer("zeromq", "zmtp", lambda peer: [str(BUILD / "bench/zeromq_proxy"), str(peer.port + 1),
                                          str(peer.port), "0"],
-         needs=str(BUILD / "bench/zmq_fwd")),
+         needs=str(BUILD / "bench/zeromq_proxy")),
     Peer("sqpoll+j", "ringtick", ringtick("sqpoll", journal=True)),
     Peer("direct+j", "ringtick", ringtick("direct", journal=True)),
     Peer("epoll+j", "kdb", relay(journal=True)),
@@ -168,9 +168,9 @@ PEERS = {peer.name: peer for peer in (
     Peer("epoll-vmsplice", "kdb", relay("-v")),
     # as a user starts it: with the limit that cuts slow readers off
     Peer("redis-limited", "redis", redis(), needs="redis-server"),
-    Peer("zeromq-hwm", "zmtp", lambda peer: [str(BUILD / "bench/zmq_fwd"), str(peer.port + 1),
+    Peer("zeromq-hwm", "zmtp", lambda peer: [str(BUILD / "bench/zeromq_proxy"), str(peer.port + 1),
                                              str(peer.port), "1000"],
-         needs=str(BUILD / "bench/zmq_fwd")),
+         needs=str(BUILD / "bench/zeromq_proxy")),
 )}
 missing = set()
 
@@ -224,7 +224,7 @@ def cell(stage, peer, rep, **options):
     gate()
     if peer.process is None or peer.process.poll() is not None:
         peer.start()
-    argv = [str(BUILD / "bench/load"), "-proto", peer.protocol, "-port", str(peer.port),
+    argv = [str(BUILD / "bench/load_generator"), "-proto", peer.protocol, "-port", str(peer.port),
             "-bpid", str(peer.process.pid)]
     argv += ["-cpu", "-1", "-bcore", "-1"] if A.free else ["-cpu", "1"]
     if peer.protocol == "zmtp":

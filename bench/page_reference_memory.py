@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What subscribers that stop reading hold when they were sent page references.
 
-bench/pinned.py [SOCKETS (8)]
+bench/page_reference_memory.py [SOCKETS (8)]
 
-A page of 2 MiB is spliced to sockets and unmapped, as bench/epoll_fanout -v does it.
+A page of 2 MiB is spliced to sockets and unmapped, as bench/plain_relay -v does it.
 Nobody reads.  `together` splices to each socket as much as it takes, from pages of its
 own; `scattered` splices 16 KiB of each page, as to one who skips again and again.  Prints
 Markdown: bytes that the sockets took, and by how much the machine's free memory shrank:

@@ -2,7 +2,7 @@
 # Measures ringtick beside a plain epoll relay, redis, nats and a ZeroMQ proxy, in
 # one run, taking turns; prints Markdown, and draws plots:
 #
-#   bench/run.sh BUILD_DIR [--quick] [OPTION of bench/run.py]...
+#   bench/compare_brokers.sh BUILD_DIR [--quick] [OPTION of bench/compare_brokers.py]...
 #
 # Less than 20 minutes, with --quick 2.  Writes BUILD_DIR/bench/report.md,
 # plots/*.svg and results.jsonl.  `make bench` builds what it needs before, and
@@ -21,7 +21,7 @@ build=$(realpath "$1")
 shift
 here=$(dirname "$(realpath "$0")")
 results=$build/bench/results.jsonl
-for program in ringtickd bench/load bench/epoll_fanout bench/update; do
+for program in ringtickd bench/load_generator bench/plain_relay bench/update_cost; do
 	[ -x "$build/$program" ] || {
 		echo "$0: no $build/$program; run: make -C $build bench" >&2
 		exit 1
@@ -47,12 +47,12 @@ fi
 } >"$build/bench/report.md"
 
 rm -f "$results"
-"${alone[@]}" python3 "$here/run.py" --build "$build" --out "$results" "$@" ||
+"${alone[@]}" python3 "$here/compare_brokers.py" --build "$build" --out "$results" "$@" ||
 	exit 1
-python3 "$here/report.py" "$results" "$build/bench/plots" \
+python3 "$here/compare_brokers_report.py" "$results" "$build/bench/plots" \
 	>>"$build/bench/report.md" || exit 1
 {
 	printf '\n## One update from memory\n\n'
-	"$here/update.sh" "$build"
+	"$here/update_cost.sh" "$build"
 } >>"$build/bench/report.md"
 cat "$build/bench/report.md"

@@ -4,13 +4,13 @@
  * that is only memory. Its recvs are filled from a prepared block, its writes
  * are complete at once, and no time goes into the kernel.
  *
- *   bench/update FORM COUNT
+ *   bench/update_cost FORM COUNT
  *
  * FORM is `row` (atoms, as most feeds send them), `columns` (vectors of one),
  * `stamp` (a row without its time), `rows` (columns of 100 rows) or `strings`
  * (columns of 100 rows, the last one of strings). There is one feed, and one
  * subscriber. Prints the nanoseconds of one update, the copying of what is
- * received included. For instructions: bench/update.sh.
+ * received included. For instructions: bench/update_cost.sh.
  */
 #include "config.h"
 
@@ -389,7 +389,7 @@ load_settings(struct settings *settings)
 		"\"text string\" ); },\n"
 		"{ name = \"quote\"; columns = ( \"time timestamp\", "
 		"\"sym symbol\", \"bid float\", \"ask float\" ); } ); };\n";
-	char path[] = "/tmp/ringtick-update.XXXXXX", err[512];
+	char path[] = "/tmp/ringtick-bench.XXXXXX", err[512];
 	int fd = mkstemp(path);
 
 	CHECK(fd >= 0);
@@ -426,7 +426,7 @@ main(int argc, char **argv)
 	uint64_t count = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
 
 	if (count == 0) {
-		fprintf(stderr, "Usage: bench/update FORM COUNT\n");
+		fprintf(stderr, "Usage: bench/update_cost FORM COUNT\n");
 		return EXIT_FAILURE;
 	}
 	log_open();

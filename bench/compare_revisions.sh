@@ -1,14 +1,14 @@
 #!/bin/bash
 # Compares two revisions: is the second one slower?
 #
-#   bench/compare.sh REV1 REV2 [ROUNDS]
+#   bench/compare_revisions.sh REV1 REV2 [ROUNDS]
 #
 # Builds both in worktrees of their own in $TMPDIR (/tmp), and prints a Markdown
 # table:
 #
 #   instructions of one update by callgrind, the same in every run
 #   CPU seconds of the daemon per GB, and updates a second, in the cells of
-#   bench/run.sh --quick: medians of ROUNDS (7) whose passes take turns
+#   bench/compare_brokers.sh --quick: medians of ROUNDS (7) whose passes take turns
 #
 # First the means of all cells, and of all of a mode: they are the least noisy.
 # "spread" is the noise: the middle half of REV2 / REV1 over the rounds.  A
@@ -17,7 +17,7 @@
 # single cell only where all of the middle half is beyond the bound.  Then the
 # exit status is 1 for the worse.  Takes a minute to build and 10 s a round.
 #
-# The load generator, and bench/update.c, are those of the folder this script is
+# The load generator, and bench/update_cost.c, are those of the folder this script is
 # in, for both.
 set -eu
 
@@ -57,7 +57,7 @@ prepare()	# N REV
 		cd build/compare
 		../../configure -q CFLAGS='-g -O2'
 		make -s -j2 ringtickd libringtick.a
-		for program in load epoll_fanout; do
+		for program in load_generator plain_relay; do
 			"${CC:-gcc}" -O2 -D_GNU_SOURCE -o bench/$program \
 				"$here/$program.c"
 		done
@@ -65,9 +65,9 @@ prepare()	# N REV
 		# may have others.
 		# shellcheck disable=SC2046
 		"${CC:-gcc}" -g -O2 -D_GNU_SOURCE -I. -I../../src \
-			-o bench/update "$here/update.c" libringtick.a \
+			-o bench/update_cost "$here/update_cost.c" libringtick.a \
 			$(pkg-config --libs liburing libconfig libsystemd) ||
-			echo "no instructions: bench/update.c does not fit $2"
+			echo "no instructions: bench/update_cost.c does not fit $2"
 	) >"$scratch/log.$1" 2>&1 || {
 		tail -n 20 "$scratch/log.$1" >&2
 		exit 1
@@ -91,13 +91,13 @@ fi
 
 for n in 0 1; do
 	top=$scratch/$n/build/compare
-	[ ! -x "$top/bench/update" ] || ! command -v valgrind >/dev/null ||
-		"$here/update.sh" --instructions "$top" \
+	[ ! -x "$top/bench/update_cost" ] || ! command -v valgrind >/dev/null ||
+		"$here/update_cost.sh" --instructions "$top" \
 			>"$scratch/instructions.$n"
 done
 for ((round = 0; round < rounds; round++)); do
 	for n in $((round % 2)) $(((round + 1) % 2)); do
-		"${alone[@]}" python3 "$here/run.py" --quick --reps 1 \
+		"${alone[@]}" python3 "$here/compare_brokers.py" --quick --reps 1 \
 			--stages tput --peers direct,sqpoll,direct+j \
 			--build "$scratch/$n/build/compare" \
 			--out "$scratch/cells.$n.$round" \
@@ -108,4 +108,4 @@ for ((round = 0; round < rounds; round++)); do
 	done
 done
 
-python3 "$here/compare.py" "$scratch" "$rounds" "${names[@]}"
+python3 "$here/compare_revisions_table.py" "$scratch" "$rounds" "${names[@]}"

@@ -2,7 +2,7 @@
  * What it costs to pick rows of a published message, and to merge messages,
  * on this machine: nanoseconds a message, as a Markdown table.
  *
- *   make bench/rows && bench/rows
+ *   make bench/row_ops_cost && bench/row_ops_cost
  *
  * The message is trade: time, sym, price, size, side (a symbol), with symbols
  * of 1 to 4 characters.  `length` is what row_ops_picked_len takes by itself;

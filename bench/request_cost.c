@@ -2,7 +2,7 @@
  * What a request costs in the daemon, without sockets: dispatch_frame() of one
  * frame, from the check of its bytes to the reply in memory.
  *
- * Built and run by bench/requests.sh.  Prints a Markdown table: medians of
+ * Built and run by bench/request_cost.sh.  Prints a Markdown table: medians of
  * ROUNDS, whose passes take turns.
  */
 #include "config.h"

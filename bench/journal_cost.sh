@@ -8,9 +8,10 @@
 #               with publish.after = "journal"
 #   recovery    the check of a journal at start, in bytes of the file a second,
 #               against cat FILE >/dev/null
-#   ways        a record's share of a write, gathered or copied: journal_ways.c
+#   ways        a record's share of a write, gathered or copied:
+#               bench/journal_write_ways.c
 #
-#   bench/journal.sh BUILD_DIR [DIRECTORY]
+#   bench/journal_cost.sh BUILD_DIR [DIRECTORY]
 #
 # Takes two and a half minutes, and up to 0.5 GB in a folder of its own in
 # DIRECTORY (/tmp).  A figure is the median of three rounds or more whose passes
@@ -46,7 +47,7 @@ trap 'exit 143' TERM
 
 die()	# SENTENCE [FILE to show the end of]
 {
-	echo "bench/journal.sh: $1" >&2
+	echo "bench/journal_cost.sh: $1" >&2
 	[ $# -lt 2 ] || tail -n 5 "$2" >&2
 	exit 1
 }
@@ -197,10 +198,10 @@ latency()	# off|on|after SIZE RATE; for one second
 
 ways()
 {
-	"${CC:-cc}" -O2 -o "$scratch/ways" bench/journal_ways.c -luring ||
-		die "cannot build bench/journal_ways.c"
-	"$scratch/ways" "$scratch/file" 256 &
-	wait $! || die "bench/journal_ways.c failed"
+	make -s -C "$build" bench/journal_write_ways >&2 ||
+		die "cannot build bench/journal_write_ways.c"
+	"$build/bench/journal_write_ways" "$scratch/file" 256 &
+	wait $! || die "bench/journal_write_ways.c failed"
 }
 
 # ---- tables ----

@@ -12,7 +12,7 @@
 #               ring
 #   leaving     from the leave mark until the ring has its space back
 #
-#   bench/spill.sh BUILD_DIR [DIRECTORY]
+#   bench/slow_subscribers.sh BUILD_DIR [DIRECTORY]
 #
 # Takes two and a half minutes, and up to 1 GB in a folder of its own in
 # DIRECTORY (/tmp).  A figure is the median of three rounds or more whose passes
@@ -49,7 +49,7 @@ trap 'exit 143' TERM
 
 die()	# SENTENCE [FILE to show the end of]
 {
-	echo "bench/spill.sh: $1" >&2
+	echo "bench/slow_subscribers.sh: $1" >&2
 	[ $# -lt 2 ] || tail -n 5 "$2" >&2
 	exit 1
 }

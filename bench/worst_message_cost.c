@@ -3,7 +3,7 @@
  * has come (dispatch_frame) until it stands in the streams (streams_feed), out
  * of memory, as a Markdown table; by the time of the CPU, the least of ROUNDS.
  *
- *   make bench/dear && bench/dear
+ *   make bench/worst_message_cost && bench/worst_message_cost
  *
  * Each message is as long as message.max, or tells to become so.
  */
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "plant.h"
+#include "tick_in_memory.h"
 #include "base/util.h"
 #include "wire/wire.h"
 
@@ -77,7 +77,7 @@ open_all(unsigned selections)
 		.seed = 17,
 	};
 
-	open_plant(&options);
+	open_tick(&options);
 	for (unsigned i = 0; i < selections; i++)
 		subscribe(i);
 }
@@ -134,7 +134,7 @@ measure_with(const char *name, const uint8_t *frame, size_t len,
 	}
 	printf("| %s | %.1f | %.1f | %s |\n", name, least, least_feed, said);
 	fflush(stdout);
-	close_plant();
+	close_tick();
 }
 
 static void

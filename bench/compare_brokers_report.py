@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Markdown tables, and with a folder plots (gnuplot, SVG), of what bench/run.py wrote.
+"""Markdown tables, and with a folder plots (gnuplot, SVG), of what bench/compare_brokers.py wrote.
 
-bench/report.py RESULTS.jsonl [PLOTS_FOLDER]
-bench/report.py --published doc/performance.md FOLDER
+bench/compare_brokers_report.py RESULTS.jsonl [PLOTS_FOLDER]
+bench/compare_brokers_report.py --published doc/performance.md FOLDER
 
 The second form draws rate.svg from the first table of the document.
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Ways to send from one ring to many sockets, as Markdown tables: without the
-# daemon, one writer and one process that reads (bench/transports.c).
+# daemon, one writer and one process that reads (bench/send_ways.c).
 #
-#   bench/transports.sh BUILD_DIR [PART]...
+#   bench/send_ways.sh BUILD_DIR [PART]...
 #
 #   ways     send(2), io_uring's send, write_fixed, send_zc, SQPOLL threads: over
 #            loopback
@@ -33,8 +33,8 @@ if [ "$(id -u)" != 0 ]; then
 	echo "$0: needs root for its network namespaces" >&2
 	exit 1
 fi
-make -s -C "$1" bench/transports >&2 || exit 1
-program=$(realpath "$1")/bench/transports
+make -s -C "$1" bench/send_ways >&2 || exit 1
+program=$(realpath "$1")/bench/send_ways
 shift
 reps=${REPS:-5}
 results=$(mktemp)	# lines "ROW COLUMN REPETITION FIGURE..."
@@ -56,7 +56,7 @@ trap 'exit 143' TERM
 
 die()
 {
-	echo "bench/transports.sh: $1" >&2
+	echo "bench/send_ways.sh: $1" >&2
 	exit 1
 }
 
@@ -87,7 +87,7 @@ run()	# ROW COLUMN REPETITION OPTION...: notes what the program prints
 	case $status in
 	0)	echo "$1 $2 $3 $figures" >>"$results" ;;
 	77)	return ;;
-	*)	die "transports ${*:4}: exit status $status" ;;
+	*)	die "send_ways ${*:4}: exit status $status" ;;
 	esac
 }
 

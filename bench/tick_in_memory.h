@@ -1,7 +1,9 @@
-/* A tickerplant out of memory, for bench/dear.c and bench/filters.c: the rules of
- * .u.*, the streams, and cursors that stand for subscribers. */
-#ifndef RINGTICK_BENCH_PLANT_H
-#define RINGTICK_BENCH_PLANT_H
+/*
+ * A tickerplant in memory: the rules of .u.*, the streams, and cursors in place
+ * of subscribers.  For bench/worst_message_cost.c and bench/filter_cost.c.
+ */
+#ifndef RINGTICK_BENCH_TICK_IN_MEMORY_H
+#define RINGTICK_BENCH_TICK_IN_MEMORY_H
 
 #include "tick/dispatch.h"
 #include "base/util.h"
@@ -26,7 +28,7 @@ attach(const struct selection *selection)
 }
 
 static void
-open_plant(const struct streams_options *options)
+open_tick(const struct streams_options *options)
 {
 	CHECK(streams_open(&streams, &settings.tables, options) == 0);
 	CHECK(tick_open(&tick, &settings, &streams, &counters, &journal,
@@ -35,7 +37,7 @@ open_plant(const struct streams_options *options)
 }
 
 static void
-close_plant(void)
+close_tick(void)
 {
 	while (cursors_cnt > 0)
 		cursor_detach(&cursors[--cursors_cnt]);

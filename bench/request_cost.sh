@@ -1,7 +1,7 @@
 #!/bin/bash
-# What a request costs in the daemon, as a Markdown table (bench/requests.c):
+# What a request costs in the daemon, as a Markdown table (bench/request_cost.c):
 #
-#   bench/requests.sh BUILD_DIR
+#   bench/request_cost.sh BUILD_DIR
 #
 # Takes a few seconds.  BUILD_DIR has the library, built without sanitizers.
 set -eu
@@ -11,5 +11,5 @@ if [ $# -ne 1 ]; then
 	exit 2
 fi
 build=$(realpath "$1")
-make -s -C "$build" bench/requests
-"$build/bench/requests"
+make -s -C "$build" bench/request_cost
+"$build/bench/request_cost"

@@ -1,7 +1,7 @@
 #!/bin/bash
-# What one update costs the application thread, from memory (bench/update.c):
+# What one update costs the application thread, from memory (bench/update_cost.c):
 #
-#   bench/update.sh [--instructions] BUILD_DIR [FORM]...
+#   bench/update_cost.sh [--instructions] BUILD_DIR [FORM]...
 #
 # As a Markdown table: instructions by callgrind, which are the same in every
 # run, and nanoseconds, the least of nine runs.  Instructions are the difference
@@ -18,9 +18,9 @@ if [ $# -lt 1 ]; then
 	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 fi
-program=$(realpath "$1")/bench/update
+program=$(realpath "$1")/bench/update_cost
 shift
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/ringtick-update.XXXXXX")
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/ringtick-bench.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
 counted()	# FORM COUNT

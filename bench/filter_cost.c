@@ -3,7 +3,7 @@
  * a feed sent (dispatch_frame) until it stands in every stream that wants it
  * (streams_feed), out of memory, as Markdown tables.
  *
- *   make bench/filters && bench/filters.sh .
+ *   make bench/filter_cost && bench/filter_cost.sh .
  *
  * The table is trade: time, sym, price, size, side.  Updates have random
  * symbols of SYMBOLS; each selection wants WANTED random ones of them.  Besides
@@ -20,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "plant.h"
+#include "tick_in_memory.h"
 #include "schema/update.h"
 #include "base/util.h"
 #include "wire/wire.h"
@@ -161,7 +161,7 @@ open_all(unsigned selections, bool is_batched)
 	};
 	struct selection everything = selection_all(&settings.tables);
 
-	open_plant(&options);
+	open_tick(&options);
 	attach(&everything);
 	for (unsigned i = 0; i < selections; i++)
 		subscribe_some();
@@ -249,7 +249,7 @@ bench_updates(uint32_t rows)
 		open_all(cnts[i], false);
 		ns = measure(1);
 		in_turn = measure(TURN);
-		close_plant();
+		close_tick();
 		none = i == 0 ? ns : none;
 		none_in_turn = i == 0 ? in_turn : none_in_turn;
 		printf("| %u | %.0f | %.2f | %.0f | %.2f |\n", cnts[i], ns,
@@ -273,7 +273,7 @@ bench_batches(void)
 
 		open_all(cnts[i], true);
 		ns = measure(BATCH);
-		close_plant();
+		close_tick();
 		none = i == 0 ? ns : none;
 		printf("| %u | %.0f | %.2f |\n", cnts[i], ns, ns / none);
 		fflush(stdout);

@@ -1,5 +1,5 @@
 /*
- * epoll-fanout: plain epoll+send kdb IPC tickerplant relay, single thread.
+ * plain_relay: plain epoll+send kdb IPC tickerplant relay, single thread.
  * One magic (double mapped) ring shared by all; publishers recv() straight into
  * it; each subscriber is only an offset; whole batches are send()ed; EPOLLOUT
  * only after EAGAIN. Own code. -p port  -r ring MiB  -c recv chunk KiB  -s

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The table of bench/compare.sh: compare.py FOLDER ROUNDS NAME1 NAME2."""
+"""The table of bench/compare_revisions.sh: compare_revisions_table.py
+FOLDER ROUNDS NAME1 NAME2."""
 
 import json
 import os
