@@ -441,8 +441,10 @@ close_all(struct server *s)
 		session_close(s, container_of(n, struct connection, open_node),
 			      CLOSE_stopping, NULL);
 	}
-	/* Their memory may go only when the kernel has let go of it. */
-	while ((s->open_cnt > 0 || catchup_is_reading(&s->catchup)) &&
+	/* Their memory may go only when the kernel has let go of it; and the
+	 * file may end with a part of a record in the midst of a try. */
+	while ((s->open_cnt > 0 || catchup_is_reading(&s->catchup) ||
+		journal_is_trying(&s->journal)) &&
 	       s->now_ns < until)
 		turn(s);
 }

@@ -486,6 +486,13 @@ journal_stuck_ns(const struct journal *j, int64_t now_ns)
 }
 
 bool
+journal_is_trying(const struct journal *j)
+{
+	return j->failing_since_ns != 0 &&
+	       (j->phase == JOURNAL_WRITING || j->phase == JOURNAL_CUTTING);
+}
+
+bool
 journal_has_drained(const struct journal *j)
 {
 	return !j->state.is_on ||

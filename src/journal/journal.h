@@ -283,6 +283,10 @@ const char *journal_trouble(const struct journal *j);
 /* For how long nothing of what is accepted was written; 0: it moves. */
 int64_t journal_stuck_ns(const struct journal *j, int64_t now_ns);
 
+/* Whether a write after a failed one is under way, or what it left of a record
+ * is being cut off. */
+bool journal_is_trying(const struct journal *j);
+
 /* Everything committed is in the file, and on disk if anything promises so. */
 bool journal_has_drained(const struct journal *j);
 
