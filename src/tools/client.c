@@ -553,9 +553,10 @@ client_chase(struct client *client, int64_t deadline_ns)
 		int err = client_request(client, frame, wire_written(&w),
 					 deadline_ns);
 
-		if (!is_not_safe_yet(client, err) || cli_stopped())
+		if (!is_not_safe_yet(client, err))
 			return err;
-		if (clock_monotonic_ns() + CHASE_NAP_NS > deadline_ns) {
+		if (cli_stopped() ||
+		    clock_monotonic_ns() + CHASE_NAP_NS > deadline_ns) {
 			snprintf(client->error, sizeof(client->error),
 				 "the server's journal does not move: look in "
 				 "its log for event=journal_failing");

@@ -115,9 +115,11 @@ def test_who_reads_the_past_asks(start, connect, folder):
     assert late.read_frame() == published("trade", trade(300, 400).items)
 
 
-def test_feed_tool_asks_again(start, tool, folder):
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_feed_tool_asks_again(start, connect, tool, folder, is_stopped):
     """Protects who waits for `ringtick feed`: that its updates cannot be promised
-    yet is no failure of it; it ends when they are in the file."""
+    yet is no failure of it; it ends when they are in the file, and a stop that does
+    not wait for that says why."""
     daemon = start(settings(folder, {"ring": {"size": "8M"}}))
     limit = Limit(daemon)
     limit.set(64 << 10)
@@ -125,6 +127,12 @@ def test_feed_tool_asks_again(start, tool, folder):
     daemon.wait_log("journal_failing")
     # it has been refused, and has asked again
     daemon.wait_log("report", request_errors=lambda n: int(n) >= 2)
+    if is_stopped:
+        feed.send_signal(signal.SIGTERM)
+        assert "event=journal_failing" in finish(feed, 2)
     limit.lift()
-    assert "messages=1000" in finish(feed)
-    assert len(journal.read(journal.path_now(folder))) == 1000
+    if not is_stopped:
+        assert "messages=1000" in finish(feed)
+    daemon.wait_log("journal_mended")
+    assert connect(daemon).update("trade", trade(0)) == NIL
+    assert len(journal.read(journal.path_now(folder))) == 1001
