@@ -508,7 +508,8 @@ def test_directory_deleted(start, connect, folder):
     failing = daemon.wait_log("journal_failing")
     assert "No such file" in failing["error"]
     for n in range(1, 4):
-        assert client.update("trade", trade(n)) == NIL
+        client.send(update("trade", trade(n)))
+        assert client.sync("3") == kdb.atom("j", 3), "it is written on"
         daemon.summary()
     assert len(daemon.logged("journal_failing")) == 1
     assert not daemon.logged("journal_mended")
