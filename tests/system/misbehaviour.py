@@ -717,15 +717,9 @@ def truncated(scene, path):
 
 @_file_row
 def replaced(scene, path):
-    """Until the row is over: then the daemon takes the name again."""
     other = path.with_name("other")
     other.write_bytes(path.read_bytes())
     other.rename(path)
-
-    def give_back():
-        path.unlink()
-        scene.daemon.wait_log("journal_brought_back")
-    scene.clients.callback(give_back)
 
 
 @_file_row
