@@ -9,8 +9,8 @@
 
 #define ZONE_VALID_NS (15 * 60 * NS_PER_S)
 
-/* In years of 365 days and the leap days between, from a March on: what makes
- * 2000.01.01 day 0. */
+/* Days from the start of the reckoning in clock_read_date (March of year 0) to
+ * 2000.01.01, which is day 0. */
 #define DAYS_BEFORE_2000 730426
 
 static int64_t
@@ -111,7 +111,7 @@ clock_day(int64_t ns)
 	return (int32_t)(day - (ns % NS_PER_DAY < 0));
 }
 
-/* Two digits; above 99 if they are none. */
+/* The value of two digits; above 99 if either is not a digit. */
 static int
 read_two(const char *text)
 {
@@ -124,8 +124,8 @@ read_two(const char *text)
 bool
 clock_read_date(const char *text, int32_t *out_day)
 {
-	/* Before each month of a year that begins in March, so that a leap
-	 * day is its last. */
+	/* Days before each month of a year that begins in March, so that a leap
+	 * day is the last day of its year. */
 	static const int before[] = { 0,   31,	61,  92,  122, 153, 184,
 				      214, 245, 275, 306, 337, 366 };
 	int century = read_two(text), year = read_two(text + 2);

@@ -34,7 +34,7 @@ fs_rename_new(const char *from, const char *to)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
-	/* a file system that cannot (NFS) */
+	/* the file system has no RENAME_NOREPLACE (NFS) */
 	if (link(from, to) != 0)
 		return -errno;
 	(void)unlink(from);
@@ -53,7 +53,8 @@ fs_sync_directory_of(const char *path)
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	/* EINVAL: a file system that cannot; nothing more is to be done. */
+	/* EINVAL: the file system cannot sync a directory; there is nothing
+	 * more to do. */
 	if (fsync(fd) != 0 && errno != EINVAL)
 		err = -errno;
 	(void)close(fd);

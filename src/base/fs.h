@@ -1,22 +1,22 @@
 /*
- * Steps with which a file gets its bytes and its name so that a crash, or
- * another process, leaves no half of it.  Owns nothing, logs nothing; called by
- * the journal and by the tools.
+ * The steps that give a file its bytes and its name in such a way that neither
+ * a crash nor another process leaves half a file.  Owns nothing, logs nothing;
+ * called by the journal and by the tools.
  */
 #ifndef RINGTICK_BASE_FS_H
 #define RINGTICK_BASE_FS_H
 
 #include <stddef.h>
 
-/* 0 or -errno. */
+/* Writes all len bytes, in as many calls as it takes.  0 or -errno. */
 int fs_write_all(int fd, const void *bytes, size_t len);
 
-/* Not over a file that has the name: then -EEXIST.  0 or -errno. */
+/* Renames, but never over an existing file: then -EEXIST.  0 or -errno. */
 int fs_rename_new(const char *from, const char *to);
 
 /*
- * Brings a file's new name to the disk: its bytes may be there and belong to
- * no name after a power failure.  0 or -errno.
+ * Syncs the directory of a file with a new name: otherwise its bytes can be on
+ * the disk after a power failure, but under no name.  0 or -errno.
  */
 int fs_sync_directory_of(const char *path);
 

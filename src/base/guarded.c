@@ -24,7 +24,8 @@ on_bus_error(int number, siginfo_t *info, void *context)
 	(void)context;
 	if (current != NULL && at >= current->from && at < current->to)
 		siglongjmp(current->back, 1);
-	/* Nobody's: the instruction faults again, and nothing holds it. */
+	/* Outside of any guard: the instruction faults again, and now that ends
+	 * the process. */
 	(void)sigaction(number, &(struct sigaction){ .sa_handler = SIG_DFL },
 			NULL);
 }

@@ -20,14 +20,15 @@
 
 enum {
 	LINE_MAX_BYTES = 1024,
-	LAST_LINE_BYTES = 4096, /* PIPE_BUF: a pipe takes it whole or not */
+	LAST_LINE_BYTES = 4096, /* PIPE_BUF: a pipe takes it whole or not at
+				   all */
 	LAST_TRIES = 20,	/* 50 ms apart */
 };
 
 /* How a write is kept from waiting. */
 enum log_way {
-	WAY_OWN,      /* O_NONBLOCK, of an open file of our own; or a file on a
-			 disk, whose writes do not wait for a reader */
+	WAY_OWN,      /* O_NONBLOCK on our own open file; or a file on a disk,
+			 whose writes do not wait for a reader */
 	WAY_SOCKET,   /* systemd's journal: MSG_DONTWAIT */
 	WAY_BORROWED, /* a pipe or terminal that may not be opened again */
 };
@@ -38,16 +39,16 @@ static struct {
 	bool is_terminal;
 	bool is_torn;	  /* half a line was taken: the next begins anew */
 	uint64_t dropped; /* since the start */
-	uint64_t unnoted; /* of them, not yet told in a line */
+	uint64_t unnoted; /* dropped, but not yet reported in a line */
 } out = { .fd = STDERR_FILENO };
 
 /* File jobs (io/file_jobs.h) log too, on a thread of their own. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /*
- * A pipe of another user.  RWF_NOWAIT is for one write alone; kernels before
- * 6.4 do not have it for pipes.  There O_NONBLOCK is set for as long as the
- * write takes: that there is room when poll looks is not enough, since others
+ * A pipe or terminal of another user.  RWF_NOWAIT affects this one write alone,
+ * but kernels before 6.4 do not have it for pipes.  There O_NONBLOCK is set for
+ * the time of the write: room that poll has seen is not enough, since others
  * may write to the pipe too.
  */
 static ssize_t
@@ -86,7 +87,7 @@ write_some(const char *line, size_t len)
 	return -1;
 }
 
-/* Whether all of it was taken, at once. */
+/* Whether the whole line was taken at once. */
 static bool
 write_line(const char *line, size_t len)
 {
@@ -147,8 +148,9 @@ log_line(enum log_level level, const char *event, const char *format, ...)
 	(void)pthread_mutex_unlock(&mutex);
 }
 
-/* What is said before the end is worth a second of waiting, not more: who
- * waits for us to be gone must not wait for the reader of the log. */
+/* The last line before the end is worth a second of waiting, but not more: a
+ * process that waits for this one to end must not wait for the reader of the
+ * log. */
 static void
 write_last(const char *line, size_t len)
 {
@@ -159,9 +161,9 @@ write_last(const char *line, size_t len)
 }
 
 /*
- * O_NONBLOCK belongs to the open file, which we share with whoever started
- * us: setting it on 2 would change the caller's terminal.  So the same file
- * is opened once more, if its owner lets us.
+ * O_NONBLOCK belongs to the open file, which is shared with the process that
+ * started this one: setting it on descriptor 2 would change the caller's
+ * terminal.  So the same file is opened once more, if its owner permits that.
  */
 void
 log_open(void)

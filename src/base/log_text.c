@@ -1,4 +1,5 @@
-/* Of the log what is pure: values made safe, and how often a line may come. */
+/* The pure part of the log: values made safe, and how often a line may be
+ * written. */
 #include "config.h"
 
 #include "base/log.h"
@@ -51,7 +52,7 @@ log_quote(char *buf, size_t buf_len, const char *text)
 			  *c != '=' && *c != '\\';
 	if (!is_bare)
 		buf[n++] = '"';
-	/* room for an escape, the quote and the NUL */
+	/* leaves room for an escape, the quote and the NUL */
 	for (const char *c = text; *c != '\0' && n < buf_len - 4; c++) {
 		if (*c == '"' || *c == '\\')
 			buf[n++] = '\\';

@@ -1,18 +1,18 @@
 /*
- * What systemd is told (sd_notify) and what it hands over (sockets).
- * Everything is a no-op when not started by systemd.
+ * Messages to systemd (sd_notify), and the sockets that it hands over.  Every
+ * function does nothing if the process was not started by systemd.
  */
 #ifndef RINGTICK_BASE_NOTIFY_H
 #define RINGTICK_BASE_NOTIFY_H
 
 #include <stdint.h>
 
-/* STATUS=, from a printf format. */
+/* STATUS= and the formatted text, cut at 511 bytes. */
 void notify_status(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
-/* A start that takes long, and how far it is: systemd waits for another minute
- * from now on. */
+/* Reports the progress of a start that takes long; systemd then waits for
+ * another minute from now. */
 void notify_still_starting(const char *what, unsigned percent);
 
 /* READY=1 together with a status line. */
@@ -20,14 +20,15 @@ void notify_ready(const char *status);
 
 void notify_stopping(void);
 
-/* To be called at least every notify_watchdog_ns(). */
+/* Must be called at least every notify_watchdog_ns(). */
 void notify_alive(void);
 
 /* Half of WatchdogSec, in ns; 0 when there is no watchdog. */
 int64_t notify_watchdog_ns(void);
 
-/* Listening sockets passed by a .socket unit: they are fds 3 .. 3 + n - 1,
- * with close-on-exec set. */
+/* The number n of listening sockets passed by a .socket unit: they are
+ * descriptors NOTIFY_SOCKETS_START .. NOTIFY_SOCKETS_START + n - 1, with
+ * close-on-exec set.  0 if there are none. */
 int notify_sockets(void);
 
 #define NOTIFY_SOCKETS_START 3

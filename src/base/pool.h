@@ -1,7 +1,8 @@
 /*
- * A fixed number of equal buffers for what is too long for a connection's own:
- * a long message being received, a long reply, the rest of a frame cut off by a
- * skip.  Memory is reserved at start and taken page by page when first used.
+ * A fixed number of equal buffers for data that is too long for a connection's
+ * own buffers: a long message being received, a long reply, the rest of a frame
+ * cut off by a skip.  Memory is reserved at the start; the kernel provides each
+ * page when it is first used.
  */
 #ifndef RINGTICK_BASE_POOL_H
 #define RINGTICK_BASE_POOL_H
@@ -10,18 +11,19 @@
 #include <stdint.h>
 
 enum pool_use {
-	POOL_INPUT, /* comes in */
+	POOL_INPUT, /* a message being received */
 	POOL_REPLY, /* goes out */
 	POOL_REST,  /* goes out */
 };
 
-/* Of a buffer that is in use. */
+/* The holder of a buffer that is in use. */
 struct pool_hold {
-	void *holder; /* NULL: it is free */
+	void *holder; /* NULL: the buffer is free */
 	enum pool_use use;
 	int64_t since_ns;
-	uint64_t moved_bytes; /* when it was looked at last ... */
-	int64_t moved_ns;     /* ... and since when that has not changed */
+	uint64_t moved_bytes; /* at the last look ... */
+	int64_t moved_ns;     /* ... and the time since which that has not
+				 changed */
 };
 
 struct pool {
@@ -37,10 +39,10 @@ struct pool {
 int pool_open(struct pool *p, unsigned cnt, size_t buffer_bytes);
 void pool_close(struct pool *p);
 
-/* NULL if none is free. `hold` says for whom it is, never NULL. */
+/* Takes a buffer for hold.holder, which is not NULL.  NULL if none is free. */
 uint8_t *pool_take(struct pool *p, struct pool_hold hold);
 
-/* Accepts NULL. */
+/* Gives a buffer back.  Accepts NULL. */
 void pool_give(struct pool *p, uint8_t *buffer);
 
 #endif

@@ -14,10 +14,11 @@ process_fill_descriptors(void)
 
 		if (fcntl(fd, F_GETFD) >= 0)
 			continue;
-		/* The lowest number that is free is this one. */
+		/* This is the lowest free number, so open() returns it. */
 		got = open("/dev/null",
 			   fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-		/* Without devices, a directory serves: nobody can write it. */
+		/* Without /dev a directory serves: writing to it fails as
+		 * well. */
 		if (got < 0)
 			got = open("/", O_RDONLY | O_DIRECTORY);
 		if (got != fd)

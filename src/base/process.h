@@ -1,6 +1,6 @@
 /*
- * What a process puts right before it does anything else, whoever started it:
- * the daemon and the tools.  Called from main alone; prints nothing.
+ * Descriptors and signals, put right by the daemon and the tools before they do
+ * anything else, whoever started them.  Called from main alone; prints nothing.
  */
 #ifndef RINGTICK_BASE_PROCESS_H
 #define RINGTICK_BASE_PROCESS_H
@@ -8,30 +8,31 @@
 #include <signal.h>
 
 /*
- * Fills descriptors 0 to 2 where the caller left them closed: else the next
- * file that is opened gets their number, and what is meant for the log is
- * written into it.  They are opened for the wrong direction, so that output
- * that is lost is an error and no success.
+ * Opens descriptors 0 to 2 where the caller left them closed: otherwise the
+ * next file opened would get their number, and the log would be written into
+ * it.  They are opened for the wrong direction, so that lost output is an error
+ * and not a success.
  */
 void process_fill_descriptors(void);
 
 /*
- * A write behind a limit of the process (ulimit -f) is an error, EFBIG, and not
- * the end without a word.
+ * Makes a write past the process's file size limit (ulimit -f) fail with EFBIG
+ * instead of ending the process without a word.
  */
 void process_ignore_file_limit(void);
 
 /*
- * For the daemon.  SIGHUP and SIGUSR1 wait until somebody reads them: before
- * that they would end it.  SIGTERM and SIGINT end it as they always do, until
- * there is something to close.
+ * For the daemon.  Blocks SIGHUP and SIGUSR1 until the signalfd reads them:
+ * their default would end the process.  SIGTERM and SIGINT keep their default,
+ * which ends the process, until process_hold_stops: before that there is
+ * nothing to close.  Ignores SIGPIPE.
  */
 void process_hold_signals(void);
 
-/* From now on all that process_signals() names wait. */
+/* Blocks all signals of process_signals() from now on. */
 void process_hold_stops(void);
 
-/* SIGTERM, SIGINT, SIGUSR1, SIGHUP: for signalfd. */
+/* SIGTERM, SIGINT, SIGUSR1 and SIGHUP: the set for signalfd. */
 sigset_t process_signals(void);
 
 #endif

@@ -16,7 +16,8 @@
 
 /* ---- POSIX rules ---- */
 
-/* Three letters or more; or what is between < and >. */
+/* Three letters or more; or, between < and >, three letters, digits or signs or
+ * more. */
 static bool
 skip_name(const char **at)
 {
@@ -123,7 +124,7 @@ is_zone_file(const char *path)
 	return is_zone;
 }
 
-/* As libc looks for it. */
+/* Looks where libc looks. */
 static bool
 is_named_zone(const char *name)
 {
@@ -139,7 +140,7 @@ is_named_zone(const char *name)
 	return n > 0 && (size_t)n < sizeof(path) && is_zone_file(path);
 }
 
-/* A host without the files of zones is in UTC, and may say so. */
+/* UTC is known even on a host without zone files. */
 static bool
 is_utc(const char *name)
 {

@@ -28,7 +28,8 @@ uncached_read(int fd, void *at, size_t len, uint64_t off)
 		if (n < 0)
 			return -errno;
 		done += (size_t)n;
-		/* Short only at the end: behind it nothing is aligned. */
+		/* Short only at the end of the file: after that no offset is
+		 * aligned. */
 		if (n == 0 || done % UNCACHED_ALIGN != 0)
 			break;
 	}

@@ -1,6 +1,6 @@
 /*
- * A file as it is on the disk: read past the page cache, whose pages may be
- * other than the disk's after a write-back that failed.
+ * A file as it is on the disk, read without the page cache, whose pages may
+ * differ from the disk's after a failed write-back.
  */
 #ifndef RINGTICK_BASE_UNCACHED_H
 #define RINGTICK_BASE_UNCACHED_H
@@ -11,10 +11,12 @@
 
 enum { UNCACHED_ALIGN = 4096 }; /* of memory, lengths and offsets */
 
-/* A descriptor, or -errno: -EINVAL where the file system cannot. */
+/* A descriptor, which the caller closes, or -errno: -EINVAL where the file
+ * system has no O_DIRECT. */
 int uncached_open(const char *path);
 
-/* Bytes, fewer at the file's end only; or -errno. */
+/* Reads len bytes at off; `at`, len and off are multiples of UNCACHED_ALIGN.
+ * Returns the bytes read, fewer than len only at the file's end; or -errno. */
 ssize_t uncached_read(int fd, void *at, size_t len, uint64_t off);
 
 #endif

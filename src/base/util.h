@@ -1,6 +1,6 @@
 /*
- * Small things that every file may use: CHECK, array length, an intrusive
- * doubly linked list, bits.  Rank 0: includes nothing of ours.
+ * Small tools for every file: CHECK, array length, an intrusive doubly linked
+ * list, bits.  Includes no other header of ours.
  */
 #ifndef RINGTICK_BASE_UTIL_H
 #define RINGTICK_BASE_UTIL_H
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /*
- * An invariant of our own code.  Always compiled in: going on with a broken
+ * An invariant of our own code.  Always compiled in: continuing with a broken
  * offset would corrupt every subscriber's stream, stopping does not.
  */
 #define CHECK(cond)                                                            \
@@ -18,10 +18,11 @@
 
 _Noreturn void check_failed(const char *cond, const char *file, int line);
 
-/* Writes its line; the log puts its own here, which waits for no reader. */
+/* Writes the line of a failed CHECK.  log_open puts a function here that does
+ * not block on the reader of the log. */
 extern void (*check_say)(const char *line, size_t len);
 
-/* Says why in err, and sets errno.  False. */
+/* Writes the reason into err and sets errno.  Always returns false. */
 bool fail_with(int error, char *err, size_t err_len, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -67,7 +68,7 @@ list_append(struct list *head, struct list *node)
 	head->prev = node;
 }
 
-/* Harmless on a node that is in no list. */
+/* Does nothing to a node that is in no list. */
 static inline void
 list_remove(struct list *node)
 {
@@ -78,7 +79,7 @@ list_remove(struct list *node)
 	node->next = node->prev = NULL;
 }
 
-/* ---- bits, 64 a word ---- */
+/* ---- bit sets, 64 bits to a word ---- */
 
 static inline bool
 bits_has(const uint64_t *bits, unsigned i)
@@ -94,7 +95,7 @@ bits_set(uint64_t *bits, unsigned i, bool is_set)
 	bits[i / 64] = is_set ? bits[i / 64] | bit : bits[i / 64] & ~bit;
 }
 
-/* The first one that is set of i .. cnt - 1; cnt if none is. */
+/* The first set bit among i .. cnt - 1; cnt if there is none. */
 static inline unsigned
 bits_next(const uint64_t *bits, unsigned i, unsigned cnt)
 {
@@ -122,7 +123,7 @@ min_i64(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* Cannot overflow, for percent up to 100. */
+/* Cannot overflow for percent up to 100. */
 static inline uint64_t
 percent_of(uint64_t bytes, unsigned percent)
 {

@@ -40,7 +40,8 @@ test_clocks_run(void **state)
 		    60 * NS_PER_S);
 }
 
-/* Days of the years 1000 to 9999, all of our time, and what is none. */
+/* Days of the years 1000 to 9999, every day of present years, and texts that
+ * are not dates. */
 static void
 test_dates_are_read(void **state)
 {
@@ -88,9 +89,9 @@ run_for(int64_t ns)
 	cpu_ns += ns;
 }
 
-/* Time in which the thread does not run, before or after the first look, is no
- * time; what it runs is, within a tenth, and nothing short makes a system call.
- */
+/* Time in which the thread does not run, before or after the first look, does
+ * not count; CPU time does, within a tenth, and a short piece of work makes no
+ * system call. */
 static void
 test_cpu_limit(void **state)
 {
@@ -115,7 +116,7 @@ test_cpu_limit(void **state)
 	assert_true(cpu_limit_is_over(&l));
 	cpu_limit_begin(&l, LIMIT);
 	assert_false(cpu_limit_is_over(&l));
-	/* many looks of little are few of the CPU's clock */
+	/* many questions about short work read the CPU's clock rarely */
 	cpu_looks = 0;
 	for (unsigned i = 0; i < LIMIT - 1; i++) {
 		run_for(1);
@@ -129,7 +130,7 @@ test_cpu_limit(void **state)
 	assert_false(cpu_limit_is_over(&l));
 }
 
-/* The last and the first ns of days; before 2000 it still rounds down. */
+/* The last and the first ns of days; also before 2000 it rounds down. */
 static void
 test_day(void **state)
 {
@@ -178,8 +179,9 @@ local_zone(struct zone *z, const char *tz)
 	zone_init(z, true, 0);
 }
 
-/* Clocks go forward and back at 01:00 UTC: the offset is the new one from the
- * first ns on, whichever was remembered, and also when the clock steps back. */
+/* Clocks go forward and back at 01:00 UTC: the new offset applies from the
+ * first ns on, whichever offset was remembered, and also when the clock is set
+ * back. */
 static void
 test_local_offset_changes(void **state)
 {

@@ -77,7 +77,7 @@ test_write_all(void **state)
 	assert_int_equal(close(full), 0);
 }
 
-/* What is there is never overwritten. */
+/* An existing file is never overwritten. */
 static void
 test_rename_new(void **state)
 {
@@ -101,7 +101,7 @@ test_sync_directory(void **state)
 	(void)state;
 	put(one, "1");
 	assert_int_equal(fs_sync_directory_of(one), 0);
-	/* in this folder, in the uppermost one */
+	/* in this folder, and in the root */
 	assert_int_equal(fs_sync_directory_of("journal"), 0);
 	assert_int_equal(fs_sync_directory_of("/journal"), 0);
 	snprintf(name, sizeof(name), "%s/none/journal", folder);

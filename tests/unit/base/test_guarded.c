@@ -19,7 +19,7 @@ enum { LEN = 1 << 20 };
 struct work {
 	FILE *file;
 	const uint8_t *bytes;
-	long cut_at; /* the file is cut there, in the middle; -1: not */
+	long cut_at; /* where the file is cut during the work; -1: it is not */
 	unsigned sum;
 };
 
@@ -57,7 +57,7 @@ close_work(struct work *w)
 static void
 test_cut(void **state)
 {
-	/* Twice: what was left in the middle can be done again. */
+	/* Several times: work that was left in the middle can be done again. */
 	static const long cuts[] = { -1, 3 * LEN / 4, 0, -1 };
 
 	(void)state;
@@ -70,7 +70,7 @@ test_cut(void **state)
 	}
 }
 
-/* Elsewhere it is what it was: the end, with a core. */
+/* A fault elsewhere still ends the process with a core dump. */
 static void
 test_elsewhere(void **state)
 {

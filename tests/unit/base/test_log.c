@@ -26,7 +26,7 @@ check_value(const char *s, size_t len, size_t buf_len, const char *expected)
 		assert_int_equal(buf[i], '#');
 }
 
-/* Whatever a client calls itself, the line keeps its shape. */
+/* No name that a client gives itself can break the form of the line. */
 static void
 test_value(void **state)
 {
@@ -56,7 +56,7 @@ check_quote(const char *text, size_t buf_len, const char *expected)
 		assert_int_equal(buf[i], '#');
 }
 
-/* Paths stay what they are, and one value each. */
+/* Paths stay readable, and each is one value. */
 static void
 test_quote(void **state)
 {
@@ -96,7 +96,7 @@ test_limit(void **state)
 	assert_int_equal(held, 1);
 }
 
-/* ---- lines, with a pipe in the place of stderr ---- */
+/* ---- lines, with a pipe in place of stderr ---- */
 
 static int pipe_fd;
 static int real_stderr;
@@ -122,7 +122,7 @@ open_pipe(void **state)
 	return pipe(fds) != 0 ? -1 : log_into(fds);
 }
 
-/* As systemd's journal is. */
+/* A socket as systemd's journal uses it. */
 static int
 open_socket(void **state)
 {
@@ -161,7 +161,7 @@ test_line(void **state)
 	check_read("<3>event=stop \n");
 }
 
-/* Cut, and still one line. */
+/* A long line is cut and stays one line. */
 static void
 test_long_line(void **state)
 {
@@ -177,8 +177,8 @@ test_long_line(void **state)
 	assert_ptr_equal(memchr(got, '\n', (size_t)n), got + n - 1);
 }
 
-/* A pipe or socket that nobody reads: the log does not block, and says so
- * later. */
+/* A pipe or socket without a reader: the log does not block, and later says how
+ * many lines were lost. */
 static void
 test_full_pipe(void **state)
 {

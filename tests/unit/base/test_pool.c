@@ -19,7 +19,8 @@ take(struct pool *p)
 	return pool_take(p, (struct pool_hold){ .holder = p });
 }
 
-/* Every buffer once, none overlaps another, and then none is left. */
+/* Every buffer is handed out once, none overlaps another, and then no buffer is
+ * left. */
 static void
 test_take_all(void **state)
 {
