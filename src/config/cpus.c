@@ -10,17 +10,18 @@
 
 #include "base/util.h"
 
-const char *const cores_reason_names[] = {
-	[CORES_ENOUGH] = "enough_cpus",
-	[CORES_FEW] = "few_cpus",
-	[CORES_SHARED] = "shared_cpu",
-	[CORES_REFUSED] = "sqpoll_refused",
-	[CORES_ASKED] = "asked",
+const char *const cpus_reason_names[] = {
+	[CPUS_ENOUGH] = "enough_cpus",
+	[CPUS_FEW] = "few_cpus",
+	[CPUS_SHARED] = "shared_cpu",
+	[CPUS_REFUSED] = "sqpoll_refused",
+	[CPUS_ASKED] = "asked",
 };
 
-/* ---- what there is ---- */
+/* ---- what the machine has ---- */
 
-/* In percent of a CPU; 0 where the file has no limit, or is not there. */
+/* The limit in a file cpu.max, in percent of a CPU; 0 if there is no limit or
+ * no file. */
 static unsigned
 read_cpu_max(const char *path)
 {
@@ -38,7 +39,7 @@ read_cpu_max(const char *path)
 }
 
 unsigned
-cores_quota_pct(const char *mount, const char *cgroup)
+cpus_quota_pct(const char *mount, const char *cgroup)
 {
 	char path[PATH_MAX];
 	size_t mount_len = strlen(mount), len = mount_len + strlen(cgroup);
@@ -75,18 +76,18 @@ own_quota_pct(void)
 	while (pct == 0 && fgets(line, sizeof(line), f) != NULL) {
 		line[strcspn(line, "\n")] = '\0';
 		if (strncmp(line, "0::", 3) == 0)
-			pct = cores_quota_pct("/sys/fs/cgroup", line + 3);
+			pct = cpus_quota_pct("/sys/fs/cgroup", line + 3);
 	}
 	(void)fclose(f);
 	return pct;
 }
 
-/* Those of the affinity, and the two of the settings if they are not of it:
- * CPUs that were kept free for this are not in it. */
+/* The CPUs of the affinity, and the two CPUs of the settings: CPUs that are
+ * isolated for this process are not in its affinity. */
 static unsigned
 count_cpus(const struct settings *set)
 {
-	cpu_set_t cpus[8]; /* 8192 CPUs are the most that Linux has */
+	cpu_set_t cpus[8]; /* 8192 CPUs, the most that Linux supports */
 
 	if (sched_getaffinity(0, sizeof(cpus), cpus) != 0)
 		return (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
@@ -97,52 +98,52 @@ count_cpus(const struct settings *set)
 	return (unsigned)CPU_COUNT_S(sizeof(cpus), cpus);
 }
 
-struct cores
-cores_look(const struct settings *set)
+struct cpus
+cpus_look(const struct settings *set)
 {
-	return (struct cores){
-		.cpus = count_cpus(set),
+	return (struct cpus){
+		.cnt = count_cpus(set),
 		.quota_pct = own_quota_pct(),
 	};
 }
 
-/* ---- what it comes to ---- */
+/* ---- the decision ---- */
 
-static enum cores_reason
-judge(const struct cores *cores, const struct settings *set)
+static enum cpus_reason
+judge_cpus(const struct cpus *cpus, const struct settings *set)
 {
 	bool is_shared =
-		cores->cpus == 1 || (set->engine.cpu >= 0 &&
-				     set->engine.cpu == set->engine.sq_cpu);
+		cpus->cnt == 1 || (set->engine.cpu >= 0 &&
+				   set->engine.cpu == set->engine.sq_cpu);
 
 	if (set->engine.mode == ENGINE_DIRECT)
-		return CORES_ASKED;
+		return CPUS_ASKED;
 	if (is_shared)
-		return CORES_SHARED;
-	if (cores->cpus < CORES_WANTED ||
-	    (cores->quota_pct > 0 && cores->quota_pct < 100 * CORES_WANTED))
-		return CORES_FEW;
-	if (cores->is_sqpoll_refused)
-		return CORES_REFUSED;
-	return CORES_ENOUGH;
+		return CPUS_SHARED;
+	if (cpus->cnt < CPUS_WANTED ||
+	    (cpus->quota_pct > 0 && cpus->quota_pct < 100 * CPUS_WANTED))
+		return CPUS_FEW;
+	if (cpus->is_sqpoll_refused)
+		return CPUS_REFUSED;
+	return CPUS_ENOUGH;
 }
 
-struct cores_choice
-cores_decide(const struct cores *cores, const struct settings *set)
+struct cpus_choice
+cpus_decide(const struct cpus *cpus, const struct settings *set)
 {
-	enum cores_reason reason = judge(cores, set);
-	struct cores_choice c = {
+	enum cpus_reason reason = judge_cpus(cpus, set);
+	struct cpus_choice c = {
 		.mode = set->engine.mode,
 		.spin_ns = set->engine.spin,
 		.reason = reason,
 	};
 
 	if (c.mode == ENGINE_AUTO)
-		c.mode = reason == CORES_ENOUGH ? ENGINE_SQPOLL : ENGINE_DIRECT;
-	c.is_vain = c.mode == ENGINE_SQPOLL && reason != CORES_ENOUGH;
-	/* As long as the SQPOLL thread: both rest together. */
+		c.mode = reason == CPUS_ENOUGH ? ENGINE_SQPOLL : ENGINE_DIRECT;
+	c.is_pointless = c.mode == ENGINE_SQPOLL && reason != CPUS_ENOUGH;
+	/* As long as the SQPOLL thread: both go to sleep together. */
 	if (c.spin_ns == TIME_AUTO)
-		c.spin_ns = c.mode == ENGINE_SQPOLL && !c.is_vain
+		c.spin_ns = c.mode == ENGINE_SQPOLL && !c.is_pointless
 				    ? set->engine.sq_idle
 				    : 0;
 	return c;

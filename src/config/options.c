@@ -68,12 +68,12 @@ const struct option options[OPTION_COUNT] = {
 const struct extra extras[EXTRA_COUNT] = {
 	[EXTRA_SCHEMA_FILE] = {
 		"schema", "file", "a path",
-		"schema file of kdb+tick, as seen from the configuration's "
-		"folder; schema = \"sym.q\"; is its short form",
+		"path of a kdb+tick schema file, relative to the "
+		"configuration's folder; short form: schema = \"sym.q\";",
 	},
 	[EXTRA_SCHEMA_TABLES] = {
 		"schema", "tables", "a list",
-		"the schema itself, in place of a file",
+		"the schema itself, instead of a file",
 	},
 	[EXTRA_SLOW_USERS] = {
 		"slow", "users", "a list",
@@ -117,7 +117,7 @@ units_of(enum option_kind kind)
 	return kind == KIND_TIME ? time_units : size_units;
 }
 
-/* A number with the largest unit that leaves no rest. */
+/* A number with the largest unit that leaves no remainder. */
 static struct phrase
 show_quantity(const struct option *o, int64_t value)
 {
@@ -177,8 +177,8 @@ option_limits(const struct option *o)
 	return t;
 }
 
-/* The number of letters to change, add or drop to make b, a known name, of
- * a. */
+/* The number of letters to change, add or drop to turn a into the known name
+ * b. */
 static size_t
 distance(const char *a, const char *b)
 {
@@ -205,7 +205,7 @@ distance(const char *a, const char *b)
 
 /* The search for the known name that is nearest to an unknown one. */
 struct guess {
-	const char *group, *name; /* the unknown one; group NULL: a group */
+	const char *group, *name; /* the unknown name; group NULL: of a group */
 	size_t distance;
 	struct phrase nearest;
 };
@@ -243,7 +243,8 @@ option_guess(const char *group, const char *name, struct phrase *out_all)
 	struct guess g = { .group = group, .name = name };
 	const char *last = "";
 
-	/* More than two letters, or half of the word, is another word. */
+	/* With more than two letters changed, or half of the word, it is
+	 * another word. */
 	g.distance = min_u64(3, strlen(name) / 2 + 1);
 	*out_all = phrase_of("%s", "");
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -266,7 +267,7 @@ option_guess(const char *group, const char *name, struct phrase *out_all)
 
 /* ---- values ---- */
 
-/* unquoted keeps the bytes of a string. */
+/* `unquoted` holds the bytes of a string. */
 static struct value
 value_by_default(const struct option *o, struct phrase *unquoted)
 {
@@ -283,7 +284,7 @@ value_by_default(const struct option *o, struct phrase *unquoted)
 			       .number = strtoll(o->written, NULL, 10) };
 }
 
-/* "64K" and the like; what is beyond 64 bits becomes INT64_MAX. */
+/* Reads a quantity such as "64K"; beyond 64 bits it becomes INT64_MAX. */
 static bool
 parse_quantity(const char *string, const struct unit *units, int64_t *out)
 {
@@ -310,7 +311,7 @@ static const char *
 check_number(const struct option *o, int64_t number)
 {
 	if (number < o->min || number > o->max)
-		return "is out of limits";
+		return "is out of range";
 	if (is_ring_size(o) && (number & (number - 1)) != 0)
 		return "is not a power of two";
 	return NULL;
@@ -352,7 +353,7 @@ store_text(const struct option *o, const struct value *v, char **field)
 		return "is not a string";
 	len = strlen(v->string);
 	if (len < (size_t)o->min || len > (size_t)o->max)
-		return "is out of limits";
+		return "is out of range";
 	copy = strdup(v->string);
 	if (copy == NULL)
 		return option_out_of_memory;
@@ -371,7 +372,7 @@ option_read_choice(const struct option *o, const struct value *v, unsigned *out)
 			*out = i;
 			return NULL;
 		}
-	return "is none of the choices";
+	return "is not one of the choices";
 }
 
 const char *
@@ -463,7 +464,7 @@ smallest_ring(const struct settings *s)
 	return min_u64(s->ring.size, s->streams.ring);
 }
 
-/* One message in an empty backlog must not make its reader slow. */
+/* The lag in bytes above which a consumer is slow, at the smallest ring. */
 static uint64_t
 leave_mark(const struct settings *s)
 {
@@ -504,7 +505,7 @@ options_derive(struct settings *s)
 		s->message.max = min_u64(
 			MESSAGE_MAX_DEFAULT,
 			min_u64(smallest_ring(s) / 4, leave_mark(s)));
-	/* A longer one would never be filled. */
+	/* A longer buffer would never be filled. */
 	s->connections.receive_buffer =
 		min_u64(s->connections.receive_buffer, s->message.max);
 	s->day.zone_is_local = strcmp(s->day.zone, "local") == 0;
@@ -580,12 +581,12 @@ is_journal_name_good(const struct settings *s)
 
 static const struct rule {
 	bool (*is_kept)(const struct settings *s);
-	const char *sentence; /* what is allowed for the first setting */
+	const char *sentence; /* the allowed values of the first setting */
 	enum option_idx involved[4];
 	unsigned involved_cnt;
 } rules[] = {
 	{ is_stream_ring_good,
-	  "0 for the size of the main ring, or a size that this can have",
+	  "0 for ring.size, or a size that ring.size can have",
 	  { OPTION_streams_ring },
 	  1 },
 	{ is_message_good,

@@ -1,11 +1,10 @@
 /*
- * The rows of options.def as a table: defaults, limits, texts, and what the
- * settings need of each other.
+ * The rows of options.def as a table: defaults, limits, texts, and the rules
+ * between settings.
  *
- * Invariant: a field of struct settings is only written by option_store, with
- * a value inside the row's limits.
- * Called by: settings_load.c, which knows the file and its lines.  Never does
- * I/O.
+ * Invariant: a field of struct settings is only written by option_store, with a
+ * value inside the row's limits.  Called by settings_load.c, which knows the
+ * file and its lines.  Never does I/O.
  */
 #ifndef RINGTICK_CONFIG_OPTIONS_H
 #define RINGTICK_CONFIG_OPTIONS_H
@@ -28,10 +27,11 @@ enum option_kind {
 struct option {
 	enum option_kind kind;
 	const char *group, *name;
-	const char *written; /* the default, as it stands in a file */
+	const char *written; /* the default, as written in a file */
 	int64_t min, max;
 	const char *sentence;
-	const char *const *names; /* KIND_CHOICE: by value, then NULL */
+	const char *const *names; /* KIND_CHOICE: indexed by value; ends with
+				     NULL */
 	size_t off;		  /* of the field in struct settings */
 };
 
@@ -45,7 +45,7 @@ enum option_idx {
 
 extern const struct option options[OPTION_COUNT];
 
-/* Settings with no row, because they are more than one value. */
+/* Settings without a row, because they have more than one value. */
 enum extra_idx {
 	EXTRA_SCHEMA_FILE,
 	EXTRA_SCHEMA_TABLES,
@@ -59,7 +59,7 @@ struct extra {
 
 extern const struct extra extras[EXTRA_COUNT];
 
-/* A piece of a message, by value: cut off where it is longer. */
+/* A piece of a message, passed by value: longer text is cut off. */
 struct phrase {
 	char text[256];
 };
@@ -67,7 +67,7 @@ struct phrase {
 __attribute__((format(printf, 1, 2))) struct phrase
 phrase_of(const char *format, ...);
 
-/* A value as it is written, in the file or in options.def. */
+/* A value as written in the file or in options.def. */
 enum value_kind { VALUE_INTEGER, VALUE_FLAG, VALUE_STRING, VALUE_OTHER };
 
 struct value {
@@ -79,51 +79,57 @@ struct value {
 extern const char option_out_of_memory[];
 
 /*
- * Checks a value and stores it into its field.  NULL, option_out_of_memory,
- * or what is wrong with the value.
+ * Checks a value and stores it into its field; a text is copied.  Returns NULL,
+ * or option_out_of_memory, or a complaint such as "is not a size", which is a
+ * constant: then the field is as before.
  */
 const char *option_store(struct settings *s, const struct option *o,
 			 const struct value *v);
 
-/* The same for a choice that has no field of its own. */
+/* The same for a choice without a field of its own: stores its index in
+ * *out. */
 const char *option_read_choice(const struct option *o, const struct value *v,
 			       unsigned *out);
 
-/* The same for a size or time. */
+/* The same for a size (bytes) or a time (ns). */
 const char *option_read_quantity(const struct option *o, const struct value *v,
 				 int64_t *out);
 
-/* false: out of memory */
+/* Fills in every default.  false: out of memory. */
 bool option_store_defaults(struct settings *s);
 
-/* name as seen from the folder that holds the configuration, to be freed; NULL:
- * out of memory. */
+/* The path `name` relative to the folder of the configuration; an absolute path
+ * stays.  The caller frees it.  NULL: out of memory. */
 char *option_path_from(const char *config_path, const char *name);
 
-/* Brings relative folders to that form.  false: out of memory. */
+/* Makes folders in the settings relative to that of the configuration.  false:
+ * out of memory. */
 bool option_place_folders(struct settings *s, const char *config_path);
 
-/* The values that are allowed, in words. */
+/* The allowed values, in words. */
 struct phrase option_limits(const struct option *o);
 
 /*
- * For an unknown setting of a group, or an unknown group (group NULL): the
- * nearest known name, or "" where none is near; and all that could stand there.
+ * For an unknown setting of a group, or an unknown group (group NULL): returns
+ * the nearest known name, or "" if none is near; *out_all lists all known
+ * names.
  */
 struct phrase option_guess(const char *group, const char *name,
 			   struct phrase *out_all);
 
-/* Fills in what 0 and the zone stand for.  Before options_check. */
+/* Fills in the values that a 0 means, and what the zone means.  To be called
+ * before options_check. */
 void options_derive(struct settings *s);
 
-/* A setting that the others do not go with. */
+/* A setting whose value conflicts with others. */
 struct disagreement {
 	const enum option_idx *involved; /* the first is the one at fault */
 	unsigned involved_cnt;
 	struct phrase text;
 };
 
-/* false with *out set, where settings do not go together. */
+/* Checks the rules between settings.  false, with *out set, for the first rule
+ * that is broken. */
 bool options_check(const struct settings *s, struct disagreement *out);
 
 #endif

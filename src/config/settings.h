@@ -1,11 +1,11 @@
 /*
- * The configuration, as the daemon has it; settings_load.h reads it.
- * (Named settings, because config.h is what configure writes.)
+ * The daemon's configuration; settings_load.h reads it.  (Named settings,
+ * because configure writes config.h.)
  *
- * Invariant of a struct settings filled by settings_load: every value is
- * inside the limits of options.def, values that depend on each other agree,
- * derived defaults (0 = "as ...") are filled in, and the schema is finished.
- * The caller never has to check a setting again.
+ * Invariant of a struct settings filled by settings_load: every value is within
+ * the limits of options.def, values that depend on each other agree, derived
+ * defaults (a 0 that means another setting) are filled in, and the schema is
+ * finished.  The caller never has to check a setting again.
  */
 #ifndef RINGTICK_CONFIG_SETTINGS_H
 #define RINGTICK_CONFIG_SETTINGS_H
@@ -24,14 +24,13 @@ enum slow_policy { SLOW_SPILL, SLOW_DISCONNECT, SLOW_SKIP, SLOW_BLOCK };
 extern const char *const slow_policy_names[]; /* by enum slow_policy */
 extern const char *const engine_mode_names[];
 
-/* Of the name in a handshake; who has a longer one is refused. */
+/* Of the user name in a handshake; a client with a longer one is refused. */
 enum { USER_BYTES_MAX = 127 };
 
-/* Of a time that may be "auto". */
+/* The value "auto" of a time. */
 enum { TIME_AUTO = -1 };
 
-/* A user whose consumers are treated otherwise: slow.users = ( {user = "rdb";
- * policy = "block"; }, ... ) */
+/* An entry of slow.users: a user with a policy of its own. */
 struct slow_user {
 	char *user;
 	enum slow_policy policy;
@@ -115,9 +114,9 @@ struct settings {
 	struct schema tables;
 };
 
-/* How many different filters by symbol there can be at once: of each connection
- * what it has, what it asks for, and what it had, of each stream, a few that a
- * request makes, and one of a record that is read. */
+/* How many different filters by symbol there can be at once: for each
+ * connection its present, its requested and its previous filter, one for each
+ * stream, a few that a request makes, and one for a record being read. */
 uint32_t settings_filters_max(const struct settings *s);
 
 #endif

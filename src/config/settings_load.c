@@ -24,8 +24,9 @@ struct reader {
 	const char *path;
 	char *err;
 	size_t err_len;
-	unsigned lines[OPTION_COUNT]; /* where the file sets it; or 0 */
-	unsigned schema_line;	      /* the same for schema.file or .tables */
+	unsigned lines[OPTION_COUNT]; /* line of each setting; 0: not in the
+					 file */
+	unsigned schema_line;	      /* line of schema.file or schema.tables */
 };
 
 __attribute__((format(printf, 2, 3))) static int
@@ -36,7 +37,7 @@ fail(struct reader *r, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(r->err, r->err_len, format, args);
 	va_end(args);
-	/* One line, whatever is quoted in it. */
+	/* One line, even if a quoted value has control characters. */
 	for (char *c = r->err; *c != '\0'; c++)
 		if ((unsigned char)*c < ' ' || *c == 127)
 			*c = '?';
@@ -67,7 +68,7 @@ path_of(config_setting_t *at)
 			 name);
 }
 
-/* A value out of the file, not too long. */
+/* A value from the file, shortened if it is too long. */
 static struct phrase
 show(config_setting_t *at)
 {
@@ -93,7 +94,7 @@ show(config_setting_t *at)
 	}
 }
 
-/* path:line: setting name: the value, what is wrong with it, what is not */
+/* FILE:LINE: setting NAME: VALUE COMPLAINT; allowed: ALLOWED */
 static int
 refuse(struct reader *r, config_setting_t *at, const char *complaint,
        const char *allowed)
@@ -103,7 +104,7 @@ refuse(struct reader *r, config_setting_t *at, const char *complaint,
 		    show(at).text, complaint, allowed);
 }
 
-/* What schema/schema.h says about a value. */
+/* The same with the complaint of schema/schema.h. */
 static int
 refuse_schema(struct reader *r, config_setting_t *at, int code,
 	      const struct schema_error *e)
@@ -172,7 +173,7 @@ read_option(struct reader *r, enum option_idx idx, config_setting_t *at)
 
 /* ---- files ---- */
 
-/* The whole file, with a NUL behind it. */
+/* Reads the whole file and puts a NUL after it.  The caller frees *out. */
 static int
 read_file(const char *path, char **out, size_t *out_len)
 {
@@ -210,7 +211,7 @@ read_file(const char *path, char **out, size_t *out_len)
 	return 0;
 }
 
-/* The bytes of a string, comment, word or number of libconfig; else 1. */
+/* The length of a string, comment, word or number of libconfig; otherwise 1. */
 static size_t
 span_of_word(const char *at)
 {
@@ -247,13 +248,13 @@ is_wide_integer(const char *word, size_t len)
 
 /*
  * libconfig 1.5 cuts an integer without a final L down to 32 bits and says
- * nothing: 4362076160 would be accepted as 64M.  So large ones get their L
- * here.  Files named by @include would escape this, and are not taken.
+ * nothing: 4362076160 would be accepted as 64M.  So large integers get their L
+ * here.  Included files would escape this, so @include is refused.
  */
 static int
 widen_integers(struct reader *r, const char *text, size_t len, char **out)
 {
-	/* An L for ten characters at most. */
+	/* At most one L for ten characters. */
 	char *wide = malloc(len + len / 10 + 1);
 	char *to = wide;
 	unsigned line = 1;
@@ -315,8 +316,8 @@ parse_schema_file(struct reader *r, config_setting_t *at, const char *path)
 	if (err == 0 && schema->tables_cnt == 0)
 		err = fail(r,
 			   "%s:1:1: there is no table in it; allowed: "
-			   "definitions such as trade:([]time:`timespan$();"
-			   "sym:`symbol$())",
+			   "definitions such as "
+			   "trade:([]time:`timespan$();sym:`symbol$())",
 			   path);
 	else if (err == -ENOMEM)
 		err = fail_memory(r);
@@ -344,7 +345,7 @@ read_schema_file(struct reader *r, config_setting_t *at)
 	return res;
 }
 
-/* "sym symbol g": name, type and attribute; the latter two can be left out */
+/* "sym symbol g": name, type and attribute; type and attribute are optional */
 static int
 add_column(struct reader *r, config_setting_t *at, struct schema_table *t,
 	   char *words)
@@ -400,8 +401,8 @@ read_columns(struct reader *r, config_setting_t *at, struct schema_table *t)
 	return 0;
 }
 
-/* The two members that a group must have, a third one that it may have (or
- * NULL), and no others. */
+/* Finds the two members that a group must have, and a third that it may have
+ * (NULL: none).  Any other member is refused. */
 static int
 find_members(struct reader *r, config_setting_t *at,
 	     const char *const names[3], config_setting_t *out[3])
@@ -472,7 +473,7 @@ read_schema_tables(struct reader *r, config_setting_t *at)
 
 /* ---- slow.users ---- */
 
-/* Why no client can have this name; NULL: one can (wire_read_hello). */
+/* Why no client can have this name; NULL if one can (wire_read_hello). */
 static const char *
 user_fault(const char *user)
 {
@@ -507,10 +508,10 @@ read_slow_user(struct reader *r, config_setting_t *at, struct slow_user *out)
 	complaint = user_fault(user);
 	if (complaint != NULL)
 		return refuse(r, members[0], complaint,
-			      "a name as a client can have it");
+			      "a name that a client can have");
 	for (unsigned i = 0; i < r->s->slow.users_cnt; i++)
 		if (strcmp(r->s->slow.users[i].user, user) == 0)
-			return refuse(r, members[0], "is there already",
+			return refuse(r, members[0], "is listed twice",
 				      "each user once");
 	v = value_of(members[1]);
 	complaint = option_read_choice(policy, &v, &choice);
@@ -635,7 +636,7 @@ read_groups(struct reader *r, config_setting_t *root)
 	return 0;
 }
 
-/* A table whose shortest message is too long could never be published. */
+/* Refuses a table whose shortest message is too long ever to be published. */
 static int
 check_tables(struct reader *r)
 {
@@ -643,7 +644,7 @@ check_tables(struct reader *r)
 
 	for (unsigned i = 0; i < schema->tables_cnt; i++) {
 		const struct schema_table *t = &schema->tables[i];
-		/* Vectors of one item of at least a byte. */
+		/* Each column is a vector of one item of at least one byte. */
 		size_t shortest = t->publish_prefix_len +
 				  (6 + 1) * (size_t)t->columns_cnt;
 
@@ -729,7 +730,7 @@ settings_load(struct settings *s, const char *path, char *err, size_t err_len)
 		return res;
 	}
 	if (strlen(text) < len)
-		res = fail(&r, "%s: cannot be read: it has a NUL in it", path);
+		res = fail(&r, "%s: cannot be read: it contains a NUL", path);
 	if (res == 0)
 		res = widen_integers(&r, text, len, &wide);
 	if (res == 0 && !option_store_defaults(s))

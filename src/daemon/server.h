@@ -57,8 +57,8 @@ struct report_base {
 
 struct server {
 	const struct settings *settings;
-	struct cores cores;
-	struct cores_choice choice; /* how the engine runs */
+	struct cpus cpus;
+	struct cpus_choice choice; /* how the engine runs */
 	struct engine *engine;
 	struct file_jobs file_jobs; /* only with a journal */
 	struct streams streams;

@@ -147,16 +147,16 @@ log_engine(const struct server *s)
 		" hint=\"sqpoll needs a core for each of its two threads and "
 		"two for clients and the kernel, else direct is faster: leave "
 		"engine.mode at auto\"";
-	const struct cores_choice *choice = &s->choice;
+	const struct cpus_choice *choice = &s->choice;
 
-	log_line(choice->is_vain ? LOG_WARN : LOG_INFO, "engine",
+	log_line(choice->is_pointless ? LOG_WARN : LOG_INFO, "engine",
 		 "mode=%s asked=%s spin_us=%lld cpus=%u quota_pct=%u "
 		 "reason=%s%s",
 		 engine_mode_names[choice->mode],
 		 engine_mode_names[s->settings->engine.mode],
-		 (long long)(choice->spin_ns / NS_PER_US), s->cores.cpus,
-		 s->cores.quota_pct, cores_reason_names[choice->reason],
-		 choice->is_vain ? hint : "");
+		 (long long)(choice->spin_ns / NS_PER_US), s->cpus.cnt,
+		 s->cpus.quota_pct, cpus_reason_names[choice->reason],
+		 choice->is_pointless ? hint : "");
 }
 
 static void
@@ -185,7 +185,7 @@ try_engine(struct server *s, char *err, size_t err_len)
 		.sq_cpu = (int)set->engine.sq_cpu,
 	};
 
-	s->choice = cores_decide(&s->cores, set);
+	s->choice = cpus_decide(&s->cpus, set);
 	options.mode = s->choice.mode;
 	options.spin_ns = s->choice.spin_ns;
 	s->engine = engine_open(&options, err, err_len);
@@ -203,11 +203,11 @@ open_engine(struct server *s)
 	char err[512];
 	int error;
 
-	s->cores = cores_look(s->settings);
+	s->cpus = cpus_look(s->settings);
 	error = try_engine(s, err, sizeof(err));
 	if (error != 0 && s->settings->engine.mode == ENGINE_AUTO &&
 	    s->choice.mode == ENGINE_SQPOLL && !engine_can_sqpoll()) {
-		s->cores.is_sqpoll_refused = true;
+		s->cpus.is_sqpoll_refused = true;
 		error = try_engine(s, err, sizeof(err));
 	}
 	if (error != 0)

@@ -25,14 +25,14 @@ enum {
 	CQ_ENTRIES_MAX = 65536, /* the kernel's IORING_MAX_CQ_ENTRIES */
 	OPS_BESIDES_SLOTS = 64, /* accepts, signals, and room */
 	REGISTER_TRIES = 10,	/* of the ring, 50 ms apart */
-	READ_AT_ONCE_MAX = 256 << 10, /* longer ones by a kernel worker */
+	READ_AT_ONCE_MAX = 256 << 10, /* longer reads: by a kernel worker */
 };
 
 struct engine {
 	struct io_uring uring;
 	bool is_sqpoll;
 	int64_t spin_ns;
-	int64_t rest_at_ns; /* no spinning from then on */
+	int64_t rest_at_ns; /* no more spinning after this time */
 	bool has_worked;    /* completions came since rest_at_ns was set */
 	struct engine_counters counters;
 };
@@ -85,7 +85,7 @@ io_uring_disabled_sysctl(void)
 	return value;
 }
 
-/* Whether it is only the kernel thread that is not permitted. */
+/* Whether only the kernel thread is refused. */
 static bool
 works_without_sqpoll(void)
 {
@@ -114,7 +114,7 @@ is_refusal(int error)
 	return error == EPERM || error == EACCES || error == ENOSYS;
 }
 
-/* One of the three calls, where the others are permitted. */
+/* Explains why one of io_uring's three calls was refused. */
 static void
 explain_refusal(const char *call, int error, char *err, size_t err_len)
 {
@@ -125,7 +125,7 @@ explain_refusal(const char *call, int error, char *err, size_t err_len)
 	    call, strerror(error));
 }
 
-/* It is not the limit of locked memory that is too low. */
+/* Whether a lack of memory cannot be due to the limit of locked memory. */
 static bool
 is_locking_free(void)
 {
@@ -205,8 +205,8 @@ static struct io_uring_params
 setup_params(const struct engine_options *o)
 {
 	/*
-	 * Every operation that can be in flight has its place in the
-	 * completion queue: it cannot overflow, however late we look.
+	 * Every operation that can be in flight has its place in the completion
+	 * queue: it cannot overflow, however late completions are taken.
 	 */
 	unsigned ops = o->slots * ENGINE_OPS_PER_SLOT + OPS_BESIDES_SLOTS;
 	struct io_uring_params p = {
@@ -234,8 +234,8 @@ setup_params(const struct engine_options *o)
 	return p;
 }
 
-/* 0, or the errno of the call that the turn makes, and whose failure nobody
- * would hear of there: nothing would ever complete. */
+/* Tries the call that each turn makes: a refusal would go unnoticed there, and
+ * no operation would ever complete.  0, or the errno of a refusal. */
 static int
 enter_fault(const struct engine *e)
 {
@@ -308,8 +308,8 @@ engine_register(struct engine *e, void *base, size_t len, char *err,
 	struct rlimit limit = { 0 };
 	int error = ENOMEM;
 
-	/* A predecessor's pages are given back a moment after its end, and
-	 * count for the same user until then. */
+	/* The pages of a predecessor that has just ended are freed a moment
+	 * later, and until then they count against the same user's limit. */
 	for (unsigned tries = 0; tries < REGISTER_TRIES; tries++) {
 		error = -io_uring_register_buffers(&e->uring, &view, 1);
 		if (error == 0)
@@ -355,7 +355,7 @@ next_sqe(struct engine *e)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&e->uring);
 
-	/* A full queue means wait, never drop. */
+	/* With a full queue wait; an operation is never dropped. */
 	while (sqe == NULL) {
 		e->counters.submit_stalls++;
 		(void)io_uring_submit(&e->uring);
@@ -401,9 +401,9 @@ engine_write(struct engine *e, const void *at, size_t len,
 {
 	struct io_uring_sqe *sqe;
 
-	/* Out of a fixed buffer the kernel copies page by page, which costs
-	 * more than what send does; where a thread of its own does it, that is
-	 * not the application's time (doc/notes/transports.md). */
+	/* From a fixed buffer the kernel copies page by page, which costs more
+	 * than send does; with an SQPOLL thread that is not the application's
+	 * time (doc/notes/transports.md). */
 	if (!e->is_sqpoll) {
 		engine_send(e, at, len, ticket);
 		return;
@@ -463,7 +463,8 @@ engine_stat(struct engine *e, const char *path, struct statx *out,
 {
 	struct io_uring_sqe *sqe = next_sqe(e);
 
-	/* Not the times, for which NFS would write everything out first. */
+	/* Without the times: for them NFS would first write out all dirty
+	 * pages. */
 	io_uring_prep_statx(sqe, AT_FDCWD, path, 0, STATX_INO | STATX_SIZE,
 			    out);
 	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
@@ -485,8 +486,8 @@ engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
 	struct io_uring_sqe *sqe = next_sqe(e);
 
 	/* Linked: the pages are dropped when they are clean, not before. The
-	 * first half succeeds silently; if it fails, the second is cancelled,
-	 * and its completion is the one that counts. */
+	 * completion of the first operation is ignored: if it fails, the second
+	 * is cancelled, and that completion tells. */
 	io_uring_prep_sync_file_range(sqe, fd, len, off,
 				      SYNC_FILE_RANGE_WAIT_BEFORE |
 					      SYNC_FILE_RANGE_WRITE |
@@ -504,7 +505,7 @@ engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
 enum { BATCH = 256 };
 
 static unsigned
-take(struct engine *e, struct completion *out, unsigned max)
+take_completions(struct engine *e, struct completion *out, unsigned max)
 {
 	struct io_uring_cqe *seen[BATCH];
 	unsigned n;
@@ -522,19 +523,19 @@ take(struct engine *e, struct completion *out, unsigned max)
 }
 
 /*
- * A look at the queue.  In direct mode completions are made only when the
- * kernel is entered: a plain look would see nothing for ever.
+ * Looks at the queue once.  In direct mode completions are made only when the
+ * kernel is entered: without that the queue would stay empty for ever.
  */
 static unsigned
 poll_once(struct engine *e, struct completion *out, unsigned max)
 {
 	if (!e->is_sqpoll)
 		(void)io_uring_get_events(&e->uring);
-	return take(e, out, max);
+	return take_completions(e, out, max);
 }
 
 static void
-relax(void)
+pause_cpu(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
@@ -544,12 +545,13 @@ relax(void)
 }
 
 /*
- * Looks until spin_ns after the last work, or until the wait is over.  Not
- * spin_ns from now: a thread that only its timers wake would look for so long
- * each time, and never rest.  *wait_ns becomes what is left of it.
+ * Polls until spin_ns after the last work, or until the wait is over.  Not
+ * until spin_ns from now: a thread that only its timers wake would spin each
+ * time, and never sleep. *wait_ns becomes the rest of the wait.
  */
 static unsigned
-spin(struct engine *e, struct completion *out, unsigned max, int64_t *wait_ns)
+spin_for_completions(struct engine *e, struct completion *out, unsigned max,
+		     int64_t *wait_ns)
 {
 	int64_t now_ns = clock_monotonic_ns();
 	int64_t end_ns = now_ns + *wait_ns;
@@ -560,7 +562,7 @@ spin(struct engine *e, struct completion *out, unsigned max, int64_t *wait_ns)
 		e->has_worked = false;
 	}
 	while (n == 0 && now_ns < e->rest_at_ns && now_ns < end_ns) {
-		relax();
+		pause_cpu();
 		n = poll_once(e, out, max);
 		now_ns = clock_monotonic_ns();
 	}
@@ -578,7 +580,8 @@ sleep_in_kernel(struct engine *e, int64_t wait_ns)
 	struct io_uring_cqe *cqe;
 
 	e->counters.waits++;
-	/* Time out and interruption are fine: the caller looks again. */
+	/* A timeout or an interruption needs no handling: the caller looks
+	 * again. */
 	(void)io_uring_wait_cqes(&e->uring, &cqe, 1, &ts, NULL);
 }
 
@@ -588,22 +591,22 @@ engine_turn(struct engine *e, struct completion *out, unsigned max,
 {
 	unsigned n;
 
-	/* sqpoll: a system call only if the kernel thread has gone to sleep;
-	 * direct: one in all, which makes completions too */
+	/* sqpoll: a system call only if the kernel thread sleeps; direct: one
+	 * system call, which also makes completions */
 	if (e->is_sqpoll)
 		(void)io_uring_submit(&e->uring);
 	else
 		(void)io_uring_submit_and_get_events(&e->uring);
-	n = take(e, out, max);
+	n = take_completions(e, out, max);
 	if (n > 0 || wait_ns == 0)
 		return n;
 	if (e->spin_ns > 0) {
-		n = spin(e, out, max, &wait_ns);
+		n = spin_for_completions(e, out, max, &wait_ns);
 		if (n > 0 || wait_ns <= 0)
 			return n;
 	}
 	sleep_in_kernel(e, wait_ns);
-	return take(e, out, max);
+	return take_completions(e, out, max);
 }
 
 const struct engine_counters *

@@ -12,7 +12,8 @@
 #include "base/clock.h"
 #include "base/util.h"
 
-/* Who waits wakes up so often; later than this it was stopped meanwhile. */
+/* A wait for a finished job wakes up each WAIT_NS; if it wakes PAUSE_NS late,
+ * the process was stopped meanwhile. */
 #define WAIT_NS	 (50 * NS_PER_MS)
 #define PAUSE_NS (100 * NS_PER_MS)
 
@@ -39,7 +40,7 @@ take_first(struct file_job **first)
 
 /* ---- the other thread ---- */
 
-/* NULL: it is to end. */
+/* NULL: the thread must end. */
 static struct file_job *
 wait_for_job(struct file_jobs *fj)
 {
@@ -62,15 +63,15 @@ run_jobs(void *arg)
 		(void)pthread_mutex_lock(&fj->mutex);
 		put_last(&fj->finished, job);
 		(void)pthread_cond_signal(&fj->has_finished);
-		/* Cannot fail: its counter has 64 bits. */
+		/* Cannot fail: an eventfd's counter has 64 bits. */
 		CHECK(write(fj->event_fd, &one, sizeof(one)) == sizeof(one));
 	}
 	(void)pthread_mutex_unlock(&fj->mutex);
 	return NULL;
 }
 
-/* Signals are the application's, but for those that a fault of the thread's own
- * raises. */
+/* Signals go to the application's thread, except those raised by a fault of
+ * this thread. */
 static int
 start_thread(struct file_jobs *fj)
 {
@@ -180,8 +181,9 @@ file_jobs_completed(struct file_jobs *fj, int64_t now_ns)
 }
 
 /*
- * NULL: none has finished before *until_ns.  While the process was stopped, or
- * the machine slept, no job could go on either: that time is given to it anew.
+ * NULL: no job has finished before *until_ns.  While the process was stopped,
+ * or the machine slept, no job could make progress either: that time is added
+ * to *until_ns.
  */
 static struct file_job *
 wait_for_finished(struct file_jobs *fj, int64_t *until_ns)

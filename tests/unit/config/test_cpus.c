@@ -19,7 +19,7 @@
 #define SQPOLL ENGINE_SQPOLL
 #define DIRECT ENGINE_DIRECT
 
-/* One machine and configuration, and what it comes to. */
+/* A machine with its configuration, and the decision. */
 static const struct {
 	unsigned cpus, quota_pct;
 	bool is_refused;
@@ -28,44 +28,44 @@ static const struct {
 	int64_t spin_ns;
 	enum engine_mode mode;
 	int64_t out_spin_ns;
-	enum cores_reason reason;
-	bool is_vain;
+	enum cpus_reason reason;
+	bool is_pointless;
 } cases[] = {
 	/* the number of CPUs */
-	{ 1, 0, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CORES_SHARED, 0 },
-	{ 2, 0, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CORES_FEW, 0 },
-	{ 3, 0, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CORES_FEW, 0 },
-	{ 4, 0, 0, -1, -1, AUTO, TIME_AUTO, SQPOLL, IDLE, CORES_ENOUGH, 0 },
-	{ 64, 0, 0, -1, -1, AUTO, TIME_AUTO, SQPOLL, IDLE, CORES_ENOUGH, 0 },
+	{ 1, 0, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CPUS_SHARED, 0 },
+	{ 2, 0, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CPUS_FEW, 0 },
+	{ 3, 0, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CPUS_FEW, 0 },
+	{ 4, 0, 0, -1, -1, AUTO, TIME_AUTO, SQPOLL, IDLE, CPUS_ENOUGH, 0 },
+	{ 64, 0, 0, -1, -1, AUTO, TIME_AUTO, SQPOLL, IDLE, CPUS_ENOUGH, 0 },
 	/* the quota */
-	{ 64, 50, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CORES_FEW, 0 },
-	{ 64, 399, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CORES_FEW, 0 },
-	{ 64, 400, 0, -1, -1, AUTO, TIME_AUTO, SQPOLL, IDLE, CORES_ENOUGH, 0 },
-	{ 2, 400, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CORES_FEW, 0 },
+	{ 64, 50, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CPUS_FEW, 0 },
+	{ 64, 399, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CPUS_FEW, 0 },
+	{ 64, 400, 0, -1, -1, AUTO, TIME_AUTO, SQPOLL, IDLE, CPUS_ENOUGH, 0 },
+	{ 2, 400, 0, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CPUS_FEW, 0 },
 	/* pinned threads */
-	{ 4, 0, 0, 2, 3, AUTO, TIME_AUTO, SQPOLL, IDLE, CORES_ENOUGH, 0 },
-	{ 4, 0, 0, 2, -1, AUTO, TIME_AUTO, SQPOLL, IDLE, CORES_ENOUGH, 0 },
-	{ 4, 0, 0, -1, 2, AUTO, TIME_AUTO, SQPOLL, IDLE, CORES_ENOUGH, 0 },
-	{ 2, 0, 0, 0, 1, AUTO, TIME_AUTO, DIRECT, 0, CORES_FEW, 0 },
-	{ 8, 0, 0, 2, 2, AUTO, TIME_AUTO, DIRECT, 0, CORES_SHARED, 0 },
-	{ 8, 0, 0, 0, 0, AUTO, TIME_AUTO, DIRECT, 0, CORES_SHARED, 0 },
+	{ 4, 0, 0, 2, 3, AUTO, TIME_AUTO, SQPOLL, IDLE, CPUS_ENOUGH, 0 },
+	{ 4, 0, 0, 2, -1, AUTO, TIME_AUTO, SQPOLL, IDLE, CPUS_ENOUGH, 0 },
+	{ 4, 0, 0, -1, 2, AUTO, TIME_AUTO, SQPOLL, IDLE, CPUS_ENOUGH, 0 },
+	{ 2, 0, 0, 0, 1, AUTO, TIME_AUTO, DIRECT, 0, CPUS_FEW, 0 },
+	{ 8, 0, 0, 2, 2, AUTO, TIME_AUTO, DIRECT, 0, CPUS_SHARED, 0 },
+	{ 8, 0, 0, 0, 0, AUTO, TIME_AUTO, DIRECT, 0, CPUS_SHARED, 0 },
 	/* no permission */
-	{ 8, 0, 1, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CORES_REFUSED, 0 },
-	{ 2, 0, 1, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CORES_FEW, 0 },
+	{ 8, 0, 1, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CPUS_REFUSED, 0 },
+	{ 2, 0, 1, -1, -1, AUTO, TIME_AUTO, DIRECT, 0, CPUS_FEW, 0 },
 	/* sqpoll as asked for: a warning where it cannot help */
-	{ 8, 0, 0, -1, -1, SQPOLL, TIME_AUTO, SQPOLL, IDLE, CORES_ENOUGH, 0 },
-	{ 2, 0, 0, -1, -1, SQPOLL, TIME_AUTO, SQPOLL, 0, CORES_FEW, 1 },
-	{ 8, 200, 0, -1, -1, SQPOLL, TIME_AUTO, SQPOLL, 0, CORES_FEW, 1 },
-	{ 8, 0, 0, 5, 5, SQPOLL, TIME_AUTO, SQPOLL, 0, CORES_SHARED, 1 },
-	{ 1, 0, 0, -1, -1, SQPOLL, TIME_AUTO, SQPOLL, 0, CORES_SHARED, 1 },
+	{ 8, 0, 0, -1, -1, SQPOLL, TIME_AUTO, SQPOLL, IDLE, CPUS_ENOUGH, 0 },
+	{ 2, 0, 0, -1, -1, SQPOLL, TIME_AUTO, SQPOLL, 0, CPUS_FEW, 1 },
+	{ 8, 200, 0, -1, -1, SQPOLL, TIME_AUTO, SQPOLL, 0, CPUS_FEW, 1 },
+	{ 8, 0, 0, 5, 5, SQPOLL, TIME_AUTO, SQPOLL, 0, CPUS_SHARED, 1 },
+	{ 1, 0, 0, -1, -1, SQPOLL, TIME_AUTO, SQPOLL, 0, CPUS_SHARED, 1 },
 	/* direct as asked for */
-	{ 8, 0, 0, -1, -1, DIRECT, TIME_AUTO, DIRECT, 0, CORES_ASKED, 0 },
-	{ 1, 0, 0, 0, 0, DIRECT, TIME_AUTO, DIRECT, 0, CORES_ASKED, 0 },
+	{ 8, 0, 0, -1, -1, DIRECT, TIME_AUTO, DIRECT, 0, CPUS_ASKED, 0 },
+	{ 1, 0, 0, 0, 0, DIRECT, TIME_AUTO, DIRECT, 0, CPUS_ASKED, 0 },
 	/* spin as asked for */
-	{ 2, 0, 0, -1, -1, AUTO, NS_PER_MS, DIRECT, NS_PER_MS, CORES_FEW, 0 },
-	{ 2, 0, 0, -1, -1, SQPOLL, NS_PER_S, SQPOLL, NS_PER_S, CORES_FEW, 1 },
-	{ 8, 0, 0, -1, -1, AUTO, 0, SQPOLL, 0, CORES_ENOUGH, 0 },
-	{ 8, 0, 0, -1, -1, DIRECT, 7, DIRECT, 7, CORES_ASKED, 0 },
+	{ 2, 0, 0, -1, -1, AUTO, NS_PER_MS, DIRECT, NS_PER_MS, CPUS_FEW, 0 },
+	{ 2, 0, 0, -1, -1, SQPOLL, NS_PER_S, SQPOLL, NS_PER_S, CPUS_FEW, 1 },
+	{ 8, 0, 0, -1, -1, AUTO, 0, SQPOLL, 0, CPUS_ENOUGH, 0 },
+	{ 8, 0, 0, -1, -1, DIRECT, 7, DIRECT, 7, CPUS_ASKED, 0 },
 };
 
 static void
@@ -74,26 +74,26 @@ test_decides(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct settings set = { 0 };
-		struct cores cores = {
-			.cpus = cases[i].cpus,
+		struct cpus cpus = {
+			.cnt = cases[i].cpus,
 			.quota_pct = cases[i].quota_pct,
 			.is_sqpoll_refused = cases[i].is_refused,
 		};
-		struct cores_choice c;
+		struct cpus_choice c;
 
 		set.engine.mode = cases[i].asked;
 		set.engine.sq_idle = IDLE;
 		set.engine.cpu = cases[i].cpu;
 		set.engine.sq_cpu = cases[i].sq_cpu;
 		set.engine.spin = cases[i].spin_ns;
-		c = cores_decide(&cores, &set);
+		c = cpus_decide(&cpus, &set);
 		if (c.mode != cases[i].mode ||
 		    c.spin_ns != cases[i].out_spin_ns ||
 		    c.reason != cases[i].reason ||
-		    c.is_vain != cases[i].is_vain)
+		    c.is_pointless != cases[i].is_pointless)
 			fail_msg("%zu: mode %u spin %lld reason %s vain %d", i,
 				 (unsigned)c.mode, (long long)c.spin_ns,
-				 cores_reason_names[c.reason], c.is_vain);
+				 cpus_reason_names[c.reason], c.is_pointless);
 	}
 }
 
@@ -153,20 +153,20 @@ static void
 test_the_least_limit_of_all_above_counts(void **state)
 {
 	(void)state;
-	assert_int_equal(cores_quota_pct(mount, "/a/b"), 0);
+	assert_int_equal(cpus_quota_pct(mount, "/a/b"), 0);
 	put_limit("/a/b", "max 100000\n");
-	assert_int_equal(cores_quota_pct(mount, "/a/b"), 0);
+	assert_int_equal(cpus_quota_pct(mount, "/a/b"), 0);
 	put_limit("/a/b", "350000 100000\n");
-	assert_int_equal(cores_quota_pct(mount, "/a/b"), 350);
+	assert_int_equal(cpus_quota_pct(mount, "/a/b"), 350);
 	put_limit("", "800000 100000\n");
-	assert_int_equal(cores_quota_pct(mount, "/a/b"), 350);
+	assert_int_equal(cpus_quota_pct(mount, "/a/b"), 350);
 	put_limit("/a", "100000 50000\n");
-	assert_int_equal(cores_quota_pct(mount, "/a/b"), 200);
-	assert_int_equal(cores_quota_pct(mount, "/a"), 200);
-	assert_int_equal(cores_quota_pct(mount, "/"), 800);
-	assert_int_equal(cores_quota_pct(mount, ""), 800);
-	/* what another namespace calls it is not here */
-	assert_int_equal(cores_quota_pct(mount, "/x/y"), 800);
+	assert_int_equal(cpus_quota_pct(mount, "/a/b"), 200);
+	assert_int_equal(cpus_quota_pct(mount, "/a"), 200);
+	assert_int_equal(cpus_quota_pct(mount, "/"), 800);
+	assert_int_equal(cpus_quota_pct(mount, ""), 800);
+	/* a path of another namespace does not exist under this mount */
+	assert_int_equal(cpus_quota_pct(mount, "/x/y"), 800);
 }
 
 static void
@@ -182,24 +182,24 @@ test_what_is_no_limit(void **state)
 		put_limit("/a", texts[i]);
 		put_limit("/a/b", NULL);
 		put_limit("", NULL);
-		assert_int_equal(cores_quota_pct(mount, "/a"), 0);
+		assert_int_equal(cpus_quota_pct(mount, "/a"), 0);
 	}
 	put_limit("/a", "1000 1000000\n");
-	assert_int_equal(cores_quota_pct(mount, "/a"), 1);
+	assert_int_equal(cpus_quota_pct(mount, "/a"), 1);
 }
 
-/* This machine: nothing to compare with but what must be. */
+/* On this machine: only what holds on every machine can be checked. */
 static void
 test_looks(void **state)
 {
 	struct settings set = { .engine = { .cpu = -1, .sq_cpu = -1 } };
-	struct cores cores = cores_look(&set);
+	struct cpus cpus = cpus_look(&set);
 
 	(void)state;
-	assert_in_range(cores.cpus, 1, 8192);
-	/* a CPU that surely is not of the affinity counts, once */
+	assert_in_range(cpus.cnt, 1, 8192);
+	/* a CPU that surely is not in the affinity counts, and once */
 	set.engine.cpu = set.engine.sq_cpu = 4095;
-	assert_int_equal(cores_look(&set).cpus, cores.cpus + 1);
+	assert_int_equal(cpus_look(&set).cnt, cpus.cnt + 1);
 }
 
 int

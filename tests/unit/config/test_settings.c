@@ -36,7 +36,7 @@ write_bytes(const char *path, const char *bytes, size_t len)
 	assert_int_equal(fclose(file), 0);
 }
 
-/* A file of the tree, to be freed. */
+/* The text of a source file; the caller frees it. */
 static char *
 read_source(const char *name)
 {
@@ -95,7 +95,7 @@ assert_loads(struct settings *s, const char *text)
 		fail_msg("%s\n%s", text, error);
 }
 
-/* expected is the error behind the path of the configuration */
+/* `expected` is the error after the path of the configuration */
 static void
 assert_refuses(const char *text, const char *expected)
 {
@@ -252,7 +252,7 @@ test_derives_what_zero_stands_for(void **state)
 	assert_loads(&s, SCHEMA "streams = { ring = \"1M\"; max = 0; };");
 	assert_int_equal(s.message.max, 16 << 20);
 	settings_fini(&s);
-	/* One message is no more than the leave mark. */
+	/* One message is at most as long as the leave mark. */
 	assert_loads(&s, SCHEMA "ring = { size = \"1M\"; };\n"
 				"slow = { leave_percent = 10;"
 				" return_percent = 5; };");
@@ -320,8 +320,9 @@ test_policies_by_user(void **state)
 	settings_fini(&s);
 }
 
-/* Protects the journal from the folder that the daemon happens to be started
- * in: a relative path is one from the configuration's, as the schema's is. */
+/* Protects the journal from the folder in which the daemon happens to be
+ * started: a relative path starts at the configuration's folder, as that of the
+ * schema does. */
 static void
 test_folders(void **state)
 {
@@ -339,8 +340,8 @@ test_folders(void **state)
 	settings_fini(&s);
 }
 
-/* Without a journal there is nothing to spill to: whoever asks for it, by name
- * or as the default, is disconnected. */
+/* Without a journal no consumer can spill: one with this policy, by name or by
+ * default, is disconnected. */
 static void
 test_spill_needs_a_journal(void **state)
 {
@@ -374,7 +375,7 @@ test_spill_needs_a_journal(void **state)
 
 /* ---- mistakes ---- */
 
-/* text stands in the second line, behind a good schema */
+/* `text` is the second line, after a good schema */
 static const struct mistake {
 	const char *text, *expected;
 } mistakes[] = {
@@ -429,25 +430,25 @@ static const struct mistake {
 	  ":2: setting ring.size: \"3M\" is not a power of two; allowed: 64K "
 	  "to 512M, a power of two, such as \"64M\"" },
 	{ "ring = { size = \"1G\"; };",
-	  ":2: setting ring.size: \"1G\" is out of limits; allowed: 64K to "
+	  ":2: setting ring.size: \"1G\" is out of range; allowed: 64K to "
 	  "512M, a power of two, such as \"64M\"" },
 	{ "ring = { size = \"99999999999999999999G\"; };",
-	  ":2: setting ring.size: \"99999999999999999999G\" is out of limits; "
+	  ":2: setting ring.size: \"99999999999999999999G\" is out of range; "
 	  "allowed: 64K to 512M, a power of two, such as \"64M\"" },
 	{ "ring = { size = \"17179869185G\"; };",
-	  ":2: setting ring.size: \"17179869185G\" is out of limits; allowed: "
+	  ":2: setting ring.size: \"17179869185G\" is out of range; allowed: "
 	  "64K to 512M, a power of two, such as \"64M\"" },
 	{ "ring = { size = 4362076160; };",
-	  ":2: setting ring.size: 4362076160 is out of limits; allowed: 64K to "
+	  ":2: setting ring.size: 4362076160 is out of range; allowed: 64K to "
 	  "512M, a power of two, such as \"64M\"" },
 	{ "ring = { size = 0x104000000; };",
-	  ":2: setting ring.size: 4362076160 is out of limits; allowed: 64K to "
+	  ":2: setting ring.size: 4362076160 is out of range; allowed: 64K to "
 	  "512M, a power of two, such as \"64M\"" },
 	{ "ring = { size = -4290772992; };",
-	  ":2: setting ring.size: -4290772992 is out of limits; allowed: 64K "
+	  ":2: setting ring.size: -4290772992 is out of range; allowed: 64K "
 	  "to 512M, a power of two, such as \"64M\"" },
 	{ "message = { max = \"129M\"; };",
-	  ":2: setting message.max: \"129M\" is out of limits; allowed: 0 to "
+	  ":2: setting message.max: \"129M\" is out of range; allowed: 0 to "
 	  "128M" },
 	/* times */
 	{ "log = { report = 10; };",
@@ -463,20 +464,20 @@ static const struct mistake {
 	  ":2: setting log.report: \"-1s\" is not a time with its unit; "
 	  "allowed: 100ms to 24h, such as \"10s\"" },
 	{ "log = { report = \"99ms\"; };",
-	  ":2: setting log.report: \"99ms\" is out of limits; allowed: 100ms "
+	  ":2: setting log.report: \"99ms\" is out of range; allowed: 100ms "
 	  "to 24h, such as \"10s\"" },
 	{ "log = { report = 0; };",
-	  ":2: setting log.report: 0 is out of limits; allowed: 100ms to 24h, "
+	  ":2: setting log.report: 0 is out of range; allowed: 100ms to 24h, "
 	  "such as \"10s\"" },
 	/* the other kinds */
 	{ "listen = { port = 70000; };",
-	  ":2: setting listen.port: 70000 is out of limits; allowed: 0 to "
+	  ":2: setting listen.port: 70000 is out of range; allowed: 0 to "
 	  "65535" },
 	{ "listen = { port = \"5010\"; };",
 	  ":2: setting listen.port: \"5010\" is not an integer; allowed: 0 to "
 	  "65535" },
 	{ "engine = { cpu = -2; };",
-	  ":2: setting engine.cpu: -2 is out of limits; allowed: -1 to 4095" },
+	  ":2: setting engine.cpu: -2 is out of range; allowed: -1 to 4095" },
 	{ "listen = { unix_socket = \"yes\"; };",
 	  ":2: setting listen.unix_socket: \"yes\" is neither true nor false; "
 	  "allowed: true or false" },
@@ -487,14 +488,14 @@ static const struct mistake {
 	  ":2: setting listen.address: 5 is not a string; allowed: 1 to 255 "
 	  "characters" },
 	{ "listen = { address = \"\"; };",
-	  ":2: setting listen.address: \"\" is out of limits; allowed: 1 to "
+	  ":2: setting listen.address: \"\" is out of range; allowed: 1 to "
 	  "255 characters" },
 	{ "connections = { congestion = \"0123456789abcdef\"; };",
 	  ":2: setting connections.congestion: \"0123456789abcdef\" is out of "
-	  "limits; allowed: 0 to 15 characters" },
+	  "range; allowed: 0 to 15 characters" },
 	{ "slow = { policy = \"spil\"; };",
-	  ":2: setting slow.policy: \"spil\" is none of the choices; allowed: "
-	  "\"spill\", \"disconnect\", \"skip\" or \"block\"" },
+	  ":2: setting slow.policy: \"spil\" is not one of the choices; "
+	  "allowed: \"spill\", \"disconnect\", \"skip\" or \"block\"" },
 	{ "slow = { policy = 1; };",
 	  ":2: setting slow.policy: 1 is not a string; allowed: "
 	  "\"spill\", \"disconnect\", \"skip\" or \"block\"" },
@@ -502,8 +503,8 @@ static const struct mistake {
 	  ":2: setting engine.mode: a group is not a string; allowed: "
 	  "\"auto\", \"sqpoll\" or \"direct\"" },
 	{ "engine = { mode = \"a\nb\x01\"; };",
-	  ":2: setting engine.mode: \"a?b?\" is none of the choices; allowed: "
-	  "\"auto\", \"sqpoll\" or \"direct\"" },
+	  ":2: setting engine.mode: \"a?b?\" is not one of the choices; "
+	  "allowed: \"auto\", \"sqpoll\" or \"direct\"" },
 	{ "engine = { spin = \"now\"; };",
 	  ":2: setting engine.spin: \"now\" is not a time with its unit; "
 	  "allowed: 0 to 1m, or \"auto\"" },
@@ -511,15 +512,15 @@ static const struct mistake {
 	  ":2: setting engine.spin: -1 is not a time with its unit; "
 	  "allowed: 0 to 1m, or \"auto\"" },
 	{ "engine = { spin = \"2m\"; };",
-	  ":2: setting engine.spin: \"2m\" is out of limits; "
+	  ":2: setting engine.spin: \"2m\" is out of range; "
 	  "allowed: 0 to 1m, or \"auto\"" },
 	{ "engine = { sq_idle = \"auto\"; };",
 	  ":2: setting engine.sq_idle: \"auto\" is not a time with its unit; "
 	  "allowed: 1ms to 1m, such as \"20ms\"" },
-	/* what does not go together */
+	/* settings that conflict */
 	{ "streams = { ring = 4096; };",
-	  ":2: setting streams.ring: 4K does not fit; allowed: 0 for the size "
-	  "of the main ring, or a size that this can have" },
+	  ":2: setting streams.ring: 4K does not fit; allowed: 0 for "
+	  "ring.size, or a size that ring.size can have" },
 	{ "message = { max = \"17M\"; };",
 	  ":2: setting message.max: 17M does not fit with ring.size 64M, "
 	  "streams.ring 64M, streams.max 64; allowed: at most a quarter of "
@@ -563,11 +564,12 @@ static const struct mistake {
 	  "user's name, such as \"rdb\"" },
 	{ "slow = { users = ( { user = \"a\"; policy = \"skip\"; },\n"
 	  "{ user = \"a\"; policy = \"skip\"; } ); };",
-	  ":3: setting slow.users[1].user: \"a\" is there already; allowed: "
+	  ":3: setting slow.users[1].user: \"a\" is listed twice; allowed: "
 	  "each user once" },
 	{ "slow = { users = ( { user = \"a\"; policy = \"slip\"; } ); };",
-	  ":2: setting slow.users[0].policy: \"slip\" is none of the choices; "
-	  "allowed: \"spill\", \"disconnect\", \"skip\" or \"block\"" },
+	  ":2: setting slow.users[0].policy: \"slip\" is not one of the "
+	  "choices; allowed: \"spill\", \"disconnect\", \"skip\" or "
+	  "\"block\"" },
 };
 
 static void
@@ -582,7 +584,7 @@ test_names_each_mistake(void **state)
 	}
 }
 
-/* each is a whole file */
+/* each text is a whole file */
 static const struct mistake schema_mistakes[] = {
 	{ "", ": setting schema: is missing; allowed: schema = \"sym.q\", "
 	      "or a group with file or tables" },
@@ -660,7 +662,7 @@ test_names_mistakes_in_the_schema(void **state)
 }
 
 static void
-test_refuses_what_is_out_of_limits(void **state)
+test_refuses_values_out_of_range(void **state)
 {
 	struct settings s;
 
@@ -686,7 +688,7 @@ test_refuses_what_is_out_of_limits(void **state)
 				 SCHEMA "%s = { %s = %s%" PRId64 "%s%s; };",
 				 o->group, o->name, quote, value, unit, quote);
 			res = load(&s, text);
-			if (is_out != (res != 0 && strstr(error, "limits")))
+			if (is_out != (res != 0 && strstr(error, "range")))
 				fail_msg("%s\n%s", text, res ? error : "good");
 			settings_fini(&s);
 		}
@@ -710,9 +712,9 @@ test_large_integers_keep_their_size(void **state)
 	settings_fini(&s);
 	assert_refuses(SCHEMA "listen = { port = 99999999999999999999; };",
 		       ":2: setting listen.port: 9223372036854775807 is out "
-		       "of limits; allowed: 0 to 65535");
+		       "of range; allowed: 0 to 65535");
 	assert_refuses(SCHEMA "listen = { port = 4294972306L; };",
-		       ":2: setting listen.port: 4294972306 is out of limits; "
+		       ":2: setting listen.port: 4294972306 is out of range; "
 		       "allowed: 0 to 65535");
 }
 
@@ -810,7 +812,7 @@ test_names_files_that_cannot_be_read(void **state)
 	assert_int_equal(settings_load(&s, conf, error, sizeof(error)),
 			 -EINVAL);
 	assert_string_equal(error + strlen(conf),
-			    ": cannot be read: it has a NUL in it");
+			    ": cannot be read: it contains a NUL");
 	assert_int_equal(unlink(conf), 0);
 	assert_int_equal(settings_load(&s, conf, error, sizeof(error)),
 			 -ENOENT);
@@ -818,7 +820,7 @@ test_names_files_that_cannot_be_read(void **state)
 	assert_string_equal(
 		error + strlen(conf),
 		phrase_of(": cannot be read: %s", strerror(ENOENT)).text);
-	/* without an end */
+	/* a file without an end */
 	assert_int_equal(settings_load(&s, "/dev/zero", error, sizeof(error)),
 			 -EFBIG);
 	assert_non_null(strstr(error, strerror(EFBIG)));
@@ -894,7 +896,7 @@ test_sample_equals_the_defaults(void **state)
 
 	(void)state;
 	assert_sample_is_default(text);
-	/* and when what is commented out is not */
+	/* and again with the commented lines taken in */
 	for (char *line = text; line != NULL; line = strchr(line, '\n')) {
 		size_t len = strcspn(++line, "\n");
 		char name[32], rest;
@@ -935,7 +937,8 @@ test_manual_has_a_row_for_each_setting(void **state)
 	free(text);
 }
 
-/* The errors in the manual are those above, of the third line. */
+/* The errors in the manual are among those above, but for the line number,
+ * which is 3. */
 static void
 test_manual_shows_real_errors(void **state)
 {
@@ -998,7 +1001,7 @@ main(void)
 		cmocka_unit_test(test_spill_needs_a_journal),
 		cmocka_unit_test(test_names_each_mistake),
 		cmocka_unit_test(test_names_mistakes_in_the_schema),
-		cmocka_unit_test(test_refuses_what_is_out_of_limits),
+		cmocka_unit_test(test_refuses_values_out_of_range),
 		cmocka_unit_test(test_large_integers_keep_their_size),
 		cmocka_unit_test(test_reads_tables_in_the_configuration),
 		cmocka_unit_test(test_names_the_place_in_a_schema_file),

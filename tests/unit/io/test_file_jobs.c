@@ -15,16 +15,16 @@
 #include "base/clock.h"
 #include "base/util.h"
 
-/* With the real engine and a real thread. */
+/* With a real engine and a real thread. */
 
 enum { JOBS = 20 };
 
 struct work {
 	struct file_job job;
-	int gate_fd; /* run() waits until there is a byte; -1: it does not */
-	unsigned ran, done; /* at which step; 0: not yet */
+	int gate_fd; /* run() waits for a byte from it; -1: it does not wait */
+	unsigned ran, done; /* the step at which each happened; 0: not yet */
 	pthread_t ran_on, done_on;
-	unsigned again; /* done() starts it so often */
+	unsigned again; /* times that done() starts the job again */
 };
 
 static struct file_jobs jobs;
@@ -65,7 +65,8 @@ work(int gate_fd)
 			      .gate_fd = gate_fd };
 }
 
-/* Turns until a job has finished, or so long. Returns whether one has. */
+/* Turns until a job has finished, wait_ns at most.  Returns whether one has
+ * finished. */
 static bool
 turn(int64_t wait_ns)
 {
@@ -105,7 +106,8 @@ close_all(void **state)
 	return 0;
 }
 
-/* In the order they were started, on the other thread; told on this one. */
+/* Jobs run on the other thread in the order in which they were started; `done`
+ * is called on this one. */
 static void
 test_order(void **state)
 {
@@ -126,7 +128,7 @@ test_order(void **state)
 	}
 }
 
-/* One that hangs holds nobody but those behind it. */
+/* A job that hangs holds only the jobs after it. */
 static void
 test_hangs(void **state)
 {
@@ -149,7 +151,8 @@ test_hangs(void **state)
 	(void)close(gate[1]);
 }
 
-/* What `done` starts is awaited too; what was told is not told again. */
+/* A job that `done` starts is awaited too; `done` is never called twice for one
+ * run. */
 static void
 test_finish(void **state)
 {
