@@ -17,6 +17,24 @@ consumer_init(struct consumer *c, struct streams *streams, uint8_t *reply,
 				.policy = policy };
 }
 
+void
+consumer_move(struct consumer *c, enum consumer_state to)
+{
+	static const unsigned may_follow[] = {
+		[CONSUMER_NONE] = 1U << CONSUMER_LIVE | 1U << CONSUMER_JOURNAL,
+		[CONSUMER_LIVE] = 1U << CONSUMER_NONE | 1U << CONSUMER_LIVE |
+				  1U << CONSUMER_LEAVING | 1U << CONSUMER_REST |
+				  1U << CONSUMER_JOURNAL,
+		[CONSUMER_LEAVING] = 1U << CONSUMER_LIVE,
+		[CONSUMER_REST] = 1U << CONSUMER_NONE | 1U << CONSUMER_LIVE,
+		[CONSUMER_JOURNAL] = 1U << CONSUMER_NONE | 1U << CONSUMER_LIVE |
+				     1U << CONSUMER_JOURNAL,
+	};
+
+	CHECK((may_follow[c->state] >> to & 1) != 0);
+	c->state = to;
+}
+
 /* Up to where `here` is to be sent now. */
 static uint64_t
 end_pos(const struct consumer *c)
@@ -38,7 +56,7 @@ here_lag(const struct consumer *c)
 static bool
 is_at_limit(const struct consumer *c)
 {
-	if (c->past.is_on)
+	if (c->state == CONSUMER_JOURNAL)
 		return c->past.at.pos == c->limit_main_pos &&
 		       c->past.sent == c->past.len;
 	return c->here.stream == NULL || c->here.pos == c->limit_pos;
@@ -62,6 +80,7 @@ change_stream(struct consumer *c)
 	cursor_detach(&c->here);
 	cursor_attach(&c->here, stream, pos);
 	cursor_detach(&c->next);
+	consumer_move(c, CONSUMER_LIVE);
 }
 
 /* What a debt has grown to. */
@@ -91,7 +110,8 @@ change_past(struct consumer *c)
 	p->has_next = false;
 	p->skip_bytes = 0;
 	p->long_bytes = p->long_len = 0;
-	p->is_on = p->is_touched = true;
+	consumer_move(c, CONSUMER_JOURNAL);
+	p->is_touched = true;
 	p->skip_records = 0;
 	if (p->next.place.file != NULL) {
 		if (p->at.file != NULL)
@@ -162,7 +182,7 @@ void
 consumer_queue(struct consumer *c, size_t len, struct stream *stream,
 	       struct reply_gate gate)
 {
-	CHECK(stream == NULL || !c->past.is_on);
+	CHECK(stream == NULL || c->state != CONSUMER_JOURNAL);
 	queue_reply(c, len, stream != NULL, gate);
 	if (stream != NULL && stream != c->here.stream)
 		cursor_attach(&c->next, stream, stream->visible_pos);
@@ -180,8 +200,9 @@ consumer_queue_past(struct consumer *c, size_t len,
 	const struct stream *main = &c->streams->main;
 	struct consumer_debt *debt = &p->next_debt;
 
-	CHECK(p->is_on || request != NULL);
-	if (p->is_on) /* what it had until now grows no more */
+	CHECK(c->state == CONSUMER_JOURNAL || request != NULL);
+	/* What it lacks of the old selection grows no more. */
+	if (c->state == CONSUMER_JOURNAL)
 		p->debt.fixed = debt_now(c, &p->debt, &p->selection);
 	else
 		p->since_ns = now_ns;
@@ -274,9 +295,10 @@ consumer_next(struct consumer *c, size_t span_max, struct span *out)
 		*out = (struct span){ PART_REST, c->rest + c->rest_sent,
 				      c->rest_len - c->rest_sent, false };
 	} else if (c->past.sent < c->past.len) {
-		*out = (struct span){ PART_PAST, c->past.buffer + c->past.sent,
+		*out = (struct span){ PART_JOURNAL,
+				      c->past.buffer + c->past.sent,
 				      c->past.len - c->past.sent, false };
-	} else if (c->past.is_rest) {
+	} else if (c->state == CONSUMER_REST) {
 		return false;
 	} else if (here_lag(c) > 0) {
 		const struct stream *s = c->here.stream;
@@ -330,9 +352,9 @@ consumer_written(struct consumer *c, size_t accepted)
 		if (c->notice.sent == c->notice.len)
 			end_notice(&c->notice);
 		break;
-	case PART_PAST:
+	case PART_JOURNAL:
 		c->past.sent += accepted;
-		if (!c->past.is_rest)
+		if (c->state != CONSUMER_REST)
 			break;
 		c->rest_sent = min_u64(c->rest_sent + accepted, c->rest_len);
 		if (c->past.sent == c->past.len && c->past.skip_bytes == 0)
@@ -353,9 +375,20 @@ consumer_written(struct consumer *c, size_t accepted)
 	}
 	c->sent_bytes += accepted;
 	c->writing = PART_NONE;
-	c->is_cancelled = false;
+	if (c->state == CONSUMER_LEAVING)
+		consumer_move(c, CONSUMER_LIVE);
 	consumer_step(c);
 	return free_buffer;
+}
+
+bool
+consumer_cancel(struct consumer *c)
+{
+	CHECK(c->writing == PART_STREAM);
+	if (c->state == CONSUMER_LEAVING)
+		return false;
+	consumer_move(c, CONSUMER_LEAVING);
+	return true;
 }
 
 void
@@ -383,7 +416,7 @@ consumer_hurry_reply(struct consumer *c)
 	CHECK(consumer_has_question(c));
 	if (s != NULL && (int64_t)(c->limit_pos - s->visible_pos) > 0)
 		set_limit(c, true);
-	if (p->is_on && !p->at.file->is_ended)
+	if (c->state == CONSUMER_JOURNAL && !p->at.file->is_ended)
 		c->limit_main_pos =
 			at + min_u64(c->limit_main_pos - at,
 				     p->at.file->written_pos - at);
@@ -436,7 +469,8 @@ past_debt(const struct consumer *c)
 
 	if (!p->has_next)
 		return debt_now(c, &p->debt, &p->selection);
-	debt = p->is_on ? p->debt.fixed : (struct stream_total){ 0 };
+	debt = c->state == CONSUMER_JOURNAL ? p->debt.fixed
+					     : (struct stream_total){ 0 };
 	next = debt_now(c, &p->next_debt, &p->next_selection);
 	debt.bytes += next.bytes;
 	debt.records += next.records;
@@ -449,11 +483,11 @@ consumer_lag_bytes(struct consumer *c)
 	uint64_t lag = consumer_lack_of(c, &c->here).bytes +
 		       consumer_lack_of(c, &c->next).bytes;
 
-	if (c->past.is_on || c->past.has_next)
+	if (c->state == CONSUMER_JOURNAL || c->past.has_next)
 		lag += past_debt(c).bytes;
 	if (consumer_has_rest(c))
 		lag += c->rest_len - c->rest_sent;
-	if (!c->past.is_rest)
+	if (c->state != CONSUMER_REST)
 		lag += c->past.len - c->past.sent;
 	c->high_bytes = max_u64(c->high_bytes, lag);
 	return lag;
@@ -530,10 +564,10 @@ consumer_lag_records(const struct consumer *c, int64_t now_ns,
 		consumer_lack_of_records(c, &c->next, now_ns, out_age_ns);
 	/* A rest is one record more, as old as can no longer be told. */
 	*out_records += consumer_has_rest(c);
-	if (!c->past.is_on && !c->past.has_next)
+	if (c->state != CONSUMER_JOURNAL && !c->past.has_next)
 		return;
 	*out_records += past_debt(c).records;
-	if (!c->past.is_rest)
+	if (c->state != CONSUMER_REST)
 		*out_records += buffered_records(&c->past);
 	if (*out_records > 0 && c->past.time_ns != 0)
 		*out_age_ns = now_ns - c->past.time_ns;
@@ -601,7 +635,8 @@ consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer)
 	if (len == 0)
 		return;
 	if (buffer == NULL) {
-		CHECK(len <= CATCHUP_BUFFER_BYTES && !c->past.is_on);
+		CHECK(len <= CATCHUP_BUFFER_BYTES &&
+		      c->state != CONSUMER_JOURNAL);
 		buffer = c->past.buffer;
 		c->past.is_touched = true;
 	}
@@ -630,6 +665,8 @@ consumer_skip(struct consumer *c, uint8_t *buffer,
 		if (c->here.stream != NULL)
 			skip_cursor(c, &c->here, end_pos(c), &skipped);
 		cursor_detach(&c->here);
+		if (c->state == CONSUMER_LIVE)
+			consumer_move(c, CONSUMER_NONE);
 		if (c->next.stream != NULL)
 			skip_cursor(c, &c->next, c->next.stream->visible_pos,
 				    &skipped);
@@ -668,6 +705,8 @@ consumer_fini(struct consumer *c)
 	uint8_t *free_buffer = end_rest(c);
 
 	CHECK(c->writing == PART_NONE);
+	if (c->state != CONSUMER_NONE)
+		consumer_move(c, CONSUMER_NONE);
 	cursor_detach(&c->here);
 	cursor_detach(&c->next);
 	if (c->past.at.file != NULL)

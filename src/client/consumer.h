@@ -35,11 +35,29 @@
 /* Of each consumer, for what it reads of the past; else for a rest. */
 enum { CATCHUP_BUFFER_BYTES = 256 << 10 };
 
+/*
+ * Where a consumer reads.  consumer_move is the only way from one to another.
+ *
+ *   NONE <---> LIVE <----> LEAVING
+ *     |        ^  ^
+ *     v        |  +------> REST
+ *   JOURNAL <--+
+ */
+enum consumer_state {
+	CONSUMER_NONE,	  /* nothing, but it may have replies */
+	CONSUMER_LIVE,	  /* a stream */
+	CONSUMER_LEAVING, /* the same; its write in flight was cancelled, after
+			     which it leaves the ring or skips */
+	CONSUMER_REST,	  /* the rest of one frame, from the journal; then the
+			     stream that it is in, if any */
+	CONSUMER_JOURNAL, /* the journal; it holds nothing of any ring */
+};
+
 enum consumer_part {
 	PART_NONE,
 	PART_REST,
 	PART_NOTICE,
-	PART_PAST,
+	PART_JOURNAL,
 	PART_STREAM,
 	PART_REPLY,
 };
@@ -77,8 +95,6 @@ enum past_news {
 
 /* Reading the journal. Positions are of the main stream. */
 struct past {
-	bool is_on;
-	bool is_rest; /* not on: only the rest of one frame comes from there */
 	struct history_place at;    /* the next record to look at; held */
 	struct selection selection; /* of what is there this, which is kept, is
 				       sent ... */
@@ -103,7 +119,7 @@ struct past {
 	struct consumer_debt next_debt; /* ... and of next_selection */
 	int64_t since_ns;		/* when it left the ring */
 	uint64_t served_records;	/* in all its life */
-	int64_t spent_ns;		/* before since_ns, if is_on */
+	int64_t spent_ns;		/* before since_ns, if it is there */
 	uint64_t spills;
 
 	/* for catchup.c */
@@ -132,9 +148,11 @@ struct notice {
 };
 
 struct consumer {
+	enum consumer_state state;
+
 	/* the parts */
 	uint8_t *rest; /* past.buffer or, if it is too long for that, a pool
-			  buffer; NULL when there is none, or past.is_rest */
+			  buffer; NULL when there is none, or it is read */
 	size_t rest_len, rest_sent;
 	struct notice notice;
 	struct cursor here;
@@ -158,7 +176,6 @@ struct consumer {
 	const uint8_t *writing_at;
 	uint64_t writing_sum; /* only with --enable-span-check */
 	int64_t writing_since_ns;
-	bool is_cancelled; /* its cancel was sent; its completion is awaited */
 	bool is_counted;   /* in delivery's bytes in flight */
 
 	/* being slow */
@@ -195,8 +212,8 @@ void consumer_init(struct consumer *c, struct streams *streams, uint8_t *reply,
 static inline bool
 consumer_is_subscribed(const struct consumer *c)
 {
-	return c->here.stream != NULL || c->next.stream != NULL ||
-	       c->past.is_on || c->past.has_next;
+	return c->state != CONSUMER_NONE || c->next.stream != NULL ||
+	       c->past.has_next;
 }
 
 /* Whether requests of this connection have to wait. */
@@ -233,6 +250,10 @@ bool consumer_next(struct consumer *c, size_t span_max, struct span *out);
 /* The write in flight has completed: `accepted` bytes of it were taken.
  * Returns a pool buffer that is no longer needed, or NULL. */
 uint8_t *consumer_written(struct consumer *c, size_t accepted);
+
+/* The write in flight, of a stream, was cancelled: when it completes the
+ * consumer can leave that stream.  false: it was cancelled before. */
+bool consumer_cancel(struct consumer *c);
 
 /* Whether the reply to a question waits, and nothing of it is on its way. */
 bool consumer_has_question(const struct consumer *c);

@@ -82,7 +82,7 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 	int64_t age_ns = 0;
 
 	CHECK(c->writing != PART_STREAM && consumer_is_subscribed(c) &&
-	      !p->is_on);
+	      c->state != CONSUMER_JOURNAL);
 	/* What is left of the unit that it leaves in the middle. */
 	if (c->here.stream != NULL)
 		consumer_keep_rest(c, (size_t)(leave_pos(c) - c->here.pos),
@@ -108,7 +108,8 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 	p->at = *place;
 	p->at.file->readers++;
 	p->time_ns = now_ns - age_ns;
-	p->is_on = p->is_touched = true;
+	consumer_move(c, CONSUMER_JOURNAL);
+	p->is_touched = true;
 	p->since_ns = now_ns;
 	p->spills++;
 }
@@ -120,8 +121,8 @@ consumer_read_rest(struct consumer *c, size_t len,
 	struct past *p = &c->past;
 	struct stream_source from = consumer_main_place(c);
 
-	CHECK(!p->is_on && !consumer_has_rest(c) && len > 0 &&
-	      from.skip_bytes > 0);
+	CHECK(!consumer_has_rest(c) && len > 0 && from.skip_bytes > 0);
+	consumer_move(c, CONSUMER_REST);
 	p->from_pos = from.main_pos;
 	p->skip_bytes = from.skip_bytes;
 	p->from_record = p->skip_records = 0;
@@ -130,7 +131,7 @@ consumer_read_rest(struct consumer *c, size_t len,
 		       &c->here.stream->selection);
 	p->at = *place;
 	p->at.file->readers++;
-	p->is_rest = p->is_touched = true;
+	p->is_touched = true;
 	c->rest_len = len;
 	c->rest_sent = 0;
 	c->here.pos += len;
@@ -141,10 +142,11 @@ consumer_end_read(struct consumer *c)
 {
 	struct past *p = &c->past;
 
-	CHECK(p->is_rest);
+	CHECK(c->state == CONSUMER_REST);
 	p->at.file->readers--;
 	p->at.file = NULL;
-	p->is_rest = false;
+	consumer_move(c, c->here.stream != NULL ? CONSUMER_LIVE
+						 : CONSUMER_NONE);
 	selection_drop(consumer_symbols(c), &p->selection);
 	p->len = p->sent = p->first_len = 0;
 }
@@ -155,8 +157,9 @@ consumer_is_hungry(const struct consumer *c)
 	if (c->past.sent != c->past.len)
 		return false;
 	/* A notice comes before anything else that would be read now. */
-	return c->past.is_rest || (c->past.is_on && c->rest == NULL &&
-				   !consumer_may_notice(c));
+	return c->state == CONSUMER_REST ||
+	       (c->state == CONSUMER_JOURNAL && c->rest == NULL &&
+		!consumer_may_notice(c));
 }
 
 bool
@@ -175,7 +178,8 @@ consumer_past_end(const struct consumer *c)
 	uint64_t at = p->at.pos;
 	uint64_t len = c->streams->main.visible_pos - at;
 
-	if (p->is_rest) /* one message, of which some was sent: then no more */
+	/* One message, of which some was sent: then no more. */
+	if (c->state == CONSUMER_REST)
 		return p->skip_bytes > 0 ? at + len : at;
 	if (c->is_replying)
 		len = min_u64(len, c->limit_main_pos - at);
@@ -239,7 +243,7 @@ consumer_claims_too_much(const struct consumer *c)
 {
 	const struct past *p = &c->past;
 
-	return p->is_on && p->skip_records > 0 &&
+	return c->state == CONSUMER_JOURNAL && p->skip_records > 0 &&
 	       p->at.record >= p->sure_record;
 }
 
@@ -248,8 +252,8 @@ consumer_claims_unwritten(const struct consumer *c)
 {
 	const struct past *p = &c->past;
 
-	return p->is_on && p->skip_records > 0 && !p->at.file->is_ended &&
-	       p->at.off == p->at.file->written_off;
+	return c->state == CONSUMER_JOURNAL && p->skip_records > 0 &&
+	       !p->at.file->is_ended && p->at.off == p->at.file->written_off;
 }
 
 void
@@ -269,7 +273,7 @@ consumer_return(struct consumer *c, int64_t now_ns)
 	struct past *p = &c->past;
 
 	CHECK(p->sent == p->len);
-	if (!p->is_on)
+	if (c->state != CONSUMER_JOURNAL)
 		return false;
 	/* Before first_off positions are none of the stream's. */
 	if (c->is_replying || p->skip_bytes > 0 || p->skip_records > 0 ||
@@ -279,7 +283,7 @@ consumer_return(struct consumer *c, int64_t now_ns)
 		return false;
 	p->at.file->readers--;
 	p->at.file = NULL;
-	p->is_on = false;
+	consumer_move(c, CONSUMER_LIVE);
 	selection_drop(consumer_symbols(c), &p->selection);
 	p->len = p->sent = p->first_len = 0;
 	p->long_bytes = p->long_len = 0;
@@ -291,5 +295,5 @@ int64_t
 consumer_past_ns(const struct consumer *c, int64_t now_ns)
 {
 	return c->past.spent_ns +
-	       (c->past.is_on ? now_ns - c->past.since_ns : 0);
+	       (c->state == CONSUMER_JOURNAL ? now_ns - c->past.since_ns : 0);
 }

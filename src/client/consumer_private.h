@@ -13,6 +13,9 @@ consumer_symbols(const struct consumer *c)
 	return &c->streams->filter.symbols;
 }
 
+/* The one way from a state to another. */
+void consumer_move(struct consumer *c, enum consumer_state to);
+
 /* The next len bytes of `here` become the rest, in a pool buffer if they do not
  * fit into the consumer's own. */
 void consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer);
@@ -28,7 +31,7 @@ void consumer_end_read(struct consumer *c);
 static inline bool
 consumer_has_rest(const struct consumer *c)
 {
-	return c->rest != NULL || c->past.is_rest;
+	return c->rest != NULL || c->state == CONSUMER_REST;
 }
 
 /* Ends the reply's part once everything before it and itself is sent. */

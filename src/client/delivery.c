@@ -71,9 +71,11 @@ has_work(struct connection *c, size_t span_max)
 static struct list *
 ready_list(struct delivery *d, const struct connection *c)
 {
-	const struct past *p = &c->consumer.past;
+	enum consumer_state state = c->consumer.state;
 
-	return p->is_on || p->is_rest ? &d->ready_past : &d->ready;
+	return state == CONSUMER_JOURNAL || state == CONSUMER_REST
+		       ? &d->ready_past
+		       : &d->ready;
 }
 
 void
@@ -98,7 +100,7 @@ uncount(struct delivery *d, struct consumer *c)
 		return;
 	c->is_counted = false;
 	list_remove(&c->flight_node);
-	if (c->writing == PART_PAST)
+	if (c->writing == PART_JOURNAL)
 		d->past_bytes -= c->writing_len;
 	else
 		d->in_flight_bytes -= c->writing_len;
@@ -159,7 +161,7 @@ submit(struct delivery *d, struct connection *c, int64_t now_ns)
 	consumer->writing_sum = sum_of(span.at, span.len);
 	consumer->writing_since_ns = now_ns;
 	consumer->is_counted = true;
-	if (span.part == PART_PAST)
+	if (span.part == PART_JOURNAL)
 		d->past_bytes += span.len;
 	else
 		d->in_flight_bytes += span.len;
@@ -207,15 +209,13 @@ delivery_completed(struct delivery *d, struct connection *c, int32_t result)
 bool
 delivery_cancel(struct delivery *d, struct connection *c)
 {
-	struct consumer *consumer = &c->consumer;
 	struct ticket cancel = write_ticket(c);
 
-	if (consumer->writing == PART_NONE || consumer->is_cancelled)
+	if (!consumer_cancel(&c->consumer))
 		return false;
 	cancel.kind = ENGINE_CANCEL;
 	engine_cancel(d->engine, write_ticket(c), cancel);
 	c->ops_cnt++;
-	consumer->is_cancelled = true;
 	return true;
 }
 

@@ -63,7 +63,7 @@ answer_has_place(const struct server *s, const struct connection *c)
 	if (c->is_late)
 		return true;
 	if (a->is_subscribing)
-		return c->consumer.past.is_on ||
+		return c->consumer.state == CONSUMER_JOURNAL ||
 		       streams_is_level(&s->streams, c->wait_stream);
 	/* It may read something else by now, or nothing. */
 	return reads != c->wait_stream || reads->is_main ||
@@ -120,7 +120,8 @@ bool
 answer_place(struct server *s, struct connection *c)
 {
 	struct answer *a = &c->answer;
-	bool needs_stream = a->is_subscribing && !c->consumer.past.is_on;
+	bool needs_stream = a->is_subscribing &&
+			    c->consumer.state != CONSUMER_JOURNAL;
 	struct stream *stream = NULL;
 	const char *error = c->is_late ? "full" : NULL;
 

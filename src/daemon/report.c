@@ -206,7 +206,7 @@ is_slow(const struct server *s, struct connection *c)
 
 	if (!consumer_is_subscribed(consumer))
 		return false;
-	if (consumer->past.is_on || consumer->lag.is_slow ||
+	if (consumer->state == CONSUMER_JOURNAL || consumer->lag.is_slow ||
 	    consumer->skips != c->skips_reported)
 		return true;
 	if (consumer_lag_bytes(consumer) == 0)
@@ -218,9 +218,9 @@ is_slow(const struct server *s, struct connection *c)
 const char *
 report_state(const struct server *s, struct connection *c)
 {
-	if (c->consumer.is_cancelled)
+	if (c->consumer.state == CONSUMER_LEAVING)
 		return "leaving";
-	if (c->consumer.past.is_on)
+	if (c->consumer.state == CONSUMER_JOURNAL)
 		return "catching_up";
 	if (c->consumer.lag.is_slow && c->consumer.policy == SLOW_BLOCK)
 		return "holding";
@@ -430,7 +430,7 @@ take_census(const struct server *s)
 
 	while ((c = server_next_open(s, c)) != NULL) {
 		census.consumers += consumer_is_subscribed(&c->consumer);
-		census.behind += c->consumer.past.is_on;
+		census.behind += c->consumer.state == CONSUMER_JOURNAL;
 		census.feeds += c->is_feed;
 	}
 	return census;

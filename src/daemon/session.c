@@ -418,7 +418,8 @@ serve_frame(struct server *s, struct connection *c,
 {
 	struct tick_client client = { .selection = c->selection,
 				      .stream = c->consumer.here.stream,
-				      .is_behind = c->consumer.past.is_on,
+				      .is_behind = c->consumer.state ==
+						   CONSUMER_JOURNAL,
 				      .reply = reply_buffer(c),
 				      .reply_max = reply_room(s, c),
 				      .is_reply_large =
@@ -478,7 +479,7 @@ serve_repeated(struct server *s, struct connection *c)
 	uint64_t records;
 	size_t len;
 
-	if (c->consumer.here.stream != NULL || c->consumer.past.is_on ||
+	if (c->consumer.state != CONSUMER_NONE ||
 	    wait_must_queue(s, c))
 		return;
 	len = tick_repeat(&s->tick, c->buffer + c->parsed,
@@ -709,13 +710,14 @@ session_check_spills(struct server *s)
 	for (n = s->open.next; n != &s->open; n = next) {
 		struct connection *c =
 			container_of(n, struct connection, open_node);
-		const struct past *p = &c->consumer.past;
+		const struct consumer *consumer = &c->consumer;
 
 		next = n->next;
-		if (p->is_on && c->spill_limit_ns > 0 &&
-		    s->now_ns - p->since_ns >= c->spill_limit_ns)
+		if (consumer->state == CONSUMER_JOURNAL &&
+		    c->spill_limit_ns > 0 &&
+		    s->now_ns - consumer->past.since_ns >= c->spill_limit_ns)
 			session_close(s, c, CLOSE_slow_spill, NULL);
-		else if (is_stuck && consumer_claims_unwritten(&c->consumer))
+		else if (is_stuck && consumer_claims_unwritten(consumer))
 			session_close(s, c, CLOSE_journal, NULL);
 		else if (is_stuck && c->state == CONNECTION_OPEN &&
 			 c->consumer.gate.kind == REPLY_OF_SUBSCRIPTION &&

@@ -452,7 +452,7 @@ queue(struct reader *r, size_t len, struct stream *stream,
 	if (stream != NULL)
 		r->stream = stream;
 	owe_reply(r, &reply, selection);
-	m.past_replies += r->c.past.is_on;
+	m.past_replies += r->c.state == CONSUMER_JOURNAL;
 	if (selection == NULL || stream != NULL) {
 		consumer_queue(&r->c, len, stream, gate);
 	} else {
@@ -537,7 +537,7 @@ ask(struct reader *r, size_t len, struct history_file *file, uint64_t record,
 	r->selection = *selection;
 	r->stream = NULL;
 	request.skip_records = owe_past(r, file, record, skip_records);
-	if (!r->c.past.is_on)
+	if (r->c.state != CONSUMER_JOURNAL)
 		r->past_since_ns = m.now;
 	m.requests++;
 	m.old_requests += file->is_ended;
@@ -733,7 +733,7 @@ serve_one(struct reader *r, const struct frame *f, enum serving how)
 		return false;
 	if (wanted < 2 || p->len > 0 || t == NULL)
 		how = SERVE_WHOLE;
-	if (p->is_rest && how == SERVE_REST)
+	if (r->c.state == CONSUMER_REST && how == SERVE_REST)
 		how = SERVE_WHOLE;
 	frame_make(frame, t, f->number, f->len);
 	if (how == SERVE_PIECE) {
@@ -787,7 +787,7 @@ come_back(struct reader *r)
 		return false;
 	assert_false(was_busy);
 	assert_non_null(r->c.here.stream);
-	assert_false(r->c.past.is_on);
+	assert_int_not_equal(r->c.state, CONSUMER_JOURNAL);
 	assert_true(selection_is_equal(&r->c.here.stream->selection,
 				       &r->selection));
 	r->is_vague = false;
@@ -833,7 +833,7 @@ what_is_left(struct reader *r)
 		left.bytes += o->len - (i == 0 ? r->sent : 0);
 		left.records += is_record(o) || is_rest;
 		if (left.oldest_ns == 0 && !is_rest &&
-		    (is_record(o) || !r->c.past.is_on))
+		    (is_record(o) || r->c.state != CONSUMER_JOURNAL))
 			left.oldest_ns = o->frame->time_ns;
 	}
 	return left;
@@ -842,7 +842,7 @@ what_is_left(struct reader *r)
 static void
 check_age(struct reader *r, const struct left *left, int64_t age)
 {
-	bool is_on = r->c.past.is_on;
+	bool is_on = r->c.state == CONSUMER_JOURNAL;
 
 	assert_true(age >= 0 && age < m.now);
 	if (left->oldest_ns == 0)
@@ -865,7 +865,7 @@ check_waits(struct reader *r)
 		m.gate_waits++;
 	} else if (is_shut) {
 		/* It has to walk to the reply's place first. */
-		assert_true(r->c.past.is_on);
+		assert_int_equal(r->c.state, CONSUMER_JOURNAL);
 	}
 }
 
@@ -901,14 +901,16 @@ check_reader(struct reader *r)
 	assert_int_equal(consumer_is_subscribed(&r->c), r->is_subscribed);
 	consumer_ring_lag(&r->c, &lag, &ring);
 	assert_true(lag <= ring);
-	if (p->is_on || !r->is_subscribed)
+	if (r->c.state == CONSUMER_JOURNAL || !r->is_subscribed)
 		assert_int_equal(ring, 0);
 	else
 		assert_true(ring > 0 || p->has_next);
 	assert_int_equal(r->c.past.spills, r->spills);
 	assert_int_equal(
 		consumer_past_ns(&r->c, m.now),
-		r->past_ns + (r->c.past.is_on ? m.now - r->past_since_ns : 0));
+		r->past_ns + (r->c.state == CONSUMER_JOURNAL
+				      ? m.now - r->past_since_ns
+				      : 0));
 }
 
 /* ---- to the end ---- */
@@ -966,7 +968,7 @@ drain(void)
 		assert_int_equal(r->cnt, 0);
 		assert_false(consumer_is_busy(&r->c));
 		assert_false(r->is_rest_taken);
-		if (!r->c.past.is_on)
+		if (r->c.state != CONSUMER_JOURNAL)
 			continue;
 		assert_false(has_place(&r->selection));
 		assert_int_equal(consumer_lag_bytes(&r->c), 0);

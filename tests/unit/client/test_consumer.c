@@ -147,7 +147,7 @@ walk_queue(struct reader *r)
 	streams_feed(&m.all, m.now);
 	if (here != NULL && !streams_is_level(&m.all, here))
 		return;
-	if (is_change && !r->c.past.is_on) {
+	if (is_change && r->c.state != CONSUMER_JOURNAL) {
 		stream = streams_find(&m.all, &selection, 0);
 		if (stream == NULL || !streams_is_level(&m.all, stream))
 			return;
@@ -411,9 +411,10 @@ test_a_cancelled_write(void **state)
 	queue(r, 0, &m.all.main, &s, false);
 	assert_true(put(0, 300));
 	assert_true(submit(r, 1000));
-	r->c.is_cancelled = true;
+	assert_true(consumer_cancel(&r->c));
+	assert_false(consumer_cancel(&r->c));
 	complete(r, 0);
-	assert_false(r->c.is_cancelled);
+	assert_int_equal(r->c.state, CONSUMER_LIVE);
 	assert_true(submit(r, 1000));
 	assert_int_equal(r->span.len, 300);
 	complete(r, 300);
@@ -683,12 +684,12 @@ test_leave_mid_frame(void **state)
 	assert_true(spill(r));
 	check_reader(r);
 	serve(r, 10, SERVE_WHOLE);
-	expect(r, PART_PAST, 150);
+	expect(r, PART_JOURNAL, 150);
 	assert_false(submit(r, 1000));
 	journal_write(1);
 	assert_true(put(0, 300));
 	serve(r, 10, SERVE_WHOLE);
-	expect(r, PART_PAST, 200);
+	expect(r, PART_JOURNAL, 200);
 	assert_true(come_back(r));
 	expect(r, PART_STREAM, 300);
 	assert_int_equal(r->c.past.served_records, 2);
@@ -711,11 +712,11 @@ test_a_reply_in_the_past(void **state)
 	assert_true(spill(r));
 	assert_false(submit(r, 1000));
 	serve(r, 10, SERVE_WHOLE);
-	expect(r, PART_PAST, 100);
+	expect(r, PART_JOURNAL, 100);
 	assert_false(come_back(r));
 	expect(r, PART_REPLY, 50);
 	serve(r, 10, SERVE_WHOLE);
-	expect(r, PART_PAST, 200);
+	expect(r, PART_JOURNAL, 200);
 	vanish(r);
 }
 
@@ -742,7 +743,7 @@ test_leave_behind_the_limit(void **state)
 	serve(r, 10, SERVE_WHOLE);
 	expect(r, PART_REPLY, 30);
 	serve(r, 10, SERVE_WHOLE);
-	expect(r, PART_PAST, 300);
+	expect(r, PART_JOURNAL, 300);
 	vanish(r);
 }
 
@@ -765,7 +766,7 @@ test_a_change_without_bytes(void **state)
 	assert_true(put(1, 300));
 	journal_write(2);
 	serve(r, 1, SERVE_WHOLE);
-	expect(r, PART_PAST, 100);
+	expect(r, PART_JOURNAL, 100);
 	assert_true(consumer_is_busy(&r->c));
 	serve(r, 10, SERVE_WHOLE);
 	assert_false(submit(r, 1000));
@@ -773,7 +774,7 @@ test_a_change_without_bytes(void **state)
 	assert_false(consumer_is_busy(&r->c));
 	check_reader(r);
 	serve(r, 10, SERVE_WHOLE);
-	expect(r, PART_PAST, 300);
+	expect(r, PART_JOURNAL, 300);
 	vanish(r);
 }
 
