@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "wire/skip.h"
 #include "wire/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -22,6 +23,21 @@ count_of(const uint8_t *frame, size_t len)
 
 	r.at += WIRE_HEADER_BYTES;
 	return wire_count(&r);
+}
+
+/* The ways to an end: those that know less of the rules come to it too. */
+static void
+check_ends(const uint8_t *body, size_t len)
+{
+	struct wire_reader r = wire_reader(body, len, false);
+	const uint8_t *end = body;
+
+	wire_skip(&r);
+	if (r.bad != NULL)
+		return;
+	CHECK(skip_by_lengths(&end, body + len) == SKIP_WHOLE && end == r.at);
+	if (!r.has_long_counts)
+		CHECK(skip_checked(body, body + len) == r.at);
 }
 
 static void
@@ -78,8 +94,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check_hello(data, len);
 	if (wire_read_header(data, len, UINT32_MAX, &h, &why) == WIRE_BAD)
 		CHECK(why != NULL);
+	check_ends(data, len);
 	if (len < WIRE_FRAME_MIN || data[0] > 1)
 		return 0;
+	check_ends(data + WIRE_HEADER_BYTES, len - WIRE_HEADER_BYTES);
 	/* The length of the input is good enough: no need to guess it. */
 	if (wire_check_body(data + WIRE_HEADER_BYTES, len - WIRE_HEADER_BYTES,
 			    data[0] == 0, &has_long_counts) == NULL)
