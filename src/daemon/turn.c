@@ -406,8 +406,10 @@ turn(struct server *s)
 	buffer_holders_check(s);
 	report_journal(s);
 	run_timers(s);
-	/* Once more: what was served, and what the journal has let be seen. */
-	streams_feed(&s->streams, s->now_ns);
+	/* Once more: what was served, and what the journal has let be seen; if
+	 * there was time for what came before. */
+	if (!s->streams.is_cut)
+		streams_feed(&s->streams, s->now_ns);
 	deliver(s);
 }
 

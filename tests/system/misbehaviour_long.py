@@ -1,5 +1,6 @@
 """Rows of the table (misbehaviour.py) with messages as long as they are allowed by
-default, each with a daemon that is made for them."""
+default, each with a daemon that is made for them.  Where they go to the disk, or
+come from there, an answer would wait for that."""
 
 import contextlib
 import struct
@@ -91,7 +92,7 @@ def _to_selections(scene, data, letters=LETTERS):
     scene.hold()
 
 
-@row(own={"settings": SETTINGS})
+@row(own={"settings": SETTINGS}, answers=False)
 def long_to_itself(scene):
     """The publisher subscribes as well, to some symbols: its replies stand after its
     own updates."""
@@ -110,12 +111,12 @@ def long_to_itself(scene):
     scene.hold()
 
 
-@row(own={"settings": SETTINGS})
+@row(own={"settings": SETTINGS}, answers=False)
 def long_filtered(scene):
     _to_selections(scene, _narrow(1_300_000))
 
 
-@row(own={"settings": SETTINGS})
+@row(own={"settings": SETTINGS}, answers=False)
 def another_selection_after_an_update(scene):
     """A request publishes, and then subscribes to what others have not yet got a long
     update of."""
@@ -137,7 +138,8 @@ def another_selection_after_an_update(scene):
     scene.hold(200)
 
 
-@row(own={"settings": merged(SETTINGS, {"publish": {"interval": "10ms"}})})
+@row(own={"settings": merged(SETTINGS, {"publish": {"interval": "10ms"}})},
+     answers=False)
 def long_filtered_in_batches(scene):
     _to_selections(scene, _narrow(1_300_000))
 
@@ -151,7 +153,7 @@ def _join(client, *symbols):
     client.inbox.clear()
 
 
-@row(only="journal",
+@row(only="journal", answers=False,
      own={"settings": merged(SETTINGS, {"slow": {"return_percent": 5}})})
 def long_filtered_out_of_the_journal(scene):
     """Two who join late, again and again, and want much of a long record, each
@@ -176,7 +178,7 @@ def long_filtered_out_of_the_journal(scene):
     scene.hold_and_count()
 
 
-@row(own={"settings": SETTINGS})
+@row(own={"settings": SETTINGS}, answers=False)
 def others_come_and_go_while_long_filtered(scene):
     """Each time a stream begins, or ends, while another gets a long update."""
     def step():
