@@ -62,11 +62,16 @@ parse_port(const char *text)
 	return port;
 }
 
+/* Lost output is a failure, whether the last flush failed or an earlier one. */
 static void
 end_output(void)
 {
-	if (fflush(stdout) != 0)
-		die(EXIT_OTHER, "standard output: %s", strerror(errno));
+	bool is_lost = ferror(stdout) != 0;
+
+	errno = 0;
+	if (fflush(stdout) != 0 || is_lost)
+		die(EXIT_OTHER, "standard output: %s",
+		    errno != 0 ? strerror(errno) : "it cannot be written");
 }
 
 struct command_line {
