@@ -31,8 +31,8 @@ catchup_open(struct catchup *cu, const struct settings *settings,
 				.streams = streams,
 				.history = history,
 				.delivery = delivery };
-	list_init(&cu->hungry);
-	list_init(&cu->news);
+	list_init(&cu->need_read);
+	list_init(&cu->outcomes);
 	cu->memory = map(CATCHUP_READS * CATCHUP_READ_BYTES);
 	/* None of message.buffers: who reads the past waits for nobody. */
 	cu->scratch = map(CATCHUP_SCRATCHES * settings->message.max);
@@ -91,19 +91,20 @@ catchup_wake(struct catchup *cu, struct connection *c)
 
 	delivery_wake(cu->delivery, c);
 	if (!p->is_reading && !list_is_linked(&p->node) &&
-	    consumer_is_hungry(&c->consumer))
-		list_append(&cu->hungry, &p->node);
+	    consumer_needs_read(&c->consumer))
+		list_append(&cu->need_read, &p->node);
 }
 
-struct connection *
-catchup_next_news(struct catchup *cu)
+enum catchup_outcome
+catchup_next_outcome(struct catchup *cu, struct connection **out)
 {
-	struct list *first = cu->news.next;
+	struct list *first = cu->outcomes.next;
 
-	if (list_is_empty(&cu->news))
-		return NULL;
+	if (list_is_empty(&cu->outcomes))
+		return OUTCOME_NONE;
 	list_remove(first);
-	return connection_of(first);
+	*out = connection_of(first);
+	return (*out)->consumer.past.outcome;
 }
 
 static void
@@ -129,11 +130,12 @@ catchup_forget(struct connection *c)
 }
 
 void
-catchup_tell(struct catchup *cu, struct connection *c, enum past_news news)
+catchup_tell(struct catchup *cu, struct connection *c,
+	     enum catchup_outcome outcome)
 {
 	list_remove(&c->consumer.past.node);
-	list_append(&cu->news, &c->consumer.past.node);
-	c->consumer.past.news = news;
+	list_append(&cu->outcomes, &c->consumer.past.node);
+	c->consumer.past.outcome = outcome;
 }
 
 void
@@ -318,7 +320,7 @@ return_to_ring(struct catchup *cu, struct connection *c, int64_t now_ns)
 	    !consumer_return(&c->consumer, now_ns))
 		return false;
 	give_back_memory(c);
-	catchup_tell(cu, c, NEWS_CAUGHT_UP);
+	catchup_tell(cu, c, OUTCOME_CAUGHT_UP);
 	delivery_wake(cu->delivery, c);
 	return true;
 }
@@ -327,12 +329,12 @@ void
 catchup_try_return(struct catchup *cu, struct connection *c, int64_t now_ns)
 {
 	if (list_is_linked(&c->consumer.past.node) &&
-	    consumer_is_hungry(&c->consumer) &&
+	    consumer_needs_read(&c->consumer) &&
 	    c->consumer.writing == PART_NONE)
 		(void)return_to_ring(cu, c, now_ns);
 }
 
-/* Does what can be done for one who is hungry. */
+/* Does what can be done for a consumer that needs a read. */
 static void
 feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 {
@@ -341,12 +343,12 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 	uint64_t off;
 
 	if (consumer_claims_too_much(&c->consumer)) {
-		catchup_tell(cu, c, NEWS_LOST);
+		catchup_tell(cu, c, OUTCOME_LOST);
 		return;
 	}
 	/* Nothing was written at whose end this would be seen. */
 	if (consumer_advance(&c->consumer)) {
-		catchup_tell(cu, c, NEWS_ANSWERED);
+		catchup_tell(cu, c, OUTCOME_ANSWERED);
 		return;
 	}
 	if (return_to_ring(cu, c, now_ns))
@@ -387,11 +389,11 @@ catchup_run(struct catchup *cu, int64_t now_ns)
 	struct list *n, *next;
 
 	catchup_long_run(cu);
-	for (n = cu->hungry.next; n != &cu->hungry; n = next) {
+	for (n = cu->need_read.next; n != &cu->need_read; n = next) {
 		struct connection *c = connection_of(n);
 
 		next = n->next;
-		if (consumer_is_hungry(&c->consumer))
+		if (consumer_needs_read(&c->consumer))
 			feed(cu, c, now_ns);
 		else
 			list_remove(n);
@@ -408,7 +410,7 @@ owner_of(const struct catchup_read *read)
 
 	return c->generation == read->generation &&
 			       c->state != CONNECTION_CLOSING &&
-			       consumer_is_hungry(&c->consumer)
+			       consumer_needs_read(&c->consumer)
 		       ? c
 		       : NULL;
 }
@@ -429,14 +431,15 @@ take(struct catchup *cu, struct connection *c, const struct catchup_read *read,
 		p->long_bytes = 4 * CATCHUP_READ_BYTES;
 }
 
-/* Others who are hungry and stand in what was read, not too many at once. */
+/* Other consumers whose place is in what was read, not too many at once. */
 static void
 take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
 {
 	struct list *n, *next;
 	unsigned left = CATCHUP_READS;
 
-	for (n = cu->hungry.next; n != &cu->hungry && left > 0; n = next) {
+	for (n = cu->need_read.next; n != &cu->need_read && left > 0;
+	     n = next) {
 		struct connection *c = connection_of(n);
 		struct past *p = &c->consumer.past;
 
@@ -444,7 +447,7 @@ take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
 		if (p->at.file != read->file || p->long_bytes > 0 ||
 		    p->long_len > 0 || p->at.off < read->off ||
 		    p->at.off - read->off >= len / 2 ||
-		    !consumer_is_hungry(&c->consumer))
+		    !consumer_needs_read(&c->consumer))
 			continue;
 		list_remove(n);
 		take(cu, c, read, len);
@@ -475,7 +478,7 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 			 (unsigned long long)read->off,
 			 result == 0 ? "the file is shorter than it was"
 				     : strerror(-result));
-		catchup_tell(cu, c, NEWS_UNREADABLE);
+		catchup_tell(cu, c, OUTCOME_UNREADABLE);
 	}
 	if (c != NULL && result > 0) {
 		if (is_long)

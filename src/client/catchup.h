@@ -5,8 +5,8 @@
  *   journal ──read──► one of a few read buffers ──frames rebuilt──► consumer's
  *                     (shared by all who stand there)               buffer ──►
  *
- * A consumer whose buffer is empty is hungry and queues for a read.  What is
- * read is enough for others who are near: they take from it too.  Records
+ * A consumer whose buffer is empty queues for a read.  What is read is often
+ * enough for others whose places are near: they take from it too.  Records
  * become the frames that the ring had, byte for byte (schema/record.h), so that
  * the socket never notices.  A record that is too long for a read is read whole
  * once, to know its length, and then sent in pieces (catchup_long.c).  Once a
@@ -90,8 +90,8 @@ struct catchup {
 	struct catchup_made made; /* ... the frame of a long record, ... */
 	struct catchup_read reads[CATCHUP_READS];
 	struct catchup_read long_read; /* ... and its bytes */
-	struct list hungry;
-	struct list news;
+	struct list need_read;
+	struct list outcomes;	  /* consumers that have one */
 	uint64_t refused_records; /* not of the schema, in files of others */
 	unsigned doubts; /* one after the other, of what was read */
 	uint64_t doubted_changes; /* history.changes at the last */
@@ -116,7 +116,7 @@ void catchup_wake(struct catchup *cu, struct connection *c);
 void catchup_try_return(struct catchup *cu, struct connection *c,
 			int64_t now_ns);
 
-/* Starts reads for those who are hungry, and works for 2 ms on a long record;
+/* Starts reads for those who need them, and works for 2 ms on a long record;
  * lets go who has caught up. */
 void catchup_run(struct catchup *cu, int64_t now_ns);
 
@@ -127,8 +127,10 @@ int64_t catchup_due_ns(const struct catchup *cu);
 void catchup_completed(struct catchup *cu, struct ticket ticket,
 		       int32_t result);
 
-/* About whom there is news (past.news), one after the other; NULL: no more. */
-struct connection *catchup_next_news(struct catchup *cu);
+/* The outcome that has waited longest, and whose it is; OUTCOME_NONE: none
+ * waits. */
+enum catchup_outcome catchup_next_outcome(struct catchup *cu,
+					  struct connection **out);
 
 /* The consumer is to end: no more is read for it. */
 void catchup_stop(struct connection *c);

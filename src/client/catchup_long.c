@@ -399,5 +399,5 @@ catchup_long_completed(struct catchup *cu, struct connection *c, size_t len)
 		return;
 	log_line(LOG_ERROR, "journal_unreadable", "off=%llu why=\"%s\"",
 		 (unsigned long long)read->off, why);
-	catchup_tell(cu, c, NEWS_UNREADABLE);
+	catchup_tell(cu, c, OUTCOME_UNREADABLE);
 }

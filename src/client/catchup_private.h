@@ -23,8 +23,8 @@ struct catchup_found {
 
 /* ---- catchup.c ---- */
 
-/* Reads up to len_max bytes of its file at off for a consumer, which is not
- * hungry meanwhile. */
+/* Reads up to len_max bytes of its file at off for a consumer, which
+ * does not queue meanwhile. */
 void catchup_read_start(struct catchup *cu, struct catchup_read *read,
 			unsigned slot, struct connection *c, uint64_t off,
 			size_t len_max);
@@ -38,7 +38,7 @@ void catchup_note_first(struct past *p, bool is_record, size_t len);
 void catchup_empty_buffer(struct past *p);
 
 void catchup_tell(struct catchup *cu, struct connection *c,
-		  enum past_news news);
+		  enum catchup_outcome outcome);
 
 /* ---- catchup_frame.c ---- */
 
@@ -76,12 +76,12 @@ catchup_is_making(const struct catchup *cu)
 	return cu->made.stage == MAKE_LOOK || cu->made.stage == MAKE_WRITE;
 }
 
-/* Gives a hungry consumer a piece of the frame, or starts to read the record;
- * or it waits. */
+/* Gives a consumer that needs a read a piece of the frame, or starts to read
+ * the record; or it waits. */
 void catchup_long_feed(struct catchup *cu, struct connection *c,
 		       int64_t now_ns);
 
-/* So many bytes of the record of a hungry consumer were read. */
+/* len bytes of the record of a consumer that needs a read are there. */
 void catchup_long_completed(struct catchup *cu, struct connection *c,
 			    size_t len);
 

@@ -83,17 +83,17 @@ change_stream(struct consumer *c)
 	consumer_move(c, CONSUMER_LIVE);
 }
 
-/* What a debt has grown to. */
+/* What a backlog has grown to. */
 static struct stream_total
-debt_now(const struct consumer *c, const struct consumer_debt *debt,
-	 const struct selection *selection)
+backlog_now(const struct consumer *c, const struct consumer_backlog *backlog,
+	    const struct selection *selection)
 {
 	const struct streams *all = c->streams;
 	struct stream_total now = streams_total(
-		all, debt->is_all ? &all->main.selection : selection);
+		all, backlog->is_all ? &all->main.selection : selection);
 
-	now.bytes += debt->fixed.bytes - debt->since.bytes;
-	now.records += debt->fixed.records - debt->since.records;
+	now.bytes += backlog->fixed.bytes - backlog->since.bytes;
+	now.records += backlog->fixed.records - backlog->since.records;
 	return now;
 }
 
@@ -106,7 +106,7 @@ change_past(struct consumer *c)
 	cursor_detach(&c->here);
 	selection_keep(consumer_symbols(c), &p->selection, &p->next_selection);
 	selection_drop(consumer_symbols(c), &p->next_selection);
-	p->debt = p->next_debt;
+	p->backlog = p->next_backlog;
 	p->has_next = false;
 	p->skip_bytes = 0;
 	p->long_bytes = p->long_len = 0;
@@ -119,7 +119,7 @@ change_past(struct consumer *c)
 		p->at = p->next.place;
 		p->from_record = p->next.record;
 		p->skip_records = p->next.skip_records;
-		p->sure_record = p->next.sure_record;
+		p->epoch_limit = p->next.epoch_limit;
 		p->next.place.file = NULL;
 	}
 	p->from_pos = p->at.pos;
@@ -198,30 +198,30 @@ consumer_queue_past(struct consumer *c, size_t len,
 {
 	struct past *p = &c->past;
 	const struct stream *main = &c->streams->main;
-	struct consumer_debt *debt = &p->next_debt;
+	struct consumer_backlog *backlog = &p->next_backlog;
 
 	CHECK(c->state == CONSUMER_JOURNAL || request != NULL);
 	/* What it lacks of the old selection grows no more. */
 	if (c->state == CONSUMER_JOURNAL)
-		p->debt.fixed = debt_now(c, &p->debt, &p->selection);
+		p->backlog.fixed = backlog_now(c, &p->backlog, &p->selection);
 	else
 		p->since_ns = now_ns;
 	queue_reply(c, len, true, gate);
 	p->has_next = true;
 	selection_keep(consumer_symbols(c), &p->next_selection, selection);
-	*debt = (struct consumer_debt){
+	*backlog = (struct consumer_backlog){
 		.is_all = request != NULL ||
 			  !streams_can_count(c->streams, selection),
 		.from_pos = main->visible_pos,
 	};
-	debt->since = streams_total(c->streams, debt->is_all ? &main->selection
-							     : selection);
+	backlog->since = streams_total(
+		c->streams, backlog->is_all ? &main->selection : selection);
 	if (request != NULL) {
 		p->next = *request;
 		p->next.place.file->readers++;
-		debt->from_pos = p->next.place.pos;
-		debt->fixed.bytes = main->visible_pos - p->next.place.pos;
-		debt->fixed.records =
+		backlog->from_pos = p->next.place.pos;
+		backlog->fixed.bytes = main->visible_pos - p->next.place.pos;
+		backlog->fixed.records =
 			request->end_record - p->next.place.record;
 	}
 	if (c->writing == PART_NONE)
@@ -462,19 +462,19 @@ consumer_lack_of(const struct consumer *c, const struct cursor *cursor)
 
 /* Of a consumer that reads the past, up to where it will return. */
 static struct stream_total
-past_debt(const struct consumer *c)
+journal_backlog(const struct consumer *c)
 {
 	const struct past *p = &c->past;
-	struct stream_total debt, next;
+	struct stream_total backlog, next;
 
 	if (!p->has_next)
-		return debt_now(c, &p->debt, &p->selection);
-	debt = c->state == CONSUMER_JOURNAL ? p->debt.fixed
-					     : (struct stream_total){ 0 };
-	next = debt_now(c, &p->next_debt, &p->next_selection);
-	debt.bytes += next.bytes;
-	debt.records += next.records;
-	return debt;
+		return backlog_now(c, &p->backlog, &p->selection);
+	backlog = c->state == CONSUMER_JOURNAL ? p->backlog.fixed
+					       : (struct stream_total){ 0 };
+	next = backlog_now(c, &p->next_backlog, &p->next_selection);
+	backlog.bytes += next.bytes;
+	backlog.records += next.records;
+	return backlog;
 }
 
 uint64_t
@@ -484,7 +484,7 @@ consumer_lag_bytes(struct consumer *c)
 		       consumer_lack_of(c, &c->next).bytes;
 
 	if (c->state == CONSUMER_JOURNAL || c->past.has_next)
-		lag += past_debt(c).bytes;
+		lag += journal_backlog(c).bytes;
 	if (consumer_has_rest(c))
 		lag += c->rest_len - c->rest_sent;
 	if (c->state != CONSUMER_REST)
@@ -566,7 +566,7 @@ consumer_lag_records(const struct consumer *c, int64_t now_ns,
 	*out_records += consumer_has_rest(c);
 	if (c->state != CONSUMER_JOURNAL && !c->past.has_next)
 		return;
-	*out_records += past_debt(c).records;
+	*out_records += journal_backlog(c).records;
 	if (c->state != CONSUMER_REST)
 		*out_records += buffered_records(&c->past);
 	if (*out_records > 0 && c->past.time_ns != 0)

@@ -66,7 +66,7 @@ enum consumer_part {
  * How much is still to be sent: `fixed`, and all that came to the selection's
  * total since.
  */
-struct consumer_debt {
+struct consumer_backlog {
 	struct stream_total fixed;
 	struct stream_total since;
 	bool is_all; /* counts what is gone through, of all tables, from this
@@ -80,17 +80,18 @@ struct past_request {
 	struct history_place place; /* at or before that record */
 	uint64_t record;
 	uint64_t skip_records; /* so many of the selection's first */
-	uint64_t sure_record;  /* they must come before this one */
+	uint64_t epoch_limit;  /* they must come before this one */
 	uint64_t end_record;   /* number of the next one to become visible */
 };
 
 /* What catchup.c has to say of a consumer. */
-enum past_news {
-	NEWS_NONE,
-	NEWS_CAUGHT_UP,	 /* it is back in a ring */
-	NEWS_ANSWERED,	 /* a reply without bytes is done: requests may go on */
-	NEWS_UNREADABLE, /* the journal cannot be read for it */
-	NEWS_LOST,	 /* it has what a crash took from the journal */
+enum catchup_outcome {
+	OUTCOME_NONE,
+	OUTCOME_CAUGHT_UP,  /* it is back in a ring */
+	OUTCOME_ANSWERED,   /* a reply without bytes is done: the connection's
+			       requests continue */
+	OUTCOME_UNREADABLE, /* the journal cannot be read for it */
+	OUTCOME_LOST,	    /* it has what a crash took from the journal */
 };
 
 /* Reading the journal. Positions are of the main stream. */
@@ -102,7 +103,7 @@ struct past {
 	uint64_t from_record;	    /* ... from this record of the file on, */
 	uint64_t skip_bytes;	    /* but for these, which were sent, ... */
 	uint64_t skip_records;	    /* ... and these, which the client has; */
-	uint64_t sure_record;	    /* if they are not all before this record,
+	uint64_t epoch_limit;	    /* if they are not all before this record,
 				       it has what was lost */
 	uint8_t *buffer; /* the connection's: frames, whole or the end of one */
 	bool is_touched; /* it has memory that can be given back */
@@ -115,8 +116,8 @@ struct past {
 	struct past_request next; /* file NULL: goes on where it is; held */
 
 	/* the account */
-	struct consumer_debt debt;	/* of selection; up to the limit ... */
-	struct consumer_debt next_debt; /* ... and of next_selection */
+	struct consumer_backlog backlog; /* of selection; up to the limit ... */
+	struct consumer_backlog next_backlog; /* ... and of next_selection */
 	int64_t since_ns;		/* when it left the ring */
 	uint64_t served_records;	/* in all its life */
 	int64_t spent_ns;		/* before since_ns, if it is there */
@@ -124,7 +125,7 @@ struct past {
 
 	/* for catchup.c */
 	struct list node;
-	enum past_news news;
+	enum catchup_outcome outcome;
 	bool is_reading;   /* a read for it is in flight */
 	size_t long_bytes; /* the next record is long: how much to read to see
 			      its length, 0: it is short */
@@ -322,10 +323,10 @@ void consumer_leave(struct consumer *c, const struct history_place *place,
 		    int64_t now_ns);
 
 /* Whether its buffer wants to be filled. */
-bool consumer_is_hungry(const struct consumer *c);
+bool consumer_needs_read(const struct consumer *c);
 
 /*
- * A reply without bytes that stands where a hungry one has come to is done:
+ * A reply without bytes, at the place that the consumer has come to, is done:
  * true, and requests of the connection may be handled again.  To be asked
  * before its buffer is filled.
  */

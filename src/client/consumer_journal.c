@@ -34,15 +34,15 @@ consumer_main_place(const struct consumer *c)
 }
 
 /*
- * A debt that begins as what a cursor lacks; or, where that will not be known
- * of what comes, as what there is to go through from *from_pos on.
+ * A backlog that begins as what a cursor lacks; or, where that will not be
+ * known of what comes, as what there is to go through from *from_pos on.
  */
-static struct consumer_debt
-debt_of(const struct consumer *c, const struct cursor *cursor, int64_t now_ns,
-	int64_t *age_ns)
+static struct consumer_backlog
+backlog_of(const struct consumer *c, const struct cursor *cursor,
+	   int64_t now_ns, int64_t *age_ns)
 {
 	const struct stream *s = cursor->stream, *main = &c->streams->main;
-	struct consumer_debt debt = {
+	struct consumer_backlog backlog = {
 		.fixed.bytes = consumer_lack_of(c, cursor).bytes,
 		.fixed.records =
 			consumer_lack_of_records(c, cursor, now_ns, age_ns),
@@ -52,25 +52,25 @@ debt_of(const struct consumer *c, const struct cursor *cursor, int64_t now_ns,
 	struct stream_source from;
 
 	if (streams_can_count(c->streams, &s->selection))
-		return debt;
-	debt.is_all = true;
-	debt.since = streams_total(c->streams, &main->selection);
+		return backlog;
+	backlog.is_all = true;
+	backlog.since = streams_total(c->streams, &main->selection);
 	if (cursor == &c->next) {
-		debt.from_pos = c->limit_main_pos;
-		debt.fixed = (struct stream_total){ 0 };
-		debt.since = c->limit_total;
-		return debt;
+		backlog.from_pos = c->limit_main_pos;
+		backlog.fixed = (struct stream_total){ 0 };
+		backlog.since = c->limit_total;
+		return backlog;
 	}
 	from = consumer_main_place(c);
-	debt.from_pos = from.main_pos;
-	debt.fixed.records = debt.since.records;
+	backlog.from_pos = from.main_pos;
+	backlog.fixed.records = backlog.since.records;
 	if (!consumer_is_open(c, cursor)) {
 		end_pos = c->limit_main_pos;
-		debt.fixed.records = c->limit_total.records;
+		backlog.fixed.records = c->limit_total.records;
 	}
-	debt.fixed.records -= from.main_record;
-	debt.fixed.bytes = end_pos - from.main_pos;
-	return debt;
+	backlog.fixed.records -= from.main_record;
+	backlog.fixed.bytes = end_pos - from.main_pos;
+	return backlog;
 }
 
 void
@@ -91,17 +91,17 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 	p->from_pos = from.main_pos;
 	p->skip_bytes = from.skip_bytes;
 	p->from_record = p->skip_records = 0;
-	p->debt = (struct consumer_debt){ 0 };
+	p->backlog = (struct consumer_backlog){ 0 };
 	if (c->here.stream != NULL) {
 		selection_keep(consumer_symbols(c), &p->selection,
 			       &c->here.stream->selection);
-		p->debt = debt_of(c, &c->here, now_ns, &age_ns);
+		p->backlog = backlog_of(c, &c->here, now_ns, &age_ns);
 	}
 	if (c->next.stream != NULL) {
 		p->has_next = true;
 		selection_keep(consumer_symbols(c), &p->next_selection,
 			       &c->next.stream->selection);
-		p->next_debt = debt_of(c, &c->next, now_ns, &age_ns);
+		p->next_backlog = backlog_of(c, &c->next, now_ns, &age_ns);
 	}
 	cursor_detach(&c->here);
 	cursor_detach(&c->next);
@@ -126,7 +126,7 @@ consumer_read_rest(struct consumer *c, size_t len,
 	p->from_pos = from.main_pos;
 	p->skip_bytes = from.skip_bytes;
 	p->from_record = p->skip_records = 0;
-	p->debt = (struct consumer_debt){ 0 };
+	p->backlog = (struct consumer_backlog){ 0 };
 	selection_keep(consumer_symbols(c), &p->selection,
 		       &c->here.stream->selection);
 	p->at = *place;
@@ -152,7 +152,7 @@ consumer_end_read(struct consumer *c)
 }
 
 bool
-consumer_is_hungry(const struct consumer *c)
+consumer_needs_read(const struct consumer *c)
 {
 	if (c->past.sent != c->past.len)
 		return false;
@@ -210,18 +210,18 @@ consumer_pass_piece(struct consumer *c, size_t len)
 	struct past *p = &c->past;
 
 	p->skip_bytes += len;
-	if (!p->debt.is_all)
-		p->debt.fixed.bytes -= len;
+	if (!p->backlog.is_all)
+		p->backlog.fixed.bytes -= len;
 }
 
 void
 consumer_pass(struct consumer *c, const struct past_message *m)
 {
 	struct past *p = &c->past;
-	struct stream_total *debt = &p->debt.fixed;
+	struct stream_total *backlog = &p->backlog.fixed;
 	size_t wanted = consumer_wants(c, m);
-	bool is_owed = p->debt.is_all
-			       ? (int64_t)(p->at.pos - p->debt.from_pos) >= 0
+	bool is_owed = p->backlog.is_all
+			       ? (int64_t)(p->at.pos - p->backlog.from_pos) >= 0
 			       : wanted > 0;
 
 	if (m->is_selected && is_in_range(p) && p->skip_records > 0)
@@ -229,8 +229,8 @@ consumer_pass(struct consumer *c, const struct past_message *m)
 	else if (m->is_selected && is_in_range(p))
 		p->skip_bytes -= m->frame_len - wanted;
 	if (is_owed) {
-		debt->bytes -= p->debt.is_all ? m->pos_len : wanted;
-		debt->records -= m->is_record;
+		backlog->bytes -= p->backlog.is_all ? m->pos_len : wanted;
+		backlog->records -= m->is_record;
 	}
 	p->served_records += m->is_record && wanted > 0;
 	p->at.off += m->record_len;
@@ -244,7 +244,7 @@ consumer_claims_too_much(const struct consumer *c)
 	const struct past *p = &c->past;
 
 	return c->state == CONSUMER_JOURNAL && p->skip_records > 0 &&
-	       p->at.record >= p->sure_record;
+	       p->at.record >= p->epoch_limit;
 }
 
 bool

@@ -74,8 +74,8 @@ deadline_begin_turn(struct server *s, int64_t late_ns)
 		s->pool.holds[i].since_ns += late_ns;
 		s->pool.holds[i].moved_ns += late_ns;
 	}
-	if (s->streams.main.leap_ns != 0)
-		s->streams.main.leap_ns += late_ns;
+	if (s->streams.main.revealed_ns != 0)
+		s->streams.main.revealed_ns += late_ns;
 	if (s->next_deadline_ns != INT64_MAX)
 		s->next_deadline_ns += late_ns;
 	s->next_buffers_check_ns += late_ns;

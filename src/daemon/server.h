@@ -101,8 +101,8 @@ struct server {
 	int64_t next_watchdog_ns; /* 0: no watchdog */
 	int64_t watchdog_ns;
 	int64_t rearm_accept_ns; /* 0: nothing to do */
-	bool is_flooded;       /* a recv of this turn has left no room: its
-				  client has sent more than that */
+	bool recv_filled;	 /* a recv of this turn has left no room: its
+				   client has sent more than that */
 	bool is_gathering;     /* nothing is delivered until the next turn */
 	bool has_slow;	       /* a consumer was past its mark just now */
 	int64_t gather_until_ns;

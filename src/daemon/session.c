@@ -602,7 +602,7 @@ session_received(struct server *s, struct connection *c, int32_t result)
 	}
 	c->filled += (size_t)result;
 	if (c->filled == c->capacity)
-		s->is_flooded = true;
+		s->recv_filled = true;
 	session_go_on(s, c);
 }
 
@@ -634,25 +634,26 @@ session_written(struct server *s, struct connection *c, int32_t result)
 /* ---- the past ---- */
 
 void
-session_hear(struct server *s, struct connection *c)
+session_caught_up(struct server *s, struct connection *c,
+		  enum catchup_outcome outcome)
 {
-	switch (c->consumer.past.news) {
-	case NEWS_NONE:
+	switch (outcome) {
+	case OUTCOME_NONE:
 		break;
-	case NEWS_CAUGHT_UP:
+	case OUTCOME_CAUGHT_UP:
 		s->counters.returns++;
 		report_change(s, c);
-		/* It may have had to leave again before this was heard. */
+		/* It may have had to leave again meanwhile. */
 		catchup_wake(&s->catchup, c);
 		break;
-	case NEWS_ANSWERED:
+	case OUTCOME_ANSWERED:
 		catchup_wake(&s->catchup, c);
 		session_go_on(s, c);
 		break;
-	case NEWS_UNREADABLE:
+	case OUTCOME_UNREADABLE:
 		session_close(s, c, CLOSE_unreadable, NULL);
 		break;
-	case NEWS_LOST:
+	case OUTCOME_LOST:
 		session_close(s, c, CLOSE_epoch, NULL);
 		break;
 	}

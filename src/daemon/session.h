@@ -41,8 +41,9 @@ void session_close(struct server *s, struct connection *c,
 /* Frees the slot if it is closing and nothing is in flight any more. */
 void session_reap(struct server *s, struct connection *c);
 
-/* client/catchup.c has news of a consumer. */
-void session_hear(struct server *s, struct connection *c);
+/* Acts on the outcome that client/catchup.c has for a consumer. */
+void session_caught_up(struct server *s, struct connection *c,
+		       enum catchup_outcome outcome);
 
 /* Ends those who have been catching up for longer than they may, and those
  * whose subscription waits for a journal that does not move. */

@@ -9,7 +9,7 @@
 
 /* For so long after the journal has let go no lag is held against a consumer.
  * What the ring holds meanwhile is what it held before. */
-#define LEAP_GRACE_NS (1 * NS_PER_S)
+#define REVEALED_GRACE_NS (1 * NS_PER_S)
 
 /*
  * Leaves the ring for the journal, now or when its cancelled write is in.  If
@@ -107,12 +107,13 @@ skip(struct server *s, struct connection *c)
 static bool
 is_blameless(const struct server *s, struct consumer *c)
 {
-	int64_t leap_ns = s->streams.main.leap_ns;
+	int64_t revealed_ns = s->streams.main.revealed_ns;
 
 	if (consumer_waits_for_gate(c))
-		c->blameless_until_ns = s->now_ns + LEAP_GRACE_NS;
+		c->blameless_until_ns = s->now_ns + REVEALED_GRACE_NS;
 	return s->now_ns < c->blameless_until_ns ||
-	       (leap_ns != 0 && s->now_ns - leap_ns < LEAP_GRACE_NS);
+	       (revealed_ns != 0 &&
+		s->now_ns - revealed_ns < REVEALED_GRACE_NS);
 }
 
 bool

@@ -319,11 +319,13 @@ judge_consumers(struct server *s)
 static void
 run_catchup(struct server *s)
 {
+	enum catchup_outcome outcome;
 	struct connection *c;
 
 	catchup_run(&s->catchup, s->now_ns);
-	while ((c = catchup_next_news(&s->catchup)) != NULL)
-		session_hear(s, c);
+	while ((outcome = catchup_next_outcome(&s->catchup, &c)) !=
+	       OUTCOME_NONE)
+		session_caught_up(s, c, outcome);
 }
 
 /*
@@ -341,10 +343,10 @@ deliver(struct server *s)
 
 	if (!s->is_gathering)
 		s->gather_until_ns = s->now_ns + GATHER_NS;
-	s->is_gathering = s->is_flooded && has_moved && s->waiting_cnt == 0 &&
+	s->is_gathering = s->recv_filled && has_moved && s->waiting_cnt == 0 &&
 			  s->now_ns < s->gather_until_ns &&
 			  main->head_pos - s->delivered_pos < enough;
-	s->is_flooded = false;
+	s->recv_filled = false;
 	s->gathered_pos = main->head_pos;
 	if (s->is_gathering)
 		return;

@@ -205,7 +205,8 @@ give_out(struct streams *all, const struct schema_table *t)
 
 	merge(all, t);
 	streams_find_receivers(all, t, frame);
-	for (unsigned i = 0; (i = bits_next(all->to, i, cnt)) < cnt; i++) {
+	for (unsigned i = 0; (i = bits_next(all->receivers, i, cnt)) < cnt;
+	     i++) {
 		struct stream *s = &all->filtered[i];
 
 		s->batch_len += streams_write_selected(
@@ -221,7 +222,7 @@ leave_out_full(struct streams *all)
 {
 	unsigned cnt = all->filtered_cnt;
 
-	for (unsigned i = 0; (i = bits_next(all->here, i, cnt)) < cnt; i++)
+	for (unsigned i = 0; (i = bits_next(all->group, i, cnt)) < cnt; i++)
 		if (!stream_has_room(&all->filtered[i], all->batch->bytes_max))
 			streams_leave_out(all, &all->filtered[i]);
 }
@@ -231,7 +232,7 @@ commit(struct streams *all, uint64_t from, uint64_t records, int64_t now_ns)
 {
 	unsigned cnt = all->filtered_cnt;
 
-	for (unsigned i = 0; (i = bits_next(all->here, i, cnt)) < cnt; i++) {
+	for (unsigned i = 0; (i = bits_next(all->group, i, cnt)) < cnt; i++) {
 		struct stream *s = &all->filtered[i];
 
 		if (s->batch_cnt == 0)
@@ -245,7 +246,7 @@ commit(struct streams *all, uint64_t from, uint64_t records, int64_t now_ns)
 	}
 }
 
-/* From one place to another the batch is one: all->here get it. */
+/* From one place to another the batch is one: all->group get it. */
 static void
 give_batch(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
 	   int64_t now_ns)
@@ -275,11 +276,11 @@ begin_group(struct streams *all, unsigned i)
 {
 	unsigned cnt = all->filtered_cnt, left = all->group_max;
 
-	memset(all->here, 0, all->words * sizeof(*all->here));
+	memset(all->group, 0, all->words * sizeof(*all->group));
 	for (; (i = bits_next(all->group_of, i, cnt)) < cnt; i++) {
 		if (is_concerned(all, &all->filtered[i]) && left-- == 0)
 			break;
-		bits_set(all->here, i, true);
+		bits_set(all->group, i, true);
 	}
 	return i;
 }
@@ -291,16 +292,16 @@ give_long_batch(struct streams *all, uint64_t from, uint64_t to,
 		uint64_t records, int64_t now_ns)
 {
 	unsigned cnt = all->filtered_cnt, i = 0;
-	size_t bytes = all->words * sizeof(*all->here);
+	size_t bytes = all->words * sizeof(*all->group);
 	bool is_over = streams_is_time_over(all);
 
-	memcpy(all->group_of, all->here, bytes);
+	memcpy(all->group_of, all->group, bytes);
 	while (!is_over && bits_next(all->group_of, i, cnt) < cnt) {
 		i = begin_group(all, i);
 		give_batch(all, from, to, records, now_ns);
 		is_over = streams_is_time_over(all);
 	}
-	memcpy(all->here, all->group_of, bytes);
+	memcpy(all->group, all->group_of, bytes);
 	if (bits_next(all->group_of, i, cnt) < cnt)
 		streams_cut(all, all->group_of, i, from, records);
 }
@@ -330,7 +331,7 @@ give_alone(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
 void
 batch_feed(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 {
-	unsigned first = bits_next(all->here, 0, all->filtered_cnt);
+	unsigned first = bits_next(all->group, 0, all->filtered_cnt);
 	uint64_t records = all->filtered[first].fed_records;
 
 	while (from != to && streams_is_any_here(all)) {

@@ -30,7 +30,7 @@ void batch_close(struct streams *all);
 /* Bytes that batch_open would take. */
 uint64_t batch_memory(size_t message_max);
 
-/* Feeds those at all->here, from one place in the main stream to another. */
+/* Feeds those at all->group, from one place in the main stream to another. */
 void batch_feed(struct streams *all, uint64_t from, uint64_t to,
 		int64_t now_ns);
 

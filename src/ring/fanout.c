@@ -20,12 +20,12 @@ find_receivers(struct streams *all, const struct filter *f,
 	const uint64_t *whole =
 		t == NULL ? all->in_use : all->whole + t->idx * all->words;
 
-	memcpy(all->to, whole, all->words * sizeof(*all->to));
+	memcpy(all->receivers, whole, all->words * sizeof(*all->receivers));
 	if (t != NULL && all->filterers[t->idx] > 0)
 		for (size_t i = 0; i < all->words; i++)
-			all->to[i] |= f->wanted_by[i];
+			all->receivers[i] |= f->wanted_by[i];
 	for (size_t i = 0; i < all->words; i++)
-		all->to[i] &= all->here[i];
+		all->receivers[i] &= all->group[i];
 }
 
 void
@@ -75,8 +75,8 @@ has_room_for(struct filter *f, struct stream *s,
 void
 streams_leave_out(struct streams *all, const struct stream *s)
 {
-	bits_set(all->here, s->id - 1, false);
-	bits_set(all->full, s->id - 1, true);
+	bits_set(all->group, s->id - 1, false);
+	bits_set(all->no_room, s->id - 1, true);
 }
 
 bool
@@ -113,7 +113,7 @@ leave_out_full(struct streams *all, uint64_t pos)
 {
 	unsigned cnt = all->filtered_cnt;
 
-	for (unsigned i = 0; (i = bits_next(all->here, i, cnt)) < cnt; i++) {
+	for (unsigned i = 0; (i = bits_next(all->group, i, cnt)) < cnt; i++) {
 		struct stream *s = &all->filtered[i];
 
 		if (s->wants_len > 0 && s->wants_pos == pos &&
@@ -202,17 +202,18 @@ feed_long_to(struct streams *all, struct stream *s, uint64_t pos,
 	return true;
 }
 
-/* Those of all->here who have the table, into all->to: the others get on. */
+/* Those of all->group who have the table, into all->receivers. */
 static void
 find_concerned(struct streams *all, const struct schema_table *t)
 {
 	unsigned cnt = all->filtered_cnt;
 
-	memcpy(all->to, all->here, all->words * sizeof(*all->to));
-	for (unsigned i = 0; (i = bits_next(all->to, i, cnt)) < cnt; i++)
+	memcpy(all->receivers, all->group,
+	       all->words * sizeof(*all->receivers));
+	for (unsigned i = 0; (i = bits_next(all->receivers, i, cnt)) < cnt; i++)
 		if (t != NULL &&
 		    !selection_has(&all->filtered[i].selection, t->idx))
-			bits_set(all->to, i, false);
+			bits_set(all->receivers, i, false);
 }
 
 void
@@ -230,22 +231,23 @@ streams_feed_long(struct streams *all, uint64_t pos, uint64_t records,
 	if (streams_is_time_over(all) ||
 	    (has_look && !look_in_time(all, t, pos, frame))) {
 		find_concerned(all, t);
-		streams_cut(all, all->to, 0, pos, records);
+		streams_cut(all, all->receivers, 0, pos, records);
 		return;
 	}
 	find_receivers(all, &all->long_filter, t);
-	for (unsigned i = 0; (i = bits_next(all->to, i, cnt)) < cnt; i++) {
+	for (unsigned i = 0; (i = bits_next(all->receivers, i, cnt)) < cnt;
+	     i++) {
 		struct stream *s = &all->filtered[i];
 
 		s->fed.pos = pos;
 		s->fed_records = records;
 		if (!feed_long_to(all, s, pos, t, frame, now_ns)) {
-			streams_cut(all, all->to, i, pos, records);
+			streams_cut(all, all->receivers, i, pos, records);
 			return;
 		}
-		if (bits_next(all->to, i + 1, cnt) < cnt &&
+		if (bits_next(all->receivers, i + 1, cnt) < cnt &&
 		    streams_is_time_over(all)) {
-			streams_cut(all, all->to, i + 1, pos, records);
+			streams_cut(all, all->receivers, i + 1, pos, records);
 			return;
 		}
 	}
@@ -269,7 +271,8 @@ streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 		return;
 	}
 	streams_find_receivers(all, t, frame);
-	for (unsigned i = 0; (i = bits_next(all->to, i, cnt)) < cnt; i++) {
+	for (unsigned i = 0; (i = bits_next(all->receivers, i, cnt)) < cnt;
+	     i++) {
 		struct stream *s = &all->filtered[i];
 		size_t len;
 
@@ -285,7 +288,7 @@ streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 	}
 }
 
-/* The streams that have been fed least, but for the full ones, into all->here;
+/* The streams that have been fed least, but for the full ones, into all->group;
  * how much they lack, and how much the next ones. */
 static void
 find_hindmost(struct streams *all, uint64_t *out_lack, uint64_t *out_next)
@@ -293,12 +296,12 @@ find_hindmost(struct streams *all, uint64_t *out_lack, uint64_t *out_next)
 	unsigned cnt = all->filtered_cnt;
 	uint64_t longest = 0, next = 0;
 
-	memset(all->here, 0, all->words * sizeof(*all->here));
+	memset(all->group, 0, all->words * sizeof(*all->group));
 	for (unsigned i = 0; (i = bits_next(all->in_use, i, cnt)) < cnt; i++) {
 		uint64_t lack =
 			all->main.visible_pos - all->filtered[i].fed.pos;
 
-		if (lack == 0 || bits_has(all->full, i))
+		if (lack == 0 || bits_has(all->no_room, i))
 			continue;
 		if (lack < longest) {
 			next = max_u64(next, lack);
@@ -307,9 +310,9 @@ find_hindmost(struct streams *all, uint64_t *out_lack, uint64_t *out_next)
 		if (lack > longest) {
 			next = longest;
 			longest = lack;
-			memset(all->here, 0, all->words * sizeof(*all->here));
+			memset(all->group, 0, all->words * sizeof(*all->group));
 		}
-		bits_set(all->here, i, true);
+		bits_set(all->group, i, true);
 	}
 	*out_lack = longest;
 	*out_next = next;
@@ -320,7 +323,7 @@ streams_fed(struct streams *all, uint64_t to, uint64_t records)
 {
 	unsigned cnt = all->filtered_cnt;
 
-	for (unsigned i = 0; (i = bits_next(all->here, i, cnt)) < cnt; i++) {
+	for (unsigned i = 0; (i = bits_next(all->group, i, cnt)) < cnt; i++) {
 		all->filtered[i].fed.pos = to;
 		all->filtered[i].fed_records = records;
 	}
@@ -331,7 +334,7 @@ streams_fed(struct streams *all, uint64_t to, uint64_t records)
 static void
 feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 {
-	unsigned first = bits_next(all->here, 0, all->filtered_cnt);
+	unsigned first = bits_next(all->group, 0, all->filtered_cnt);
 	uint64_t records = all->filtered[first].fed_records;
 
 	while (from != to && streams_is_any_here(all)) {
@@ -351,7 +354,7 @@ streams_feed(struct streams *all, int64_t now_ns)
 
 	all->is_cut = false;
 	all->until_ns = 0;
-	memset(all->full, 0, all->words * sizeof(*all->full));
+	memset(all->no_room, 0, all->words * sizeof(*all->no_room));
 	/* Where there was no next one, all are level now, or full. */
 	do {
 		find_hindmost(all, &lack, &next);

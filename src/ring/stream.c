@@ -180,7 +180,7 @@ stream_show(struct stream *s, uint64_t pos, int64_t now_ns)
 {
 	CHECK(s->is_gated && s->head_pos - pos <= s->ring.size);
 	if (pos - s->visible_pos > s->ring.size / 4)
-		s->leap_ns = now_ns;
+		s->revealed_ns = now_ns;
 	s->visible_pos = pos;
 }
 

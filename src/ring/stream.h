@@ -76,8 +76,8 @@ struct stream {
 	uint64_t last_mark_pos; /* if there was one */
 	unsigned id;	     /* 0: the main stream */
 	bool is_main;
-	int64_t leap_ns;     /* when more than a quarter of a gated ring became
-				visible at once; 0: never */
+	int64_t revealed_ns; /* when more than a quarter of a gated ring became
+			    visible at once; 0: never */
 	bool is_gated;	     /* stream_show moves visible_pos, not commits */
 
 	/* Of a filtered stream: */
@@ -115,7 +115,7 @@ struct streams {
 	unsigned filtered_cnt;
 	const struct schema *schema;
 	struct stream_total *tables; /* of the main stream, by table index */
-	struct stream_tail *hidden;
+	struct stream_tail *unpublished;
 
 	/* Who gets what: bits by filtered stream, words of them. */
 	struct filter filter;
@@ -124,9 +124,9 @@ struct streams {
 	uint64_t *in_use;
 	uint64_t *whole;     /* words for each table: who wants all its rows */
 	uint32_t *filterers; /* of each table: how many want some rows of it */
-	uint64_t *here;	     /* while feeding: who stands at one place, ... */
-	uint64_t *full;	     /* ... who has no room, ... */
-	uint64_t *to;	     /* ... who gets the message, ... */
+	uint64_t *group;     /* while feeding: those at one place, ... */
+	uint64_t *no_room;   /* ... those without room, ... */
+	uint64_t *receivers; /* ... those who get the message, ... */
 	uint64_t *group_of;  /* ... and of whom some get a long batch */
 	uint64_t feeds;	     /* messages in filtered streams that are there to
 				be read: delivery wakes by it who reads them */

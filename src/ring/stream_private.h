@@ -28,16 +28,16 @@ void stream_forget_all(struct stream *s);
 /* Whether any cursor can lag by `percent` of the ring, or be in the way. */
 bool stream_may_be_slow(struct stream *s, unsigned percent);
 
-/* ---- feeding: all->here are those that are fed together ---- */
+/* ---- feeding: all->group are those that are fed together ---- */
 
 static inline bool
 streams_is_any_here(const struct streams *all)
 {
-	return bits_next(all->here, 0, all->filtered_cnt) < all->filtered_cnt;
+	return bits_next(all->group, 0, all->filtered_cnt) < all->filtered_cnt;
 }
 
-/* Who of them gets a message (t NULL: a mark), into all->to; the filter has
- * then taken a look at it. */
+/* Those of all->group who get a message (t NULL: a mark), into all->receivers;
+ * the filter has then looked at it. */
 void streams_find_receivers(struct streams *all, const struct schema_table *t,
 			    const uint8_t *frame);
 

@@ -22,10 +22,10 @@ open_bits(struct streams *all)
 		calloc(all->schema->tables_cnt + 1, sizeof(*all->filterers));
 	if (all->in_use == NULL || all->whole == NULL || all->filterers == NULL)
 		return -ENOMEM;
-	all->here = all->in_use + all->words;
-	all->full = all->here + all->words;
-	all->to = all->full + all->words;
-	all->group_of = all->to + all->words;
+	all->group = all->in_use + all->words;
+	all->no_room = all->group + all->words;
+	all->receivers = all->no_room + all->words;
+	all->group_of = all->receivers + all->words;
 	return 0;
 }
 
@@ -35,11 +35,12 @@ open_totals(struct streams *all)
 	unsigned cnt = all->schema->tables_cnt + 1;
 
 	all->tables = calloc(cnt, sizeof(*all->tables));
-	all->hidden = calloc(1, sizeof(*all->hidden));
-	if (all->tables == NULL || all->hidden == NULL)
+	all->unpublished = calloc(1, sizeof(*all->unpublished));
+	if (all->tables == NULL || all->unpublished == NULL)
 		return -ENOMEM;
-	all->hidden->tables = calloc(cnt, sizeof(*all->hidden->tables));
-	return all->hidden->tables == NULL ? -ENOMEM : 0;
+	all->unpublished->tables =
+		calloc(cnt, sizeof(*all->unpublished->tables));
+	return all->unpublished->tables == NULL ? -ENOMEM : 0;
 }
 
 static int
@@ -103,9 +104,9 @@ streams_close(struct streams *all)
 	for (unsigned i = 0; i < all->filtered_cnt; i++)
 		stream_close(&all->filtered[i]);
 	free(all->filtered);
-	if (all->hidden != NULL)
-		free(all->hidden->tables);
-	free(all->hidden);
+	if (all->unpublished != NULL)
+		free(all->unpublished->tables);
+	free(all->unpublished);
 	free(all->tables);
 	free(all->in_use);
 	free(all->whole);
@@ -217,7 +218,7 @@ static const struct stream_tail *
 tail_from(const struct streams *all, uint64_t pos)
 {
 	const struct stream *s = &all->main;
-	struct stream_tail *tail = all->hidden;
+	struct stream_tail *tail = all->unpublished;
 
 	if (tail->from_pos == pos && tail->to_pos == s->head_pos)
 		return tail;

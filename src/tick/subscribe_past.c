@@ -166,7 +166,7 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 	if (error != NULL)
 		return error;
 	c->out->past.skip_records = (uint64_t)claim.n;
-	c->out->past.sure_record = sure;
+	c->out->past.epoch_limit = sure;
 	return subscribe_to(c, &args[0], &args[1], out);
 }
 

@@ -524,7 +524,7 @@ ask(struct reader *r, size_t len, struct history_file *file, uint64_t record,
 	struct past_request request = {
 		.place = history_find_record(file, record),
 		.record = record,
-		.sure_record = UINT64_MAX,
+		.epoch_limit = UINT64_MAX,
 		.end_record = visible_records(file),
 	};
 
@@ -757,7 +757,7 @@ serve(struct reader *r, size_t frames, enum serving how)
 {
 	struct past *p = &r->c.past;
 
-	assert_true(consumer_is_hungry(&r->c));
+	assert_true(consumer_needs_read(&r->c));
 	(void)consumer_advance(&r->c);
 	p->len = p->sent = p->first_len = 0;
 	for (; frames > 0 && p->at.pos != consumer_past_end(&r->c); frames--) {
@@ -782,7 +782,7 @@ come_back(struct reader *r)
 {
 	bool was_busy = consumer_is_busy(&r->c);
 
-	assert_true(consumer_is_hungry(&r->c));
+	assert_true(consumer_needs_read(&r->c));
 	if (!consumer_return(&r->c, m.now))
 		return false;
 	assert_false(was_busy);
@@ -924,7 +924,7 @@ drain_one(struct reader *r)
 		complete(r, r->span.len);
 		return true;
 	}
-	if (!consumer_is_hungry(&r->c))
+	if (!consumer_needs_read(&r->c))
 		return false;
 	if (consumer_advance(&r->c) || come_back(r))
 		return true;

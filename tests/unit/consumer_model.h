@@ -178,8 +178,8 @@ bool spill(struct reader *r);
  * part of it. */
 enum serving { SERVE_WHOLE, SERVE_REST, SERVE_PIECE };
 
-/* A hungry reader gets up to so many frames from the journal; of the two other
- * ways, one. */
+/* A reader that needs a read gets up to so many frames from the journal; of the
+ * two other ways, one. */
 void serve(struct reader *r, size_t frames, enum serving how);
 
 /* It goes back to the ring, if it can. */

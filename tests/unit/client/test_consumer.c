@@ -212,7 +212,7 @@ walk_past(struct reader *r)
 {
 	enum serving how = SERVE_WHOLE;
 
-	if (!consumer_is_hungry(&r->c))
+	if (!consumer_needs_read(&r->c))
 		return;
 	if (chance_below(&chance, 3) == 0 && come_back(r))
 		return;
@@ -786,7 +786,7 @@ test_claims_too_much(void **state)
 	struct reader *r = &m.readers[SKIPPERS];
 	struct selection one = { .tables = { 1 } };
 	struct past_request request = { .skip_records = 3,
-					.sure_record = 4,
+					.epoch_limit = 4,
 					.end_record = 4 };
 
 	(void)state;
