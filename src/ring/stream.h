@@ -223,7 +223,8 @@ uint64_t streams_oldest_pos(struct streams *all);
 void streams_feed(struct streams *all, int64_t now_ns);
 
 /* Whether a stream in use holds everything that is visible in the main stream:
- * only then do both end at the same record. */
+ * only then do both end at the same record.  One that nobody reads any more is
+ * level too: it gets nothing, and who waited for it would wait for ever. */
 bool streams_is_level(const struct streams *all, const struct stream *s);
 
 /* Whether any cursor can lag by `percent` of its ring or more, or be in the

@@ -380,7 +380,8 @@ streams_resume(struct streams *all, const struct selection *selection,
 bool
 streams_is_level(const struct streams *all, const struct stream *s)
 {
-	return s->is_main || s->fed.pos == all->main.visible_pos;
+	return s->is_main || !stream_is_in_use(s) ||
+	       s->fed.pos == all->main.visible_pos;
 }
 
 bool

@@ -719,7 +719,10 @@ test_a_full_filtered_ring_is_let_go(void **state)
 	do
 		streams_feed(&all, now);
 	while (put(TRADE, 1024));
+	assert_false(streams_is_level(&all, s));
 	cursor_detach(&c);
+	/* nor does anybody wait for it any more */
+	assert_true(streams_is_level(&all, s));
 	assert_true(put(TRADE, 1024));
 	assert_false(streams_may_be_slow(&all, 50));
 	/* used again, it starts empty */
