@@ -70,13 +70,10 @@ atom_bytes(const uint8_t *at, int type)
 static size_t
 shell_bytes(const uint8_t *at, uint64_t *inner_cnt)
 {
-	int type = (int8_t)*at;
 	const uint8_t *end = at;
 	struct skip_shell shell;
 
-	if (type < 0)
-		return 1 + atom_bytes(at + 1, -type);
-	if (type == KT_OWN)
+	if (*at == KT_OWN)
 		return at[1] == OWN_SPACE ? 2 + symbol_bytes(at + 2) : 4;
 	CHECK(skip_read_shell(at, SIZE_MAX, false, &shell) == SKIP_WHOLE);
 	*inner_cnt += shell.objects;

@@ -173,13 +173,88 @@ struct skip_shell {
 	uint64_t objects;
 };
 
+/* Bytes of the longest message (wire.md section 1). */
+enum { SKIP_CLAIM_MAX = INT32_MAX };
+
+static inline enum skip_result
+skip_read_list(const uint8_t *at, size_t avail, bool is_big_endian,
+	       struct skip_shell *out)
+{
+	bool is_long = avail >= 2 && (at[1] & WIRE_LONG_COUNT) != 0;
+	uint64_t count;
+
+	out->header = WIRE_LIST_HEADER_BYTES + (is_long ? 4 : 0);
+	if (avail < out->header)
+		return SKIP_SHORT;
+	count = is_long ? wire_decode_u64(at + 2, is_big_endian)
+			: wire_decode_u32(at + 2, is_big_endian);
+	if (count > SKIP_CLAIM_MAX)
+		return SKIP_UNKNOWN;
+	if (*at == KT_LIST)
+		out->objects = count;
+	else if (*at == KT_SYMBOL)
+		out->symbols = count;
+	else
+		out->bytes = count * wire_item_bytes(*at);
+	return SKIP_WHOLE;
+}
+
+/* What is neither an atom nor a list. */
+static inline enum skip_result
+skip_read_other(const uint8_t *at, size_t avail, bool is_big_endian,
+		struct skip_shell *out)
+{
+	int type = *at;
+
+	out->objects = 1;
+	if (type == KT_TABLE) {
+		out->header = 2;
+	} else if (type == KT_DICT || type == KT_SORTED_DICT) {
+		out->objects = 2;
+	} else if (type == KT_LAMBDA) {
+		out->symbols = 1;
+	} else if (type >= KT_UNARY && type <= KT_ADVERB) {
+		out->header = 2;
+		out->objects = 0;
+	} else if (type == KT_PROJECTION || type == KT_COMPOSITION) {
+		out->header = 5;
+		if (avail >= out->header)
+			out->objects = wire_decode_u32(at + 1, is_big_endian);
+	} else if (type < KT_EACH || type > KT_EACH_LEFT) {
+		return SKIP_UNKNOWN;
+	}
+	return avail < out->header ? SKIP_SHORT : SKIP_WHOLE;
+}
+
 /*
  * Reads a header that is in the `avail` bytes at `at`; sets *out if all of it
  * is.  Knows all types but that of an error.  A count above those that a
  * message can have is unknown.
  */
-enum skip_result skip_read_shell(const uint8_t *at, size_t avail,
-				 bool is_big_endian, struct skip_shell *out);
+static inline enum skip_result
+skip_read_shell(const uint8_t *at, size_t avail, bool is_big_endian,
+		struct skip_shell *out)
+{
+	int type;
+
+	if (avail == 0)
+		return SKIP_SHORT;
+	type = (int8_t)*at;
+	*out = (struct skip_shell){ .header = 1 };
+	if (type > KT_TIME)
+		return skip_read_other(at, avail, is_big_endian, out);
+	if (type == KT_LIST || type == KT_SYMBOL)
+		return skip_read_list(at, avail, is_big_endian, out);
+	if (type == -KT_SYMBOL) {
+		out->symbols = 1;
+		return SKIP_WHOLE;
+	}
+	out->bytes = wire_item_bytes(type);
+	if (out->bytes == 0)
+		return SKIP_UNKNOWN;
+	return type < 0 ? SKIP_WHOLE
+			: skip_read_list(at, avail, is_big_endian, out);
+}
 
 /*
  * Moves *at to the end of an object, if all of it is there.  Knows no rule
