@@ -10,15 +10,15 @@
 #include "wire/wire.h"
 
 /*
- * A search behind bad bytes gives up after so many places that look like the
- * start of a record and are none.  Each may cost a look at all that is left,
- * and what stands in a cut update is the feed's choice.
+ * The search after bad bytes gives up after this many places that look like the
+ * start of a record but are not.  Each may cost a walk over all the bytes left,
+ * and the contents of a cut update are the feed's choice.
  */
 enum { SEARCH_PLACES_MAX = 1000 };
 
 const uint8_t journal_header[JOURNAL_HEADER_BYTES] = { 0xff, 1 };
 
-/* A list of three, the first of them `upd. */
+/* A list of three items that begins with `upd. */
 static const uint8_t record_start[] = {
 	KT_LIST, KA_NONE, 3, 0, 0, 0, 256 - KT_SYMBOL, 'u', 'p', 'd', 0,
 };
@@ -26,12 +26,12 @@ static const uint8_t record_start[] = {
 static const char not_a_record[] = "it does not begin as (`upd;`table;x)";
 static const char is_cut[] = "the file ends before the record does";
 
-/* (`upd;`table; as *out, all but its len. */
+/* Reads (`upd;`table; and sets *out, all members but len. */
 static enum journal_step
 read_start(const uint8_t *at, const uint8_t *end, struct journal_record *out,
 	   const char **why)
 {
-	const uint8_t *name = at + sizeof(record_start) + 1, *behind;
+	const uint8_t *name = at + sizeof(record_start) + 1, *after;
 	size_t avail = (size_t)(end - at);
 
 	*why = not_a_record;
@@ -44,23 +44,22 @@ read_start(const uint8_t *at, const uint8_t *end, struct journal_record *out,
 	*why = is_cut;
 	if (avail <= sizeof(record_start) + 1)
 		return JOURNAL_SHORT;
-	behind = wire_symbol_end(name, end);
-	if (behind == NULL)
+	after = wire_symbol_end(name, end);
+	if (after == NULL)
 		return JOURNAL_SHORT;
 	*out = (struct journal_record){
 		.at = at,
 		.table = (const char *)name,
-		.table_len = (size_t)(behind - name) - 1,
-		.x = behind,
+		.table_len = (size_t)(after - name) - 1,
+		.x = after,
 	};
 	return JOURNAL_RECORD;
 }
 
 /*
- * Whether the columns at x, of which the last ones are not there, can become
- * columns of an update: all of one length.  If not, a count is damaged, and no
- * bytes behind the end were ever missing.  A row, which has atoms, has cells of
- * any length.
+ * Whether the columns at x, cut off by the end, can be columns of an update,
+ * which all have one length.  If not, a count is damaged, and no bytes are
+ * missing at the end.  A row has atoms, and its cells may have any length.
  */
 static bool
 can_be_columns(const uint8_t *x, const uint8_t *end)
@@ -85,22 +84,22 @@ can_be_columns(const uint8_t *x, const uint8_t *end)
 	return true;
 }
 
-/* Behind the object at record->x, by the rules of the wire, or else by lengths
- * alone. */
+/* Finds the end of the object at record->x by the rules of the wire, or, if
+ * they refuse it, by lengths alone. */
 static enum journal_step
 find_end(struct journal_record *record, const uint8_t *end,
-	 const uint8_t **behind, const char **why)
+	 const uint8_t **after, const char **why)
 {
 	struct wire_reader r =
 		wire_reader(record->x, (size_t)(end - record->x), false);
 
 	wire_skip(&r);
-	*behind = r.at;
+	*after = r.at;
 	if (r.bad == NULL)
 		return JOURNAL_RECORD;
 	*why = r.bad;
-	*behind = record->x;
-	switch (skip_by_lengths(behind, end)) {
+	*after = record->x;
+	switch (skip_by_lengths(after, end)) {
 	case SKIP_WHOLE:
 		record->unknown = r.bad;
 		return JOURNAL_RECORD;
@@ -121,7 +120,7 @@ enum journal_step
 journal_next(const uint8_t *bytes, uint64_t len, uint64_t off,
 	     struct journal_record *out, const char **why)
 {
-	const uint8_t *at = bytes + off, *end = bytes + len, *behind;
+	const uint8_t *at = bytes + off, *end = bytes + len, *after;
 	struct journal_record record;
 	enum journal_step step;
 	const char *fault;
@@ -130,15 +129,15 @@ journal_next(const uint8_t *bytes, uint64_t len, uint64_t off,
 		return JOURNAL_END;
 	step = read_start(at, end, &record, &fault);
 	if (step == JOURNAL_RECORD) {
-		behind = skip_columns(record.x, end);
-		if (behind == NULL)
-			step = find_end(&record, end, &behind, &fault);
+		after = skip_columns(record.x, end);
+		if (after == NULL)
+			step = find_end(&record, end, &after, &fault);
 	}
 	if (step != JOURNAL_RECORD) {
 		*why = fault;
 		return step;
 	}
-	record.len = (size_t)(behind - at);
+	record.len = (size_t)(after - at);
 	*out = record;
 	return JOURNAL_RECORD;
 }
@@ -167,8 +166,8 @@ journal_search(const uint8_t *bytes, uint64_t len, uint64_t off)
 	return off - 1;
 }
 
-/* A count that is damaged reaches beyond the end as that of a torn record does;
- * then the records after it are whole up to the end. */
+/* A damaged count may reach past the end, as the count of a torn record does.
+ * But then the records after it are still there, whole, up to the end. */
 static void
 look_behind(struct journal_check *c, const uint8_t *bytes, uint64_t len)
 {

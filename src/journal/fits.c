@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 enum {
-	/* To be raised with each change of what update_parse accepts, and of
-	 * the length of what it makes of it; tests/unit/journal/test_fits.c
-	 * notices. */
+	/* To be raised with each change in which updates update_parse accepts,
+	 * or in the length of its result; tests/unit/journal/test_fits.c
+	 * notices such a change. */
 	FITS_RULES = 2,
 };
 
@@ -39,12 +39,12 @@ fits_fingerprint(const struct settings *s)
 	mix_number(&hash, FITS_RULES);
 	mix_number(&hash, s->message.max);
 	mix_number(&hash, s->schema.check);
-	/* In batches messages are no records. */
+	/* In batches a message is not a record. */
 	mix_number(&hash, s->publish.interval > 0);
 	for (unsigned i = 0; i < s->tables.tables_cnt; i++) {
 		const struct schema_table *t = &s->tables.tables[i];
 
-		/* It has the names of the table and of its columns. */
+		/* The prefix has the names of the table and its columns. */
 		mix_number(&hash, t->publish_prefix_len);
 		mix(&hash, t->publish_prefix, t->publish_prefix_len);
 		for (unsigned k = 0; k < t->columns_cnt; k++) {

@@ -1,8 +1,8 @@
 /*
- * Which records of a journal a subscriber is sent: all that this run writes,
- * and of those from before it the ones that fit.  A client counts what it is
- * sent, so that its count means the same in two runs only if the same fits in
- * both.  Pure.
+ * Which records of a journal are sent to a subscriber: all records that this
+ * run writes, and those from before this run that fit its settings.  A client
+ * counts the records that it is sent, so its count means the same in two runs
+ * only if the same records fit in both.  Pure.
  */
 #ifndef RINGTICK_JOURNAL_FITS_H
 #define RINGTICK_JOURNAL_FITS_H
@@ -11,7 +11,8 @@
 
 #include "config/settings.h"
 
-/* The same for two runs in which the same records fit. */
+/* A hash of all settings that decide which records fit: if it is equal in two
+ * runs, the same records fit in both. */
 uint64_t fits_fingerprint(const struct settings *settings);
 
 #endif

@@ -28,7 +28,7 @@ user_name(uid_t uid, char *buf, size_t buf_len)
 	return buf;
 }
 
-/* What mends it. */
+/* Writes what mends an errno of look(). */
 static void
 advise(int error, const char *directory, char *buf, size_t buf_len)
 {
@@ -92,8 +92,8 @@ journal_folder_check(const struct settings *s, char *err, size_t err_len)
 
 /* ---- for --check ---- */
 
-/* Looked up and not tried: the lock could be missed by who opens its file at
- * this very moment. */
+/* Looks the lock up and does not try it: a daemon that starts at this very
+ * moment would find it taken. */
 static bool
 is_locked(ino_t inode)
 {
@@ -150,7 +150,7 @@ journal_folder_text(const struct settings *s, char *buf, size_t buf_len)
 			       : "not in use");
 }
 
-/* ---- what may be relied on ---- */
+/* ---- what the operator can rely on ---- */
 
 static bool
 wants_spill(const struct settings *s)

@@ -20,7 +20,7 @@ history_init(struct history *h)
 	list_init(&h->files);
 }
 
-/* What is in the file stands before main stream position pos. */
+/* The records in the file come before main stream position pos. */
 static void
 begin_at(struct history_file *f, uint64_t pos)
 {
@@ -58,12 +58,13 @@ history_lose(struct history *h, uint64_t off, uint64_t records, uint64_t pos)
 	f->first_record = records;
 	f->since = min_u64(f->since, records);
 	begin_at(f, pos);
-	/* Who comes from there has to have what is left of this one too. */
+	/* Its readers need what is left of this file too. */
 	if (before != &h->files)
 		file_of(before)->is_past = true;
 }
 
-/* Of the first record in a file whose first one of this run is at pos. */
+/* The position of the first record in a file whose first record of this run is
+ * at pos. */
 static uint64_t
 oldest_pos(const struct history_file *f, uint64_t pos)
 {
@@ -159,7 +160,7 @@ bool
 history_find_pos(const struct history *h, uint64_t pos,
 		 struct history_place *out)
 {
-	/* Mostly in the last one. */
+	/* Mostly the position is in the last file. */
 	for (struct list *n = h->files.prev; n != &h->files; n = n->prev) {
 		struct history_file *f = file_of(n);
 
@@ -179,7 +180,7 @@ history_find_record(struct history_file *file, uint64_t record)
 	struct history_place place = place_of(
 		file, journal_index_find_record(&file->index, record));
 
-	/* No walk, and no read, to where the next one will be written. */
+	/* To where the next record will be written, no walk and no read. */
 	if (record == file->written_records) {
 		place.off = file->written_off;
 		place.pos = file->written_pos;

@@ -9,8 +9,8 @@
 enum {
 	GAP_BYTES = 256 << 10,
 	OLD_ENTRIES = JOURNAL_INDEX_ENTRIES / 2,
-	/* What is left of the older half: three neighbours are more than a
-	 * gap apart, so that at most twice as many gaps stay. */
+	/* Gaps that the older half is divided into.  Any three neighbours that
+	 * stay are more than a gap apart, so at most twice as many stay. */
 	OLD_GAPS = OLD_ENTRIES / 4,
 };
 
@@ -46,7 +46,8 @@ journal_index_add(struct journal_index *x, struct journal_index_entry e)
 	x->entries[x->cnt++] = e;
 }
 
-/* The last entry whose field (at field_off) is at or before a value. */
+/* The last entry whose field (at field_off) is at or before a value; NULL if
+ * there is no such entry. */
 static const struct journal_index_entry *
 find(const struct journal_index *x, size_t field_off, uint64_t value)
 {

@@ -1,11 +1,11 @@
 /*
- * The index of one journal file: which record, and which position of the main
- * stream, an offset belongs to.  One entry per 256 KiB or second, whichever is
- * first; in between, records are walked.
+ * The index of one journal file: the record and the main stream position at an
+ * offset.  It has one entry per 256 KiB or second, whichever comes first; from
+ * an entry on, the reader walks over records.
  *
  * Bounded: when the array is full, its older half is thinned out evenly over
- * the file.  So what the ring may still hold is always found closely, and the
- * beginning of a long day costs a longer walk.
+ * the file.  So records that the ring may still hold are always near an entry,
+ * and only the beginning of a long day costs a longer walk.
  *
  * Pure: time is an argument, nothing is allocated.
  */
@@ -29,22 +29,22 @@ struct journal_index {
 	size_t cnt;
 };
 
-/* A record starts there; offsets grow. Adds an entry if one is due; the first
- * one always. */
+/* A record starts at e.off, which must be more than the last time.  Adds the
+ * entry if one is due; the first one always. */
 void journal_index_add(struct journal_index *x, struct journal_index_entry e);
 
-/* The first entry at or after an offset, and the last at or before; NULL if
- * there is none. */
+/* The first entry at or after an offset, and the last entry at or before it;
+ * NULL if there is no such entry. */
 const struct journal_index_entry *
 journal_index_find_next_off(const struct journal_index *x, uint64_t off);
 const struct journal_index_entry *
 journal_index_find_off(const struct journal_index *x, uint64_t off);
 
-/* Forgets the entries from an offset on. */
+/* Removes the entries at or after an offset. */
 void journal_index_cut(struct journal_index *x, uint64_t off);
 
 /* The last entry at or before a position, or a record number; NULL if there is
- * none. */
+ * no such entry. */
 const struct journal_index_entry *
 journal_index_find_pos(const struct journal_index *x, uint64_t pos);
 const struct journal_index_entry *

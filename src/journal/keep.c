@@ -19,7 +19,7 @@ journal_keep_safe_off(const struct journal_keep *k)
 {
 	uint64_t missing = k->end_off - k->size;
 
-	/* Longer than it was, it was written to at its end, or is another. */
+	/* A longer file was written to at its end, or is another file. */
 	if (k->size >= k->end_off)
 		return k->seen_off;
 	return k->seen_off > missing ? k->seen_off - missing : 0;
@@ -42,8 +42,8 @@ read_all(int fd, uint8_t *at, size_t len, uint64_t off)
 	return 0;
 }
 
-/* Counts whole records from *off on that end before end_off; *off becomes the
- * end of the last. 0 or -errno. */
+/* Counts the whole records from *off on that end at or before end_off; *off
+ * becomes the end of the last one.  0 or -errno. */
 static int
 count_records(int fd, uint64_t *off, uint64_t end_off, uint64_t *records)
 {
@@ -79,7 +79,7 @@ count_records(int fd, uint64_t *off, uint64_t end_off, uint64_t *records)
 	return err;
 }
 
-/* What is good of it. 0 or -errno. */
+/* Finds the good records.  0 or -errno. */
 static int
 find_good(struct journal_keep *k, int fd)
 {
@@ -94,7 +94,7 @@ find_good(struct journal_keep *k, int fd)
 	err = read_all(fd, header, sizeof(header), 0);
 	if (err != 0 || memcmp(header, journal_header, sizeof(header)) != 0)
 		return err;
-	/* By what is known of it, before what is looked for. */
+	/* A file without the known record in its place is not to be trusted. */
 	err = count_records(fd, &off, k->known_off, &records);
 	if (err != 0 || off != k->known_off || records != k->known_record)
 		return err;
@@ -115,7 +115,7 @@ put_header(struct journal_keep *k, int fd)
 	return fdatasync(fd) == 0 ? 0 : -errno;
 }
 
-/* What readers hold the file against, until more is written. */
+/* Readers compare the file with these bytes until more is written. */
 static int
 read_tail(struct journal_keep *k, int fd)
 {
@@ -138,7 +138,7 @@ journal_keep_good(struct journal_keep *k, const char *path, int fd)
 	if ((uint64_t)st.st_size != k->size)
 		return -ESTALE;
 	err = find_good(k, fd);
-	/* Before the cut: behind it nothing may fail. */
+	/* Read before the cut: a failure after it could not be undone. */
 	if (err == 0)
 		err = read_tail(k, fd);
 	if (err == 0 && k->good_off < k->size)

@@ -1,18 +1,18 @@
 /*
- * The journal's file is not what was written to it: somebody cut it, wrote into
- * it, or copied another file over it while it was open.  What is good of it is
+ * The journal's file is not what was written to it: others cut it, wrote into
+ * it, or copied another file over it while it was open.  Its good records are
  * kept, the rest is put aside.
  *
- * What was written goes to the end of the file, wherever that is (the engine
- * appends), so that no hole can come of it; and how much is missing tells how
- * far the cut can have gone:
+ * The engine appends: it writes at the end of the file, wherever that is, so a
+ * cut leaves no hole, and the number of missing bytes tells how far the cut can
+ * have gone:
  *
  *   written      |=== seen to be there ===|= since then =|
  *                                     seen_off        end_off
- *   the file     |===========|= since =|       end_off - size: what is missing
+ *   the file     |===========|= since =|       missing: end_off - size
  *                        safe_off      size
  *
- * It may take its time: a job (io/file_jobs.h).  Logs nothing.
+ * May take long: runs as a job (io/file_jobs.h).  Logs nothing.
  */
 #ifndef RINGTICK_JOURNAL_KEEP_H
 #define RINGTICK_JOURNAL_KEEP_H
@@ -23,25 +23,26 @@
 #include "journal/history.h"
 
 struct journal_keep {
-	uint64_t end_off;      /* of what was written */
-	uint64_t seen_off;     /* all before it was there once */
-	uint64_t size;	       /* that the file has now */
+	uint64_t end_off;      /* the size that the file should have */
+	uint64_t seen_off;     /* the file once had all bytes before it */
+	uint64_t size;	       /* of the file now */
 	uint64_t known_off;    /* a record began there, before safe_off ... */
-	uint64_t known_record; /* ... this one */
-	uint64_t good_off;     /* out: whole records end there ... */
-	uint64_t good_records; /* ... so many */
-	struct history_tail tail; /* the end of what is good */
-	char side[PATH_MAX];   /* out: where the rest is; "" if there is none */
+	uint64_t known_record; /* ... the record of this number */
+	uint64_t good_off;     /* out: end of the good records ... */
+	uint64_t good_records; /* ... and their number */
+	struct history_tail tail; /* out: the last good bytes */
+	char side[PATH_MAX];   /* out: file with the rest; "": no rest */
 };
 
-/* Where what nobody can have touched ends. */
+/* safe_off: the end of the bytes that a cut cannot have moved. */
 uint64_t journal_keep_safe_off(const struct journal_keep *k);
 
 /*
- * Keeps all whole records before safe_off, if there are known_record of them
- * before known_off, as there were; else none, but a header.  The rest goes into
- * path.torn.N.  0, or -errno and the file is as it was; -ESTALE if its size is
- * another again.
+ * Keeps all whole records before safe_off, if known_record records are still
+ * before known_off; otherwise none, only a header.  The rest goes into
+ * path.torn.N.  0 or -errno; -ESTALE if the size has changed again.  After an
+ * error the file is as it was, unless only the last step failed: syncing the
+ * shorter file, or writing its header.
  */
 int journal_keep_good(struct journal_keep *k, const char *path, int fd);
 
