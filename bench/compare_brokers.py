@@ -22,9 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SIZES, SUBS = (100, 1024, 16384, 262144), (1, 4, 16, 64)
 SCHEMA = """schema = { tables = (
 	{ name = "trade"; columns = ( "time timestamp", "sym symbol g", "price float",
-		"size long", "cond symbol" ); },
-	{ name = "notes"; columns = ( "time timestamp", "sym symbol g", "price float",
-		"size long", "cond string" ); } ); };
+		"size long", "cond symbol" ); } ); };
 """
 
 parser = argparse.ArgumentParser()
@@ -134,7 +132,7 @@ def ringtick(mode, journal=False, spins=False, **settings):
 
 def relay(*options, journal=False):
     def argv(peer):
-        to = ["-j", str(scratch / (peer.name + ".journal")), "-S", "-R"]
+        to = ["-j", str(scratch / (peer.name + ".journal"))]
         return [str(BUILD / "bench/plain_relay"), "-p", str(peer.port), *options,
                 *(to if journal else [])]
     return argv
@@ -244,7 +242,7 @@ def cell(stage, peer, rep, **options):
     result["size"] = options["size"]
     result.update(stage=stage, peer=peer.name, rep=rep, cc=congestion, free=A.free,
                   **{key: value for key, value in options.items()
-                     if key in ("rate", "table", "secs")})
+                     if key in ("rate", "secs")})
     out.write(json.dumps(result) + "\n")
     if (peer.spins and stage != "calls") or "error" in result or result.get("stall") or result.get("lost"):
         peer.stop()
@@ -320,7 +318,7 @@ def latency():
     alternate("latency", names,
               [{"rate": rate, "subs": n} for rate in rates
                for n in ((1,) if A.quick else (1, 4))],
-              1 if A.quick else 3, mode="lat", size=100, secs=0.8, **{"yield": 1})
+              1 if A.quick else 3, mode="lat", size=100, secs=0.8)
 
 
 def slow():

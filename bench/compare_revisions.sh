@@ -45,6 +45,16 @@ trap 'exit 143' TERM
 
 # ---- build ----
 
+# Of the folder that this script is in, with none of the revision's sources.
+here_program()	# NAME SOURCE...
+{
+	local src=$here/../src
+
+	"${CC:-gcc}" -O2 -I. -I"$src" -o "bench/$1" "${@:2}" \
+		"$here/measure.c" "$here/sockets.c" "$src/base/clock.c" \
+		"$src/base/util.c" "$src/wire/write.c"
+}
+
 prepare()	# N REV
 {
 	local top=$scratch/$1
@@ -57,10 +67,10 @@ prepare()	# N REV
 		cd build/compare
 		../../configure -q CFLAGS='-g -O2'
 		make -s -j2 ringtickd libringtick.a
-		for program in load_generator plain_relay; do
-			"${CC:-gcc}" -O2 -D_GNU_SOURCE -o bench/$program \
-				"$here/$program.c"
-		done
+		here_program load_generator "$here"/load_*.c \
+			"$here/../src/tools/histogram.c"
+		here_program plain_relay "$here/plain_relay.c" \
+			"$here/../src/ring/ring.c"
 		# It stands on the daemon's inner interfaces: an old revision
 		# may have others.
 		# shellcheck disable=SC2046

@@ -18,11 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "tick_in_memory.h"
-#include "schema/update.h"
+#include "base/clock.h"
 #include "base/util.h"
+#include "measure.h"
+#include "schema/update.h"
+#include "tick_in_memory.h"
 #include "wire/wire.h"
 
 enum {
@@ -50,15 +51,6 @@ chance_below(uint32_t below)
 {
 	state = state * 6364136223846793005u + 1442695040888963407u;
 	return (uint32_t)(state >> 33) % below;
-}
-
-static double
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 /* ---- frames ---- */
@@ -206,31 +198,25 @@ run(unsigned turns, unsigned updates)
 		CHECK(streams_is_level(&streams, cursors[k].stream));
 }
 
-static int
-compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 /* ns an update */
 static double
 measure(unsigned updates)
 {
-	double figures[ROUNDS], start = now_ns();
+	double figures[ROUNDS];
+	int64_t start_ns = clock_monotonic_ns();
 	unsigned turns = 1;
 
 	for (unsigned n = 0; n < FRAMES; n += 10 * updates, turns += 10)
 		run(10, updates);
-	turns = (unsigned)(turns * ROUND_NS / (now_ns() - start)) + 1;
+	turns = (unsigned)((int64_t)turns * ROUND_NS /
+			   (clock_monotonic_ns() - start_ns)) + 1;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		start = now_ns();
+		start_ns = clock_monotonic_ns();
 		run(turns, updates);
-		figures[i] = (now_ns() - start) / turns / updates;
+		figures[i] = (double)(clock_monotonic_ns() - start_ns) / turns /
+			     updates;
 	}
-	qsort(figures, ROUNDS, sizeof(figures[0]), compare);
-	return figures[ROUNDS / 2];
+	return median(figures, ROUNDS);
 }
 
 static void

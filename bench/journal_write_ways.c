@@ -15,7 +15,8 @@
  * published messages.  The file is written out and dropped from the page cache
  * behind the writes, as the daemon does, and removed at the end.
  */
-#define _GNU_SOURCE
+#include "config.h"
+
 #include <fcntl.h>
 #include <liburing.h>
 #include <math.h>
@@ -24,10 +25,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+#include "measure.h"
 
 enum {
 	ROUNDS = 3,
@@ -40,7 +43,7 @@ enum {
 	PIECES_MAX = 1024,
 	STAGING_BYTES = 256 << 10,
 	RECYCLE_BYTES = 64 << 20,
-	OP_WRITEV_FIXED = 61, /* IORING_OP_WRITEV_FIXED, newer than liburing 2.3 */
+	OP_WRITEV_FIXED = 61, /* newer than liburing 2.3 */
 };
 
 /* What a record costs, as time and as CPU time. */
@@ -54,25 +57,6 @@ static const char *const ways[WAYS] = { "gather", "fixed", "staging" };
 static uint8_t *ring;
 static struct io_uring uring;
 static uint8_t staging[STAGING_BYTES];
-
-static double
-now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static double
-cpu_s(void)
-{
-	struct rusage u;
-
-	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
 
 static void
 recycle(int fd, uint64_t before, uint64_t after)
@@ -151,7 +135,8 @@ run(int fd, char way, size_t frame, uint64_t total)
 	uint64_t off = 0, pos = 0;
 
 	while (off < total) {
-		size_t cnt, bytes = take_records(way, frame, &pos, pieces, &cnt);
+		size_t cnt;
+		size_t bytes = take_records(way, frame, &pos, pieces, &cnt);
 		uint64_t before = off;
 		ssize_t n;
 
@@ -176,31 +161,18 @@ measure(const char *path, size_t size, char way, uint64_t total,
 	struct cost *cost, size_t round)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	double t = now_s(), c = cpu_s(), records;
+	int64_t start_ns = clock_monotonic_ns();
+	int64_t start_cpu_ns = process_cpu_ns(0);
 	uint64_t n = run(fd, way, size, total);
+	double ns = (double)(clock_monotonic_ns() - start_ns);
+	double cpu_ns = (double)(process_cpu_ns(0) - start_cpu_ns);
+	double records;
 
-	t = now_s() - t;
-	c = cpu_s() - c;
 	records = n < total ? NAN : (double)n / (double)record_bytes(size);
-	cost->ns[round] = t * 1e9 / records;
-	cost->cpu_ns[round] = c * 1e9 / records;
+	cost->ns[round] = ns / records;
+	cost->cpu_ns[round] = cpu_ns / records;
 	close(fd);
 	unlink(path);
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static double
-median(double *values)
-{
-	qsort(values, ROUNDS, sizeof(values[0]), compare);
-	return values[ROUNDS / 2];
 }
 
 static void
@@ -216,10 +188,10 @@ print_costs(struct cost costs[SIZES][WAYS])
 
 		printf("| %zu B | %zu B | ns |", sizes[s], bytes);
 		for (size_t w = 0; w < WAYS; w++)
-			printf(" %.0f |", median(costs[s][w].ns));
+			printf(" %.0f |", median(costs[s][w].ns, ROUNDS));
 		printf("\n| | | CPU ns |");
 		for (size_t w = 0; w < WAYS; w++) {
-			cpu_ns[w] = median(costs[s][w].cpu_ns);
+			cpu_ns[w] = median(costs[s][w].cpu_ns, ROUNDS);
 			printf(" %.0f |", cpu_ns[w]);
 		}
 		printf("\n| | | CPU s per GB |");

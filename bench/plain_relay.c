@@ -1,430 +1,530 @@
 /*
- * plain_relay: plain epoll+send kdb IPC tickerplant relay, single thread.
- * One magic (double mapped) ring shared by all; publishers recv() straight into
- * it; each subscriber is only an offset; whole batches are send()ed; EPOLLOUT
- * only after EAGAIN. Own code. -p port  -r ring MiB  -c recv chunk KiB  -s
- * evict|block  -j journal file  -S (strip headers: kdb log form) -R journal
- * pages are written out and dropped from the page cache 64 MiB behind (fresh
- * pages are dear in this VM) -b busy poll (never sleep) -w 0|1 rewind when
- * drained  -P pin cpu  -C congestion control -z file-backed append-only buffer
- * instead of the ring: batches of at least 8 KiB go out by sendfile() (page
- * references, no copy in), pages behind the slowest reader are freed by hole
- * punching, which is safe while sockets still refer to them -v the same with
- * private anonymous 2 MiB pages: vmsplice() into a pipe of each subscriber,
- * splice() to its socket. A page whose bytes have all been spliced to all is
- * unmapped, never written again: sockets, and on loopback those of the
- * readers, keep their references as long as they need them, and nobody tells.
+ * The least that a relay of kdb+ messages can do, to compare ringtick with: one
+ * thread with epoll and send, which reads nothing of a message but its length.
+ * Publishers are received straight into one ring; a subscriber is a position in
+ * the ring; all whole messages are sent at once; EPOLLOUT is asked for only
+ * after EAGAIN.  A subscriber that is a whole ring behind is dropped.
+ *
+ *   plain_relay -p PORT [-j JOURNAL] [-b] [-v]
+ *
+ * -j  Writes the messages without their headers, as kdb+'s log has them.  The
+ *     file is written out, and its pages leave the page cache 64 MiB later.
+ * -b  Never waits in the kernel.
+ * -v  Sends page references (doc/notes/page-references.md): in place of the
+ *     ring there is a long area of private 2 MiB pages, which only grows.
+ *     vmsplice() puts them into a pipe of each subscriber, splice() into its
+ *     socket.  Pages that all subscribers have are unmapped and never written
+ *     again: the sockets, and on loopback the readers' sockets, keep their
+ *     references as long as they need them.
  */
-#include "common.h"
-#include <sys/sendfile.h>
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
-enum { HS, CLIENT, SUB };
-typedef struct {
-	int fd, st, blocked, idx;
-	uint64_t off;
-	uint8_t *stash;
+#include "base/util.h"
+#include "measure.h"
+#include "ring/ring.h"
+#include "sockets.h"
+#include "wire/wire.h"
+
+enum {
+	SUBSCRIBERS_MAX = 4096,
+	EVENTS = 256,
+	CHUNK_BYTES = 1 << 20,	 /* most of one recv */
+	BACKLOG_MAX = 64 << 20,	 /* the ring; with -v most that is kept */
+	MESSAGE_MAX = BACKLOG_MAX / 4,
+	PAGE_BYTES = 2 << 20,	 /* -v: of the area */
+	PIPE_BYTES = 1 << 20,	 /* -v */
+	SPLICE_MIN = 16 << 10,	 /* -v: less is copied */
+	PIECES_MAX = 1024,
+	RECYCLE_BYTES = 16 << 20,
+	RECYCLE_LAG = 4,	 /* pieces of RECYCLE_BYTES */
+};
+#define AREA_BYTES (1ull << 38) /* -v: sparse */
+
+enum peer_state { HANDSHAKE, PUBLISHER, SUBSCRIBER };
+
+struct peer {
+	int fd;
+	enum peer_state state;
+	bool is_blocked, is_dead;
+	unsigned idx;	  /* a subscriber's, in subscribers[] */
+	uint64_t pos;	  /* sent until here */
+	uint8_t *stash;	  /* a begun message, while others use the ring */
 	size_t stash_len;
-	int dead, pp[2];
-	size_t inp;
-} conn;
-static uint8_t *ring;
-static size_t RS = 64u << 20, cap, chunk = 1u << 20;
-/* commit_: end of whole messages; [commit_,head): partial of `owner` */
-static uint64_t head, commit_;
-static conn *owner, *subs[4096], *grave[4096];
-static int nsubs, ngrave, ep, jfd = -1, evict = 1, strip, rewind_ = 1;
-static uint64_t evicted, punched;
-static int mfd, zc, vs, recyc;
-static uint64_t jpos;
-#define SEG (2ull << 20)
-static char *cc;
+	int pipe[2];	  /* -v */
+	size_t piped;	  /* bytes after pos in the pipe */
+	struct peer *next_dead;
+};
+
+static struct ring ring; /* with -v the area */
+/* Whole messages end at whole_pos; after them is what `owner` has begun. */
+static uint64_t head_pos, whole_pos, unmapped_pos;
+static struct peer *owner, *subscribers[SUBSCRIBERS_MAX], *dead;
+static unsigned subscribers_cnt;
+static int poller, journal = -1;
+static uint64_t journal_len;
+static bool has_references; /* -v */
+
+static uint32_t
+message_len(uint64_t pos)
+{
+	return wire_load_u32(ring_at(&ring, pos) + 4);
+}
+
+/* ---- peers ---- */
 
 static void
-drop(conn *c)
+wait_for(struct peer *p, int operation, uint32_t events)
 {
-	if (c->st == SUB) {
-		subs[c->idx] = subs[--nsubs];
-		subs[c->idx]->idx = c->idx;
+	struct epoll_event e = { .events = events, .data.ptr = p };
+
+	(void)epoll_ctl(poller, operation, p->fd, &e);
+}
+
+/* It is freed when all events of this round were looked at. */
+static void
+drop(struct peer *p)
+{
+	if (p->state == SUBSCRIBER) {
+		subscribers[p->idx] = subscribers[--subscribers_cnt];
+		subscribers[p->idx]->idx = p->idx;
+		if (has_references) {
+			(void)close(p->pipe[0]);
+			(void)close(p->pipe[1]);
+		}
 	}
-	if (owner == c) {
+	if (owner == p) {
 		owner = NULL;
-		head = commit_;
+		head_pos = whole_pos;
 	}
-	if (vs && c->st == SUB) {
-		close(c->pp[0]);
-		close(c->pp[1]);
-	}
-	close(c->fd);
-	free(c->stash);
-	c->dead = 1;
-	/* freed after this batch of events */
-	grave[ngrave++] = c;
+	(void)close(p->fd);
+	free(p->stash);
+	p->is_dead = true;
+	p->next_dead = dead;
+	dead = p;
 }
+
 static void
-mod(conn *c, uint32_t ev)
+free_dead(void)
 {
-	struct epoll_event e = { .events = ev, .data.ptr = c };
-	epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &e);
+	while (dead != NULL) {
+		struct peer *p = dead;
+
+		dead = p->next_dead;
+		free(p);
+	}
 }
-/* send what s lacks; 0 if it died */
-static int
-pump(conn *s)
+
+/* ---- sending ---- */
+
+/* By references; as send(). */
+static ssize_t
+splice_some(struct peer *p)
 {
-	while (s->off < commit_) {
-		ssize_t r;
-		/* s->off: sent; s->off + s->inp: in the pipe */
-		if (vs && (s->inp || commit_ - s->off >= 16384)) {
-			if (!s->inp) {
-				struct iovec v = { ring + s->off,
-						   commit_ - s->off };
-				ssize_t q = vmsplice(s->pp[1], &v, 1,
-						     SPLICE_F_NONBLOCK);
-				if (q <= 0)
-					return 0;
-				s->inp = q;
-			}
-			r = splice(s->pp[0], NULL, s->fd, NULL, s->inp,
-				   SPLICE_F_NONBLOCK);
-			if (r > 0)
-				s->inp -= r;
-		} else if (zc && commit_ - s->off >= 8192) {
-			off_t o = s->off;
-			r = sendfile(s->fd, mfd, &o, commit_ - s->off);
-		} else
-			r = send(s->fd, ring + s->off % RS, commit_ - s->off,
+	ssize_t n;
+
+	if (p->piped == 0) {
+		struct iovec all = { ring_at(&ring, p->pos),
+				     whole_pos - p->pos };
+
+		n = vmsplice(p->pipe[1], &all, 1, SPLICE_F_NONBLOCK);
+		if (n <= 0)
+			return n;
+		p->piped = (size_t)n;
+	}
+	n = splice(p->pipe[0], NULL, p->fd, NULL, p->piped, SPLICE_F_NONBLOCK);
+	if (n > 0)
+		p->piped -= (size_t)n;
+	return n;
+}
+
+/* Sends what it lacks, as far as it is taken. False: it is gone. */
+static bool
+pump(struct peer *p)
+{
+	while (p->pos < whole_pos) {
+		uint64_t len = whole_pos - p->pos;
+		ssize_t n;
+
+		if (has_references && (p->piped > 0 || len >= SPLICE_MIN))
+			n = splice_some(p);
+		else
+			n = send(p->fd, ring_at(&ring, p->pos), len,
 				 MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (r < 0) {
-			if (errno == EAGAIN) {
-				if (!s->blocked) {
-					s->blocked = 1;
-					mod(s, EPOLLIN | EPOLLOUT);
-				}
-				return 1;
-			}
-			return 0;
+		if (n < 0 && errno != EAGAIN)
+			return false;
+		if (n < 0) {
+			if (!p->is_blocked)
+				wait_for(p, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+			p->is_blocked = true;
+			return true;
 		}
-		s->off += r;
+		p->pos += (uint64_t)n;
 	}
-	if (s->blocked) {
-		s->blocked = 0;
-		mod(s, EPOLLIN);
-	}
-	return 1;
+	if (p->is_blocked)
+		wait_for(p, EPOLL_CTL_MOD, EPOLLIN);
+	p->is_blocked = false;
+	return true;
 }
+
 static void
-fan(void)
+pump_all(void)
 {
-	for (int i = nsubs - 1; i >= 0; i--)
-		if (!subs[i]->blocked && !pump(subs[i]))
-			drop(subs[i]);
+	for (unsigned i = subscribers_cnt; i-- > 0;)
+		if (!subscribers[i]->is_blocked && !pump(subscribers[i]))
+			drop(subscribers[i]);
 }
+
+/* How far all have it. *out_slowest is NULL if nobody lacks anything. */
 static uint64_t
-tail(conn **slow)
+find_tail(struct peer **out_slowest)
 {
-	uint64_t t = commit_;
-	*slow = NULL;
-	for (int i = 0; i < nsubs; i++)
-		if (subs[i]->off < t) {
-			t = subs[i]->off;
-			*slow = subs[i];
+	uint64_t tail_pos = whole_pos;
+
+	*out_slowest = NULL;
+	for (unsigned i = 0; i < subscribers_cnt; i++)
+		if (subscribers[i]->pos < tail_pos) {
+			tail_pos = subscribers[i]->pos;
+			*out_slowest = subscribers[i];
 		}
-	return t;
+	return tail_pos;
 }
+
 static void
-punch(void)
+unmap_sent(void)
 {
-	conn *c;
-	uint64_t t = tail(&c) & ~(vs ? SEG - 1 : 4095ull);
-	if (t < punched + (4u << 20))
+	struct peer *slowest;
+	uint64_t tail_pos = find_tail(&slowest) & ~(PAGE_BYTES - 1ull);
+
+	if (tail_pos < unmapped_pos + 2 * PAGE_BYTES)
 		return;
-	if (vs) {
-		madvise(ring + punched, t - punched, MADV_DONTNEED);
-		punched = t;
-		return;
-	}
-	fallocate(mfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, punched,
-		  t - punched);
-	punched = t;
+	(void)madvise(ring.base + unmapped_pos, tail_pos - unmapped_pos,
+		      MADV_DONTNEED);
+	unmapped_pos = tail_pos;
 }
+
+/* ---- the journal ---- */
+
+/* Pages leave the page cache: finding new ones for each write is expensive. */
 static void
-jrecycle(uint64_t n)
+recycle(uint64_t len)
 {
-	const uint64_t seg = 16u << 20;
-	uint64_t e = (jpos + n) / seg * seg;
-	if (recyc && jpos / seg != (jpos + n) / seg) {
-		sync_file_range(jfd, e - seg, seg, SYNC_FILE_RANGE_WRITE);
-		if (e >= 5 * seg) {
-			sync_file_range(jfd, e - 5 * seg, seg,
-					SYNC_FILE_RANGE_WAIT_BEFORE |
-						SYNC_FILE_RANGE_WRITE |
-						SYNC_FILE_RANGE_WAIT_AFTER);
-			posix_fadvise(jfd, e - 5 * seg, seg,
-				      POSIX_FADV_DONTNEED);
-		}
-	}
-	jpos += n;
+	uint64_t before = journal_len / RECYCLE_BYTES;
+	uint64_t now = (journal_len + len) / RECYCLE_BYTES;
+	off_t off = (off_t)((now - 1) * RECYCLE_BYTES);
+
+	journal_len += len;
+	if (before == now)
+		return;
+	(void)sync_file_range(journal, off, RECYCLE_BYTES,
+			      SYNC_FILE_RANGE_WRITE);
+	off -= (off_t)RECYCLE_LAG * RECYCLE_BYTES;
+	if (off < 0)
+		return;
+	(void)sync_file_range(journal, off, RECYCLE_BYTES,
+			      SYNC_FILE_RANGE_WAIT_BEFORE |
+				      SYNC_FILE_RANGE_WRITE |
+				      SYNC_FILE_RANGE_WAIT_AFTER);
+	(void)posix_fadvise(journal, off, RECYCLE_BYTES, POSIX_FADV_DONTNEED);
 }
+
 static void
-journal(uint64_t a, uint64_t b)
+write_journal(uint64_t pos, uint64_t end_pos)
 {
-	if (jfd < 0 || a == b)
-		return;
-	if (!strip) {
-		for (; a < b;) {
-			ssize_t r = write(jfd, ring + a % RS, b - a);
-			if (r < 0)
-				DIE("journal");
-			a += r;
-			jrecycle(r);
+	struct iovec pieces[PIECES_MAX];
+
+	while (pos < end_pos) {
+		int cnt = 0;
+		ssize_t n;
+
+		for (; pos < end_pos && cnt < PIECES_MAX; cnt++) {
+			uint32_t len = message_len(pos);
+
+			pieces[cnt] = (struct iovec){
+				ring_at(&ring, pos) + WIRE_HEADER_BYTES,
+				len - WIRE_HEADER_BYTES
+			};
+			pos += len;
 		}
-		return;
-	}
-	struct iovec v[1024];
-	/* kdb log form: message bodies without the 8 byte IPC header */
-	while (a < b) {
-		int n = 0;
-		while (a < b && n < 1024) {
-			uint32_t l;
-			memcpy(&l, ring + a % RS + 4, 4);
-			v[n++] = (struct iovec){ ring + a % RS + 8, l - 8 };
-			a += l;
-		}
-		ssize_t r = writev(jfd, v, n);
-		if (r < 0)
-			DIE("journal");
-		jrecycle(r);
+		n = writev(journal, pieces, cnt);
+		if (n < 0)
+			give_up("cannot write the journal");
+		recycle((uint64_t)n);
 	}
 }
-/* 0: dead */
-static int
-readable(conn *c)
+
+/* ---- receiving ---- */
+
+/* Puts aside what another publisher has begun, and brings back its own. */
+static void
+own_ring(struct peer *p)
 {
-	if (c->st == HS) { // "user:pw" cap NUL -> cap
-		char b[256];
-		ssize_t r = recv(c->fd, b, sizeof b, MSG_DONTWAIT);
-		if (r <= 0)
-			return r < 0 && errno == EAGAIN;
-		if (!memchr(b, 0, r))
-			return 1;
-		c->st = CLIENT;
-		return send(c->fd, "\3", 1, MSG_NOSIGNAL) == 1;
+	if (owner == p)
+		return;
+	if (owner != NULL && head_pos > whole_pos) {
+		owner->stash_len = head_pos - whole_pos;
+		owner->stash = realloc(owner->stash, owner->stash_len);
+		CHECK(owner->stash != NULL);
+		memcpy(owner->stash, ring_at(&ring, whole_pos),
+		       owner->stash_len);
 	}
-	if (c->st == SUB) {
-		char b[4096];
-		ssize_t r = recv(c->fd, b, sizeof b, MSG_DONTWAIT);
-		return r > 0 || (r < 0 && errno == EAGAIN);
+	head_pos = whole_pos + p->stash_len;
+	owner = p;
+	if (p->stash_len > 0)
+		memcpy(ring_at(&ring, whole_pos), p->stash, p->stash_len);
+	p->stash_len = 0;
+}
+
+/* What nobody lacks is written over first: its memory is in the cache. */
+static void
+rewind_ring(void)
+{
+	head_pos = whole_pos = 0;
+	for (unsigned i = 0; i < subscribers_cnt; i++)
+		subscribers[i]->pos = 0;
+}
+
+/* A chunk, or the rest of a begun message. */
+static uint64_t
+wanted_len(void)
+{
+	uint64_t begun = head_pos - whole_pos;
+
+	if (begun < WIRE_HEADER_BYTES)
+		return CHUNK_BYTES;
+	return max_u64(message_len(whole_pos) - begun, CHUNK_BYTES);
+}
+
+/* Drops those who are in the way. Returns the bytes that there is room for. */
+static uint64_t
+make_room(void)
+{
+	struct peer *slowest;
+	uint64_t tail_pos = find_tail(&slowest), len;
+
+	if (!has_references && tail_pos == head_pos) {
+		rewind_ring();
+		tail_pos = 0;
 	}
-	/* put the other's partial tail aside, bring mine back */
-	if (owner != c) {
-		if (owner && head > commit_) {
-			owner->stash_len = head - commit_;
-			owner->stash = realloc(owner->stash, owner->stash_len);
-			memcpy(owner->stash, ring + commit_ % RS,
-			       owner->stash_len);
-		}
-		head = commit_;
-		owner = c;
-		if (c->stash_len) {
-			memcpy(ring + head % RS, c->stash, c->stash_len);
-			head += c->stash_len;
-			c->stash_len = 0;
-		}
+	len = wanted_len();
+	while (slowest != NULL && head_pos - tail_pos + len > BACKLOG_MAX) {
+		drop(slowest);
+		tail_pos = find_tail(&slowest);
 	}
-	conn *slow;
-	uint64_t t = tail(&slow);
-	if (rewind_ && t == commit_ && head == commit_) {
-		head = commit_ = t = 0;
-		for (int i = 0; i < nsubs; i++)
-			subs[i]->off = 0;
+	len = min_u64(len, BACKLOG_MAX - (head_pos - tail_pos));
+	/* Sockets may still refer to what was at the start. */
+	if (has_references && head_pos + len > ring.size)
+		give_up("-v relays %zu GiB at most", ring.size >> 30);
+	return len;
+}
+
+/* A synchronous request makes a subscriber; it is answered by (::). */
+static bool
+subscribe(struct peer *p)
+{
+	uint8_t answer[WIRE_FRAME_MIN];
+	struct wire_writer w = wire_writer(answer, sizeof(answer));
+	size_t header = wire_begin_frame(&w, WIRE_RESPONSE);
+
+	wire_put_null(&w);
+	wire_end_frame(&w, header);
+	head_pos = whole_pos;
+	owner = NULL;
+	if (subscribers_cnt == SUBSCRIBERS_MAX ||
+	    send(p->fd, answer, wire_written(&w), MSG_NOSIGNAL) !=
+		    (ssize_t)wire_written(&w))
+		return false;
+	if (has_references) {
+		if (pipe2(p->pipe, O_NONBLOCK | O_CLOEXEC) != 0)
+			return false;
+		(void)fcntl(p->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
 	}
-	size_t want = chunk;
-	/* rest of a large message, plus a chunk */
-	if (head - commit_ >= 8) {
-		uint32_t l;
-		memcpy(&l, ring + commit_ % RS + 4, 4);
-		if (l - (head - commit_) > want)
-			want = l - (head - commit_);
-	}
-	while (cap < head - t + want && slow) {
-		if (!evict) {
-			if (cap > head - t)
-				break;
-			return 1;
-		}
-		drop(slow);
-		evicted++;
-		t = tail(&slow);
-	}
-	if (want > cap - (head - t))
-		want = cap - (head - t);
-	if (!want)
-		return 1;
-	/* sockets may still refer to what was at the start: no second lap */
-	if ((zc || vs) && head + want > RS)
-		DIE("%zu GiB are the most that -v and -z relay", RS >> 30);
-	ssize_t r = recv(c->fd, ring + head % RS, want, MSG_DONTWAIT);
-	if (r <= 0)
-		return r < 0 && errno == EAGAIN;
-	head += r;
-	uint64_t a = commit_;
-	while (head - commit_ >= 8) {
-		uint8_t *m = ring + commit_ % RS;
-		uint32_t l;
-		memcpy(&l, m + 4, 4);
-		if (l < 9 || l > cap / 4)
-			return 0;
-		if (head - commit_ < l)
+	p->state = SUBSCRIBER;
+	p->pos = whole_pos;
+	p->idx = subscribers_cnt;
+	subscribers[subscribers_cnt++] = p;
+	return true;
+}
+
+/* Moves whole_pos after what has come whole. False: the peer is wrong. */
+static bool
+take_messages(struct peer *p)
+{
+	while (head_pos - whole_pos >= WIRE_HEADER_BYTES) {
+		uint32_t len = message_len(whole_pos);
+
+		if (len < WIRE_FRAME_MIN || len > MESSAGE_MAX)
+			return false;
+		if (head_pos - whole_pos < len)
 			break;
-		/* sync request = subscribe; answer with (::) and cut it from
-		 * the ring */
-		if (m[1] == 1) {
-			static const uint8_t ans[10] = { 1, 2, 0, 0,	10,
-							 0, 0, 0, 0x65, 0 };
-			if (send(c->fd, ans, 10, MSG_NOSIGNAL) != 10)
-				return 0;
-			head = commit_;
-			owner = NULL;
-			c->st = SUB;
-			c->off = commit_;
-			c->idx = nsubs;
-			if (vs) {
-				if (pipe2(c->pp, O_NONBLOCK | O_CLOEXEC))
-					return 0;
-				fcntl(c->pp[1], F_SETPIPE_SZ, 1 << 20);
-			}
-			subs[nsubs++] = c;
-			break;
-		}
-		commit_ += l;
+		if (ring_at(&ring, whole_pos)[1] == WIRE_SYNC)
+			return subscribe(p);
+		whole_pos += len;
 	}
-	journal(a, commit_);
-	if (commit_ != a)
-		fan();
-	if (zc || vs)
-		punch();
-	return 1;
+	return true;
 }
+
+static bool
+on_publisher(struct peer *p)
+{
+	uint64_t before_pos, len;
+	ssize_t n;
+
+	own_ring(p);
+	len = make_room();
+	if (len == 0)
+		return true;
+	n = recv(p->fd, ring_at(&ring, head_pos), len, MSG_DONTWAIT);
+	if (n <= 0)
+		return n < 0 && errno == EAGAIN;
+	head_pos += (uint64_t)n;
+	before_pos = whole_pos;
+	if (!take_messages(p))
+		return false;
+	if (journal >= 0)
+		write_journal(before_pos, whole_pos);
+	if (whole_pos != before_pos)
+		pump_all();
+	if (has_references)
+		unmap_sent();
+	return true;
+}
+
+/* Before its first message it sends "user:password", a byte and a NUL. */
+static bool
+on_handshake(struct peer *p)
+{
+	char hello[256];
+	ssize_t n = recv(p->fd, hello, sizeof(hello), MSG_DONTWAIT);
+
+	if (n <= 0)
+		return n < 0 && errno == EAGAIN;
+	if (memchr(hello, 0, (size_t)n) == NULL)
+		return true;
+	p->state = PUBLISHER;
+	return send(p->fd, "\3", 1, MSG_NOSIGNAL) == 1;
+}
+
+/* What it says is thrown away. */
+static bool
+on_subscriber(struct peer *p)
+{
+	char bytes[4096];
+	ssize_t n = recv(p->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
+static bool
+on_readable(struct peer *p)
+{
+	switch (p->state) {
+	case HANDSHAKE:
+		return on_handshake(p);
+	case PUBLISHER:
+		return on_publisher(p);
+	case SUBSCRIBER:
+		return on_subscriber(p);
+	}
+	return false;
+}
+
+/* ---- main ---- */
+
+static void
+open_area(void)
+{
+	uint8_t *at = mmap(NULL, AREA_BYTES + PAGE_BYTES,
+			   PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		give_up("cannot map the area");
+	ring.base = at + (-(uintptr_t)at & (PAGE_BYTES - 1));
+	ring.size = AREA_BYTES;
+	(void)madvise(ring.base, ring.size, MADV_HUGEPAGE);
+}
+
+static void
+accept_peer(int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct peer *p;
+
+	if (fd < 0)
+		return;
+	socket_set_nodelay(fd);
+	p = calloc(1, sizeof(*p));
+	CHECK(p != NULL);
+	p->fd = fd;
+	wait_for(p, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+static void
+on_event(const struct epoll_event *event, int listener)
+{
+	struct peer *p = event->data.ptr;
+
+	if (p == NULL)
+		accept_peer(listener);
+	else if (!p->is_dead && (event->events & EPOLLOUT) != 0 && !pump(p))
+		drop(p);
+	else if (!p->is_dead &&
+		 (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 &&
+		 !on_readable(p) && !p->is_dead)
+		drop(p);
+}
+
+static void
+open_journal(const char *path)
+{
+	journal = open(path,
+		       O_CREAT | O_TRUNC | O_WRONLY | O_APPEND | O_CLOEXEC,
+		       0600);
+	if (journal < 0)
+		give_up("cannot open %s", path);
+}
+
 int
-main(int ac, char **av)
+main(int argc, char **argv)
 {
-	int port = 5010, o, cpu = -1, busy = 0;
-	char *jpath = NULL;
-	while ((o = getopt(ac, av, "p:r:c:s:j:Sw:P:C:zvbR")) != -1)
-		switch (o) {
-		case 'p':
-			port = atoi(optarg);
-			break;
-		case 'r':
-			RS = (size_t)atoi(optarg) << 20;
-			break;
-		case 'c':
-			chunk = (size_t)atoi(optarg) << 10;
-			break;
-		case 's':
-			evict = optarg[0] == 'e';
-			break;
-		case 'j':
-			jpath = optarg;
-			break;
-		case 'S':
-			strip = 1;
-			break;
-		case 'w':
-			rewind_ = atoi(optarg);
-			break;
-		case 'P':
-			cpu = atoi(optarg);
-			break;
-		case 'C':
-			cc = optarg;
-			break;
-		case 'z':
-			zc = 1;
-			break;
-		case 'v':
-			vs = 1;
-			break;
-		case 'b':
-			busy = 1;
-			break;
-		case 'R':
-			recyc = 1;
-			break;
-		default:
-			return 1;
-		}
-	pin(cpu);
-	signal(SIGPIPE, SIG_IGN);
-	/* largest backlog */
-	cap = RS;
-	/* sparse: only what is not yet read is resident */
-	if (zc || vs) {
-		RS = 1ull << 38;
-		rewind_ = 0;
-	}
-	int one = 1;
-	mfd = memfd_create("ring", MFD_CLOEXEC);
-	if (vs) {
-		ring = mmap(NULL, RS + SEG, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (ring == MAP_FAILED)
-			DIE("mmap");
-		ring = (uint8_t *)(((uintptr_t)ring + SEG - 1) & ~(SEG - 1));
-		madvise(ring, RS, MADV_HUGEPAGE);
-		goto mapped;
-	}
-	if (mfd < 0 || ftruncate(mfd, RS))
-		DIE("memfd");
-	ring = mmap(NULL, 2 * RS, PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (mmap(ring, RS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, mfd,
-		 0) == MAP_FAILED ||
-	    mmap(ring + RS, RS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		 mfd, 0) == MAP_FAILED)
-		DIE("mmap");
-mapped:
-	if (jpath &&
-	    (jfd = open(jpath,
-			O_CREAT | O_TRUNC | O_WRONLY | O_APPEND | O_CLOEXEC,
-			0600)) < 0)
-		DIE("journal %s", jpath);
-	int lfd = tcp_listen(port);
-	if (cc)
-		setsockopt(lfd, IPPROTO_TCP, TCP_CONGESTION, cc, strlen(cc));
-	ep = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL }, ev[256];
-	epoll_ctl(ep, EPOLL_CTL_ADD, lfd, &e);
+	struct epoll_event events[EVENTS];
+	struct epoll_event e = { .events = EPOLLIN };
+	int port = 0, wait_ms = -1, letter, listener;
+
+	while ((letter = getopt(argc, argv, "p:j:bv")) >= 0)
+		if (letter == 'p')
+			port = (int)number_from(optarg);
+		else if (letter == 'j')
+			open_journal(optarg);
+		else if (letter == 'b')
+			wait_ms = 0;
+		else if (letter == 'v')
+			has_references = true;
+		else
+			return EXIT_FAILURE;
+	ignore_sigpipe();
+	if (has_references)
+		open_area();
+	else if (ring_open(&ring, BACKLOG_MAX, false, false) != 0)
+		give_up("cannot map the ring");
+	listener = socket_listen(port);
+	poller = epoll_create1(EPOLL_CLOEXEC);
+	(void)epoll_ctl(poller, EPOLL_CTL_ADD, listener, &e);
 	for (;;) {
-		int n = epoll_wait(ep, ev, 256, busy ? 0 : -1);
-		for (int i = 0; i < n; i++) {
-			conn *c = ev[i].data.ptr;
-			if (!c) {
-				int fd = accept4(lfd, NULL, NULL,
-						 SOCK_CLOEXEC | SOCK_NONBLOCK);
-				if (fd < 0)
-					continue;
-				setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
-					   sizeof one);
-				c = calloc(1, sizeof *c);
-				c->fd = fd;
-				struct epoll_event a = { .events = EPOLLIN,
-							 .data.ptr = c };
-				epoll_ctl(ep, EPOLL_CTL_ADD, fd, &a);
-				continue;
-			}
-			if (c->dead)
-				continue;
-			if ((ev[i].events & EPOLLOUT) && c->st == SUB &&
-			    !pump(c)) {
-				drop(c);
-				continue;
-			}
-			if ((ev[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) &&
-			    !readable(c) && !c->dead)
-				drop(c);
-		}
-		while (ngrave)
-			free(grave[--ngrave]);
+		int n = epoll_wait(poller, events, EVENTS, wait_ms);
+
+		for (int i = 0; i < n; i++)
+			on_event(&events[i], listener);
+		free_dead();
 	}
 }

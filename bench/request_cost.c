@@ -10,10 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "tick/dispatch.h"
+#include "base/clock.h"
 #include "base/util.h"
+#include "measure.h"
+#include "tick/dispatch.h"
 
 enum {
 	ROUNDS = 7,
@@ -96,15 +97,6 @@ make_frame(uint8_t *frame, size_t i)
 	return wire_written(&w);
 }
 
-static double
-now_ns(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (double)at.tv_sec * 1e9 + (double)at.tv_nsec;
-}
-
 /* Nanoseconds for each of CALLS. */
 static double
 measure(size_t i)
@@ -114,7 +106,7 @@ measure(size_t i)
 	struct wire_header header;
 	struct tick_outcome out;
 	const char *why;
-	double start = now_ns();
+	int64_t start_ns = clock_monotonic_ns();
 
 	for (int n = 0; n < CALLS; n++) {
 		CHECK(wire_read_header(frame, len, sizeof(frame), &header,
@@ -123,15 +115,7 @@ measure(size_t i)
 		      TICK_DONE);
 		CHECK(client.reply[WIRE_HEADER_BYTES] != 0x80);
 	}
-	return (now_ns() - start) / CALLS;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
-
-	return (left > right) - (left < right);
+	return (double)(clock_monotonic_ns() - start_ns) / CALLS;
 }
 
 int
@@ -144,9 +128,8 @@ main(void)
 		for (size_t i = 0; i < ARRAY_LEN(requests); i++)
 			ns[i][round] = measure(i);
 	printf("| request | ns |\n|---|---|\n");
-	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
-		qsort(ns[i], ROUNDS, sizeof(ns[i][0]), compare);
-		printf("| %s | %.0f |\n", requests[i].name, ns[i][ROUNDS / 2]);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++)
+		printf("| %s | %.0f |\n", requests[i].name,
+		       median(ns[i], ROUNDS));
 	return 0;
 }

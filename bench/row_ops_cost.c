@@ -15,12 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
+#include "base/util.h"
 #include "schema/row_ops.h"
 #include "schema/schema.h"
 #include "schema/update.h"
-#include "base/util.h"
 #include "wire/wire.h"
 
 enum {
@@ -88,15 +88,6 @@ make_frame(uint8_t *at, uint32_t rows, uint32_t from)
 	return u.frame_len;
 }
 
-static double
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 /* ---- what is measured ---- */
 
 struct work {
@@ -150,11 +141,12 @@ measure(void (*run)(const struct work *w), const struct work *w, uint32_t rows)
 	double best = 0;
 
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		double start = now_ns(), ns;
+		int64_t start_ns = clock_monotonic_ns();
+		double ns;
 
 		for (uint32_t i = 0; i < times; i++)
 			run(w);
-		ns = (now_ns() - start) / times;
+		ns = (double)(clock_monotonic_ns() - start_ns) / times;
 		if (round == 0 || ns < best)
 			best = ns;
 	}

@@ -26,10 +26,32 @@
  * the kernel copied; or p50 and p99 of the round trips in us, and the id.
  * Exit status 77: the kernel does not have the way.
  */
-#include "common.h"
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+#include "measure.h"
+#include "ring/ring.h"
+#include "sockets.h"
 
 /* What is newer than liburing 2.3. */
 enum {
@@ -71,7 +93,8 @@ static const struct way {
 
 static struct options {
 	const struct way *way;
-	int n, sndbuf, lowat, is_huge, is_free, is_spinning, napi_us;
+	int n, sndbuf, lowat, napi_us;
+	bool is_huge, is_free, is_spinning;
 	size_t span, ring, message;
 	double seconds;
 	const char *congestion, *address, *netns;
@@ -87,8 +110,9 @@ static struct options {
  * Positions are those of the stream that is sent: of the ring, or with every
  * second message of half of it.
  */
-static struct stream {
-	uint8_t *ring, *second, *block;
+static struct {
+	struct ring ring, second;
+	uint8_t *block;
 	uint64_t head;
 } stream;
 static struct peer {
@@ -108,7 +132,7 @@ check(int error, const char *what)
 	errno = -error;
 	if (error == -EINVAL || error == -EOPNOTSUPP)
 		exit((perror(what), UNSUPPORTED));
-	DIE("%s", what);
+	give_up("%s", what);
 }
 
 /* ---- sockets ---- */
@@ -120,7 +144,7 @@ address(int port)
 				 .sin_port = htons((uint16_t)port) };
 
 	if (inet_pton(AF_INET, o.address, &a.sin_addr) != 1)
-		DIE("address %s", o.address);
+		give_up("address %s", o.address);
 	return a;
 }
 
@@ -133,11 +157,11 @@ listening(int *out_port)
 
 	if (bind(fd, (void *)&a, len) || listen(fd, SOCKETS_MAX) ||
 	    getsockname(fd, (void *)&a, &len))
-		DIE("listen");
+		give_up("listen");
 	if (o.congestion &&
 	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o.congestion,
 		       (socklen_t)strlen(o.congestion)))
-		DIE("congestion %s", o.congestion);
+		give_up("congestion %s", o.congestion);
 	*out_port = ntohs(a.sin_port);
 	return fd;
 }
@@ -149,7 +173,7 @@ accept_peer(int listener, struct peer *p)
 
 	p->fd = accept(listener, NULL, NULL);
 	if (p->fd < 0)
-		DIE("accept");
+		give_up("accept");
 	setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (o.sndbuf)
 		setsockopt(p->fd, SOL_SOCKET, SO_SNDBUF, &o.sndbuf,
@@ -190,7 +214,7 @@ echo(int fd)
 	uint8_t b[PING_BYTES];
 
 	while (recv(fd, b, sizeof(b), MSG_WAITALL) == sizeof(b))
-		wr_all(fd, b, sizeof(b));
+		send_all(fd, b, sizeof(b));
 }
 
 static void
@@ -199,18 +223,18 @@ reader(int port, volatile uint64_t *got)
 	int poller = epoll_create1(0), ns, fd = -1, one = 1;
 	struct sockaddr_in a = address(port);
 
-	pin(o.is_free ? -1 : 1);
+	pin_to(o.is_free ? -1 : 1);
 	if (o.netns) {
 		ns = open(o.netns, O_RDONLY);
 		if (ns < 0 || setns(ns, CLONE_NEWNET))
-			DIE("namespace %s", o.netns);
+			give_up("namespace %s", o.netns);
 	}
 	for (int i = 0; i < o.n; i++) {
 		struct epoll_event e = { .events = EPOLLIN };
 
 		fd = e.data.fd = socket(AF_INET, SOCK_STREAM, 0);
 		if (connect(fd, (void *)&a, sizeof(a)))
-			DIE("connect");
+			give_up("connect");
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		epoll_ctl(poller, EPOLL_CTL_ADD, fd, &e);
 	}
@@ -223,27 +247,14 @@ reader(int port, volatile uint64_t *got)
 
 /* ---- the ring ---- */
 
-/* Twice in memory, one behind the other; aligned for huge pages. */
-static uint8_t *
-ring_map(void)
+static void
+map_ring(struct ring *ring)
 {
-	const size_t align = 2 << 20;
-	int fd = memfd_create("ring", o.is_huge ? MFD_HUGETLB : 0);
-	uint8_t *at = mmap(NULL, 2 * o.ring + align, PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (fd < 0 || ftruncate(fd, (off_t)o.ring) || at == MAP_FAILED)
-		DIE("ring");
-	at += -(uintptr_t)at & (align - 1);
-	for (int half = 0; half < 2; half++) {
-		uint8_t *view = at + (size_t)half * o.ring;
-
-		if (mmap(view, o.ring, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
-			DIE("mmap");
-		memset(view, 'x', o.ring);
-	}
-	return at;
+	if (ring_open(ring, o.ring, o.is_huge, true) != 0)
+		give_up("cannot map a ring");
+	if (ring->is_huge != o.is_huge)
+		give_up("no huge pages for a ring");
+	memset(ring->base, 'x', o.ring);
 }
 
 static int
@@ -252,18 +263,12 @@ is_half(void)
 	return o.way->op == OP_VECTORED || o.way->op == OP_COPIED;
 }
 
-static uint8_t *
-ring_at(uint8_t *ring, uint64_t pos)
-{
-	return ring + (pos & (o.ring - 1));
-}
-
 static void
 pick(uint64_t from, uint64_t to, uint64_t pos)
 {
 	for (; from < to; from += 2 * o.message, pos += o.message)
-		memcpy(ring_at(stream.second, pos), ring_at(stream.ring, from),
-		       o.message);
+		memcpy(ring_at(&stream.second, pos),
+		       ring_at(&stream.ring, from), o.message);
 }
 
 /* Keeps a span before those who have sent most, while there is room. */
@@ -287,7 +292,7 @@ feed(void)
 	if (stream.head - most >= o.span || pos + add - least > o.ring)
 		return;
 	for (size_t done = 0; done < add; done += BLOCK_BYTES)
-		memcpy(ring_at(stream.ring, pos + done), stream.block,
+		memcpy(ring_at(&stream.ring, pos + done), stream.block,
 		       add - done < BLOCK_BYTES ? add - done : BLOCK_BYTES);
 	if (o.way->op == OP_COPIED)
 		pick(pos, pos + add, stream.head);
@@ -307,7 +312,7 @@ gather(struct peer *p, uint64_t end)
 		size_t len = o.message - in;
 
 		p->pieces[n++] = (struct iovec){
-			ring_at(stream.ring, 2 * (pos - in) + in), len
+			ring_at(&stream.ring, 2 * (pos - in) + in), len
 		};
 		pos += len;
 	}
@@ -318,7 +323,7 @@ static void
 prepare(struct io_uring_sqe *sqe, int i, uint64_t end)
 {
 	struct peer *p = &peers[i];
-	uint8_t *at = ring_at(stream.ring, p->offset);
+	uint8_t *at = ring_at(&stream.ring, p->offset);
 	size_t len = end - p->offset;
 
 	switch (o.way->op) {
@@ -335,7 +340,7 @@ prepare(struct io_uring_sqe *sqe, int i, uint64_t end)
 		sqe->buf_index = 0;
 		break;
 	case OP_COPIED:
-		at = ring_at(stream.second, p->offset);
+		at = ring_at(&stream.second, p->offset);
 		io_uring_prep_send(sqe, i, at, len, MSG_NOSIGNAL);
 		break;
 	case OP_SEND:
@@ -344,13 +349,13 @@ prepare(struct io_uring_sqe *sqe, int i, uint64_t end)
 		break;
 	}
 	sqe->flags |= IOSQE_FIXED_FILE;
-	sqe->user_data = (uint64_t)i;
+	sqe->user_data = (unsigned)i;
 }
 
 static void
 call(struct peer *p, size_t len)
 {
-	ssize_t r = send(p->fd, ring_at(stream.ring, p->offset), len,
+	ssize_t r = send(p->fd, ring_at(&stream.ring, p->offset), len,
 			 MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (r > 0)
@@ -358,7 +363,7 @@ call(struct peer *p, size_t len)
 	else if (errno == EAGAIN)
 		p->is_busy = 1;
 	else
-		DIE("send");
+		give_up("send");
 }
 
 /* Returns whether anything was begun. */
@@ -453,7 +458,7 @@ open_uring(int i, const int *fds)
 {
 	struct io_uring_params p = { .flags = IORING_SETUP_SINGLE_ISSUER };
 	struct io_uring *u = &urings[i];
-	struct iovec view = { stream.ring, 2 * o.ring };
+	struct iovec view = { stream.ring.base, 2 * o.ring };
 	struct clone_buffers clone = { .src_fd = (uint32_t)urings[0].ring_fd };
 	struct napi napi = { .busy_poll_to = (uint32_t)o.napi_us };
 
@@ -499,16 +504,17 @@ open_way(void)
 /* ---- what is measured ---- */
 
 struct sample {
-	uint64_t at, writer, reader, got;
+	int64_t at, writer, reader; /* ns */
+	uint64_t got;
 };
 
 static struct sample
 sample(int pid, const volatile uint64_t *got)
 {
 	return (struct sample){
-		.at = now_ns(),
-		.writer = pid_cpu_ns(getpid()) + ksoftirqd_ns(0),
-		.reader = pid_cpu_ns(pid) + ksoftirqd_ns(1),
+		.at = clock_monotonic_ns(),
+		.writer = process_cpu_ns(0) + ksoftirqd_cpu_ns(0),
+		.reader = process_cpu_ns(pid) + ksoftirqd_cpu_ns(1),
 		.got = *got,
 	};
 }
@@ -517,13 +523,13 @@ sample(int pid, const volatile uint64_t *got)
 static void
 measure(int pid, const volatile uint64_t *got)
 {
-	uint64_t wanted_ns = (uint64_t)(o.seconds * 1e9);
-	uint64_t start = now_ns() + wanted_ns / 5;
+	int64_t wanted_ns = (int64_t)(o.seconds * 1e9);
+	int64_t start = clock_monotonic_ns() + wanted_ns / 5;
 	struct sample a = { 0 }, b;
 	double gb, writer, readers;
 
 	for (;;) {
-		uint64_t now = now_ns();
+		int64_t now = clock_monotonic_ns();
 
 		if (a.at == 0 && now >= start)
 			a = sample(pid, got);
@@ -541,14 +547,6 @@ measure(int pid, const volatile uint64_t *got)
 	       zc_done ? (double)zc_copied / (double)zc_done : 0);
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void
 ping_once(void)
 {
@@ -557,7 +555,7 @@ ping_once(void)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(u);
 	uint8_t answer[PING_BYTES];
 
-	io_uring_prep_send(sqe, 0, stream.ring, PING_BYTES, MSG_NOSIGNAL);
+	io_uring_prep_send(sqe, 0, stream.ring.base, PING_BYTES, MSG_NOSIGNAL);
 	sqe->flags |= IOSQE_FIXED_FILE;
 	sqe = io_uring_get_sqe(u);
 	io_uring_prep_recv(sqe, 0, answer, PING_BYTES, MSG_WAITALL);
@@ -576,21 +574,22 @@ static void
 ping(void)
 {
 	enum { ROUNDS = 20000 };
-	static uint64_t ns[ROUNDS];
+	static double ns[ROUNDS];
+	double p50;
 	unsigned id = 0;
 	socklen_t len = sizeof(id);
 
 	for (int i = 0; i < ROUNDS; i++) {
-		uint64_t from = now_ns();
+		int64_t from = clock_monotonic_ns();
 
 		ping_once();
-		ns[i] = now_ns() - from;
+		ns[i] = (double)(clock_monotonic_ns() - from);
 	}
-	qsort(ns, ROUNDS, sizeof(*ns), by_value);
+	p50 = median(ns, ROUNDS); /* and now they are sorted */
 	if (getsockopt(peers[0].fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, &id, &len))
-		DIE("SO_INCOMING_NAPI_ID");
-	printf("%.1f %.1f %u\n", (double)ns[ROUNDS / 2] / 1e3,
-	       (double)ns[ROUNDS / 100 * 99] / 1e3, id);
+		give_up("SO_INCOMING_NAPI_ID");
+	printf("%.1f %.1f %u\n", p50 / 1e3,
+	       ns[ROUNDS / 100 * 99] / 1e3, id);
 }
 
 /* ---- main ---- */
@@ -600,42 +599,42 @@ take_option(int letter)
 {
 	switch (letter) {
 	case 'm':
-		for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		for (size_t i = 0; i < ARRAY_LEN(ways); i++)
 			if (strcmp(optarg, ways[i].name) == 0)
 				o.way = &ways[i];
 		break;
 	case 'n':
-		o.n = atoi(optarg);
+		o.n = (int)number_from(optarg);
 		break;
 	case 's':
-		o.span = (size_t)atol(optarg);
+		o.span = (size_t)number_from(optarg);
 		break;
 	case 'r':
-		o.ring = (size_t)atol(optarg) << 20;
+		o.ring = (size_t)number_from(optarg) << 20;
 		break;
 	case 'c':
-		o.message = (size_t)atol(optarg);
+		o.message = (size_t)number_from(optarg);
 		break;
 	case 't':
-		o.seconds = atof(optarg);
+		o.seconds = number_from(optarg);
 		break;
 	case 'H':
-		o.is_huge = 1;
+		o.is_huge = true;
 		break;
 	case 'B':
-		o.sndbuf = atoi(optarg);
+		o.sndbuf = (int)number_from(optarg);
 		break;
 	case 'L':
-		o.lowat = atoi(optarg);
+		o.lowat = (int)number_from(optarg);
 		break;
 	case 'C':
 		o.congestion = optarg;
 		break;
 	case 'F':
-		o.is_free = 1;
+		o.is_free = true;
 		break;
 	case 'S':
-		o.is_spinning = 1;
+		o.is_spinning = true;
 		break;
 	case 'a':
 		o.address = optarg;
@@ -644,7 +643,7 @@ take_option(int letter)
 		o.netns = optarg;
 		break;
 	case 'P':
-		o.napi_us = atoi(optarg);
+		o.napi_us = (int)number_from(optarg);
 		break;
 	default:
 		exit(1);
@@ -679,14 +678,15 @@ main(int argc, char **argv)
 	pid = fork();
 	if (pid == 0)
 		reader(port, got);
-	pin(o.is_free ? -1 : 0);
+	pin_to(o.is_free ? -1 : 0);
 	peers = calloc((size_t)o.n, sizeof(*peers));
 	for (int i = 0; i < o.n; i++)
 		accept_peer(listener, &peers[i]);
 	stream.block = malloc(BLOCK_BYTES);
 	memset(stream.block, 'x', BLOCK_BYTES);
-	stream.ring = ring_map();
-	stream.second = o.way->op == OP_COPIED ? ring_map() : NULL;
+	map_ring(&stream.ring);
+	if (o.way->op == OP_COPIED)
+		map_ring(&stream.second);
 	open_way();
 	if (strcmp(o.way->name, "ping") == 0)
 		ping();

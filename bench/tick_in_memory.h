@@ -5,8 +5,8 @@
 #ifndef RINGTICK_BENCH_TICK_IN_MEMORY_H
 #define RINGTICK_BENCH_TICK_IN_MEMORY_H
 
-#include "tick/dispatch.h"
 #include "base/util.h"
+#include "tick/dispatch.h"
 
 static struct settings settings;
 static struct counters counters;

@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "tick_in_memory.h"
+#include "base/clock.h"
 #include "base/util.h"
+#include "tick_in_memory.h"
 #include "wire/wire.h"
 
 enum {
@@ -28,15 +28,6 @@ enum {
 };
 
 static uint8_t *message, *packed, *reply;
-
-static int64_t
-cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * (int64_t)NS_PER_S + t.tv_nsec;
-}
 
 /* ---- the streams ---- */
 
@@ -107,7 +98,7 @@ handle(const uint8_t *frame, size_t len, const char **said)
 static double
 ms_since(int64_t start_ns)
 {
-	return (double)(cpu_ns() - start_ns) / 1e6;
+	return (double)(clock_cpu_ns() - start_ns) / 1e6;
 }
 
 static void
@@ -119,13 +110,13 @@ measure_with(const char *name, const uint8_t *frame, size_t len,
 
 	open_all(selections);
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		int64_t start_ns = cpu_ns();
+		int64_t start_ns = clock_cpu_ns();
 		double ms;
 
 		(void)handle(frame, len, &said);
 		ms = ms_since(start_ns);
 		least = ms < least ? ms : least;
-		start_ns = cpu_ns();
+		start_ns = clock_cpu_ns();
 		streams_feed(&streams, 1);
 		ms = ms_since(start_ns);
 		least_feed = ms < least_feed ? ms : least_feed;

@@ -1,26 +1,44 @@
-/* ZeroMQ XSUB -> XPUB forwarder (the canonical zmq_proxy broker).  zeromq_proxy
- * pubport subport [hwm] [io_threads] */
-#include <stdlib.h>
+/*
+ * ZeroMQ's own proxy, from XSUB to XPUB: a peer of bench/compare_brokers.sh.
+ *
+ *   zeromq_proxy PUBLISHER_PORT SUBSCRIBER_PORT HIGH_WATER_MARK
+ *
+ * HIGH_WATER_MARK: messages that a slow subscriber may lack; 0: any number.
+ */
 #include <stdio.h>
+#include <stdlib.h>
 #include <zmq.h>
-int
-main(int c, char **v)
+
+static void *
+open_socket(void *context, int type, int option, int high_water_mark,
+	    const char *port)
 {
-	char e[64];
-	int hwm = c > 3 ? atoi(v[3]) : 1000;
-	void *x = zmq_ctx_new(), *a = zmq_socket(x, ZMQ_XSUB),
-	     *b = zmq_socket(x, ZMQ_XPUB);
-	if (c > 4)
-		zmq_ctx_set(x, ZMQ_IO_THREADS, atoi(v[4]));
-	if (hwm >= 0) {
-		zmq_setsockopt(a, ZMQ_RCVHWM, &hwm, sizeof hwm);
-		zmq_setsockopt(b, ZMQ_SNDHWM, &hwm, sizeof hwm);
+	void *s = zmq_socket(context, type);
+	char address[64];
+
+	(void)snprintf(address, sizeof(address), "tcp://127.0.0.1:%s", port);
+	if (zmq_setsockopt(s, option, &high_water_mark,
+			   sizeof(high_water_mark)) != 0 ||
+	    zmq_bind(s, address) != 0) {
+		fprintf(stderr, "%s: %s\n", address,
+			zmq_strerror(zmq_errno()));
+		exit(EXIT_FAILURE);
 	}
-	snprintf(e, sizeof e, "tcp://127.0.0.1:%s", v[1]);
-	if (zmq_bind(a, e))
-		return 1;
-	snprintf(e, sizeof e, "tcp://127.0.0.1:%s", v[2]);
-	if (zmq_bind(b, e))
-		return 1;
-	return zmq_proxy(a, b, NULL);
+	return s;
+}
+
+int
+main(int argc, char **argv)
+{
+	void *context = zmq_ctx_new(), *from, *to;
+	int mark;
+
+	if (argc != 4) {
+		fprintf(stderr, "see the head of bench/zeromq_proxy.c\n");
+		return EXIT_FAILURE;
+	}
+	mark = (int)strtol(argv[3], NULL, 10);
+	from = open_socket(context, ZMQ_XSUB, ZMQ_RCVHWM, mark, argv[1]);
+	to = open_socket(context, ZMQ_XPUB, ZMQ_SNDHWM, mark, argv[2]);
+	return zmq_proxy(from, to, NULL);
 }

@@ -14,7 +14,7 @@ folders='base wire schema config io ring journal q client tick daemon tools'
 # The client tools use these folders and headers, and nothing else.
 tools_use='base wire schema tools journal/file.h journal/torn_tail.h'
 
-C_FILES=$(find src tests/unit tests/fuzz -name '*.[ch]' | sort)
+C_FILES=$(find src tests/unit tests/fuzz bench -name '*.[ch]' | sort)
 TEXT_FILES="$C_FILES configure.ac Makefile.am $(find . \
 	'(' -path ./.git -o -path ./build -o -name node_modules \
 	-o -name autom4te.cache ')' -prune -o -type f '(' -name '*.sh' \
@@ -171,7 +171,7 @@ report "config.h comes first, then a file's own header"
 
 only()
 {
-	grep -n "^#[[:space:]]*include <$1>" $C_FILES |
+	grep -n "^#[[:space:]]*include <$1>" src/*/*.[ch] |
 		grep -v "^$2:" | sed "s|\$|: only $2 may|"
 }
 {
@@ -236,7 +236,7 @@ report "lines have at most 80 columns"
 grep -n '[[:space:]]$' $TEXT_FILES >"$found"
 report "no space at the end of a line"
 
-for f in src/*/*.[ch]; do
+for f in src/*/*.[ch] bench/*; do
 	lines=$(wc -l <"$f")
 	[ "$lines" -le 800 ] || echo "$f:800: $lines lines: split it"
 done >"$found"
