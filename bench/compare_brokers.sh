@@ -10,40 +10,28 @@
 #
 # As root all of it runs in a network namespace of its own, with congestion
 # control reno (or $CONGESTION): where bbr is the system's default, it paces loopback
-# down.  Else the system's is used.  What is in force stands in the report.
+# down.  Else the system's is used.  The report names it.
 set -u
 
+# shellcheck source=bench/common.sh
+. "$(dirname "$(realpath "$0")")/common.sh"
 if [ $# -lt 1 ] || [ ! -d "$1" ]; then
-	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
-	exit 2
+	usage
 fi
 build=$(realpath "$1")
 shift
-here=$(dirname "$(realpath "$0")")
 results=$build/bench/results.jsonl
 for program in ringtickd bench/load_generator bench/plain_relay bench/update_cost; do
-	[ -x "$build/$program" ] || {
-		echo "$0: no $build/$program; run: make -C $build bench" >&2
-		exit 1
-	}
+	[ -x "$build/$program" ] ||
+		die "no $build/$program; run: make -C $build bench"
 done
 
-alone=()
-if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
-	# shellcheck disable=SC2016
-	alone=(unshare -n bash -c '
-		ip link set lo up &&
-		sysctl -qw net.ipv4.tcp_congestion_control="$0" &&
-		exec "$@"' "${CONGESTION:-reno}")
-else
-	echo "not root: the system's congestion control is used" >&2
-fi
+make_alone
 
 {
 	echo "# $("$build/ringtickd" --version), $(date -u +%Y-%m-%d)"
 	echo
-	echo "Linux $(uname -r), $(nproc) CPUs:" \
-		"$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)."
+	machine
 } >"$build/bench/report.md"
 
 rm -f "$results"

@@ -21,27 +21,24 @@
 # in, for both.
 set -eu
 
+# shellcheck source=bench/common.sh
+. "$(dirname "$(realpath "$0")")/common.sh"
 if [ $# -lt 2 ] || [ $# -gt 3 ]; then
-	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
-	exit 2
+	usage
 fi
 rounds=${3:-7}
-here=$(dirname "$(realpath "$0")")
 cd "$here/.."
 names=("$1" "$2")
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/ringtick-compare.XXXXXX")
 
 stop()
 {
-	trap - EXIT INT TERM
 	for n in 0 1; do
 		git worktree remove --force "$scratch/$n" 2>/dev/null || true
 	done
 	rm -rf "$scratch"
 }
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+stop_at_exit
 
 # ---- build ----
 
@@ -91,14 +88,7 @@ done
 
 # ---- measure ----
 
-alone=()
-if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
-	# shellcheck disable=SC2016
-	alone=(unshare -n bash -c 'ip link set lo up &&
-		sysctl -qw net.ipv4.tcp_congestion_control="$0" &&
-		exec "$@"' "${CONGESTION:-reno}")
-fi
-
+make_alone
 for n in 0 1; do
 	top=$scratch/$n/build/compare
 	[ ! -x "$top/bench/update_cost" ] || ! command -v valgrind >/dev/null ||

@@ -1,17 +1,18 @@
 /*
- * What an update costs where subscribers filter by symbol: from the frame that
- * a feed sent (dispatch_frame) until it stands in every stream that wants it
- * (streams_feed), out of memory, as Markdown tables.
+ * What an update costs where subscribers filter by symbol: from the frame of a
+ * feed (dispatch_frame) until the update is in every stream that wants it
+ * (streams_feed), all in memory, without the sending; as Markdown tables.
  *
- *   make bench/filter_cost && bench/filter_cost.sh .
+ *   make bench/filter_cost && bench/filter_cost
  *
  * The table is trade: time, sym, price, size, side.  Updates have random
  * symbols of SYMBOLS; each selection wants WANTED random ones of them.  Besides
- * the selections there is always one subscriber without a filter, which alone
- * is what the ratios are to.  All keep up; sending is not in it.
+ * the selections there is always one subscriber without a filter; alone it is
+ * the base of the ratios.  All subscribers keep up.
  *
- * A turn is what is handled before streams are fed: one update if the daemon is
- * idle, more under load.  Figures are medians of ROUNDS.
+ * In a turn some updates are handled before the streams are fed: one if the
+ * daemon is idle, more under load.  Figures are medians of ROUNDS.  Takes ten
+ * seconds, and 200 MB of memory.
  */
 #include "config.h"
 
@@ -176,7 +177,7 @@ handle(unsigned i)
 	CHECK(out.why == NULL);
 }
 
-/* Turns of so many updates. */
+/* Each turn has `updates`. */
 static void
 run(unsigned turns, unsigned updates)
 {

@@ -17,69 +17,11 @@
 # DIRECTORY (/tmp).  A figure is the median of three rounds or more whose passes
 # take turns; still, the machine's noise is in it: read the ratios.
 set -u
-LC_ALL=C
-export LC_ALL
 
-if [ $# -lt 1 ] || [ $# -gt 2 ]; then
-	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
-	exit 2
-fi
-build=$(realpath "$1") || exit 1
-scratch=$(mktemp -d "$(realpath "${2:-/tmp}")/ringtick-bench.XXXXXX") || exit 1
-cd "$(dirname "$0")/.." || exit 1
-log=$scratch/log
-results=$scratch/results	# lines "KEY VALUE"
+# shellcheck source=bench/with_daemon.sh
+. "$(dirname "$(realpath "$0")")/with_daemon.sh"
 
-stop()
-{
-	local pid
-
-	trap - EXIT INT TERM
-	for pid in $(jobs -p); do
-		kill "$pid" 2>/dev/null
-	done
-	wait
-	rm -rf "$scratch"
-}
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-die()	# SENTENCE [FILE to show the end of]
-{
-	echo "bench/journal_cost.sh: $1" >&2
-	[ $# -lt 2 ] || tail -n 5 "$2" >&2
-	exit 1
-}
-
-# ---- figures ----
-
-field()	# NAME FILE [LINES_WITH]: what NAME= is in the last such line
-{
-	sed -n "/${3-}/s/.* $1=\([^ ]*\).*/\1/p" "$2" | tail -n 1
-}
-
-calculate()	# FORMAT EXPRESSION
-{
-	awk "BEGIN { printf \"$1\", $2 }"
-}
-
-note()	# KEY VALUE
-{
-	echo "$*" >>"$results"
-}
-
-median()	# KEY
-{
-	awk -v key="$1" '$1 == key { print $2 }' "$results" | sort -g |
-		awk '{ v[NR] = $1 }
-		END { print NR ? v[int((NR + 1) / 2)] : "nan" }'
-}
-
-now_us()
-{
-	echo "${EPOCHREALTIME/./}"
-}
+subscription=(-t trade)
 
 # ---- one pass ----
 
@@ -95,60 +37,19 @@ config()	# off|on|after
 	[ "$1" != after ] || echo 'publish = { after = "journal"; };'
 }
 
-await()	# TEXT in the daemon's log; PROCESS that brings it, FILE of its words
-{
-	local i
-
-	for ((i = 0; i < 500; i++)); do
-		grep -q "$1" "$log" && return
-		kill -0 "$2" 2>/dev/null || break
-		sleep 0.02
-	done
-	die "no $1 in the daemon's log; the last words are" "$3"
-}
-
-start_daemon()	# off|on|after
-{
-	config "$1" >"$scratch/conf"
-	: >"$log"
-	"$build/ringtickd" -c "$scratch/conf" 2>"$log" &
-	daemon=$!
-	await event=ready "$daemon" "$log"
-	port=$(field port "$log" event=ready)
-}
-
-stop_daemon()
-{
-	kill "$daemon"
-	wait "$daemon" || die "the daemon failed; its log ends with" "$log"
-}
-
 cpu_ticks()
 {
 	awk '{ print $14 + $15 }' "/proc/$daemon/stat"
 }
 
-# From a feed to a subscriber, all of it.  Leaves the subscriber's account in
-# $scratch/sub, the daemon's CPU time in $ticks.
+# A transfer with the CPU time of the daemon, in $ticks.
 pass()	# off|on|after SIZE COUNT FEED_OPTION...
 {
-	local feed sub
-
 	rm -f "$scratch"/sym*
 	start_daemon "$1"
-	"$build/ringtick" sub -p "$port" -t trade --rates --latency \
-		--count "$3" --seconds 60 >"$scratch/sub" 2>&1 &
-	sub=$!
-	await event=subscribe "$sub" "$scratch/sub"
 	ticks=$(cpu_ticks)
-	"$build/ringtick" feed -p "$port" --size "$2" --count "$3" "${@:4}" \
-		>"$scratch/feed" 2>&1 &
-	feed=$!
-	wait "$feed" || die "the feed failed; it says" "$scratch/feed"
-	wait "$sub" || die "the subscriber failed; it says" "$scratch/sub"
+	transfer bench "$3" --size "$2" "${@:4}"
 	ticks=$(($(cpu_ticks) - ticks))
-	[ "$(field messages "$scratch/sub" ^total)" = "$3" ] ||
-		die "of $3 messages not all came" "$scratch/sub"
 	stop_daemon
 }
 
@@ -170,15 +71,7 @@ throughput()	# off|on SIZE COUNT
 
 recovery()	# SIZE; of the journal that the pass before has left
 {
-	local file bytes start_us
-
-	file=$(ls "$scratch"/sym????.??.??)
-	bytes=$(stat -c %s "$file")
-	cat "$file" >/dev/null	# what is measured is not the disk
-	start_us=$(now_us)
-	cat "$file" >/dev/null
-	note "cat-$1" "$(calculate %.2f \
-		"$bytes / 1e3 / ($(now_us) - $start_us)")"
+	note_cat "cat-$1" "$scratch"/sym????.??.??
 	start_daemon on
 	note "check-$1" "$(calculate %.2f \
 		"$(field mb_s "$log" event=journal_recovered) / 1e3")"
@@ -206,29 +99,11 @@ ways()
 
 # ---- tables ----
 
-heading()	# COLUMN...
-{
-	printf '\n|'
-	printf ' %s |' "$@"
-	printf '\n|'
-	printf -- '---|%.0s' "$@"
-	printf '\n'
-}
-
-ratio()	# KEY KEY
-{
-	calculate %.2f "$(median "$1") / $(median "$2")"
-}
-
 sizes=(100 1024 16384 262144)
 counts=(1200000 300000 25000 1500)
 rates=(20000 20000 2000 200)
 
-echo "$(nproc) cores, Linux $(uname -r), journals on" \
-	"$(df --output=fstype "$scratch" | tail -n 1)," \
-	"load before: $(cut -d' ' -f1 /proc/loadavg)." \
-	"Medians on a machine that may do other work: read the ratios."
-
+conditions
 heading message "off, MB/s received" on "on / off" "journalled, MB/s" \
 	"CPU s per GB off" on
 for i in "${!sizes[@]}"; do

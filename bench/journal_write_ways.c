@@ -1,7 +1,6 @@
 /*
- * Three ways from the ring to the journal, compared on this machine: a record
- * is two pieces of the frame in the ring (the flip wrapper between them is
- * left out).
+ * Three ways from the ring to the journal, compared.  A record is two pieces of
+ * the frame in the ring: what makes a table of the columns is left out.
  *
  *   gather   pwritev() of the pieces, 1024 at most
  *   fixed    the same through io_uring's vectored write from a registered
@@ -13,7 +12,7 @@
  * Prints a Markdown table of what a record costs in each way, medians of
  * ROUNDS; "nan" where the kernel does not have the way.  Sizes are those of
  * published messages.  The file is written out and dropped from the page cache
- * behind the writes, as the daemon does, and removed at the end.
+ * after the writes, as the daemon does, and removed at the end.
  */
 #include "config.h"
 

@@ -2,8 +2,9 @@
  * What a request costs in the daemon, without sockets: dispatch_frame() of one
  * frame, from the check of its bytes to the reply in memory.
  *
- * Built and run by bench/request_cost.sh.  Prints a Markdown table: medians of
- * ROUNDS, whose passes take turns.
+ *   make bench/request_cost && bench/request_cost
+ *
+ * Prints a Markdown table: medians of ROUNDS, whose passes take turns.
  */
 #include "config.h"
 

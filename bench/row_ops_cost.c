@@ -1,14 +1,14 @@
 /*
- * What it costs to pick rows of a published message, and to merge messages,
- * on this machine: nanoseconds a message, as a Markdown table.
+ * What it costs to pick rows of a published message, and to merge messages
+ * (schema/row_ops.h): nanoseconds a message, as a Markdown table.
  *
  *   make bench/row_ops_cost && bench/row_ops_cost
  *
  * The message is trade: time, sym, price, size, side (a symbol), with symbols
  * of 1 to 4 characters.  `length` is what row_ops_picked_len takes by itself;
  * `keys` is a walk through the sym column.  `copy` is a memcpy of the whole
- * message, to compare with.  Figures are the best of ROUNDS: two noisy cores
- * have no use for a mean.
+ * message, to compare with.  Figures are the least of ROUNDS: other work on the
+ * machine only adds to them.
  */
 #include "config.h"
 

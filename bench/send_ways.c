@@ -19,10 +19,11 @@
  *        ping         round trips of 100 bytes, and the NAPI id that was seen
  * -H     huge pages for the rings, as with ring.huge_pages (vm.nr_hugepages)
  * -S     ping looks for completions itself and does not wait in the kernel
- * -F     pin nobody; else writer and its threads have CPU 0, readers CPU 1
+ * -F     pin no process; else the writer and its threads have CPU 0, and the
+ *        readers CPU 1
  *
  * Prints GB/s in all, CPU seconds per GB of writer, readers and both (each with
- * the ksoftirqd of its CPU), and which share of zc's notifications says that
+ * the ksoftirqd of its CPU), and the share of zc's notifications that say that
  * the kernel copied; or p50 and p99 of the round trips in us, and the id.
  * Exit status 77: the kernel does not have the way.
  */

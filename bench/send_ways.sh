@@ -1,6 +1,6 @@
 #!/bin/bash
-# Ways to send from one ring to many sockets, as Markdown tables: without the
-# daemon, one writer and one process that reads (bench/send_ways.c).
+# Compares the ways to send from one ring to many sockets, as Markdown tables:
+# without the daemon, one writer and one process that reads (bench/send_ways.c).
 #
 #   bench/send_ways.sh BUILD_DIR [PART]...
 #
@@ -25,14 +25,12 @@ set -u
 LC_ALL=C
 export LC_ALL
 
+# shellcheck source=bench/common.sh
+. "$(dirname "$(realpath "$0")")/common.sh"
 if [ $# -lt 1 ] || [ ! -d "$1" ]; then
-	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
-	exit 2
+	usage
 fi
-if [ "$(id -u)" != 0 ]; then
-	echo "$0: needs root for its network namespaces" >&2
-	exit 1
-fi
+[ "$(id -u)" = 0 ] || die "needs root for its network namespaces"
 make -s -C "$1" bench/send_ways >&2 || exit 1
 program=$(realpath "$1")/bench/send_ways
 shift
@@ -44,21 +42,12 @@ huge_before=$(cat /proc/sys/vm/nr_hugepages)
 
 stop()
 {
-	trap - EXIT INT TERM
 	ip netns del "$near" 2>/dev/null
 	ip netns del "$far" 2>/dev/null
 	echo "$huge_before" >/proc/sys/vm/nr_hugepages
 	rm -f "$results"
 }
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-die()
-{
-	echo "bench/send_ways.sh: $1" >&2
-	exit 1
-}
+stop_at_exit
 
 make_namespaces()
 {
@@ -277,9 +266,8 @@ part_napi()
 }
 
 make_namespaces || die "cannot make the network namespaces"
-echo "Linux $(uname -r), $(nproc) noisy CPUs:" \
-	"$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)." \
-	"Medians of $reps."
+machine
+echo "Medians of $reps."
 [ $# -gt 0 ] || set -- ways remote subset huge spans buffers napi
 for part; do
 	declare -F "part_$part" >/dev/null || die "no part $part"

@@ -19,79 +19,15 @@
 # take turns; still, the machine's noise is in it, and many neighbours are many
 # processes: read the ratios, on a machine with cores to spare.
 set -u
-LC_ALL=C
-export LC_ALL
 
-if [ $# -lt 1 ] || [ $# -gt 2 ]; then
-	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
-	exit 2
-fi
-build=$(realpath "$1") || exit 1
-scratch=$(mktemp -d "$(realpath "${2:-/tmp}")/ringtick-bench.XXXXXX") || exit 1
-cd "$(dirname "$0")/.." || exit 1
-log=$scratch/log
-results=$scratch/results	# lines "KEY VALUE"
+# shellcheck source=bench/with_daemon.sh
+. "$(dirname "$(realpath "$0")")/with_daemon.sh"
 
-stop()
-{
-	local pid
-
-	trap - EXIT INT TERM
-	for pid in $(jobs -p); do
-		kill "$pid" 2>/dev/null
-	done
-	wait
-	rm -rf "$scratch"
-}
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-die()	# SENTENCE [FILE to show the end of]
-{
-	echo "bench/slow_subscribers.sh: $1" >&2
-	[ $# -lt 2 ] || tail -n 5 "$2" >&2
-	exit 1
-}
-
-# ---- figures ----
-
-field()	# NAME FILE [LINES_WITH]: what NAME= is in the last such line
-{
-	sed -n "/${3-}/s/.* $1=\([^ ]*\).*/\1/p" "$2" | tail -n 1
-}
-
-calculate()	# FORMAT EXPRESSION
-{
-	awk "BEGIN { printf \"$1\", $2 }"
-}
-
-note()	# KEY VALUE
-{
-	echo "$*" >>"$results"
-}
-
-median()	# KEY
-{
-	awk -v key="$1" '$1 == key { print $2 }' "$results" | sort -g |
-		awk '{ v[NR] = $1 }
-		END { print NR ? v[int((NR + 1) / 2)] : "nan" }'
-}
+subscription=()
 
 maximum()	# KEY
 {
-	awk -v key="$1" '$1 == key { print $2 }' "$results" | sort -g |
-		tail -n 1
-}
-
-ratio()	# KEY KEY
-{
-	calculate %.2f "$(median "$1") / $(median "$2")"
-}
-
-now_us()
-{
-	echo "${EPOCHREALTIME/./}"
+	values "$1" | tail -n 1
 }
 
 # ---- the daemon ----
@@ -112,41 +48,23 @@ config()	# RING
 	};
 	journal = { directory = "$scratch"; };
 	log = { report = "100ms"; };
-	stop = { timeout = 0; };
+	stop = { timeout = "10s"; };
 	EOT
 }
 
-await()	# TEXT in the daemon's log; PROCESS that brings it, FILE of its words
-{
-	local i
-
-	for ((i = 0; i < 500; i++)); do
-		grep -q "$1" "$log" && return
-		kill -0 "$2" 2>/dev/null || break
-		sleep 0.02
-	done
-	die "no $1 in the daemon's log; the last words are" "$3"
-}
-
-start_daemon()	# RING
+start_without_journal()	# RING
 {
 	rm -f "$scratch"/sym*
-	config "$1" >"$scratch/conf"
-	: >"$log"
-	"$build/ringtickd" -c "$scratch/conf" 2>"$log" &
-	daemon=$!
-	await event=ready "$daemon" "$log"
-	port=$(field port "$log" event=ready)
+	start_daemon "$1"
 	filled=0
 	neighbours=()
 }
 
-# And all its clients: who does not read would not see that it is gone.
-stop_daemon()
+# And all its clients: one that does not read would not see that it is gone.
+stop_all()
 {
 	[ ${#neighbours[@]} = 0 ] || kill "${neighbours[@]}" 2>/dev/null
-	kill "$daemon"
-	wait "$daemon" || die "the daemon failed; its log ends with" "$log"
+	stop_daemon
 	wait
 }
 
@@ -230,30 +148,12 @@ note_leaving()	# KEY
 
 # ---- what is measured ----
 
-# From a feed to a subscriber of that name.  Its account is in $scratch/sub.
-transfer()	# latency|rate COUNT FEED_OPTION...
-{
-	local feed sub
-
-	"$build/ringtick" sub -p "$port" --user "$1" --rates --latency \
-		--count "$2" --seconds 60 >"$scratch/sub" 2>&1 &
-	sub=$!
-	await "event=subscribe.* user=$1 " "$sub" "$scratch/sub"
-	"$build/ringtick" feed -p "$port" --size 1024 --count "$2" "${@:3}" \
-		>"$scratch/feed" 2>&1 &
-	feed=$!
-	wait "$feed" || die "the feed failed; it says" "$scratch/feed"
-	wait "$sub" || die "the subscriber failed; it says" "$scratch/sub"
-	[ "$(field messages "$scratch/sub" ^total)" = "$2" ] ||
-		die "of $2 messages not all came" "$scratch/sub"
-}
-
 beside()	# KIND COUNT
 {
 	local key=$1-$2 there=" behind=$2 " start p
 
 	[ "$1" != live ] || there=" consumers=$2 "
-	start_daemon 64M
+	start_without_journal 64M
 	if [ "$1" = stuck ]; then
 		start_neighbours "$1" "$2"
 		await " consumers=$2 " "$daemon" "$log"
@@ -263,16 +163,16 @@ beside()	# KIND COUNT
 	[ "$1" = stuck ] || start_neighbours "$1" "$2"
 	await "$there" "$daemon" "$log"
 	start=$(wc -l <"$log")
-	transfer latency 15000 --rate 20000 --stamp
+	transfer latency 15000 --size 1024 --rate 20000 --stamp
 	for p in p50 p99; do
 		note "$key-$p" "$(field ${p}_us "$scratch/sub" ^total)"
 	done
-	transfer rate 150000 --rate 0
+	transfer rate 150000 --size 1024 --rate 0
 	note "$key-rate" "$(field mb_s "$scratch/sub" ^total)"
 	note "$key-behind" "$(tail -n "+$start" "$log" |
 		sed -n 's/.*event=report.* behind=\([0-9]*\).*/\1/p' |
 		awk '{ n += $1 } END { printf "%.1f", n / NR }')"
-	stop_daemon
+	stop_all
 	[ "$1" != stuck ] || note_leaving "leaving-$2-0"
 }
 
@@ -289,9 +189,9 @@ note_drain()	# KEY BYTES
 
 catching_up()	# SIZE COUNT
 {
-	local before=0 bytes file file_bytes first=0 start_us
+	local before=0 bytes file file_bytes first=0
 
-	start_daemon 128M
+	start_without_journal 128M
 	file=$scratch/$(cd "$scratch" && echo sym????.??.??)
 	for _ in 1 2 3 4 5; do
 		open_stream live '.u.sub[`;`]'
@@ -301,11 +201,7 @@ catching_up()	# SIZE COUNT
 		note_drain "ring-$1" $((bytes - before))
 
 		file_bytes=$(stat -c %s "$file")
-		cat "$file" >/dev/null
-		start_us=$(now_us)
-		cat "$file" >/dev/null
-		note "cat-$1" "$(calculate %.3f \
-			"$file_bytes / 1e3 / ($(now_us) - $start_us)")"
+		note_cat "cat-$1" "$file"
 
 		open_stream late ".ringtick.subfrom[\`;\`;$first]"
 		note_drain "journal-$1" $((bytes - before))
@@ -313,41 +209,30 @@ catching_up()	# SIZE COUNT
 		first=$filled
 	done
 	note "share-$1" "$(calculate %.4f "$file_bytes / $bytes")"
-	stop_daemon
+	stop_all
 }
 
 leaving()	# BUSY
 {
 	local i
 
-	start_daemon 4M
+	start_without_journal 4M
 	start_neighbours live "$1"
 	await " consumers=$1 " "$daemon" "$log"
 	"$build/ringtick" feed -p "$port" --size 1024 --rate 20000 \
 		>"$scratch/feed" 2>&1 &
+	neighbours+=($!)
 	for i in 1 2 3 4 5; do
 		start_neighbours stuck 1
 		await " behind=$i " "$daemon" "$log"
 	done
-	stop_daemon
+	stop_all
 	note_leaving "leaving-1-$1"
 }
 
 # ---- tables ----
 
-heading()	# COLUMN...
-{
-	printf '\n|'
-	printf ' %s |' "$@"
-	printf '\n|'
-	printf -- '---|%.0s' "$@"
-	printf '\n'
-}
-
-echo "$(nproc) cores, Linux $(uname -r), journals on" \
-	"$(df --output=fstype "$scratch" | tail -n 1)," \
-	"load before: $(cut -d' ' -f1 /proc/loadavg)." \
-	"Medians on a machine that may do other work: read the ratios."
+conditions
 
 cases=(none-0 stuck-1 stuck-10 stuck-50 slow-1 slow-10 slow-50
 	joining-1 joining-10 joining-50 live-1 live-10)

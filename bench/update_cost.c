@@ -40,12 +40,12 @@ enum {
 	TALK_BYTES_MAX = 256,
 };
 
-/* What a client sends, at first and then again and again. */
+/* The bytes of a client: at first, and then the block again and again. */
 struct talk {
 	uint8_t first[TALK_BYTES_MAX]; /* the handshake, and requests */
 	size_t first_len, said;
 	uint8_t *block;
-	size_t block_len; /* 0: it says nothing more */
+	size_t block_len; /* 0: it sends nothing more */
 };
 
 struct engine {
@@ -116,7 +116,7 @@ engine_bind(struct engine *e, unsigned slot, int fd)
 void
 engine_accept(struct engine *e, int fd, struct ticket ticket)
 {
-	/* The clients have connected before: nobody else is waited for. */
+	/* Both clients have connected already. */
 	while (e->accepted < 2) {
 		int client = accept(fd, NULL, NULL);
 
@@ -235,7 +235,7 @@ engine_poll_end(struct engine *e, struct ticket ticket)
 {
 	(void)e;
 	(void)ticket;
-	CHECK(false); /* nobody waits here */
+	CHECK(false); /* no client waits for the end of another */
 }
 
 void
@@ -359,7 +359,7 @@ make_talks(const char *form, uint64_t count)
 	w = wire_writer(feed->block, BLOCK_BYTES);
 	put_update(&w, form);
 	len = wire_written(&w);
-	/* No longer than the second level cache has room for. */
+	/* It fits into the second level cache. */
 	while (wire_written(&w) + len <= 128 << 10)
 		put_update(&w, form);
 	feed->block_len = wire_written(&w);

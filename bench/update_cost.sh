@@ -9,15 +9,14 @@
 # With --instructions only these, as lines "FORM COUNT".
 set -eu
 
+# shellcheck source=bench/common.sh
+. "$(dirname "$(realpath "$0")")/common.sh"
 bare=false
 if [ "${1-}" = --instructions ]; then
 	bare=true
 	shift
 fi
-if [ $# -lt 1 ]; then
-	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
-	exit 2
-fi
+[ $# -gt 0 ] || usage
 program=$(realpath "$1")/bench/update_cost
 shift
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/ringtick-bench.XXXXXX")

@@ -1,11 +1,11 @@
 /*
- * What the dearest single messages cost the one thread: from the frame as it
- * has come (dispatch_frame) until it stands in the streams (streams_feed), out
- * of memory, as a Markdown table; by the time of the CPU, the least of ROUNDS.
+ * What the most expensive single messages cost the one thread: from the frame
+ * (dispatch_frame) until the update is in the streams (streams_feed), all in
+ * memory; as a Markdown table of CPU times, the least of ROUNDS.
  *
  *   make bench/worst_message_cost && bench/worst_message_cost
  *
- * Each message is as long as message.max, or tells to become so.
+ * Each message is as long as message.max, or will be when it is unpacked.
  */
 #include "config.h"
 
@@ -43,7 +43,7 @@ subscribe(unsigned number)
 	selection_add(&selection, TRADE);
 	symbols_filter(set, TRADE);
 	for (unsigned i = 0; i < 9; i++) {
-		/* A third of the letters, others for each. */
+		/* A third of the letters, different ones for each. */
 		int len = snprintf(name, sizeof(name), "%c",
 				   'A' + (int)((number + 3 * i) % 26));
 
@@ -145,7 +145,7 @@ begin(bool is_sync)
 	return w;
 }
 
-/* The rest of the message is what a list says so often. */
+/* Fills the rest of the message with a list of that item, again and again. */
 static uint32_t
 fill(struct wire_writer *w, int type, const void *item, size_t len)
 {
@@ -262,7 +262,7 @@ put_big_endian(size_t len)
 	return len;
 }
 
-/* By copies of 257 bytes, of 2, or none at all, of one byte again and again. */
+/* One byte again and again, as copies of `run` bytes; 0: without copies. */
 static size_t
 pack(unsigned run, size_t whole)
 {
