@@ -220,13 +220,12 @@ message_free(struct message *m)
 }
 
 bool
-message_put(struct streams *all, struct message *m, int64_t now_ns)
+message_put(struct streams *all, const struct message *m, int64_t now_ns)
 {
 	struct stream *s = &all->main;
 
 	if (!stream_has_room(s, m->len))
 		return false;
-	m->pos = s->head_pos;
 	memcpy(stream_head(s), m->frame, m->len);
 	if (m->t == NULL)
 		stream_commit(s, m->len, 0, now_ns);

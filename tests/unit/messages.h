@@ -36,7 +36,6 @@ struct message {
 	struct row rows[MESSAGE_ROWS_MAX];
 	uint8_t *frame;
 	size_t len;
-	uint64_t pos; /* in the main stream */
 };
 
 /* Finished: symbols, longs, and symbols again as the sym column; a general list
@@ -59,8 +58,8 @@ void message_free(struct message *m);
 size_t message_of_rows(const struct schema_table *t, const struct row *rows,
 		       uint32_t cnt, uint8_t sym_attr, uint8_t *at);
 
-/* Puts it into the main stream, and notes where. false: no room. */
-bool message_put(struct streams *all, struct message *m, int64_t now_ns);
+/* Puts it into the main stream. false: no room. */
+bool message_put(struct streams *all, const struct message *m, int64_t now_ns);
 
 /* ---- what a subscriber wants ---- */
 

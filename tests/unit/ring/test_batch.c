@@ -15,6 +15,7 @@
 
 #include "../frames.h"
 #include "../messages.h"
+#include "../stream_walk.h"
 #include "schema/mark.h"
 #include "schema/record.h"
 #include "schema/row_ops.h"
@@ -31,13 +32,7 @@ enum {
 	MESSAGE_MAX = 1024,
 	MESSAGES_MAX = 1 << 15,
 	READERS = 7,
-	KINDS = 6, /* of subscribers, at any time */
 	STEPS = 30000,
-};
-
-struct kind {
-	struct wants wants;
-	struct selection selection;
 };
 
 /* How far somebody has read the list. */
@@ -68,18 +63,11 @@ static const struct streams_options options = {
 	.is_batched = true,
 };
 
-static struct schema schema;
-static struct streams all;
 static struct message messages[MESSAGES_MAX];
 static bool ends_here[MESSAGES_MAX]; /* something shown ended before it, or a
 					stream stood there */
-static size_t messages_cnt, visible_cnt;
 static struct reader readers[READERS];
-static struct kind kinds[KINDS];
 static uint32_t number;
-static struct chance chance;
-static int64_t now;
-static int64_t (*clock_ns)(void); /* of the streams: NULL, or below */
 static unsigned cuts;
 
 /* How often it went where it hurts. */
@@ -101,43 +89,12 @@ tear_down(void **state)
 	return 0;
 }
 
-static struct symbols *
-symbols(void)
-{
-	return &all.filter.symbols;
-}
-
-static bool
-is_before(uint64_t a, uint64_t b)
-{
-	return (int64_t)(a - b) < 0;
-}
-
 /* ---- the list ---- */
-
-/* Start of a message, or the head. */
-static uint64_t
-pos_of(size_t i)
-{
-	return i == messages_cnt ? all.main.head_pos : messages[i].pos;
-}
-
-/* The message at a position, which is one's start; or messages_cnt. */
-static size_t
-message_at(uint64_t pos)
-{
-	size_t i = messages_cnt;
-
-	while (i > 0 && !is_before(messages[i - 1].pos, pos))
-		i--;
-	assert_int_equal(pos_of(i), pos);
-	return i;
-}
 
 static size_t
 mark_from(size_t i)
 {
-	while (i < messages_cnt && messages[i].t != NULL)
+	while (i < frames_cnt && messages[i].t != NULL)
 		i++;
 	return i;
 }
@@ -153,11 +110,11 @@ progress_from(size_t i)
 	return p;
 }
 
-/* The next row of a table that is wanted; its message, or messages_cnt. */
+/* The next row of a table that is wanted; its message, or frames_cnt. */
 static size_t
 seek_row(const struct wants *w, struct progress *p, unsigned table)
 {
-	for (; p->next[table] < messages_cnt;
+	for (; p->next[table] < frames_cnt;
 	     p->next[table]++, p->row[table] = 0) {
 		const struct message *m = &messages[p->next[table]];
 
@@ -167,7 +124,7 @@ seek_row(const struct wants *w, struct progress *p, unsigned table)
 			if (wants_row(w, m->t, &m->rows[p->row[table]]))
 				return p->next[table];
 	}
-	return messages_cnt;
+	return frames_cnt;
 }
 
 /* All that is wanted before message i was read, and nothing of what follows. */
@@ -219,7 +176,7 @@ take_rows(const struct wants *w, struct progress *p, const uint8_t *frame)
 {
 	const struct schema_table *t = record_table(&schema, frame);
 	uint32_t cnt = row_ops_of_frame(t, frame).cnt;
-	size_t mark = mark_from(p->marks_to), first = messages_cnt, m = 0, len;
+	size_t mark = mark_from(p->marks_to), first = frames_cnt, m = 0, len;
 	bool is_filtered = w->is_filtered[t->idx];
 	uint8_t expected[2 * MESSAGE_MAX];
 	struct row rows[MESSAGE_MAX / 8];
@@ -289,7 +246,7 @@ check_unit(const struct reader *r)
 	struct stream_source place = stream_main_place(r->c.stream, r->c.pos);
 	uint64_t end = stream_unit_end(r->c.stream, r->c.pos);
 	struct reader copy = *r;
-	size_t i = message_at(place.main_pos);
+	size_t i = walk_frame_at(place.main_pos);
 
 	assert_true(end - r->c.pos <= MESSAGE_MAX);
 	assert_int_equal(place.skip_bytes, 0);
@@ -310,13 +267,8 @@ check_unread(const struct reader *r)
 
 	read_bytes(&copy, cursor_lag(&r->c));
 	assert_int_equal(copy.sent, 0);
-	check_exact(&r->kind.wants, &copy.at, message_at(r->c.stream->fed.pos));
-}
-
-static bool
-is_in_use(const struct stream *s)
-{
-	return s->fed.stream != NULL;
+	check_exact(&r->kind.wants, &copy.at,
+		    walk_frame_at(r->c.stream->fed.pos));
 }
 
 static uint64_t
@@ -334,10 +286,10 @@ static void
 check_stream(const struct stream *s)
 {
 	struct stream_total unfed = streams_unfed(&all, s);
-	size_t i = message_at(s->fed.pos);
+	size_t i = walk_frame_at(s->fed.pos);
 
 	assert_false(streams_can_count(&all, &s->selection));
-	assert_int_equal(unfed.bytes, pos_of(visible_cnt) - s->fed.pos);
+	assert_int_equal(unfed.bytes, starts[visible_cnt] - s->fed.pos);
 	assert_int_equal(unfed.records,
 			 records_before(visible_cnt) - records_before(i));
 	assert_int_equal(s->fed_records, records_before(i));
@@ -349,7 +301,8 @@ note_ends(void)
 {
 	for (unsigned i = 0; i < FILTERED_MAX; i++)
 		if (is_in_use(&all.filtered[i]))
-			ends_here[message_at(all.filtered[i].fed.pos)] = true;
+			ends_here[walk_frame_at(all.filtered[i].fed.pos)] =
+				true;
 }
 
 /* Who was not fed to the end has a reader in the way. */
@@ -387,38 +340,18 @@ check(void)
 
 /* ---- coming and going ---- */
 
-static void
-new_kind(struct kind *k)
-{
-	selection_drop(symbols(), &k->selection);
-	k->wants = wants_any(&chance);
-	if (chance_below(&chance, 6) == 0)
-		k->wants = (struct wants){ .is_wanted = { true, true, true } };
-	k->selection = wants_selection(&k->wants, symbols(), &schema);
-}
-
-static const struct stream *
-stream_in_use(const struct selection *s)
-{
-	for (unsigned i = 0; i < FILTERED_MAX; i++)
-		if (is_in_use(&all.filtered[i]) &&
-		    selection_is_equal(s, &all.filtered[i].selection))
-			return &all.filtered[i];
-	return NULL;
-}
-
 /* From the journal, which has got to message i. */
 static void
 come_back(struct reader *r, size_t i)
 {
-	const struct stream *s = stream_in_use(&r->kind.selection);
+	const struct stream *s = filtered_in_use(&r->kind.selection);
 
-	if (all.main.head_pos - pos_of(i) > 2 * RING_BYTES)
+	if (all.main.head_pos - starts[i] > 2 * RING_BYTES)
 		return;
-	if (!streams_resume(&all, &r->kind.selection, 0, pos_of(i), &r->c)) {
+	if (!streams_resume(&all, &r->kind.selection, 0, starts[i], &r->c)) {
 		assert_null(r->c.stream);
 		if (s != NULL)
-			assert_int_not_equal(pos_of(i), s->fed.pos);
+			assert_int_not_equal(starts[i], s->fed.pos);
 		return;
 	}
 	assert_false(r->c.stream->is_main);
@@ -430,7 +363,7 @@ come_back(struct reader *r, size_t i)
 	}
 	joined++;
 	assert_ptr_equal(r->c.stream, s);
-	assert_int_equal(pos_of(i), s->fed.pos);
+	assert_int_equal(starts[i], s->fed.pos);
 }
 
 static void
@@ -449,15 +382,14 @@ static void
 begin(struct reader *r)
 {
 	const struct kind *k = &kinds[chance_below(&chance, KINDS)];
-	const struct stream *s = stream_in_use(&k->selection);
+	const struct stream *s = filtered_in_use(&k->selection);
 
-	r->kind.wants = k->wants;
-	selection_keep(symbols(), &r->kind.selection, &k->selection);
+	kind_keep(&r->kind, k);
 	r->sent = 0;
 	if (chance_below(&chance, 3) == 0)
 		subscribe(r);
 	else if (s != NULL && chance_below(&chance, 2) == 0)
-		come_back(r, message_at(s->fed.pos));
+		come_back(r, walk_frame_at(s->fed.pos));
 	else
 		come_back(r,
 			  visible_cnt -
@@ -480,20 +412,21 @@ end(struct reader *r)
 static bool
 put(struct message *m)
 {
-	assert_true(messages_cnt + 1 < MESSAGES_MAX);
+	assert_true(frames_cnt + 1 < MESSAGES_MAX);
 	if (!message_put(&all, m, now)) {
 		message_free(m);
 		return false;
 	}
 	number += m->cnt;
-	ends_here[++messages_cnt] = false;
+	walk_note_frame();
+	ends_here[frames_cnt] = false;
 	return true;
 }
 
 static void
 walk_put(void)
 {
-	struct message *m = &messages[messages_cnt];
+	struct message *m = &messages[frames_cnt];
 	unsigned table = (unsigned)chance_below(&chance, MESSAGE_TABLES);
 	uint32_t rows_max = chance_below(&chance, 8) == 0 ? ROWS_MAX : 2;
 
@@ -512,37 +445,21 @@ show(size_t cnt)
 {
 	visible_cnt = cnt;
 	ends_here[cnt] = true;
-	streams_show_batch(&all, pos_of(cnt), now);
+	streams_show_batch(&all, starts[cnt], now);
 }
 
 static void
 walk_reader(struct reader *r)
 {
-	uint64_t lag = cursor_lag(&r->c);
-
 	if (r < &readers[2] && r->c.stream != NULL &&
-	    chance_below(&chance, r->is_asleep ? 12 : 6) == 0)
-		r->is_asleep = !r->is_asleep;
-	if (r->is_asleep)
+	    walk_nap(&r->is_asleep, 6, 12))
 		return;
 	if (r->c.stream == NULL)
 		begin(r);
 	else if (chance_below(&chance, 10) == 0)
 		end(r);
 	else
-		read_bytes(r, chance_below(&chance, 3) == 0
-				      ? lag
-				      : chance_below(&chance, lag + 1));
-}
-
-/* Of the time that feeding has, all or nothing passes between two looks. */
-static int64_t
-hasty_clock(void)
-{
-	static int64_t time_ns = 1;
-
-	time_ns += chance_below(&chance, 3) == 0 ? 0 : NS_PER_S;
-	return time_ns;
+		read_bytes(r, walk_part(cursor_lag(&r->c), 3));
 }
 
 /* It comes to an end; sometimes others come between. */
@@ -573,28 +490,25 @@ step(void)
 		walk_put();
 	} else if (what < 63) {
 		show(visible_cnt +
-		     chance_below(&chance, messages_cnt - visible_cnt + 1));
+		     chance_below(&chance, frames_cnt - visible_cnt + 1));
 	} else if (what < 73) {
 		walk_feed();
 	} else if (what < 98) {
 		walk_reader(&readers[chance_below(&chance, READERS)]);
 	} else {
-		new_kind(&kinds[chance_below(&chance, KINDS)]);
+		kind_change(&kinds[chance_below(&chance, KINDS)]);
 	}
 }
 
 static void
 start(uint64_t pos)
 {
-	streams_open_with(&all, &schema, &options, pos);
-	all.clock_ns = clock_ns;
+	walk_open(&options, pos, false);
 	all.piece_rows = 2;
 	all.group_max = 2;
 	memset(readers, 0, sizeof(readers));
-	memset(kinds, 0, sizeof(kinds));
-	messages_cnt = visible_cnt = 0;
+	kinds_begin();
 	ends_here[0] = true;
-	now = 1;
 	number = 0;
 }
 
@@ -603,20 +517,16 @@ stop(void)
 {
 	for (size_t i = 0; i < READERS; i++)
 		end(&readers[i]);
-	for (size_t i = 0; i < KINDS; i++)
-		selection_drop(symbols(), &kinds[i].selection);
-	assert_int_equal(symbols()->keys_cnt, 0);
-	for (size_t i = 0; i < messages_cnt; i++)
+	kinds_end();
+	for (size_t i = 0; i < frames_cnt; i++)
 		message_free(&messages[i]);
-	streams_close(&all);
+	walk_close();
 }
 
 static void
 walk(uint64_t pos)
 {
 	start(pos);
-	for (size_t i = 0; i < KINDS; i++)
-		new_kind(&kinds[i]);
 	for (unsigned i = 0; i < STEPS; i++) {
 		step();
 		if (i % 16 == 0)
@@ -628,7 +538,7 @@ walk(uint64_t pos)
 static void
 walk_everywhere(void)
 {
-	static const uint64_t starts[] = {
+	static const uint64_t from[] = {
 		0,
 		(UINT64_C(1) << 63) - 50000,
 		UINT64_MAX - 50000,
@@ -636,8 +546,8 @@ walk_everywhere(void)
 
 	refusals = waits = joined = begun = torn = units = merged = cut = 0;
 	cuts = 0;
-	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
-		walk(starts[i]);
+	for (size_t i = 0; i < ARRAY_LEN(from); i++)
+		walk(from[i]);
 	if (clock_ns != NULL) {
 		assert_true(cuts > 1000 && merged > 0);
 		return;
@@ -680,9 +590,9 @@ subscribe_as(struct reader *r, const struct wants *w)
 static void
 put_one(unsigned table)
 {
-	message_make(&messages[messages_cnt], &schema.tables[table], 1, number,
+	message_make(&messages[frames_cnt], &schema.tables[table], 1, number,
 		     &chance);
-	assert_true(put(&messages[messages_cnt]));
+	assert_true(put(&messages[frames_cnt]));
 }
 
 /* Small updates that are shown together are one message of each table. */
@@ -741,14 +651,14 @@ test_full_ring(void **state)
 	while (streams_is_level(&all, slow->c.stream)) {
 		put_one(number % 2);
 		put_one((number + 1) % 2);
-		show(messages_cnt);
+		show(frames_cnt);
 		streams_feed(&all, now);
 		read_bytes(fast, cursor_lag(&fast->c));
 		assert_true(streams_is_level(&all, fast->c.stream));
 	}
 	head = slow->c.stream->head_pos;
 	assert_true(slow->c.stream->wanted_bytes > 0);
-	assert_int_equal(slow->c.stream->fed.pos, pos_of(messages_cnt - 2));
+	assert_int_equal(slow->c.stream->fed.pos, starts[frames_cnt - 2]);
 	read_bytes(slow, cursor_lag(&slow->c));
 	check();
 	streams_feed(&all, now);
@@ -771,13 +681,13 @@ test_held(void **state)
 	start(UINT64_MAX - 10);
 	visible = all.main.visible_pos;
 	do
-		message_make(&messages[messages_cnt], &schema.tables[0], 1,
+		message_make(&messages[frames_cnt], &schema.tables[0], 1,
 			     number, &chance);
-	while (put(&messages[messages_cnt]));
+	while (put(&messages[frames_cnt]));
 	assert_true(all.main.head_pos - visible <= RING_BYTES);
 	assert_true(all.main.head_pos - visible > RING_BYTES - 200);
 	subscribe_as(&readers[0], &w);
-	show(messages_cnt);
+	show(frames_cnt);
 	streams_feed(&all, now);
 	check();
 	read_bytes(&readers[0], cursor_lag(&readers[0].c));

@@ -16,6 +16,7 @@
 
 #include "../frames.h"
 #include "../messages.h"
+#include "../stream_walk.h"
 #include "base/util.h"
 
 enum {
@@ -26,13 +27,7 @@ enum {
 	FRAME_MAX = 1024,
 	MESSAGES_MAX = 1 << 15,
 	READERS = 8,
-	KINDS = 6, /* of subscribers, at any time */
 	STEPS = 40000,
-};
-
-struct kind {
-	struct wants wants;
-	struct selection selection;
 };
 
 struct reader {
@@ -52,23 +47,13 @@ static const struct streams_options options = {
 	.message_max = FRAME_MAX,
 };
 
-static struct schema schema;
-static struct streams all;
 static struct message messages[MESSAGES_MAX];
-static size_t messages_cnt, visible_cnt;
 static struct reader readers[READERS];
-static struct cursor shown; /* as the journal's: keeps what is not visible */
-static struct kind kinds[KINDS];
-static size_t begun_at[FILTERED_MAX]; /* the message that each began with */
 static uint32_t number;
-static struct chance chance;
-static int64_t now;
-static int64_t (*clock_ns)(void); /* of the streams: NULL, or below */
 static unsigned cuts;
 
 /* How often it went where it hurts. */
-static unsigned refusals, waits, main_returns, joined, begun, shared, main_gone,
-	filtered_gone, not_fed, too_early, none_free;
+static unsigned refusals, waits, main_returns, joined, begun, shared;
 
 static int
 set_up(void **state)
@@ -86,57 +71,9 @@ tear_down(void **state)
 	return 0;
 }
 
-static struct symbols *
-symbols(void)
-{
-	return &all.filter.symbols;
-}
-
-static bool
-is_before(uint64_t a, uint64_t b)
-{
-	return (int64_t)(a - b) < 0;
-}
-
 /* ---- kinds ---- */
 
-static void
-keep_kind(struct kind *to, const struct kind *from)
-{
-	to->wants = from->wants;
-	selection_keep(symbols(), &to->selection, &from->selection);
-}
-
-static void
-new_kind(struct kind *k)
-{
-	selection_drop(symbols(), &k->selection);
-	k->wants = wants_any(&chance);
-	if (chance_below(&chance, 6) == 0)
-		k->wants = (struct wants){ .is_wanted = { true, true, true } };
-	k->selection = wants_selection(&k->wants, symbols(), &schema);
-}
-
 /* ---- the list ---- */
-
-/* Start of a message, or the head. */
-static uint64_t
-pos_of(size_t i)
-{
-	return i == messages_cnt ? all.main.head_pos : messages[i].pos;
-}
-
-/* The message at a position, which is one's start; or messages_cnt. */
-static size_t
-message_at(uint64_t pos)
-{
-	size_t i = messages_cnt;
-
-	while (i > 0 && !is_before(messages[i - 1].pos, pos))
-		i--;
-	assert_int_equal(pos_of(i), pos);
-	return i;
-}
 
 static size_t
 wanted_len(const struct wants *w, size_t i)
@@ -146,11 +83,11 @@ wanted_len(const struct wants *w, size_t i)
 	return wants_frame(w, &messages[i], frame);
 }
 
-/* The first wanted message from i on; messages_cnt: none. */
+/* The first wanted message from i on; frames_cnt: none. */
 static size_t
 wanted_from(const struct wants *w, size_t i)
 {
-	while (i < messages_cnt && wanted_len(w, i) == 0)
+	while (i < frames_cnt && wanted_len(w, i) == 0)
 		i++;
 	return i;
 }
@@ -205,7 +142,7 @@ check_unread(const struct reader *r)
 	assert_int_equal(copy.sent, 0);
 	/* ... and it is all that it was fed. */
 	to = r->c.stream->is_main ? visible_cnt
-				  : message_at(r->c.stream->fed.pos);
+				  : walk_frame_at(r->c.stream->fed.pos);
 	assert_true(wanted_from(&r->kind.wants, copy.next) >= to);
 	assert_true(copy.next <= to);
 }
@@ -217,7 +154,7 @@ check_main_place(const struct reader *r)
 {
 	struct stream_source place = stream_main_place(r->c.stream, r->c.pos);
 	size_t next = wanted_from(&r->kind.wants, r->next);
-	size_t i = message_at(place.main_pos);
+	size_t i = walk_frame_at(place.main_pos);
 	uint64_t records = 0;
 
 	if (r->c.pos != r->c.stream->head_pos)
@@ -233,12 +170,6 @@ check_main_place(const struct reader *r)
 }
 
 /* ---- streams ---- */
-
-static bool
-is_in_use(const struct stream *s)
-{
-	return s->is_main || s->fed.stream != NULL;
-}
 
 static const struct kind *
 kind_of(const struct stream *s)
@@ -280,11 +211,11 @@ check_unfed(const struct stream *s)
 	assert_true(selection_is_equal(&s->selection, &k->selection));
 	assert_int_equal(streams_can_count(&all, &s->selection),
 			 k->selection.symbols == NULL);
-	lacks = total_of(of, message_at(s->fed.pos), visible_cnt);
+	lacks = total_of(of, walk_frame_at(s->fed.pos), visible_cnt);
 	assert_int_equal(unfed.records, lacks.records);
 	assert_int_equal(unfed.bytes, lacks.bytes);
 	assert_int_equal(streams_is_level(&all, s),
-			 s->fed.pos == pos_of(visible_cnt));
+			 s->fed.pos == starts[visible_cnt]);
 }
 
 static uint64_t
@@ -308,7 +239,7 @@ check_fed(void)
 
 		if (!is_in_use(s) || streams_is_level(&all, s))
 			continue;
-		len = wanted_len(&kind_of(s)->wants, message_at(s->fed.pos));
+		len = wanted_len(&kind_of(s)->wants, walk_frame_at(s->fed.pos));
 		assert_int_equal(s->wanted_bytes, len);
 		assert_true(len > 0);
 		assert_true(longest_lag(s) + len + FILTERED_BYTES / 16 +
@@ -348,15 +279,6 @@ stream_in_use(const struct kind *k)
 	return NULL;
 }
 
-static bool
-is_any_free(void)
-{
-	for (unsigned i = 0; i < FILTERED_MAX; i++)
-		if (!is_in_use(&all.filtered[i]))
-			return true;
-	return false;
-}
-
 /* Bytes that a ring holds are gone for who comes back if the index entry before
  * them is gone, or would be by what is half written. */
 static uint64_t
@@ -371,19 +293,12 @@ kept_bytes(uint64_t ring_bytes)
 static bool
 may_refuse(const struct kind *k, const struct stream *s, size_t i)
 {
-	if (all.main.head_pos - pos_of(i) > kept_bytes(RING_BYTES))
-		return ++main_gone;
-	if (s == NULL)
-		return !is_any_free() && ++none_free;
-	if (s->is_main)
-		return false;
-	if (is_before(s->fed.pos, pos_of(i)))
-		return ++not_fed;
-	if (i < begun_at[s->id - 1])
-		return ++too_early;
-	return wanted_bytes(&k->wants, i, message_at(s->fed.pos)) >
+	if (walk_may_refuse(s, i, kept_bytes(RING_BYTES)))
+		return true;
+	return s != NULL && !s->is_main &&
+	       wanted_bytes(&k->wants, i, walk_frame_at(s->fed.pos)) >
 		       kept_bytes(FILTERED_BYTES) &&
-	       ++filtered_gone;
+	       ++refused.filtered_gone;
 }
 
 static void
@@ -408,9 +323,9 @@ come_back(struct reader *r)
 
 	r->next = visible_cnt - far;
 	/* What was overwritten is no message any more. */
-	if (all.main.head_pos - pos_of(r->next) > 2 * RING_BYTES)
+	if (all.main.head_pos - starts[r->next] > 2 * RING_BYTES)
 		return;
-	if (!streams_resume(&all, &r->kind.selection, 0, pos_of(r->next),
+	if (!streams_resume(&all, &r->kind.selection, 0, starts[r->next],
 			    &r->c)) {
 		assert_null(r->c.stream);
 		assert_true(may_refuse(&r->kind, s, r->next));
@@ -442,7 +357,7 @@ subscribe(struct reader *r)
 static void
 begin(struct reader *r)
 {
-	keep_kind(&r->kind, &kinds[chance_below(&chance, KINDS)]);
+	kind_keep(&r->kind, &kinds[chance_below(&chance, KINDS)]);
 	r->sent = 0;
 	if (chance_below(&chance, 3) > 0)
 		come_back(r);
@@ -464,13 +379,13 @@ end(struct reader *r)
 static void
 walk_put(void)
 {
-	struct message *m = &messages[messages_cnt];
+	struct message *m = &messages[frames_cnt];
 	unsigned table = (unsigned)chance_below(&chance, MESSAGE_TABLES);
 
 	/* ref is rare */
 	if (table == 2 && chance_below(&chance, 10) > 0)
 		table = 0;
-	assert_true(messages_cnt < MESSAGES_MAX);
+	assert_true(frames_cnt + 1 < MESSAGES_MAX);
 	if (chance_below(&chance, 100) == 0)
 		message_make_mark(m, (int32_t)number);
 	else
@@ -483,50 +398,22 @@ walk_put(void)
 		return;
 	}
 	number += m->cnt;
-	messages_cnt++;
-	if (!all.main.is_gated)
-		visible_cnt = messages_cnt;
-}
-
-static void
-walk_show(void)
-{
-	if (!all.main.is_gated)
-		return;
-	visible_cnt += chance_below(&chance, messages_cnt - visible_cnt + 1);
-	stream_show(&all.main, pos_of(visible_cnt), now);
-	shown.pos = all.main.visible_pos;
+	walk_note_frame();
 }
 
 static void
 walk_reader(struct reader *r)
 {
-	uint64_t lag = cursor_lag(&r->c);
-
 	/* Two stand still until a ring is full, and longer. */
 	if (r < &readers[2] && r->c.stream != NULL &&
-	    chance_below(&chance, r->is_asleep ? 12 : 6) == 0)
-		r->is_asleep = !r->is_asleep;
-	if (r->is_asleep)
+	    walk_nap(&r->is_asleep, 6, 12))
 		return;
 	if (r->c.stream == NULL)
 		begin(r);
 	else if (chance_below(&chance, 8) == 0)
 		end(r);
 	else
-		read_bytes(r, chance_below(&chance, 2) == 0
-				      ? lag
-				      : chance_below(&chance, lag + 1));
-}
-
-/* Of the time that feeding has, all or nothing passes between two looks. */
-static int64_t
-hasty_clock(void)
-{
-	static int64_t time_ns = 1;
-
-	time_ns += chance_below(&chance, 3) == 0 ? 0 : NS_PER_S;
-	return time_ns;
+		read_bytes(r, walk_part(cursor_lag(&r->c), 2));
 }
 
 /* What all streams in use lack together. */
@@ -554,7 +441,7 @@ fed_up_to(bool is_most)
 
 		if (!is_in_use(s))
 			continue;
-		fed = message_at(s->fed.pos);
+		fed = walk_frame_at(s->fed.pos);
 		if (is_most ? fed > found : fed < found)
 			found = fed;
 	}
@@ -627,26 +514,18 @@ step(void)
 	} else if (what < 98) {
 		walk_reader(&readers[chance_below(&chance, READERS)]);
 	} else {
-		new_kind(&kinds[chance_below(&chance, KINDS)]);
+		kind_change(&kinds[chance_below(&chance, KINDS)]);
 	}
 }
 
 static void
 start(uint64_t pos, bool is_gated)
 {
-	streams_open_with(&all, &schema, &options, pos);
-	all.main.is_gated = is_gated;
-	if (is_gated)
-		cursor_attach(&shown, &all.main, all.main.visible_pos);
-	all.clock_ns = clock_ns;
+	walk_open(&options, pos, is_gated);
 	all.piece_rows = 2;
 	memset(readers, 0, sizeof(readers));
-	memset(kinds, 0, sizeof(kinds));
-	messages_cnt = visible_cnt = 0;
-	now = 1;
 	number = 0;
-	for (size_t i = 0; i < KINDS; i++)
-		new_kind(&kinds[i]);
+	kinds_begin();
 }
 
 static void
@@ -660,18 +539,14 @@ walk(uint64_t pos, bool is_gated)
 	}
 	for (size_t i = 0; i < READERS; i++)
 		end(&readers[i]);
-	if (is_gated)
-		cursor_detach(&shown);
-	for (size_t i = 0; i < KINDS; i++)
-		selection_drop(symbols(), &kinds[i].selection);
-	assert_int_equal(symbols()->keys_cnt, 0);
+	kinds_end();
 	for (unsigned i = 0; i < MESSAGE_TABLES; i++) {
 		assert_int_equal(all.filterers[i], 0);
 		assert_int_equal(all.whole[i], 0);
 	}
-	for (size_t i = 0; i < messages_cnt; i++)
+	for (size_t i = 0; i < frames_cnt; i++)
 		message_free(&messages[i]);
-	streams_close(&all);
+	walk_close();
 }
 
 /* From two places on; and went everywhere on the way. */
@@ -680,7 +555,7 @@ walk_twice(uint64_t pos, bool is_gated)
 {
 	cuts = 0;
 	refusals = waits = main_returns = joined = begun = shared = 0;
-	main_gone = filtered_gone = not_fed = too_early = none_free = 0;
+	refused = (struct refused){ 0 };
 	walk(0, is_gated);
 	walk(pos, is_gated);
 	/* In a hurry most is done for what has come before. */
@@ -691,8 +566,9 @@ walk_twice(uint64_t pos, bool is_gated)
 	assert_true(cuts == 0);
 	assert_true(refusals > 1000 && waits > 1000 && main_returns > 50);
 	assert_true(joined > 50 && begun > 200 && shared > 50);
-	assert_true(main_gone > 50 && filtered_gone > 0 && none_free > 50);
-	assert_true(not_fed > 0 && too_early > 0);
+	assert_true(refused.main_gone > 50 && refused.filtered_gone > 0);
+	assert_true(refused.not_fed > 0 && refused.too_early > 0);
+	assert_true(refused.none_free > 50);
 }
 
 static void

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "../frames.h"
+#include "../stream_walk.h"
 #include "base/util.h"
 
 enum {
@@ -22,7 +23,6 @@ enum {
 	FILTERED_BYTES = 4096,
 	FILTERED_MAX = 2,
 	FRAME_MAX = 1000,
-	FRAMES_MAX = 1 << 17,
 	READERS = 6,
 	STEPS = 100000,
 };
@@ -31,7 +31,6 @@ struct frame {
 	const struct schema_table *table; /* NULL: a mark */
 	uint64_t number;
 	size_t len;
-	uint64_t pos;
 };
 
 struct reader {
@@ -42,20 +41,22 @@ struct reader {
 	bool is_asleep;
 };
 
-static struct schema schema;
-static struct streams all;
-static struct frame frames[FRAMES_MAX];
-static size_t frames_cnt, visible_cnt;
+static const struct streams_options options = {
+	.main_bytes = RING_BYTES,
+	.filtered_max = FILTERED_MAX,
+	.filtered_bytes = FILTERED_BYTES,
+	.symbols_max = 1,
+	.sets_max = 1,
+	.message_max = RING_BYTES / 4,
+};
+
+static struct frame frames[WALK_FRAMES_MAX];
 static struct reader readers[READERS];
-static struct cursor shown; /* as the journal's: keeps what is not visible */
-static uint64_t begun_pos[FILTERED_MAX]; /* where each filtered stream began */
-static struct chance chance;
-static int64_t now;
 static bool is_trickle;
 
 /* How often it went where it hurts. */
-static unsigned refusals, main_returns, joined, begun, main_gone, filtered_gone,
-	not_fed, too_early, none_free, behind_tail, rare_returns, thinned;
+static unsigned refusals, main_returns, joined, begun, behind_tail,
+	rare_returns, thinned;
 
 static int
 set_up(void **state)
@@ -76,34 +77,15 @@ tear_down(void **state)
 static void
 start(uint64_t pos, bool is_gated)
 {
-	streams_open_at(&all, &schema, RING_BYTES, FILTERED_MAX, FILTERED_BYTES,
-			pos);
-	all.main.is_gated = is_gated;
-	if (is_gated)
-		cursor_attach(&shown, &all.main, all.main.visible_pos);
+	walk_open(&options, pos, is_gated);
 	memset(readers, 0, sizeof(readers));
-	frames_cnt = visible_cnt = 0;
-	now = 1;
 	is_trickle = false;
-	main_returns = joined = begun = main_gone = filtered_gone = 0;
-	not_fed = too_early = none_free = behind_tail = 0;
-	rare_returns = thinned = refusals = 0;
-}
-
-static bool
-is_before(uint64_t a, uint64_t b)
-{
-	return (int64_t)(a - b) < 0;
+	refused = (struct refused){ 0 };
+	refusals = main_returns = joined = begun = 0;
+	behind_tail = rare_returns = thinned = 0;
 }
 
 /* ---- the list ---- */
-
-/* Start of a frame, or the head. */
-static uint64_t
-pos_of(size_t i)
-{
-	return i == frames_cnt ? all.main.head_pos : frames[i].pos;
-}
 
 static bool
 is_wanted(const struct selection *s, const struct frame *f)
@@ -117,18 +99,6 @@ wanted_from(const struct selection *s, size_t i)
 {
 	while (i < frames_cnt && !is_wanted(s, &frames[i]))
 		i++;
-	return i;
-}
-
-/* The frame at a position, which is one's start; or frames_cnt. */
-static size_t
-frame_at(uint64_t pos)
-{
-	size_t i = frames_cnt;
-
-	while (i > 0 && !is_before(frames[i - 1].pos, pos))
-		i--;
-	assert_int_equal(pos_of(i), pos);
 	return i;
 }
 
@@ -202,7 +172,7 @@ check_main_place(const struct reader *r)
 	main_pos = place.main_pos;
 	skip_bytes = place.skip_bytes;
 	assert_true(!is_before(main_pos, oldest));
-	i = frame_at(main_pos);
+	i = walk_frame_at(main_pos);
 	assert_true(i <= next);
 	skipped = total_of(&r->selection, i, next);
 	assert_int_equal(skip_bytes, skipped.bytes + r->sent);
@@ -213,11 +183,11 @@ check_stream(const struct stream *s)
 {
 	struct stream_total lacks = { 0 }, unfed;
 
-	if (!s->is_main && s->fed.stream == NULL)
+	if (!is_in_use(s))
 		return;
 	assert_true(s->head_pos - s->tail_pos <= s->ring.size);
 	if (!s->is_main)
-		lacks = total_of(&s->selection, frame_at(s->fed.pos),
+		lacks = total_of(&s->selection, walk_frame_at(s->fed.pos),
 				 visible_cnt);
 	unfed = streams_unfed(&all, s);
 	assert_int_equal(unfed.records, lacks.records);
@@ -258,20 +228,7 @@ stream_in_use(const struct selection *s)
 {
 	if (selection_is_equal(s, &all.main.selection))
 		return &all.main;
-	for (unsigned i = 0; i < FILTERED_MAX; i++)
-		if (all.filtered[i].fed.stream != NULL &&
-		    selection_is_equal(s, &all.filtered[i].selection))
-			return &all.filtered[i];
-	return NULL;
-}
-
-static bool
-is_any_free(void)
-{
-	for (unsigned i = 0; i < FILTERED_MAX; i++)
-		if (all.filtered[i].fed.stream == NULL)
-			return true;
-	return false;
+	return filtered_in_use(s);
 }
 
 /* Bytes that a ring holds are gone for who comes back if the index entry before
@@ -288,18 +245,13 @@ may_refuse(const struct selection *selection, const struct stream *s, size_t i)
 {
 	struct stream_total behind;
 
-	if (all.main.head_pos - pos_of(i) > kept_bytes(RING_BYTES))
-		return ++main_gone;
-	if (s == NULL)
-		return !is_any_free() && ++none_free;
-	if (s->is_main)
+	if (walk_may_refuse(s, i, kept_bytes(RING_BYTES)))
+		return true;
+	if (s == NULL || s->is_main)
 		return false;
-	if (is_before(s->fed.pos, pos_of(i)))
-		return ++not_fed;
-	if (is_before(pos_of(i), begun_pos[s->id - 1]))
-		return ++too_early;
-	behind = total_of(selection, i, frame_at(s->fed.pos));
-	return behind.bytes > kept_bytes(FILTERED_BYTES) && ++filtered_gone;
+	behind = total_of(selection, i, walk_frame_at(s->fed.pos));
+	return behind.bytes > kept_bytes(FILTERED_BYTES) &&
+	       ++refused.filtered_gone;
 }
 
 /* Counts what kind of return it was. */
@@ -315,14 +267,14 @@ note_return(const struct reader *r, const struct stream *before, size_t i,
 	behind_tail += before != NULL && is_before(r->c.pos, tail_pos);
 	if (before == NULL) {
 		begun++;
-		begun_pos[s->id - 1] = pos_of(i);
+		begun_at[s->id - 1] = i;
 		return;
 	}
 	/* The last one before is no longer in the main ring. */
 	while (last > 0 && !is_wanted(&r->selection, &frames[last - 1]))
 		last--;
 	rare_returns += !s->is_main && last > 0 &&
-			all.main.head_pos - frames[last - 1].pos > RING_BYTES;
+			all.main.head_pos - starts[last - 1] > RING_BYTES;
 }
 
 static void
@@ -343,9 +295,9 @@ come_back(struct reader *r)
 	if (s != NULL)
 		tail_pos = s->tail_pos;
 	/* What was overwritten is no frame any more. */
-	if (all.main.head_pos - pos_of(i) > 2 * RING_BYTES)
+	if (all.main.head_pos - starts[i] > 2 * RING_BYTES)
 		return;
-	if (!streams_resume(&all, &r->selection, 0, pos_of(i), &r->c)) {
+	if (!streams_resume(&all, &r->selection, 0, starts[i], &r->c)) {
 		assert_null(r->c.stream);
 		assert_true(may_refuse(&r->selection, s, i));
 		return;
@@ -368,7 +320,7 @@ subscribe(struct reader *r)
 	if (s == NULL)
 		return;
 	if (!s->is_main && before == NULL)
-		begun_pos[s->id - 1] = all.main.visible_pos;
+		begun_at[s->id - 1] = visible_cnt;
 	if (!streams_is_level(&all, s))
 		return;
 	cursor_attach(&r->c, s, s->visible_pos);
@@ -389,8 +341,7 @@ walk_put(void)
 	struct frame f = { .table = &schema.tables[table],
 			   .number = frames_cnt,
 			   .len = chance_between(&chance, FRAME_RECORD_MIN,
-						 FRAME_MAX),
-			   .pos = all.main.head_pos };
+						 FRAME_MAX) };
 	size_t cnt_before = all.main.index.cnt;
 
 	if (is_trickle)
@@ -399,37 +350,22 @@ walk_put(void)
 		f.table = NULL;
 		f.len = FRAME_MARK_BYTES;
 	}
-	assert_true(frames_cnt < FRAMES_MAX);
+	assert_true(frames_cnt < WALK_FRAMES_MAX);
 	if (!streams_put(&all, f.table, f.number, f.len, now)) {
 		refusals++;
 		return;
 	}
-	frames[frames_cnt++] = f;
+	frames[frames_cnt] = f;
+	walk_note_frame();
 	thinned += all.main.index.cnt + 10 < cnt_before;
-	if (!all.main.is_gated)
-		visible_cnt = frames_cnt;
-}
-
-static void
-walk_show(void)
-{
-	if (!all.main.is_gated)
-		return;
-	visible_cnt += chance_below(&chance, frames_cnt - visible_cnt + 1);
-	stream_show(&all.main, pos_of(visible_cnt), now);
-	shown.pos = all.main.visible_pos;
 }
 
 static void
 walk_reader(struct reader *r)
 {
-	uint64_t lag = cursor_lag(&r->c);
-
 	/* One stands still until the ring is full, and longer. */
 	if (r == &readers[0] && r->c.stream != NULL &&
-	    chance_below(&chance, r->is_asleep ? 6 : 20) == 0)
-		r->is_asleep = !r->is_asleep;
-	if (r->is_asleep)
+	    walk_nap(&r->is_asleep, 20, 6))
 		return;
 	if (r->c.stream == NULL) {
 		if (chance_below(&chance, 3) > 0)
@@ -439,9 +375,7 @@ walk_reader(struct reader *r)
 	} else if (chance_below(&chance, 20) == 0) {
 		cursor_detach(&r->c);
 	} else {
-		read_bytes(r, chance_below(&chance, 2) == 0
-				      ? lag
-				      : chance_below(&chance, lag + 1));
+		read_bytes(r, walk_part(cursor_lag(&r->c), 2));
 	}
 }
 
@@ -475,13 +409,12 @@ walk(uint64_t pos, bool is_gated)
 	}
 	for (size_t i = 0; i < READERS; i++)
 		cursor_detach(&readers[i].c);
-	if (is_gated)
-		cursor_detach(&shown);
 	assert_true(main_returns > 50 && joined > 50 && begun > 20);
 	assert_true(behind_tail > 30 && rare_returns > 5 && thinned > 20);
-	assert_true(main_gone > 50 && filtered_gone > 5 && none_free > 50);
-	assert_true(not_fed > 3 && too_early > 0 && refusals > 1000);
-	streams_close(&all);
+	assert_true(refused.main_gone > 50 && refused.filtered_gone > 5);
+	assert_true(refused.not_fed > 3 && refused.too_early > 0);
+	assert_true(refused.none_free > 50 && refusals > 1000);
+	walk_close();
 }
 
 static void

@@ -1,0 +1,111 @@
+/*
+ * For the random walks over streams whose readers come and go: the streams,
+ * the list of all frames that were put into the main stream, and what readers
+ * and subscribers do by chance.  A test holds what its readers get against its
+ * own list of frames, which has the same order.
+ */
+#ifndef RINGTICK_TESTS_STREAM_WALK_H
+#define RINGTICK_TESTS_STREAM_WALK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frames.h"
+#include "messages.h"
+#include "schema/schema.h"
+#include "ring/selection.h"
+#include "ring/stream.h"
+#include "ring/symbols.h"
+
+enum {
+	WALK_FRAMES_MAX = 1 << 17,
+	WALK_FILTERED_MAX = 5, /* streams */
+	KINDS = 6,	       /* of subscribers, at any time */
+};
+
+extern struct schema schema;
+extern struct streams all;
+extern struct chance chance;
+extern int64_t now;
+extern int64_t (*clock_ns)(void); /* of the streams: NULL, or hasty_clock */
+
+/* Of the time that feeding has, all or nothing passes between two looks. */
+int64_t hasty_clock(void);
+
+/* Empty streams, and an empty list. */
+void walk_open(const struct streams_options *options, uint64_t pos,
+	       bool is_gated);
+void walk_close(void);
+
+/* ---- the list ---- */
+
+/* Where each frame begins; starts[frames_cnt] is the head. */
+extern uint64_t starts[WALK_FRAMES_MAX + 1];
+extern size_t frames_cnt, visible_cnt;
+
+bool is_before(uint64_t a, uint64_t b);
+
+/* A frame was put into the main stream: it is the last of the list. */
+void walk_note_frame(void);
+
+/* The frame that begins at a position; frames_cnt: the head. */
+size_t walk_frame_at(uint64_t pos);
+
+/* Where the main stream is gated, some more frames become visible. */
+void walk_show(void);
+
+/* ---- streams ---- */
+
+bool is_in_use(const struct stream *s);
+bool is_any_free(void);
+
+/* The filtered stream in use that has the selection; NULL: none. */
+const struct stream *filtered_in_use(const struct selection *s);
+
+/* The frame that each filtered stream began with, noted by the test. */
+extern size_t begun_at[WALK_FILTERED_MAX];
+
+/* How often a return to the rings was refused for a reason. */
+struct refused {
+	unsigned main_gone, filtered_gone, not_fed, too_early, none_free;
+};
+extern struct refused refused;
+
+/*
+ * Whether there is a reason for not coming back to the frames from i on, but
+ * for what a filtered ring still has.  s is the stream in use for these
+ * readers, or NULL; kept_bytes: what the main ring has at least.
+ */
+bool walk_may_refuse(const struct stream *s, size_t i, uint64_t kept_bytes);
+
+/* ---- readers ---- */
+
+/* Sleeps, or wakes, one time in so many. true: it is asleep. */
+bool walk_nap(bool *is_asleep, unsigned awake_times, unsigned asleep_times);
+
+/* How much of its lag a reader reads: one time in so many all of it. */
+uint64_t walk_part(uint64_t lag, unsigned times);
+
+/* ---- kinds of subscribers ---- */
+
+struct kind {
+	struct wants wants;
+	struct selection selection;
+};
+
+extern struct kind kinds[KINDS];
+
+struct symbols *symbols(void);
+
+void kinds_begin(void);
+
+/* All are gone, and no symbol is held any more. */
+void kinds_end(void);
+
+/* Another one in its place. */
+void kind_change(struct kind *k);
+
+void kind_keep(struct kind *to, const struct kind *from);
+
+#endif
