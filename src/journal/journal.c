@@ -40,7 +40,7 @@ set_written(struct journal *j, struct journal_point to)
 	j->written = to;
 }
 
-/* The end of what is written now, for who reads the file. */
+/* Keeps the last bytes written, with which readers check the file. */
 static void
 note_tail(struct journal *j, uint64_t from_off)
 {
@@ -62,7 +62,7 @@ set_synced(struct journal *j, struct journal_point to)
 		j->state.records - (j->written.records - to.records);
 }
 
-/* Whether what is visible of the main stream follows what is written. */
+/* Whether the journal decides how much of the main stream is visible. */
 static bool
 is_gate(const struct journal *j)
 {
@@ -70,15 +70,15 @@ is_gate(const struct journal *j)
 }
 
 /*
- * The ring keeps what is not staged; where the journal is the gate, all that is
- * not visible yet, which may be more: consumers begin there.
+ * The ring keeps the messages that are not staged; where the journal is the
+ * gate, also those that are not visible yet, since consumers begin there.
  */
 static void
 hold(struct journal *j)
 {
 	uint64_t visible_pos = j->main->visible_pos;
 
-	/* What is visible may be staged once more (lost.c). */
+	/* Visible messages may have to be staged once more (lost.c). */
 	j->cursor.pos = is_gate(j) && (int64_t)(visible_pos - j->staged.pos) < 0
 				? visible_pos
 				: j->staged.pos;
@@ -100,7 +100,7 @@ journal_safe_pos(const struct journal *j)
 		safe_pos = j->state.synced_pos;
 		break;
 	}
-	/* What was shown stays visible when it is written once more. */
+	/* Messages stay visible while they are written once more. */
 	return (int64_t)(safe_pos - visible_pos) < 0 ? visible_pos : safe_pos;
 }
 
@@ -114,7 +114,7 @@ journal_show(struct journal *j, int64_t now_ns)
 
 /* ---- staging ---- */
 
-/* The record that is staged next. */
+/* The index entry of the record that is staged next. */
 static struct journal_index_entry
 next_entry(const struct journal *j, int64_t now_ns)
 {
@@ -127,8 +127,7 @@ next_entry(const struct journal *j, int64_t now_ns)
 	};
 }
 
-/* Copies records until the staging ring is full, or a mark stands before the
- * next one. */
+/* Copies records until the staging ring is full, or a mark comes next. */
 static void
 stage(struct journal *j, int64_t now_ns)
 {
@@ -179,7 +178,7 @@ submit_sync(struct journal *j)
 	engine_sync_file(j->engine, j->state.fd, journal_ticket(OP_SYNC));
 	j->ops_cnt++;
 	j->phase = JOURNAL_SYNCING;
-	/* What is written now is what this will have made safe. */
+	/* The sync covers what is written now. */
 	j->batch = j->written;
 }
 
@@ -200,8 +199,8 @@ is_sync_due(const struct journal *j, int64_t now_ns)
 }
 
 /*
- * Fresh pages of the page cache are dear: what was written is sent to the disk
- * and its pages given back, one stretch behind the one being written.
+ * Fresh pages of the page cache are expensive: written stretches are sent to
+ * the disk and their pages given back, all but the last whole stretch.
  */
 static void
 recycle(struct journal *j)
@@ -222,8 +221,8 @@ journal_try_later(struct journal *j, int64_t now_ns)
 }
 
 /*
- * The file is cut back to its last whole record, so that whoever opens it after
- * a crash finds nothing half-done; the write is tried again later, from there.
+ * Cuts the file back to its last whole record, so that after a crash it does
+ * not end with half a record; the write is tried again later, from there.
  */
 static void
 write_failed(struct journal *j, int err, int64_t now_ns)
@@ -263,11 +262,11 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 	journal_show(j, now_ns);
 }
 
-/* Logs it, and remembers it for the next start. */
+/* Logs a failed fdatasync (an errno), and notes it for the next start. */
 static void
 note_unsynced(const struct journal *j, int error)
 {
-	/* Without journal.sync nothing was ever known to be on the disk. */
+	/* With journal.sync "none" no byte was ever known to be on disk. */
 	bool is_none = j->settings->journal.sync == SYNC_NONE;
 	uint64_t off = is_none ? JOURNAL_HEADER_BYTES : j->synced_off;
 	uint64_t record = is_none ? 0 : j->state.synced_records;
@@ -284,9 +283,9 @@ note_unsynced(const struct journal *j, int error)
 }
 
 /*
- * After a failed fdatasync the kernel may have thrown the pages away and call
- * the next one a success: what is on disk is unknown, and going on would make
- * a promise that nobody can keep.
+ * After a failed fdatasync the kernel may have dropped the dirty pages, and the
+ * next fdatasync would succeed: what is on the disk is unknown from then on, so
+ * the daemon stops instead of promising what it cannot keep.
  */
 static void
 on_sync(struct journal *j, int32_t result, int64_t now_ns)
@@ -314,7 +313,7 @@ journal_completed(struct journal *j, struct ticket ticket, int32_t result,
 {
 	enum journal_op op = (enum journal_op)ticket.slot;
 
-	/* Nothing but the next write ever waits for a look. */
+	/* Only the next write ever waits for a look. */
 	CHECK(op == OP_LOOK || j->ops_cnt > 0);
 	j->ops_cnt -= op != OP_LOOK;
 	switch (op) {
@@ -420,7 +419,7 @@ journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 		journal_roll(j, today, local_ns, now_ns);
 }
 
-/* A roll waits for what is in flight, and for jobs: their completion wakes. */
+/* A roll waits for operations and jobs: their completions start a turn. */
 static int64_t
 roll_due_ns(const struct journal *j)
 {
@@ -433,11 +432,11 @@ void
 journal_stop(struct journal *j)
 {
 	j->is_stopping = true;
-	/* What a look found wrong may be mended by now. */
+	/* A fault that kept the file from being mended may be gone by now. */
 	j->mend.next_ns = 0;
 }
 
-/* JOURNAL_READY: but for the look. */
+/* When a journal in JOURNAL_READY has work other than a look. */
 static int64_t
 work_due_ns(const struct journal *j)
 {
@@ -524,7 +523,7 @@ staging_bytes(const struct settings *settings)
 	return bytes;
 }
 
-/* All that can be accepted and not be in the file, and a little more. */
+/* The most that can be accepted and not in the file, and a little more. */
 static uint64_t
 reserve_bytes(const struct journal *j)
 {
@@ -533,7 +532,7 @@ reserve_bytes(const struct journal *j)
 		       : 0;
 }
 
-/* What is done under the lock. */
+/* The part of the start that needs the lock. */
 static bool
 begin(struct journal *j, const struct journal_moment *now, char *err,
       size_t err_len)
@@ -614,7 +613,7 @@ journal_open(struct journal *j, const struct settings *settings,
 	return false;
 }
 
-/* What was accepted and is not in the file when it is closed. */
+/* Whether accepted records are missing in the file at its end; logs that. */
 static bool
 has_lost(const struct journal *j)
 {
@@ -631,8 +630,8 @@ has_lost(const struct journal *j)
 	return lost > 0;
 }
 
-/* On the other thread: "clean" is on the disk, so must be what it says to be
- * there.  Then nobody needs the files any more. */
+/* On the other thread.  The records must be on the disk before the word "clean"
+ * is.  After it the files and their locks are not needed any more. */
 static void
 run_end(struct file_job *job)
 {
@@ -707,7 +706,7 @@ journal_close(struct journal *j, int32_t day_floor, int64_t until_ns)
 	if (j->end.sync_err != 0)
 		status = EXIT_DISK;
 	cursor_detach(&j->cursor);
-	/* A write that hangs in the disk still reads from it. */
+	/* A write that hangs still reads from the staging ring. */
 	if (j->ops_cnt == 0)
 		ring_close(&j->staging);
 	j->state.is_on = false;

@@ -190,7 +190,7 @@ tell(const struct journal *j, const struct journal_keep *k, uint64_t lost)
 }
 
 bool
-journal_go_on_behind(struct journal *j, const struct journal_keep *k)
+journal_continue_after(struct journal *j, const struct journal_keep *k)
 {
 	struct source from = find_source(j, k);
 	uint64_t lost = from.record - k->good_records;

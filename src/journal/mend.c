@@ -218,7 +218,7 @@ kept(struct journal *j, int64_t now_ns)
 	m->uncut_bytes = 0;
 	j->history.is_doubted = false;
 	j->history.changes++;
-	lost = journal_go_on_behind(j, &m->keep);
+	lost = journal_continue_after(j, &m->keep);
 	j->history.tail = m->keep.tail;
 	if (!lost) {
 		succeeded(j, NULL, now_ns);

@@ -1,16 +1,16 @@
 /*
  * The journal, among its own files:
  *
- *   journal.c          staging, writing, syncing; the turn; open and close
- *   trouble.c  what is said when the disk fails or is slow
- *   watch.c     looks at the file with each batch
+ *   journal.c  staging, writing, syncing; the turn; open and close
+ *   trouble.c  logs that the disk fails or is slow
+ *   watch.c    looks at the file with each batch
  *   mend.c     looks after the file, and mends it
- *   lost.c     goes on behind what is left of a file that was cut
+ *   lost.c     continues after what is left of a file that was cut
  *   roll.c     the next day's file
- *   redate.c   another day's, where a wrong clock has begun this one
+ *   redate.c   the right day's file, where a wrong clock has begun this one
  *
- * All of it runs on the application's thread and waits for nothing; what may
- * take its time is a job (io/file_jobs.h).
+ * All of it runs on the application's thread and never blocks; slow file work
+ * is a job (io/file_jobs.h).
  */
 #ifndef RINGTICK_JOURNAL_PRIVATE_H
 #define RINGTICK_JOURNAL_PRIVATE_H
@@ -22,7 +22,7 @@
 
 /* ---- journal.c ---- */
 
-/* What an operation of the journal was: the slot of its ticket. */
+/* The kind of an operation of the journal: the slot of its ticket. */
 enum journal_op { OP_WRITE, OP_SYNC, OP_RECYCLE, OP_LOOK };
 
 static inline struct ticket
@@ -31,48 +31,55 @@ journal_ticket(enum journal_op op)
 	return (struct ticket){ .slot = (uint16_t)op, .kind = ENGINE_JOURNAL };
 }
 
-/* Waits for the next try. */
+/* Enters JOURNAL_FAILED, with a time for the next try. */
 void journal_try_later(struct journal *j, int64_t now_ns);
 
-/* Goes on in the file of a day, from main stream position pos on. */
+/* Continues in the file of a day, from main stream position pos on.  Copies
+ * path; the history owns f from now on. */
 void journal_take_file(struct journal *j, const char *path,
 		       struct history_file *f, int32_t day, uint64_t pos);
 
-/* state.records and `written` were set back: so is all that follows them. */
+/* The caller has moved `written` and state.records: sets all that follows from
+ * them. */
 void journal_reset_written(struct journal *j);
 
-/* Subscribers see what publish.after promises; in batches, when it is time. */
+/* Makes visible what publish.after allows.  In batches the publisher does that,
+ * when a batch is due. */
 void journal_show(struct journal *j, int64_t now_ns);
 
 /* ---- trouble.c ---- */
 
-/* Counts it, and says it once a minute. */
+/* Counts a failure of the operation `what` (err is an errno), and logs it, at
+ * most once a minute. */
 void journal_complain(struct journal *j, const char *what, int err,
 		      int64_t now_ns);
 
-/* It works again. */
+/* The file works again: logs the end of a failure, if there was one. */
 void journal_recovered(struct journal *j, int64_t now_ns);
 
-/* Whether it is stuck: it fails, or has not moved for a second. */
+/* Sets state.is_stuck: the journal fails, or has not moved for a second. */
 void journal_watch_progress(struct journal *j, int64_t now_ns);
 
-/* The disk is slow: told after a second of it, every minute, and when it
- * ends. */
+/* Logs that the disk is slow: after a second, then every minute, and when it
+ * has kept up again. */
 void journal_watch_lag(struct journal *j, int64_t now_ns);
 
 /* ---- watch.c ---- */
 
-/* Looks at the file if that is due (is_due: a batch was written). */
+/* Starts a look at the file if one is due. */
 void journal_look_run(struct journal *j, int64_t now_ns);
+
+/* When a look is due by the clock; INT64_MAX: never. */
 int64_t journal_look_due_ns(const struct journal *j);
 
-/* That has completed. */
+/* The look has completed; result is 0 or -errno. */
 void journal_look_completed(struct journal *j, int32_t result, int64_t now_ns);
 
-/* Whether the next write has to wait for a look. */
+/* Whether the next write has to wait for the look in flight. */
 bool journal_look_holds(struct journal *j, int64_t now_ns);
 
-/* What was written is now in another file, or elsewhere in it. */
+/* The written bytes are now in another file, or elsewhere in it: the look in
+ * flight does not count. */
 void journal_look_anew(struct journal *j);
 
 /* ---- mend.c ---- */
@@ -81,40 +88,41 @@ void journal_look_anew(struct journal *j);
  * it is. */
 bool journal_is_barred(const struct journal *j);
 
-/* Looks after the file, each second.  false: nothing may be written now. */
+/* Looks after the file, once a second.  false: nothing may be written now. */
 bool journal_tend(struct journal *j, int64_t now_ns);
 
 /*
- * Whether the file, to which nothing will be written any more, has been looked
- * at for this question, and has a name.  If not, it is looked at now: ask again
- * when the job is done.
+ * Whether a look that was started by this function found a name for the file,
+ * and nothing was written since.  If not, starts a look: ask again when the job
+ * is done.
  */
 bool journal_is_looked_after(struct journal *j, int64_t now_ns);
 
-/* A write was begun. */
+/* A write was begun, or another file taken: the last look does not count. */
 void journal_note_write(struct journal *j);
 
 /* Whether the file is being mended, or waits for that. */
 bool journal_is_mending(const struct journal *j);
 
-/* When it goes on by the clock, if writing or rolling waits for it. */
+/* When mending continues by the clock, if writing or rolling waits for it;
+ * INT64_MAX: a completion continues it. */
 int64_t journal_mend_due_ns(const struct journal *j);
 
-/* At the end, on the other thread: a file that has no name goes with the
- * process, so it is copied.  Whether it had none; it is told. */
+/* At the end, on the other thread: a file without a name would be lost with the
+ * process, so it is copied.  Returns whether it had no name, and logs that. */
 bool journal_save_unnamed(struct journal *j);
 
-/* Cuts the file back to its last whole record: what a failed write left. */
+/* After a failed write: starts to cut the file to its last whole record. */
 void journal_cut_back(struct journal *j);
 
 /* ---- lost.c ---- */
 
 /*
- * Of the file that was written only this is left: goes on behind it with what
- * memory has.  Returns whether records are lost; then there is a new epoch, and
- * state.losses has grown.
+ * Only the good records of k are left of the file: continues after them with
+ * the records that memory has.  Returns whether records are lost; then there is
+ * a new epoch, and state.losses has grown.
  */
-bool journal_go_on_behind(struct journal *j, const struct journal_keep *k);
+bool journal_continue_after(struct journal *j, const struct journal_keep *k);
 
 /* ---- roll.c ---- */
 
@@ -122,18 +130,17 @@ bool journal_go_on_behind(struct journal *j, const struct journal_keep *k);
 void journal_prepare(struct journal *j, int32_t today, int64_t local_ns,
 		     int64_t now_ns);
 
-/* Everything before the mark is in the file, and nothing is in flight: goes on
- * in the next day's. */
+/* To be called when everything before the mark is in the file and nothing is in
+ * flight: continues in the next day's file, once that is open. */
 void journal_roll(struct journal *j, int32_t today, int64_t local_ns,
 		  int64_t now_ns);
 
-/* Closes, one after the other, files that nobody reads any more. */
+/* Closes files that have no readers any more, one after the other. */
 void journal_trim(struct journal *j);
 
-/* Sets up the jobs of redate.c. */
-void journal_init_redate(struct journal *j);
+/* ---- set up the jobs of each file ---- */
 
-/* Sets up the jobs of a file. */
+void journal_init_redate(struct journal *j);
 void journal_init_mend(struct journal *j);
 void journal_init_roll(struct journal *j);
 

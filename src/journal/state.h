@@ -1,8 +1,8 @@
 /*
- * What the rest of the daemon may know of the journal: how far it is.  The
- * journal keeps it true; tick/position.c answers .u.i and .u.L from it.
+ * How far the journal is: the part that the rest of the daemon may know.  The
+ * journal keeps it up to date; tick/position.c answers .u.i and .u.L from it.
  *
- * Positions are of the main stream and always ends of messages.
+ * Positions are of the main stream, and always ends of messages.
  */
 #ifndef RINGTICK_JOURNAL_STATE_H
 #define RINGTICK_JOURNAL_STATE_H
@@ -18,20 +18,19 @@ struct journal_state {
 	bool is_on;
 	char path[JOURNAL_PATH_MAX]; /* of the file, absolute */
 	int fd;
-	int32_t day;		 /* whose file it is */
+	int32_t day;		 /* of the file */
 	uint64_t records;	 /* in the file, readable by others */
 	uint64_t stream_records; /* the main stream's count at written_pos */
 	uint64_t written_pos;	 /* all before it is in the file */
-	uint64_t synced_pos;	 /* all before it is on disk (as far as
-				    journal.sync wants to know) */
-	uint64_t synced_records; /* of `records`, those before synced_pos */
-	bool is_nameless; /* the file has lost its name, and nobody can
-			     replay it before it has it again */
-	bool is_stuck;		 /* does not move: nobody is to wait for it */
+	uint64_t synced_pos;	 /* all before it is on disk, or is taken to
+				    be, with journal.sync "none" */
+	uint64_t synced_records; /* records in the file before synced_pos */
+	bool is_nameless; /* the file has lost its name, and cannot be
+			     replayed before it has the name again */
+	bool is_stuck;		 /* it does not move: not to be waited for */
 	uint64_t marks;		 /* of the main stream, passed by rolling */
-	uint64_t losses;	 /* times that records of it were lost: what
-				    was known of places in it is not true any
-				    more */
+	uint64_t losses;	 /* times that records in the file were lost:
+				    places known from before are void */
 	struct epochs epochs;
 };
 
