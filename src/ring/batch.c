@@ -12,27 +12,28 @@
 #include "schema/row_ops.h"
 #include "wire/wire.h"
 
-/* Updates in one batch: more are two. */
+/* Updates in one batch; further ones go into the next. */
 enum { UPDATES_MAX = 1 << 17 };
 
 /* The updates of one table: a list through batch.next. */
 struct batch_table {
 	uint32_t first, last;
 	uint32_t cnt;
-	bool may_grow; /* has a column whose items can get type bytes */
+	bool may_grow; /* has a column whose items may get a type byte each */
 };
 
 struct batch {
-	size_t unit_max; /* a batch is longer only if it is one update */
+	size_t unit_max; /* bytes; only a batch of one update is longer */
 	size_t mapped_bytes;
-	uint8_t *merged; /* the message being made: twice message_max */
+	uint8_t *merged; /* the message being made; its buffer has twice
+			    message_max bytes */
 	struct rows *updates;
 	uint32_t *next;
 	struct rows_source *sources;
 	struct batch_table *tables;
-	/* of the batch being made */
+	/* The batch being made: */
 	uint32_t cnt;
-	uint64_t bytes_max; /* that it can have */
+	uint64_t bytes_max; /* upper bound of its length */
 };
 
 uint64_t
@@ -113,8 +114,8 @@ batch_take(struct streams *all, const struct schema_table *t, struct rows rows,
 {
 	struct batch *b = all->batch;
 	struct batch_table *of = &b->tables[t->idx];
-	/* Where columns of different types meet, each item gets a type
-	 * byte; a message alone stays as it is. */
+	/* Where columns of different types are merged, each item gets a type
+	 * byte; a message that is alone keeps its length. */
 	uint64_t bytes = (of->may_grow ? 2 : 1) * (uint64_t)frame_len;
 
 	if (b->cnt > 0 ? b->cnt == UPDATES_MAX || b->bytes_max + bytes > max
@@ -130,8 +131,8 @@ batch_take(struct streams *all, const struct schema_table *t, struct rows rows,
 	return true;
 }
 
-/* Takes updates from a place on, and returns where the batch ends; there is one
- * at least. */
+/* Adds the updates from `from` on, at least one, and returns the position where
+ * the batch ends. */
 static uint64_t
 collect(struct streams *all, uint64_t from, uint64_t to)
 {
@@ -144,7 +145,7 @@ collect(struct streams *all, uint64_t from, uint64_t to)
 		if (!stream_frame_is_record(frame))
 			break;
 		t = record_table(all->schema, frame);
-		/* A longer one is a batch alone. */
+		/* A longer update is a batch by itself. */
 		if (!batch_take(all, t, row_ops_of_frame(t, frame), len,
 				max_u64(all->batch->unit_max,
 					all->batch->cnt == 0 ? len : 0)))
@@ -154,7 +155,7 @@ collect(struct streams *all, uint64_t from, uint64_t to)
 	return from;
 }
 
-/* All rows of a table, as one message. */
+/* Writes all rows of a table, as one message, to b->merged. */
 static void
 merge(struct streams *all, const struct schema_table *t)
 {
@@ -196,7 +197,8 @@ batch_write(struct streams *all, const struct selection *selection, uint8_t *at)
 	return (size_t)(at - start);
 }
 
-/* Puts a table's message behind what the streams have of the batch. */
+/* Appends a table's message to the uncommitted bytes of each stream that wants
+ * it. */
 static void
 give_out(struct streams *all, const struct schema_table *t)
 {
@@ -215,8 +217,8 @@ give_out(struct streams *all, const struct schema_table *t)
 	}
 }
 
-/* Who has no room for the whole batch waits with all of it: a batch is never
- * begun and not ended. */
+/* A stream without room for the whole batch waits with all of it: a batch is
+ * never written in part. */
 static void
 leave_out_full(struct streams *all)
 {
@@ -246,7 +248,7 @@ commit(struct streams *all, uint64_t from, uint64_t records, int64_t now_ns)
 	}
 }
 
-/* From one place to another the batch is one: all->group get it. */
+/* Gives the batch made of [from, to) to all->group. */
 static void
 give_batch(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
 	   int64_t now_ns)
@@ -258,7 +260,7 @@ give_batch(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
 	streams_fed(all, to, records + all->batch->cnt);
 }
 
-/* Whether the batch has updates of a table that the stream has. */
+/* Whether the batch has updates of a table that the stream wants. */
 static bool
 is_concerned(const struct streams *all, const struct stream *s)
 {
@@ -269,8 +271,9 @@ is_concerned(const struct streams *all, const struct stream *s)
 	return false;
 }
 
-/* Those after i who get something of the batch, as many as a group has, and
- * those who do not: where the next group begins. */
+/* Puts the next group of streams, from index i on, into all->group: at most
+ * group_max streams that want something from the batch, and the ones between
+ * them that do not.  Returns where the next group begins. */
 static unsigned
 begin_group(struct streams *all, unsigned i)
 {
@@ -285,8 +288,9 @@ begin_group(struct streams *all, unsigned i)
 	return i;
 }
 
-/* A long one is timed: some streams after the others get it, and those for whom
- * there was no time stay before it, until the next turn. */
+/* A long batch is timed: one group of streams after the other gets it.  When
+ * the time is over, the remaining streams wait before it until the next
+ * turn. */
 static void
 give_long_batch(struct streams *all, uint64_t from, uint64_t to,
 		uint64_t records, int64_t now_ns)
@@ -315,8 +319,8 @@ batch_write_alone(const struct schema_table *t, const uint8_t *frame,
 	return row_ops_merge(t, &source, 1, KA_GROUPED, at);
 }
 
-/* One that is one update may be as long as a message, and is given out as
- * such: what was done of it stays, whatever is given to others meanwhile. */
+/* A batch of one long update is fed like a long message: a piece that has been
+ * written is kept, even if other streams are fed before the rest. */
 static void
 give_alone(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
 	   int64_t now_ns)

@@ -1,13 +1,14 @@
 /*
- * Batches: what has become visible of the main stream goes into the others as
- * one message of each table, with all rows, in the order of the tables' names
- * (tick-contract.md 2.5).
+ * Batches: the updates that have become visible in the main stream are copied
+ * to the filtered streams as one message per table, with all its rows, in the
+ * order of the tables' names (tick-contract.md 2.5).
  *
  *   main stream    t q t t q | t q q t | t t        | where it became visible
  *   a stream       [q  ][t  ]  [q ][t ]  [t ]
  *
- * A batch ends where the main stream's visible part does, at a mark, where it
- * would be longer than a unit may be, or where another stream goes on.
+ * A batch ends at the end of the main stream's visible part, before a mark,
+ * before the update that would make it longer than unit_max, or at the place up
+ * to which other streams have already been fed.
  */
 #ifndef RINGTICK_RING_BATCH_H
 #define RINGTICK_RING_BATCH_H
@@ -21,38 +22,41 @@
 
 struct streams;
 
-/* Batches have unit_max bytes at most, or are one update.  0 or -ENOMEM. */
+/* Batches have at most unit_max bytes, unless a batch is a single update.
+ * Returns 0 or -ENOMEM; batch_close must follow in either case. */
 int batch_open(struct streams *all, size_t message_max, size_t unit_max);
 
-/* Accepts what was never opened. */
+/* Does nothing if batch_open was never called. */
 void batch_close(struct streams *all);
 
-/* Bytes that batch_open would take. */
+/* Bytes of memory that batch_open would map. */
 uint64_t batch_memory(size_t message_max);
 
-/* Feeds those at all->group, from one place in the main stream to another. */
+/* Feeds the streams in all->group with the part [from, to) of the main stream;
+ * both are frame boundaries. now_ns is monotonic. */
 void batch_feed(struct streams *all, uint64_t from, uint64_t to,
 		int64_t now_ns);
 
-/* Writes a message that is a batch alone, for who has all its rows.  Returns
- * its length, at most the frame's. */
+/* Writes a batch that consists of one message, for a stream that wants all its
+ * rows.  Returns its length, at most the frame's. */
 size_t batch_write_alone(const struct schema_table *t, const uint8_t *frame,
 			 uint8_t *at);
 
-/* ---- one batch by hand, for one selection ---- */
+/* ---- a batch of one selection, made outside the streams ---- */
 
 void batch_start(struct streams *all);
 
 /*
- * Takes in the rows of a message whose frame has frame_len bytes; they must
- * stay until batch_write.  false if the batch could then have more than max
- * bytes, or has too many messages.  max is message_max at most.
+ * Adds the rows of a message whose frame has frame_len bytes; the rows must
+ * stay in memory until batch_write.  Returns false, and adds nothing, if the
+ * batch could then exceed max bytes, or if it has too many messages. max is at
+ * most message_max.
  */
 bool batch_take(struct streams *all, const struct schema_table *t,
 		struct rows rows, size_t frame_len, size_t max);
 
-/* Writes what the selection leaves of the batch, at most the bytes that
- * batch_take allowed. Returns their number. */
+/* Writes the rows of the batch that the selection wants, at most as many bytes
+ * as batch_take allowed.  Returns the number of bytes. */
 size_t batch_write(struct streams *all, const struct selection *selection,
 		   uint8_t *at);
 

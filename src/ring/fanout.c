@@ -7,12 +7,12 @@
 #include "ring/stream_private.h"
 #include "schema/record.h"
 
-/* Of one streams_feed, where messages are long. */
+/* The time limit of one streams_feed for long messages. */
 #define FEED_NS (2 * NS_PER_MS)
 
-/* ---- who gets what ---- */
+/* ---- receivers ---- */
 
-/* f has looked at the message, if anybody filters its table. */
+/* If any stream filters the table, f must have looked at the message. */
 static void
 find_receivers(struct streams *all, const struct filter *f,
 	       const struct schema_table *t)
@@ -53,8 +53,9 @@ streams_write_selected(struct streams *all, const struct stream *s,
 	return len;
 }
 
-/* Whether a receiver has room for what it gets.  To know how long that is costs
- * about as much as to write it: mostly there is room for the whole message. */
+/* Whether a receiver has room for its part of the message.  To compute the
+ * length of that part costs about as much as to write it; mostly there is room
+ * for the whole message, and the length is not needed. */
 static bool
 has_room_for(struct filter *f, struct stream *s,
 	     const struct schema_table *t, const uint8_t *frame)
@@ -106,8 +107,9 @@ streams_cut(struct streams *all, const uint64_t *those, unsigned idx,
 	all->is_cut = true;
 }
 
-/* Who is known to have no room for the long message at pos is left out before
- * that is looked at: not again in each turn. */
+/* Leaves out the streams that are known to have no room for their part of the
+ * long message at pos.  This is done before the look, which would otherwise be
+ * repeated in each turn. */
 static void
 leave_out_full(struct streams *all, uint64_t pos)
 {
@@ -122,7 +124,8 @@ leave_out_full(struct streams *all, uint64_t pos)
 	}
 }
 
-/* false: the time was over before all of the message was looked at. */
+/* Looks up the message's symbols; false if the time ran out before the last
+ * row. */
 static bool
 look_in_time(struct streams *all, const struct schema_table *t, uint64_t pos,
 	     const uint8_t *frame)
@@ -150,8 +153,8 @@ is_half_written(const struct streams *all, const struct stream *s)
 	return all->half == s && all->picks == all->long_filter.picks;
 }
 
-/* Writes what a stream gets of the long message at pos, and commits it.  false:
- * the time was over before all was written. */
+/* Writes a filtered stream's part of the long message at pos, and commits it;
+ * false if the time ran out before the last row. */
 static bool
 write_in_time(struct streams *all, struct stream *s, uint64_t pos, size_t len,
 	      int64_t now_ns)
@@ -179,7 +182,8 @@ write_in_time(struct streams *all, struct stream *s, uint64_t pos, size_t len,
 	return true;
 }
 
-/* What one gets of it: all or a part, or nothing if it has no room. */
+/* Feeds the long message to one stream, or leaves the stream out if it has no
+ * room. false if the time ran out in the middle. */
 static bool
 feed_long_to(struct streams *all, struct stream *s, uint64_t pos,
 	     const struct schema_table *t, const uint8_t *frame, int64_t now_ns)
@@ -202,7 +206,8 @@ feed_long_to(struct streams *all, struct stream *s, uint64_t pos,
 	return true;
 }
 
-/* Those of all->group who have the table, into all->receivers. */
+/* Puts the streams of all->group whose selection has the table into
+ * all->receivers. */
 static void
 find_concerned(struct streams *all, const struct schema_table *t)
 {
@@ -227,7 +232,7 @@ streams_feed_long(struct streams *all, uint64_t pos, uint64_t records,
 	leave_out_full(all, pos);
 	if (!streams_is_any_here(all))
 		return;
-	/* Others may have had the time; or it begins. */
+	/* An earlier message may have used up the time; else it begins here. */
 	if (streams_is_time_over(all) ||
 	    (has_look && !look_in_time(all, t, pos, frame))) {
 		find_concerned(all, t);
@@ -252,7 +257,7 @@ streams_feed_long(struct streams *all, uint64_t pos, uint64_t records,
 		}
 	}
 	all->looked = NULL;
-	all->look_pos = pos + 1; /* no other look was begun in vain */
+	all->look_pos = pos + 1; /* no unfinished look remains */
 }
 
 void
@@ -288,8 +293,9 @@ streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 	}
 }
 
-/* The streams that have been fed least, but for the full ones, into all->group;
- * how much they lack, and how much the next ones. */
+/* Puts the streams that have been fed least, except the full ones, into
+ * all->group. *out_lack: bytes of the main stream that they lack; *out_next:
+ * bytes that the next streams lack, 0 if there are none. */
 static void
 find_hindmost(struct streams *all, uint64_t *out_lack, uint64_t *out_next)
 {
@@ -329,8 +335,8 @@ streams_fed(struct streams *all, uint64_t to, uint64_t records)
 	}
 }
 
-/* All that stand together go on together, from one place to another: those who
- * have room, and as long as there is one. */
+/* Feeds all->group, whose streams have been fed up to `from`, up to `to`, or
+ * until none of them has room. */
 static void
 feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 {
@@ -355,7 +361,7 @@ streams_feed(struct streams *all, int64_t now_ns)
 	all->is_cut = false;
 	all->until_ns = 0;
 	memset(all->no_room, 0, all->words * sizeof(*all->no_room));
-	/* Where there was no next one, all are level now, or full. */
+	/* Ends when no other streams lag less: then all are level, or full. */
 	do {
 		find_hindmost(all, &lack, &next);
 		if (lack == 0)

@@ -8,7 +8,7 @@
 
 #include "base/util.h"
 
-/* Of a row: a time and a symbol, at least. */
+/* A row has at least a time and a symbol. */
 enum { ROW_BYTES_MIN = 5 };
 
 static uint32_t
@@ -107,7 +107,7 @@ filter_look_some(struct filter *f, uint32_t rows_max)
 
 	for (; i < end && row_ops_next_key(&keys, &key); i++) {
 		f->keys[i] = SYMBOLS_NONE;
-		/* With schema.check = "shape" it may be of any type. */
+		/* With schema.check = "shape" the key may be of any type. */
 		if (key.type == wanted_type)
 			f->keys[i] = symbols_find(f->known, table->idx,
 						  key.at, key.len);
@@ -133,7 +133,8 @@ filter_pick(struct filter *f, const struct symbol_set *set)
 	uint32_t cnt = 0;
 
 	f->picks++;
-	/* Nobody can guess which: kept by a step, not by a branch. */
+	/* Which rows are picked is unpredictable: a conditional step is cheaper
+	 * than a branch. */
 	for (uint32_t i = 0; i < f->rows.cnt; i++) {
 		f->picked[cnt] = i;
 		cnt += symbols_has(set, f->keys[i]);

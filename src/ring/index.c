@@ -18,8 +18,8 @@ size_t
 index_capacity(size_t ring_bytes, uint64_t gap_max)
 {
 	/*
-	 * After thinning, three neighbours span more than a gap, so that at
-	 * most 2 * ring / gap + 4 are left: half of this array.
+	 * After thinning, any three neighbours span more than a gap, so that at
+	 * most 2 * ring / gap + 4 entries are left: half of this array.
 	 */
 	return 4 * (ring_bytes / gap_of(ring_bytes, gap_max)) + 64;
 }
@@ -83,7 +83,7 @@ index_put(struct index *x, struct index_entry e, uint64_t tail_pos)
 void
 index_trim(struct index *x, uint64_t tail_pos)
 {
-	/* After every message: without a division where nothing is to do. */
+	/* Called for every message: no division if there is nothing to trim. */
 	while (x->cnt > 0 &&
 	       (int64_t)(x->entries[x->first_idx].pos - tail_pos) < 0) {
 		x->first_idx++;
@@ -93,7 +93,7 @@ index_trim(struct index *x, uint64_t tail_pos)
 	}
 }
 
-/* How many entries there are whose field (at field_off) is at or before pos. */
+/* The number of entries whose field at field_off is at or before pos. */
 static size_t
 count(const struct index *x, size_t field_off, uint64_t pos)
 {

@@ -14,7 +14,7 @@
 static int
 map_views(struct ring *r, int fd, size_t size, int flags)
 {
-	/* Both halves are reserved first: nobody else can map between. */
+	/* Reserve both halves first, so that no other mapping gets between. */
 	size_t align = r->is_huge ? HUGE_PAGE_BYTES : 0;
 	uint8_t *area = mmap(NULL, 2 * size + align, PROT_NONE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -62,7 +62,7 @@ open_with(struct ring *r, size_t size, bool huge_pages, bool touch)
 		err = -errno;
 	if (err == 0)
 		err = map_views(r, fd, size, touch ? MAP_POPULATE : 0);
-	/* The mappings keep the memory. */
+	/* The mappings keep the memory alive. */
 	(void)close(fd);
 	return err;
 }

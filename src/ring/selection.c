@@ -34,7 +34,7 @@ selection_drop(struct symbols *symbols, struct selection *s)
 	*s = (struct selection){ 0 };
 }
 
-/* Of a filtered table the number of symbols; else nothing. */
+/* "[5]" if the table is filtered by 5 symbols, else "". */
 static const char *
 filter_text(const struct selection *s, const struct symbols *symbols,
 	    unsigned table_idx, char *buf, size_t buf_len)

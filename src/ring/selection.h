@@ -1,6 +1,6 @@
 /*
- * What a subscriber wants: a set of tables, of some of them only the rows of
- * some symbols.  Equal selections share a stream.
+ * What a subscriber wants: a set of tables, and for some of them only the rows
+ * of certain symbols.  Equal selections share a stream.
  */
 #ifndef RINGTICK_RING_SELECTION_H
 #define RINGTICK_RING_SELECTION_H
@@ -15,8 +15,8 @@
 
 struct selection {
 	uint64_t tables[SCHEMA_TABLES_MAX / 64]; /* bit = schema_table.idx */
-	struct symbol_set *symbols; /* NULL: of all of them every row. Whoever
-				       keeps a selection holds it. */
+	struct symbol_set *symbols; /* NULL: every row of each table.  The owner
+				       of a kept selection has a hold on it. */
 };
 
 static inline void
@@ -37,14 +37,14 @@ selection_has(const struct selection *s, unsigned table_idx)
 	return bits_has(s->tables, table_idx);
 }
 
-/* Whether of the table, if it is wanted, only the rows of some symbols are. */
+/* Whether only the rows of certain symbols are wanted from the table. */
 static inline bool
 selection_filters(const struct selection *s, unsigned table_idx)
 {
 	return s->symbols != NULL && symbols_is_filtered(s->symbols, table_idx);
 }
 
-/* Equal sets of symbols are one set (symbols_finish). */
+/* Equal sets of symbols are one object (symbols_finish). */
 static inline bool
 selection_is_equal(const struct selection *a, const struct selection *b)
 {
@@ -55,16 +55,18 @@ selection_is_equal(const struct selection *a, const struct selection *b)
 /* Every table of the schema, every row. */
 struct selection selection_all(const struct schema *schema);
 
-/* Puts a selection into *to, which lets go what it had: the hold on the symbols
- * of `from` stays the caller's. */
+/* Copies *from to *to and takes a hold on its symbols; the hold of the
+ * selection that was in *to is released.  The caller's hold on from->symbols
+ * remains. */
 void selection_keep(struct symbols *symbols, struct selection *to,
 		    const struct selection *from);
 
-/* Lets go of a selection that was kept. */
+/* Releases a selection that was filled by selection_keep, and zeroes it. */
 void selection_drop(struct symbols *symbols, struct selection *s);
 
-/* "trade,quote" for the log, "trade[5]" where it is filtered by 5 symbols; cut
- * with "..." where buf is too small. */
+/* Writes "trade,quote" for the log, or "trade[5]" if the table is filtered by 5
+ * symbols, and returns buf. buf_len is at least 8; a text that does not fit
+ * ends with "...". */
 const char *selection_text(const struct selection *s,
 			   const struct symbols *symbols,
 			   const struct schema *schema, char *buf,

@@ -59,7 +59,8 @@ cursor_detach(struct cursor *c)
 		return;
 	list_remove(&c->node);
 	c->stream = NULL;
-	/* The last reader of a filtered stream frees it: it holds nothing. */
+	/* A filtered stream without readers is free, and holds no bytes of the
+	 * main one. */
 	if (!s->is_main && list_is_empty(&s->cursors))
 		streams_end_filtered(s);
 }
@@ -100,7 +101,7 @@ stream_is_in_the_way(const struct stream *s, uint64_t pos)
 	if (s->wanted_bytes == 0 || pos == s->visible_pos)
 		return false;
 	from = index_find(&s->index, pos)->pos;
-	/* What nobody may see yet is not its lag. */
+	/* Bytes that are not visible yet are not part of its lag. */
 	return s->visible_pos - from + s->wanted_bytes > s->ring.size;
 }
 
@@ -133,7 +134,8 @@ stream_has_room(struct stream *s, uint64_t len)
 	return false;
 }
 
-/* Whether a batch would be too much for what is behind the last entry. */
+/* Whether len more bytes would make the unit after the last index entry longer
+ * than unit_max. */
 static bool
 is_unit_full(const struct stream *s, uint64_t len)
 {
@@ -165,8 +167,8 @@ stream_commit(struct stream *s, uint64_t len, unsigned records, int64_t now_ns)
 	if (records == 0)
 		s->last_mark_pos = s->head_pos;
 	s->head_pos += len;
-	/* Entries live as long as their bytes: who comes back to the ring may
-	 * find a place behind the tail. */
+	/* Entries live as long as their bytes: a consumer that returns to the
+	 * ring may find its place before the tail. */
 	index_trim(&s->index, s->head_pos - s->ring.size);
 	s->records += records;
 	s->marks += records == 0;
@@ -291,7 +293,7 @@ stream_find_mark(const struct stream *s, uint64_t pos, uint64_t to_pos,
 {
 	bool is_any = false;
 
-	/* Mostly there is none. */
+	/* Mostly there is no mark. */
 	if (s->marks == 0 || (int64_t)(s->last_mark_pos - pos) < 0)
 		return false;
 	if (s->last_mark_pos - pos < to_pos - pos) {

@@ -11,7 +11,7 @@
 
 /* ---- open and close ---- */
 
-/* The bits of who gets what. 0 or -ENOMEM. */
+/* Allocates the bit sets.  Returns 0 or -ENOMEM. */
 static int
 open_bits(struct streams *all)
 {
@@ -60,7 +60,7 @@ open_filtered(struct streams *all, unsigned max, size_t bytes,
 		err = stream_open(s, bytes, false, false, unit_max);
 		if (err != 0)
 			return err;
-		/* Copies of what is in the main ring. */
+		/* Its messages are copies of the main ring's. */
 		ring_hide_from_core(&s->ring);
 	}
 	return 0;
@@ -128,9 +128,10 @@ streams_commit(struct streams *all, unsigned table_idx, uint64_t len,
 	stream_commit(&all->main, len, 1, now_ns);
 }
 
-/* ---- who gets what ---- */
+/* ---- receivers ---- */
 
-/* A filtered stream gets messages of its selection from now on, or no more. */
+/* Notes that a filtered stream gets messages of its selection from now on, or
+ * no longer does. */
 static void
 note_use(struct streams *all, struct stream *s, bool is_in_use)
 {
@@ -162,7 +163,8 @@ streams_end_filtered(struct stream *s)
 
 /* ---- filtered streams ---- */
 
-/* Bytes that a selection leaves of a message of the main stream. */
+/* Length of a selection's part of a message of the main stream; 0 if it wants
+ * none. */
 static size_t
 selected_len(struct streams *all, const struct selection *selection,
 	     const uint8_t *frame)
@@ -191,7 +193,7 @@ choose(struct streams *all, const struct selection *selection,
 	struct stream *unused = NULL;
 	unsigned unused_cnt = 0, begun_cnt = 0;
 
-	/* In batches nobody reads the main stream. */
+	/* In batches no consumer reads the main stream. */
 	if (all->batch == NULL &&
 	    selection_is_equal(selection, &all->main.selection))
 		return &all->main;
@@ -213,7 +215,7 @@ choose(struct streams *all, const struct selection *selection,
 		       : NULL;
 }
 
-/* What stands in the main stream from pos on. */
+/* The totals of the main stream from pos on. */
 static const struct stream_tail *
 tail_from(const struct streams *all, uint64_t pos)
 {
@@ -246,7 +248,8 @@ tail_from(const struct streams *all, uint64_t pos)
 	return tail;
 }
 
-/* Of a selection, what stands in the main stream before pos. */
+/* The totals of a selection's tables in the main stream before pos; the bytes
+ * include marks. */
 static struct stream_total
 total_before(const struct streams *all, const struct selection *selection,
 	     uint64_t pos)
@@ -266,7 +269,8 @@ total_before(const struct streams *all, const struct selection *selection,
 	return total;
 }
 
-/* A free filtered stream begins at its head, with what follows main_pos. */
+/* Puts a free filtered stream to use.  It begins at its head, with the messages
+ * from main_pos on. */
 static void
 begin_filtered(struct streams *all, struct stream *s,
 	       const struct selection *selection, uint64_t address,
@@ -280,12 +284,13 @@ begin_filtered(struct streams *all, struct stream *s,
 	s->missed.bytes -= s->head_pos;
 	selection_keep(&all->filter.symbols, &s->selection, selection);
 	note_use(all, s, true);
-	/* A look at a long message is not for it, unless that is before it. */
+	/* An unfinished look does not cover the new stream's symbols: if the
+	 * stream still has to get that message, the look begins anew. */
 	if ((int64_t)(main_pos - all->look_pos) <= 0) {
 		all->looked = NULL;
 		all->half = NULL;
 	}
-	/* What it had for others cannot be gone back to. */
+	/* The ring's old messages are of another selection. */
 	cursor_attach(&s->fed, &all->main, main_pos);
 	stream_forget_all(s);
 	s->fed_records = stream_locate(&all->main, main_pos).record;
@@ -303,8 +308,8 @@ streams_find(struct streams *all, const struct selection *selection,
 	return s;
 }
 
-/* Makes bytes behind the tail, which nobody overwrote yet, part of the stream
- * again.  false if the ring, or its index, does not go back so far. */
+/* Moves the tail back to pos or before, if the bytes there have not been
+ * overwritten. false if the ring, or its index, does not go back that far. */
 static bool
 reclaim(struct stream *s, uint64_t pos)
 {
@@ -315,7 +320,7 @@ reclaim(struct stream *s, uint64_t pos)
 		return true;
 	if (!s->is_main && (int64_t)(s->ahead_pos - end_pos) > 0)
 		end_pos = s->ahead_pos;
-	/* Who looks for a place goes from the entry on. */
+	/* A walk to a place starts at the entry. */
 	if (e == NULL || end_pos - e->pos > s->ring.size)
 		return false;
 	if (s->head_pos - e->pos > s->head_pos - s->tail_pos)
@@ -323,9 +328,13 @@ reclaim(struct stream *s, uint64_t pos)
 	return true;
 }
 
-/* The position in a filtered stream of what follows main_pos: so much before
- * what comes later.  (What came before may be long gone from the main ring:
- * tables can be rare.) */
+/*
+ * Finds the position in a filtered stream of the first byte that comes from
+ * main_pos or later: counted back from the next index entry, by the length of
+ * each message between. (Counting forward from the entry before could need
+ * messages that have long left the main ring, since a selection's tables may be
+ * rare.) false if it cannot be found.
+ */
 static bool
 find_filtered(struct streams *all, const struct stream *s, uint64_t main_pos,
 	      uint64_t *out_pos)
@@ -333,8 +342,8 @@ find_filtered(struct streams *all, const struct stream *s, uint64_t main_pos,
 	const struct index_entry *later = index_find_main(&s->index, main_pos);
 	uint64_t end = later != NULL ? later->main_pos : s->fed.pos;
 
-	/* Batches begin where they did for others: only at the head that is so
-	 * for what is read from the journal. */
+	/* Batches begin where they began for other readers, so a reader that
+	 * comes from the journal can only join at the head. */
 	*out_pos = s->head_pos;
 	if (all->batch != NULL)
 		return main_pos == s->fed.pos;
@@ -430,7 +439,7 @@ streams_unfed(const struct streams *all, const struct stream *s)
 	return unfed;
 }
 
-/* Where the slowest cursor of a stream must go on in the main stream. */
+/* Where the slowest cursor of a stream would continue in the main stream. */
 static uint64_t
 slowest_main_pos(struct stream *s)
 {

@@ -16,8 +16,8 @@ enum { HASH_PRIME_BITS = 61 };
 
 struct symbol_key {
 	uint32_t hash;
-	uint32_t next; /* in its bucket, or of the free ones */
-	uint32_t sets; /* that have it; 0: free */
+	uint32_t next; /* next key in the bucket, or in the list of free keys */
+	uint32_t sets; /* number of sets that contain it; 0: free */
 	uint16_t table_idx;
 	uint16_t len;
 	uint8_t text[SYMBOL_BYTES_MAX + 6];
@@ -53,7 +53,7 @@ symbols_memory(uint32_t keys_max, uint32_t sets_max, uint32_t streams_max)
 	       (uint64_t)buckets_of(keys_max) * 4;
 }
 
-/* Takes the next part of what was mapped. */
+/* Takes the next `bytes` bytes of the mapping. */
 static void *
 carve(uint8_t **at, size_t bytes)
 {
@@ -98,7 +98,7 @@ symbols_draw_seed(void)
 {
 	uint64_t seed;
 
-	/* Refused by a sandbox: where its memory is, is at least not said. */
+	/* If a sandbox refuses it, an address is at least not public. */
 	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		seed = (uint64_t)(uintptr_t)&seed * HASH_PRIME;
 	return seed;
@@ -114,7 +114,7 @@ symbols_close(struct symbols *s)
 
 /* ---- keys ---- */
 
-/* For numbers that nobody can choose. */
+/* A fast hash, for numbers that no peer can choose. */
 static uint64_t
 mix(uint64_t h)
 {
@@ -123,7 +123,7 @@ mix(uint64_t h)
 	return h ^ h >> 29;
 }
 
-/* a * b modulo the prime, or that and one time the prime. */
+/* a * b modulo the prime, possibly plus the prime once. */
 static uint64_t
 multiply(uint64_t a, uint64_t b)
 {
@@ -135,10 +135,10 @@ multiply(uint64_t a, uint64_t b)
 }
 
 /*
- * The symbol's words of seven bytes as the coefficients of a polynomial, at a
- * point that is secret: two polynomials of n words are equal at n points at
- * most.  So of any two symbols, whoever has chosen them, the chance to share a
- * bucket is at most 2 n of so many as there are.
+ * The symbol's words of seven bytes are the coefficients of a polynomial, which
+ * is evaluated at a secret point: two different polynomials of n words are
+ * equal at no more than n points.  So two symbols, even if an adversary chose
+ * them, share a bucket with a probability of at most 2 n / buckets.
  */
 uint32_t
 symbols_hash(const struct symbols *s, unsigned table_idx, const uint8_t *symbol,
@@ -183,7 +183,8 @@ symbols_find(const struct symbols *s, unsigned table_idx, const uint8_t *symbol,
 	return find_hashed(s, hash, table_idx, symbol, len);
 }
 
-/* A new key, which no set has yet; SYMBOLS_NONE if there are too many. */
+/* A new key, which is in no set yet; SYMBOLS_NONE if keys_max keys are in
+ * use. */
 static uint32_t
 new_key(struct symbols *s, unsigned table_idx, const uint8_t *symbol,
 	size_t len)
@@ -265,7 +266,7 @@ take_out(struct symbols *s, struct symbol_set *set, uint32_t key)
 		free_key(s, key);
 }
 
-/* The first key of the set at or after `at`; SYMBOLS_NONE: none. */
+/* The first key of the set at or after `at`; SYMBOLS_NONE if there is none. */
 static uint32_t
 next_key(const struct symbols *s, const struct symbol_set *set, uint32_t at)
 {
