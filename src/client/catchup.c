@@ -34,7 +34,8 @@ catchup_open(struct catchup *cu, const struct settings *settings,
 	list_init(&cu->need_read);
 	list_init(&cu->outcomes);
 	cu->memory = map(CATCHUP_READS * CATCHUP_READ_BYTES);
-	/* None of message.buffers: who reads the past waits for nobody. */
+	/* Not taken from message.buffers: readers of the past must not wait for
+	 * other clients. */
 	cu->scratch = map(CATCHUP_SCRATCHES * settings->message.max);
 	if (cu->memory == NULL || cu->scratch == NULL ||
 	    catchup_long_open(cu) != 0)
@@ -50,7 +51,7 @@ catchup_open(struct catchup *cu, const struct settings *settings,
 void
 catchup_close(struct catchup *cu)
 {
-	/* A read that hangs in the disk still writes there. */
+	/* A read that hangs in the disk still writes to the memory. */
 	if (catchup_is_reading(cu))
 		return;
 	(void)munmap(cu->memory, CATCHUP_READS * CATCHUP_READ_BYTES);
@@ -76,7 +77,7 @@ catchup_is_reading(const struct catchup *cu)
 	return cu->long_read.file != NULL && !catchup_is_making(cu);
 }
 
-/* ---- who waits ---- */
+/* ---- queues ---- */
 
 static struct connection *
 connection_of(struct list *node)
@@ -145,13 +146,13 @@ catchup_note_first(struct past *p, bool is_record, size_t len)
 
 	p->first_len = len;
 	p->is_first_record = is_record;
-	/* Before the first one nothing newer can be the oldest. */
+	/* Never back in time: messages come in order. */
 	if (time_ns > p->time_ns)
 		p->time_ns = time_ns;
 }
 
-/* Puts the last `wanted` bytes of a frame, written behind the buffer's end,
- * at its end. */
+/* Keeps the last `wanted` bytes of a frame that was written after the buffer's
+ * end. */
 static void
 keep_end(struct past *p, const struct past_message *m, size_t wanted)
 {
@@ -176,8 +177,8 @@ catchup_empty_buffer(struct past *p)
 	p->len = p->sent = p->first_len = 0;
 }
 
-/* Fills the consumer's buffer with what of [off, off + len) of its file, which
- * bytes are, comes next. */
+/* Fills the consumer's buffer with its next messages; `bytes` are [off, off +
+ * len) of its file. */
 static void
 serve(struct catchup *cu, struct connection *c, const uint8_t *bytes,
       uint64_t off, size_t len)
@@ -206,9 +207,9 @@ serve(struct catchup *cu, struct connection *c, const uint8_t *bytes,
 }
 
 /*
- * The same in batches: as many records as the buffer holds become one message
- * of each table.  Not those of others, nor one that was begun in the ring: they
- * are served one by one.  false if one of these comes first.
+ * The same in batches: as many records as fit into the buffer become one
+ * message per table.  Records from before this run, and a message that was
+ * begun in the ring, are served one by one: false if such a record comes first.
  */
 static bool
 serve_batch(struct catchup *cu, struct connection *c, const uint8_t *bytes,
@@ -242,7 +243,8 @@ serve_batch(struct catchup *cu, struct connection *c, const uint8_t *bytes,
 	return true;
 }
 
-/* At the end of a day's file: its mark, and on to the next one. */
+/* At the end of a day's file: serves its mark, and continues in the next
+ * file. */
 static void
 serve_mark(struct catchup *cu, struct connection *c)
 {
@@ -300,7 +302,8 @@ free_read(struct catchup *cu)
 	return NULL;
 }
 
-/* Under the return mark of the smallest ring that it could go to. */
+/* Whether its lag is under the return mark of the smallest ring that it could
+ * return to. */
 static bool
 may_return(const struct catchup *cu, const struct past *p)
 {
@@ -334,7 +337,7 @@ catchup_try_return(struct catchup *cu, struct connection *c, int64_t now_ns)
 		(void)return_to_ring(cu, c, now_ns);
 }
 
-/* Does what can be done for a consumer that needs a read. */
+/* Does the next step for a consumer that needs a read. */
 static void
 feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 {
@@ -346,7 +349,7 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 		catchup_tell(cu, c, OUTCOME_LOST);
 		return;
 	}
-	/* Nothing was written at whose end this would be seen. */
+	/* Without a write there is no completion that would end the reply. */
 	if (consumer_advance(&c->consumer)) {
 		catchup_tell(cu, c, OUTCOME_ANSWERED);
 		return;
@@ -355,7 +358,7 @@ feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 		return;
 	if (p->at.pos == consumer_past_end(&c->consumer))
 		return;
-	/* An entry of the index may be of what is not written yet. */
+	/* An entry of the index may be for a record that is not written yet. */
 	if (p->at.off >= p->at.file->written_off) {
 		if (p->at.off > p->at.file->written_off ||
 		    !p->at.file->is_ended ||
@@ -400,7 +403,7 @@ catchup_run(struct catchup *cu, int64_t now_ns)
 	}
 }
 
-/* ---- what was read ---- */
+/* ---- completions ---- */
 
 /* The consumer that asked, if it is still there. */
 static struct connection *
@@ -415,7 +418,7 @@ owner_of(const struct catchup_read *read)
 		       : NULL;
 }
 
-/* After a read: gives it what it can take. */
+/* Gives a consumer its records out of a read. */
 static void
 take(struct catchup *cu, struct connection *c, const struct catchup_read *read,
      size_t len)
@@ -425,13 +428,14 @@ take(struct catchup *cu, struct connection *c, const struct catchup_read *read,
 
 	if (!serve_batch(cu, c, read->at, read->off, len))
 		serve(cu, c, read->at, read->off, len);
-	/* Nothing whole from its very beginning on: a long one. */
+	/* No whole record from the start of the read: it is long. */
 	if (p->at.off == before && before == read->off &&
 	    p->at.pos != consumer_past_end(&c->consumer))
 		p->long_bytes = 4 * CATCHUP_READ_BYTES;
 }
 
-/* Other consumers whose place is in what was read, not too many at once. */
+/* Serves other consumers whose place is in the first half of the read; at most
+ * CATCHUP_READS of them, to bound the time. */
 static void
 take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
 {

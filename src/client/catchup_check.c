@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
-/* So often the journal finds nothing wrong with a file of which this does: it
- * was overwritten, and nobody knows with what. */
+/* After the journal has found nothing wrong this many times with a file that
+ * fails this check, the file was overwritten, and its bytes are unknown. */
 enum { DOUBTS_MAX = 3 };
 
-/* The journal is to look at its file before anybody reads it. */
+/* Asks the journal to look at its file before the next read.  Returns -EAGAIN,
+ * or 0 after DOUBTS_MAX doubts. */
 static int32_t
 doubt(struct catchup *cu)
 {

@@ -19,9 +19,9 @@ catchup_tell_refused(struct catchup *cu, const struct journal_record *r)
 }
 
 /*
- * What others wrote, before this run, may have any form that q logs: it is
- * read like an update from a feed.  What does not fit the schema any more is
- * nobody's.
+ * Records from before this run may have any form that q logs: they are read
+ * like an update from a feed.  A record that does not fit the schema any more
+ * is not sent.
  */
 static void
 look_at_foreign(struct catchup *cu, struct catchup_found *f)
@@ -55,7 +55,7 @@ catchup_rows(const struct catchup_found *f)
 	return row_ops_of_columns(f->record.at + start, f->record.len - start);
 }
 
-/* Of a record of which the consumer wants the rows of some symbols. */
+/* Picks the rows of the symbols that the consumer wants. */
 static void
 pick_rows(struct catchup *cu, const struct consumer *c, struct catchup_found *f)
 {

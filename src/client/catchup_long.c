@@ -7,10 +7,11 @@
 #include "base/log.h"
 #include "schema/record.h"
 
-/* For the work on a frame in one turn. */
+/* Time for the work on a frame in one turn. */
 #define MAKE_NS (2 * NS_PER_MS)
-/* After this time others may have the place of a frame that is made.  Sooner,
- * and each of them would make its own anew for each piece. */
+/* A frame is kept this long before another record may replace it.  With less,
+ * consumers would replace each other's frame, and make their own anew for each
+ * piece. */
 #define KEPT_NS (100 * NS_PER_MS)
 
 int
@@ -28,7 +29,7 @@ catchup_long_close(struct catchup *cu)
 
 /* ---- pieces of a frame ---- */
 
-/* A piece of `len` bytes of a long record's frame is in the buffer. */
+/* Notes a piece of `len` bytes of a long record's frame in the buffer. */
 static void
 pass_piece(struct connection *c, const struct past_message *m, size_t len)
 {
@@ -45,7 +46,7 @@ pass_piece(struct connection *c, const struct past_message *m, size_t len)
 	consumer_pass(&c->consumer, m);
 }
 
-/* Nobody wants anything of it. */
+/* Moves past a long record without sending any of its bytes. */
 static void
 pass_whole(struct connection *c, const struct past_message *m)
 {
@@ -53,7 +54,7 @@ pass_whole(struct connection *c, const struct past_message *m)
 	consumer_pass(&c->consumer, m);
 }
 
-/* The long record that stands at its place. Returns its table. */
+/* Describes the long record at the consumer's place.  Returns its table. */
 static const struct schema_table *
 long_message(const struct consumer *c, struct past_message *out)
 {
@@ -107,7 +108,7 @@ catchup_piece_take(struct connection *c, const uint8_t *bytes, size_t len)
 
 /* ---- the frame that is made ---- */
 
-/* Whether it is what the consumer lacks next. */
+/* Whether it is the frame that the consumer needs next. */
 static bool
 is_for(const struct catchup *cu, const struct connection *c)
 {
@@ -121,7 +122,7 @@ is_for(const struct catchup *cu, const struct connection *c)
 	       made->changes == cu->history->changes;
 }
 
-/* Whose it is, while it is there. */
+/* The consumer that the frame is made for; NULL if it has ended. */
 static struct connection *
 owner_of(const struct catchup_made *made)
 {
@@ -133,7 +134,7 @@ owner_of(const struct catchup_made *made)
 		       : NULL;
 }
 
-/* The place is free. Who waits for the frame asks anew. */
+/* Drops the frame.  A consumer that waits for it queues again. */
 static void
 let_go(struct catchup *cu)
 {
@@ -154,7 +155,7 @@ let_go(struct catchup *cu)
 	made->symbols = NULL;
 }
 
-/* Its length is known: that of a message, or 0 if nothing of it is wanted. */
+/* Ends the making of a frame; frame_len: 0 if no row is wanted. */
 static void
 done(struct catchup *cu, size_t frame_len)
 {
@@ -166,7 +167,7 @@ done(struct catchup *cu, size_t frame_len)
 	made->done_ns = cu->streams->clock_ns();
 }
 
-/* One whose frame it is takes a piece. */
+/* Gives a piece of the frame to a consumer that needs it. */
 static void
 take(struct catchup *cu, struct connection *c)
 {
@@ -189,8 +190,8 @@ take(struct catchup *cu, struct connection *c)
 		let_go(cu);
 }
 
-/* Of a record of others: the frame with all its rows takes the place of the
- * bytes that it was made of. */
+/* For a record from before this run: writes the frame with all its rows, which
+ * then takes the place of the record's bytes in long_read. */
 static struct rows
 rows_of_foreign(struct catchup *cu, const struct catchup_found *f)
 {
@@ -202,7 +203,7 @@ rows_of_foreign(struct catchup *cu, const struct catchup_found *f)
 	return row_ops_of_frame(f->table, whole);
 }
 
-/* Its record was read for the consumer. */
+/* Starts to make the frame of the record that was read for a consumer. */
 static void
 begin(struct catchup *cu, struct connection *c, const struct catchup_found *f)
 {
@@ -290,7 +291,7 @@ catchup_long_run(struct catchup *cu)
 
 /* ---- the record ---- */
 
-/* Whether what it gets of its record may not be what is in the file. */
+/* Whether the frame may differ from the record's bytes in the file. */
 static bool
 may_need_frame(const struct past *p)
 {
@@ -332,10 +333,11 @@ catchup_due_ns(const struct catchup *cu)
 }
 
 /*
- * It was read whole.  Where the file has its frame's own bytes these are sent
- * in pieces, each read again: a consumer that does not move keeps nothing.
- * Where it has another form, from before this run or because the record is
- * filtered, the frame is made once, and kept until others want its place.
+ * Handles a long record that was read whole.  If the file has its frame's own
+ * bytes, these are sent in pieces, and each is read again: so a consumer
+ * that does not move holds no memory.  If the file has another form, because
+ * the record is from before this run or is filtered, the frame is made once,
+ * and kept until another consumer needs its place.
  */
 static void
 take_record(struct catchup *cu, struct connection *c,
@@ -359,8 +361,8 @@ take_record(struct catchup *cu, struct connection *c,
 	}
 }
 
-/* A record of others that is longer than any message: nobody can have it.
- * false if nobody knows where it ends. */
+/* Moves past a record from before this run that is longer than any message,
+ * which cannot be sent.  false if its end is unknown. */
 static bool
 pass_too_long(struct catchup *cu, struct connection *c)
 {

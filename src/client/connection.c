@@ -112,7 +112,8 @@ connection_frame(const struct connection *c, uint64_t message_max,
 		*frame = at;
 		return FRAME_WHOLE;
 	}
-	/* A buffer is for bytes that are here, not for a length. */
+	/* A pool buffer is given for bytes received, not for a length
+	 * claimed. */
 	return avail == c->capacity ? FRAME_TOO_BIG : FRAME_MORE;
 }
 
@@ -128,7 +129,7 @@ connection_use_buffer(struct connection *c, uint8_t *buffer,
 	c->capacity = frame_len;
 }
 
-/* Back to the small buffer, empty. */
+/* Returns to the small buffer, which is then empty. */
 static uint8_t *
 leave_buffer(struct connection *c)
 {

@@ -35,7 +35,7 @@ consumer_move(struct consumer *c, enum consumer_state to)
 	c->state = to;
 }
 
-/* Up to where `here` is to be sent now. */
+/* The end of the part of `here` that may be sent now. */
 static uint64_t
 end_pos(const struct consumer *c)
 {
@@ -75,15 +75,15 @@ change_stream(struct consumer *c)
 	struct stream *stream = c->next.stream;
 	uint64_t pos = c->next.pos;
 
-	/* Attached before the other is let go: a stream that loses its last
-	 * cursor is free for others. */
+	/* Attach first, then detach: a stream that loses its last cursor
+	 * becomes free. */
 	cursor_detach(&c->here);
 	cursor_attach(&c->here, stream, pos);
 	cursor_detach(&c->next);
 	consumer_move(c, CONSUMER_LIVE);
 }
 
-/* What a backlog has grown to. */
+/* The backlog with its growth until now. */
 static struct stream_total
 backlog_now(const struct consumer *c, const struct consumer_backlog *backlog,
 	    const struct selection *selection)
@@ -97,7 +97,7 @@ backlog_now(const struct consumer *c, const struct consumer_backlog *backlog,
 	return now;
 }
 
-/* Reads the past from now on as was asked for, and no stream. */
+/* Reads the past instead of a stream from now on, as requested. */
 static void
 change_past(struct consumer *c)
 {
@@ -140,7 +140,7 @@ consumer_step(struct consumer *c)
 		change_stream(c);
 }
 
-/* Where the reply stands. */
+/* Sets the reply's place. */
 static void
 set_limit(struct consumer *c, bool is_early)
 {
@@ -149,7 +149,7 @@ set_limit(struct consumer *c, bool is_early)
 
 	if (s != NULL)
 		c->limit_pos = is_early ? s->visible_pos : s->head_pos;
-	/* The same place: a filtered stream has what it was fed. */
+	/* The place in the main stream that corresponds to the head of `s`. */
 	if (is_early) {
 		c->limit_main_pos = main->visible_pos;
 		c->limit_total = streams_total(c->streams, &main->selection);
@@ -163,8 +163,8 @@ set_limit(struct consumer *c, bool is_early)
 }
 
 /*
- * A subscription begins with what becomes visible from now on; any other reply
- * stands behind all that was committed before it.
+ * A subscription's reply comes after the messages that are visible now; any
+ * other reply comes after all that were committed before it.
  */
 static void
 queue_reply(struct consumer *c, size_t len, bool is_subscription,
@@ -201,7 +201,7 @@ consumer_queue_past(struct consumer *c, size_t len,
 	struct consumer_backlog *backlog = &p->next_backlog;
 
 	CHECK(c->state == CONSUMER_JOURNAL || request != NULL);
-	/* What it lacks of the old selection grows no more. */
+	/* The backlog of the old selection grows no further. */
 	if (c->state == CONSUMER_JOURNAL)
 		p->backlog.fixed = backlog_now(c, &p->backlog, &p->selection);
 	else
@@ -236,7 +236,7 @@ end_notice(struct notice *n)
 		n->has_mark = n->has_range = false;
 }
 
-/* (`.ringtick.skipped;from;to) */
+/* Writes (`.ringtick.skipped;from;to).  Returns the frame's length. */
 static size_t
 write_range(uint8_t *at, size_t room, uint64_t from, uint64_t to)
 {
@@ -261,7 +261,7 @@ consumer_may_notice(const struct consumer *c)
 	       (n->len > 0 || n->has_mark || n->has_range);
 }
 
-/* Whether there is a notice to send; makes its bytes. */
+/* Whether there is a notice to send; builds its bytes. */
 static bool
 has_notice(struct consumer *c)
 {
@@ -312,7 +312,8 @@ consumer_next(struct consumer *c, size_t span_max, struct span *out)
 		const uint8_t *reply =
 			c->long_reply != NULL ? c->long_reply : c->reply;
 
-		/* What was written may be cut off by others: it stays open. */
+		/* A reply that has begun must not wait again, if another
+		 * process cuts the journal. */
 		c->gate = (struct reply_gate){ 0 };
 		*out = (struct span){ PART_REPLY, reply + c->reply_sent,
 				      c->reply_len - c->reply_sent, false };
@@ -322,7 +323,7 @@ consumer_next(struct consumer *c, size_t span_max, struct span *out)
 	return true;
 }
 
-/* Returns the pool buffer that it was in, or NULL. */
+/* Drops the rest.  Returns the pool buffer that it was in, or NULL. */
 static uint8_t *
 end_rest(struct consumer *c)
 {
@@ -431,7 +432,7 @@ consumer_waits_for_gate(const struct consumer *c)
 	       is_at_limit(c) && !is_gate_open(c);
 }
 
-/* ---- how far behind ---- */
+/* ---- lag ---- */
 
 bool
 consumer_is_open(const struct consumer *c, const struct cursor *cursor)
@@ -460,7 +461,7 @@ consumer_lack_of(const struct consumer *c, const struct cursor *cursor)
 	return lack;
 }
 
-/* Of a consumer that reads the past, up to where it will return. */
+/* The backlog of a consumer that reads the past, or will after its reply. */
 static struct stream_total
 journal_backlog(const struct consumer *c)
 {
@@ -493,7 +494,7 @@ consumer_lag_bytes(struct consumer *c)
 	return lag;
 }
 
-/* Takes the larger share of two rings. */
+/* Keeps the larger of two shares of rings. */
 static void
 take_ring_lag(const struct cursor *cursor, uint64_t *lag_bytes,
 	      uint64_t *ring_bytes)
@@ -562,7 +563,7 @@ consumer_lag_records(const struct consumer *c, int64_t now_ns,
 	*out_records =
 		consumer_lack_of_records(c, &c->here, now_ns, out_age_ns) +
 		consumer_lack_of_records(c, &c->next, now_ns, out_age_ns);
-	/* A rest is one record more, as old as can no longer be told. */
+	/* A rest is one more record, of unknown age. */
 	*out_records += consumer_has_rest(c);
 	if (c->state != CONSUMER_JOURNAL && !c->past.has_next)
 		return;
@@ -592,7 +593,8 @@ consumer_torn_end(const struct consumer *c)
 			       c->here.pos + consumer_torn_bytes(c));
 }
 
-/* Begins anew what is to be told, if the old bytes are on their way. */
+/* Prepares the notice for an addition.  Bytes that are not in flight are built
+ * anew; if they are, the addition goes into a second notice. */
 static void
 keep_notice_open(struct consumer *c)
 {
@@ -607,7 +609,7 @@ keep_notice_open(struct consumer *c)
 	n->is_after_reply = c->reply_sent > 0 || c->writing == PART_REPLY;
 }
 
-/* Moves a cursor, and adds to what that skips. */
+/* Moves a cursor to to_pos, and adds the records between to *skipped. */
 static void
 skip_cursor(struct consumer *c, struct cursor *cursor, uint64_t to_pos,
 	    struct skipped *skipped)
@@ -660,8 +662,8 @@ consumer_skip(struct consumer *c, uint8_t *buffer,
 	else
 		consumer_keep_rest(c, torn, buffer);
 	if (!consumer_is_open(c, &c->here)) {
-		/* What comes behind the reply is kept; nothing holds the old
-		 * stream. */
+		/* The stream after the reply is kept; the old one is not held
+		 * any longer. */
 		if (c->here.stream != NULL)
 			skip_cursor(c, &c->here, end_pos(c), &skipped);
 		cursor_detach(&c->here);
@@ -673,7 +675,7 @@ consumer_skip(struct consumer *c, uint8_t *buffer,
 	} else if (c->here.stream != NULL) {
 		uint64_t visible = c->here.stream->visible_pos;
 
-		/* A reply that stood inside of what is skipped comes next. */
+		/* A reply in the middle of the skipped messages comes next. */
 		if (c->limit_pos - c->here.pos < visible - c->here.pos)
 			c->limit_pos = visible;
 		skip_cursor(c, &c->here, visible, &skipped);

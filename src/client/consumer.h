@@ -1,6 +1,6 @@
 /*
- * A consumer: the output side of one connection.  It owns nothing of what it
- * sends: it is an offset into a stream, and an ordered list of parts:
+ * A consumer: the output side of one connection.  It has no output queue: it is
+ * an offset into a stream, and an ordered list of parts:
  *
  *   rest, notice | stream, up to the limit | reply | stream, from `next` on
  *   (of a frame    here.pos ----> limit_pos  bytes   next.pos
@@ -8,13 +8,13 @@
  *    a skip)
  *
  * Instead of a stream it may read the past: the journal's files, through a
- * small buffer that catchup.c fills.  Then it holds nothing of any ring.  A
- * long rest is read in the same way, where the journal has it.
+ * small buffer that catchup.c fills.  Then it holds no bytes of any ring.  A
+ * long rest is read in the same way, if the journal has it.
  *
  * A part starts when the one before was fully accepted by the kernel.  At most
  * one write is in flight, and an offset moves only by what its completion
  * reported.  While a reply waits, no further request of the connection may be
- * handled: that keeps this list so short.
+ * handled: so the list never gets longer than this.
  *
  * Pure: decides what to write next; delivery.c does the writing.
  */
@@ -32,11 +32,12 @@
 #include "ring/stream.h"
 #include "schema/mark.h"
 
-/* Of each consumer, for what it reads of the past; else for a rest. */
+/* Each consumer's buffer for the past, or for a rest. */
 enum { CATCHUP_BUFFER_BYTES = 256 << 10 };
 
 /*
- * Where a consumer reads.  consumer_move is the only way from one to another.
+ * What a consumer reads.  consumer_move is the only way from one state to
+ * another.
  *
  *   NONE <---> LIVE <----> LEAVING
  *     |        ^  ^
@@ -44,13 +45,13 @@ enum { CATCHUP_BUFFER_BYTES = 256 << 10 };
  *   JOURNAL <--+
  */
 enum consumer_state {
-	CONSUMER_NONE,	  /* nothing, but it may have replies */
+	CONSUMER_NONE,	  /* nothing; it may still have replies */
 	CONSUMER_LIVE,	  /* a stream */
-	CONSUMER_LEAVING, /* the same; its write in flight was cancelled, after
-			     which it leaves the ring or skips */
-	CONSUMER_REST,	  /* the rest of one frame, from the journal; then the
-			     stream that it is in, if any */
-	CONSUMER_JOURNAL, /* the journal; it holds nothing of any ring */
+	CONSUMER_LEAVING, /* a stream, whose write in flight was cancelled; when
+			     that completes, it leaves the ring or skips */
+	CONSUMER_REST,	  /* the rest of one frame, from the journal; then its
+			     stream, if any */
+	CONSUMER_JOURNAL, /* the journal; it holds no bytes of any ring */
 };
 
 enum consumer_part {
@@ -63,134 +64,147 @@ enum consumer_part {
 };
 
 /*
- * How much is still to be sent: `fixed`, and all that came to the selection's
- * total since.
+ * How much is still to be sent: `fixed`, plus the growth of the selection's
+ * total since `since`.
  */
 struct consumer_backlog {
 	struct stream_total fixed;
 	struct stream_total since;
-	bool is_all; /* counts what is gone through, of all tables, from this
-			position of the main stream on: nobody knows how much
-			of the selection is in it */
+	bool is_all; /* counts all tables, from from_pos of the main stream on:
+			the selection's part cannot be known */
 	uint64_t from_pos;
 };
 
-/* A selection's records from number `record` of a file on. */
+/* A request for a selection's records from number `record` of a file on. */
 struct past_request {
 	struct history_place place; /* at or before that record */
 	uint64_t record;
-	uint64_t skip_records; /* so many of the selection's first */
-	uint64_t epoch_limit;  /* they must come before this one */
-	uint64_t end_record;   /* number of the next one to become visible */
+	uint64_t skip_records; /* the client has this many of the selection's
+				  first records */
+	uint64_t epoch_limit;  /* these must all come before this record */
+	uint64_t end_record;   /* number of the next record to become visible */
 };
 
-/* What catchup.c has to say of a consumer. */
+/* What catchup.c reports about a consumer. */
 enum catchup_outcome {
 	OUTCOME_NONE,
 	OUTCOME_CAUGHT_UP,  /* it is back in a ring */
-	OUTCOME_ANSWERED,   /* a reply without bytes is done: the connection's
-			       requests continue */
-	OUTCOME_UNREADABLE, /* the journal cannot be read for it */
-	OUTCOME_LOST,	    /* it has what a crash took from the journal */
+	OUTCOME_ANSWERED,   /* a reply without bytes has had its turn: the
+			       connection's requests continue */
+	OUTCOME_UNREADABLE, /* its part of the journal cannot be read */
+	OUTCOME_LOST,	    /* it has records that a crash took from the
+			       journal */
 };
 
 /* Reading the journal. Positions are of the main stream. */
 struct past {
-	struct history_place at;    /* the next record to look at; held */
-	struct selection selection; /* of what is there this, which is kept, is
-				       sent ... */
-	uint64_t from_pos;	    /* ... from here on, ... */
-	uint64_t from_record;	    /* ... from this record of the file on, */
-	uint64_t skip_bytes;	    /* but for these, which were sent, ... */
+	struct history_place at;    /* the next record to read; file held */
+	struct selection selection; /* this selection of the records, which is
+				       kept, is sent ... */
+	uint64_t from_pos;	    /* ... from this position on, ... */
+	uint64_t from_record;	    /* ... and from this record of the file
+				       on, */
+	uint64_t skip_bytes;	    /* except these, which were sent, ... */
 	uint64_t skip_records;	    /* ... and these, which the client has; */
-	uint64_t epoch_limit;	    /* if they are not all before this record,
-				       it has what was lost */
-	uint8_t *buffer; /* the connection's: frames, whole or the end of one */
-	bool is_touched; /* it has memory that can be given back */
+	uint64_t epoch_limit;	    /* if these are not all before this record,
+				       the client has lost ones */
+	uint8_t *buffer; /* the connection's; has whole frames, or the end of
+			    one, or a piece */
+	bool is_touched; /* the buffer has memory that can be given back */
 	size_t len, sent;
-	size_t first_len;     /* of it, the end of the first message ... */
+	size_t first_len;     /* of these, bytes of the first message ... */
 	bool is_first_record; /* ... which is a record */
-	int64_t time_ns;      /* about when it came */
-	bool has_next;	      /* behind the reply: */
+	int64_t time_ns;      /* about when the oldest message in the buffer was
+				 published; 0: unknown */
+	bool has_next;	      /* after the reply: */
 	struct selection next_selection;
-	struct past_request next; /* file NULL: goes on where it is; held */
+	struct past_request next; /* file NULL: continues at `at`; file held */
 
-	/* the account */
-	struct consumer_backlog backlog; /* of selection; up to the limit ... */
+	/* The account: */
+	struct consumer_backlog backlog;      /* of `selection`, up to the limit
+						 ... */
 	struct consumer_backlog next_backlog; /* ... and of next_selection */
 	int64_t since_ns;		/* when it left the ring */
-	uint64_t served_records;	/* in all its life */
-	int64_t spent_ns;		/* before since_ns, if it is there */
+	uint64_t served_records;	/* over the connection's life */
+	int64_t spent_ns;		/* before since_ns, in the past */
 	uint64_t spills;
 
-	/* for catchup.c */
+	/* For catchup.c: */
 	struct list node;
 	enum catchup_outcome outcome;
 	bool is_reading;   /* a read for it is in flight */
-	size_t long_bytes; /* the next record is long: how much to read to see
-			      its length, 0: it is short */
-	size_t long_len;   /* its length, 0: not known yet */
+	size_t long_bytes; /* the next record is long: bytes to read to learn
+			      its length; 0: it is short */
+	size_t long_len;   /* length of the long record that is sent in pieces;
+			      0: none */
 	const struct schema_table *long_table;
 };
 
 /*
- * What comes behind a skip and before what is new: the end of a day that it
- * would have missed, and, for who asked, word of the records that it did miss.
+ * A notice that follows a skip and precedes new messages: the end of a day that
+ * the skip went over, and, for a client that asked, the range of the records
+ * missed.
  */
 struct notice {
 	bool has_mark;
-	int32_t mark_day; /* of several the last */
+	int32_t mark_day; /* the last one skipped */
 	bool has_range;
-	uint64_t from_record, to_record; /* of the day; `to` is not missed */
+	uint64_t from_record, to_record; /* numbers in the day, without
+					    to_record */
 	uint8_t bytes[MARK_BYTES + 80];
 	size_t len, sent;
-	bool is_all; /* bytes has all of the above, else more is to come */
-	bool is_after_reply; /* which had begun */
+	bool is_all; /* `bytes` has all of the above; else another notice
+			follows */
+	bool is_after_reply; /* the reply's bytes had begun to be sent */
 };
 
 struct consumer {
 	enum consumer_state state;
 
-	/* the parts */
-	uint8_t *rest; /* past.buffer or, if it is too long for that, a pool
-			  buffer; NULL when there is none, or it is read */
+	/* The parts: */
+	uint8_t *rest; /* past.buffer, or a pool buffer for a longer rest; NULL:
+			  no rest, or it is read from the journal */
 	size_t rest_len, rest_sent;
 	struct notice notice;
 	struct cursor here;
-	uint64_t limit_pos;	 /* while is_replying: where `here` pauses */
-	uint64_t limit_main_pos; /* the same in the main stream: where the past
-				    pauses, ... */
-	struct stream_total limit_total; /* ... and what it has had there; the
-					    bytes only for a subscription */
+	uint64_t limit_pos;	 /* while is_replying: where `here` pauses,
+				    ... */
+	uint64_t limit_main_pos; /* ...  the same position in the main stream,
+				    where the past pauses, ... */
+	struct stream_total limit_total; /* ... and the main stream's total
+					    there; bytes only for a
+					    subscription */
 	bool is_replying;
 	uint8_t *reply;	     /* the connection's reply buffer */
 	uint8_t *long_reply; /* a pool buffer instead, or NULL */
 	size_t reply_len, reply_sent;
 	struct reply_gate gate;
-	struct cursor next; /* attached while a change of stream waits */
+	struct cursor next; /* attached while a change of stream waits for the
+			       reply */
 	struct past past;
 	struct streams *streams;
 
-	/* the write in flight */
-	enum consumer_part writing; /* PART_NONE: nothing is in flight */
+	/* The write in flight: */
+	enum consumer_part writing; /* PART_NONE: no write is in flight */
 	size_t writing_len;
 	const uint8_t *writing_at;
 	uint64_t writing_sum; /* only with --enable-span-check */
 	int64_t writing_since_ns;
-	bool is_counted;   /* in delivery's bytes in flight */
+	bool is_counted; /* in delivery's count of bytes in flight */
 
-	/* being slow */
-	uint64_t address; /* peers_address: of the streams it has a share */
+	/* Being slow: */
+	uint64_t address; /* peers_address; each address has a share of the
+			     streams */
 	enum slow_policy policy;
-	bool wants_skips; /* asked to be told */
+	bool wants_skips; /* the client asked for notices of skips */
 	struct lag_state lag;
-	int64_t blameless_until_ns; /* its lag was the journal's */
+	int64_t blameless_until_ns; /* its lag was caused by the journal */
 
-	/* for delivery.c */
+	/* For delivery.c: */
 	struct list queue_node;
 	struct list flight_node;
 
-	/* counters */
+	/* Counters: */
 	uint64_t sent_bytes;
 	uint64_t high_bytes; /* the longest lag seen */
 	uint64_t skips;
@@ -205,11 +219,12 @@ struct span {
 	bool is_in_main_ring;
 };
 
-/* reply and past_buffer are the connection's. */
+/* reply and past_buffer (CATCHUP_BUFFER_BYTES) belong to the caller and outlive
+ * the consumer. */
 void consumer_init(struct consumer *c, struct streams *streams, uint8_t *reply,
 		   uint8_t *past_buffer, enum slow_policy policy);
 
-/* Reads a stream or the past, now or from its next part on. */
+/* Whether it reads a stream or the past, now or after its reply. */
 static inline bool
 consumer_is_subscribed(const struct consumer *c)
 {
@@ -217,7 +232,7 @@ consumer_is_subscribed(const struct consumer *c)
 	       c->past.has_next;
 }
 
-/* Whether requests of this connection have to wait. */
+/* Whether requests of this connection have to wait for the reply. */
 static inline bool
 consumer_is_busy(const struct consumer *c)
 {
@@ -225,159 +240,171 @@ consumer_is_busy(const struct consumer *c)
 }
 
 /*
- * Queues a reply of len bytes (0: none), which already are in the reply
- * buffer, behind what the stream holds now, to be sent when the gate opens
- * (a gate needs a reply);
- * then goes on in `stream` from what is visible in it now (NULL: in the same
- * one as before).  Not while is_busy.
+ * Queues a reply of len bytes (0: none), which are in the reply buffer already,
+ * after the messages that the stream holds now.  It is sent when the gate
+ * opens; a reply without bytes cannot have a gate.  After it the consumer reads
+ * `stream`, from the end of its visible part now (NULL: the same stream as
+ * before).  Not while consumer_is_busy.
  */
 void consumer_queue(struct consumer *c, size_t len, struct stream *stream,
 		    struct reply_gate gate);
 
 /*
- * The same, but behind the reply it reads the past, from what is requested on;
- * or, where that is NULL, for one that reads the past already: from the end of
- * what is visible now.
+ * The same, but after the reply the consumer reads the past: from `request` on,
+ * or, for a consumer that reads the past already, if request is NULL, from the
+ * end of the visible part now.  selection and request are copied; the holds of
+ * the caller remain.
  */
 void consumer_queue_past(struct consumer *c, size_t len,
 			 const struct selection *selection,
 			 const struct past_request *request,
 			 struct reply_gate gate, int64_t now_ns);
 
-/* The next write, at most span_max bytes of a stream. false: nothing to do.
- * Only while none is in flight. */
+/* Sets *out to the next write, at most span_max bytes if it is of a stream.
+ * false: there is nothing to write.  Only while no write is in flight. */
 bool consumer_next(struct consumer *c, size_t span_max, struct span *out);
 
-/* The write in flight has completed: `accepted` bytes of it were taken.
+/* The write in flight has completed, and the kernel took `accepted` bytes.
  * Returns a pool buffer that is no longer needed, or NULL. */
 uint8_t *consumer_written(struct consumer *c, size_t accepted);
 
-/* The write in flight, of a stream, was cancelled: when it completes the
- * consumer can leave that stream.  false: it was cancelled before. */
+/* Notes that the write in flight, of a stream, was cancelled: the consumer can
+ * leave the stream when it completes.  false: it was cancelled before. */
 bool consumer_cancel(struct consumer *c);
 
-/* Whether the reply to a question waits, and nothing of it is on its way. */
+/* Whether the reply to a question waits, and none of its bytes is in flight
+ * or sent. */
 bool consumer_has_question(const struct consumer *c);
 
-/* Nothing becomes visible or written now: it stands behind what is.  Returns
- * whether its gate is open. */
+/* The journal does not move: moves the reply to the end of the messages that
+ * are visible and written now.  Returns whether its gate is open.  Only if
+ * consumer_has_question. */
 bool consumer_hurry_reply(struct consumer *c);
 
-/* Another reply of so many bytes in place of the one that waits for a gate; the
- * gate is open. */
+/* Replaces the reply that waits for a gate by one of len bytes, which are in
+ * the reply buffer already, and opens the gate. */
 void consumer_replace_reply(struct consumer *c, size_t len);
 
-/* Whether it waits for a gate, and for nothing that it could do itself: it is
- * not to blame for its lag. */
+/* Whether it waits only for its reply's gate: then it is not to blame for its
+ * lag. */
 bool consumer_waits_for_gate(const struct consumer *c);
 
-/* Bytes that it lacks, of all parts; keeps high_bytes. */
+/* Bytes still to be sent, of all parts; updates high_bytes. */
 uint64_t consumer_lag_bytes(struct consumer *c);
 
-/* The longest share of a ring that it holds: its lag in that ring and that
- * ring's size. Being in the way of a message counts as a full ring. */
+/* The larger of its shares of rings: its lag in that ring, and the ring's size,
+ * in bytes; 0 and 0 if it reads none.  A consumer in the way of a message
+ * counts as lagging the whole ring. */
 void consumer_ring_lag(const struct consumer *c, uint64_t *out_lag_bytes,
 		       uint64_t *out_ring_bytes);
 
-/* Records that it lacks, one half-sent included; and the age of the oldest
- * message that was not fully accepted, in ns (0: none). */
+/* Records still to be sent, including a half-sent one; and the age of the
+ * oldest message that was not fully accepted, in ns (0: none).  now_ns is
+ * monotonic. */
 void consumer_lag_records(const struct consumer *c, int64_t now_ns,
 			  uint64_t *out_records, int64_t *out_age_ns);
 
-/* Bytes that a skip would have to copy out first, or read: what is left of a
- * half-sent frame. Not while a part of the stream is in flight. */
+/* Bytes left of a half-sent frame, which a skip has to copy or read first; 0 at
+ * a frame boundary.  Not while a part of the stream is in flight. */
 size_t consumer_torn_bytes(const struct consumer *c);
 
-/* That frame comes from what the main stream has before this position. */
+/* A position in the main stream that the half-sent frame comes from before. */
 uint64_t consumer_torn_end(const struct consumer *c);
 
 struct skipped {
-	uint64_t records; /* lost to this consumer */
-	/* They are among these of the main stream: */
+	uint64_t records; /* number lost to this consumer */
+	/* The lost records are among these of the main stream, without
+	 * to_record. */
 	uint64_t from_record, to_record;
 };
 
 /*
- * Moves to the head, at a frame boundary; the last end of a day on the way is
- * not lost. `buffer` takes consumer_torn_bytes() and becomes `rest`; NULL if
- * they fit into CATCHUP_BUFFER_BYTES, or are read from `place` on, which is at
- * or before consumer_main_place.  Not while a part of the stream is in flight.
+ * Moves to the head, at a frame boundary, after the rest of a half-sent frame;
+ * the last end of a day on the way is kept as a notice.  `buffer`, a pool
+ * buffer that takes consumer_torn_bytes(), becomes `rest`; NULL if these bytes
+ * fit into CATCHUP_BUFFER_BYTES, or are read from `place` on, which is at or
+ * before consumer_main_place (NULL: not read).  Not while a part of the stream
+ * is in flight.
  */
 struct skipped consumer_skip(struct consumer *c, uint8_t *buffer,
 			     const struct history_place *place);
 
-/* Tells it that it may lack records [from, to) of the day, in
+/* Queues a notice that it may lack records [from_record, to_record) of the day:
  * (`.ringtick.skipped;from;to). */
 void consumer_tell_skip(struct consumer *c, uint64_t from_record,
 			uint64_t to_record);
 
 /* ---- the past ---- */
 
-/* What place in the main stream it must go on from if it leaves now. */
+/* The place in the main stream where it continues if it leaves now. */
 struct stream_source consumer_main_place(const struct consumer *c);
 
 /* Leaves the rings for the past, at a place at or before consumer_main_place.
- * In batches, what is left of a unit is copied out.  Not while a part of the
+ * In batches, the rest of a unit is copied first.  Not while a part of the
  * stream is in flight. */
 void consumer_leave(struct consumer *c, const struct history_place *place,
 		    int64_t now_ns);
 
-/* Whether its buffer wants to be filled. */
+/* Whether its buffer has to be filled. */
 bool consumer_needs_read(const struct consumer *c);
 
 /*
- * A reply without bytes, at the place that the consumer has come to, is done:
- * true, and requests of the connection may be handled again.  To be asked
- * before its buffer is filled.
+ * Ends a reply without bytes at the consumer's place; true if it ended, and
+ * requests of the connection may be handled again.  To be called before the
+ * buffer is filled.
  */
 bool consumer_advance(struct consumer *c);
 
-/* Up to where the past may be read into the buffer now. */
+/* The position of the main stream up to which the past may be read into the
+ * buffer now. */
 uint64_t consumer_past_end(const struct consumer *c);
 
-/* A message of the journal, as what reads the past sees it. */
+/* A message of the journal, for a reader of the past.  Lengths are in bytes. */
 struct past_message {
 	bool is_record;	   /* else a mark, at the end of a file */
-	bool is_selected;  /* of a table that the consumer wants, or a mark */
+	bool is_selected;  /* the consumer wants it, or it is a mark */
 	size_t record_len; /* in the file; 0 for a mark */
 	size_t frame_len;  /* as sent */
 	size_t pos_len;	   /* in the main stream */
 };
 
-/* How many of the last bytes of the message at past.at are to be sent. */
+/* The number of bytes at the end of the message at past.at that are still to be
+ * sent. */
 size_t consumer_wants(const struct consumer *c, const struct past_message *m);
 
-/* The first `len` of the wanted bytes of that message are in the buffer; it is
- * longer than that. */
+/* Notes that the first `len` of the wanted bytes of that message are in the
+ * buffer; more are to follow. */
 void consumer_pass_piece(struct consumer *c, size_t len);
 
-/* Goes on behind that message: what was wanted of it is in the buffer. */
+/* Moves past that message, whose wanted bytes are in the buffer. */
 void consumer_pass(struct consumer *c, const struct past_message *m);
 
-/* Whether it claims to have records that are not there. */
+/* Whether the client claims to have more records than the journal had before
+ * the epoch began: it has lost ones. */
 bool consumer_claims_too_much(const struct consumer *c);
 
-/* Whether only what is not written yet can tell if it has what it claims. */
+/* Whether only records that are not written yet can tell if the client's claim
+ * is true. */
 bool consumer_claims_unwritten(const struct consumer *c);
 
-/* Goes on in the next file. */
+/* Moves to the start of the next file. */
 void consumer_next_file(struct consumer *c, struct history_file *file);
 
-/* Back to the ring if that has everything from past.at on: true. */
+/* Returns to the ring, and true, if that has every byte from past.at on. */
 bool consumer_return(struct consumer *c, int64_t now_ns);
 
-/* Time spent in the past, in all. */
+/* Total time spent in the past, in ns. */
 int64_t consumer_past_ns(const struct consumer *c, int64_t now_ns);
 
-/* Whether it has places in the journal's files. */
+/* Whether it holds a file of the journal. */
 static inline bool
 consumer_holds_file(const struct consumer *c)
 {
 	return c->past.at.file != NULL || c->past.next.place.file != NULL;
 }
 
-/* Gives up all cursors. Not while a part of the stream is in flight. Returns
- * a pool buffer that is no longer needed, or NULL. */
+/* Releases cursors, files and selections.  Not while a write is in flight.
+ * Returns a pool buffer that is no longer needed, or NULL. */
 uint8_t *consumer_fini(struct consumer *c);
 
 #endif

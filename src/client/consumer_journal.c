@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* Up to where it sends what the stream has before it leaves: in batches, to the
- * end of a unit. */
+/* The position up to which it sends the stream's bytes before it leaves: in
+ * batches, the end of a unit. */
 static uint64_t
 leave_pos(const struct consumer *c)
 {
@@ -27,15 +27,16 @@ consumer_main_place(const struct consumer *c)
 	if (c->here.stream == NULL)
 		return limit;
 	pos = leave_pos(c);
-	/* At the limit the stream only knows a place behind it. */
+	/* At the limit, the stream may know only a later place. */
 	return c->is_replying && pos == c->limit_pos
 		       ? limit
 		       : stream_main_place(c->here.stream, pos);
 }
 
 /*
- * A backlog that begins as what a cursor lacks; or, where that will not be
- * known of what comes, as what there is to go through from *from_pos on.
+ * A backlog that begins with the messages that a cursor lacks; or, if the
+ * selection's part of later messages cannot be counted, with all messages of
+ * the main stream from from_pos on.
  */
 static struct consumer_backlog
 backlog_of(const struct consumer *c, const struct cursor *cursor,
@@ -83,7 +84,7 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 
 	CHECK(c->writing != PART_STREAM && consumer_is_subscribed(c) &&
 	      c->state != CONSUMER_JOURNAL);
-	/* What is left of the unit that it leaves in the middle. */
+	/* Copy the rest of a unit that it leaves in the middle. */
 	if (c->here.stream != NULL)
 		consumer_keep_rest(c, (size_t)(leave_pos(c) - c->here.pos),
 				   NULL);
@@ -156,7 +157,7 @@ consumer_needs_read(const struct consumer *c)
 {
 	if (c->past.sent != c->past.len)
 		return false;
-	/* A notice comes before anything else that would be read now. */
+	/* A notice is sent before anything that would be read now. */
 	return c->state == CONSUMER_REST ||
 	       (c->state == CONSUMER_JOURNAL && c->rest == NULL &&
 		!consumer_may_notice(c));
@@ -178,7 +179,7 @@ consumer_past_end(const struct consumer *c)
 	uint64_t at = p->at.pos;
 	uint64_t len = c->streams->main.visible_pos - at;
 
-	/* One message, of which some was sent: then no more. */
+	/* Only one message, which was sent in part. */
 	if (c->state == CONSUMER_REST)
 		return p->skip_bytes > 0 ? at + len : at;
 	if (c->is_replying)
@@ -186,7 +187,7 @@ consumer_past_end(const struct consumer *c)
 	return at + len;
 }
 
-/* Whether what stands at its place is to be sent, but for the selection. */
+/* Whether the message at its place is in the requested range. */
 static bool
 is_in_range(const struct past *p)
 {
@@ -275,7 +276,7 @@ consumer_return(struct consumer *c, int64_t now_ns)
 	CHECK(p->sent == p->len);
 	if (c->state != CONSUMER_JOURNAL)
 		return false;
-	/* Before first_off positions are none of the stream's. */
+	/* Places before first_off have no position in the main stream. */
 	if (c->is_replying || p->skip_bytes > 0 || p->skip_records > 0 ||
 	    !is_in_range(p) || p->at.off < p->at.file->first_off ||
 	    !streams_resume(c->streams, &p->selection, c->address, p->at.pos,

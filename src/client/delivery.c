@@ -2,12 +2,11 @@
 
 #include "client/delivery.h"
 
-
-/* After so long a write waits for the peer, not for the kernel's work. */
+/* A write that takes longer waits for the peer, not for the kernel's work. */
 #define PARKED_NS (1 * NS_PER_MS)
 
-/* Of the past, one write at once and another: what is live stands behind it in
- * the kernel's queue (512 KiB were measured as 1 ms more for all). */
+/* Cap for writes of the past, about one write: live messages queue after them
+ * in the kernel (512 KiB were measured as 1 ms more for all). */
 enum { PAST_BYTES_MAX = 128 << 10 };
 
 static struct connection *
@@ -45,7 +44,7 @@ delivery_init(struct delivery *d, struct engine *engine,
 
 /*
  * With --enable-span-check the bytes of a write are summed up before and after:
- * nobody may have changed them while the kernel could still read them.
+ * they must not change while the kernel may still read them.
  */
 static uint64_t
 sum_of(const uint8_t *at, size_t len)
@@ -92,7 +91,7 @@ delivery_wake(struct delivery *d, struct connection *c)
 		list_append(&d->idle, &consumer->queue_node);
 }
 
-/* Writes that wait for their peers leave the count to those that move. */
+/* Takes a write out of the count, so that others can use its share. */
 static void
 uncount(struct delivery *d, struct consumer *c)
 {
@@ -119,8 +118,7 @@ uncount_parked(struct delivery *d, int64_t now_ns)
 	}
 }
 
-/* Idle consumers become ready when a stream, or what replies wait for, has
- * moved. */
+/* Makes idle consumers ready if a stream or a gate has moved. */
 static void
 wake_idle(struct delivery *d)
 {
@@ -200,7 +198,7 @@ delivery_completed(struct delivery *d, struct connection *c, int32_t result)
 	      c->consumer.writing_sum);
 	uncount(d, &c->consumer);
 	pool_give(d->pool, consumer_written(&c->consumer, accepted));
-	/* Nothing was sent, and nothing is wrong: it is tried again. */
+	/* No byte was sent, and no error occurred: the write is tried again. */
 	if (engine_is_again(result))
 		result = 0;
 	return result;

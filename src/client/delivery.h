@@ -1,5 +1,5 @@
 /*
- * Delivery: which consumer writes next, and how much.
+ * Delivery decides which consumer writes next, and how much.
  *
  *   idle   subscribed, nothing to send      ---- the stream's head moves --->
  *   ready  something to send, none in flight --- its turn, and the cap ----->
@@ -7,10 +7,10 @@
  *
  * Consumers take turns (ready is first in, first out).  Under load spans grow
  * by themselves, up to span_max: that is the batching, and it adds no latency.
- * Those that read the past come after all others, and few at a time.
- * The bytes in flight together are capped, so that a recv or a cancel behind
- * them is not late; a write that has been parked at a full socket for longer
- * than PARKED_NS does not count: nobody works on it.
+ * Consumers that read the past come after all others, and few at a time.  The
+ * total of bytes in flight is capped, so that a recv or a cancel submitted
+ * after them is not late; a write that has been parked at a full socket for
+ * longer than PARKED_NS does not count, since it causes no work.
  */
 #ifndef RINGTICK_CLIENT_DELIVERY_H
 #define RINGTICK_CLIENT_DELIVERY_H
@@ -31,10 +31,12 @@ struct delivery {
 	struct pool *pool;
 	size_t span_max;
 	uint64_t in_flight_max;
-	uint64_t in_flight_bytes; /* of counted writes ... */
-	uint64_t past_bytes;	  /* ... and of those out of the past */
-	uint64_t heads_seen;	  /* sum of all heads at the last run */
-	const uint64_t *gates[2]; /* what replies may wait for */
+	uint64_t in_flight_bytes; /* of counted writes of streams, rests and
+				     replies ... */
+	uint64_t past_bytes;	  /* ... and of the past */
+	uint64_t heads_seen;	  /* sum of heads, feeds and gates at the last
+				     run */
+	const uint64_t *gates[2]; /* positions that gates may wait for */
 	struct list idle;
 	struct list ready;
 	struct list ready_past;
@@ -46,14 +48,15 @@ void delivery_init(struct delivery *d, struct engine *engine,
 		   size_t span_max, uint64_t in_flight_max,
 		   const struct journal_state *journal);
 
-/* The consumer may have something to send: sorts it into ready or idle. No
- * change while a write is in flight. */
+/* Moves the consumer to the list `ready` if it has something to send, else to
+ * `idle`.  No effect while its write is in flight. */
 void delivery_wake(struct delivery *d, struct connection *c);
 
-/* Submits writes for all that are ready, within the caps. */
+/* Submits writes for the ready consumers, within the caps.  now_ns is
+ * monotonic. */
 void delivery_run(struct delivery *d, int64_t now_ns);
 
-/* Whether somebody is ready but has to wait for the cap. */
+/* Whether a ready consumer has to wait for the cap. */
 static inline bool
 delivery_is_capped(const struct delivery *d)
 {
@@ -61,20 +64,21 @@ delivery_is_capped(const struct delivery *d)
 }
 
 /*
- * A write has completed: moves the offset.  The caller wakes the consumer.
- * Returns how many bytes were accepted, or -errno if the socket is broken.
+ * A write has completed with this result (bytes or -errno): moves the offset.
+ * The caller then wakes the consumer.  Returns the number of bytes accepted (0:
+ * it is to be tried again), or -errno if the socket is broken.
  */
 int64_t delivery_completed(struct delivery *d, struct connection *c,
 			   int32_t result);
 
-/* Cancels the write in flight, if any and not yet done: its own completion
- * still comes. Returns whether a cancel was sent. */
+/* Cancels the write in flight, which is of a stream: its own completion still
+ * comes.  false: it was cancelled before. */
 bool delivery_cancel(struct delivery *d, struct connection *c);
 
-/* Nothing more is submitted for it; what is in flight completes. */
+/* Stops submitting writes for the consumer; a write in flight completes. */
 void delivery_stop(struct connection *c);
 
-/* Gives up what the consumer holds; only without a write in flight. */
+/* Releases all that the consumer holds; only without a write in flight. */
 void delivery_forget(struct delivery *d, struct connection *c);
 
 #endif

@@ -49,8 +49,8 @@ port_of(int fd)
 }
 
 /*
- * 0, or -1 with errno.  io_uring gives the sockets of a predecessor that was
- * killed back a moment after its end: until then the address is in use.
+ * Returns 0, or -1 with errno.  io_uring releases the sockets of a killed
+ * predecessor a moment after its end; until then the address is in use.
  */
 static int
 bind_and_listen(int fd, const struct sockaddr *at, socklen_t len)
@@ -80,7 +80,7 @@ open_tcp(const struct addrinfo *a)
 	return -err;
 }
 
-/* What a file of the kernel says, as one line; "?" if it cannot be read. */
+/* The first line of a file of the kernel; "?" if it cannot be read. */
 static const char *
 kernel_says(const char *path, char *buf, size_t buf_len)
 {
@@ -95,8 +95,8 @@ kernel_says(const char *path, char *buf, size_t buf_len)
 }
 
 /*
- * Sockets that are accepted inherit it from the listening one: what the kernel
- * refuses is told now, and not to each client.
+ * Accepted sockets inherit the setting from the listening one: so a refusal by
+ * the kernel is reported at the start, not for each client.
  */
 static bool
 set_congestion(int fd, const char *name, char *err, size_t err_len)
@@ -136,7 +136,7 @@ set_congestion(int fd, const char *name, char *err, size_t err_len)
 	return false;
 }
 
-/* An IPv6 address may have the brackets that it has beside a port. */
+/* An IPv6 address may have brackets, as if a port followed. */
 static const char *
 without_brackets(const char *address, char *buf, size_t buf_len)
 {
@@ -192,8 +192,8 @@ listen_tcp(struct listeners *l, const struct settings *s, char *err,
 }
 
 /*
- * The abstract socket that q listens on beside its port.  The name's length
- * is exact: clients that pad it would not find it (tick-contract.md 5).
+ * Opens the abstract socket that q listens on besides its port.  The name's
+ * length is exact: a client would not find a padded one (tick-contract.md 5).
  */
 static bool
 listen_unix(struct listeners *l, char *err, size_t err_len)
@@ -338,7 +338,7 @@ listener_prepare(int fd, const struct settings *s)
 	int domain = 0;
 	socklen_t len = sizeof(domain);
 
-	/* The kernel doubles what it is told, for its own book-keeping. */
+	/* The kernel doubles the value, for its own bookkeeping. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) != 0)
 		return -errno;
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0)

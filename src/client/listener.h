@@ -1,6 +1,6 @@
 /*
  * Listening sockets: TCP, the abstract unix socket that q's clients try, and
- * those that systemd passed.
+ * sockets passed by systemd.
  */
 #ifndef RINGTICK_CLIENT_LISTENER_H
 #define RINGTICK_CLIENT_LISTENER_H
@@ -23,19 +23,20 @@ struct listeners {
 	struct listener all[LISTENERS_MAX];
 	unsigned cnt;
 	bool is_passed; /* by systemd */
-	unsigned port;	/* of the first TCP socket */
-	int reserve_fd; /* kept to be able to turn somebody away at EMFILE */
+	unsigned port;	/* of the first TCP socket; 0: none */
+	int reserve_fd; /* a spare descriptor, to turn clients away at EMFILE */
 };
 
 /*
- * Opens what the settings say, or takes over what systemd passed.  false, with
- * one line in err (which address, why, what to do) on failure.
+ * Opens the sockets of the settings, or takes over those passed by systemd.  On
+ * failure returns false, with errno set and one line in err (address, reason,
+ * remedy).
  */
 bool listeners_open(struct listeners *l, const struct settings *settings,
 		    char *err, size_t err_len);
 void listeners_close(struct listeners *l);
 
-/* What of the settings can be tried without listening.  false with err. */
+/* Tests the settings that can be tried without listening.  false with err. */
 bool listeners_check(const struct settings *settings, char *err,
 		     size_t err_len);
 
@@ -43,15 +44,17 @@ bool listeners_check(const struct settings *settings, char *err,
 bool listeners_has_unix(const struct listeners *l);
 
 /*
- * No descriptor is left: accepts one waiting connection with the reserve and
- * closes it, so that the client is told rather than left waiting.
+ * When no descriptor is left: accepts one waiting connection with the spare
+ * descriptor and closes it, so that the client gets an end rather than no
+ * answer.
  */
 void listeners_turn_away(struct listeners *l, unsigned idx);
 
-/* Sets what an accepted socket needs. 0 or -errno. */
+/* Sets the options of an accepted socket.  Returns 0 or -errno. */
 int listener_prepare(int fd, const struct settings *settings);
 
-/* "10.0.0.5:51234", "[::1]:51234" or "unix" into buf. Returns buf. */
+/* Writes the peer, "10.0.0.5:51234", "[::1]:51234" or "unix", to buf.  Returns
+ * buf. */
 const char *listener_peer(int fd, char *buf, size_t buf_len);
 
 #endif

@@ -7,9 +7,9 @@
 
 #include "base/util.h"
 
-#define LINE_NS	   (1 * NS_PER_S)  /* a line more is free each */
+#define LINE_NS	   (1 * NS_PER_S)  /* one more line is free after each */
 #define PAUSE_NS   (1 * NS_PER_S)  /* without a line: the burst has ended */
-#define LONGEST_NS (10 * NS_PER_S) /* told meanwhile, if it does not end */
+#define LONGEST_NS (10 * NS_PER_S) /* a longer burst is summed up in parts */
 
 void
 peers_init(struct peers *p, uint64_t burst, uint64_t seed)
@@ -19,7 +19,7 @@ peers_init(struct peers *p, uint64_t burst, uint64_t seed)
 			     .burst_ns = (int64_t)burst * LINE_NS };
 }
 
-/* Without the port: a client has another one each time. */
+/* Without the port, which differs from connection to connection. */
 static size_t
 address_len(const char *peer)
 {
@@ -28,7 +28,8 @@ address_len(const char *peer)
 	return port == NULL ? strlen(peer) : (size_t)(port - peer);
 }
 
-/* FNV-1a; the NUL that ends each text keeps ("ab";"c") from ("a";"bc"). */
+/* FNV-1a; the NUL that ends each text makes ("ab";"c") differ from
+ * ("a";"bc"). */
 static uint64_t
 add_text(uint64_t hash, const char *text, size_t len)
 {
@@ -100,7 +101,8 @@ peers_may(struct peers *p, const struct peers_line *line, int64_t now_ns)
 	int64_t *used = &p->rows[idx].used_until_ns;
 	int64_t *used_of = &p->rows[of].address_until_ns;
 
-	/* Nobody checks the name: a loop may give another one each time. */
+	/* Names are not checked: a client in a loop may give a new one each
+	 * time. */
 	if (is_used_up(p, used, LINE_NS, now_ns))
 		of = idx;
 	else if (!is_used_up(p, used_of, LINE_NS / PEERS_NAMES, now_ns)) {

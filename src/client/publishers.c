@@ -17,7 +17,8 @@ find(const struct publishers *p, uint64_t key)
 	return NULL;
 }
 
-/* A row for one more of an address; NULL: all that it could have are here. */
+/* A row for a new publisher; NULL if all rows that the address may have are of
+ * publishers that are connected. */
 static struct publisher *
 make_room(struct publishers *p, uint64_t address)
 {
@@ -71,7 +72,7 @@ publishers_left(struct publishers *p, const char *name, uint64_t address,
 		for_ns = AWAITED_MIN_NS;
 	if (for_ns > AWAITED_MAX_NS)
 		for_ns = AWAITED_MAX_NS;
-	/* A short visit takes nothing from what a long one has earned. */
+	/* A short visit does not shorten the time earned by a long one. */
 	if (now_ns + for_ns > one->until_ns)
 		one->until_ns = now_ns + for_ns;
 }

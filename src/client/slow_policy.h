@@ -1,6 +1,5 @@
 /*
- * The policy for slow consumers, as a pure function: bytes and time in, what
- * to do out.
+ * The policy for slow consumers, as a pure function of bytes and time.
  *
  *            lag > leave mark              lag < return mark
  *     live ------------------> slow ---------------------------> live
@@ -20,39 +19,41 @@
 
 enum lag_action {
 	LAG_NOTHING,
-	LAG_HOLD,	/* take no updates from feeds until the next look */
+	LAG_HOLD,	/* policy "block": take no updates from feeds until the
+			   next look */
 	LAG_LEAVE,	/* policy "spill": serve it from the journal */
-	LAG_SKIP,	/* move the consumer to the head */
+	LAG_SKIP,	/* policy "skip": move the consumer to the head */
 	LAG_DISCONNECT, /* policy "disconnect" */
-	LAG_EXPEL,	/* policy "block", held for longer than block_limit */
+	LAG_EXPEL,	/* policy "block", feeds were held for block_limit */
 };
 
 struct lag_limits {
-	unsigned leave_percent;	 /* of the ring */
+	unsigned leave_percent;	 /* of the ring's size */
 	unsigned return_percent; /* below leave_percent */
 	int64_t block_limit_ns;
 };
 
 struct lag_state {
 	bool is_slow;
-	int64_t slow_since_ns; /* while is_slow */
+	int64_t slow_since_ns; /* monotonic; valid while is_slow */
 };
 
 /*
- * Looks at a consumer that lags lag_bytes in a ring of ring_bytes, and moves
- * *state.  `now_ns` must not fall from call to call.
+ * Judges a consumer that lags lag_bytes in a ring of ring_bytes, and updates
+ * *state.  now_ns is monotonic.
  */
 enum lag_action lag_judge(struct lag_state *state,
 			  const struct lag_limits *limits,
 			  enum slow_policy policy, uint64_t lag_bytes,
 			  uint64_t ring_bytes, int64_t now_ns);
 
-/* The policy for a user name, byte for byte as it came. Never "spill" without
- * a journal to spill to. */
+/* The policy for a user name, compared byte for byte; never "spill" if there is
+ * no journal. */
 enum slow_policy lag_policy_of(const struct settings *s, const char *user,
 			       size_t user_len);
 
-/* How long it may be served from the journal, in ns; 0: for ever. */
+/* How long a user's consumer may be served from the journal, in ns; 0: no
+ * limit. */
 int64_t lag_spill_limit_of(const struct settings *s, const char *user,
 			   size_t user_len);
 
