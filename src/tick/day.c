@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "schema/mark.h"
 
-/* A step of the clock, and not its slow adjustment. */
+/* A larger step is no slow adjustment of the clock. */
 #define STEP_NS (1 * NS_PER_S)
 
 void
@@ -55,7 +55,8 @@ tick_report_date(const struct tick *t)
 	int32_t ahead = t->day - clock_day(t->local_ns);
 	char date[16];
 
-	/* One day that begins where one has ended was asked for, mostly. */
+	/* If the date is one day ahead, a client has mostly asked for the end
+	 * of the day. */
 	if (ahead <= 0 || (ahead == 1 && t->day_floor == t->day))
 		return;
 	log_line(LOG_WARN, "date_ahead",
@@ -65,7 +66,7 @@ tick_report_date(const struct tick *t)
 		 clock_date_text(date, t->day), ahead);
 }
 
-/* Says that the clock was set back; it slips slowly all the time. */
+/* Logs that the clock was set back; its slow adjustment is not logged. */
 static void
 watch_clock(struct tick *t, int64_t utc_ns, int64_t now_ns)
 {
@@ -85,7 +86,8 @@ watch_clock(struct tick *t, int64_t utc_ns, int64_t now_ns)
 			 (unsigned long long)held);
 }
 
-/* Without a journal: with one, the files come first. */
+/* Corrects the day if there is no journal; with one, the daemon does that with
+ * its files. */
 static void
 correct_day(struct tick *t)
 {
@@ -97,7 +99,7 @@ correct_day(struct tick *t)
 	tick_begin_day(t, right, t->day_floor);
 }
 
-/* ---- its end ---- */
+/* ---- the end of the day ---- */
 
 bool
 tick_end_day(struct tick *t)
@@ -123,7 +125,7 @@ tick_day_record(const struct tick *t, uint64_t stream_record)
 	uint64_t begin = t->day_begin;
 	int64_t record;
 
-	/* Its file may have had records before this run. */
+	/* The day's file may have records from before this run. */
 	if (j->is_on && j->marks == t->streams->main.marks)
 		begin = j->stream_records - j->records;
 	record = (int64_t)(stream_record - begin);
@@ -139,8 +141,8 @@ tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns)
 	t->now_ns = now_ns;
 	watch_clock(t, utc_ns, now_ns);
 	today = clock_day(t->local_ns);
-	/* A clock that steps back takes no day back that has ended, or has
-	 * anything in it. */
+	/* When the clock steps back, a day that has ended or has records
+	 * stays. */
 	if (today < t->day)
 		correct_day(t);
 	t->is_day_pending = today > t->day &&

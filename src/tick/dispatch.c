@@ -27,8 +27,8 @@ call_endofday(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	/* Each end makes a file: nobody may make many, or leave the date in a
-	 * day that does not come for long. */
+	/* Each end of a day makes a file: clients must not make many, or move
+	 * the date far ahead. */
 	if (c->tick->day > clock_day(c->tick->local_ns))
 		return day_is_ahead;
 	if (call_is_too_brief(c))
@@ -40,7 +40,8 @@ call_endofday(void *context, const struct request_arg *args, unsigned args_cnt,
 	return NULL;
 }
 
-/* The journal would not end with it; the names of tick.q have it. */
+/* .u.end[date] would not end the journal's day; it is a name of tick.q that
+ * clients call. */
 static const char *
 call_end(void *context, const struct request_arg *args, unsigned args_cnt,
 	 struct wire_writer *out)
@@ -52,7 +53,7 @@ call_end(void *context, const struct request_arg *args, unsigned args_cnt,
 	return "use .u.endofday[]";
 }
 
-/* Up to where updates are as safe as is promised to who sends them. */
+/* The position up to which updates are as safe as publishers are promised. */
 static const uint64_t *
 safe_pos(const struct tick *t)
 {
@@ -72,7 +73,7 @@ has_unsafe(const struct call *c)
 	       (int64_t)(client->published_pos - *safe_pos(c->tick)) > 0;
 }
 
-/* Its reply would have to wait, and nobody knows for how long. */
+/* Whether its reply would have to wait for a journal that does not move. */
 static bool
 would_wait_in_vain(const struct call *c)
 {
@@ -81,9 +82,9 @@ would_wait_in_vain(const struct call *c)
 }
 
 /*
- * What the reply to a sync caller waits for: that its updates, those that it
- * sent asynchronously before too, are as safe as was promised.  Feeds ask for
- * anything (h"") to know that.
+ * The gate of a synchronous reply: the client's updates, including earlier
+ * asynchronous ones, must be as safe as promised.  Feeds send any request (h"")
+ * to learn that.
  */
 static struct reply_gate
 gate_of(const struct call *c)
@@ -99,8 +100,8 @@ gate_of(const struct call *c)
 	}
 	gate.kind = c->is_subscribing ? REPLY_OF_SUBSCRIPTION
 				      : REPLY_OF_QUESTION;
-	/* What does not move has told only what is written (subscribe_past.c),
-	 * or an error. */
+	/* With a journal that does not move, the reply has only told what is
+	 * written (subscribe_past.c), or is an error. */
 	if (t->journal->is_stuck) {
 		gate.is_early = true;
 		return gate;
@@ -114,7 +115,8 @@ gate_of(const struct call *c)
 	return gate;
 }
 
-/* .ringtick.tellskips[]: says what policy skip takes from this connection. */
+/* .ringtick.tellskips[]: asks for notices of the records that policy skip takes
+ * from this connection. */
 static const char *
 call_tellskips(void *context, const struct request_arg *args, unsigned args_cnt,
 	       struct wire_writer *out)
@@ -170,10 +172,11 @@ match_update(struct call *c, const uint8_t *body, size_t len)
 	static const uint8_t list_of_3[] = { 0, 0, 3, 0, 0, 0 };
 	const uint8_t *at = body + sizeof(list_of_3), *end = body + len, *nul;
 
-	/* Shorter than any of them with data: the general way will do. */
+	/* Too short for an update with data: the general evaluation handles
+	 * it. */
 	if (len < 32 || memcmp(body, list_of_3, sizeof(list_of_3)) != 0)
 		return false;
-	/* Of constant length each: compared in place, without a call. */
+	/* Each length is a constant, so that the comparison is inlined. */
 	if (memcmp(at, "\xf5.u.upd", 8) == 0)
 		at += 8;
 	else if (memcmp(at, "\x0a\0\x06\0\0\0.u.upd", 12) == 0)
@@ -228,7 +231,7 @@ evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
 	return error == NULL && w->is_full ? query_too_much : error;
 }
 
-/* What was published before, as far as a turn has time for it. */
+/* Feeds the streams with earlier updates, as far as the turn has time. */
 static void
 feed_streams(const struct call *c)
 {
@@ -238,8 +241,8 @@ feed_streams(const struct call *c)
 		streams_feed(all, c->tick->now_ns);
 }
 
-/* Where the reply of a request that is done stands is known when this stream is
- * level.  To feed a long update takes more than a turn. */
+/* The request is done, but the place of its reply is unknown until the stream
+ * is level.  To feed a long update may take longer than a turn. */
 static void
 place_later(struct call *c, const struct stream *s)
 {
@@ -248,7 +251,7 @@ place_later(struct call *c, const struct stream *s)
 	c->out->wait_stream = s;
 }
 
-/* The reply stands after what its own request has published. */
+/* The reply comes after the updates of its own request. */
 static void
 place_reply(struct call *c)
 {
@@ -268,18 +271,18 @@ must_be_level(struct call *c, const struct stream *s)
 	return call_must_wait(c, WAIT_LEVEL);
 }
 
-/* A stream at whose head something begins, or ends, is behind. */
+/* The stream at whose end the subscription begins, or ends, is not level. */
 static const char *
 is_behind(struct call *c, const struct stream *s)
 {
-	/* The number that it was told is of this place and no other. */
+	/* A record number in the reply belongs to this place and no other. */
 	if (!c->has_effects || c->has_told_i || c->has_promised_i)
 		return must_be_level(c, s);
 	place_later(c, s);
 	return NULL;
 }
 
-/* The stream of the new selection. NULL or an error text. */
+/* Finds the stream of the new selection.  Returns NULL or an error text. */
 static const char *
 find_stream(struct call *c)
 {
@@ -287,7 +290,7 @@ find_stream(struct call *c)
 	struct stream *old = c->client->stream;
 	struct stream *s;
 
-	/* What this request itself has published is the old stream's. */
+	/* The updates of this request go into the old stream. */
 	if (c->has_effects)
 		feed_streams(c);
 	if (old != NULL && !streams_is_level(all, old))
@@ -295,14 +298,14 @@ find_stream(struct call *c)
 	s = streams_find(all, &c->out->selection, c->client->address);
 	if (s == NULL)
 		return "streams";
-	/* Its head would not be the point that the reply promises. */
+	/* Else its head would not be the place that the reply promises. */
 	if (!streams_is_level(all, s))
 		return is_behind(c, s);
 	c->out->stream = s;
 	return NULL;
 }
 
-/* An update that nobody waits for: there is no reply to be written. */
+/* An asynchronous update: there is no reply to write. */
 static enum tick_result
 handle_update(struct call *c)
 {
@@ -313,7 +316,8 @@ handle_update(struct call *c)
 	return error == is_malformed ? TICK_BAD : TICK_DONE;
 }
 
-/* To a sync caller it is told: of an asynchronous one the log has to know. */
+/* Counts an error.  A synchronous caller is told; that of an asynchronous
+ * request goes to the log. */
 static void
 note_error(struct call *c, bool is_sync, const char *error, const uint8_t *body,
 	   size_t len)
@@ -327,7 +331,7 @@ note_error(struct call *c, bool is_sync, const char *error, const uint8_t *body,
 	c->out->asked = asked_text(t->asked, body, len);
 }
 
-/* Takes a little-endian body without 8-byte counts. */
+/* Handles a little-endian body without 8-byte counts. */
 static enum tick_result
 handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 {
@@ -346,7 +350,8 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	if (error == NULL)
 		error = evaluate(c, body, len, &w);
 
-	/* (.u.i;.u.sub[...]): now it is known whom the count is for. */
+	/* (.u.i;.u.sub[...]): the count was asked for before it was known that
+	 * it is for a subscription.  Evaluate again. */
 	if (error == NULL && c->is_subscribing && c->has_told_i &&
 	    !c->has_effects) {
 		w.at = value;
@@ -380,7 +385,7 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		w.at = value;
 		w.is_full = false;
 		wire_put_error(&w, error);
-		/* A refused update is counted as that. */
+		/* A refused update is counted as such already. */
 		if (c->out->why == NULL)
 			note_error(c, is_sync, error, body, len);
 	}
@@ -394,7 +399,7 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	return TICK_DONE;
 }
 
-/* Checks the body, and brings into the plain form what is not. */
+/* Checks the body, and rewrites one that is not in the plain form. */
 static enum tick_result
 handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
 {
@@ -413,7 +418,7 @@ handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
 				return result;
 		}
 	}
-	/* What is looked at here counts for a request. */
+	/* The time of the check counts as time of the request. */
 	cpu_limit_begin(&c->tick->time,
 			(c->client->is_brief ? REQUEST_BRIEF_US
 					     : REQUEST_TIME_US) * NS_PER_US);
@@ -433,7 +438,8 @@ handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
 	return handle_plain(c, is_sync, body, len - WIRE_HEADER_BYTES);
 }
 
-/* A message is not inflated only to find that it has to wait. */
+/* What an inflated message would have to wait for: looked at first, so that it
+ * is not inflated in vain. */
 static enum wait_reason
 must_wait_whole(struct tick *t, size_t whole)
 {
@@ -500,7 +506,7 @@ dispatch_frame(struct tick *t, struct tick_client *client,
 		c.frame = frame;
 
 	*out = (struct tick_outcome){ .selection = client->selection };
-	/* A reply stands behind all that was committed before. */
+	/* A reply comes after all messages committed before it. */
 	if (is_sync && client->stream != NULL &&
 	    !streams_is_level(t->streams, client->stream))
 		feed_streams(&c);
@@ -513,7 +519,7 @@ dispatch_frame(struct tick *t, struct tick_client *client,
 		c.cannot_stand = error;
 	}
 	if (header->message == WIRE_RESPONSE) {
-		/* We never ask: nobody can be answering. */
+		/* We send no requests. */
 		out->why = "a response to no request";
 		return TICK_BAD;
 	}

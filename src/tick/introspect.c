@@ -21,7 +21,7 @@ void
 ask_put_names(const struct schema *schema, bool is_sorted,
 	      struct wire_writer *out)
 {
-	/* `s# with two tables or more, as q shows it (tick-contract.md 2.1) */
+	/* `s# only with two tables or more, as in q (tick-contract.md 2.1) */
 	is_sorted = is_sorted && schema->tables_cnt > 1;
 	wire_put_list(out, KT_SYMBOL, is_sorted ? KA_SORTED : KA_NONE,
 		      schema->tables_cnt);
@@ -43,8 +43,8 @@ ask_tables(void *context, const struct request_arg *args, unsigned args_cnt,
 		if ((int8_t)args[0].at[0] != -KT_SYMBOL)
 			return "type";
 		space = request_arg_text(&args[0], &len);
-		/* The null symbol is the root, as `. is; the namespaces have
-		 * no tables. */
+		/* The null symbol and `.  are the root namespace; the others
+		 * have no tables. */
 		if (len != 0 && !(len == 1 && *space == '.')) {
 			wire_put_list(out, KT_SYMBOL, KA_NONE, 0);
 			return NULL;
@@ -109,7 +109,7 @@ ask_lag(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	/* It costs a look at every consumer: not where nobody gets it. */
+	/* It visits every consumer: not if there is no reply. */
 	if (!c->is_sync) {
 		wire_put_null(out);
 		return NULL;
@@ -118,7 +118,8 @@ ask_lag(void *context, const struct request_arg *args, unsigned args_cnt,
 		return query_too_much;
 	c->has_told_lag = true;
 	error = put_table(c, TICK_LAG, out);
-	/* It is bounded by connections.max, and once: its time is its own. */
+	/* It is bounded by connections.max and allowed once, so its time does
+	 * not count as the request's. */
 	if (!c->client->is_brief)
 		cpu_limit_begin(&c->tick->time, REQUEST_TIME_US * NS_PER_US);
 	return error;

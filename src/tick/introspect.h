@@ -1,6 +1,6 @@
 /*
- * What can be asked of the tables and the process: tables[], a table's name,
- * .z.*, system"p", .u.w.  Rows of the names in dispatch.c; see call.h.
+ * Requests about the tables and the process: tables[], a table's name, .z.*,
+ * system"p", .u.w.  Rows of the names in dispatch.c; see call.h.
  */
 #ifndef RINGTICK_TICK_INTROSPECT_H
 #define RINGTICK_TICK_INTROSPECT_H
@@ -8,9 +8,9 @@
 #include "schema/schema.h"
 #include "tick/call.h"
 
-/* The tables' names; with is_sorted as .u.t and tables[] have them.  Keys of a
- * dictionary that are sorted would make it one that some clients cannot read
- * (wire.md 3, type 127). */
+/* Writes the tables' names; with is_sorted like .u.t and tables[].  As keys of
+ * a dictionary they must not be sorted: some clients could not read it (wire.md
+ * 3, type 127). */
 void ask_put_names(const struct schema *schema, bool is_sorted,
 		   struct wire_writer *out);
 
@@ -24,7 +24,7 @@ const char *ask_day(void *context, const struct request_arg *args,
 const char *ask_names(void *context, const struct request_arg *args,
 		      unsigned args_cnt, struct wire_writer *out);
 
-/* system"p": the port. Anything else is 'access. */
+/* system"p": the port.  The error of any other command is 'access. */
 const char *ask_system(void *context, const struct request_arg *args,
 		       unsigned args_cnt, struct wire_writer *out);
 
@@ -32,13 +32,15 @@ const char *ask_system(void *context, const struct request_arg *args,
 const char *ask_lag(void *context, const struct request_arg *args,
 		    unsigned args_cnt, struct wire_writer *out);
 
-/* Who is subscribed to each table, and what waits for each connection. */
+/* .u.w: the subscribers of each table; .z.W: the bytes that wait for each
+ * connection. */
 const char *ask_subscribers(void *context, const struct request_arg *args,
 			    unsigned args_cnt, struct wire_writer *out);
 const char *ask_queues(void *context, const struct request_arg *args,
 		       unsigned args_cnt, struct wire_writer *out);
 
-/* Variables of .z: the moment in the day's zone (capital) and in UTC. */
+/* Variables of .z: among them the time, in the day's zone (capital letter) and
+ * in UTC. */
 #define ASK_VARIABLES(X) \
 	X(D)             \
 	X(d) X(P) X(p) X(N) X(n) X(T) X(t) X(K) X(k) X(h) X(i) X(f) X(u) X(w)
@@ -49,11 +51,11 @@ const char *ask_queues(void *context, const struct request_arg *args,
 ASK_VARIABLES(ASK_DECLARE)
 #undef ASK_DECLARE
 
-/* The rows of these in a table of names. */
+/* The row of a variable in a table of names. */
 #define ASK_ROW(letter) { ".z." #letter, ask_z_##letter, -1 },
 
-/* The empty table that a name stands for, as .u.sub gives it. Writes nothing
- * if there is no such table. */
+/* Writes the empty table of that name, as .u.sub gives it.  Writes nothing if
+ * there is no such table. */
 void ask_put_table(void *context, const char *name, size_t len,
 		   struct wire_writer *out);
 

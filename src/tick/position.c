@@ -6,7 +6,8 @@
 
 #include "base/util.h"
 
-/* Published, and so to be replayed: without what waits for the batch. */
+/* The number of published records: without those that wait for the end of a
+ * batch. */
 static uint64_t
 published_records(const struct call *c)
 {
@@ -60,7 +61,8 @@ position_is_between_files(const struct call *c)
 	return c->tick->streams->main.marks != c->tick->journal->marks;
 }
 
-/* Whoever is told now would replay another file, or none. */
+/* Whether a client that is told the position now would replay another file, or
+ * none. */
 static bool
 cannot_replay(const struct call *c)
 {
@@ -68,9 +70,10 @@ cannot_replay(const struct call *c)
 }
 
 /*
- * .u.i asked for alone is what can be read now; together with a subscription,
- * what it has to replay (its reply is held until that can be read).  In batches
- * neither is more than what was published.
+ * .u.i alone is the number of records that can be read now; together with a
+ * subscription, the number that its client has to replay (its reply is held
+ * until these can be read).  In batches neither exceeds the number of published
+ * records.
  */
 const char *
 position_i(void *context, const struct request_arg *args, unsigned args_cnt,
@@ -93,7 +96,7 @@ position_i(void *context, const struct request_arg *args, unsigned args_cnt,
 	return NULL;
 }
 
-/* .u.j: what is in the file, published or not. */
+/* .u.j: the number of records in the file, published or not. */
 const char *
 position_j(void *context, const struct request_arg *args, unsigned args_cnt,
 	   struct wire_writer *out)

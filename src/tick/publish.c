@@ -71,7 +71,7 @@ publish_update(struct call *c, const struct request_arg *table,
 	}
 	if (found == NULL)
 		return refuse(c, table, call_name_error(t, table));
-	/* insert, which makes tick.q's batches, checks the types. */
+	/* In tick.q batches are made by insert, which checks the types. */
 	if (t->settings->publish.interval > 0)
 		check = CHECK_TYPES;
 	switch (update_parse(found, x->at, x->len, check, &u, &why)) {

@@ -3,7 +3,8 @@
 #include "schema/template.h"
 #include "tick/tick.h"
 
-/* One message is written behind what is pending. Bytes of its frame, or 0. */
+/* Writes one message after the pending ones.  Returns the length of its frame;
+ * 0: the frame is to be handled by dispatch_frame. */
 static size_t
 repeat_one(struct tick *t, const uint8_t *frame, size_t avail,
 	   uint64_t *pending)
@@ -20,7 +21,7 @@ repeat_one(struct tick *t, const uint8_t *frame, size_t avail,
 	if (room > t->settings->message.max)
 		return 0;
 	if (!stream_has_room(s, *pending + room)) {
-		/* It was asked for too much: nobody waits for that. */
+		/* `room` is an upper bound: no writer waits for that much. */
 		s->wanted_bytes = 0;
 		return 0;
 	}

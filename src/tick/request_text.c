@@ -8,7 +8,7 @@
 #include "schema/schema.h"
 #include "wire/wire.h"
 
-/* What is cut ends in "..". */
+/* A text that was cut ends in "..". */
 struct asked {
 	char *text;
 	size_t len;
@@ -39,7 +39,8 @@ put_name(struct asked *a, const char *name)
 	put(a, name, strlen(name));
 }
 
-/* Names and texts as they are, of the rest the type. Whether r is behind it. */
+/* Writes names and texts as they are, and the type of any other item.  Returns
+ * whether r is after the item. */
 static bool
 put_item(struct asked *a, struct wire_reader *r)
 {

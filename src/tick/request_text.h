@@ -1,10 +1,10 @@
 /*
- * A request as a few words for the log: "(.u.updd;trade;list)", the text that
- * was sent, the names.  Cut where it is long; safe between quotes, whatever
- * was sent.
+ * A request as a few words for the log: "(.u.updd;trade;list)", or the text or
+ * the names that were sent.  A long one is cut; it is always safe between
+ * quotes.
  *
- * Pure.  Reads no further than it writes: it costs the same for a long request
- * as for a short one.
+ * Pure.  Reads only as much as it writes, so a long request costs no more than
+ * a short one.
  */
 #ifndef RINGTICK_TICK_REQUEST_TEXT_H
 #define RINGTICK_TICK_REQUEST_TEXT_H
@@ -14,7 +14,8 @@
 
 enum { ASKED_BYTES = 96 };
 
-/* Of a checked little-endian body, into a buffer of ASKED_BYTES. Returns it. */
+/* Writes the words for a checked little-endian body to buf, which has
+ * ASKED_BYTES.  Returns buf. */
 const char *asked_text(char *buf, const uint8_t *body, size_t len);
 
 #endif

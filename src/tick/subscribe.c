@@ -10,14 +10,14 @@
 #include "wire/wire.h"
 
 enum {
-	NAME_BYTES_MAX = 255, /* of a table in a list */
-	LATE_ITEMS = 1024,    /* between two looks at the clock */
+	NAME_BYTES_MAX = 255, /* of a table's name in a list */
+	LATE_ITEMS = 1024,    /* items between two looks at the clock */
 };
 
 static const char bad_type[] = "type";
 static const char too_many[] = "symbols";
 
-/* ---- the selection in the making ---- */
+/* ---- the selection while it changes ---- */
 
 static struct symbols *
 symbols_of(const struct call *c)
@@ -25,7 +25,7 @@ symbols_of(const struct call *c)
 	return &c->tick->streams->filter.symbols;
 }
 
-/* The filters, to be changed; NULL if there are too many different ones. */
+/* The filters, for a change; NULL if there are too many different ones. */
 static struct symbol_set *
 filters_of(struct call *c)
 {
@@ -102,7 +102,7 @@ subscribe_forget(struct call *c)
 	c->out->selection = (struct selection){ 0 };
 }
 
-/* ---- filters as they are sent ---- */
+/* ---- filters on the wire ---- */
 
 static bool
 is_null_symbol(const struct request_arg *arg)
@@ -126,7 +126,8 @@ can_match(const struct schema_table *t, const struct request_arg *filter)
 	       (wanted != KT_LIST && (type == wanted || type == -wanted));
 }
 
-/* One item of the table's sym column: NULL or the text of an error. */
+/* Adds one item of the table's sym column to the filter.  Returns NULL or the
+ * text of an error. */
 static const char *
 add_item(struct call *c, const struct schema_table *t, const uint8_t *item,
 	 size_t len)
@@ -172,7 +173,7 @@ add_items(struct call *c, const struct schema_table *t,
 
 /* ---- one table ---- */
 
-/* All of it: no filter is left. */
+/* Selects the whole table, without a filter. */
 static const char *
 take_whole(struct call *c, const struct schema_table *t)
 {
@@ -185,7 +186,8 @@ take_whole(struct call *c, const struct schema_table *t)
 	return NULL;
 }
 
-/* The rows of some symbols, in the place of what was selected of it. */
+/* Selects the rows of some symbols, instead of the earlier selection of the
+ * table. */
 static const char *
 take_some(struct call *c, const struct schema_table *t,
 	  const struct request_arg *filter)
@@ -209,8 +211,8 @@ take(struct call *c, const struct schema_table *t,
 }
 
 /*
- * "union" as in q: of a client that has all, whose filter is `, it makes one
- * for the null symbol and what is added.
+ * Works like "union" in q: a client that had the whole table, whose filter is
+ * `, gets a filter of the null symbol and the added ones.
  */
 static const char *
 take_more(struct call *c, const struct schema_table *t,
@@ -226,7 +228,7 @@ take_more(struct call *c, const struct schema_table *t,
 	had_all = !symbols_is_filtered(c->filters, t->idx);
 	if (!is_null_symbol(filter) && !can_match(t, filter))
 		return bad_type;
-	/* A null symbol is in no column of numbers. */
+	/* A column of numbers cannot have the null symbol. */
 	if ((had_all || is_null_symbol(filter)) &&
 	    t->columns[1].type != KT_SYMBOL)
 		return bad_type;
@@ -248,7 +250,7 @@ put_sub_reply(struct wire_writer *out, const struct schema_table *t)
 	wire_put_bytes(out, t->sub_reply, t->sub_reply_len);
 }
 
-/* Changes what is selected of one table, or of all where it is `. */
+/* Changes the selection of one table, or of all if it is `. */
 static const char *
 select_tables(struct call *c, const struct request_arg *table,
 	      change_table change, const struct request_arg *filter,
@@ -316,7 +318,7 @@ subscribe_each(struct call *c, const struct request_arg *tables,
 	return NULL;
 }
 
-/* (.u.i;.u.L;schemas): what mgkdb's tickerplant answers for a list of tables
+/* Writes (.u.i;.u.L;schemas), as mgkdb's tickerplant does for a list of tables
  * (tick-contract.md 1.1). */
 static const char *
 subscribe_as_mgkdb(struct call *c, const struct request_arg *tables,
@@ -351,7 +353,7 @@ call_add(void *context, const struct request_arg *args, unsigned args_cnt,
 {
 	if (args_cnt != 2)
 		return call_bad_rank;
-	/* Unlike .u.sub it knows no ` for all of them. */
+	/* Unlike in .u.sub, ` does not mean all tables. */
 	if (is_null_symbol(&args[0]))
 		return call_name_error(((struct call *)context)->tick,
 				       &args[0]);

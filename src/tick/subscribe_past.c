@@ -10,7 +10,7 @@
 
 const char no_journal_now[] = "journal";
 
-/* A symbol, or a vector of them: each is subscribed to. */
+/* Subscribes to a table, or to each of a vector. */
 static const char *
 subscribe_to(struct call *c, const struct request_arg *tables,
 	     const struct request_arg *symbols, struct wire_writer *out)
@@ -21,7 +21,7 @@ subscribe_to(struct call *c, const struct request_arg *tables,
 		       : subscribe_tables(c, tables, symbols, out);
 }
 
-/* A whole number of any length. */
+/* Reads a non-negative int or long. */
 static bool
 read_integer(struct wire_reader *r, int64_t *out)
 {
@@ -38,7 +38,7 @@ read_integer(struct wire_reader *r, int64_t *out)
 	return r->bad == NULL && *out >= 0;
 }
 
-/* How many records a file has, as far as they may be seen. */
+/* The number of a file's records that are visible. */
 static uint64_t
 records_of(const struct call *c, const struct history_file *file)
 {
@@ -46,7 +46,8 @@ records_of(const struct call *c, const struct history_file *file)
 			      : position_visible_records(c);
 }
 
-/* The records from number i of the file on, and of the files behind it. */
+/* Requests the records from number i of the file on, and those of later
+ * files. */
 static const char *
 ask_for(struct call *c, struct history_file *file, uint64_t i)
 {
@@ -76,7 +77,7 @@ subscribe_from_written(struct call *c)
 {
 	if (c->out->has_past || !position_is_stuck(c))
 		return NULL;
-	/* What it has already is further than that. */
+	/* It has later records already. */
 	if (c->client->stream != NULL || c->client->is_behind)
 		return no_journal_now;
 	return ask_for(c, history_last(c->tick->history),
@@ -103,8 +104,8 @@ call_subfrom(void *context, const struct request_arg *args, unsigned args_cnt,
 	return error != NULL ? error : subscribe_to(c, &args[0], &args[1], out);
 }
 
-/* What a client says that it has: all of a day up to record i, then n records
- * of its tables. */
+/* A client's claim: it has the whole day up to record i, and n records of its
+ * tables after that. */
 struct claim {
 	int64_t epoch;
 	int32_t day;
@@ -140,7 +141,7 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	if (args_cnt != 3)
 		return call_bad_rank;
-	/* Of batches nobody can say how many updates are in them. */
+	/* The number of updates in a batch is not known to a client. */
 	if (t->settings->publish.interval > 0)
 		return "nyi";
 	if (!read_claim(&args[2], &claim))
@@ -154,10 +155,10 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 				claim.day, records_of(c, file), &sure) ||
 	    (uint64_t)claim.i + (uint64_t)claim.n > sure)
 		return "epoch";
-	/* What was sent then cannot be told any more. */
+	/* With the schema of that time, other records were sent. */
 	if (claim.n > 0 && (uint64_t)claim.i < file->since)
 		return "schema";
-	/* Only what is written can be gone through for it. */
+	/* Only written records can be counted for the client. */
 	if (!file->is_ended &&
 	    (uint64_t)claim.i + (uint64_t)claim.n >
 		    position_promised_records(c))

@@ -11,7 +11,7 @@
 static size_t
 longest_reply(const struct schema *schema)
 {
-	/* A text can name a table more than once; 4 KiB are for the rest. */
+	/* A request can name a table more than once; 4 KiB are for the rest. */
 	size_t len = 4096 + JOURNAL_PATH_MAX;
 
 	for (unsigned i = 0; i < schema->tables_cnt; i++)
@@ -47,7 +47,7 @@ tick_open(struct tick *t, const struct settings *settings,
 	t->day = clock_day(zone_local_ns(&t->zone, clock_utc_ns()));
 	t->day_floor = INT32_MIN;
 	t->rewritten = map_scratch(scratch);
-	/* Of a usual reply the parts too, of a long one it alone. */
+	/* Room for a usual reply and its parts, or for a long reply alone. */
 	t->work_len =
 		REQUEST_WORK_BYTES + max_u64(2 * t->reply_max, scratch);
 	t->work = map_scratch(t->work_len);

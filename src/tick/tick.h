@@ -1,6 +1,6 @@
 /*
- * The rules of a kdb+ tickerplant: what .u.sub, .u.upd, .u.end and the rest
- * mean (tick-contract.md section 2).  Takes whole frames, puts updates and
+ * The rules of a kdb+ tickerplant: the meaning of .u.sub, .u.upd, .u.end and
+ * the rest (tick-contract.md section 2).  Takes whole frames, puts updates and
  * marks into the main stream, and writes replies; knows no sockets.
  */
 #ifndef RINGTICK_TICK_TICK_H
@@ -29,7 +29,7 @@
 enum tick_table {
 	TICK_LAG,	  /* .ringtick.lag[]: the consumers and their figures */
 	TICK_SUBSCRIBERS, /* .u.w: tables!lists of (handle; filter) */
-	TICK_QUEUES,	  /* .z.W: handles!bytes that they lack */
+	TICK_QUEUES,	  /* .z.W: handles!bytes still to be sent */
 };
 
 struct tick {
@@ -38,140 +38,153 @@ struct tick {
 	struct counters *counters;
 	const struct journal_state *journal;
 	const struct history *history;
-	/* Writes one of the tables: set by who knows the connections. NULL, or
-	 * the text of an error. */
+	/* Writes one of the tables; set by the daemon, which knows the
+	 * connections.  Returns NULL, or the text of an error. */
 	const char *(*put_table)(void *context, enum tick_table table,
 				 struct wire_writer *out);
 	void *put_context;
-	struct cpu_limit time; /* ends requests that cost too much */
-	unsigned port;	       /* where clients connect */
+	struct cpu_limit time; /* time limit of a request */
+	unsigned port;	       /* TCP port of the listener */
 	struct zone zone;
 	int32_t day;	   /* the day that runs: days since 2000.01.01 */
-	int32_t day_floor; /* no earlier one may run: those before it have
-			      ended; INT32_MIN: not known */
-	uint64_t day_begin; /* number in the main stream of its record 0,
+	int32_t day_floor; /* the earliest day that may run, as days before it
+			      have ended; INT32_MIN: not known */
+	uint64_t day_begin; /* number in the main stream of the day's record 0,
 			       unless a journal counts; modular */
-	int64_t clock_off_ns; /* of the wall clock to the monotonic one, a turn
-				 ago; 0: not known */
+	int64_t clock_off_ns; /* wall clock minus monotonic clock in the last
+				 turn; 0: not known */
 	struct log_limit step_log;
-	int64_t local_ns;  /* stamp of what is handled now, in the zone */
-	int64_t now_ns;	   /* the same moment, monotonic */
+	int64_t local_ns;  /* stamp of updates that are handled now, in the
+			      zone */
+	int64_t now_ns;	   /* the same time, monotonic */
 	bool is_held;	   /* a consumer holds the feeds: no updates */
 	bool is_day_pending; /* the mark has no room yet: no updates */
-	struct unpack unpack; /* of compressed frames */
-	uint8_t *rewritten; /* scratch of message.max: a byte-swapped frame,
-			       within one call */
-	uint8_t *work;	   /* scratch: a request that is being evaluated */
+	struct unpack unpack; /* for compressed frames */
+	uint8_t *rewritten;   /* scratch of message.max bytes: a byte-swapped
+				 frame, within one call */
+	uint8_t *work;	      /* scratch for the evaluation of a request */
 	size_t work_len;
-	size_t reply_max;  /* bytes that a reply can have, frame header too */
+	size_t reply_max; /* longest usual reply, including the frame header */
 	char error[REQUEST_ERROR_MAX];
-	char asked[ASKED_BYTES]; /* scratch of an outcome */
-	struct templates templates; /* of what feeds have sent */
+	char asked[ASKED_BYTES];    /* memory of outcome.asked */
+	struct templates templates; /* of earlier updates */
 };
 
-/* Who asks. */
+/* The client whose frame is handled. */
 struct tick_client {
-	struct selection selection; /* what it is subscribed to */
-	struct stream *stream;	    /* where it reads; NULL: nowhere */
-	bool is_behind;		    /* reads the journal instead */
-	uint8_t *reply;		    /* reply_max bytes: tick.reply_max, or */
+	struct selection selection; /* what it is subscribed to; held by the
+				       caller */
+	struct stream *stream;	    /* the stream that it reads, or NULL */
+	bool is_behind;		    /* it reads the journal instead */
+	uint8_t *reply;		    /* buffer of reply_max bytes:
+				       tick.reply_max, or ... */
 	size_t reply_max;	    /* ... message.max after TICK_LARGE: */
 	bool is_reply_large;
-	uint64_t address;	    /* where from: it has a share of streams */
-	int handle;		    /* as q would number it: its descriptor */
-	bool has_published;	    /* updates of it were accepted: ... */
-	uint64_t published_pos;	    /* ... end of the last in the main stream */
-	const char *user;	    /* its name; NULL: none */
-	const void *who;	    /* whose long compressed frame it is (of
-				       wire/unpack.h); NULL: nobody's, it is not
-				       inflated in pieces */
-	bool is_brief;		    /* others wait: what is more than brief
-				       (q/eval.h) waits with WAIT_DEAR */
-	bool is_late;		    /* this frame has waited for as long as a
-				       request may: it gets an error instead */
+	uint64_t address;	/* peers_address; each address has a share
+				   of streams */
+	int handle;		/* its handle as q would number it: the
+				   descriptor */
+	bool has_published;	/* an update of the client was accepted:
+				   ... */
+	uint64_t published_pos; /* ... end of the last one in the main
+				   stream */
+	const char *user;	/* its user name; NULL: none */
+	const void *who;	/* key of its long compressed frame
+				   (wire/unpack.h); NULL: such a frame is
+				   inflated in one go */
+	bool is_brief;		/* other clients wait: a request that is
+				   more than brief (q/eval.h) waits with
+				   WAIT_DEAR */
+	bool is_late;		/* this frame has waited for as long as a
+				   request may: it gets an error instead of
+				   a further wait */
 };
 
 enum tick_result {
-	TICK_DONE, /* handled; take the frame away, send the reply if any */
-	TICK_WAIT, /* nothing has changed; hand the frame in again when what
-		      outcome.waits_for says is over */
-	TICK_LARGE, /* nothing has changed; hand the frame in again with a
-		       reply_max of message.max */
-	TICK_BAD,  /* malformed, or too long: close the connection */
+	TICK_DONE,  /* handled; consume the frame, send the reply if any */
+	TICK_WAIT,  /* no effect; try the frame again when outcome.waits_for has
+		       ended */
+	TICK_LARGE, /* no effect; try the frame again with a reply_max of
+		       message.max */
+	TICK_BAD,   /* malformed, or too long: close the connection */
 };
 
 struct tick_outcome {
 	size_t reply_len;	  /* bytes in client.reply; 0: no reply */
 	struct selection selection; /* the client's from now on */
-	bool is_subscribing;	  /* the selection was asked for, and its
-				     symbols are held for the caller: */
-	struct stream *stream;	  /* to read from its head on, behind the
-				     reply; NULL if is_behind or has_past */
-	bool has_past;		  /* the journal is asked for: */
+	bool is_subscribing;	    /* the request changed the selection, whose
+				       symbols are held for the caller: */
+	struct stream *stream;	    /* to be read from its head on, after the
+				       reply; NULL if is_behind or has_past */
+	bool has_past; /* the subscription begins in the journal: */
 	struct past_request past;
-	struct reply_gate gate;	  /* what the reply waits for */
-	bool wants_skips;	  /* to be told what policy skip takes away */
-	bool is_too_long;	  /* TICK_BAD: why */
-	unsigned steps;		  /* that its evaluation has taken */
+	struct reply_gate gate; /* of the reply */
+	bool wants_skips;	/* the client asked for notices of skips */
+	bool is_too_long;	/* TICK_BAD: the frame is too long */
+	unsigned steps;		/* steps that the evaluation took */
 	bool is_update;
-	bool has_no_place;  /* TICK_DONE: the reply, or the subscription, has to
-			       wait until wait_stream is level; a reply alone
-			       until that one has had what ... */
-	uint64_t reply_pos; /* ... is before this in the main stream */
-	enum wait_reason waits_for; /* TICK_WAIT: what for; and, of ... */
-	const struct stream *wait_stream; /* ... WAIT_LEVEL, which stream */
-	const char *why;	  /* TICK_BAD or a refused update: the reason */
-	struct request_arg table; /* of a refused update: the name sent */
-	const char *error; /* of an asynchronous request, which nobody is told:
-			      its error; good until the next call, as is: */
-	const char *asked; /* what it was, for the log */
+	bool has_no_place;  /* TICK_DONE: the place of the reply, or of the
+			       subscription, is unknown until wait_stream is
+			       level, or, for a reply alone, has been fed ... */
+	uint64_t reply_pos; /* ... up to this position of the main stream */
+	enum wait_reason waits_for; /* TICK_WAIT: the reason; and, for ... */
+	const struct stream *wait_stream; /* ... WAIT_LEVEL, the stream */
+	const char *why;	  /* reason of TICK_BAD, or of the refusal of an
+				     update */
+	struct request_arg table; /* name sent with a refused update; points
+				     into the frame */
+	const char *error; /* error of an asynchronous request, for the log;
+			      valid until the next call, as is ... */
+	const char *asked; /* ... the request in a few words */
 };
 
-/* The settings must outlive it. 0 or -ENOMEM. */
+/* All arguments must outlive it.  Returns 0 or -ENOMEM; on failure *t is
+ * closed. */
 int tick_open(struct tick *t, const struct settings *settings,
 	      struct streams *streams, struct counters *counters,
 	      const struct journal_state *journal,
 	      const struct history *history);
 void tick_close(struct tick *t);
 
-/* The day that runs from the start on, unless it is the clock's. */
+/* Sets the running day, in days since 2000.01.01, if it is not the clock's;
+ * day_floor is the earliest day that may run. */
 void tick_begin_day(struct tick *t, int32_t day, int32_t day_floor);
 
 /*
- * Sets the moment for what follows, and ends the day if it is over: the mark
- * goes into the stream before any update of the next day.  While there is no
- * room for it is_day_pending is set, updates wait, and it has to be called
- * again: false.
+ * Sets the time of the turn, and ends the day if it is over: the mark goes into
+ * the stream before any update of the next day.  Returns false, with
+ * is_day_pending set, if there is no room for the mark: updates then wait, and
+ * the function must be called again.  utc_ns is in ns since 2000.01.01.
  */
 bool tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns);
 
-/* The number in the running day of a record of the main stream; 0 for those of
- * earlier days. */
+/* The number in the running day of a record of the main stream; 0 for records
+ * of earlier days. */
 uint64_t tick_day_record(const struct tick *t, uint64_t stream_record);
 
-/* The day that should run instead of one that a wrong clock has begun: the
- * clock's, or the first one that has not ended.  The running one if it is that.
- */
+/* The day that should run, if the running one was begun by a wrong clock: the
+ * clock's, or the first one that has not ended.  Else the running day. */
 int32_t tick_right_day(const struct tick *t);
 
-/* Says at the start if the clock cannot be right; with each report, if the date
- * is ahead of it and nobody has asked for that. */
+/* tick_check_clock logs, at the start, that the clock cannot be right;
+ * tick_report_date, with each report, that the date is ahead of the clock,
+ * unless a client asked for that. */
 void tick_check_clock(const struct tick *t);
 void tick_report_date(const struct tick *t);
 
 /* Ends the running day at once. false if there is no room for the mark. */
 bool tick_end_day(struct tick *t);
 
-/* Whether the request that is evaluated has had its time: it ends with
- * query_limit.  To be asked now and then by what goes through much. */
+/* Whether the time of the evaluated request is over: it then ends with
+ * query_limit.  Long loops call this now and then. */
 bool tick_is_late(struct tick *t);
 
 /*
- * Handles as many whole frames from the front of what a client has sent as are
- * plain updates like some before, and find room: the same as dispatch_frame
- * does with each, at a fraction of the cost.  Not for a client that reads a
- * stream: its replies have their places in it.  Returns how many bytes were
- * taken; *out_records says how many frames.
+ * Handles whole frames at the front of a client's input, as long as they are
+ * plain updates like earlier ones and there is room: the same as dispatch_frame
+ * does, at a fraction of the cost.  Not for a client that reads a stream, whose
+ * replies have places in it.  Returns the number of bytes consumed;
+ * *out_records is the number of frames.
  */
 size_t tick_repeat(struct tick *t, const uint8_t *at, size_t avail,
 		   uint64_t *out_records);
