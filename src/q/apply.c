@@ -43,14 +43,14 @@ evaluation_charge(struct evaluation *e, uint64_t len)
 	return evaluation_spend(e, len / REQUEST_STEP_BYTES);
 }
 
-/* For going through all the objects in it. */
+/* Charges a walk over all objects in v. */
 static bool
 charge_walk(struct evaluation *e, const struct request_arg *v)
 {
 	return value_walk(v->at, &e->steps) > 0;
 }
 
-/* For looking at each of its items. */
+/* Charges a look at each item of v. */
 static bool
 charge_items(struct evaluation *e, const struct request_arg *v)
 {
@@ -112,7 +112,7 @@ has_elided(const struct request_arg *args, unsigned args_cnt)
 	return false;
 }
 
-/* An item as an object; atoms of vectors are made on the stack. */
+/* Returns an item as an object; atoms of vectors are made on the stack. */
 static struct request_arg
 item_value(struct evaluation *e, const struct item *item)
 {
@@ -145,7 +145,7 @@ evaluate_spread(struct evaluation *e, const struct request_arg *list,
 	return e->work.is_full ? query_limit : NULL;
 }
 
-/* f with some of its arguments: as q has it on the wire. */
+/* Makes a projection, f with some of its arguments, in its form on the wire. */
 static const char *
 project(struct evaluation *e, const struct request_arg *f,
 	const struct request_arg *args, unsigned args_cnt,
@@ -161,7 +161,8 @@ project(struct evaluation *e, const struct request_arg *f,
 	return evaluation_take(e, off, out);
 }
 
-/* The arguments that it has, and the new ones in the gaps and behind. */
+/* Applies the inner function to the arguments held, with the new ones in the
+ * gaps and after them. */
 static const char *
 apply_projection(struct evaluation *e, const struct request_arg *f,
 		 const struct request_arg *args, unsigned args_cnt,
@@ -190,9 +191,10 @@ apply_projection(struct evaluation *e, const struct request_arg *f,
 	return evaluate_apply(e, &inner, all, cnt, out);
 }
 
-/* ---- functions of the names, and lambdas ---- */
+/* ---- functions of the table of names, and lambdas ---- */
 
-/* What was made here was not checked when it came. */
+/* Checks an argument that was made on the stack, and not by the check of the
+ * request. */
 static const char *
 check_made(struct evaluation *e, const struct request_arg *arg)
 {
@@ -233,7 +235,8 @@ apply_name(struct evaluation *e, const struct request_arg *f,
 	return error != NULL ? error : evaluation_take(e, off, out);
 }
 
-/* Its text is read for each call: a value needs no more than its bytes. */
+/* The text is parsed at each call: so a lambda needs no memory besides its
+ * bytes. */
 static const char *
 apply_lambda(struct evaluation *e, const struct request_arg *f,
 	     const struct request_arg *args, unsigned args_cnt,
@@ -272,7 +275,7 @@ apply_lambda(struct evaluation *e, const struct request_arg *f,
 
 /* ---- adverbs ---- */
 
-/* The arguments of which one item after the other is taken. */
+/* The arguments whose items are taken one after the other. */
 struct each {
 	const struct request_arg *f;
 	struct request_arg args[REQUEST_ARGS_MAX], keys;
@@ -394,7 +397,7 @@ is_fatal(const char *error)
 	       error == request_is_malformed;
 }
 
-/* What a trap may catch. */
+/* Applies f between begin_trap and end_trap. */
 static const char *
 apply_trapped(struct evaluation *e, const struct request_arg *f,
 	      const struct request_arg *args, unsigned args_cnt,
@@ -411,7 +414,7 @@ apply_trapped(struct evaluation *e, const struct request_arg *f,
 	return error;
 }
 
-/* f[args], or what is to stand for an error. */
+/* f[args], or the replacement if that is an error. */
 static const char *
 trap(struct evaluation *e, const struct request_arg *f,
      const struct request_arg *args, unsigned args_cnt,
@@ -445,7 +448,7 @@ apply_at(struct evaluation *e, bool is_dot, const struct request_arg *args,
 	unsigned inner_cnt = 1;
 	const char *error;
 
-	/* Amending is not for here. */
+	/* Amending is not supported. */
 	if (args_cnt == 3 && !value_is_function(&args[0]))
 		return query_not_understood;
 	if (is_dot) {
@@ -459,7 +462,7 @@ apply_at(struct evaluation *e, bool is_dot, const struct request_arg *args,
 	return trap(e, &args[0], inner, inner_cnt, &args[2], out);
 }
 
-/* key x: of a dictionary, of a namespace, or of what a symbol names. */
+/* key x, where x is a dictionary, a namespace, or the name of one. */
 static const char *
 apply_key(struct evaluation *e, const struct request_arg *arg,
 	  struct request_arg *out)
@@ -485,7 +488,7 @@ apply_key(struct evaluation *e, const struct request_arg *arg,
 		value_split_dict(&v, out, &values);
 		return NULL;
 	}
-	*out = *arg; /* the symbol, as its name has a value */
+	*out = *arg; /* the symbol, since its name has a value */
 	return value_type(arg) == -KT_SYMBOL ? NULL : "type";
 }
 
@@ -512,7 +515,7 @@ apply_special(struct evaluation *e, const struct verb *verb,
 	return query_not_understood;
 }
 
-/* Where its parts lie is not known without looking at all that is before. */
+/* Whether the parts of v can only be found by a walk over the parts before. */
 static bool
 is_walked(const struct request_arg *v)
 {
@@ -533,7 +536,7 @@ items_cnt(const struct request_arg *v)
 	return value_is_list(v) ? value_count(v) : 1;
 }
 
-/* times what going through v once costs */
+/* Charges `times` looks at all items of v. */
 static bool
 charge_times(struct evaluation *e, const struct request_arg *v, uint64_t times)
 {
@@ -544,7 +547,8 @@ charge_times(struct evaluation *e, const struct request_arg *v, uint64_t times)
 							  (before - e->steps)));
 }
 
-/* x in y: each item of x is looked for. Many of few items count too. */
+/* x in y: each item of x is searched in y.  Many items count even if y has
+ * few. */
 static bool
 charge_product(struct evaluation *e, const struct request_arg *args)
 {
@@ -572,14 +576,15 @@ charge_arg(struct evaluation *e, const struct verb *verb,
 	return charge_items(e, arg);
 }
 
-/* Before anything is done. Results are charged for when they are taken. */
+/* Charges a verb's work before it is done.  Results are charged for when they
+ * are taken. */
 static bool
 charge_verb(struct evaluation *e, const struct verb *verb,
 	    const struct request_arg *args)
 {
 	if (verb->cost == COST_PRODUCT)
 		return charge_product(e, args);
-	/* Vectors of one type are put together in one piece. */
+	/* Vectors of one type are copied, without a look at their items. */
 	if (verb->cost == COST_JOIN && is_vector(&args[0]) &&
 	    value_type(&args[0]) == value_type(&args[1]))
 		return true;
@@ -622,9 +627,9 @@ apply_verb(struct evaluation *e, const struct request_arg *f,
 	return error != NULL ? error : evaluation_take(e, off, out);
 }
 
-/* ---- whatever it is ---- */
+/* ---- any value ---- */
 
-/* v[i;j;...]: the first finds what the others are applied to. */
+/* v[i;j;...]: the other arguments are applied to v[i]. */
 static const char *
 apply_data(struct evaluation *e, const struct request_arg *f,
 	   const struct request_arg *args, unsigned args_cnt,
@@ -683,7 +688,8 @@ apply_any(struct evaluation *e, const struct request_arg *f,
 		error = evaluate_name(e, value_symbol(f), &named);
 		if (error != NULL)
 			return error;
-		/* A symbol that names a symbol names no more. */
+		/* The value of a name is not followed again if it is a
+		 * symbol. */
 		return value_type(&named) == -KT_SYMBOL
 			       ? apply_data(e, &named, args, args_cnt, out)
 			       : evaluate_apply(e, &named, args, args_cnt, out);

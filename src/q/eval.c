@@ -24,7 +24,8 @@ find_row(const struct request_world *world, struct text name)
 	return NULL;
 }
 
-/* What stands behind "space." in the name of a row; NULL if it is not in it. */
+/* The part after "space." of a row's name; NULL if the row is not in the
+ * namespace. */
 static const char *
 member_of(const struct request_name *row, struct text space)
 {
@@ -43,7 +44,7 @@ is_space_name(const struct request_world *world, struct text name)
 	return false;
 }
 
-/* The error of an undefined name: the name itself. */
+/* The error of an undefined name is the name itself. */
 static const char *
 name_error(struct evaluation *e, struct text name)
 {
@@ -74,7 +75,7 @@ row_value(struct evaluation *e, const struct request_name *row,
 	return error != NULL ? error : evaluation_take(e, off, out);
 }
 
-/* A parameter of the lambda that is evaluated. */
+/* Finds a parameter of the lambda that is being evaluated. */
 static bool
 find_param(const struct frame *frame, struct text name, struct request_arg *out)
 {
@@ -91,7 +92,7 @@ find_param(const struct frame *frame, struct text name, struct request_arg *out)
 	return false;
 }
 
-/* Writes the value of a name that is no row; false if it is undefined. */
+/* Writes the value of a name that has no row; false if it is undefined. */
 static bool
 put_other(struct evaluation *e, struct text name)
 {
@@ -134,7 +135,7 @@ evaluate_is_defined(struct evaluation *e, struct text name)
 	return is_defined;
 }
 
-/* The value of "space.key"; :: if there is none. */
+/* Pushes the value of "space.key", or :: if there is none. */
 static const char *
 place_member(struct evaluation *e, struct text space, struct text key)
 {
@@ -186,7 +187,7 @@ evaluate_member(struct evaluation *e, struct text space,
 	return evaluation_take(e, off, out);
 }
 
-/* As q lists a namespace: the empty symbol first. */
+/* The empty symbol comes first, as in q. */
 const char *
 evaluate_members(struct evaluation *e, struct text space,
 		 struct request_arg *out)
@@ -351,7 +352,8 @@ evaluate_node(struct evaluation *e, const struct node *n,
 
 /* ---- texts ---- */
 
-/* An undefined name in a text that is not understood says more than 'nyi. */
+/* For a text that is not understood: an undefined name in it says more than
+ * 'nyi. */
 static const char *
 text_error(struct evaluation *e, struct text text, const char *error)
 {
@@ -398,7 +400,7 @@ evaluate_text(struct evaluation *e, struct text text, struct request_arg *out)
 
 	if (!evaluation_spend(e, text.len / REQUEST_STEP_CHARS))
 		return query_limit;
-	e->frame = NULL; /* a text knows no parameters */
+	e->frame = NULL; /* a text has no parameters */
 	if (query_is_name(&text)) {
 		error = evaluate_name(e, text, out);
 	} else if (text.len > 0 && *text.at == '\\') {
@@ -414,7 +416,8 @@ evaluate_text(struct evaluation *e, struct text text, struct request_arg *out)
 
 /* ---- objects ---- */
 
-/* The function of a list: a text is what it says, the rest applies itself. */
+/* Applies the first part to the others.  If it is a text, its value is
+ * applied. */
 static const char *
 call_parts(struct evaluation *e, const struct request_arg *parts, unsigned cnt,
 	   struct request_arg *out)
@@ -433,7 +436,8 @@ call_parts(struct evaluation *e, const struct request_arg *parts, unsigned cnt,
 			     : evaluate_apply(e, &f, parts + 1, cnt - 1, out);
 }
 
-/* Of a list that came: the last item is most of an update, and not walked. */
+/* Applies a list of the request.  The last item, often the data of an update,
+ * is not walked. */
 static const char *
 call_list(struct evaluation *e, const struct request_arg *list,
 	  struct request_arg *out)
@@ -513,7 +517,8 @@ evaluate_value(struct evaluation *e, const struct request_arg *x,
 	return type < KT_TABLE ? "type" : query_not_understood;
 }
 
-/* What was made here may have functions in it, or more levels than are sent. */
+/* A value on the stack may contain functions, or be nested deeper than a
+ * message may be. */
 static const char *
 check_value(const struct evaluation *e, const struct request_arg *v)
 {

@@ -1,14 +1,13 @@
 /*
- * A request that is being evaluated: what eval.c (nodes, names, objects)
- * and apply.c (functions) share.  Private to them.
+ * A request that is being evaluated: shared by eval.c (nodes, names, objects),
+ * apply.c (functions) and pykx_probe.c.
  *
- * Values are bytes that lie in the request, among the literals of a text, or
- * on the work area, which is a stack.  What a function here gives as *out lies
- * below what the stack had when it was called, or is exactly what was put on
- * it since: nothing else is left behind.
+ * A value is bytes in the request, in the literals of a text, or in the work
+ * area, which is a stack.  The *out of a function is either below the top that
+ * the stack had at the call, or is the only thing pushed since.
  *
- * Functions return NULL or the text of an error, and then the stack may hold
- * anything above what it had.
+ * Functions return NULL or the text of an error; after an error the stack may
+ * hold anything above its earlier top.
  */
 #ifndef RINGTICK_Q_EVAL_PRIVATE_H
 #define RINGTICK_Q_EVAL_PRIVATE_H
@@ -28,46 +27,48 @@ struct evaluation {
 	struct wire_writer work;
 	const struct frame *frame; /* NULL outside of lambdas */
 	unsigned depth;
-	unsigned steps; /* that are left */
-	unsigned look_at; /* with so many left the clock is looked at */
+	unsigned steps;	  /* steps left */
+	unsigned look_at; /* the clock is read when this many steps are left */
 };
 
-extern const char evaluate_stack[]; /* the error of too deep calls */
+extern const char evaluate_stack[]; /* the error for calls nested too deeply */
 
 /* ---- the stack ---- */
 
-/* Takes from the steps; false if there are not enough, or the time is over. */
+/* Charges steps; false if there are not enough, or the time is over. */
 bool evaluation_spend(struct evaluation *e, uint64_t steps);
 
-/* A function of the names was called, of which nobody knows what it costs. */
+/* Charges the call of a function of the table of names, and reads the clock,
+ * since its cost is unknown.  false as above. */
 bool evaluation_called(struct evaluation *e);
 
-/* What len bytes that are copied cost. */
+/* Charges the copying of len bytes.  false as above. */
 bool evaluation_charge(struct evaluation *e, uint64_t len);
 
-/* The value of what was written from off on. */
+/* Sets *out to the value that was written to the stack from off on. */
 const char *evaluation_take(struct evaluation *e, size_t off,
 			    struct request_arg *out);
 
-/* Drops all that was put on the stack from off on, but *v, which moves; if
- * there are not enough steps for that, there are none left. */
+/* Drops everything on the stack from off on except *v, which moves.  If there
+ * are not enough steps for the move, none are left. */
 void evaluation_settle(struct evaluation *e, size_t off, struct request_arg *v);
 
-/* The same, and *v lies at off, wherever it was before. */
+/* The same, and copies *v to off if it was below. */
 const char *evaluation_place(struct evaluation *e, size_t off,
 			     struct request_arg *v);
 
 /* ---- eval.c ---- */
 
-/* The value of a name: a function, variable, table or namespace.  Symbols do
- * not name parameters. */
+/* Finds the value of a name: a function, variable, table or namespace.  Symbols
+ * do not name parameters. */
 const char *evaluate_name(struct evaluation *e, struct text name,
 			  struct request_arg *out);
 
-/* Whether it has one. */
+/* Whether the name has a value. */
 bool evaluate_is_defined(struct evaluation *e, struct text name);
 
-/* space[key], and the symbols of the names in a namespace. */
+/* space[key], where key is a symbol or a vector of them; and the names in a
+ * namespace, as a symbol vector. */
 const char *evaluate_member(struct evaluation *e, struct text space,
 			    const struct request_arg *key,
 			    struct request_arg *out);
@@ -83,12 +84,13 @@ const char *evaluate_value(struct evaluation *e, const struct request_arg *x,
 
 /* ---- apply.c ---- */
 
-/* f[args], for whatever f is: a function, or what can be indexed. */
+/* f[args]: f is a function, or a value that is indexed. */
 const char *evaluate_apply(struct evaluation *e, const struct request_arg *f,
 			   const struct request_arg *args, unsigned args_cnt,
 			   struct request_arg *out);
 
-/* The items of a list as arguments; what has to be made goes to the stack. */
+/* Sets out_args, which has REQUEST_ARGS_MAX elements, to the items of a list.
+ * Items that have no object in the list are made on the stack. */
 const char *evaluate_spread(struct evaluation *e,
 			    const struct request_arg *list,
 			    struct request_arg *out_args, unsigned *out_cnt);

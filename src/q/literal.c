@@ -11,14 +11,14 @@
 
 enum {
 	NUMBER_BYTES_MAX = 47,
-	/* So many are a step: */
+	/* Items per step: */
 	STRING_CHARS = 128,
 	ESCAPES = 16,
 	SYMBOLS = 8,
 	NUMBERS = 2,
 };
 
-/* Of the item with this number, counted from 0. */
+/* Takes a step at every per_step-th item; items are numbered from 0. */
 static bool
 take_step(unsigned *steps, uint32_t item, uint32_t per_step)
 {
@@ -67,7 +67,8 @@ literal_skip_symbol(const char *at, const char *end)
 	return at;
 }
 
-/* The byte behind a backslash; -1 if it is no escape. */
+/* The byte that an escape means, read after its backslash; -1 if it is no
+ * escape. */
 static int
 read_escape(const char **at, const char *end)
 {
@@ -157,13 +158,13 @@ literal_symbols(const char **at, const char *end, unsigned *steps,
 /* ---- numbers ---- */
 
 struct number {
-	int64_t whole; /* of a date: days since 2000.01.01 */
+	int64_t whole; /* a date's is in days since 2000.01.01 */
 	double real;
-	char suffix; /* NUL where there is none */
+	char suffix; /* NUL: none */
 	bool is_real, is_null, is_boolean, is_date;
 };
 
-/* Digits with at most one point among them. */
+/* Skips digits with at most one point among them. */
 static const char *
 skip_digits(const char *at, const char *end, bool *out_has_point)
 {
@@ -177,7 +178,7 @@ skip_digits(const char *at, const char *end, bool *out_has_point)
 	return at;
 }
 
-/* Moves *at behind the date that begins there. */
+/* Reads a date and moves *at to its end; false if there is none. */
 static bool
 scan_date(const char **at, const char *end, struct number *out)
 {
@@ -193,8 +194,8 @@ scan_date(const char **at, const char *end, struct number *out)
 	return true;
 }
 
-/* false if the text is no number that is known.  What it is worth is found out
- * only where that is wanted. */
+/* Reads a number; false if the text is none of a known form.  The value is
+ * computed only if wants_value. */
 static bool
 scan_number(const char **from, const char *end, bool wants_value,
 	    struct number *out)
@@ -269,7 +270,8 @@ put_null(struct wire_writer *out, int type)
 	wire_put_bytes(out, atom + 1, wire_item_bytes(type));
 }
 
-/* The item, without a type byte. false if it is none of that type. */
+/* Writes an item without its type byte; false if the number cannot be of that
+ * type. */
 static bool
 put_number(struct wire_writer *out, int type, const struct number *n)
 {
@@ -314,7 +316,7 @@ put_header(struct wire_writer *out, int type, uint32_t cnt)
 		wire_put_list(out, type, KA_NONE, cnt);
 }
 
-/* Where the next number of a vector begins behind `at`; NULL if none does. */
+/* The start of a vector's next number after `at`; NULL if none follows. */
 static const char *
 next_number(const char *at, const char *end)
 {

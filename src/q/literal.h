@@ -1,11 +1,11 @@
 /*
- * Literals of q text: what their characters are, and the bytes of their
- * values.  Rows of the grammar in eval.h.
+ * Literals of q text: their characters, and the bytes of their values.  The
+ * grammar is in eval.h.
  *
- * The functions that write move *at behind the literal that begins there and
- * append its value to out.  false, with any part of it written, if the text is
- * not understood, or if there are not enough steps: then none are left.  They
- * read nothing at or behind end.
+ * The functions that write move *at to the end of the literal that begins
+ * there, and append its value to out.  They return false, with any part of the
+ * value written, if the text is not understood, or if there are not enough
+ * steps: then none are left.  No function reads at or after end.
  */
 #ifndef RINGTICK_Q_LITERAL_H
 #define RINGTICK_Q_LITERAL_H
@@ -52,25 +52,25 @@ literal_starts_number(const char *at, const char *end)
 	return at < end && literal_is_digit(*at);
 }
 
-/* The end of the comment that begins at `at`, a slash behind a space or at the
- * begin of the text; `at` itself where none does. */
+/* The end of the comment that begins at `at` (a slash after a space or at the
+ * beginning of the text); `at` itself if no comment begins there. */
 const char *literal_skip_comment(const char *begin, const char *at,
 				 const char *end);
 
-/* Behind the string or symbol that begins at `at`. */
+/* The end of the string or symbol that begins at `at`. */
 const char *literal_skip_string(const char *at, const char *end);
 const char *literal_skip_symbol(const char *at, const char *end);
 
-/* "text"; of one character, a char. */
+/* "text"; a char if it has one character. */
 bool literal_string(const char **at, const char *end, unsigned *steps,
 		    struct wire_writer *out);
 
-/* `a, and a vector of those that stand together. */
+/* `a, or the vector of adjacent symbols. */
 bool literal_symbols(const char **at, const char *end, unsigned *steps,
 		     struct wire_writer *out);
 
-/* 1, -1.5, 0101b, 2026.11.22, and vectors, of which the last number can have
- * the letter for all: 1 2 3i. */
+/* 1, -1.5, 0101b, 2026.11.22, and vectors, whose last number may have the type
+ * letter for all: 1 2 3i. */
 bool literal_numbers(const char **at, const char *end, unsigned *steps,
 		     struct wire_writer *out);
 

@@ -9,7 +9,7 @@ const char query_not_understood[] = "nyi";
 const char query_too_much[] = "limit";
 const char query_limit[] = "limit";
 
-/* Whatever its names are: nothing is ever assigned to. */
+/* The error of any assignment, whatever the names in the text. */
 static const char assigns[] = "nyi";
 
 /* ---- names in a text ---- */
@@ -66,7 +66,7 @@ query_is_name(struct text *text)
 
 /* ---- nodes ---- */
 
-/* The parser gives NULL after the first error, everywhere. */
+/* Keeps the first error.  All parts of the parser return NULL after it. */
 static struct node *
 refuse(struct query *q, const char *error)
 {
@@ -109,7 +109,7 @@ add_child(struct node *parent, struct node *child)
 	parent->children_cnt++;
 }
 
-/* What was written to the stack from off on is the value of the node. */
+/* Sets the value of the node to the bytes on the stack from off on. */
 static struct node *
 end_value(struct query *q, struct node *n, size_t off)
 {
@@ -146,7 +146,7 @@ new_verb(struct query *q, const struct verb *verb)
 	return end_value(q, n, off);
 }
 
-/* head[arg] or head[left;right], out of nodes that may be NULL. */
+/* Makes head[arg] or head[left;right]; the nodes may be NULL after an error. */
 static struct node *
 new_call(struct query *q, struct node *head, struct node *left,
 	 struct node *right)
@@ -177,7 +177,7 @@ skip_spaces(struct query *q)
 	} while (q->at != from);
 }
 
-/* What comes next, without spaces; NUL at the end. */
+/* Skips spaces and returns the next character; NUL at the end. */
 static char
 peek(struct query *q)
 {
@@ -185,7 +185,7 @@ peek(struct query *q)
 	return q->at < q->end ? *q->at : '\0';
 }
 
-/* Skips spaces; true, and skips it, if c comes next. */
+/* Skips spaces, and c if it comes next: then true. */
 static bool
 take_char(struct query *q, char c)
 {
@@ -245,7 +245,8 @@ parse_name(struct query *q)
 
 static struct node *parse_expr(struct query *q);
 
-/* expr ; expr ; ... up to the end or the brace, which is left. */
+/* expr ; expr ; ... up to the end, or up to a closing brace, which is not
+ * consumed. */
 static struct node *
 parse_statements(struct query *q)
 {
@@ -311,7 +312,7 @@ parse_lambda_parts(struct query *q, struct query_lambda *out)
 	return take_char(q, '}') || refuse_text(q) != NULL;
 }
 
-/* Read to its end, so that it has no error, and kept as text. */
+/* A lambda is parsed to find its end and its errors, and kept as text. */
 static struct node *
 parse_lambda(struct query *q)
 {
@@ -359,7 +360,7 @@ parse_list(struct query *q)
 	return n->children_cnt == 1 ? item : n;
 }
 
-/* Behind the bracket: arguments, of which some may be left out. */
+/* Parses the arguments after an opening bracket; some may be omitted. */
 static struct node *
 parse_args(struct query *q, struct node *head)
 {
@@ -386,7 +387,7 @@ parse_args(struct query *q, struct node *head)
 		return refuse_text(q);
 	if (!is_dollar || n->children_cnt < 4)
 		return n;
-	/* The operator goes: $[c;t;f] has no function. */
+	/* Drop the operator: $[c;t;f] is not an application. */
 	n->kind = NODE_COND;
 	n->children = head->next;
 	n->children_cnt--;
@@ -449,7 +450,7 @@ parse_primary(struct query *q, bool is_behind)
 	return parse_operator(q);
 }
 
-/* A primary with the adverbs and brackets behind it. */
+/* A primary with the adverbs and brackets that follow. */
 static struct node *
 parse_term(struct query *q, bool is_behind)
 {
@@ -481,7 +482,8 @@ is_infix(const struct node *n)
 	       (n->verb != NULL && n->verb->place != VERB_PREFIX);
 }
 
-/* A term and what follows: an infix function, or what it is applied to. */
+/* A term and the rest of its expression: an infix function, or the argument of
+ * the term. */
 static struct node *
 parse_rest(struct query *q, struct node *term)
 {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* By length and FNV-1a. */
+/* The text is recognised by its length and its FNV-1a hash. */
 enum { PROBE_BYTES = 93 };
 #define PROBE_HASH UINT64_C(0x80bfa85220692af1)
 

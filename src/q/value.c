@@ -56,7 +56,7 @@ symbol_bytes(const uint8_t *at)
 	return strlen((const char *)at) + 1;
 }
 
-/* Of an atom behind its type, or an item of a vector. */
+/* The length of an atom after its type byte, or of an item of a vector. */
 static size_t
 atom_bytes(const uint8_t *at, int type)
 {
@@ -64,8 +64,8 @@ atom_bytes(const uint8_t *at, int type)
 }
 
 /*
- * Bytes of one object without those inside it, whose number is added to
- * *inner_cnt: they follow.
+ * The length of an object without the objects inside it, which follow; their
+ * number is added to *inner_cnt.
  */
 static size_t
 shell_bytes(const uint8_t *at, uint64_t *inner_cnt)
@@ -122,7 +122,7 @@ object_at(const uint8_t *at)
 	return (struct request_arg){ at, value_bytes(at) };
 }
 
-/* Without value_bytes: its length is what is left of the one around it. */
+/* The last part of v, from `at` on: no need to walk it for its length. */
 static struct request_arg
 rest_of(const struct request_arg *v, const uint8_t *at)
 {
@@ -216,7 +216,7 @@ value_match(const struct request_arg *a, const struct request_arg *b)
 
 		if (*left != *right)
 			return false;
-		/* Attributes do not count. */
+		/* Attributes are not compared. */
 		if (*left <= KT_TIME || *left == KT_TABLE)
 			skip = 2;
 		len = shell_bytes(left, &cnt);
@@ -274,7 +274,7 @@ items_next(struct items *items)
 	if (items->type != KT_LIST) {
 		item.len = atom_bytes(item.at, item.type);
 	} else if ((int8_t)*item.at < 0) {
-		/* an atom among others */
+		/* an atom in a general list */
 		item.type = -(int8_t)*item.at++;
 		item.len = atom_bytes(item.at, item.type);
 	} else {
@@ -383,7 +383,7 @@ value_find(const struct request_arg *list, const struct item *item)
 
 /* ---- indexing ---- */
 
-/* The item that is number i, or the null of what is there. */
+/* Writes item i, or the null of the list's type if there is none. */
 static void
 put_nth(struct wire_writer *out, const struct request_arg *list, uint64_t i)
 {

@@ -1,11 +1,11 @@
 /*
- * kdb+ objects as values of an evaluation: little-endian bytes that are known
- * to be good, because they were checked when they came or were made here.
+ * kdb+ objects as values of an evaluation: little-endian bytes that are valid,
+ * since they were checked when received, or were made here.
  *
- * Beside the types of the wire there is one of our own, for what a name may
- * stand for and what is never sent: KT_OWN, a byte of enum own_kind, then the
- * index (u16) of a function or the text of a namespace (a symbol).  What a
- * client sends cannot have it: wire_skip knows no type 112.
+ * Besides the types of the wire there is one of our own, for the values of
+ * names that are never sent: KT_OWN, a byte of enum own_kind, then the index
+ * (u16) of a function or the text of a namespace (a symbol).  No client can
+ * send it: wire_skip rejects type 112.
  *
  * Pure.  Nothing here recurses, however deeply values are nested.
  */
@@ -20,7 +20,7 @@
 
 enum {
 	REQUEST_ARGS_MAX = 8,
-	REQUEST_STEP_ITEMS = 16, /* looked at or compared: so many are a step
+	REQUEST_STEP_ITEMS = 16, /* items looked at or compared per step
 				    (eval.h) */
 };
 
@@ -32,7 +32,7 @@ struct request_arg {
 
 enum {
 	KT_OWN = 112,
-	UNARY_ELIDED = 0xff, /* of KT_UNARY: an argument still to come */
+	UNARY_ELIDED = 0xff, /* the KT_UNARY of an omitted argument */
 };
 
 enum own_kind {
@@ -60,7 +60,7 @@ value_is_list(const struct request_arg *v)
 	return wire_is_list(value_type(v));
 }
 
-/* Anything that q calls a function. */
+/* Whether q calls the value a function. */
 static inline bool
 value_is_function(const struct request_arg *v)
 {
@@ -70,7 +70,7 @@ value_is_function(const struct request_arg *v)
 	       !(type == KT_OWN && v->at[1] == OWN_SPACE);
 }
 
-/* `::`, and an argument that was left out. */
+/* Whether it is `::`, and whether it is an omitted argument. */
 bool value_is_null(const struct request_arg *v);
 bool value_is_elided(const struct request_arg *v);
 
@@ -79,57 +79,60 @@ unsigned value_own_idx(const struct request_arg *v);
 void value_put_own(struct wire_writer *out, enum own_kind kind, unsigned idx);
 void value_put_space(struct wire_writer *out, struct text name);
 
-/* Bytes of the object that begins at `at`. */
+/* The length of the object that begins at `at`. */
 size_t value_bytes(const uint8_t *at);
 
-/* The same, for what may be large: takes a step for each REQUEST_STEP_ITEMS
- * objects and symbols in it; 0, and none are left, if there are not enough. */
+/* The same for an object that may be large: takes a step for each
+ * REQUEST_STEP_ITEMS objects and symbols in it.  Returns 0, and leaves no
+ * steps, if there are not enough. */
 size_t value_walk(const uint8_t *at, unsigned *steps);
 
-/* Items; of a dictionary its keys; rows of a table; 1 of everything else. */
+/* The number of items of a list, keys of a dictionary, rows of a table; 1 for
+ * everything else. */
 uint64_t value_count(const struct request_arg *v);
 
-/* The two sides of a dictionary. */
+/* The two sides of a dictionary; both point into it. */
 void value_split_dict(const struct request_arg *dict, struct request_arg *keys,
 		      struct request_arg *values);
 
-/* Names (a symbol vector) and columns (a general list). */
+/* The names (a symbol vector) and columns (a general list) of a table; both
+ * point into it. */
 void value_split_table(const struct request_arg *table,
 		       struct request_arg *names, struct request_arg *columns);
 
 /*
- * The argument as a symbol or char vector; NULL if it is neither. Not
- * terminated. A char atom is a string of one.
+ * The characters of a symbol or char vector, not terminated; NULL for any other
+ * type.  A char atom is a string of one.
  */
 const char *request_arg_text(const struct request_arg *arg, size_t *out_len);
 
 /* The characters of a symbol atom. */
 struct text value_symbol(const struct request_arg *v);
 
-/* A boolean, byte, short, int or long. false for any other type. */
+/* Reads a boolean, byte, short, int or long; false for any other type. */
 bool value_integer(const struct request_arg *v, int64_t *out);
 
-/* Equal but for attributes, as ~ of q. */
+/* Whether two values are equal except for attributes, as q's ~ has it. */
 bool value_match(const struct request_arg *a, const struct request_arg *b);
 
-/* Whether there is a KT_OWN in it, which cannot be sent. */
+/* Whether it contains a KT_OWN, which cannot be sent. */
 bool value_has_own(const struct request_arg *v);
 
 /* ---- items ---- */
 
-/* One item, as it stands in a vector or list: without the type byte, but for
- * those of a general list, which are objects. */
+/* One item, in its form in a vector or list: without the type byte, except for
+ * the items of a general list, which are objects. */
 struct item {
 	int type; /* of the atom, positive; 0: an object */
 	const uint8_t *at;
 	size_t len;
 };
 
-/* The items of a list one by one; of anything else, itself for ever. */
+/* Iterates over the items of a list; any other value is repeated for ever. */
 struct items {
-	int type; /* of the vector; -1: always the same */
+	int type; /* of the vector; -1: a repeated value */
 	const uint8_t *at;
-	uint64_t cnt; /* that are still to come */
+	uint64_t cnt; /* items left */
 	struct item same;
 };
 
@@ -141,23 +144,24 @@ struct item item_of(const struct request_arg *v);
 
 bool item_match(const struct item *a, const struct item *b);
 
-/* The item as an object of its own. */
+/* Writes the item as an object of its own. */
 void value_put_item(struct wire_writer *out, const struct item *item);
 
-/* The null atom of a type; of KT_LIST, an empty list. */
+/* Writes the null atom of a type; for KT_LIST, an empty list. */
 void value_put_null_of(struct wire_writer *out, int type);
 
-/* What q does with a list whose items are atoms of one type: the list that was
- * written at list_off up to the end becomes a vector. */
+/* Turns the list from list_off to the end of out into a vector if all its items
+ * are atoms of one type, as q does. */
 void value_collapse(struct wire_writer *out, size_t list_off);
 
-/* Where the item is in the list, which has value_count items; that count if it
- * is not there. */
+/* The index of the item in the list; value_count of the list if it is not
+ * there. */
 uint64_t value_find(const struct request_arg *list, const struct item *item);
 
 /*
- * v[key]: of a list by number, of a dictionary by key, of a table by column;
- * by a vector of these, a list.  What is not there is a null.
+ * Writes v[key]: a list is indexed by number, a dictionary by key, a table by
+ * column; a vector of keys gives a list.  A missing item is a null.  Returns
+ * NULL or the text of an error.
  */
 const char *value_index(const struct request_arg *v,
 			const struct request_arg *key, struct wire_writer *out);

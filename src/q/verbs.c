@@ -88,7 +88,7 @@ type(const struct request_arg *args, struct wire_writer *out)
 
 /* ---- putting together ---- */
 
-/* Two vectors of one type stay one, even if they are empty. */
+/* Two vectors of one type are joined to one, even if they are empty. */
 static bool
 join_vectors(const struct request_arg *x, const struct request_arg *y,
 	     struct wire_writer *out)
@@ -142,7 +142,7 @@ join(const struct request_arg *args, struct wire_writer *out)
 		return "limit";
 	if (join_vectors(&args[0], &args[1], out))
 		return NULL;
-	/* A typed vector keeps its type beside an empty list. */
+	/* A vector joined with an empty list keeps its type. */
 	for (unsigned i = 0; i < 2; i++)
 		if (value_type(&args[i]) == KT_LIST &&
 		    value_count(&args[i]) == 0 && value_is_list(&args[!i])) {
@@ -193,7 +193,8 @@ item_integer(const struct item *item, int64_t *out)
 	return value_integer(&v, out);
 }
 
-/* Of one type, or both of them whole numbers. */
+/* Compares two items of one type, or two whole numbers; any other pair is
+ * 'type. */
 static const char *
 items_equal(const struct item *x, const struct item *y, bool *out)
 {
@@ -254,7 +255,7 @@ in(const struct request_arg *args, struct wire_writer *out)
 			return "type";
 		return equal(args, out);
 	}
-	/* Of a general list the left side can be a whole item. */
+	/* In a general list, x can be an item as a whole. */
 	if (x.type < 0 || y.type == KT_LIST) {
 		item = item_of(&args[0]);
 		put_boolean(out, value_find(&args[1], &item) < cnt);
@@ -268,7 +269,7 @@ in(const struct request_arg *args, struct wire_writer *out)
 	return NULL;
 }
 
-/* ---- of each atom ---- */
+/* ---- functions of each atom ---- */
 
 static bool
 is_null_item(const struct item *item)
@@ -431,7 +432,7 @@ string(const struct request_arg *args, struct wire_writer *out)
 		struct item item = items_next(&items);
 		const char *error;
 
-		/* An item that is a string: its characters, each a string. */
+		/* q would make a string of each character of a string. */
 		if (item.type == KT_LIST)
 			return "nyi";
 		error = put_string(out, &item);
@@ -504,7 +505,7 @@ sv(const struct request_arg *args, struct wire_writer *out)
 	return NULL;
 }
 
-/* A symbol cannot have a NUL in it. */
+/* Writes a text as a symbol, which cannot have a NUL. */
 static const char *
 put_cast_symbol(struct wire_writer *out, const struct request_arg *v)
 {
@@ -520,7 +521,7 @@ put_cast_symbol(struct wire_writer *out, const struct request_arg *v)
 	return NULL;
 }
 
-/* `$"text": no other cast is known. */
+/* `$"text" is the only cast. */
 static const char *
 cast(const struct request_arg *args, struct wire_writer *out)
 {
@@ -642,7 +643,7 @@ static const struct verb verbs[] = {
 	{ "=", VERB_OPERATOR, 2, equal, VERB_PLAIN, COST_ARGS },
 	{ "!", VERB_OPERATOR, 2, dict, VERB_PLAIN, COST_RESULT },
 	{ "$", VERB_OPERATOR, 2, cast, VERB_PLAIN, COST_TEXTS },
-	/* known, so that they may stand where nothing evaluates them */
+	/* known only so that text which is not evaluated may contain them */
 	{ "+", VERB_OPERATOR, 2, NULL, VERB_PLAIN, COST_ARGS },
 	{ "-", VERB_OPERATOR, 2, NULL, VERB_PLAIN, COST_ARGS },
 	{ "*", VERB_OPERATOR, 2, NULL, VERB_PLAIN, COST_ARGS },
