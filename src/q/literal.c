@@ -134,11 +134,11 @@ bool
 literal_symbols(const char **at, const char *end, unsigned *steps,
 		struct wire_writer *out)
 {
-	const char *behind = *at;
+	const char *after = *at;
 	uint32_t cnt = 0;
 
-	for (; behind < end && *behind == '`'; cnt++) {
-		behind = literal_skip_symbol(behind, end);
+	for (; after < end && *after == '`'; cnt++) {
+		after = literal_skip_symbol(after, end);
 		if (!take_step(steps, cnt, SYMBOLS))
 			return false;
 	}
@@ -146,7 +146,7 @@ literal_symbols(const char **at, const char *end, unsigned *steps,
 		wire_put_u8(out, (uint8_t)-KT_SYMBOL);
 	else
 		wire_put_list(out, KT_SYMBOL, KA_NONE, cnt);
-	while (*at < behind) {
+	while (*at < after) {
 		const char *symbol = *at + 1;
 
 		*at = literal_skip_symbol(*at, end);
@@ -331,27 +331,27 @@ bool
 literal_numbers(const char **at, const char *end, unsigned *steps,
 		struct wire_writer *out)
 {
-	const char *next = *at, *behind = *at;
+	const char *next = *at, *after = *at;
 	struct number number = { 0 };
 	bool is_real = false, is_date = false;
 	uint32_t cnt = 0;
 	int type;
 
 	for (; next != NULL && number.suffix == '\0'; cnt++) {
-		behind = next;
+		after = next;
 		if (!take_step(steps, cnt, NUMBERS) ||
-		    !scan_number(&behind, end, false, &number) ||
+		    !scan_number(&after, end, false, &number) ||
 		    (number.is_boolean && cnt > 0))
 			return false;
 		is_real = is_real || number.is_real;
 		is_date = is_date || number.is_date;
-		next = next_number(behind, end);
+		next = next_number(after, end);
 	}
 	if (number.is_boolean) {
-		put_header(out, KT_BOOLEAN, (uint32_t)(behind - *at) - 1);
-		for (; *at + 1 < behind; ++*at)
+		put_header(out, KT_BOOLEAN, (uint32_t)(after - *at) - 1);
+		for (; *at + 1 < after; ++*at)
 			wire_put_u8(out, **at == '1');
-		*at = behind;
+		*at = after;
 		return true;
 	}
 	type = type_of_suffix(number.suffix, is_real, is_date);

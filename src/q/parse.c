@@ -426,7 +426,7 @@ parse_operator(struct query *q)
 }
 
 static struct node *
-parse_primary(struct query *q, bool is_behind)
+parse_primary(struct query *q, bool is_after_term)
 {
 	char c = peek(q);
 
@@ -435,7 +435,7 @@ parse_primary(struct query *q, bool is_behind)
 	/* x-1 is a difference, x -1 is not. */
 	if (c == '`' || c == '"' ||
 	    (literal_starts_number(q->at, q->end) &&
-	     !(c == '-' && is_behind && !literal_is_space(q->at[-1]))))
+	     !(c == '-' && is_after_term && !literal_is_space(q->at[-1]))))
 		return parse_literal(q);
 	if (literal_starts_name(c))
 		return parse_name(q);
@@ -452,9 +452,9 @@ parse_primary(struct query *q, bool is_behind)
 
 /* A primary with the adverbs and brackets that follow. */
 static struct node *
-parse_term(struct query *q, bool is_behind)
+parse_term(struct query *q, bool is_after_term)
 {
-	struct node *n = parse_primary(q, is_behind);
+	struct node *n = parse_primary(q, is_after_term);
 
 	while (n != NULL && q->at < q->end) {
 		if (*q->at == '\'' || *q->at == '\\' || *q->at == '/')
