@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The cells of bench/compare_brokers.sh: peers take turns, results go to a file of JSON lines.
+"""The cells of bench/compare_brokers.sh: peers take turns, results go to a file of JSON
+lines.
 
 A peer is started once and stays, pinned to core 0 (with --free: to none); the load
-generator runs on core 1.  What spins is started for its own cell only."""
+generator runs on core 1.  A peer that spins is started for its own cell only."""
 
 import argparse
 import json
@@ -31,7 +32,7 @@ parser.add_argument("--out", required=True, help="file of JSON lines")
 parser.add_argument("--scratch", default="/tmp", help="the journals' place")
 parser.add_argument("--stages", default="verify,tput,journal,latency,slow,calls")
 parser.add_argument("--quick", action="store_true")
-parser.add_argument("--free", action="store_true", help="pin nobody")
+parser.add_argument("--free", action="store_true", help="pin no process")
 parser.add_argument("--reps", type=int)
 parser.add_argument("--secs", type=float)
 parser.add_argument("--peers", default="")
@@ -149,7 +150,7 @@ PEERS = {peer.name: peer for peer in (
     Peer("sqpoll", "ringtick", ringtick("sqpoll")),
     Peer("direct", "ringtick", ringtick("direct")),
     Peer("epoll", "kdb", relay()),
-    # as many bytes to each subscriber as ringtick makes of the update
+    # As many bytes to each subscriber as of ringtick, whose table is longer.
     Peer("epoll+31", "kdb", relay()),
     Peer("redis", "redis", redis(*UNLIMITED), needs="redis-server"),
     Peer("nats", "nats", lambda peer: ["nats-server", "-a", "127.0.0.1", "-p", str(peer.port)],
@@ -164,7 +165,7 @@ PEERS = {peer.name: peer for peer in (
     Peer("direct-spin", "ringtick", ringtick("direct", spins=True), spins=True),
     Peer("epoll-spin", "kdb", relay("-b"), spins=True),
     Peer("epoll-vmsplice", "kdb", relay("-v")),
-    # as a user starts it: with the limit that cuts slow readers off
+    # As a user starts it: with the limit that cuts slow readers off.
     Peer("redis-limited", "redis", redis(), needs="redis-server"),
     Peer("zeromq-hwm", "zmtp", lambda peer: [str(BUILD / "bench/zeromq_proxy"), str(peer.port + 1),
                                              str(peer.port), "1000"],
@@ -174,7 +175,7 @@ missing = set()
 
 
 def peers(names):
-    """Those of the names that are here and wanted; says once what is not."""
+    """The peers of these names that are here and wanted; says once which are not here."""
     wanted = [name for name in A.peers.split(",") if name]
     also = [name for name in A.also.split(",") if name]
     found = []
@@ -299,7 +300,7 @@ def tput():
 
 
 def journal():
-    """Much longer than what the page cache takes in without anybody noticing."""
+    """Much more than the page cache takes in without slowing anybody down."""
     alternate("journal", ["direct+j", "sqpoll+j", "epoll+j", "direct", "epoll"],
               [{"size": 1024, "subs": 1}], 1 if A.quick else 3, mode="tput",
               secs=1 if A.quick else 4, capmb=16384)

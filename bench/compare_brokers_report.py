@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Markdown tables, and with a folder plots (gnuplot, SVG), of what bench/compare_brokers.py wrote.
+"""Markdown tables, and with a folder plots (gnuplot, SVG), of the results of
+bench/compare_brokers.py.
 
 bench/compare_brokers_report.py RESULTS.jsonl [PLOTS_FOLDER]
 bench/compare_brokers_report.py --published doc/performance.md FOLDER
@@ -7,7 +8,7 @@ bench/compare_brokers_report.py --published doc/performance.md FOLDER
 The second form draws rate.svg from the first table of the document.
 
 A figure is the median of the repetitions.  Ratios are of pairs in one repetition, their
-median; behind it how far the repetitions are apart."""
+median; after it the least and the greatest."""
 
 import collections
 import json

@@ -68,8 +68,8 @@ prepare()	# N REV
 			"$here/../src/tools/histogram.c"
 		here_program plain_relay "$here/plain_relay.c" \
 			"$here/../src/ring/ring.c"
-		# It stands on the daemon's inner interfaces: an old revision
-		# may have others.
+		# It calls the daemon's inner interfaces: an old revision may
+		# have others.
 		# shellcheck disable=SC2046
 		"${CC:-gcc}" -g -O2 -D_GNU_SOURCE -I. -I../../src \
 			-o bench/update_cost "$here/update_cost.c" libringtick.a \

@@ -1,6 +1,6 @@
 /*
- * What the load generator sends, and what a subscriber is to get of it.  Owns
- * the bytes.  Called by load_generator.c.
+ * The message that the load generator sends, and the one that a subscriber must
+ * get.  Owns the bytes.  Called by load_generator.c.
  */
 #ifndef RINGTICK_BENCH_LOAD_FRAMES_H
 #define RINGTICK_BENCH_LOAD_FRAMES_H

@@ -12,7 +12,7 @@
 _Noreturn void give_up(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
-/* A decimal number of the command line; gives up if it is none. */
+/* A decimal number of the command line; gives up on any other text. */
 double number_from(const char *text);
 
 /*

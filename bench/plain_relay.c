@@ -147,7 +147,7 @@ splice_some(struct peer *p)
 	return n;
 }
 
-/* Sends what it lacks, as far as it is taken. False: it is gone. */
+/* Sends what the socket takes of all that it lacks. False: it is gone. */
 static bool
 pump(struct peer *p)
 {
@@ -184,7 +184,7 @@ pump_all(void)
 			drop(subscribers[i]);
 }
 
-/* How far all have it. *out_slowest is NULL if nobody lacks anything. */
+/* All subscribers are up to here. *out_slowest: NULL if none lacks anything. */
 static uint64_t
 find_tail(struct peer **out_slowest)
 {
@@ -284,7 +284,7 @@ own_ring(struct peer *p)
 	p->stash_len = 0;
 }
 
-/* What nobody lacks is written over first: its memory is in the cache. */
+/* Once all is sent the ring begins again: that memory is in the cache. */
 static void
 rewind_ring(void)
 {
@@ -414,7 +414,7 @@ on_handshake(struct peer *p)
 	return send(p->fd, "\3", 1, MSG_NOSIGNAL) == 1;
 }
 
-/* What it says is thrown away. */
+/* Its bytes are thrown away. */
 static bool
 on_subscriber(struct peer *p)
 {

@@ -64,7 +64,7 @@ put_symbols(struct wire_writer *w, uint32_t rows, uint32_t from)
 {
 	wire_put_list(w, KT_SYMBOL, KA_NONE, rows);
 	for (uint32_t i = from; i < from + rows; i++)
-		wire_put_symbol_item(w, "ABCDEFGHIJKL" + i % 9, 1 + i * 7 % 4);
+		wire_put_symbol_item(w, &"ABCDEFGHIJKL"[i % 9], 1 + i * 7 % 4);
 }
 
 /* Returns the message's length. */

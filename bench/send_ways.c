@@ -54,7 +54,7 @@
 #include "ring/ring.h"
 #include "sockets.h"
 
-/* What is newer than liburing 2.3. */
+/* Newer than liburing 2.3. */
 enum {
 	NOTIF_USAGE_BIT = 31,
 	SEND_ZC_USAGE = 1 << 3,	     /* IORING_SEND_ZC_REPORT_USAGE, 6.2 */
@@ -109,7 +109,7 @@ static struct options {
 
 /*
  * Positions are those of the stream that is sent: of the ring, or with every
- * second message of half of it.
+ * second message of half the ring.
  */
 static struct {
 	struct ring ring, second;

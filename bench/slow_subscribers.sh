@@ -52,7 +52,7 @@ config()	# RING
 	EOT
 }
 
-start_without_journal()	# RING
+start_with_empty_journal()	# RING
 {
 	rm -f "$scratch"/sym*
 	start_daemon "$1"
@@ -153,7 +153,7 @@ beside()	# KIND COUNT
 	local key=$1-$2 there=" behind=$2 " start p
 
 	[ "$1" != live ] || there=" consumers=$2 "
-	start_without_journal 64M
+	start_with_empty_journal 64M
 	if [ "$1" = stuck ]; then
 		start_neighbours "$1" "$2"
 		await " consumers=$2 " "$daemon" "$log"
@@ -191,7 +191,7 @@ catching_up()	# SIZE COUNT
 {
 	local before=0 bytes file file_bytes first=0
 
-	start_without_journal 128M
+	start_with_empty_journal 128M
 	file=$scratch/$(cd "$scratch" && echo sym????.??.??)
 	for _ in 1 2 3 4 5; do
 		open_stream live '.u.sub[`;`]'
@@ -216,7 +216,7 @@ leaving()	# BUSY
 {
 	local i
 
-	start_without_journal 4M
+	start_with_empty_journal 4M
 	start_neighbours live "$1"
 	await " consumers=$1 " "$daemon" "$log"
 	"$build/ringtick" feed -p "$port" --size 1024 --rate 20000 \

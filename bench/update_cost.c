@@ -303,7 +303,7 @@ put_column(struct wire_writer *w, int type, uint32_t rows)
 		wire_put_u8(w, (uint8_t)-type);
 	for (uint32_t i = 0; i < (rows > 0 ? rows : 1); i++)
 		if (type == KT_SYMBOL)
-			wire_put_symbol_item(w, "ABCDEFGHIJKL" + i % 9,
+			wire_put_symbol_item(w, &"ABCDEFGHIJKL"[i % 9],
 					     1 + i * 7 % 4);
 		else
 			wire_put_u64(w, i);

@@ -1,6 +1,6 @@
 /*
- * libFuzzer: a compressed frame.  What is inflated has the announced length,
- * depends on nothing but the input, and can be checked.
+ * libFuzzer: a compressed frame.  The inflated frame has the announced
+ * length, depends on nothing but the input, and can be checked.
  */
 #include "config.h"
 

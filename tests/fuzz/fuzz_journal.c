@@ -1,7 +1,7 @@
 /*
- * libFuzzer: a journal, or the records of one.  The walk sees what wire_skip
- * sees; its verdict is the one that the bytes have; each record can be shown
- * in every way.
+ * libFuzzer: a journal, or the records of one.  The walk finds the objects that
+ * wire_skip finds, and judges the bytes by their content; each record can be
+ * printed in every way.
  */
 #include "config.h"
 
@@ -57,7 +57,7 @@ show(const struct journal_record *record)
 	CHECK(json_rows(sink, x) == 0);
 }
 
-/* What the header of journal/file.h says, without its short cuts. */
+/* The promise of journal/file.h, without the short cuts. */
 static bool
 is_record(const uint8_t *bytes, uint64_t len, uint64_t off, uint64_t *out_len)
 {
@@ -116,7 +116,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		table_print.out = sink;
 	}
 	check_journal(data, len);
-	/* exact size, for the sanitizer to see a byte too much */
+	/* Of the exact size: the sanitizer sees a byte too many. */
 	bytes = malloc(JOURNAL_HEADER_BYTES + len);
 	CHECK(bytes != NULL);
 	memcpy(bytes, journal_header, JOURNAL_HEADER_BYTES);

@@ -1,9 +1,9 @@
 /*
  * libFuzzer: a request.  Input that is no object is taken as text.  A value is
- * one good object; an error has a text and leaves nothing written; what does
- * not fit is 'limit and never a part of the value.  What functions keep is
- * as before after an error that was trapped, and errors that end a request
- * are never trapped.
+ * one good object; an error has a text and leaves nothing written; a value that
+ * does not fit is 'limit and never cut short.  The state of functions is as
+ * before after an error that was trapped, and errors that end a request are
+ * never trapped.
  */
 #include "config.h"
 
@@ -21,8 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 struct state {
 	unsigned calls_cnt;
-	bool is_over; /* nothing may be called any more */
-	bool is_torn; /* something failed, and nothing took it back */
+	bool is_over; /* no function may be called now */
+	bool is_torn; /* a function failed, and was not taken back */
 	bool was_torn[8]; /* at the beginning of each trap */
 	unsigned traps_cnt;
 };

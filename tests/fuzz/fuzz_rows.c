@@ -1,8 +1,8 @@
 /*
- * libFuzzer: what a feed sends, behind one byte that chooses table and check,
- * as a message of which rows are picked and that is merged.  What is written
- * is as long as announced, good for every subscriber, and has the rows that it
- * should: a message taken apart into its rows and put together is itself.
+ * libFuzzer: an update of a feed, after one byte that chooses table and check.
+ * Rows of its message are picked, and messages are merged.  The result is as
+ * long as announced, good for every subscriber, and has the right rows: a
+ * message that is taken apart into its rows and put together again is the same.
  */
 #include "config.h"
 
@@ -61,7 +61,7 @@ make_schema(void)
 	CHECK(schema_finish(&schema, &err) == 0);
 }
 
-/* As many rows in each column, whatever else; and as many keys. */
+/* Each column has that many rows, of any type; and there are as many keys. */
 static struct rows
 check_message(const struct schema_table *t, const uint8_t *frame, size_t len,
 	      uint32_t cnt)
@@ -81,7 +81,7 @@ check_message(const struct schema_table *t, const uint8_t *frame, size_t len,
 		CHECK(wire_count(&r) == cnt);
 		wire_skip(&r);
 	}
-	/* Around what was sent there are levels of our own. */
+	/* The published message adds levels of its own. */
 	if (bad == NULL)
 		CHECK(r.bad == NULL && r.at == r.end);
 	else

@@ -1,7 +1,7 @@
 /*
- * libFuzzer: the text of a schema file.  What is read can be finished, each
- * table is found by its name, and its constant bytes are good objects; what is
- * refused has a place inside the text and one line that says why.
+ * libFuzzer: the text of a schema file.  A schema that was read can be
+ * finished, each table is found by its name, and its constant bytes are good
+ * objects; a refusal names a place inside the text and says why in one line.
  */
 #include "config.h"
 

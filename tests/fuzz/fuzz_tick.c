@@ -1,8 +1,8 @@
 /*
- * libFuzzer: two clients that send whatever they like, frame after frame, while
- * time passes and the rings fill and empty; the first byte says whether in
- * batches.  What is published and what is answered is good; what has to wait
- * has changed nothing; who filters by symbols gets rows of these only.
+ * libFuzzer: two clients that send any bytes, frame after frame, while time
+ * passes and the rings fill and empty; the first byte says whether in batches.
+ * Published messages and replies are good; a frame that has to wait has changed
+ * nothing; a subscriber that filters by symbols gets rows of these only.
  */
 #include "config.h"
 
@@ -136,7 +136,7 @@ check_body(const uint8_t *frame, size_t len)
 					  len - WIRE_HEADER_BYTES, false,
 					  &has_long_counts);
 
-	/* Around what was sent there are levels of our own. */
+	/* The published message adds levels of its own. */
 	CHECK(bad == NULL || strstr(bad, "too deeply") != NULL);
 	CHECK(!has_long_counts);
 	CHECK(frame[0] == 1 && frame[2] == 0 && frame[3] == 0);

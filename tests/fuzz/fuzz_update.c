@@ -1,9 +1,8 @@
 /*
- * libFuzzer: what a feed sends, behind one byte that chooses table and check.
- * update_parse and wire_check_body agree on what is malformed, although the
- * one reads no more than it must; what is written is as long as announced, and
- * good for every subscriber.  What a known template takes is what is written
- * anyway.
+ * libFuzzer: an update of a feed, after one byte that chooses table and check.
+ * update_parse and wire_check_body agree on which bytes are malformed, although
+ * the first reads no more than it must; the written message is as long as
+ * announced, good for every subscriber, and the same by a known template.
  */
 #include "config.h"
 
@@ -119,7 +118,7 @@ write_checked(const struct update *u)
 	bad = wire_check_body(frame + WIRE_HEADER_BYTES,
 			      u->frame_len - WIRE_HEADER_BYTES, false,
 			      &has_long_counts);
-	/* Around what was sent there are levels of our own. */
+	/* The published message adds levels of its own. */
 	CHECK(bad == NULL || strstr(bad, "too deeply") != NULL);
 	CHECK(!has_long_counts);
 	return frame;
