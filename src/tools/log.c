@@ -21,25 +21,25 @@
 #include "tools/print.h"
 #include "tools/qtime.h"
 
-struct logtool {
+struct log_tool {
 	struct log_options options;
 	enum log_mode mode;
-	struct log_limit from, to; /* in the file that is read now */
+	struct log_bound from, to; /* in the file that is read now */
 	const char *path;	   /* of a day that followed: day_path */
 
 	char day_path[PATH_MAX];
-	struct mapping file;
+	struct mapped_file file;
 	struct journal_check check; /* how far, and how it ended */
 	bool is_judged;		    /* check.verdict is set */
 	bool was_torn;		    /* the file of a day before */
-	struct table_list tables;
+	struct log_tables tables;
 	uint64_t selected;
 	uint64_t left_out; /* of a replay */
 
 	struct print_table print;
-	struct payload_table made;
-	struct salvage_copy copy;
-	struct replay replay;
+	struct log_payload_table made;
+	struct log_copy copy;
+	struct log_replay replay;
 };
 
 static int
@@ -58,12 +58,13 @@ reader_of(const struct journal_record *record, const uint8_t *at)
 }
 
 static void
-print_record(struct logtool *t, const struct journal_record *record,
-	     const struct payload *p, uint64_t number)
+print_record(struct log_tool *t, const struct journal_record *record,
+	     const struct log_payload *p, uint64_t number)
 {
 	struct print_text text = { .len = 0 };
 	size_t len;
-	const uint8_t *table = payload_make_table(&t->made, p, record, &len);
+	const uint8_t *table =
+		log_payload_make_table(&t->made, p, record, &len);
 
 	if (table != NULL) {
 		print_table(&t->print, record->table, record->table_len, table,
@@ -82,11 +83,12 @@ print_record(struct logtool *t, const struct journal_record *record,
 }
 
 static void
-print_json(struct logtool *t, const struct journal_record *record,
-	   const struct payload *p, uint64_t number)
+print_json(struct log_tool *t, const struct journal_record *record,
+	   const struct log_payload *p, uint64_t number)
 {
 	size_t len;
-	const uint8_t *bytes = payload_make_table(&t->made, p, record, &len);
+	const uint8_t *bytes =
+		log_payload_make_table(&t->made, p, record, &len);
 	struct wire_reader table = wire_reader(bytes, len, false);
 	struct wire_reader x = reader_of(record, record->x);
 
@@ -114,15 +116,15 @@ print_json(struct logtool *t, const struct journal_record *record,
 
 /* 1 if it is in the range of times, 0 if not, -EINVAL if nobody can tell. */
 static int
-is_in_time(const struct logtool *t, const struct payload *p)
+is_in_time(const struct log_tool *t, const struct log_payload *p)
 {
-	const struct log_limit *limits[] = { &t->from, &t->to };
-	struct when when;
+	const struct log_bound *limits[] = { &t->from, &t->to };
+	struct qtime when;
 
 	if (!t->from.is_time && !t->to.is_time)
 		return 1;
 	if (p->time_first == NULL ||
-	    !when_read(p->time_type, p->time_first, &when))
+	    !qtime_read(p->time_type, p->time_first, &when))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
 		if (limits[i]->is_time && limits[i]->when.has_date &&
@@ -130,31 +132,31 @@ is_in_time(const struct logtool *t, const struct payload *p)
 			return fail(t->path, "the times in it have no date; "
 					     "give --from and --to without "
 					     "one, such as 09:30");
-	if (t->from.is_time && when_is_before(when, t->from.when))
+	if (t->from.is_time && qtime_is_before(when, t->from.when))
 		return 0;
-	return !t->to.is_time || when_is_before(when, t->to.when);
+	return !t->to.is_time || qtime_is_before(when, t->to.when);
 }
 
 /* 0 to go on, or -errno; what went wrong is told. */
 static int
-take_record(struct logtool *t, const struct journal_record *record,
+take_record(struct log_tool *t, const struct journal_record *record,
 	    uint64_t number)
 {
-	struct payload p = { .rows = 0 };
-	struct table_sums *table;
+	struct log_payload p = { .rows = 0 };
+	struct log_table *table;
 	int got;
 
 	if (t->mode == LOG_VERIFY || t->mode == LOG_REPAIR)
 		return 0;
 	if (t->from.is_number && number < t->from.number)
 		return 0;
-	table = table_list_find(&t->tables, record);
+	table = log_tables_find(&t->tables, record);
 	if (table == NULL)
 		return fail(t->path, "no memory for the names of its tables");
 	if (!table->is_wanted)
 		return 0;
 	if (t->mode != LOG_COUNT || t->from.is_time || t->to.is_time)
-		payload_read(&p, record);
+		log_payload_read(&p, record);
 	got = is_in_time(t, &p);
 	if (got <= 0)
 		return got;
@@ -165,9 +167,9 @@ take_record(struct logtool *t, const struct journal_record *record,
 	} else if (t->mode == LOG_JSON) {
 		print_json(t, record, &p, number);
 	} else if (t->mode == LOG_TABLES) {
-		table_sums_add(table, record, &p);
+		log_table_add(table, record, &p);
 	} else if (t->mode == LOG_FILTER) {
-		return salvage_add(&t->copy, record);
+		return log_repair_add_record(&t->copy, record);
 	} else if (t->mode == LOG_REPLAY && record->unknown != NULL) {
 		/* The server would close the connection. */
 		fprintf(stderr,
@@ -177,7 +179,7 @@ take_record(struct logtool *t, const struct journal_record *record,
 	} else if (t->mode == LOG_REPLAY) {
 		t->replay.at_off = t->check.good_bytes;
 		t->replay.file_len = t->file.len;
-		return replay_record(&t->replay, record, &p, number);
+		return log_replay_record(&t->replay, record, &p, number);
 	}
 	return 0;
 }
@@ -186,7 +188,7 @@ take_record(struct logtool *t, const struct journal_record *record,
 
 /* What is wrong with the file, and what can be done. */
 static void
-tell_verdict(const struct logtool *t)
+tell_verdict(const struct log_tool *t)
 {
 	const struct journal_check *c = &t->check;
 	unsigned long long records = c->records, good = c->good_bytes;
@@ -226,7 +228,7 @@ tell_verdict(const struct logtool *t)
 
 /* Why it is not read further; 0, or -errno with a sentence on stderr. */
 static int
-tell_change(const struct logtool *t, int err)
+tell_change(const struct log_tool *t, int err)
 {
 	if (err == -ESTALE)
 		(void)fail(t->path, "the file was cut while it was read");
@@ -239,7 +241,7 @@ tell_change(const struct logtool *t, int err)
 
 /* Of the header alone.  Whether it may be a journal. */
 static bool
-read_header(struct logtool *t)
+read_header(struct log_tool *t)
 {
 	t->check =
 		journal_check(t->file.bytes,
@@ -249,9 +251,9 @@ read_header(struct logtool *t)
 }
 
 static int
-open_file(struct logtool *t)
+open_file(struct log_tool *t)
 {
-	int err = mapping_open(&t->file, t->path, t->mode == LOG_REPAIR);
+	int err = mapped_file_open(&t->file, t->path, t->mode == LOG_REPAIR);
 
 	if (err == -EINVAL)
 		return fail(t->path, "it is not a regular file");
@@ -263,7 +265,7 @@ open_file(struct logtool *t)
  * that was all, or -errno.
  */
 static int
-next_day(struct logtool *t, enum journal_step step, const char *why)
+next_day(struct log_tool *t, enum journal_step step, const char *why)
 {
 	if (step != JOURNAL_END) {
 		journal_judge(&t->check, t->file.bytes, t->file.len, step, why);
@@ -278,7 +280,7 @@ next_day(struct logtool *t, enum journal_step step, const char *why)
 		t->path, t->file.next);
 	memcpy(t->day_path, t->file.next, sizeof(t->day_path));
 	t->path = t->day_path;
-	mapping_close(&t->file);
+	mapped_file_close(&t->file);
 	if (open_file(t) < 0)
 		return -EINVAL;
 	return read_header(t) ? 1 : 0;
@@ -286,20 +288,20 @@ next_day(struct logtool *t, enum journal_step step, const char *why)
 
 /* No record at good_bytes.  1: look again, 0: that was all, or -errno. */
 static int
-reach_end(struct logtool *t, enum journal_step step, const char *why)
+reach_end(struct log_tool *t, enum journal_step step, const char *why)
 {
 	int got = 0;
 
 	if (t->options.is_following && step != JOURNAL_BAD) {
 		fflush(stdout);
-		got = mapping_wait(&t->file);
+		got = mapped_file_wait(&t->file);
 		if (got == 0)
 			return next_day(t, step, why);
 		return got < 0 ? tell_change(t, got) : 1;
 	}
 	/* Half a record may be one that is just being written. */
 	if (step != JOURNAL_END) {
-		got = mapping_grow(&t->file);
+		got = mapped_file_grow(&t->file);
 		if (got < 0)
 			return tell_change(t, got);
 	}
@@ -311,13 +313,13 @@ reach_end(struct logtool *t, enum journal_step step, const char *why)
 }
 
 static bool
-is_stopped(const struct logtool *t)
+is_stopped(const struct log_tool *t)
 {
 	return cli_stopped() || t->replay.is_ending;
 }
 
 static int
-walk(struct logtool *t)
+walk(struct log_tool *t)
 {
 	struct journal_check *c = &t->check;
 	int got = 1;
@@ -329,7 +331,7 @@ walk(struct logtool *t)
 
 		if (t->to.is_number && c->records >= t->to.number)
 			return 0;
-		mapping_touch(&t->file, c->good_bytes);
+		mapped_file_touch(&t->file, c->good_bytes);
 		step = journal_next(t->file.bytes, t->file.len, c->good_bytes,
 				    &record, &why);
 		if (step != JOURNAL_RECORD) {
@@ -348,7 +350,7 @@ walk(struct logtool *t)
 /* ---- how it ended ---- */
 
 static void
-print_verdict(const struct logtool *t, int64_t span_ns)
+print_verdict(const struct log_tool *t, int64_t span_ns)
 {
 	static const char *const names[] = {
 		[JOURNAL_WHOLE] = "whole",
@@ -376,7 +378,7 @@ print_verdict(const struct logtool *t, int64_t span_ns)
 
 /* Of a verify and a repair: what was kept without being understood. */
 static void
-tell_unknown(const struct logtool *t)
+tell_unknown(const struct log_tool *t)
 {
 	const struct journal_check *c = &t->check;
 
@@ -392,11 +394,12 @@ tell_unknown(const struct logtool *t)
 
 /* The exit status of a repair, once the file is judged. */
 static int
-repair(struct logtool *t)
+repair(struct log_tool *t)
 {
 	if (t->check.verdict == JOURNAL_TORN)
-		return salvage_cut(&t->file, &t->check) < 0 ? CLI_EXIT_TROUBLE
-							    : 0;
+		return log_repair_cut(&t->file, &t->check) < 0
+			       ? CLI_EXIT_TROUBLE
+			       : 0;
 	if (t->check.verdict == JOURNAL_WHOLE) {
 		printf("repair result=whole records=%llu bytes=%llu\n",
 		       (unsigned long long)t->check.records,
@@ -409,20 +412,20 @@ repair(struct logtool *t)
 
 /* err: of the walk.  The exit status. */
 static int
-finish(struct logtool *t, int err, int64_t span_ns)
+finish(struct log_tool *t, int err, int64_t span_ns)
 {
 	int status = err < 0 ? CLI_EXIT_TROUBLE : 0;
 
 	if (t->mode == LOG_FILTER) {
 		if (err == 0 && cli_stopped())
 			err = -EINTR;
-		if (salvage_close(&t->copy, err) < 0)
+		if (log_repair_close_copy(&t->copy, err) < 0)
 			return CLI_EXIT_TROUBLE;
 		printf("filter records=%llu bytes=%llu\n",
 		       (unsigned long long)t->copy.records,
 		       (unsigned long long)t->copy.bytes);
 	} else if (t->mode == LOG_REPLAY) {
-		status = replay_close(&t->replay, err);
+		status = log_replay_close(&t->replay, err);
 		if (status == 0 && t->left_out > 0)
 			status = CLI_EXIT_CHECK;
 	}
@@ -435,10 +438,10 @@ finish(struct logtool *t, int err, int64_t span_ns)
 	if (t->mode == LOG_COUNT)
 		printf("%llu\n", (unsigned long long)t->selected);
 	else if (t->mode == LOG_TABLES)
-		table_list_print(&t->tables);
+		log_tables_print(&t->tables);
 	else if (t->mode == LOG_VERIFY)
 		print_verdict(t, span_ns);
-	table_list_tell_missing(&t->tables, t->path);
+	log_tables_tell_missing(&t->tables, t->path);
 	if (!t->is_judged || t->check.verdict == JOURNAL_WHOLE)
 		return t->was_torn ? CLI_EXIT_CHECK : 0;
 	fflush(stdout);
@@ -447,7 +450,7 @@ finish(struct logtool *t, int err, int64_t span_ns)
 }
 
 static int
-run(struct logtool *t)
+run(struct log_tool *t)
 {
 	int64_t start_ns = clock_monotonic_ns();
 	int err = open_file(t);
@@ -464,9 +467,9 @@ run(struct logtool *t)
 	    t->mode == LOG_REPLAY)
 		cli_catch_signals();
 	if (t->mode == LOG_FILTER &&
-	    salvage_open(&t->copy, t->options.out_path) < 0)
+	    log_repair_open_copy(&t->copy, t->options.out_path) < 0)
 		return CLI_EXIT_TROUBLE;
-	if (t->mode == LOG_REPLAY && replay_open(&t->replay) < 0)
+	if (t->mode == LOG_REPLAY && log_replay_open(&t->replay) < 0)
 		return CLI_EXIT_TROUBLE;
 	err = walk(t);
 	return finish(t, err, clock_monotonic_ns() - start_ns);
@@ -475,14 +478,14 @@ run(struct logtool *t)
 /* ---- the whole ---- */
 
 int
-logtool_main(int argc, char **argv)
+log_main(int argc, char **argv)
 {
 	/* Static: the printed table and the batch are large. */
-	static struct logtool tool = {
+	static struct log_tool tool = {
 		.file = { .fd = -1, .watch_fd = -1 },
 		.replay.client.fd = -1,
 	};
-	struct logtool *t = &tool;
+	struct log_tool *t = &tool;
 	int status;
 
 	log_options_read(&t->options, argc, argv);
@@ -496,9 +499,9 @@ logtool_main(int argc, char **argv)
 	t->print.out = stdout;
 	(void)setvbuf(stdout, NULL, _IOFBF, 256 << 10);
 	status = run(t);
-	table_list_fini(&t->tables);
-	payload_table_fini(&t->made);
+	log_tables_fini(&t->tables);
+	log_payload_fini(&t->made);
 	client_close(&t->replay.client);
-	mapping_close(&t->file);
+	mapped_file_close(&t->file);
 	return status;
 }

@@ -6,6 +6,6 @@
 #define RINGTICK_TOOLS_LOG_H
 
 /* argv[0] is "ringtick log". Returns the exit status, see CLI_EXIT_*. */
-int logtool_main(int argc, char **argv);
+int log_main(int argc, char **argv);
 
 #endif

@@ -24,7 +24,7 @@ name_of(const char *path)
 }
 
 bool
-next_day_has_date(const char *path)
+log_next_day_has_date(const char *path)
 {
 	const char *name = name_of(path);
 	size_t len = strlen(name);
@@ -34,7 +34,7 @@ next_day_has_date(const char *path)
 }
 
 void
-next_day_folder(const char *path, char *out, size_t out_len)
+log_next_day_folder(const char *path, char *out, size_t out_len)
 {
 	size_t len = (size_t)(name_of(path) - path);
 
@@ -52,8 +52,8 @@ has_records(const char *path)
 }
 
 bool
-next_day_find(const char *path, char *out, size_t out_len,
-	      void (*see)(void *data, const char *other), void *data)
+log_next_day_find(const char *path, char *out, size_t out_len,
+		  void (*see)(void *data, const char *other), void *data)
 {
 	const char *name = name_of(path);
 	size_t len = strlen(name), folder_len = (size_t)(name - path);
@@ -62,13 +62,13 @@ next_day_find(const char *path, char *out, size_t out_len,
 	DIR *dir;
 
 	out[0] = '\0';
-	next_day_folder(path, folder, sizeof(folder));
+	log_next_day_folder(path, folder, sizeof(folder));
 	dir = opendir(folder);
 	if (dir == NULL)
 		return false;
 	while ((entry = readdir(dir)) != NULL) {
 		if (strlen(entry->d_name) != len ||
-		    !next_day_has_date(entry->d_name) ||
+		    !log_next_day_has_date(entry->d_name) ||
 		    strncmp(entry->d_name, name, len - DATE_LEN) != 0 ||
 		    strcmp(entry->d_name, name) <= 0)
 			continue;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /* Whether the path ends in a date. */
-bool next_day_has_date(const char *path);
+bool log_next_day_has_date(const char *path);
 
 /*
  * The path of the file beside it whose name differs in the date only, of the
@@ -18,10 +18,10 @@ bool next_day_has_date(const char *path);
  * begun and the daemon stopped.  see() is called for each, before it is looked
  * at, with its path.
  */
-bool next_day_find(const char *path, char *out, size_t out_len,
-		   void (*see)(void *data, const char *other), void *data);
+bool log_next_day_find(const char *path, char *out, size_t out_len,
+		       void (*see)(void *data, const char *other), void *data);
 
 /* The folder of a path, as a path. */
-void next_day_folder(const char *path, char *out, size_t out_len);
+void log_next_day_folder(const char *path, char *out, size_t out_len);
 
 #endif

@@ -38,18 +38,18 @@ static const struct {
 	[LOG_REPLAY] = { OPTION_replay, "--replay", true, true, false },
 };
 
-static struct log_limit
+static struct log_bound
 parse_limit(const struct argp_state *state, const char *option,
 	    const char *text)
 {
-	struct log_limit limit = { .is_number = false };
+	struct log_bound limit = { .is_number = false };
 
 	if (text[0] != '\0' && text[strspn(text, "0123456789")] == '\0') {
 		limit.is_number = true;
 		limit.number = cli_number(state, option, text, 0, INT64_MAX);
 		return limit;
 	}
-	limit.is_time = when_parse(text, &limit.when);
+	limit.is_time = qtime_parse(text, &limit.when);
 	if (!limit.is_time)
 		cli_fail(state,
 			 "%s: \"%s\" is neither a record number nor a time "

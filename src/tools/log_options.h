@@ -23,10 +23,10 @@ enum log_mode {
 };
 
 /* --from or --to: a record number, or a time; neither if it is not given. */
-struct log_limit {
+struct log_bound {
 	bool is_number, is_time;
 	uint64_t number;
-	struct when when;
+	struct qtime when;
 };
 
 struct log_options {
@@ -34,7 +34,7 @@ struct log_options {
 	const char *path;
 	const char *out_path; /* of LOG_FILTER */
 	const char *wanted;   /* tables, commas between them; NULL: all */
-	struct log_limit from, to;
+	struct log_bound from, to;
 	bool is_following;
 
 	/* of LOG_REPLAY */

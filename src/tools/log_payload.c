@@ -31,7 +31,7 @@ record_reader(const struct journal_record *record, const uint8_t *at)
 
 /* The time column is the object at r.at, an atom or a vector. */
 static void
-read_time(struct payload *p, struct wire_reader r)
+read_time(struct log_payload *p, struct wire_reader r)
 {
 	int type = (int8_t)wire_get_u8(&r);
 	size_t bytes;
@@ -55,7 +55,7 @@ read_time(struct payload *p, struct wire_reader r)
 }
 
 static void
-read_table(struct payload *p, struct wire_reader r)
+read_table(struct log_payload *p, struct wire_reader r)
 {
 	struct wire_table t = wire_open_table(&r);
 	uint64_t time_idx = 0;
@@ -77,10 +77,10 @@ read_table(struct payload *p, struct wire_reader r)
 }
 
 void
-payload_read(struct payload *out, const struct journal_record *record)
+log_payload_read(struct log_payload *out, const struct journal_record *record)
 {
 	struct wire_reader r = record_reader(record, record->x), first;
-	struct payload p = {
+	struct log_payload p = {
 		.form = PAYLOAD_OTHER,
 		.columns = r.at,
 		.columns_len = (size_t)(r.end - r.at),
@@ -123,14 +123,14 @@ payload_read(struct payload *out, const struct journal_record *record)
 
 /* The table while it is made; after a fault nothing more is added. */
 struct build {
-	struct payload_table *t;
+	struct log_payload_table *t;
 	bool is_bad;
 };
 
 static void
 add_bytes(struct build *b, const void *bytes, size_t len)
 {
-	struct payload_table *t = b->t;
+	struct log_payload_table *t = b->t;
 	size_t cap = t->cap > 0 ? t->cap : 4096;
 	uint8_t *grown;
 
@@ -177,7 +177,7 @@ add_repeated(struct build *b, int type, const uint8_t *item, size_t len,
 
 /* The object at r->at as a column, and moves behind it. */
 static void
-add_column(struct build *b, const struct payload *p, struct wire_reader *r)
+add_column(struct build *b, const struct log_payload *p, struct wire_reader *r)
 {
 	int type = (int8_t)r->at[0];
 	const uint8_t *at = r->at;
@@ -230,8 +230,8 @@ add_names(struct build *b, uint64_t count)
 }
 
 const uint8_t *
-payload_make_table(struct payload_table *t, const struct payload *p,
-		   const struct journal_record *record, size_t *out_len)
+log_payload_make_table(struct log_payload_table *t, const struct log_payload *p,
+		       const struct journal_record *record, size_t *out_len)
 {
 	static const uint8_t head[] = { KT_TABLE, KA_NONE, KT_DICT };
 	struct wire_reader r = record_reader(record, record->x);
@@ -268,8 +268,8 @@ payload_make_table(struct payload_table *t, const struct payload *p,
 }
 
 void
-payload_table_fini(struct payload_table *t)
+log_payload_fini(struct log_payload_table *t)
 {
 	free(t->bytes);
-	*t = (struct payload_table){ 0 };
+	*t = (struct log_payload_table){ 0 };
 }

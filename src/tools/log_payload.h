@@ -4,7 +4,7 @@
  * something else.
  *
  * Reads only records that journal_next accepted.  Owns the memory of a
- * payload_table, nothing else.  Called by log.c and log_replay.c; no I/O.
+ * log_payload_table, nothing else.  Called by log.c and log_replay.c; no I/O.
  */
 #ifndef RINGTICK_TOOLS_LOG_PAYLOAD_H
 #define RINGTICK_TOOLS_LOG_PAYLOAD_H
@@ -14,15 +14,15 @@
 
 #include "journal/file.h"
 
-enum payload_form {
+enum log_payload_form {
 	PAYLOAD_COLUMNS, /* a list, the first item is a vector */
 	PAYLOAD_ROW,	 /* a list or vector, the first item is an atom */
-	PAYLOAD_TABLE, /* each column is a list */
-	PAYLOAD_OTHER, /* also what journal_next does not know */
+	PAYLOAD_TABLE,	 /* each column is a list */
+	PAYLOAD_OTHER,	 /* also what journal_next does not know */
 };
 
-struct payload {
-	enum payload_form form;
+struct log_payload {
+	enum log_payload_form form;
 	uint64_t rows; /* by the first column; 0 for what has no rows */
 	/* The time column: the first, or in a table the one of that name. */
 	int time_type; /* as of a vector; 0 for none */
@@ -32,10 +32,11 @@ struct payload {
 	size_t columns_len;
 };
 
-void payload_read(struct payload *out, const struct journal_record *record);
+void log_payload_read(struct log_payload *out,
+		      const struct journal_record *record);
 
 /* Room for a table object; to be zeroed before, and freed with its fini. */
-struct payload_table {
+struct log_payload_table {
 	uint8_t *bytes;
 	size_t len, cap;
 };
@@ -46,11 +47,11 @@ struct payload_table {
  * too deep; also if there is no memory for it.  *out_len is its length.  Good
  * until the next call.
  */
-const uint8_t *payload_make_table(struct payload_table *t,
-				  const struct payload *payload,
-				  const struct journal_record *record,
-				  size_t *out_len);
+const uint8_t *log_payload_make_table(struct log_payload_table *t,
+				      const struct log_payload *payload,
+				      const struct journal_record *record,
+				      size_t *out_len);
 
-void payload_table_fini(struct payload_table *t);
+void log_payload_fini(struct log_payload_table *t);
 
 #endif

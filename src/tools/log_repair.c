@@ -42,7 +42,7 @@ is_in_use(int fd)
 }
 
 int
-salvage_cut(struct mapping *m, const struct journal_check *torn)
+log_repair_cut(struct mapped_file *m, const struct journal_check *torn)
 {
 	char side[PATH_MAX];
 	int err;
@@ -86,12 +86,12 @@ salvage_cut(struct mapping *m, const struct journal_check *torn)
 /* ---- filter ---- */
 
 int
-salvage_open(struct salvage_copy *c, const char *path)
+log_repair_open_copy(struct log_copy *c, const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	int err;
 
-	*c = (struct salvage_copy){ .path = path };
+	*c = (struct log_copy){ .path = path };
 	if (fd < 0) {
 		err = -errno;
 		return fail(path, err,
@@ -108,13 +108,13 @@ salvage_open(struct salvage_copy *c, const char *path)
 	}
 	(void)setvbuf(c->out, NULL, _IOFBF, COPY_BUFFER_BYTES);
 	if (fwrite(journal_header, JOURNAL_HEADER_BYTES, 1, c->out) != 1)
-		return salvage_close(c, -errno);
+		return log_repair_close_copy(c, -errno);
 	c->bytes = JOURNAL_HEADER_BYTES;
 	return 0;
 }
 
 int
-salvage_add(struct salvage_copy *c, const struct journal_record *record)
+log_repair_add_record(struct log_copy *c, const struct journal_record *record)
 {
 	if (fwrite(record->at, 1, record->len, c->out) != record->len)
 		return -errno;
@@ -124,7 +124,7 @@ salvage_add(struct salvage_copy *c, const struct journal_record *record)
 }
 
 int
-salvage_close(struct salvage_copy *c, int err)
+log_repair_close_copy(struct log_copy *c, int err)
 {
 	if (c->path == NULL || c->out == NULL)
 		return err;

@@ -17,22 +17,23 @@
  * Moves what is behind the good bytes of a torn journal, opened for writing,
  * into the first free PATH.torn.N.  0 or -errno.
  */
-int salvage_cut(struct mapping *m, const struct journal_check *torn);
+int log_repair_cut(struct mapped_file *m, const struct journal_check *torn);
 
 /* A new journal; path NULL when closed. */
-struct salvage_copy {
+struct log_copy {
 	const char *path;
 	FILE *out;
 	uint64_t records, bytes;
 };
 
 /* 0 or -errno; -EEXIST if there is such a file. */
-int salvage_open(struct salvage_copy *c, const char *path);
+int log_repair_open_copy(struct log_copy *c, const char *path);
 
-int salvage_add(struct salvage_copy *c, const struct journal_record *record);
+int log_repair_add_record(struct log_copy *c,
+			  const struct journal_record *record);
 
 /* Unless err is not 0, makes sure that all is on the disk; else, or if that
  * fails, removes the file.  0 or -errno. */
-int salvage_close(struct salvage_copy *c, int err);
+int log_repair_close_copy(struct log_copy *c, int err);
 
 #endif

@@ -21,7 +21,7 @@ enum { UPDATE_HEAD_BYTES = 22 }; /* IPC header, list of three, `.u.upd */
 #define REPLAY_NAP_NS	 (NS_PER_S / 4) /* a signal just before one is seen */
 
 static int
-fail(const struct replay *r, int err, const char *sentence)
+fail(const struct log_replay *r, int err, const char *sentence)
 {
 	fprintf(stderr, "ringtick log: %s, port %s: %s\n", r->target.host,
 		r->target.port, sentence);
@@ -29,7 +29,7 @@ fail(const struct replay *r, int err, const char *sentence)
 }
 
 static int
-fail_send(const struct replay *r, int err)
+fail_send(const struct log_replay *r, int err)
 {
 	if (err == -EPIPE || err == -ECONNRESET)
 		return fail(r, err,
@@ -43,7 +43,7 @@ fail_send(const struct replay *r, int err)
 }
 
 int
-replay_open(struct replay *r)
+log_replay_open(struct log_replay *r)
 {
 	int err = client_open(&r->client, &r->target);
 
@@ -56,7 +56,7 @@ replay_open(struct replay *r)
 
 /* However long the server lets it wait. */
 static int
-send_all(struct replay *r, const uint8_t *bytes, size_t len)
+send_all(struct log_replay *r, const uint8_t *bytes, size_t len)
 {
 	size_t sent;
 	int err =
@@ -68,7 +68,7 @@ send_all(struct replay *r, const uint8_t *bytes, size_t len)
 }
 
 static int
-flush(struct replay *r)
+flush(struct log_replay *r)
 {
 	size_t len = r->len;
 
@@ -80,7 +80,7 @@ flush(struct replay *r)
 
 /* A line that is written over each second. */
 static void
-tell_progress(struct replay *r, int64_t now_ns)
+tell_progress(struct log_replay *r, int64_t now_ns)
 {
 	if (!r->is_telling || now_ns - r->told_ns < NS_PER_S)
 		return;
@@ -91,7 +91,7 @@ tell_progress(struct replay *r, int64_t now_ns)
 }
 
 static int
-nap_until(struct replay *r, int64_t due_ns)
+nap_until(struct log_replay *r, int64_t due_ns)
 {
 	int64_t now_ns = clock_monotonic_ns();
 	int err = now_ns < due_ns ? flush(r) : 0;
@@ -116,7 +116,7 @@ nap_until(struct replay *r, int64_t due_ns)
  * is of the next day.
  */
 static void
-advance(struct replay *r, int type, struct when when)
+advance(struct log_replay *r, int type, struct qtime when)
 {
 	int64_t *base_ns = &r->base_ns[type];
 	int64_t at_ns;
@@ -138,13 +138,13 @@ advance(struct replay *r, int type, struct when when)
 /* A record without a time, or from before the one in front, is not waited
  * for. */
 static int
-wait_turn(struct replay *r, const struct payload *payload)
+wait_turn(struct log_replay *r, const struct log_payload *payload)
 {
-	struct when when;
+	struct qtime when;
 	double due_ns;
 
 	if (r->speed <= 0 || payload->time_first == NULL ||
-	    !when_read(payload->time_type, payload->time_first, &when))
+	    !qtime_read(payload->time_type, payload->time_first, &when))
 		return 0;
 	if (r->start_ns == 0)
 		r->start_ns = clock_monotonic_ns();
@@ -181,7 +181,7 @@ put_front(struct wire_writer *w, enum wire_message message,
 
 /* What the server says to it, in client.error if that is a refusal. */
 static int
-send_sync(struct replay *r, const struct pieces *p)
+send_sync(struct log_replay *r, const struct pieces *p)
 {
 	uint8_t *frame = malloc(p->total);
 	struct wire_writer w = wire_writer(frame, p->total);
@@ -204,7 +204,7 @@ send_sync(struct replay *r, const struct pieces *p)
 
 /* Counts it, and says so of the first of its kind. */
 static void
-refuse(struct replay *r, struct kind *kind, const struct pieces *p,
+refuse(struct log_replay *r, struct kind *kind, const struct pieces *p,
        uint64_t len, uint64_t number, const char *error)
 {
 	char sentence[640];
@@ -225,7 +225,7 @@ refuse(struct replay *r, struct kind *kind, const struct pieces *p,
 }
 
 static int
-send_async(struct replay *r, const struct pieces *p)
+send_async(struct log_replay *r, const struct pieces *p)
 {
 	struct wire_writer w;
 	int err = 0;
@@ -248,7 +248,7 @@ send_async(struct replay *r, const struct pieces *p)
 /* What was asked is answered. Who sends a frame above its limit is closed by
  * ringtickd behind the answer, as after a malformed one. */
 static int
-reopen(struct replay *r)
+reopen(struct log_replay *r)
 {
 	int err;
 
@@ -259,7 +259,7 @@ reopen(struct replay *r)
 
 /* Sends it in the way that what is known of its kind allows. */
 static int
-send_record(struct replay *r, struct kind *kind, const struct pieces *p,
+send_record(struct log_replay *r, struct kind *kind, const struct pieces *p,
 	    uint64_t len, uint64_t number)
 {
 	int err;
@@ -285,8 +285,8 @@ send_record(struct replay *r, struct kind *kind, const struct pieces *p,
 }
 
 int
-replay_record(struct replay *r, const struct journal_record *record,
-	      const struct payload *payload, uint64_t number)
+log_replay_record(struct log_replay *r, const struct journal_record *record,
+		  const struct log_payload *payload, uint64_t number)
 {
 	struct pieces p = {
 		.table = (const uint8_t *)record->table - 1,
@@ -321,7 +321,7 @@ replay_record(struct replay *r, const struct journal_record *record,
 
 /* Of each kind that was refused more than once, how many. */
 static void
-tell_refused(const struct replay *r)
+tell_refused(const struct log_replay *r)
 {
 	for (unsigned i = 0; i < KINDS_MAX; i++) {
 		const struct kind *kind = &r->kinds.all[i];
@@ -336,7 +336,7 @@ tell_refused(const struct replay *r)
 }
 
 int
-replay_close(struct replay *r, int err)
+log_replay_close(struct log_replay *r, int err)
 {
 	double seconds;
 

@@ -18,7 +18,7 @@
 
 enum { REPLAY_BATCH_BYTES = 256 << 10, REPLAY_TYPES = 20 };
 
-struct replay {
+struct log_replay {
 	struct client_target target; /* set by the caller, and speed */
 	double speed; /* of the gaps between times; 0: as fast as possible */
 	struct client client;
@@ -40,19 +40,19 @@ struct replay {
 };
 
 /* 0 or -errno. */
-int replay_open(struct replay *r);
+int log_replay_open(struct log_replay *r);
 
 /*
  * Sends the record, when its time has come; 0 or -errno.  The first of each
  * kind is sent synchronously; those like one that was refused are not sent.
  */
-int replay_record(struct replay *r, const struct journal_record *record,
-		  const struct payload *payload, uint64_t number);
+int log_replay_record(struct log_replay *r, const struct journal_record *record,
+		      const struct log_payload *payload, uint64_t number);
 
 /*
  * Unless err is not 0, waits until the server has taken all; prints the sum,
  * and what was refused, closes.  The exit status.
  */
-int replay_close(struct replay *r, int err);
+int log_replay_close(struct log_replay *r, int err);
 
 #endif

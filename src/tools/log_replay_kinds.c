@@ -56,7 +56,7 @@ add_columns(uint64_t hash, struct wire_reader r, uint64_t cnt, uint64_t rows,
 
 struct kind *
 kinds_find(struct kinds *k, const struct journal_record *record,
-	   const struct payload *p, uint64_t *out_len)
+	   const struct log_payload *p, uint64_t *out_len)
 {
 	struct wire_reader r =
 		wire_reader(p->columns, p->columns_len, false);

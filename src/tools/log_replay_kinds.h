@@ -40,7 +40,7 @@ enum kind_answer {
  * is once columns are extended.
  */
 struct kind *kinds_find(struct kinds *k, const struct journal_record *record,
-			const struct payload *payload, uint64_t *out_len);
+			const struct log_payload *payload, uint64_t *out_len);
 
 enum kind_answer kind_foresee(const struct kind *kind, uint64_t len);
 

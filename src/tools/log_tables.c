@@ -25,16 +25,16 @@ is_wanted(const char *wanted, const char *name, size_t len)
 }
 
 static bool
-is_table(const struct table_sums *t, const struct journal_record *record)
+is_table(const struct log_table *t, const struct journal_record *record)
 {
 	return t->name_len == record->table_len &&
 	       memcmp(t->name, record->table, record->table_len) == 0;
 }
 
-struct table_sums *
-table_list_find(struct table_list *l, const struct journal_record *record)
+struct log_table *
+log_tables_find(struct log_tables *l, const struct journal_record *record)
 {
-	struct table_sums *t;
+	struct log_table *t;
 
 	if (l->cnt > 0 && is_table(&l->tables[l->idx], record))
 		return &l->tables[l->idx];
@@ -52,7 +52,7 @@ table_list_find(struct table_list *l, const struct journal_record *record)
 		l->cap = cap;
 	}
 	t = &l->tables[l->cnt];
-	*t = (struct table_sums){
+	*t = (struct log_table){
 		.name = strndup(record->table, record->table_len),
 		.name_len = record->table_len,
 		.is_wanted =
@@ -65,8 +65,8 @@ table_list_find(struct table_list *l, const struct journal_record *record)
 }
 
 void
-table_sums_add(struct table_sums *t, const struct journal_record *record,
-	       const struct payload *p)
+log_table_add(struct log_table *t, const struct journal_record *record,
+	      const struct log_payload *p)
 {
 	size_t bytes = wire_item_bytes(p->time_type);
 
@@ -83,7 +83,7 @@ table_sums_add(struct table_sums *t, const struct journal_record *record,
 }
 
 void
-table_list_tell_missing(const struct table_list *l, const char *path)
+log_tables_tell_missing(const struct log_tables *l, const char *path)
 {
 	for (const char *at = l->wanted; at != NULL && *at != '\0';) {
 		size_t len = strcspn(at, ","), i = 0;
@@ -103,7 +103,7 @@ table_list_tell_missing(const struct table_list *l, const char *path)
 
 /* As print.c shows a symbol: with escapes. */
 static void
-print_name(const struct table_sums *t)
+print_name(const struct log_table *t)
 {
 	struct print_text text = { .len = 0 };
 	size_t len = t->name_len + 2;
@@ -129,10 +129,10 @@ print_time(const char *key, int type, const uint8_t *item)
 }
 
 void
-table_list_print(const struct table_list *l)
+log_tables_print(const struct log_tables *l)
 {
 	for (size_t i = 0; i < l->cnt; i++) {
-		const struct table_sums *t = &l->tables[i];
+		const struct log_table *t = &l->tables[i];
 
 		if (t->records == 0)
 			continue;
@@ -148,10 +148,10 @@ table_list_print(const struct table_list *l)
 }
 
 void
-table_list_fini(struct table_list *l)
+log_tables_fini(struct log_tables *l)
 {
 	for (size_t i = 0; i < l->cnt; i++)
 		free(l->tables[i].name);
 	free(l->tables);
-	*l = (struct table_list){ 0 };
+	*l = (struct log_tables){ 0 };
 }

@@ -13,7 +13,7 @@
 #include "journal/file.h"
 #include "tools/log_payload.h"
 
-struct table_sums {
+struct log_table {
 	char *name;
 	size_t name_len;
 	bool is_wanted;
@@ -23,28 +23,28 @@ struct table_sums {
 	uint8_t first[8], last[8];
 };
 
-struct table_list {
+struct log_tables {
 	const char *wanted; /* names, commas between them; NULL: all */
-	struct table_sums *tables;
+	struct log_table *tables;
 	size_t cnt, cap;
 	size_t idx; /* of the last one */
 };
 
 /* That of the record, made if it is new; NULL: no memory.  Good until the
  * next call. */
-struct table_sums *table_list_find(struct table_list *l,
-				   const struct journal_record *record);
+struct log_table *log_tables_find(struct log_tables *l,
+				  const struct journal_record *record);
 
 /* Adds rows, bytes and times. */
-void table_sums_add(struct table_sums *t, const struct journal_record *record,
-		    const struct payload *payload);
+void log_table_add(struct log_table *t, const struct journal_record *record,
+		   const struct log_payload *payload);
 
 /* A line on standard output for each that has records. */
-void table_list_print(const struct table_list *l);
+void log_tables_print(const struct log_tables *l);
 
 /* A sentence on standard error for each name that is wanted and has none. */
-void table_list_tell_missing(const struct table_list *l, const char *path);
+void log_tables_tell_missing(const struct log_tables *l, const char *path);
 
-void table_list_fini(struct table_list *l);
+void log_tables_fini(struct log_tables *l);
 
 #endif

@@ -21,7 +21,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "feed", (char[]){ "ringtick feed" }, feed_main },
-	{ "log", (char[]){ "ringtick log" }, logtool_main },
+	{ "log", (char[]){ "ringtick log" }, log_main },
 	{ "sub", (char[]){ "ringtick sub" }, sub_main },
 };
 

@@ -34,7 +34,7 @@ on_bus_error(int signal_number)
 
 /* The map is longer than the file, so that it need not be moved often. */
 static int
-map(struct mapping *m, uint64_t len)
+map(struct mapped_file *m, uint64_t len)
 {
 	uint64_t room = (len / AHEAD_BYTES + 1) * AHEAD_BYTES;
 	void *bytes =
@@ -53,13 +53,13 @@ map(struct mapping *m, uint64_t len)
 }
 
 int
-mapping_open(struct mapping *m, const char *path, bool is_writable)
+mapped_file_open(struct mapped_file *m, const char *path, bool is_writable)
 {
 	struct sigaction action = { .sa_handler = on_bus_error };
 	struct stat st;
 	int err;
 
-	*m = MAPPING_CLOSED;
+	*m = MAPPED_FILE_CLOSED;
 	m->path = path;
 	/* Not for ever at a fifo, which is refused below. */
 	m->fd = open(path, (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC |
@@ -73,7 +73,7 @@ mapping_open(struct mapping *m, const char *path, bool is_writable)
 	else
 		err = map(m, (uint64_t)st.st_size);
 	if (err < 0) {
-		mapping_close(m);
+		mapped_file_close(m);
 		return err;
 	}
 	sigemptyset(&action.sa_mask);
@@ -82,7 +82,7 @@ mapping_open(struct mapping *m, const char *path, bool is_writable)
 }
 
 void
-mapping_close(struct mapping *m)
+mapped_file_close(struct mapped_file *m)
 {
 	if (m->room > 0)
 		(void)munmap((void *)(uintptr_t)m->bytes, m->room);
@@ -90,11 +90,11 @@ mapping_close(struct mapping *m)
 		close(m->fd);
 	if (m->watch_fd >= 0)
 		close(m->watch_fd);
-	*m = MAPPING_CLOSED;
+	*m = MAPPED_FILE_CLOSED;
 }
 
 int
-mapping_grow(struct mapping *m)
+mapped_file_grow(struct mapped_file *m)
 {
 	struct stat st;
 	int err;
@@ -112,7 +112,7 @@ mapping_grow(struct mapping *m)
 /* Watches the file that is open, whatever its name stands for by now; and the
  * folder for the next day's. */
 static int
-watch(struct mapping *m)
+watch(struct mapped_file *m)
 {
 	char path[PATH_MAX];
 
@@ -124,10 +124,10 @@ watch(struct mapping *m)
 		inotify_add_watch(m->watch_fd, path, IN_MODIFY | IN_ATTRIB);
 	if (m->own_watch < 0)
 		return -errno;
-	m->has_days = m->is_folder_new = next_day_has_date(m->path);
+	m->has_days = m->is_folder_new = log_next_day_has_date(m->path);
 	if (!m->has_days)
 		return 0;
-	next_day_folder(m->path, path, sizeof(path));
+	log_next_day_folder(m->path, path, sizeof(path));
 	return inotify_add_watch(m->watch_fd, path, IN_CREATE | IN_MOVED_TO) < 0
 		       ? -errno
 		       : 0;
@@ -135,7 +135,7 @@ watch(struct mapping *m)
 
 /* What has happened to the files, fstat tells. */
 static void
-take_events(struct mapping *m)
+take_events(struct mapped_file *m)
 {
 	_Alignas(struct inotify_event) char events[4096];
 	const struct inotify_event *e;
@@ -154,7 +154,7 @@ take_events(struct mapping *m)
 static void
 watch_day(void *data, const char *path)
 {
-	const struct mapping *m = data;
+	const struct mapped_file *m = data;
 
 	(void)inotify_add_watch(m->watch_fd, path, IN_MODIFY | IN_ATTRIB);
 }
@@ -165,33 +165,34 @@ watch_day(void *data, const char *path)
  * records in the new one.
  */
 static bool
-next_has_begun(struct mapping *m)
+next_has_begun(struct mapped_file *m)
 {
 	if (!m->has_days || !m->is_folder_new)
 		return false;
 	m->is_folder_new = false;
-	return next_day_find(m->path, m->next, sizeof(m->next), watch_day, m);
+	return log_next_day_find(m->path, m->next, sizeof(m->next), watch_day,
+				 m);
 }
 
-/* 1, 0 or -errno as mapping_wait; -EAGAIN: nothing has happened. */
+/* 1, 0 or -errno as mapped_file_wait; -EAGAIN: nothing has happened. */
 static int
-look(struct mapping *m)
+look(struct mapped_file *m)
 {
 	int got;
 
 	if (cli_stopped())
 		return -EINTR;
-	got = mapping_grow(m);
+	got = mapped_file_grow(m);
 	if ((got != 0 && got != -ENOENT) || !next_has_begun(m))
 		return got == 0 ? -EAGAIN : got;
 	/* What was written in front of the next day's records. */
 	m->is_folder_new = true; /* for the next time */
-	got = mapping_grow(m);
+	got = mapped_file_grow(m);
 	return got == -ENOENT ? 0 : got;
 }
 
 int
-mapping_wait(struct mapping *m)
+mapped_file_wait(struct mapped_file *m)
 {
 	struct pollfd pollfd = { .events = POLLIN };
 	sigset_t ends, before;
@@ -215,7 +216,7 @@ mapping_wait(struct mapping *m)
 }
 
 void
-mapping_read_ahead(struct mapping *m, uint64_t off)
+mapped_file_read_ahead(struct mapped_file *m, uint64_t off)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t from = off & ~(page - 1);

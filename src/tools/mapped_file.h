@@ -3,9 +3,9 @@
  *
  * Owns the descriptors and the map.  Invariant: bytes [0, len) are mapped and
  * were in the file when it was last looked at; pointers into them are good
- * until mapping_grow() or mapping_wait() has returned more than 0.  Called by
- * log.c, log_repair.c.  Prints only what leaves no other way: that the file
- * was cut below us.
+ * until mapped_file_grow() or mapped_file_wait() has returned more than 0.
+ * Called by log.c, log_repair.c.  Prints only what leaves no other way: that
+ * the file was cut below us.
  */
 #ifndef RINGTICK_TOOLS_MAPPED_FILE_H
 #define RINGTICK_TOOLS_MAPPED_FILE_H
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct mapping {
+struct mapped_file {
 	const char *path;
 	int fd;	      /* -1 when closed */
 	int watch_fd; /* inotify; -1 until somebody waits */
@@ -30,19 +30,19 @@ struct mapping {
 };
 
 /* For an object to be closed. */
-#define MAPPING_CLOSED ((struct mapping){ .fd = -1, .watch_fd = -1 })
+#define MAPPED_FILE_CLOSED ((struct mapped_file){ .fd = -1, .watch_fd = -1 })
 
 /* 0, or -errno; -EINVAL if it is no regular file.  path must outlive m. */
-int mapping_open(struct mapping *m, const char *path, bool is_writable);
+int mapped_file_open(struct mapped_file *m, const char *path, bool is_writable);
 
 /* Accepts one that is closed. */
-void mapping_close(struct mapping *m);
+void mapped_file_close(struct mapped_file *m);
 
 /*
  * Looks how long the file is now.  1 if there is more, 0 if not, -ESTALE if it
  * is shorter than it was, else -errno.
  */
-int mapping_grow(struct mapping *m);
+int mapped_file_grow(struct mapped_file *m);
 
 /*
  * Waits until there is more.  1; 0 if nothing comes any more, since the next
@@ -50,17 +50,17 @@ int mapping_grow(struct mapping *m);
  * (cli_catch_signals); -ESTALE if the file is cut, -ENOENT if it is
  * deleted, else -errno.  Sees only what this machine writes.
  */
-int mapping_wait(struct mapping *m);
+int mapped_file_wait(struct mapped_file *m);
 
 /* Takes the pages from off on out of the cache in one go. */
-void mapping_read_ahead(struct mapping *m, uint64_t off);
+void mapped_file_read_ahead(struct mapped_file *m, uint64_t off);
 
 /* To be called on the way through the file: saves a fault for each page. */
 static inline void
-mapping_touch(struct mapping *m, uint64_t off)
+mapped_file_touch(struct mapped_file *m, uint64_t off)
 {
 	if (off >= m->ready_off)
-		mapping_read_ahead(m, off);
+		mapped_file_read_ahead(m, off);
 }
 
 #endif

@@ -84,10 +84,10 @@ read_date(const char *text, int64_t *out_days)
 }
 
 bool
-when_parse(const char *text, struct when *out)
+qtime_parse(const char *text, struct qtime *out)
 {
 	const char *at = text;
-	struct when w = { .has_date = false };
+	struct qtime w = { .has_date = false };
 	int64_t days = 0, ns = 0;
 	unsigned cnt;
 
@@ -136,10 +136,10 @@ read_days(const uint8_t *item, int64_t *out_ns)
 }
 
 bool
-when_read(int type, const uint8_t *item, struct when *out)
+qtime_read(int type, const uint8_t *item, struct qtime *out)
 {
-	struct when w = { .has_date =
-				  type == KT_TIMESTAMP || type == KT_DATETIME };
+	struct qtime w = { .has_date = type == KT_TIMESTAMP ||
+				       type == KT_DATETIME };
 	bool is_good;
 
 	switch (type) {
@@ -169,7 +169,7 @@ when_read(int type, const uint8_t *item, struct when *out)
 }
 
 bool
-when_is_before(struct when item, struct when limit)
+qtime_is_before(struct qtime item, struct qtime limit)
 {
 	if (item.has_date && !limit.has_date) {
 		item.ns %= NS_PER_DAY;

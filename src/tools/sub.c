@@ -22,7 +22,7 @@
 #include "wire/wire.h"
 
 enum {
-	SUB_REQUEST_MAX = REJOIN_REQUEST_MAX,
+	SUB_REQUEST_MAX = SUB_REJOIN_REQUEST_MAX,
 	/* Connections in a row that ended before anything came over them. */
 	SUB_FRUITLESS_MAX = 3,
 	/* The connection broke, and another one can go on behind it. */
@@ -49,11 +49,11 @@ struct sub {
 	struct sub_options options;
 	struct client client;
 
-	struct seen seen; /* and the running numbers */
+	struct sub_tables tables; /* and the running numbers */
 
 	/* --reconnect */
 	bool has_place; /* `place` is known: it can go on there */
-	struct rejoin place;
+	struct sub_rejoin place;
 	int64_t epoch; /* of the server; place.epoch once it has confirmed */
 	int64_t nap_ns;
 	unsigned fruitless; /* of SUB_FRUITLESS_MAX */
@@ -69,7 +69,7 @@ struct sub {
 	int64_t budget_ns; /* --slow: when the budget was last filled up */
 	uint64_t budget;   /* --slow: bytes that may be read now */
 
-	struct account account;
+	struct sub_stats stats;
 	struct print_table print;
 };
 
@@ -124,10 +124,10 @@ take_other(struct sub *s, const struct client_frame *frame)
 	struct print_text text = { .len = 0 };
 
 	if (is_end) {
-		s->account.ends++;
+		s->stats.ends++;
 		end_day(s, frame->body + off);
 	} else {
-		s->account.others++;
+		s->stats.others++;
 	}
 	if (!is_end && s->options.mode != SUB_PRINT)
 		return;
@@ -161,9 +161,9 @@ print_update(struct sub *s, const struct client_frame *frame)
 static int
 take_async(struct sub *s, const struct client_frame *frame)
 {
-	struct seen_table *t =
-		seen_find(&s->seen, frame->body, frame->body_len);
-	struct seen_update update;
+	struct sub_table *t =
+		sub_tables_find(&s->tables, frame->body, frame->body_len);
+	struct sub_update update;
 	const char *why;
 	bool is_long;
 
@@ -172,26 +172,27 @@ take_async(struct sub *s, const struct client_frame *frame)
 				      &is_long);
 		if (why != NULL)
 			return fail(s, -EBADMSG, why);
-		t = seen_learn(&s->seen, frame->body, frame->body_len);
+		t = sub_tables_learn(&s->tables, frame->body, frame->body_len);
 		if (t == NULL) {
 			take_other(s, frame);
 			return 0;
 		}
 	}
-	why = seen_read(t, frame->body, frame->body_len, s->account.is_timing,
-			s->options.is_checking, &update);
+	why = sub_table_read(t, frame->body, frame->body_len,
+			     s->stats.is_timing, s->options.is_checking,
+			     &update);
 	if (why != NULL)
 		return fail(s, -EBADMSG, why);
 	if (update.time != NULL)
-		account_add_time(&s->account, update.time_type, update.time,
-				 s->wall_ns);
-	seen_count(t, &update);
+		sub_stats_add_time(&s->stats, update.time_type, update.time,
+				   s->wall_ns);
+	sub_table_count(t, &update);
 	if (s->options.mode == SUB_PRINT)
 		print_update(s, frame);
 	s->place.n++;
-	s->account.counts.messages++;
-	s->account.counts.rows += update.rows;
-	s->is_over = s->account.counts.messages == s->options.common.count;
+	s->stats.counts.messages++;
+	s->stats.counts.rows += update.rows;
+	s->is_over = s->stats.counts.messages == s->options.common.count;
 	return 0;
 }
 
@@ -238,7 +239,7 @@ take_error(struct sub *s, enum sub_request what, struct wire_reader r)
 	const char *meaning;
 
 	print_object(&text, r);
-	meaning = rejoin_explain(what == REQUEST_SUB ? "" : text.text + 1);
+	meaning = sub_rejoin_explain(what == REQUEST_SUB ? "" : text.text + 1);
 	snprintf(sentence, sizeof(sentence),
 		 "the subscription is refused with %s: %s", text.text, meaning);
 	if (strcmp(text.text, "'journal") == 0)
@@ -265,7 +266,7 @@ take_response(struct sub *s, const struct client_frame *frame)
 	case REQUEST_REJOIN:
 		break;
 	case REQUEST_FIRST:
-		is_good = rejoin_read_first(&r, &s->place);
+		is_good = sub_rejoin_read_first(&r, &s->place);
 		s->has_place = s->options.is_reconnecting;
 		s->epoch = s->place.epoch;
 		if (is_good)
@@ -275,7 +276,7 @@ take_response(struct sub *s, const struct client_frame *frame)
 		tell_tables(r, false);
 		break;
 	case REQUEST_EPOCH:
-		is_good = rejoin_read_epoch(&r, &s->epoch);
+		is_good = sub_rejoin_read_epoch(&r, &s->epoch);
 		break;
 	case REQUEST_SIGN:
 		confirm(s);
@@ -299,7 +300,7 @@ take_frames(struct sub *s)
 			return 0;
 		if (result == WIRE_BAD)
 			return fail(s, -EBADMSG, s->client.error);
-		s->account.counts.bytes += frame.wire_len;
+		s->stats.counts.bytes += frame.wire_len;
 		if (frame.message == WIRE_ASYNC) {
 			confirm(s);
 			err = take_async(s, &frame);
@@ -326,7 +327,7 @@ receive(struct sub *s, size_t max, int64_t deadline_ns)
 		return fail(s, got, strerror(ENOMEM));
 	if (got < 0)
 		return lose(s, got, strerror(-got));
-	if (s->account.is_timing)
+	if (s->stats.is_timing)
 		s->wall_ns = zone_local_ns(&s->zone, clock_utc_ns());
 	err = take_frames(s);
 	if (s->options.mode == SUB_PRINT)
@@ -376,7 +377,7 @@ subscribe_one(struct sub *s, const char *table, size_t table_len)
 	wire_put_symbol(&w, ".u.sub");
 	wire_put_u8(&w, (uint8_t)-KT_SYMBOL);
 	wire_put_symbol_item(&w, table, table_len);
-	rejoin_put_names(&w, s->options.symbols);
+	sub_rejoin_put_names(&w, s->options.symbols);
 	if (w.is_full)
 		return fail(s, -EINVAL, "--table or --symbols is too long");
 	return ask(s, &w, REQUEST_SUB);
@@ -391,7 +392,8 @@ subscribe_first(struct sub *s)
 	struct wire_writer w = wire_writer(frame, sizeof(frame));
 
 	(void)wire_begin_frame(&w, WIRE_SYNC);
-	if (!rejoin_put_first(&w, o->wanted, o->symbols, o->has_from, o->from))
+	if (!sub_rejoin_put_first(&w, o->wanted, o->symbols, o->has_from,
+				  o->from))
 		return fail(s, -EINVAL,
 			    "--table has a name in it that is none, or too "
 			    "many");
@@ -409,7 +411,7 @@ subscribe(struct sub *s)
 		return subscribe_first(s);
 	if (*at == '\0')
 		return subscribe_one(s, "", 0);
-	while (err == 0 && rejoin_next_name(&at, &name, &len)) {
+	while (err == 0 && sub_rejoin_next_name(&at, &name, &len)) {
 		/* Sent as it is, it would mean all tables. */
 		if (len == 0)
 			return fail(s, -EINVAL, "--table has an empty name");
@@ -434,13 +436,13 @@ rejoin(struct sub *s)
 	int err;
 
 	(void)wire_begin_frame(&w, WIRE_SYNC);
-	rejoin_put_epoch(&w);
+	sub_rejoin_put_epoch(&w);
 	err = ask(s, &w, REQUEST_EPOCH);
 	if (err < 0)
 		return err;
 	w = wire_writer(frame, sizeof(frame));
 	(void)wire_begin_frame(&w, WIRE_SYNC);
-	rejoin_put(&w, &s->place, s->options.wanted, s->options.symbols);
+	sub_rejoin_put(&w, &s->place, s->options.wanted, s->options.symbols);
 	err = ask(s, &w, REQUEST_REJOIN);
 	if (err < 0)
 		return err;
@@ -498,7 +500,7 @@ report(struct sub *s, int64_t now_ns)
 {
 	bool is_shown = s->options.mode == SUB_RATES;
 
-	account_print_rate(&s->account, is_shown ? stdout : NULL, now_ns);
+	sub_stats_print_rate(&s->stats, is_shown ? stdout : NULL, now_ns);
 	while (s->report_ns <= now_ns)
 		s->report_ns += NS_PER_S;
 }
@@ -512,12 +514,12 @@ sum_up(struct sub *s)
 			!cli_stopped();
 	int status = s->failure != 0 ? CLI_EXIT_TROUBLE : 0;
 
-	account_print_total(&s->account, out, clock_monotonic_ns());
-	if (s->options.is_checking && !account_print_check(&s->seen, out))
+	sub_stats_print_total(&s->stats, out, clock_monotonic_ns());
+	if (s->options.is_checking && !sub_stats_print_check(&s->tables, out))
 		status = CLI_EXIT_CHECK;
 	if (is_short) {
 		fprintf(out, "result=bad: %llu of %llu messages came\n",
-			(unsigned long long)s->account.counts.messages,
+			(unsigned long long)s->stats.counts.messages,
 			(unsigned long long)s->options.common.count);
 		if (status == 0)
 			status = CLI_EXIT_CHECK;
@@ -606,7 +608,7 @@ follow(struct sub *s)
 	if (err < 0)
 		return CLI_EXIT_TROUBLE;
 	now_ns = clock_monotonic_ns();
-	s->account.start_ns = s->account.last_ns = s->budget_ns = now_ns;
+	s->stats.start_ns = s->stats.last_ns = s->budget_ns = now_ns;
 	s->report_ns = now_ns + NS_PER_S;
 	s->end_ns = client_options_end_ns(&s->options.common, now_ns);
 	run(s);
@@ -624,8 +626,8 @@ sub_main(int argc, char **argv)
 	sub_options_read(&s->options, argc, argv);
 	zone_init(&s->zone, true, 0);
 	s->print.out = stdout;
-	s->seen.column = s->options.column;
-	s->account.is_timing = s->options.is_timing;
+	s->tables.column = s->options.column;
+	s->stats.is_timing = s->options.is_timing;
 	if (s->options.mode == SUB_AUTOMATIC)
 		s->options.mode = isatty(STDOUT_FILENO) ? SUB_PRINT : SUB_RATES;
 	(void)setvbuf(stdout, NULL, _IOFBF, 64 << 10);
@@ -637,6 +639,6 @@ sub_main(int argc, char **argv)
 		status = follow(s);
 	}
 	client_close(&s->client);
-	seen_fini(&s->seen);
+	sub_tables_fini(&s->tables);
 	return status;
 }

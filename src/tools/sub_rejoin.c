@@ -11,7 +11,7 @@
 /* ---- names ---- */
 
 bool
-rejoin_next_name(const char **at, const char **out_name, size_t *out_len)
+sub_rejoin_next_name(const char **at, const char **out_name, size_t *out_len)
 {
 	if (**at == '\0')
 		return false;
@@ -36,28 +36,28 @@ are_names(const char *tables)
 }
 
 void
-rejoin_put_names(struct wire_writer *w, const char *names)
+sub_rejoin_put_names(struct wire_writer *w, const char *names)
 {
 	const char *at = names, *name;
 	uint32_t cnt = 0;
 	size_t len;
 
-	while (rejoin_next_name(&at, &name, &len))
+	while (sub_rejoin_next_name(&at, &name, &len))
 		cnt++;
 	if (cnt == 0) {
 		wire_put_symbol(w, "");
 		return;
 	}
 	wire_put_list(w, KT_SYMBOL, KA_NONE, cnt);
-	for (at = names; rejoin_next_name(&at, &name, &len);)
+	for (at = names; sub_rejoin_next_name(&at, &name, &len);)
 		wire_put_symbol_item(w, name, len);
 }
 
 /* ---- the first request ---- */
 
 bool
-rejoin_put_first(struct wire_writer *w, const char *tables, const char *symbols,
-		 bool has_from, uint64_t from)
+sub_rejoin_put_first(struct wire_writer *w, const char *tables,
+		     const char *symbols, bool has_from, uint64_t from)
 {
 	char i[24] = ".u.i", text[128]; /* how many there are now */
 
@@ -70,8 +70,8 @@ rejoin_put_first(struct wire_writer *w, const char *tables, const char *symbols,
 		       i, i);
 	wire_put_list(w, KT_LIST, KA_NONE, 3);
 	wire_put_string(w, text);
-	rejoin_put_names(w, tables);
-	rejoin_put_names(w, symbols);
+	sub_rejoin_put_names(w, tables);
+	sub_rejoin_put_names(w, symbols);
 	return !w->is_full;
 }
 
@@ -85,7 +85,7 @@ read_long(struct wire_reader *r, int64_t *out)
 }
 
 bool
-rejoin_read_first(struct wire_reader *r, struct rejoin *out)
+sub_rejoin_read_first(struct wire_reader *r, struct sub_rejoin *out)
 {
 	struct wire_reader rest;
 	uint8_t attr;
@@ -95,7 +95,7 @@ rejoin_read_first(struct wire_reader *r, struct rejoin *out)
 		return false;
 	rest = *r;
 	wire_skip(&rest);
-	*out = (struct rejoin){ .n = 0 };
+	*out = (struct sub_rejoin){ .n = 0 };
 	if (!read_long(&rest, &i) || (int8_t)wire_get_u8(&rest) != -KT_DATE)
 		return false;
 	out->i = (uint64_t)i;
@@ -106,25 +106,25 @@ rejoin_read_first(struct wire_reader *r, struct rejoin *out)
 /* ---- and those after it ---- */
 
 void
-rejoin_put_epoch(struct wire_writer *w)
+sub_rejoin_put_epoch(struct wire_writer *w)
 {
 	wire_put_string(w, ".ringtick.epoch");
 }
 
 bool
-rejoin_read_epoch(struct wire_reader *r, int64_t *out)
+sub_rejoin_read_epoch(struct wire_reader *r, int64_t *out)
 {
 	return read_long(r, out);
 }
 
 void
-rejoin_put(struct wire_writer *w, const struct rejoin *j, const char *tables,
-	   const char *symbols)
+sub_rejoin_put(struct wire_writer *w, const struct sub_rejoin *j,
+	       const char *tables, const char *symbols)
 {
 	wire_put_list(w, KT_LIST, KA_NONE, 4);
 	wire_put_symbol(w, ".ringtick.rejoin");
-	rejoin_put_names(w, tables);
-	rejoin_put_names(w, symbols);
+	sub_rejoin_put_names(w, tables);
+	sub_rejoin_put_names(w, symbols);
 	wire_put_list(w, KT_LIST, KA_NONE, 4);
 	wire_put_long(w, j->epoch);
 	wire_put_date(w, j->day);
@@ -133,7 +133,7 @@ rejoin_put(struct wire_writer *w, const struct rejoin *j, const char *tables,
 }
 
 const char *
-rejoin_explain(const char *error)
+sub_rejoin_explain(const char *error)
 {
 	static const struct {
 		const char *error, *meaning;

@@ -9,8 +9,8 @@
 #include "wire/wire.h"
 
 void
-account_add_time(struct account *a, int type, const uint8_t *item,
-		 int64_t now_ns)
+sub_stats_add_time(struct sub_stats *a, int type, const uint8_t *item,
+		   int64_t now_ns)
 {
 	const int64_t day = NS_PER_DAY;
 	int64_t then_ns, late_ns;
@@ -39,7 +39,7 @@ account_add_time(struct account *a, int type, const uint8_t *item,
 }
 
 static void
-print_counts(FILE *out, const char *what, const struct account_counts *c,
+print_counts(FILE *out, const char *what, const struct sub_counts *c,
 	     int64_t span_ns)
 {
 	double seconds = (double)max_u64((uint64_t)span_ns, 1) / 1e9;
@@ -63,9 +63,9 @@ print_latency(FILE *out, const struct histogram *h)
 }
 
 void
-account_print_rate(struct account *a, FILE *out, int64_t now_ns)
+sub_stats_print_rate(struct sub_stats *a, FILE *out, int64_t now_ns)
 {
-	struct account_counts c = {
+	struct sub_counts c = {
 		.messages = a->counts.messages - a->told.messages,
 		.rows = a->counts.rows - a->told.rows,
 		.bytes = a->counts.bytes - a->told.bytes,
@@ -84,7 +84,7 @@ account_print_rate(struct account *a, FILE *out, int64_t now_ns)
 }
 
 void
-account_print_total(const struct account *a, FILE *out, int64_t now_ns)
+sub_stats_print_total(const struct sub_stats *a, FILE *out, int64_t now_ns)
 {
 	print_counts(out, "total", &a->counts, now_ns - a->start_ns);
 	fprintf(out, " ends=%llu others=%llu", (unsigned long long)a->ends,
@@ -95,13 +95,13 @@ account_print_total(const struct account *a, FILE *out, int64_t now_ns)
 }
 
 bool
-account_print_check(const struct seen *seen, FILE *out)
+sub_stats_print_check(const struct sub_tables *tables, FILE *out)
 {
 	bool is_good = true;
 	unsigned checked = 0;
 
-	for (unsigned i = 0; i < seen->tables_cnt; i++) {
-		const struct seen_table *t = seen->tables[i];
+	for (unsigned i = 0; i < tables->tables_cnt; i++) {
+		const struct sub_table *t = tables->tables[i];
 		const struct sequence *q = &t->sequence;
 
 		if (q->rows == 0)

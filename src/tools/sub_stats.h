@@ -13,13 +13,13 @@
 #include "tools/histogram.h"
 #include "tools/sub_tables.h"
 
-struct account_counts {
+struct sub_counts {
 	uint64_t messages, rows, bytes;
 };
 
-struct account {
+struct sub_stats {
 	bool is_timing; /* the lines have latencies */
-	struct account_counts counts, told;
+	struct sub_counts counts, told;
 	uint64_t ends;	 /* .u.end */
 	uint64_t others; /* async messages that are no update */
 	struct histogram latencies; /* ns */
@@ -30,16 +30,17 @@ struct account {
 
 /* The instant in a time column's first row against the wall clock: local time
  * since 2000. */
-void account_add_time(struct account *a, int type, const uint8_t *item,
-		      int64_t now_ns);
+void sub_stats_add_time(struct sub_stats *a, int type, const uint8_t *item,
+			int64_t now_ns);
 
 /* The line of what came since the last one; out NULL: only begins anew. */
-void account_print_rate(struct account *a, FILE *out, int64_t now_ns);
+void sub_stats_print_rate(struct sub_stats *a, FILE *out, int64_t now_ns);
 
-void account_print_total(const struct account *a, FILE *out, int64_t now_ns);
+void sub_stats_print_total(const struct sub_stats *a, FILE *out,
+			   int64_t now_ns);
 
 /* A line for each table that has a running number; true if all was as it must
  * be. */
-bool account_print_check(const struct seen *seen, FILE *out);
+bool sub_stats_print_check(const struct sub_tables *tables, FILE *out);
 
 #endif

@@ -16,7 +16,7 @@ is_name(const char *symbol, size_t len, const char *name)
 }
 
 static bool
-is_sequence_name(const struct seen *s, const char *symbol, size_t len)
+is_sequence_name(const struct sub_tables *s, const char *symbol, size_t len)
 {
 	if (s->column != NULL)
 		return is_name(symbol, len, s->column);
@@ -24,14 +24,14 @@ is_sequence_name(const struct seen *s, const char *symbol, size_t len)
 }
 
 static bool
-has_head(const struct seen_table *t, const uint8_t *body, size_t len)
+has_head(const struct sub_table *t, const uint8_t *body, size_t len)
 {
 	return t->head_len > 0 && t->head_len <= len &&
 	       memcmp(t->head, body, t->head_len) == 0;
 }
 
-struct seen_table *
-seen_find(struct seen *s, const uint8_t *body, size_t len)
+struct sub_table *
+sub_tables_find(struct sub_tables *s, const uint8_t *body, size_t len)
 {
 	if (s->tables_cnt > 0 && has_head(s->tables[s->table_idx], body, len))
 		return s->tables[s->table_idx];
@@ -44,18 +44,18 @@ seen_find(struct seen *s, const uint8_t *body, size_t len)
 }
 
 /* The table with that name, made if it is new; NULL: no memory, too many. */
-static struct seen_table *
-table_named(struct seen *s, const char *name, size_t len)
+static struct sub_table *
+table_named(struct sub_tables *s, const char *name, size_t len)
 {
-	struct seen_table *t;
+	struct sub_table *t;
 
-	len = min_u64(len, SEEN_NAME_MAX - 1);
+	len = min_u64(len, SUB_NAME_MAX - 1);
 	for (unsigned i = 0; i < s->tables_cnt; i++)
 		if (is_name(name, len, s->tables[i]->name)) {
 			s->table_idx = i;
 			return s->tables[i];
 		}
-	if (s->tables_cnt == SEEN_TABLES_MAX)
+	if (s->tables_cnt == SUB_TABLES_MAX)
 		return NULL;
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
@@ -87,11 +87,11 @@ read_upd(struct wire_reader *r, const char **out_name, size_t *out_len)
 	return true;
 }
 
-struct seen_table *
-seen_learn(struct seen *s, const uint8_t *body, size_t len)
+struct sub_table *
+sub_tables_learn(struct sub_tables *s, const uint8_t *body, size_t len)
 {
 	struct wire_reader r = wire_reader(body, len, false);
-	struct seen_table *t;
+	struct sub_table *t;
 	const char *name;
 	size_t name_len;
 	struct wire_table table;
@@ -123,15 +123,16 @@ seen_learn(struct seen *s, const uint8_t *body, size_t len)
 }
 
 const char *
-seen_read(const struct seen_table *t, const uint8_t *body, size_t len,
-	  bool is_time_wanted, bool is_sequence_wanted, struct seen_update *out)
+sub_table_read(const struct sub_table *t, const uint8_t *body, size_t len,
+	       bool is_time_wanted, bool is_sequence_wanted,
+	       struct sub_update *out)
 {
 	struct wire_reader r =
 		wire_reader(body + t->head_len, len - t->head_len, false);
 	int time_idx = is_time_wanted ? t->time_idx : -1;
 	int sequence_idx = is_sequence_wanted ? t->sequence_idx : -1;
 
-	*out = (struct seen_update){ .rows = 0 };
+	*out = (struct sub_update){ .rows = 0 };
 	for (int i = 0; i == 0 || i <= time_idx || i <= sequence_idx; i++) {
 		struct wire_reader column = r;
 		uint64_t count;
@@ -160,7 +161,7 @@ seen_read(const struct seen_table *t, const uint8_t *body, size_t len,
 }
 
 void
-seen_count(struct seen_table *t, const struct seen_update *update)
+sub_table_count(struct sub_table *t, const struct sub_update *update)
 {
 	const uint8_t *items = update->sequence;
 
@@ -169,7 +170,7 @@ seen_count(struct seen_table *t, const struct seen_update *update)
 }
 
 void
-seen_fini(struct seen *s)
+sub_tables_fini(struct sub_tables *s)
 {
 	for (unsigned i = 0; i < s->tables_cnt; i++) {
 		free(s->tables[i]->head);

@@ -16,12 +16,12 @@
 #include "tools/sequence.h"
 
 enum {
-	SEEN_TABLES_MAX = 256, /* as many as a schema of ringtickd may have */
-	SEEN_NAME_MAX = 64,
+	SUB_TABLES_MAX = 256, /* as many as a schema of ringtickd may have */
+	SUB_NAME_MAX = 64,
 };
 
-struct seen_table {
-	char name[SEEN_NAME_MAX];
+struct sub_table {
+	char name[SUB_NAME_MAX];
 	uint8_t *head; /* the body of an update up to its first column */
 	size_t head_len;
 	int time_idx; /* of the column time; -1 for none */
@@ -29,15 +29,15 @@ struct seen_table {
 	struct sequence sequence; /* of what was counted */
 };
 
-struct seen {
+struct sub_tables {
 	const char *column; /* of the running number; NULL: size or asize */
-	struct seen_table *tables[SEEN_TABLES_MAX];
+	struct sub_table *tables[SUB_TABLES_MAX];
 	unsigned tables_cnt;
 	unsigned table_idx; /* of the last update */
 };
 
 /* What is in an update's columns; pointers into the message. */
-struct seen_update {
+struct sub_update {
 	uint64_t rows;
 	int time_type;		 /* of the time column */
 	const uint8_t *time;	 /* its first item; NULL for none */
@@ -46,26 +46,28 @@ struct seen_update {
 };
 
 /* The table that a message with this body is an update of; NULL if unknown. */
-struct seen_table *seen_find(struct seen *s, const uint8_t *body, size_t len);
+struct sub_table *sub_tables_find(struct sub_tables *s, const uint8_t *body,
+				  size_t len);
 
 /*
  * The same for a table that may be new.  The body was checked by
  * wire_check_body.  NULL if it is no update with a table, if there is no
  * memory or there are too many.
  */
-struct seen_table *seen_learn(struct seen *s, const uint8_t *body, size_t len);
+struct sub_table *sub_tables_learn(struct sub_tables *s, const uint8_t *body,
+				   size_t len);
 
 /*
  * Reads the columns of an update of the table, and of these only as many as
  * are needed up to the last that is wanted.  NULL, or what is wrong.
  */
-const char *seen_read(const struct seen_table *t, const uint8_t *body,
-		      size_t len, bool is_time_wanted, bool is_sequence_wanted,
-		      struct seen_update *out);
+const char *sub_table_read(const struct sub_table *t, const uint8_t *body,
+			   size_t len, bool is_time_wanted,
+			   bool is_sequence_wanted, struct sub_update *out);
 
 /* Checks the running numbers in an update of the table. */
-void seen_count(struct seen_table *t, const struct seen_update *update);
+void sub_table_count(struct sub_table *t, const struct sub_update *update);
 
-void seen_fini(struct seen *s);
+void sub_tables_fini(struct sub_tables *s);
 
 #endif

@@ -22,7 +22,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static FILE *sink;
-static struct payload_table made;
+static struct log_payload_table made;
 static struct print_table table_print;
 
 static void
@@ -31,22 +31,22 @@ show(const struct journal_record *record)
 	struct wire_reader x = wire_reader(
 		record->x, (size_t)(record->at + record->len - record->x),
 		false);
-	struct payload p;
-	struct when when;
+	struct log_payload p;
+	struct qtime when;
 	const uint8_t *table;
 	bool is_long;
 	size_t len;
 
-	payload_read(&p, record);
+	log_payload_read(&p, record);
 	CHECK(p.columns >= record->x &&
 	      p.columns + p.columns_len == record->at + record->len);
 	if (p.time_first != NULL) {
-		(void)when_read(p.time_type, p.time_first, &when);
-		(void)when_read(p.time_type, p.time_last, &when);
+		(void)qtime_read(p.time_type, p.time_first, &when);
+		(void)qtime_read(p.time_type, p.time_last, &when);
 	}
 	json_object(sink, &x);
 	CHECK(x.at == x.end && x.bad == NULL);
-	table = payload_make_table(&made, &p, record, &len);
+	table = log_payload_make_table(&made, &p, record, &len);
 	if (table == NULL)
 		return;
 	CHECK(wire_check_body(table, len, false, &is_long) == NULL);
