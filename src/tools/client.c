@@ -119,7 +119,7 @@ client_send_all(struct client *client, const void *bytes, size_t len,
 	}
 }
 
-/* Makes room at the end of the buffer: at least one byte. */
+/* Makes room for at least one byte at the end of the buffer. */
 static int
 make_room(struct client *client)
 {
@@ -136,8 +136,8 @@ make_room(struct client *client)
 		return 0;
 
 	/*
-	 * A frame longer than the buffer.  Grows with what has arrived, not
-	 * with what the header promises.
+	 * A frame longer than the buffer.  The buffer grows with the bytes that
+	 * have arrived, not to the length that the header promises.
 	 */
 	cap = cap == 0 ? CLIENT_READ_BYTES : 2 * cap;
 	buf = realloc(client->buf, cap);
@@ -340,7 +340,7 @@ open_tcp(const struct client_target *target, int64_t deadline_ns,
 	char host[256];
 	int fd = -EADDRNOTAVAIL, found;
 
-	/* As addresses with a port are written. */
+	/* An address in brackets, as it is written with a port. */
 	if (len > 2 && at[0] == '[' && at[len - 1] == ']') {
 		at++;
 		len -= 2;
@@ -448,7 +448,7 @@ client_close(struct client *client)
 
 /* ---- requests ---- */
 
-/* Keeps the text of the error object as client->error. */
+/* Copies the text of the error object to client->error. */
 static int
 keep_error(struct client *client, const struct client_frame *frame)
 {
@@ -460,14 +460,14 @@ keep_error(struct client *client, const struct client_frame *frame)
 	text = wire_get_symbol(&r, &len);
 	snprintf(client->error, sizeof(client->error), "%.*s", (int)len,
 		 text != NULL ? text : "");
-	/* It goes to a terminal. */
+	/* The text goes to a terminal. */
 	for (char *c = client->error; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 	return -EREMOTEIO;
 }
 
-/* Drops what comes before the response. */
+/* Waits for the response; frames before it are dropped. */
 static int
 await_response(struct client *client, int64_t deadline_ns)
 {
@@ -529,7 +529,7 @@ client_request(struct client *client, const void *frame, size_t len,
 	return err;
 }
 
-/* Between two questions whether a journal that does not move has it all. */
+/* Between two requests while the journal does not move. */
 #define CHASE_NAP_NS (100 * NS_PER_MS)
 
 static bool
@@ -558,7 +558,7 @@ client_chase(struct client *client, int64_t deadline_ns)
 		if (cli_stopped() ||
 		    clock_monotonic_ns() + CHASE_NAP_NS > deadline_ns) {
 			snprintf(client->error, sizeof(client->error),
-				 "the server's journal does not move: look in "
+				 "the server's journal does not move; look in "
 				 "its log for event=journal_failing");
 			return -ETIMEDOUT;
 		}

@@ -21,8 +21,8 @@ enum {
 	FEED_BATCH_BYTES = 64 << 10, /* of messages in one send */
 };
 
-#define FEED_ANSWER_NS	(30 * NS_PER_S) /* a response must come in this time */
-#define FEED_NAP_MIN_NS (NS_PER_S / 10) /* between tries to connect */
+#define FEED_ANSWER_NS	(30 * NS_PER_S) /* how long a response may take */
+#define FEED_NAP_MIN_NS (NS_PER_S / 10) /* between attempts to connect */
 #define FEED_NAP_MAX_NS (2 * NS_PER_S)
 
 struct feed {
@@ -44,10 +44,12 @@ struct feed {
 	struct zone zone;
 
 	uint64_t sent, sent_bytes; /* whole messages */
-	uint64_t tried;		   /* sent, or begun to be */
-	uint64_t confirmed; /* of these: a response has come behind them */
-	uint64_t uncertain; /* tried, and no response came to tell */
-	uint64_t told, told_bytes; /* of these, at the last line */
+	uint64_t tried;		   /* sent completely or in part */
+	uint64_t confirmed; /* of these: a response has come after them */
+	uint64_t uncertain; /* tried, but no response says whether they
+			       arrived */
+	uint64_t told, told_bytes; /* values of sent and sent_bytes at the last
+				      line */
 	struct histogram trips;	   /* --sync: from due time to response */
 };
 
@@ -76,7 +78,7 @@ next_random(struct feed *f)
 	return f->random;
 }
 
-/* due_ns: monotonic time at which the schedule has it. */
+/* due_ns: the monotonic time at which the message is due. */
 static struct feed_message *
 next_message(struct feed *f, uint64_t number, int64_t due_ns)
 {
@@ -97,7 +99,8 @@ read_clocks(struct feed *f)
 		zone_local_ns(&f->zone, clock_utc_ns()) - clock_monotonic_ns();
 }
 
-/* When the schedule has a message: absolute, however late the others were. */
+/* When a message is due: an absolute time, however late the messages before it
+ * were. */
 static int64_t
 due_ns(const struct feed *f, uint64_t number, int64_t now_ns)
 {
@@ -109,7 +112,7 @@ due_ns(const struct feed *f, uint64_t number, int64_t now_ns)
 	       (int64_t)(number % rate * (uint64_t)NS_PER_S / rate);
 }
 
-/* How many messages the schedule has had up to now. */
+/* How many messages are due by now. */
 static uint64_t
 due_count(const struct feed *f, int64_t now_ns)
 {
@@ -197,7 +200,8 @@ fail(const struct feed *f, const char *sentence)
 	return CLI_EXIT_TROUBLE;
 }
 
-/* Sends all of it, however long the server lets it wait; reports meanwhile. */
+/* Sends all len bytes, however long the server takes; prints reports
+ * meanwhile. */
 static int
 send_all(struct feed *f, const uint8_t *bytes, size_t len)
 {
@@ -220,7 +224,7 @@ send_all(struct feed *f, const uint8_t *bytes, size_t len)
 	}
 }
 
-/* Sends as many as are due and fit into one send, at least one. */
+/* Sends as many messages as are due and fit into one send, but at least one. */
 static int
 send_batch(struct feed *f, uint64_t due, int64_t now_ns)
 {
@@ -248,7 +252,7 @@ send_batch(struct feed *f, uint64_t due, int64_t now_ns)
 	return err;
 }
 
-/* Puts a sentence around the bare error of the server. */
+/* Turns the bare error of the server into a sentence. */
 static void
 explain_refusal(struct feed *f, const struct feed_table *table)
 {
@@ -264,7 +268,7 @@ explain_refusal(struct feed *f, const struct feed_table *table)
 		 is_limit ? "" : table->text);
 }
 
-/* Sends one and waits for the answer. */
+/* Sends one message and waits for the answer. */
 static int
 send_sync(struct feed *f, int64_t now_ns)
 {
@@ -289,8 +293,8 @@ send_sync(struct feed *f, int64_t now_ns)
 }
 
 /*
- * The first update of each table is sync, so that a refusal is told: to async
- * ones the server never answers.
+ * The first update of each table is synchronous, so that a refusal is seen: the
+ * server never answers asynchronous ones.
  */
 static int
 send_some(struct feed *f, uint64_t due, int64_t now_ns)
@@ -300,7 +304,7 @@ send_some(struct feed *f, uint64_t due, int64_t now_ns)
 	return send_batch(f, due, now_ns);
 }
 
-/* Only then has the server taken all of it. */
+/* Waits until the server has taken everything that was sent. */
 static int
 chase(struct feed *f)
 {
@@ -328,8 +332,8 @@ messages_of(const struct feed *f, uint64_t n, unsigned i)
 	return (n + f->messages_cnt - 1 - i) / f->messages_cnt;
 }
 
-/* What was sent and not answered has arrived or not: nobody can tell. It is
- * not sent again, which might double it. */
+/* Messages sent and not yet confirmed may have arrived or not: this client
+ * cannot know.  They are not sent again, which could double them. */
 static void
 tell_uncertain(struct feed *f)
 {
@@ -375,7 +379,8 @@ reconnect(struct feed *f)
 	return 0;
 }
 
-/* The line of a second; with --reconnect it also learns what has arrived. */
+/* Prints the line of each second; with --reconnect it then also waits until the
+ * server has taken everything. */
 static int
 report_and_confirm(struct feed *f, int64_t now_ns)
 {
@@ -449,8 +454,8 @@ feed_all(struct feed *f)
 		return fail(f, "the server closed the connection; its log "
 			       "says why");
 	if (err == -ETIMEDOUT)
-		return fail(f, "the server does not take what is sent; look in "
-			       "its log for event=journal_failing or "
+		return fail(f, "the server takes no more messages; look in its "
+			       "log for event=journal_failing or "
 			       "event=journal_slow, then for a consumer with "
 			       "policy \"block\"");
 	return fail(f, f->client.error[0] != '\0' ? f->client.error
@@ -476,7 +481,7 @@ prepare(struct feed *f)
 int
 feed_main(int argc, char **argv)
 {
-	/* Static: the histogram is too large for a stack of a test. */
+	/* Static: the histogram is too large for the stack. */
 	static struct feed feed = {
 		.client.fd = -1,
 		.random = 88172645463325252u,

@@ -14,7 +14,7 @@ enum {
 	FEED_SYMBOL_BYTES = 5, /* each of symbols[], its NUL included */
 };
 
-/* Of equal length, so that a message is a template with holes. */
+/* Of equal length, so that items keep their offsets. */
 static const char symbols[][FEED_SYMBOL_BYTES] = {
 	"AAPL", "ADBE", "AMGN", "AMZN", "AVGO", "CSCO", "GOOG", "INTC",
 	"META", "MSFT", "NFLX", "NVDA", "ORCL", "PYPL", "QCOM", "TSLA",
@@ -32,7 +32,7 @@ static const struct {
 	[FILL_SEQUENCE] = { KT_LONG, 8 },
 };
 
-/* The tables of etc/sym.q, without time. */
+/* The tables of etc/sym.q, without the column time. */
 static const struct feed_table tables[] = {
 	{ "trade",
 	  3,
@@ -64,7 +64,7 @@ feed_message_row_bytes(const struct feed_message *m)
 	return sum;
 }
 
-/* (`.u.upd;`table;columns) with zeros for items. */
+/* Writes (`.u.upd;`table;columns) with zeros for items. */
 static void
 write_template(struct feed_message *m, uint32_t rows)
 {

@@ -1,8 +1,8 @@
 /*
- * What `ringtick feed` sends: a message of a table of etc/sym.q, made once with
- * holes, and filled with generated rows each time.
+ * The messages of `ringtick feed`: an update of a table of etc/sym.q, made once
+ * with gaps for its items, and filled with generated rows each time.
  *
- * Owns the bytes of a message.  Called by feed.c; no I/O.
+ * The caller frees `bytes` of a message.  Called by feed.c; no I/O.
  */
 #ifndef RINGTICK_TOOLS_FEED_MESSAGE_H
 #define RINGTICK_TOOLS_FEED_MESSAGE_H
@@ -13,7 +13,7 @@
 
 enum { FEED_COLUMNS_MAX = 6 };
 
-/* What the items of a column are made of. */
+/* How the items of a column are generated. */
 enum feed_fill {
 	FILL_TIME,
 	FILL_SYMBOL,
@@ -24,7 +24,7 @@ enum feed_fill {
 	FILL_COUNT
 };
 
-/* A table of etc/sym.q, without time. */
+/* A table of etc/sym.q, without the column time. */
 struct feed_table {
 	const char *name;
 	unsigned columns_cnt;
@@ -32,7 +32,7 @@ struct feed_table {
 	const char *text;
 };
 
-/* One table's message: constant bytes, and where its items stand. */
+/* One table's message: constant bytes, and the offsets of its items. */
 struct feed_message {
 	const struct feed_table *table;
 	uint8_t *bytes;
@@ -43,19 +43,21 @@ struct feed_message {
 	int64_t next_sequence;
 };
 
-/* NULL if there is none of that name. */
+/* NULL if there is no such table. */
 const struct feed_table *feed_table_find(const char *name, size_t len);
 
-/* Bytes of a row. */
+/* Bytes of one row in the message. */
 size_t feed_message_row_bytes(const struct feed_message *m);
 
-/* Of a table that is set already: the columns, with time or without. */
+/* Sets the columns of m->table, with the column time if is_stamped. */
 void feed_message_choose(struct feed_message *m, bool is_stamped);
 
-/* The constant bytes, for so many rows. 0 or -ENOMEM. */
+/* Allocates the bytes and writes the constant ones, for `rows` rows.  0 or
+ * -ENOMEM. */
 int feed_message_make(struct feed_message *m, uint64_t rows);
 
-/* New rows: what is in them depends on seed, their running numbers go on. */
+/* Writes new rows: seed decides the values, the running numbers continue.
+ * stamp_ns is since midnight. */
 void feed_message_fill(struct feed_message *m, uint64_t rows, uint64_t seed,
 		       int64_t stamp_ns);
 

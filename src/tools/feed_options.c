@@ -26,7 +26,7 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-/* "trade", "quote", or both; a name twice is refused by the limit. */
+/* Takes "trade", "quote", or both; more than two names are refused. */
 static void
 choose_tables(const struct argp_state *state, struct feed_options *o,
 	      const char *names)
@@ -105,10 +105,10 @@ feed_options_read(struct feed_options *o, int argc, char **argv)
 		.doc = "Publishes generated rows of the tables trade and quote "
 		       "of etc/sym.q with .u.upd. Column size (of quote: "
 		       "asize) is a running number, which `ringtick sub "
-		       "--check` follows.\v"
-		       "Exit status: 0 what was sent was taken, also at a "
-		       "signal; 2 usage, connection, or the server did not say "
-		       "so.",
+		       "--check` checks.\v"
+		       "Exit status: 0 the server has taken "
+		       "every message, also after a signal; 2 usage, "
+		       "connection, or the server did not confirm.",
 	};
 
 	cli_parse(&argp, 0, argc, argv, o);

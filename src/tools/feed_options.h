@@ -17,15 +17,16 @@ struct feed_options {
 	const struct feed_table *tables[FEED_TABLES_MAX];
 	unsigned tables_cnt;
 	uint64_t rate; /* messages per second; 0: as fast as possible */
-	uint64_t rows; /* of a message; 0: made from size */
-	uint64_t size; /* wished bytes of a message; 0: none */
+	uint64_t rows; /* of a message; 0: derived from size */
+	uint64_t size; /* wanted bytes of a message; 0: not given */
 	uint64_t id;
 	bool is_sync;
 	bool is_stamped;
 	bool is_reconnecting;
 };
 
-/* Ends the program if it is wrong, or asks for help. */
+/* Reads the command line.  Ends the program if it has a mistake or asks for
+ * help. */
 void feed_options_read(struct feed_options *o, int argc, char **argv);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * A histogram of durations, for percentiles.  Pure: never allocates, prints or
- * reads a clock.  Called by feed.c and sub_stats.c.
+ * reads a clock.  Starts as zeros.  Called by feed.c and sub_stats.c.
  */
 #ifndef RINGTICK_TOOLS_HISTOGRAM_H
 #define RINGTICK_TOOLS_HISTOGRAM_H
@@ -25,7 +25,8 @@ struct histogram {
 
 void histogram_add(struct histogram *h, uint64_t value);
 
-/* The value that `percent` of all are not above; 0 if there are none. */
+/* The value that `percent` of all values do not exceed, at most 1/64 too high;
+ * 0 if there are no values. */
 uint64_t histogram_percentile(const struct histogram *h, double percent);
 
 #endif

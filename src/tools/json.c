@@ -13,11 +13,12 @@
 
 /* ---- strings ---- */
 
-/* Bytes of the well-formed UTF-8 character at `at`; 0 if there is none. */
+/* Bytes of the well-formed UTF-8 character (of two bytes or more) at `at`; 0 if
+ * there is none. */
 static size_t
 utf8_bytes(const uint8_t *at, size_t avail)
 {
-	/* Least and greatest second byte: no long forms, no surrogates. */
+	/* The range of the second byte: no overlong forms, no surrogates. */
 	uint8_t min = 0x80, max = 0xbf;
 	size_t len = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
 
@@ -39,7 +40,7 @@ utf8_bytes(const uint8_t *at, size_t avail)
 	return len;
 }
 
-/* One character; how many bytes it took. */
+/* Writes one character; returns how many bytes it took. */
 static size_t
 put_character(FILE *out, const uint8_t *at, size_t avail)
 {
@@ -83,7 +84,7 @@ json_string(FILE *out, const char *bytes, size_t len)
 
 /* ---- items ---- */
 
-/* The shortest of some that is read back as the same number. */
+/* Writes the fewest digits that are read back as the same number. */
 static void
 put_real(FILE *out, int type, const uint8_t *item)
 {
@@ -115,7 +116,7 @@ put_real(FILE *out, int type, const uint8_t *item)
 		fputs(text, out);
 }
 
-/* An item of a vector; not of symbols. */
+/* Writes an item of a vector; not of symbols. */
 static void
 put_item(FILE *out, int type, const uint8_t *item)
 {
@@ -145,7 +146,7 @@ put_item(FILE *out, int type, const uint8_t *item)
 	}
 }
 
-/* The next item of a vector or list, and moves behind it. */
+/* Writes the next item of a vector or list, and moves r past it. */
 static void
 put_next(FILE *out, int type, struct wire_reader *r)
 {
@@ -205,7 +206,7 @@ put_pairs(FILE *out, struct wire_reader keys, struct wire_reader *r)
 	putc_unlocked('}', out);
 }
 
-/* r stands behind the type byte. */
+/* r is after the type byte. */
 static void
 put_dict(FILE *out, struct wire_reader *r)
 {
@@ -223,7 +224,8 @@ put_dict(FILE *out, struct wire_reader *r)
 	putc_unlocked('}', out);
 }
 
-/* A table whose columns are not all lists has no rows here, but columns. */
+/* A table whose columns are not all lists is written by columns, not by
+ * rows. */
 static void
 put_table(FILE *out, struct wire_reader r)
 {

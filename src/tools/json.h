@@ -1,6 +1,6 @@
 /*
- * kdb+ values as JSON (RFC 8259), whatever the bytes: the output is always
- * valid UTF-8 without control characters.
+ * kdb+ values as JSON (RFC 8259).  The output is always valid UTF-8 without
+ * control characters, whatever the bytes are.
  *
  *   null             the nulls of numbers, times and guids; ::
  *   true, false      booleans
@@ -14,8 +14,8 @@
  *                    {"columns":[...],"rows":[[...],...]}, or with columns
  *                    that are not all lists {"columns":[...],"values":[...]}
  *
- * What is no UTF-8 is taken as Latin-1.  Reads only what wire_skip accepted.
- * Called by log.c.
+ * Bytes that are not UTF-8 are taken as Latin-1.  Reads only objects that
+ * wire_skip accepted.  Called by log.c.
  */
 #ifndef RINGTICK_TOOLS_JSON_H
 #define RINGTICK_TOOLS_JSON_H
@@ -26,17 +26,17 @@
 
 #include "wire/wire.h"
 
-/* As a string with its quotes. */
+/* Writes the bytes as a string with its quotes. */
 void json_string(FILE *out, const char *bytes, size_t len);
 
-/* The object at r->at; moves behind it. */
+/* Writes the object at r->at, and moves r past it. */
 void json_object(FILE *out, struct wire_reader *r);
 
-/* The names of a table object, [..]. */
+/* Writes the column names of a table object, [..]. */
 void json_names(FILE *out, struct wire_reader table);
 
-/* Its rows, [[..],..]; each column is a list.  -ENOMEM, with nothing
- * written. */
+/* Writes the rows of a table object, [[..],..]; each column must be a list.  0,
+ * or -ENOMEM with nothing written. */
 int json_rows(FILE *out, struct wire_reader table);
 
 #endif

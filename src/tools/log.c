@@ -24,14 +24,14 @@
 struct log_tool {
 	struct log_options options;
 	enum log_mode mode;
-	struct log_bound from, to; /* in the file that is read now */
-	const char *path;	   /* of a day that followed: day_path */
+	struct log_bound from, to; /* limits in the file that is being read */
+	const char *path;	   /* of a later day: day_path */
 
 	char day_path[PATH_MAX];
 	struct mapped_file file;
-	struct journal_check check; /* how far, and how it ended */
+	struct journal_check check; /* how far the walk is, and how it ended */
 	bool is_judged;		    /* check.verdict is set */
-	bool was_torn;		    /* the file of a day before */
+	bool was_torn;		    /* the file of an earlier day was */
 	struct log_tables tables;
 	uint64_t selected;
 	uint64_t left_out; /* of a replay */
@@ -112,9 +112,10 @@ print_json(struct log_tool *t, const struct journal_record *record,
 	puts("}");
 }
 
-/* ---- which records, and what is done with one ---- */
+/* ---- selecting records, and the work on each ---- */
 
-/* 1 if it is in the range of times, 0 if not, -EINVAL if nobody can tell. */
+/* 1 if the payload is in the range of times, 0 if not, -EINVAL if its times
+ * have no date and the limits do. */
 static int
 is_in_time(const struct log_tool *t, const struct log_payload *p)
 {
@@ -129,15 +130,15 @@ is_in_time(const struct log_tool *t, const struct log_payload *p)
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
 		if (limits[i]->is_time && limits[i]->when.has_date &&
 		    !when.has_date)
-			return fail(t->path, "the times in it have no date; "
-					     "give --from and --to without "
-					     "one, such as 09:30");
+			return fail(t->path, "its times have no date; give "
+					     "--from and --to without one, "
+					     "such as 09:30");
 	if (t->from.is_time && qtime_is_before(when, t->from.when))
 		return 0;
 	return !t->to.is_time || qtime_is_before(when, t->to.when);
 }
 
-/* 0 to go on, or -errno; what went wrong is told. */
+/* 0 to continue, or -errno after a sentence on stderr. */
 static int
 take_record(struct log_tool *t, const struct journal_record *record,
 	    uint64_t number)
@@ -186,7 +187,7 @@ take_record(struct log_tool *t, const struct journal_record *record,
 
 /* ---- the walk ---- */
 
-/* What is wrong with the file, and what can be done. */
+/* Says what is wrong with the file, and what can be done. */
 static void
 tell_verdict(const struct log_tool *t)
 {
@@ -200,17 +201,17 @@ tell_verdict(const struct log_tool *t)
 	else if (c->verdict == JOURNAL_TORN)
 		fprintf(stderr,
 			"ringtick log: %s: record %llu, at byte %llu, is not "
-			"whole (%s). If nobody writes it any more: `ringtick "
-			"log --repair FILE` moves the last %llu bytes into a "
-			"side file\n",
+			"whole (%s). If no process writes it any more: "
+			"`ringtick log --repair FILE` moves the last %llu "
+			"bytes into a side file\n",
 			t->path, records, good, c->why,
 			(unsigned long long)t->file.len - good);
 	if (c->behind_records > 0)
 		fprintf(stderr,
 			"ringtick log: %s: from byte %llu up to the end there "
 			"are %llu whole records: a count before them is "
-			"damaged, no crash does that. Save them with `(head -c "
-			"8 FILE; tail -c +%llu FILE) >BEHIND` before you "
+			"damaged, which no crash does. Save them with `(head "
+			"-c 8 FILE; tail -c +%llu FILE) >BEHIND` before you "
 			"repair it\n",
 			t->path, (unsigned long long)c->behind_off,
 			(unsigned long long)c->behind_records,
@@ -218,15 +219,16 @@ tell_verdict(const struct log_tool *t)
 	if (c->verdict == JOURNAL_DAMAGED)
 		fprintf(stderr,
 			"ringtick log: %s: record %llu, at byte %llu, is "
-			"damaged (%s); records go on at byte %llu. What stood "
-			"between is lost. Take the file from a copy; or save "
-			"what is in front with `head -c %llu FILE >FRONT`, "
-			"and what is behind with `(head -c 8 FILE; tail -c "
-			"+%llu FILE) >BEHIND`\n",
+			"damaged (%s); records continue at byte %llu. The "
+			"bytes between are lost. Take the file from a copy; or "
+			"save the records before them with `head -c %llu FILE "
+			">FRONT`, and those after them with `(head -c 8 FILE; "
+			"tail -c +%llu FILE) >BEHIND`\n",
 			t->path, records, good, c->why, next, good, next + 1);
 }
 
-/* Why it is not read further; 0, or -errno with a sentence on stderr. */
+/* Says why reading ends.  0 for a signal, or -errno after a sentence on
+ * stderr. */
 static int
 tell_change(const struct log_tool *t, int err)
 {
@@ -239,7 +241,7 @@ tell_change(const struct log_tool *t, int err)
 	return err == -EINTR ? 0 : err;
 }
 
-/* Of the header alone.  Whether it may be a journal. */
+/* Checks the header alone.  Whether the file may be a journal. */
 static bool
 read_header(struct log_tool *t)
 {
@@ -261,8 +263,8 @@ open_file(struct log_tool *t)
 }
 
 /*
- * The day has ended: on with the file of the next one, all of it.  1, 0 if
- * that was all, or -errno.
+ * The day has ended: continues with the whole file of the next day.  1; 0 if
+ * there is no more to read; or -errno.
  */
 static int
 next_day(struct log_tool *t, enum journal_step step, const char *why)
@@ -273,10 +275,11 @@ next_day(struct log_tool *t, enum journal_step step, const char *why)
 		t->was_torn = true;
 	}
 	t->from.is_number = false;
-	/* Numbers are those of one file. */
+	/* Record numbers belong to one file. */
 	if (t->to.is_number)
 		return 0;
-	fprintf(stderr, "ringtick log: %s: the day has ended; on with %s\n",
+	fprintf(stderr, "ringtick log: %s: the day has ended; continuing with "
+			"%s\n",
 		t->path, t->file.next);
 	memcpy(t->day_path, t->file.next, sizeof(t->day_path));
 	t->path = t->day_path;
@@ -286,7 +289,8 @@ next_day(struct log_tool *t, enum journal_step step, const char *why)
 	return read_header(t) ? 1 : 0;
 }
 
-/* No record at good_bytes.  1: look again, 0: that was all, or -errno. */
+/* There is no record at good_bytes.  1: look again; 0: there is no more to
+ * read; or -errno. */
 static int
 reach_end(struct log_tool *t, enum journal_step step, const char *why)
 {
@@ -299,7 +303,7 @@ reach_end(struct log_tool *t, enum journal_step step, const char *why)
 			return next_day(t, step, why);
 		return got < 0 ? tell_change(t, got) : 1;
 	}
-	/* Half a record may be one that is just being written. */
+	/* Half a record may be one that is being written just now. */
 	if (step != JOURNAL_END) {
 		got = mapped_file_grow(&t->file);
 		if (got < 0)
@@ -376,7 +380,8 @@ print_verdict(const struct log_tool *t, int64_t span_ns)
 	       (double)c->good_bytes / seconds / 1e9);
 }
 
-/* Of a verify and a repair: what was kept without being understood. */
+/* After a verify or a repair: says which records were kept without being
+ * understood. */
 static void
 tell_unknown(const struct log_tool *t)
 {
@@ -384,15 +389,14 @@ tell_unknown(const struct log_tool *t)
 
 	if (c->unknown_records > 0)
 		fprintf(stderr,
-			"ringtick log: %s: %llu records have lengths that add "
-			"up and something that ringtick does not know; the "
-			"first is record %llu (%s). They stay where they "
-			"are\n",
+			"ringtick log: %s: %llu records have correct lengths "
+			"but contents that ringtick does not know; the first "
+			"is record %llu (%s). They stay as they are\n",
 			t->path, (unsigned long long)c->unknown_records,
 			(unsigned long long)c->unknown_first, c->unknown_why);
 }
 
-/* The exit status of a repair, once the file is judged. */
+/* Repairs the file, once it is judged.  The exit status. */
 static int
 repair(struct log_tool *t)
 {
@@ -410,7 +414,7 @@ repair(struct log_tool *t)
 	return CLI_EXIT_CHECK;
 }
 
-/* err: of the walk.  The exit status. */
+/* Prints the result. err is that of the walk.  The exit status. */
 static int
 finish(struct log_tool *t, int err, int64_t span_ns)
 {

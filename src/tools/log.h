@@ -1,5 +1,5 @@
 /*
- * `ringtick log`: reads, checks, repairs, thins out and replays a journal, of
+ * `ringtick log`: reads, checks, repairs, filters and replays a journal, of
  * ringtickd or of q.  Called by main.c only.
  */
 #ifndef RINGTICK_TOOLS_LOG_H

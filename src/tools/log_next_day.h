@@ -1,6 +1,6 @@
 /*
- * Where a journal goes on: of the files of one name, sym2026.11.22 and so on,
- * the one of the day after.
+ * The file in which a journal continues: among the files of one name, such as
+ * sym2026.11.22, that of the next day.
  */
 #ifndef RINGTICK_TOOLS_LOG_NEXT_DAY_H
 #define RINGTICK_TOOLS_LOG_NEXT_DAY_H
@@ -12,16 +12,16 @@
 bool log_next_day_has_date(const char *path);
 
 /*
- * The path of the file beside it whose name differs in the date only, of the
- * earliest date behind its own that has records.  false if there is none, with
- * *out empty.  Files with a header only may get some, or never: where a day was
- * begun and the daemon stopped.  see() is called for each, before it is looked
- * at, with its path.
+ * Finds the file in the same folder whose name differs only in the date: the
+ * earliest later date whose file has records.  false, with *out empty, if there
+ * is no such file.  A file with only a header does not count: it may get
+ * records, or never get any if the daemon stopped just after the day began.
+ * Before each file is looked at, see() is called with its path.
  */
 bool log_next_day_find(const char *path, char *out, size_t out_len,
 		       void (*see)(void *data, const char *other), void *data);
 
-/* The folder of a path, as a path. */
+/* The path of the folder that holds `path`. */
 void log_next_day_folder(const char *path, char *out, size_t out_len);
 
 #endif

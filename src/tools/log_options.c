@@ -22,10 +22,10 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-/* What can be combined with what. */
+/* The other options that each mode takes. */
 static const struct {
-	int key;	    /* of the option that chooses it */
-	const char *option; /* the same in words */
+	int key;	    /* of the option that chooses the mode */
+	const char *option; /* the same as text */
 	bool takes_tables, takes_range, takes_follow;
 } modes[LOG_MODE_COUNT] = {
 	[LOG_PRINT] = { 0, NULL, true, true, true },
@@ -75,7 +75,7 @@ parse_speed(const struct argp_state *state, const char *text)
 	return speed;
 }
 
-/* HOST:PORT; the host may have colons in it. */
+/* HOST:PORT; the host may contain colons. */
 static void
 parse_target(const struct argp_state *state, struct log_options *o,
 	     const char *text)
@@ -106,7 +106,7 @@ choose_mode(const struct argp_state *state, struct log_options *o, int key,
 	if (mode == LOG_MODE_COUNT)
 		return ARGP_ERR_UNKNOWN;
 	if (o->mode != LOG_PRINT && o->mode != mode)
-		cli_fail(state, "%s and %s do not go together",
+		cli_fail(state, "%s and %s exclude each other",
 			 modes[o->mode].option, modes[mode].option);
 	o->mode = mode;
 	if (mode == LOG_FILTER)
@@ -116,7 +116,7 @@ choose_mode(const struct argp_state *state, struct log_options *o, int key,
 	return 0;
 }
 
-/* What does not go together, in words; NULL if all is well. */
+/* A sentence about options that conflict; NULL if none do. */
 static const char *
 find_conflict(const struct log_options *o)
 {
@@ -126,12 +126,12 @@ find_conflict(const struct log_options *o)
 	if (o->is_following && !modes[o->mode].takes_follow)
 		return "--follow goes with rows and --json only";
 	if (has_range && !modes[o->mode].takes_range)
-		return "--verify and --repair look at the whole file, without "
-		       "--from and --to";
+		return "--verify and --repair read the whole file: leave "
+		       "--from and --to out";
 	if (o->wanted != NULL && o->mode != LOG_FILTER &&
 	    !modes[o->mode].takes_tables)
-		return "--verify and --repair look at all tables, without "
-		       "--table";
+		return "--verify and --repair read all tables: leave --table "
+		       "out";
 	if ((o->mode == LOG_FILTER) != (o->out_path != NULL))
 		return "--filter NAMES and --out FILE2 need each other";
 	if (o->has_speed && o->mode != LOG_REPLAY)
@@ -214,10 +214,10 @@ log_options_read(struct log_options *o, int argc, char **argv)
 		.args_doc = "FILE",
 		.doc = "Prints the records of a journal, of ringtickd or of q, "
 		       "as rows.\v"
-		       "A time is such as 09:30, 09:30:00.000, 0D09:30, "
-		       "2026.11.22D09:30.\n"
+		       "Times are written as 09:30, 09:30:00.000, "
+		       "0D09:30 or 2026.11.22D09:30.\n"
 		       "Exit status: 0 good, 1 the file is not whole or "
-		       "records were refused, 2 usage, system, connection.",
+		       "records were refused, 2 usage, system or connection.",
 	};
 
 	cli_parse(&argp, 0, argc, argv, o);

@@ -22,7 +22,8 @@ enum log_mode {
 	LOG_MODE_COUNT
 };
 
-/* --from or --to: a record number, or a time; neither if it is not given. */
+/* --from or --to: a record number or a time; neither if the option is not
+ * given. */
 struct log_bound {
 	bool is_number, is_time;
 	uint64_t number;
@@ -33,18 +34,20 @@ struct log_options {
 	enum log_mode mode;
 	const char *path;
 	const char *out_path; /* of LOG_FILTER */
-	const char *wanted;   /* tables, commas between them; NULL: all */
+	const char *wanted;   /* names of tables, separated by commas; NULL:
+				 all */
 	struct log_bound from, to;
 	bool is_following;
 
 	/* of LOG_REPLAY */
 	struct client_target target;
 	char host[256]; /* target.host */
-	double speed;	/* of the gaps between times; 0: as fast as possible */
+	double speed;	/* divides the gaps between times; 0: no gaps */
 	bool has_speed;
 };
 
-/* Ends the program if it is wrong, or asks for help. */
+/* Reads the command line.  Ends the program if it has a mistake or asks for
+ * help. */
 void log_options_read(struct log_options *o, int argc, char **argv);
 
 #endif

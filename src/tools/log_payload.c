@@ -11,7 +11,8 @@
 #include "wire/wire.h"
 
 enum {
-	/* An atom in a column is repeated for each row: that could be much. */
+	/* An atom in place of a column is repeated for each row, which could
+	 * take much memory. */
 	TABLE_BYTES_MAX = 1 << 30,
 };
 
@@ -89,7 +90,7 @@ log_payload_read(struct log_payload *out, const struct journal_record *record)
 	uint64_t count;
 
 	if (record->unknown != NULL) {
-		/* its bytes alone */
+		/* its bytes are all there is */
 	} else if (type == KT_TABLE && !wire_has_flat_columns(&r)) {
 		p.rows = wire_count(&r);
 	} else if (type == KT_TABLE) {
@@ -121,7 +122,7 @@ log_payload_read(struct log_payload *out, const struct journal_record *record)
 
 /* ---- making a table ---- */
 
-/* The table while it is made; after a fault nothing more is added. */
+/* A table that is being made; after a failure nothing more is added. */
 struct build {
 	struct log_payload_table *t;
 	bool is_bad;
@@ -164,7 +165,7 @@ add_list(struct build *b, int type, uint64_t count)
 	add_bytes(b, header, sizeof(header));
 }
 
-/* A column of `rows` times the item of len bytes, whose type is given. */
+/* Adds a column that repeats one item of len bytes `rows` times. */
 static void
 add_repeated(struct build *b, int type, const uint8_t *item, size_t len,
 	     uint64_t rows)
@@ -175,7 +176,7 @@ add_repeated(struct build *b, int type, const uint8_t *item, size_t len,
 		add_bytes(b, item, len);
 }
 
-/* The object at r->at as a column, and moves behind it. */
+/* Adds the object at r->at as a column, and moves r past it. */
 static void
 add_column(struct build *b, const struct log_payload *p, struct wire_reader *r)
 {
@@ -185,7 +186,7 @@ add_column(struct build *b, const struct log_payload *p, struct wire_reader *r)
 
 	wire_skip(r);
 	if (wire_is_atom(type)) {
-		/* tick.q publishes it as many times as there are rows */
+		/* tick.q publishes an atom once for each row */
 		add_repeated(b, -type, at + 1, (size_t)(r->at - at) - 1,
 			     p->rows);
 	} else if (p->form == PAYLOAD_ROW) {
@@ -197,7 +198,7 @@ add_column(struct build *b, const struct log_payload *p, struct wire_reader *r)
 	}
 }
 
-/* A row that is a vector: each item is a column. */
+/* Adds a row that is a vector: each item is a column. */
 static void
 add_items(struct build *b, int type, uint64_t count, struct wire_reader *r)
 {
@@ -260,7 +261,8 @@ log_payload_make_table(struct log_payload_table *t, const struct log_payload *p,
 	else
 		add_items(&b, type, count, &r);
 	*out_len = t->len;
-	/* What is nested as deep as can be is deeper in a table. */
+	/* An object nested as deep as is allowed is one level too deep in a
+	 * table. */
 	if (b.is_bad || wire_check_body(t->bytes, t->len, false,
 					&has_long_counts) != NULL)
 		return NULL;

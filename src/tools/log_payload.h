@@ -1,5 +1,5 @@
 /*
- * What a record of a journal carries behind the name of the table: columns or
+ * The payload of a journal's record, after the name of the table: columns or
  * one row, as feeds send them; a table, as a chained tickerplant logs it; or
  * something else.
  *
@@ -15,16 +15,16 @@
 #include "journal/file.h"
 
 enum log_payload_form {
-	PAYLOAD_COLUMNS, /* a list, the first item is a vector */
-	PAYLOAD_ROW,	 /* a list or vector, the first item is an atom */
-	PAYLOAD_TABLE,	 /* each column is a list */
-	PAYLOAD_OTHER,	 /* also what journal_next does not know */
+	PAYLOAD_COLUMNS, /* a list whose first item is a vector */
+	PAYLOAD_ROW,	 /* a list or vector whose first item is an atom */
+	PAYLOAD_TABLE,	 /* a table whose columns are all lists */
+	PAYLOAD_OTHER,	 /* also a record that journal_next does not know */
 };
 
 struct log_payload {
 	enum log_payload_form form;
-	uint64_t rows; /* by the first column; 0 for what has no rows */
-	/* The time column: the first, or in a table the one of that name. */
+	uint64_t rows; /* by the first column; 0 if there are no rows */
+	/* The time column: the first one, or in a table the one named time. */
 	int time_type; /* as of a vector; 0 for none */
 	const uint8_t *time_first, *time_last; /* items; NULL for none */
 	/* The object that .u.upd takes: x itself, or the columns of a table. */
@@ -35,17 +35,17 @@ struct log_payload {
 void log_payload_read(struct log_payload *out,
 		      const struct journal_record *record);
 
-/* Room for a table object; to be zeroed before, and freed with its fini. */
+/* Memory for a table object.  Starts as zeros; log_payload_fini frees it. */
 struct log_payload_table {
 	uint8_t *bytes;
 	size_t len, cap;
 };
 
 /*
- * The payload as a table object, with columns c0, c1, ... unless it has names.
- * NULL if it is none: other, columns that differ in length, or what is nested
- * too deep; also if there is no memory for it.  *out_len is its length.  Good
- * until the next call.
+ * The payload as a table object, with the column names c0, c1, ... unless it
+ * has names.  NULL if it cannot be one (PAYLOAD_OTHER, columns that differ in
+ * length, nested too deep), or if there is no memory. *out_len is its length in
+ * bytes.  Valid until the next call.
  */
 const uint8_t *log_payload_make_table(struct log_payload_table *t,
 				      const struct log_payload *payload,

@@ -25,10 +25,10 @@ fail(const char *path, int err, const char *why)
 /* ---- repair ---- */
 
 /*
- * A daemon locks each file that it has open; the lock is held from then on, so
- * that none begins to use it meanwhile.  A lease for writing is given only to
- * who is the only one to have the file open: that tells of readers too, where
- * there are leases, and for us.
+ * A daemon locks each file that it has open; this function keeps the lock, so
+ * that no daemon begins to use the file meanwhile.  A write lease is granted
+ * only if no other process has the file open, so it detects readers too, where
+ * the file system has leases and this user may take one.
  */
 static bool
 is_in_use(int fd)
@@ -71,8 +71,8 @@ log_repair_cut(struct mapped_file *m, const struct journal_check *torn)
 	       (unsigned long long)(m->len - torn->good_bytes), side);
 	if (torn->behind_records > 0)
 		fprintf(stderr,
-			"ringtick log: %s has %llu whole records at its end: "
-			"a count before them is damaged, no crash does that. "
+			"ringtick log: %s has %llu whole records at its end: a "
+			"count before them is damaged, which no crash does. "
 			"Save them with `(head -c 8 %s; tail -c +%llu %s) "
 			">BEHIND`\n",
 			side, (unsigned long long)torn->behind_records,
@@ -95,7 +95,7 @@ log_repair_open_copy(struct log_copy *c, const char *path)
 	if (fd < 0) {
 		err = -errno;
 		return fail(path, err,
-			    err == -EEXIST ? "there is such a file; it is not "
+			    err == -EEXIST ? "the file exists; it is not "
 					     "overwritten"
 					   : strerror(-err));
 	}

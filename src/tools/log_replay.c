@@ -18,7 +18,8 @@
 enum { UPDATE_HEAD_BYTES = 22 }; /* IPC header, list of three, `.u.upd */
 
 #define REPLAY_ANSWER_NS (30 * NS_PER_S)
-#define REPLAY_NAP_NS	 (NS_PER_S / 4) /* a signal just before one is seen */
+#define REPLAY_NAP_NS	 (NS_PER_S / 4) /* a signal just before a nap is seen
+					   after it */
 
 static int
 fail(const struct log_replay *r, int err, const char *sentence)
@@ -62,7 +63,7 @@ send_all(struct log_replay *r, const uint8_t *bytes, size_t len)
 	int err =
 		client_send_all(&r->client, bytes, len, CLIENT_FOREVER, &sent);
 
-	/* Kept here: a connection may be opened anew. */
+	/* Kept here, since the client may be opened again. */
 	r->is_ending = r->is_ending || r->client.give_up_ns != 0;
 	return err < 0 ? fail_send(r, err) : 0;
 }
@@ -78,7 +79,7 @@ flush(struct log_replay *r)
 
 /* ---- time ---- */
 
-/* A line that is written over each second. */
+/* A line that is overwritten each second. */
 static void
 tell_progress(struct log_replay *r, int64_t now_ns)
 {
@@ -110,10 +111,10 @@ nap_until(struct log_replay *r, int64_t due_ns)
 }
 
 /*
- * How far the journal's time has come with this record.  What times of a type
- * are counted from is where the first of them stands: tables with other types
- * of time go on from there.  A time of day that is much less than it should be
- * is of the next day.
+ * Moves passed_ns to the time of this record.  The first time of each type is
+ * taken to be the present passed_ns, so that tables with different types of
+ * time continue together.  A time of day far before the expected one belongs to
+ * the next day.
  */
 static void
 advance(struct log_replay *r, int type, struct qtime when)
@@ -130,13 +131,13 @@ advance(struct log_replay *r, int type, struct qtime when)
 		*base_ns -= NS_PER_DAY;
 		at_ns += NS_PER_DAY;
 	}
-	/* a year: what is longer is no time that anybody waits for */
+	/* gaps of more than a year are not waited for */
 	if (at_ns > r->passed_ns && at_ns - r->passed_ns <= 366 * NS_PER_DAY)
 		r->passed_ns = at_ns;
 }
 
-/* A record without a time, or from before the one in front, is not waited
- * for. */
+/* Waits until the record is due.  Does not wait for one without a time, or with
+ * an earlier time than the record before it. */
 static int
 wait_turn(struct log_replay *r, const struct log_payload *payload)
 {
@@ -156,7 +157,7 @@ wait_turn(struct log_replay *r, const struct log_payload *payload)
 
 /* ---- messages ---- */
 
-/* What a message is put together from, behind its head. */
+/* The parts of a message after its head. */
 struct pieces {
 	const uint8_t *table; /* a symbol */
 	size_t table_len;
@@ -179,7 +180,8 @@ put_front(struct wire_writer *w, enum wire_message message,
 	wire_store_u32(w->base + off + 4, (uint32_t)p->total);
 }
 
-/* What the server says to it, in client.error if that is a refusal. */
+/* Sends one record and waits for the answer; a refusal is -EREMOTEIO with its
+ * text in client.error. */
 static int
 send_sync(struct log_replay *r, const struct pieces *p)
 {
@@ -202,7 +204,7 @@ send_sync(struct log_replay *r, const struct pieces *p)
 	return err;
 }
 
-/* Counts it, and says so of the first of its kind. */
+/* Counts a refused record, and reports the first of its kind. */
 static void
 refuse(struct log_replay *r, struct kind *kind, const struct pieces *p,
        uint64_t len, uint64_t number, const char *error)
@@ -217,7 +219,7 @@ refuse(struct log_replay *r, struct kind *kind, const struct pieces *p,
 		 "record %llu, of table %.*s, is refused with '%s",
 		 (unsigned long long)number, (int)p->table_len - 2,
 		 (const char *)p->table + 1, error);
-	/* The name comes out of the file and goes to a terminal. */
+	/* The name is from the file and goes to a terminal. */
 	for (char *c = sentence; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -245,8 +247,8 @@ send_async(struct log_replay *r, const struct pieces *p)
 	return err < 0 ? err : send_all(r, p->columns, p->columns_len);
 }
 
-/* What was asked is answered. Who sends a frame above its limit is closed by
- * ringtickd behind the answer, as after a malformed one. */
+/* Connects again after a frame above the server's limit: ringtickd answers it
+ * and then closes the connection, as after a malformed one. */
 static int
 reopen(struct log_replay *r)
 {
@@ -257,7 +259,8 @@ reopen(struct log_replay *r)
 	return err < 0 ? fail(r, err, r->client.error) : 0;
 }
 
-/* Sends it in the way that what is known of its kind allows. */
+/* Sends the record synchronously, asynchronously or not at all, by what is
+ * known of its kind. */
 static int
 send_record(struct log_replay *r, struct kind *kind, const struct pieces *p,
 	    uint64_t len, uint64_t number)
@@ -303,8 +306,8 @@ log_replay_record(struct log_replay *r, const struct journal_record *record,
 	p.total = UPDATE_HEAD_BYTES + p.table_len + p.columns_len;
 	if (p.total > INT32_MAX || p.table_len > REPLAY_BATCH_BYTES / 2)
 		return fail(r, -EMSGSIZE,
-			    "a record is longer than a message may be; leave "
-			    "it out with --from and --to");
+			    "a record is longer than the longest message; "
+			    "leave it out with --from and --to");
 	kind = kinds_find(&r->kinds, record, payload, &len);
 	err = send_record(r, kind, &p, len, number);
 	if (r->is_telling)
@@ -319,7 +322,8 @@ log_replay_record(struct log_replay *r, const struct journal_record *record,
 	return err;
 }
 
-/* Of each kind that was refused more than once, how many. */
+/* Reports, for each kind refused more than once, how many records were
+ * refused. */
 static void
 tell_refused(const struct log_replay *r)
 {

@@ -15,7 +15,8 @@ add_byte(uint64_t hash, unsigned byte)
 	return (hash ^ (byte & 0xff)) * UINT64_C(1099511628211);
 }
 
-/* What matters of the items of a general list: whether all are strings. */
+/* Whether all items of a general list are strings; nothing else about them
+ * affects the answer. */
 static bool
 are_strings(struct wire_reader r)
 {
@@ -33,7 +34,7 @@ are_strings(struct wire_reader r)
 	return true;
 }
 
-/* The columns, or cells, at r. */
+/* Adds the types and lengths of the columns, or cells, at r to the hash. */
 static uint64_t
 add_columns(uint64_t hash, struct wire_reader r, uint64_t cnt, uint64_t rows,
 	    uint64_t *len)
@@ -116,7 +117,7 @@ kind_refused(struct kind *kind, uint64_t len, uint64_t number,
 	if (error == NULL)
 		return;
 	(void)snprintf(kind->error, sizeof(kind->error), "%s", error);
-	/* The types are wrong however long it is. */
+	/* Wrong types are wrong at any length. */
 	kind->refused_min = strcmp(error, "limit") == 0
 				    ? min_u64(kind->refused_min, len)
 				    : 0;

@@ -93,15 +93,15 @@ log_tables_tell_missing(const struct log_tables *l, const char *path)
 			i++;
 		if (i == l->cnt)
 			fprintf(stderr,
-				"ringtick log: %s: no record of a table %.*s "
-				"was found\n",
+				"ringtick log: %s: no record of table %.*s was "
+				"found\n",
 				path, (int)len, at);
 		at += len;
 		at += *at == ',';
 	}
 }
 
-/* As print.c shows a symbol: with escapes. */
+/* Prints the name with escapes, as print.c shows a symbol. */
 static void
 print_name(const struct log_table *t)
 {

@@ -1,5 +1,5 @@
 /*
- * The tables that have records in a journal, and what these add up to.
+ * The tables that have records in a journal, with totals for each.
  *
  * Owns copies of the names.  Called by log.c.
  */
@@ -19,30 +19,30 @@ struct log_table {
 	bool is_wanted;
 	uint64_t records;	   /* counted by the caller */
 	uint64_t rows, bytes;	   /* bytes of whole records */
-	int first_type, last_type; /* of the times below; 0: none */
+	int first_type, last_type; /* types of the times below; 0: none */
 	uint8_t first[8], last[8];
 };
 
 struct log_tables {
-	const char *wanted; /* names, commas between them; NULL: all */
+	const char *wanted; /* names, separated by commas; NULL: all */
 	struct log_table *tables;
 	size_t cnt, cap;
-	size_t idx; /* of the last one */
+	size_t idx; /* the table found last */
 };
 
-/* That of the record, made if it is new; NULL: no memory.  Good until the
- * next call. */
+/* Finds the record's table, or adds it.  NULL: no memory.  Valid until the next
+ * call. */
 struct log_table *log_tables_find(struct log_tables *l,
 				  const struct journal_record *record);
 
-/* Adds rows, bytes and times. */
+/* Adds the record's rows, bytes and times to the totals of its table. */
 void log_table_add(struct log_table *t, const struct journal_record *record,
 		   const struct log_payload *payload);
 
-/* A line on standard output for each that has records. */
+/* Prints a line on standard output for each table with records. */
 void log_tables_print(const struct log_tables *l);
 
-/* A sentence on standard error for each name that is wanted and has none. */
+/* Prints a sentence on standard error for each wanted table without records. */
 void log_tables_tell_missing(const struct log_tables *l, const char *path);
 
 void log_tables_fini(struct log_tables *l);

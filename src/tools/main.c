@@ -36,8 +36,8 @@ static const struct argp_option texts[] = {
 	{ 0 },
 };
 
-/* Output that is lost is no success, whatever came before: an exit from within
- * argp's `--help` too. */
+/* Lost output is a failure, whatever the exit status was; also for an exit
+ * within argp's `--help`. */
 static void
 end_output(void)
 {
@@ -74,7 +74,7 @@ choose(int key, char *value, struct argp_state *state)
 		c->argc = state->argc - state->next + 1;
 		c->argv = state->argv + state->next - 1;
 		c->argv[0] = commands[i].title;
-		/* What follows is the command's. */
+		/* The rest of the line belongs to the command. */
 		state->next = state->argc;
 		return 0;
 	}
@@ -89,8 +89,10 @@ main(int argc, char **argv)
 		.options = texts,
 		.parser = choose,
 		.args_doc = "COMMAND [OPTION...]",
-		.doc = "Tools for ringtickd and any other kdb+ tickerplant.\v"
-		       "`ringtick COMMAND --help` tells the options of one.",
+		.doc = "Tools for ringtickd and any other kdb+ "
+		       "tickerplant.\v"
+		       "`ringtick COMMAND --help` shows the "
+		       "options of a command.",
 	};
 	struct choice c = { .run = NULL };
 

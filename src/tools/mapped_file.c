@@ -16,9 +16,9 @@
 #include "tools/cli.h"
 #include "tools/log_next_day.h"
 
-enum { AHEAD_BYTES = 16 << 20 }; /* a multiple of all sizes of pages */
+enum { AHEAD_BYTES = 16 << 20 }; /* a multiple of every page size */
 
-/* A page that is mapped and no longer in the file, or cannot be read. */
+/* A mapped page is no longer in the file, or cannot be read. */
 static void
 on_bus_error(int signal_number)
 {
@@ -61,7 +61,7 @@ mapped_file_open(struct mapped_file *m, const char *path, bool is_writable)
 
 	*m = MAPPED_FILE_CLOSED;
 	m->path = path;
-	/* Not for ever at a fifo, which is refused below. */
+	/* O_NONBLOCK: a fifo must not block here; it is refused below. */
 	m->fd = open(path, (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC |
 				   O_NONBLOCK | O_NOCTTY);
 	if (m->fd < 0)
@@ -109,8 +109,8 @@ mapped_file_grow(struct mapped_file *m)
 	return err < 0 ? err : 1;
 }
 
-/* Watches the file that is open, whatever its name stands for by now; and the
- * folder for the next day's. */
+/* Watches the open file, even if its name now belongs to another, and the
+ * folder for the next day's file. */
 static int
 watch(struct mapped_file *m)
 {
@@ -133,7 +133,7 @@ watch(struct mapped_file *m)
 		       : 0;
 }
 
-/* What has happened to the files, fstat tells. */
+/* Takes all events.  They only wake the wait: fstat tells what has happened. */
 static void
 take_events(struct mapped_file *m)
 {
@@ -150,7 +150,7 @@ take_events(struct mapped_file *m)
 		}
 }
 
-/* Watched before it is looked at: no growth is missed. */
+/* Called before the file is looked at, so that no growth is missed. */
 static void
 watch_day(void *data, const char *path)
 {
@@ -160,9 +160,8 @@ watch_day(void *data, const char *path)
 }
 
 /*
- * Whether records go into the next day's file.  It is made a minute before the
- * day ends, with a header only; nothing goes into the old one once there are
- * records in the new one.
+ * Whether the next day's file has records.  It is made a minute before the day
+ * ends, with a header only; once it has records, none are added to the old one.
  */
 static bool
 next_has_begun(struct mapped_file *m)
@@ -174,7 +173,7 @@ next_has_begun(struct mapped_file *m)
 				 m);
 }
 
-/* 1, 0 or -errno as mapped_file_wait; -EAGAIN: nothing has happened. */
+/* 1, 0 or -errno as from mapped_file_wait; -EAGAIN: nothing has happened. */
 static int
 look(struct mapped_file *m)
 {
@@ -185,8 +184,9 @@ look(struct mapped_file *m)
 	got = mapped_file_grow(m);
 	if ((got != 0 && got != -ENOENT) || !next_has_begun(m))
 		return got == 0 ? -EAGAIN : got;
-	/* What was written in front of the next day's records. */
-	m->is_folder_new = true; /* for the next time */
+	/* Takes what was written before the next day's records. */
+	m->is_folder_new = true; /* so that the next call finds that file
+				    again */
 	got = mapped_file_grow(m);
 	return got == -ENOENT ? 0 : got;
 }
@@ -201,7 +201,8 @@ mapped_file_wait(struct mapped_file *m)
 	if (got < 0)
 		return got;
 	pollfd.fd = m->watch_fd;
-	/* Held back until ppoll: one that comes before must end it too. */
+	/* Blocked until ppoll, so that a signal that comes before it interrupts
+	 * it too. */
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGINT);
 	sigaddset(&ends, SIGTERM);
@@ -224,7 +225,7 @@ mapped_file_read_ahead(struct mapped_file *m, uint64_t off)
 
 	if (from >= to)
 		return;
-	/* Linux 5.14; without it the pages fault one after the other. */
+	/* Since Linux 5.14; without it each page faults by itself. */
 	(void)madvise((void *)(uintptr_t)(m->bytes + from), to - from,
 		      MADV_POPULATE_READ);
 	m->ready_off = to;

@@ -1,11 +1,11 @@
 /*
- * A file as memory, which may grow while it is read.
+ * A file mapped into memory, which may grow while it is read.
  *
  * Owns the descriptors and the map.  Invariant: bytes [0, len) are mapped and
- * were in the file when it was last looked at; pointers into them are good
- * until mapped_file_grow() or mapped_file_wait() has returned more than 0.
- * Called by log.c, log_repair.c.  Prints only what leaves no other way: that
- * the file was cut below us.
+ * were in the file at the last look; pointers into them are valid until
+ * mapped_file_grow() or mapped_file_wait() has returned more than 0.  Called by
+ * log.c and log_repair.c.  Prints nothing, but that the file was cut during a
+ * read: SIGBUS leaves no other way.
  */
 #ifndef RINGTICK_TOOLS_MAPPED_FILE_H
 #define RINGTICK_TOOLS_MAPPED_FILE_H
@@ -18,44 +18,47 @@
 struct mapped_file {
 	const char *path;
 	int fd;	      /* -1 when closed */
-	int watch_fd; /* inotify; -1 until somebody waits */
+	int watch_fd; /* inotify; -1 before the first wait */
 	const uint8_t *bytes;
 	uint64_t len;
-	uint64_t room;	    /* that the map has, in bytes; 0: there is none */
-	uint64_t ready_off; /* pages were taken out of the cache up to here */
-	int own_watch;	    /* of watch_fd: of the file itself */
+	uint64_t room;	    /* bytes of the map, at least len; 0: there is no
+			       map */
+	uint64_t ready_off; /* pages before this offset are mapped already */
+	int own_watch;	    /* the watch of watch_fd on the file itself */
 	bool has_days;	    /* the name has a date */
-	bool is_folder_new; /* the files of later days are to be looked at */
+	bool is_folder_new; /* the files of later days must be looked at */
 	char next[PATH_MAX]; /* the next day's file, once it has records */
 };
 
-/* For an object to be closed. */
+/* The value of a closed object. */
 #define MAPPED_FILE_CLOSED ((struct mapped_file){ .fd = -1, .watch_fd = -1 })
 
-/* 0, or -errno; -EINVAL if it is no regular file.  path must outlive m. */
+/* Opens and maps a file.  0, or -errno; -EINVAL if it is not a regular file.
+ * path must outlive m.  Installs a handler of SIGBUS that ends the process. */
 int mapped_file_open(struct mapped_file *m, const char *path, bool is_writable);
 
-/* Accepts one that is closed. */
+/* Accepts a closed one. */
 void mapped_file_close(struct mapped_file *m);
 
 /*
- * Looks how long the file is now.  1 if there is more, 0 if not, -ESTALE if it
- * is shorter than it was, else -errno.
+ * Looks whether the file has grown.  1 if it has, 0 if not, -ESTALE if it is
+ * shorter than before, -ENOENT if it is as long but deleted, or -errno.
  */
 int mapped_file_grow(struct mapped_file *m);
 
 /*
- * Waits until there is more.  1; 0 if nothing comes any more, since the next
- * day's file, m->next, has records; -EINTR once a signal has asked for the end
- * (cli_catch_signals); -ESTALE if the file is cut, -ENOENT if it is
- * deleted, else -errno.  Sees only what this machine writes.
+ * Waits until the file has grown.  1; or 0 if it will not grow any more,
+ * because the next day's file, m->next, has records; -EINTR once a signal has
+ * asked for the end (cli_catch_signals); -ESTALE if the file is cut, -ENOENT if
+ * it is deleted, or -errno.  Notices only writes by this machine.
  */
 int mapped_file_wait(struct mapped_file *m);
 
-/* Takes the pages from off on out of the cache in one go. */
+/* Maps many pages from `off` on at once. */
 void mapped_file_read_ahead(struct mapped_file *m, uint64_t off);
 
-/* To be called on the way through the file: saves a fault for each page. */
+/* Must be called on the way through the file: saves a page fault for each
+ * page. */
 static inline void
 mapped_file_touch(struct mapped_file *m, uint64_t off)
 {

@@ -11,7 +11,8 @@
 #include "base/clock.h"
 #include "base/util.h"
 
-/* Widths that usual values have, so that rows stand in line from the first. */
+/* The widths are those of usual values, so that columns are aligned from the
+ * first row on. */
 static const struct {
 	char letter;	  /* of the type in q */
 	uint8_t width;	  /* least width of a column */
@@ -63,7 +64,7 @@ put_bytes(struct print_text *out, const char *bytes, size_t len)
 static void put(struct print_text *out, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* For numbers and the like: at most 63 bytes at a time. */
+/* Appends numbers and the like: at most 63 bytes at a time. */
 static void
 put(struct print_text *out, const char *format, ...)
 {
@@ -78,7 +79,8 @@ put(struct print_text *out, const char *format, ...)
 	put_bytes(out, piece, (size_t)len);
 }
 
-/* Escaped as q escapes strings; quotes only where they are wanted. */
+/* Appends bytes escaped as q escapes strings; is_quoted: quotes and backslashes
+ * are escaped too. */
 static void
 put_escaped(struct print_text *out, const char *bytes, size_t len,
 	    bool is_quoted)
@@ -132,8 +134,9 @@ load_real(int type, const uint8_t *item)
 }
 
 /*
- * The null and the infinities of integers of that width: least, least + 1 and
- * greatest (wire.md section 3).  letter is 0 for plain numbers.
+ * Appends the null and the infinities of integers of that width: least value,
+ * least + 1 and greatest (wire.md section 3).  false: v is none of these.
+ * letter is 0 for plain numbers.
  */
 static bool
 put_special(struct print_text *out, int64_t v, size_t width, char letter)
@@ -204,7 +207,7 @@ put_month(struct print_text *out, int64_t months)
 	put(out, "%04" PRId64 ".%02" PRId64, year, month);
 }
 
-/* Years 0 to 9999; what is further away is shown as the number it is. */
+/* Years 0 to 9999; other values are shown as numbers. */
 static void
 put_datetime(struct print_text *out, double days)
 {
@@ -235,7 +238,8 @@ put_timestamp(struct print_text *out, int64_t ns)
 
 	put_date(out, day);
 	put_bytes(out, "D", 1);
-	/* Unsigned: a day before the first representable ns has no product. */
+	/* Unsigned: the first day begins before the first representable ns, and
+	 * its product would overflow. */
 	put_clock(out, (uint64_t)ns - (uint64_t)day * (uint64_t)NS_PER_DAY,
 		  (uint64_t)NS_PER_S, 9);
 }
@@ -321,7 +325,7 @@ print_item(struct print_text *out, int type, const uint8_t *item)
 
 /* ---- objects ---- */
 
-/* The letter that q puts behind a number or a vector of them; 0 for none. */
+/* The letter that q puts after a number, or a vector of numbers; 0 for none. */
 static char
 suffix_of(int type)
 {
@@ -336,7 +340,7 @@ suffix_of(int type)
 	}
 }
 
-/* True if the text behind `from` reads as an integer: a float then needs f. */
+/* True if the text after `from` reads as integers: floats then need an f. */
 static bool
 is_integral(const struct print_text *out, size_t from)
 {
@@ -387,7 +391,7 @@ put_atom(struct print_text *out, int type, struct wire_reader *r)
 	}
 }
 
-/* A vector of count items at r->at; ends where the text is full. */
+/* Appends a vector of count items at r->at; stops when the text is full. */
 static void
 put_items(struct print_text *out, int type, uint64_t count,
 	  struct wire_reader *r)
@@ -505,7 +509,8 @@ print_object(struct print_text *out, struct wire_reader r)
 
 /* ---- tables ---- */
 
-/* What q shows in a cell: symbols and characters bare, all else as it is. */
+/* Appends the value of a cell as q shows it: symbols and characters without
+ * quotes or backquotes. */
 static void
 put_cell(struct print_text *out, struct print_column *c)
 {

@@ -10,7 +10,7 @@
 #include "base/util.h"
 #include "wire/wire.h"
 
-/* Reads up to `most` digits; -1 if there are none. */
+/* Reads up to `most` digits; -1 if there is no digit. */
 static int64_t
 read_digits(const char **at, unsigned most, unsigned *out_cnt)
 {
@@ -78,7 +78,8 @@ read_date(const char *text, int64_t *out_days)
 	if (cnt != 2)
 		return false;
 	*out_days = timegm(&tm) / 86400 - 10957; /* 1970 to 2000 */
-	/* timegm takes the 31st of February too. Years: those that ns reach. */
+	/* timegm accepts the 31st of February too.  The years are those that ns
+	 * since 2000 can express. */
 	clock_date_text(again, (int32_t)*out_days);
 	return year > 1708 && year < 2292 && strncmp(text, again, 10) == 0;
 }
@@ -110,13 +111,13 @@ qtime_parse(const char *text, struct qtime *out)
 	return true;
 }
 
-/* As a count of units of that many ns; the null is the least value. */
+/* A count of units of unit_ns; false for null, which is the least value. */
 static bool
 read_int(const uint8_t *item, int64_t unit_ns, int64_t *out_ns)
 {
 	int32_t v = (int32_t)wire_load_u32(item);
 
-	/* the infinities of minutes are more than ns can be */
+	/* the infinities of minutes exceed what ns can express */
 	return v != INT32_MIN &&
 	       !__builtin_mul_overflow((int64_t)v, unit_ns, out_ns);
 }
@@ -128,7 +129,7 @@ read_days(const uint8_t *item, int64_t *out_ns)
 	double days;
 
 	memcpy(&days, &bits, sizeof(days));
-	/* a hundred thousand: within what ns reach */
+	/* a hundred thousand days: what ns can express */
 	if (isnan(days) || fabs(days) > 1e5)
 		return false;
 	*out_ns = (int64_t)(days * (double)NS_PER_DAY);

@@ -36,7 +36,7 @@ put_gap(struct sequence *s, int64_t from, int64_t to)
 	s->gaps[idx].to = to;
 }
 
-/* Takes the number out of the gap that it is in; false if it is in none. */
+/* Takes the number out of the gap that has it; false if no gap has it. */
 static bool
 fill_gap(struct sequence *s, int64_t number)
 {

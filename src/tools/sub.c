@@ -23,44 +23,45 @@
 
 enum {
 	SUB_REQUEST_MAX = SUB_REJOIN_REQUEST_MAX,
-	/* Connections in a row that ended before anything came over them. */
+	/* Connections in a row that ended before any message came. */
 	SUB_FRUITLESS_MAX = 3,
-	/* The connection broke, and another one can go on behind it. */
+	/* The connection broke, and a new one can continue. */
 	SUB_LOST = -ENOTCONN,
 };
 
 #define SUB_REPLY_NS (10 * NS_PER_S)
 
-/* Between two attempts to connect again: doubled from one to the other. */
+/* Between two attempts to connect again; doubled from attempt to attempt. */
 #define SUB_NAP_MIN_NS (125 * NS_PER_MS)
 #define SUB_NAP_MAX_NS (2 * NS_PER_S)
 
-/* What a response is awaited to. */
+/* The request whose response is awaited. */
 enum sub_request {
 	REQUEST_NONE,
 	REQUEST_SUB,
 	REQUEST_FIRST, /* with --from or --reconnect */
 	REQUEST_EPOCH,
 	REQUEST_REJOIN,
-	REQUEST_SIGN, /* of life, behind it; nobody waits for it */
+	REQUEST_SIGN, /* a sign of life after it; not waited for */
 };
 
 struct sub {
 	struct sub_options options;
 	struct client client;
 
-	struct sub_tables tables; /* and the running numbers */
+	struct sub_tables tables; /* with the checks of running numbers */
 
 	/* --reconnect */
-	bool has_place; /* `place` is known: it can go on there */
+	bool has_place; /* `place` is known, so the stream can continue there */
 	struct sub_rejoin place;
-	int64_t epoch; /* of the server; place.epoch once it has confirmed */
+	int64_t epoch; /* of the server; becomes place.epoch when confirmed */
 	int64_t nap_ns;
-	unsigned fruitless; /* of SUB_FRUITLESS_MAX */
+	unsigned fruitless; /* connections so far, of SUB_FRUITLESS_MAX */
 
 	enum sub_request waits_for;
-	bool is_over; /* count is reached */
-	int failure;  /* -errno that ends it; the sentence is printed */
+	bool is_over; /* --count is reached */
+	int failure;  /* the -errno that ends the tool; its sentence is
+			 printed */
 
 	struct zone zone;
 	int64_t end_ns;
@@ -84,7 +85,8 @@ fail(struct sub *s, int err, const char *sentence)
 	return err;
 }
 
-/* The connection is of no more use: SUB_LOST, or the end. */
+/* The connection is of no further use: SUB_LOST if the tool may connect again,
+ * otherwise it fails. */
 static int
 lose(struct sub *s, int err, const char *sentence)
 {
@@ -104,7 +106,8 @@ lose(struct sub *s, int err, const char *sentence)
 
 /* ---- messages ---- */
 
-/* Behind the end of that date, an atom, a day begins with its record 0. */
+/* After the end of that date, an atom, the next day begins with its record
+ * 0. */
 static void
 end_day(struct sub *s, const uint8_t *date)
 {
@@ -112,7 +115,7 @@ end_day(struct sub *s, const uint8_t *date)
 	s->place.i = s->place.n = 0;
 }
 
-/* (`.u.end;date), or whatever else the server thinks we should know. */
+/* Takes (`.u.end;date), or any other message that is not an update. */
 static void
 take_other(struct sub *s, const struct client_frame *frame)
 {
@@ -196,7 +199,8 @@ take_async(struct sub *s, const struct client_frame *frame)
 	return 0;
 }
 
-/* Tells the tables in the reply of .u.sub: (name;table), or many of these. */
+/* Prints the tables in the reply of .u.sub: (name;table), or a list of
+ * these. */
 static void
 tell_tables(struct wire_reader r, bool is_nested)
 {
@@ -219,9 +223,9 @@ tell_tables(struct wire_reader r, bool is_nested)
 }
 
 /*
- * Something came behind the subscription: the server has found all that was
- * said to be here, so that this is what its epoch has.  Not before that: the
- * same claim would mean other records in a later epoch.
+ * A message came after the subscription: the server has found all records of
+ * the claim, so they belong to its epoch.  The epoch is not taken over before
+ * that: in a later epoch the same claim could mean other records.
  */
 static void
 confirm(struct sub *s)
@@ -230,7 +234,7 @@ confirm(struct sub *s)
 	s->fruitless = 0;
 }
 
-/* The server has refused what is awaited. */
+/* The server has refused the request. */
 static int
 take_error(struct sub *s, enum sub_request what, struct wire_reader r)
 {
@@ -283,10 +287,11 @@ take_response(struct sub *s, const struct client_frame *frame)
 		break;
 	}
 	return is_good ? 0
-		       : fail(s, -EBADMSG, "the response is none of ringtickd");
+		       : fail(s, -EBADMSG, "the response is not one of "
+					   "ringtickd");
 }
 
-/* Everything that has come whole. */
+/* Takes every frame that has arrived whole. */
 static int
 take_frames(struct sub *s)
 {
@@ -310,7 +315,8 @@ take_frames(struct sub *s)
 	return err;
 }
 
-/* Receives once and takes what has come.  Bytes got, 0 for none in time. */
+/* Receives once and takes the frames.  Returns the bytes received, 0 if none
+ * came before the deadline, or -errno or SUB_LOST. */
 static int
 receive(struct sub *s, size_t max, int64_t deadline_ns)
 {
@@ -365,7 +371,7 @@ ask(struct sub *s, struct wire_writer *w, enum sub_request what)
 	return err < 0 ? err : 0;
 }
 
-/* (`.u.sub;`table;symbols) and its response; "" is all tables. */
+/* Sends (`.u.sub;`table;symbols) and takes its response; "" is all tables. */
 static int
 subscribe_one(struct sub *s, const char *table, size_t table_len)
 {
@@ -383,7 +389,8 @@ subscribe_one(struct sub *s, const char *table, size_t table_len)
 	return ask(s, &w, REQUEST_SUB);
 }
 
-/* All tables at once, and where their stream begins. */
+/* Subscribes to all tables in one request, which also asks where their stream
+ * begins. */
 static int
 subscribe_first(struct sub *s)
 {
@@ -395,7 +402,7 @@ subscribe_first(struct sub *s)
 	if (!sub_rejoin_put_first(&w, o->wanted, o->symbols, o->has_from,
 				  o->from))
 		return fail(s, -EINVAL,
-			    "--table has a name in it that is none, or too "
+			    "--table has a name that is not a table's, or too "
 			    "many");
 	return ask(s, &w, REQUEST_FIRST);
 }
@@ -412,7 +419,7 @@ subscribe(struct sub *s)
 	if (*at == '\0')
 		return subscribe_one(s, "", 0);
 	while (err == 0 && sub_rejoin_next_name(&at, &name, &len)) {
-		/* Sent as it is, it would mean all tables. */
+		/* An empty name would mean all tables to the server. */
 		if (len == 0)
 			return fail(s, -EINVAL, "--table has an empty name");
 		err = subscribe_one(s, name, len);
@@ -423,10 +430,10 @@ subscribe(struct sub *s)
 /* ---- connecting again ---- */
 
 /*
- * Goes on behind what has come.  The epoch is the server's for as long as it
- * runs, so it may be asked for on its own.  A claim that turns out to be too
- * much when the server reads its journal ends the connection before a sign of
- * life comes.
+ * Continues after the messages that have come.  The server keeps its epoch for
+ * as long as it runs, so a request of its own can ask for it.  If the server
+ * finds, when it reads its journal, that the claim is too high, it ends the
+ * connection before the sign of life comes.
  */
 static int
 rejoin(struct sub *s)
@@ -455,7 +462,7 @@ rejoin(struct sub *s)
 	return ask(s, &w, REQUEST_SIGN);
 }
 
-/* Until it goes on, or has to end: 0, or -errno. */
+/* Tries until the stream continues, or the tool must end: 0, or -errno. */
 static int
 reconnect(struct sub *s)
 {
@@ -472,10 +479,10 @@ reconnect(struct sub *s)
 		if (s->fruitless == SUB_FRUITLESS_MAX)
 			return fail(s, -ECONNABORTED,
 				    "the server closes each connection that "
-				    "goes on here; its log says why "
-				    "(reason=epoch: a crash of it took records "
-				    "that have come here; begin again with "
-				    "--from 0)");
+				    "continues from here; its log says why "
+				    "(reason=epoch: a crash of the server lost "
+				    "records that had come here; begin again "
+				    "with --from 0)");
 		(void)nanosleep(&nap, NULL);
 		if (cli_stopped() || clock_monotonic_ns() >= s->end_ns)
 			return 0;
@@ -505,7 +512,7 @@ report(struct sub *s, int64_t now_ns)
 		s->report_ns += NS_PER_S;
 }
 
-/* The exit status. */
+/* Prints the totals.  Returns the exit status. */
 static int
 sum_up(struct sub *s)
 {
@@ -530,9 +537,9 @@ sum_up(struct sub *s)
 /* ---- reading ---- */
 
 /*
- * How much --slow lets us read now; 0 after a nap.  Reads in steps of a
- * fiftieth of a second; not more than ten of them add up while there is
- * nothing to read, or no time.
+ * The bytes that --slow permits to read now; 0 after a nap.  A step is the
+ * bytes of a fiftieth of a second; at most ten steps add up while nothing can
+ * be read.
  */
 static size_t
 take_budget(struct sub *s, int64_t now_ns)
@@ -551,7 +558,7 @@ take_budget(struct sub *s, int64_t now_ns)
 	return min_u64(s->budget, CLIENT_READ_BYTES);
 }
 
-/* Reads nothing; ends when the server has had enough. */
+/* Reads nothing; notices when the server closes the connection. */
 static int
 pause_reading(struct sub *s)
 {
@@ -561,7 +568,7 @@ pause_reading(struct sub *s)
 	if (n > 0 && (pollfd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
 		return lose(s, -EPIPE,
 			    "the server closed the connection of this "
-			    "subscriber that does not read");
+			    "subscriber, which does not read");
 	return 0;
 }
 

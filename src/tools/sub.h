@@ -1,6 +1,6 @@
 /*
- * `ringtick sub`: a subscriber that prints, counts, checks, or dawdles.
- * Called by main.c only.
+ * `ringtick sub`: a subscriber that prints, counts or checks updates, or is
+ * slow on purpose. Called by main.c only.
  */
 #ifndef RINGTICK_TOOLS_SUB_H
 #define RINGTICK_TOOLS_SUB_H

@@ -6,8 +6,8 @@
 #include "tools/cli.h"
 
 /*
- * Of --slow and --pause: the kernel shall hold little for us.  It doubles this
- * for its own book-keeping.
+ * SO_RCVBUF with --slow and --pause, so that the kernel holds little.  It
+ * doubles this value for its own book-keeping.
  */
 enum { SMALL_BUFFER = 16 << 10 };
 
@@ -69,7 +69,7 @@ take_option(int key, char *value, struct argp_state *state)
 	case OPTION_slow:
 		o->slow_bytes_s =
 			cli_size(state, "--slow", value, 1, SUB_SLOW_MAX);
-		/* What one step reads must be there. */
+		/* One step's bytes must fit into the buffer. */
 		o->common.target.receive_buffer = (int)max_u64(
 			o->slow_bytes_s / SUB_SLOW_STEPS, SMALL_BUFFER);
 		return 0;

@@ -59,7 +59,7 @@ bool
 sub_rejoin_put_first(struct wire_writer *w, const char *tables,
 		     const char *symbols, bool has_from, uint64_t from)
 {
-	char i[24] = ".u.i", text[128]; /* how many there are now */
+	char i[24] = ".u.i", text[128]; /* .u.i: the number of records now */
 
 	if (!are_names(tables))
 		return false;
@@ -103,7 +103,7 @@ sub_rejoin_read_first(struct wire_reader *r, struct sub_rejoin *out)
 	return read_long(&rest, &out->epoch);
 }
 
-/* ---- and those after it ---- */
+/* ---- the requests after it ---- */
 
 void
 sub_rejoin_put_epoch(struct wire_writer *w)
@@ -138,21 +138,21 @@ sub_rejoin_explain(const char *error)
 	static const struct {
 		const char *error, *meaning;
 	} rows[] = {
-		{ "range", "the day has not so many records" },
-		{ "epoch", "a crash of the server took records that have come "
+		{ "range", "the day has fewer records" },
+		{ "epoch", "a crash of the server lost records that had come "
 			   "here, or its journal was changed; begin again with "
 			   "--from 0" },
-		{ "day", "the server has that day's journal no longer open; "
+		{ "day", "the server no longer has that day's journal open; "
 			 "begin again with --from 0" },
 		{ "schema", "the server's schema or settings have changed, so "
 			    "that it cannot tell what has come here; begin "
 			    "again with --from 0" },
-		{ "nyi", "the server publishes in batches, which nobody can "
-			 "count; begin again with --from 0" },
+		{ "nyi", "the server publishes in batches, whose messages "
+			 "cannot be counted; begin again with --from 0" },
 		{ "journal", "the server cannot write its journal now, so that "
 			     "it cannot tell what has come here; try again "
 			     "later" },
-		{ ".ringtick.subfrom", "the server has no journal, or is no "
+		{ ".ringtick.subfrom", "the server has no journal, or is not "
 				       "ringtickd" },
 		{ ".ringtick.rejoin", "the server has no journal any more" },
 	};

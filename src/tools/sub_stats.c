@@ -23,7 +23,7 @@ sub_stats_add_time(struct sub_stats *a, int type, const uint8_t *item,
 	else
 		return;
 	if (type != KT_TIMESTAMP) {
-		/* From just before midnight, received just after it. */
+		/* A time just before midnight may be received just after it. */
 		now_ns = (now_ns % day + day) % day;
 		if (then_ns < 0 || then_ns >= day)
 			return;

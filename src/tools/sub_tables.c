@@ -43,7 +43,7 @@ sub_tables_find(struct sub_tables *s, const uint8_t *body, size_t len)
 	return NULL;
 }
 
-/* The table with that name, made if it is new; NULL: no memory, too many. */
+/* Finds the table with that name, or adds it; NULL: no memory, or too many. */
 static struct sub_table *
 table_named(struct sub_tables *s, const char *name, size_t len)
 {
@@ -67,7 +67,7 @@ table_named(struct sub_tables *s, const char *name, size_t len)
 }
 
 /*
- * Moves r behind (`upd;`name; of an update and tells the name; false if the
+ * Moves r past (`upd;`name; of an update and returns the name; false if the
  * body is something else.
  */
 static bool

@@ -1,7 +1,7 @@
 /*
- * The tables that a subscriber has seen in updates, so that the next update
- * of one is understood without reading a name: all updates of a table begin
- * with the same bytes.
+ * The tables that a subscriber has seen in updates.  All updates of a table
+ * begin with the same bytes, so the next one is recognised without reading a
+ * name.
  *
  * Owns copies of these first bytes.  Called by sub.c and sub_stats.c; does no
  * I/O.
@@ -16,7 +16,7 @@
 #include "tools/sequence.h"
 
 enum {
-	SUB_TABLES_MAX = 256, /* as many as a schema of ringtickd may have */
+	SUB_TABLES_MAX = 256, /* as many as a schema of ringtickd can have */
 	SUB_NAME_MAX = 64,
 };
 
@@ -24,24 +24,24 @@ struct sub_table {
 	char name[SUB_NAME_MAX];
 	uint8_t *head; /* the body of an update up to its first column */
 	size_t head_len;
-	int time_idx; /* of the column time; -1 for none */
+	int time_idx; /* index of the column time; -1 for none */
 	int sequence_idx;
-	struct sequence sequence; /* of what was counted */
+	struct sequence sequence; /* check of its running numbers */
 };
 
 struct sub_tables {
-	const char *column; /* of the running number; NULL: size or asize */
+	const char *column; /* of the running numbers; NULL: size or asize */
 	struct sub_table *tables[SUB_TABLES_MAX];
 	unsigned tables_cnt;
-	unsigned table_idx; /* of the last update */
+	unsigned table_idx; /* the table of the last update */
 };
 
-/* What is in an update's columns; pointers into the message. */
+/* The contents of an update; pointers go into the message. */
 struct sub_update {
 	uint64_t rows;
 	int time_type;		 /* of the time column */
 	const uint8_t *time;	 /* its first item; NULL for none */
-	const uint8_t *sequence; /* items of the running number, of 8 bytes */
+	const uint8_t *sequence; /* the running numbers, of 8 bytes each */
 	uint64_t sequence_cnt;
 };
 
@@ -50,22 +50,22 @@ struct sub_table *sub_tables_find(struct sub_tables *s, const uint8_t *body,
 				  size_t len);
 
 /*
- * The same for a table that may be new.  The body was checked by
- * wire_check_body.  NULL if it is no update with a table, if there is no
- * memory or there are too many.
+ * The same for a table that may be new: then it is added.  wire_check_body
+ * accepted the body.  NULL if this is not an update with a table, if there is
+ * no memory, or if there are too many tables.
  */
 struct sub_table *sub_tables_learn(struct sub_tables *s, const uint8_t *body,
 				   size_t len);
 
 /*
- * Reads the columns of an update of the table, and of these only as many as
- * are needed up to the last that is wanted.  NULL, or what is wrong.
+ * Reads the columns of an update of the table, up to the last one that is
+ * wanted.  NULL, or a sentence about the fault.
  */
 const char *sub_table_read(const struct sub_table *t, const uint8_t *body,
 			   size_t len, bool is_time_wanted,
 			   bool is_sequence_wanted, struct sub_update *out);
 
-/* Checks the running numbers in an update of the table. */
+/* Checks the running numbers of an update of the table. */
 void sub_table_count(struct sub_table *t, const struct sub_update *update);
 
 void sub_tables_fini(struct sub_tables *s);

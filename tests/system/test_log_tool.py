@@ -555,7 +555,7 @@ def test_follow_over_the_end_of_the_day(journal, follow):
     process.send_signal(signal.SIGTERM)
     said, wrong = process.communicate(timeout=20)
     assert (process.returncode, said) == (0, "")
-    assert re.findall("on with .*(sym.*)", wrong) == [
+    assert re.findall("continuing with .*(sym.*)", wrong) == [
         "sym2026.11.23", "sym2026.11.24", "sym2026.11.26"]
 
 

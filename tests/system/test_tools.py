@@ -179,7 +179,7 @@ def test_feed_says_that_nothing_is_taken(tool):
             kdb.FrameReader(sock).next()
             sock.sendall(kdb.frame(kdb.NIL, kdb.RESPONSE))
             said = finish(feed, 2)
-    assert "does not take what is sent" in said and "event=journal_failing" in said
+    assert "takes no more messages" in said and "event=journal_failing" in said
 
 
 # ---- from the past, and again ----
@@ -276,7 +276,7 @@ def test_feed_is_stopped_in_the_midst(tool, how):
             said.finish(2)
             is_early = time.monotonic() - began < 2  # what is given to the end
             assert is_early == (how == "second signal")
-    assert "the server does not take what is sent" in said.lines[-1]
+    assert "the server takes no more messages" in said.lines[-1]
 
 
 def test_feed_is_stopped_in_a_long_request(tool):

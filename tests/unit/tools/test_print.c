@@ -15,7 +15,7 @@
 #include "../vectors.h"
 #include "wire/wire.h"
 
-/* An object in hex, blanks allowed; and as q shows it. */
+/* An object in hex, with blanks, and its text as q shows it. */
 static const struct {
 	const char *hex, *text;
 } objects[] = {
@@ -128,7 +128,7 @@ test_objects(void **state)
 	}
 }
 
-/* A cell shows no letter of the type. */
+/* A cell has no letter of the type. */
 static void
 test_items(void **state)
 {
@@ -160,7 +160,7 @@ test_items(void **state)
 	}
 }
 
-/* A text that is just too long, for each length of what stands before it. */
+/* A text that is just too long, after texts of each length. */
 static void
 test_long_values_are_cut(void **state)
 {
@@ -187,7 +187,7 @@ test_long_values_are_cut(void **state)
 	}
 }
 
-/* Whatever passes the check can be printed. */
+/* Every object that passes the check can be printed. */
 static void
 test_every_vector(void **state)
 {

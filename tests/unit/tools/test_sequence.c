@@ -78,7 +78,7 @@ test_doubled(void **state)
 	assert_false(sequence_is_good(&q));
 }
 
-/* What comes late was not missing; when it comes twice, it is doubled. */
+/* A number that comes late is not missing; if it comes twice, it is doubled. */
 static void
 test_late_then_doubled(void **state)
 {
@@ -109,7 +109,7 @@ test_more_gaps_than_are_kept(void **state)
 	for (int64_t i = 0; i <= gaps; i++)
 		sequence_add(&q, 2 * i);
 	assert_int_equal(q.missing, gaps);
-	sequence_add(&q, 1); /* its gap is forgotten */
+	sequence_add(&q, 1); /* its gap has been replaced */
 	assert_int_equal(q.doubled, 1);
 	sequence_add(&q, 2 * gaps - 1);
 	assert_int_equal(q.late, 1);
