@@ -21,7 +21,8 @@ answer_give(struct server *s, struct connection *c,
 	else if (out->is_subscribing || out->reply_len > 0)
 		consumer_queue(&c->consumer, out->reply_len, out->stream,
 			       out->gate);
-	/* An update without a reply has put nothing into its own queue. */
+	/* An update without a reply has added nothing to its connection's
+	 * queue. */
 	if (out->is_subscribing || out->reply_len > 0 || !out->is_update)
 		catchup_wake(&s->catchup, c);
 	if (out->is_subscribing) {
@@ -65,13 +66,14 @@ answer_has_place(const struct server *s, const struct connection *c)
 	if (a->is_subscribing)
 		return c->consumer.state == CONSUMER_JOURNAL ||
 		       streams_is_level(&s->streams, c->wait_stream);
-	/* It may read something else by now, or nothing. */
+	/* By now the consumer may read another stream, or none. */
 	return reads != c->wait_stream || reads->is_main ||
 	       (int64_t)(reads->fed.pos - a->pos) >= 0;
 }
 
-/* The stream in which the selection begins.  NULL: the one before is behind, or
- * it is itself, and wait_stream which; or none is left: *error. */
+/* The stream in which the selection begins.  NULL: that stream, or the one read
+ * before, is not level yet, and wait_stream is set to it; or there is no stream
+ * left, and *error is set. */
 static struct stream *
 find_stream(struct server *s, struct connection *c, const char **error)
 {
@@ -89,7 +91,7 @@ find_stream(struct server *s, struct connection *c, const char **error)
 								     : NULL;
 }
 
-/* What was asked for besides the updates is not done. */
+/* Refuses the rest of a request whose updates were already taken. */
 static void
 refuse(struct server *s, struct connection *c, const char *error)
 {

@@ -1,7 +1,8 @@
 /*
- * The reply of a request that is done: to its place among what its connection
- * is sent, at once or when that place has come (connection.h: struct answer).
- * Until then nothing else of the connection is handled.  Part of the server.
+ * The reply of a finished request.  It is queued at its place in the
+ * connection's output, at once or when that place has come (connection.h:
+ * struct answer).  Until then no other input of the connection is handled.
+ * Part of the server.
  */
 #ifndef RINGTICK_DAEMON_ANSWER_H
 #define RINGTICK_DAEMON_ANSWER_H
@@ -10,21 +11,21 @@
 
 #include "daemon/server.h"
 
-/* Queues the reply, and subscribes if that was asked for. */
+/* Queues the reply, and subscribes if the request asked for that. */
 void answer_give(struct server *s, struct connection *c,
 		 const struct tick_outcome *out);
 
-/* The same is to be done later: outcome.has_no_place. */
+/* Keeps the reply for later: outcome.has_no_place. */
 void answer_keep(struct connection *c, const struct tick_outcome *out);
 
-/* Whether the time for what is kept has come; or it has waited for as long as
- * it may. */
+/* Whether the place of the kept reply has come, or the reply has waited for as
+ * long as it may. */
 bool answer_has_place(const struct server *s, const struct connection *c);
 
-/* Does it, or waits on: false. */
+/* Queues the kept reply.  false: its place has not come, and c still waits. */
 bool answer_place(struct server *s, struct connection *c);
 
-/* The connection ends. */
+/* Drops a kept reply, when the connection ends. */
 void answer_forget(struct server *s, struct connection *c);
 
 #endif

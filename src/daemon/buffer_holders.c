@@ -7,14 +7,15 @@
 #include "daemon/buffers.h"
 #include "daemon/session.h"
 
-/* So often it is looked at who moves. */
+/* Time between two checks of all holders. */
 #define CHECK_NS (50 * NS_PER_MS)
 
-/* Who has waited so long is told of, and served at the cost of who holds. */
+/* A connection that has waited for so long is logged, and may cost slow holders
+ * their buffers. */
 #define WANTED_NS (1 * NS_PER_S)
 
-/* So long at the cost of none but those who have stalled: one that moves may be
- * given back meanwhile. */
+/* After this time only holders that have stalled are closed: one that moves may
+ * give its buffer back soon. */
 #define MOMENT_NS (100 * NS_PER_MS)
 
 enum need {
@@ -23,7 +24,7 @@ enum need {
 	NEEDED_LONG,
 };
 
-/* Of those who wait for too long, so many are looked at. */
+/* At most so many waiting connections are helped in one check. */
 enum { HELPED_MAX = 16 };
 
 static const char *const use_names[] = {
@@ -32,7 +33,7 @@ static const char *const use_names[] = {
 	[POOL_REST] = "rest",
 };
 
-/* ---- who holds them ---- */
+/* ---- the holders ---- */
 
 static uint64_t
 moved_bytes(const struct pool_hold *hold)
@@ -71,7 +72,7 @@ is_late(const struct server *s, const struct pool_hold *hold, enum need need)
 	uint64_t rate = need == NEEDED_BY_NOBODY ? BUFFERS_RATE
 						 : BUFFERS_RATE_WANTED;
 
-	/* A frame that has come whole waits for something else. */
+	/* A frame that has arrived whole waits for something else. */
 	if (hold->use == POOL_INPUT &&
 	    ((const struct connection *)hold->holder)->waits_for !=
 		    WAIT_NOTHING)
@@ -84,7 +85,7 @@ is_late(const struct server *s, const struct pool_hold *hold, enum need need)
 	       grace_ns + (int64_t)(moved_bytes(hold) * NS_PER_S / rate);
 }
 
-/* Whether somebody who waits could have one if this one were free. */
+/* Whether the waiter could get a buffer if this one were free. */
 static bool
 is_in_the_way(const struct server *s, const struct connection *waiter,
 	      const struct pool_hold *hold)
@@ -96,9 +97,9 @@ is_in_the_way(const struct server *s, const struct connection *waiter,
 	       (waiter->waits_for == WAIT_REPLY && hold->use != POOL_INPUT);
 }
 
-/* ---- who waits for them ---- */
+/* ---- the waiting connections ---- */
 
-/* conn:user:use:bytes:ms of each, as many as fit. */
+/* Writes conn:user:use:bytes:ms of each holder, as many as fit. */
 static void
 put_holders(const struct server *s, char *text, size_t len)
 {
@@ -121,7 +122,7 @@ put_holders(const struct server *s, char *text, size_t len)
 }
 
 static void
-tell(struct server *s, struct connection *c)
+log_wait(struct server *s, struct connection *c)
 {
 	char holders[512];
 	uint64_t held;
@@ -133,17 +134,17 @@ tell(struct server *s, struct connection *c)
 		return;
 	put_holders(s, holders, sizeof(holders));
 	log_line(LOG_WARN, "buffer_wait",
-		 "conn=%u user=%s peer=%s ms=%lld free=%u of=%u "
-		 "holders=\"%s\" held=%llu hint=\"a share is half of "
-		 "message.buffers, and one is for who has published; who holds "
-		 "one and does not move is cut\"",
+		 "conn=%u user=%s peer=%s ms=%lld free=%u of=%u holders=\"%s\" "
+		 "held=%llu hint=\"a share is half of message.buffers, and the "
+		 "last one is for publishers; a holder that does not move is "
+		 "closed\"",
 		 c->slot, c->user, c->peer,
 		 (long long)((s->now_ns - c->wait_since_ns) / NS_PER_MS),
 		 s->pool.free_cnt, s->pool.cnt, holders,
 		 (unsigned long long)held);
 }
 
-/* waiter: who wants one; NULL: nobody. */
+/* Closes late holders. waiter: the connection that needs a buffer, or NULL. */
 static void
 end_late(struct server *s, struct connection *waiter, enum need need)
 {
@@ -161,15 +162,15 @@ end_late(struct server *s, struct connection *waiter, enum need need)
 		    (waiter != NULL && !is_in_the_way(s, waiter, hold)))
 			continue;
 		if (waiter != NULL)
-			tell(s, waiter);
+			log_wait(s, waiter);
 		session_close(s, hold->holder, reasons[hold->use],
 			      waiter != NULL ? "others waited for it" : NULL);
 	}
 }
 
-/* Does something for those who have waited for too long. */
+/* Closes late holders for connections that have waited for too long. */
 static void
-help(struct server *s, struct list *all)
+help_waiters(struct server *s, struct list *all)
 {
 	unsigned left = HELPED_MAX;
 
@@ -179,11 +180,11 @@ help(struct server *s, struct list *all)
 
 		int64_t waited_ns = s->now_ns - c->wait_since_ns;
 
-		/* The first have waited longest. */
+		/* The first in the queue have waited longest. */
 		if (waited_ns < MOMENT_NS)
 			return;
 		if (waited_ns >= WANTED_NS)
-			tell(s, c);
+			log_wait(s, c);
 		end_late(s, c,
 			 waited_ns < WANTED_NS ? NEEDED_A_MOMENT : NEEDED_LONG);
 		left--;
@@ -199,6 +200,6 @@ buffer_holders_check(struct server *s)
 	s->next_buffers_check_ns = s->now_ns + CHECK_NS;
 	note_moves(s);
 	end_late(s, NULL, NEEDED_BY_NOBODY);
-	help(s, &s->waiting[WAIT_BUFFER]);
-	help(s, &s->waiting[WAIT_REPLY]);
+	help_waiters(s, &s->waiting[WAIT_BUFFER]);
+	help_waiters(s, &s->waiting[WAIT_REPLY]);
 }

@@ -1,11 +1,12 @@
 /*
- * For how long one of message.buffers may be held: part of the server
+ * How long a connection may hold one of message.buffers: part of the server
  * (server.h).
  *
- * Who holds one must move bytes: within message.timeout, and a second more for
- * each BUFFERS_RATE bytes that it has moved; where somebody has waited for a
- * second, within that second and one for each BUFFERS_RATE_WANTED.  Who has not
- * moved for a second is ended as soon as somebody has waited for a moment.
+ * A holder must move bytes.  It has message.timeout, plus a second for each
+ * BUFFERS_RATE bytes that it has moved; if another connection has waited for a
+ * second, it has only a second, plus one for each BUFFERS_RATE_WANTED bytes.  A
+ * holder that has not moved any byte for a second is closed as soon as another
+ * connection has waited for MOMENT_NS.
  */
 #ifndef RINGTICK_DAEMON_BUFFER_HOLDERS_H
 #define RINGTICK_DAEMON_BUFFER_HOLDERS_H
@@ -17,7 +18,8 @@ enum {
 	BUFFERS_RATE_WANTED = 1024 << 10,
 };
 
-/* Ends those who hold one for too long; tells who waits for whom. */
+/* Closes connections that hold a buffer for too long; logs who waits for whom.
+ * Called once a turn. */
 void buffer_holders_check(struct server *s);
 
 #endif

@@ -11,10 +11,11 @@
 
 enum {
 	LATE_ROWS = 32,	     /* between two looks at the clock */
-	KERNEL_ROWS = 1000,  /* for which the kernel is asked: a call each */
+	KERNEL_ROWS = 1000,  /* rows with kernel_bytes, which costs a system
+				call each */
 };
 
-/* A consumer and its figures, all of one moment. */
+/* A consumer and its figures, all from the same moment. */
 struct row {
 	struct connection *c;
 	struct figures figures;
@@ -52,7 +53,7 @@ put_peer(struct server *s, const struct row *row, struct wire_writer *out)
 	put_text(out, row->c->peer);
 }
 
-/* A vector of names, in each cell. */
+/* Each cell is a vector of names. */
 static void
 put_tables(struct server *s, const struct row *row, struct wire_writer *out)
 {
@@ -108,7 +109,7 @@ static const struct {
 #undef FIGURE
 };
 
-/* false: it took too long. */
+/* false: this took too long. */
 static bool
 read_rows(struct server *s, struct row *rows, uint32_t *out_cnt)
 {
@@ -124,7 +125,8 @@ read_rows(struct server *s, struct row *rows, uint32_t *out_cnt)
 		rows[cnt].figures =
 			report_figures(s, c, cnt < KERNEL_ROWS);
 		cnt++;
-		/* In its turn it is told whole, however many there are. */
+		/* With serves_dear the table is always complete, however long
+		 * it is. */
 		if (!s->serves_dear && cnt % LATE_ROWS == 0 &&
 		    tick_is_late(&s->tick))
 			return false;
@@ -163,7 +165,7 @@ put_lag(struct server *s, struct wire_writer *out)
 
 /* ---- .u.w ---- */
 
-/* As the table's sym column would have them, in no special order. */
+/* The symbols in the type of the table's sym column, in no special order. */
 static void
 put_filter(struct server *s, const struct connection *c,
 	   const struct schema_table *t, struct wire_writer *out)

@@ -11,7 +11,8 @@
 #include "daemon/server.h"
 #include "wire/wire.h"
 
-/* context is the server. NULL, or the text of an error. */
+/* Writes one of these values. context is the server.  NULL, or the text of an
+ * error. */
 const char *consumer_tables_put(void *context, enum tick_table table,
 				struct wire_writer *out);
 

@@ -2,23 +2,25 @@
 
 #include "daemon/deadline.h"
 
-/* From here on a turn is overlong. */
+/* A turn that is late by this much is overlong. */
 #define PAUSE_NS (100 * NS_PER_MS)
 
-/* A longer one is told. */
+/* A turn that is late by this much is logged. */
 #define LOGGED_NS (1 * NS_PER_S)
 
-/* When less than this share of connections.max is left, places are wanted. */
+/* Fewer free slots than this share of connections.max are few. */
 enum { PLACES_SHARE = 8 };
 
-/* Clients say who they are with the first packet: so long all of them have. */
+/* Clients send the handshake with their first packet: each has at least so
+ * long. */
 #define HELLO_NS (20 * NS_PER_MS)
 
-/* So long at most is looked for what came during one. */
+/* The longest time for which deadlines wait for the input that came during an
+ * overlong turn. */
 #define LOOK_NS (1 * NS_PER_S)
 
 static void
-note(struct server *s, int64_t deadline_ns)
+note_deadline(struct server *s, int64_t deadline_ns)
 {
 	if (deadline_ns < s->next_deadline_ns)
 		s->next_deadline_ns = deadline_ns;
@@ -28,12 +30,12 @@ void
 deadline_set(struct server *s, struct connection *c, int64_t in_ns)
 {
 	c->deadline_ns = s->now_ns + in_ns;
-	note(s, c->deadline_ns);
+	note_deadline(s, c->deadline_ns);
 }
 
-/* Everything that holds time against a connection. */
+/* Moves every time from which a connection's delay is counted. */
 static void
-excuse(struct connection *c, int64_t ns)
+excuse_connection(struct connection *c, int64_t ns)
 {
 	struct consumer *consumer = &c->consumer;
 
@@ -69,7 +71,7 @@ deadline_begin_turn(struct server *s, int64_t late_ns)
 	if (late_ns < PAUSE_NS)
 		return;
 	while ((c = server_next_open(s, c)) != NULL)
-		excuse(c, late_ns);
+		excuse_connection(c, late_ns);
 	for (unsigned i = 0; i < s->pool.cnt; i++) {
 		s->pool.holds[i].since_ns += late_ns;
 		s->pool.holds[i].moved_ns += late_ns;
@@ -82,15 +84,15 @@ deadline_begin_turn(struct server *s, int64_t late_ns)
 	s->look_until_ns = s->now_ns + LOOK_NS;
 	if (late_ns < LOGGED_NS)
 		return;
-	/* Nothing that was accepted is lost for it.  Not for what is shorter: a
-	 * stop must end, on a machine that is busy too. */
+	/* No accepted update may be lost because of the pause.  Only after a
+	 * long pause: a stop must end even on a busy machine. */
 	if (s->is_stopping)
 		s->stop_deadline_ns += late_ns;
 	if (s->is_stopping && s->stop_deadline_ns < s->look_until_ns)
 		s->stop_deadline_ns = s->look_until_ns;
-	log_line(LOG_NOTE, "paused", "ms=%lld hint=\"the process was stopped, "
-		 "or the machine slept or was busy; that time is held against "
-		 "nobody\"",
+	log_line(LOG_NOTE, "paused",
+		 "ms=%lld hint=\"the process was stopped, or the machine slept "
+		 "or was busy; that time does not count against any client\"",
 		 (long long)(late_ns / NS_PER_MS));
 }
 
@@ -112,7 +114,7 @@ deadline_is_over(struct server *s, const struct connection *c)
 		return false;
 	if (c->deadline_ns <= s->now_ns)
 		return true;
-	note(s, c->deadline_ns);
+	note_deadline(s, c->deadline_ns);
 	return false;
 }
 

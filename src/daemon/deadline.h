@@ -1,10 +1,9 @@
 /*
- * Deadlines: what time may be held against a peer, part of the server
- * (server.h).
+ * Deadlines of connections: part of the server (server.h).
  *
  * A turn that was overlong, because the process was stopped or the machine
- * slept or was busy, is nobody's fault but ours: what has come meanwhile is
- * looked at first, and everybody gets that time again.
+ * slept or was busy, is not a peer's fault: input that has come meanwhile is
+ * handled first, and every peer gets that time again.
  */
 #ifndef RINGTICK_DAEMON_DEADLINE_H
 #define RINGTICK_DAEMON_DEADLINE_H
@@ -13,23 +12,25 @@
 
 #include "daemon/server.h"
 
-/* A connection has until so long from now for what its state is about. */
+/* Sets the deadline of a connection in its present state, in_ns from now. */
 void deadline_set(struct server *s, struct connection *c, int64_t in_ns);
 
 /*
- * Somebody has come.  When few places are left, who has been silent for longest
- * has had its time, however long it may take else: who says nothing could keep
- * everybody out.  Who that is, or NULL.
+ * Called when a client has connected.  If few slots are left, returns the
+ * connection that has been without a handshake for longest, to be closed before
+ * its deadline: silent clients could keep all others out.  NULL: no connection
+ * need be closed.
  */
 struct connection *deadline_find_place(const struct server *s);
 
-/* The turn that begins now was to begin `late_ns` before: to be called with the
- * clock set, before any completion is handled. */
+/* This turn begins `late_ns` later than planned.  Must be called after the
+ * clock is set and before any completion is handled. */
 void deadline_begin_turn(struct server *s, int64_t late_ns);
 
 /*
- * A look at all connections: begins, if one of them can be late (is_all: every
- * completion there was is handled); asks each; ends, until the next deadline.
+ * A check of all connections: deadline_begin_check returns whether any can be
+ * late (is_all: every completion has been handled), deadline_is_over is asked
+ * for each, and deadline_end_check ends the check.
  */
 bool deadline_begin_check(struct server *s, bool is_all);
 bool deadline_is_over(struct server *s, const struct connection *c);

@@ -6,14 +6,14 @@
 
 #include "daemon/report.h"
 
-/* What had been received before the signal came may be completed after it. */
+/* A recv that had bytes before the signal may complete after it. */
 enum { DRAIN_TURNS = 2 };
 
-/* A window that was full kept the rest at the client: it follows as soon as
- * something is read. */
+/* A full receive window kept bytes back at the client: they follow as soon as
+ * some are read. */
 enum { DRAIN_MORE_BYTES = 1 << 20 };
 
-/* Bytes in the socket. */
+/* Bytes in the socket that were not received yet. */
 static uint64_t
 unread_bytes(const struct connection *c)
 {
@@ -37,8 +37,8 @@ drain_begin(struct server *s)
 	}
 }
 
-/* Until its socket is empty once; a client that goes on sending is not waited
- * for. */
+/* True until the socket is empty once; a client that keeps sending is not
+ * waited for. */
 bool
 drain_wants(struct connection *c)
 {

@@ -1,7 +1,7 @@
 /*
- * What the daemon still reads at a stop: what clients had sent when the signal
- * came, until their sockets are empty once, and 1 MiB more than was in them at
- * most.  Part of the server (server.h).
+ * The input that the daemon still reads at a stop: the bytes that clients had
+ * sent when the signal came, until each socket has been empty once, but at most
+ * 1 MiB more than was in it.  Part of the server (server.h).
  */
 #ifndef RINGTICK_DAEMON_DRAIN_H
 #define RINGTICK_DAEMON_DRAIN_H
@@ -10,16 +10,16 @@
 
 #include "daemon/server.h"
 
-/* The stop begins: notes what each socket holds. */
+/* The stop begins: notes how many bytes each socket holds. */
 void drain_begin(struct server *s);
 
-/* Whether a connection is to be read on, now that the daemon stops. */
+/* Whether the stopping daemon must receive more from a connection. */
 bool drain_wants(struct connection *c);
 
-/* Whether all of it was read. To be asked once a turn. */
+/* Whether everything has been read.  Must be asked once a turn. */
 bool drain_is_done(struct server *s);
 
-/* A line for each client that had sent more than was read. */
+/* Logs a line for each client that had sent more than was read. */
 void drain_tell(struct server *s);
 
 #endif

@@ -161,7 +161,7 @@ main(int argc, char **argv)
 			 settings.tables.tables_cnt);
 		server_open(&server, &settings);
 		status = turn_run(&server);
-		/* A job that hangs goes on using what would be freed. */
+		/* A job that hangs still uses memory that would be freed. */
 		if (file_jobs_are_busy(&server.file_jobs))
 			_exit(status);
 		server_close(&server);

@@ -18,12 +18,12 @@ typedef unsigned long long ull;
 
 enum {
 	ERROR_BYTES = 160, /* of an error's text in a line */
-	TURN_LINES = 32,   /* of consumers, in one turn; ... */
-	TURN_SLOTS = 1024, /* ... of so many connections */
+	TURN_LINES = 32,   /* lines about consumers in one turn, and ... */
+	TURN_SLOTS = 1024, /* ... connections looked at for them */
 	SLOWEST_MAX = 100, /* log.report_consumers at most */
 };
 
-/* ---- what one client may cause ---- */
+/* ---- limits of lines ---- */
 
 void
 report_open(struct server *s)
@@ -96,7 +96,7 @@ report_disconnect(struct server *s, struct connection *c, const char *detail)
 	uint64_t records = 0;
 	int64_t age_ns = 0;
 
-	/* Who was told to have come is told to have gone. */
+	/* A connection whose start was logged has its end logged too. */
 	if (!c->is_told &&
 	    !report_may(s, c, "disconnect", close_reason_names[c->reason]))
 		return;
@@ -130,7 +130,7 @@ report_rejected(struct server *s, struct connection *c,
 	if (!log_may(&c->reject_log, s->now_ns, &held) ||
 	    !report_may(s, c, "rejected", ""))
 		return;
-	/* What should be a name may be anything. */
+	/* The name of the table may be any value. */
 	name = request_arg_text(&out->table, &len);
 	log_line(LOG_WARN, "rejected",
 		 "conn=%u user=%s peer=%s table=%s error=\"%s\" rejected=%llu",
@@ -195,8 +195,8 @@ kernel_bytes(const struct connection *c)
 	return bytes;
 }
 
-/* Past the leave mark, or moved to the head since the last report, or with a
- * message that waits for longer than SLOW_AGE_NS. */
+/* Whether a consumer is past the leave mark, or was moved to the head since the
+ * last report, or has a message that has waited for SLOW_AGE_NS. */
 static bool
 is_slow(const struct server *s, struct connection *c)
 {
@@ -309,7 +309,7 @@ report_skip(struct server *s, struct connection *c,
 		 (ull)c->consumer.skips, (ull)c->consumer.skipped_records);
 }
 
-/* ---- all of them ---- */
+/* ---- all consumers ---- */
 
 static void
 report_one(struct server *s, struct connection *c)
@@ -366,7 +366,7 @@ struct census {
 	unsigned consumers, slow, behind, feeds;
 };
 
-/* The slowest so far, by falling lag. */
+/* The slowest consumers so far, the longest lag first. */
 struct slowest {
 	struct connection *c[SLOWEST_MAX];
 	uint64_t lag[SLOWEST_MAX];
@@ -392,7 +392,7 @@ note_slow(struct slowest *all, unsigned max, struct connection *c, uint64_t lag)
 	all->lag[i] = lag;
 }
 
-/* The slowest by name, the others as a sum. */
+/* Logs the slowest by name, the others as a sum. */
 static void
 report_slow(struct server *s, struct census *census)
 {
@@ -465,7 +465,7 @@ counters_text(const struct counters *now, char *buf, size_t buf_len)
 	return len;
 }
 
-/* How far the journal is; nothing where there is none. */
+/* The journal's part of the summary; empty without a journal. */
 static const char *
 journal_text(struct server *s, double seconds, char *buf, size_t buf_len)
 {
@@ -561,7 +561,7 @@ report_journal(struct server *s)
 
 /* ---- memory ---- */
 
-/* What the kernel may hold of one connection's input, at most. */
+/* The most bytes of one connection's input that the kernel holds. */
 static uint64_t
 receive_window_max(void)
 {
@@ -605,7 +605,7 @@ report_memory(const struct server *s)
 	bool has_journal = s->journal.state.is_on;
 	uint64_t past = n * CATCHUP_BUFFER_BYTES +
 			(has_journal ? catchup_memory(set->message.max) : 0);
-	/* The running file, the last one, and the next. */
+	/* The present file, the one before, and the next. */
 	uint64_t files = has_journal ? 3 * sizeof(struct history_file) : 0;
 
 	index *= sizeof(struct index_entry);

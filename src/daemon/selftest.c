@@ -21,8 +21,8 @@ enum {
 
 #define LIMIT_NS (5 * NS_PER_S)
 
-/* A message as subscribers get it, of bytes that all differ from their
- * neighbours: (`upd;`trade;([]time;sym;price)). */
+/* Writes a message as subscribers get it, with bytes that differ from their
+ * neighbours: (`upd;`trade;([]time;sym;size)). */
 static size_t
 write_message(uint8_t *at, size_t room)
 {
@@ -71,7 +71,7 @@ slot_ticket(unsigned slot, enum engine_kind kind)
 }
 
 static void
-arm(struct transfer *t)
+arm_transfer(struct transfer *t)
 {
 	if (!t->is_writing && t->sent < t->len) {
 		engine_write(t->engine, t->from + t->sent, t->len - t->sent,
@@ -102,9 +102,9 @@ on_completion(struct transfer *t, const struct completion *done)
 	}
 }
 
-/* Sends through the engine until all was received. 0 or an errno. */
+/* Sends through the engine until all bytes were received.  0 or an errno. */
 static int
-transfer(struct transfer *t)
+run_transfer(struct transfer *t)
 {
 	int64_t until = clock_monotonic_ns() + LIMIT_NS;
 
@@ -114,7 +114,7 @@ transfer(struct transfer *t)
 
 		if (clock_monotonic_ns() > until)
 			return ETIMEDOUT;
-		arm(t);
+		arm_transfer(t);
 		n = engine_turn(t->engine, done, ARRAY_LEN(done),
 				100 * NS_PER_MS);
 		for (unsigned i = 0; i < n; i++)
@@ -123,9 +123,9 @@ transfer(struct transfer *t)
 	return t->error;
 }
 
-/* What is still in flight must be in before its memory goes. */
+/* Waits for operations in flight: they use memory of the caller. */
 static void
-drain(struct transfer *t)
+drain_transfer(struct transfer *t)
 {
 	int64_t until = clock_monotonic_ns() + LIMIT_NS;
 
@@ -149,7 +149,7 @@ selftest_message_len(void)
 }
 
 static const char *
-compare(const struct transfer *t, const uint8_t *expected)
+compare_bytes(const struct transfer *t, const uint8_t *expected)
 {
 	if (t->received != t->len)
 		return "fewer bytes arrived than were sent";
@@ -179,13 +179,13 @@ selftest_straddle(struct engine *e, const struct ring *ring, size_t before,
 	if (error == 0)
 		error = -engine_bind(e, READER_SLOT, pair[1]);
 	if (error == 0)
-		error = transfer(&t);
+		error = run_transfer(&t);
 	if (error == 0)
-		problem = compare(&t, expected);
+		problem = compare_bytes(&t, expected);
 	else
 		problem = strerror(error);
 	(void)shutdown(pair[0], SHUT_RDWR);
-	drain(&t);
+	drain_transfer(&t);
 	(void)engine_bind(e, WRITER_SLOT, -1);
 	(void)engine_bind(e, READER_SLOT, -1);
 	(void)close(pair[0]);

@@ -1,17 +1,18 @@
 /*
  * The server: every object of the daemon.  Its parts, lowest first:
  *
- *   report.c           what the log and systemd are told
- *   consumer_tables.c  what clients can ask of the connections
- *   drain.c            what is still read at a stop
- *   deadline.c         what time is held against whom
+ *   report.c           the log about connections, and systemd's status
+ *   consumer_tables.c  the connections as q tables
+ *   drain.c            the input that is still read at a stop
+ *   deadline.c         deadlines of connections
  *   wait.c             whose input stands still, and why
- *   buffers.c          who gets one of message.buffers
+ *   buffers.c          which connection gets one of message.buffers
+ *   answer.c           replies that wait for their place
  *   session.c          a connection's life: accept, handshake, requests, close
- *   buffer_holders.c   who holds one of message.buffers for too long
- *   slow_consumers.c   who is too slow for its ring
- *   wait_serve.c       who goes on, of those that waited
- *   server_open.c      the start, and giving everything back
+ *   buffer_holders.c   connections that hold a buffer for too long
+ *   slow_consumers.c   consumers that are too slow for their ring
+ *   wait_serve.c       which waiting connections continue
+ *   server_open.c      the start, and the release of everything
  *   turn.c             the turn, timers, stop
  */
 #ifndef RINGTICK_DAEMON_SERVER_H
@@ -41,14 +42,14 @@
 #include "ring/stream.h"
 #include "tick/tick.h"
 
-/* Which consumers get their lines, some in each turn. */
+/* The consumers that are being logged, some in each turn. */
 enum report_of {
 	REPORT_NOBODY,
-	REPORT_CHANGED, /* whose state was told, and is another now */
+	REPORT_CHANGED, /* those whose state is not the one logged last */
 	REPORT_ALL,
 };
 
-/* What the last report saw, to tell rates. */
+/* Values at the last summary, for rates. */
 struct report_base {
 	int64_t at_ns;
 	struct counters counters;
@@ -79,21 +80,23 @@ struct server {
 	uint8_t *past_memory;  /* ... and those for catching up */
 	struct list free;      /* open_node of free slots */
 	struct list open;      /* open_node of the others, oldest first */
-	struct list hello;     /* hello_node of who has not said who it is */
+	struct list hello;     /* hello_node of connections without a
+				  handshake */
 	struct list waiting[WAIT_REASONS]; /* wait_node, by reason (wait.h) */
-	unsigned waiting_cnt;		   /* in all of them */
-	unsigned turns_cnt;		   /* modular */
+	unsigned waiting_cnt;		   /* in all queues */
+	unsigned turns_cnt;		   /* wraps around */
 	struct budget budget;		   /* of this turn */
-	bool serves_dear;	   /* who is served now may be dear */
-	unsigned dear_passed;	   /* turns that were over before a dear one */
+	bool serves_dear;	   /* the connection being served may be dear */
+	unsigned dear_passed;	   /* turns in a row without time for
+				      WAIT_DEAR */
 
 	int64_t now_ns;	       /* monotonic, of this turn */
-	int64_t next_deadline_ns; /* no connection's is earlier */
+	int64_t next_deadline_ns; /* no connection's deadline is earlier */
 	int64_t next_buffers_check_ns;
-	int64_t look_until_ns; /* no deadline is looked at before */
-	int64_t next_judge_ns; /* not before, however slow somebody is */
+	int64_t look_until_ns; /* no deadline is checked before */
+	int64_t next_judge_ns; /* lags are not judged before */
 	int64_t next_report_ns;
-	unsigned report_slot; /* of who comes next in a report of consumers; */
+	unsigned report_slot; /* the next slot in a report of consumers */
 	unsigned reported_cnt;
 	enum report_of report_of;
 	int64_t next_batch_ns; /* with publish.interval */
@@ -101,38 +104,40 @@ struct server {
 	int64_t next_watchdog_ns; /* 0: no watchdog */
 	int64_t watchdog_ns;
 	int64_t rearm_accept_ns; /* 0: nothing to do */
-	bool recv_filled;	 /* a recv of this turn has left no room: its
-				   client has sent more than that */
+	bool recv_filled;	 /* a recv of this turn has filled its buffer:
+				   its client may have sent more */
 	bool is_gathering;     /* nothing is delivered until the next turn */
 	bool has_slow;	       /* a consumer was past its mark just now */
 	int64_t gather_until_ns;
 	uint64_t gathered_pos;	/* the main stream's head after the last turn */
-	uint64_t delivered_pos; /* ... and when something was delivered */
+	uint64_t delivered_pos; /* ... and at the last delivery */
 	bool is_stopping;
 	int64_t stop_deadline_ns;
 	unsigned drain_turns; /* since the stop began */
 	int signal_fd;
-	struct signalfd_siginfo signal; /* where the read in flight goes */
-	uint64_t losses;     /* of the journal, that were seen */
-	int64_t leave_max_ns; /* longest way out of the ring, of this report */
+	struct signalfd_siginfo signal; /* target of the read in flight */
+	uint64_t losses;     /* losses of the journal handled so far */
+	int64_t leave_max_ns; /* longest time to leave the ring since the last
+				 report */
 	struct report_base report_base;
 	struct journal_space journal_space;
-	const char *trouble_told; /* of the journal, in STATUS */
+	const char *trouble_told; /* trouble of the journal last told in
+				     STATUS */
 	struct log_limit accept_log;
 	struct log_limit buffers_log;
 	struct publishers publishers; /* for whom slots are kept */
 	struct peers peers; /* limits of lines about clients */
 };
 
-/* Between two walks over all connections that one client can cause: many times
- * what a walk takes. */
+/* The least time between two walks over all connections that one client can
+ * cause: many times the duration of a walk. */
 static inline int64_t
 server_walk_pause_ns(const struct server *s)
 {
 	return s->open_cnt * NS_PER_US;
 }
 
-/* The connection that was opened after c (NULL: the first); NULL: no more. */
+/* The connection opened next after c (NULL: the first one); NULL: no more. */
 static inline struct connection *
 server_next_open(const struct server *s, struct connection *c)
 {

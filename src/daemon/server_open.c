@@ -22,11 +22,12 @@
 
 enum {
 	DESCRIPTORS_BESIDES = 64, /* listeners, log, signals, io_uring */
-	JOURNAL_DESCRIPTORS = 8,  /* two more files, a copy, folders, notes */
+	JOURNAL_DESCRIPTORS = 8,  /* two more files, a copy, folders, the
+				     epoch's file */
 	STRADDLE_BEFORE = 6,	  /* bytes of its message before the seam */
 };
 
-/* The soft limit of descriptors is raised as far as may be. */
+/* Raises the soft limit of descriptors as far as needed and permitted. */
 static void
 raise_descriptor_limit(const struct settings *set)
 {
@@ -79,7 +80,7 @@ open_connections(struct server *s)
 	list_init(&s->open);
 	list_init(&s->hello);
 	wait_init(s);
-	/* Taken from the end: so slot 0 comes first. */
+	/* Slots are taken from the end of the list: so slot 0 comes first. */
 	for (unsigned i = s->connections_max; i-- > 0;) {
 		struct connection *c = &s->connections[i];
 
@@ -108,7 +109,7 @@ open_streams(struct server *s)
 		.symbols_max = (uint32_t)set->streams.symbols,
 		.sets_max = settings_filters_max(set),
 		.message_max = set->message.max,
-		/* So that the rest of a batch fits where it is kept. */
+		/* So that the rest of a batch fits into a consumer's buffer. */
 		.unit_max = min_u64(set->message.max, CATCHUP_BUFFER_BYTES),
 		.is_batched = set->publish.interval > 0,
 		.seed = symbols_draw_seed(),
@@ -139,7 +140,8 @@ open_streams(struct server *s)
 			 (unsigned long long)(set->ring.size >> 21));
 }
 
-/* One line: what it runs as, and why; a warning where that cannot be meant. */
+/* Logs the mode of the engine and the reason; a warning if the mode asked for
+ * cannot help. */
 static void
 log_engine(const struct server *s)
 {
@@ -174,7 +176,7 @@ pin_thread(const struct settings *set)
 		    (int)set->engine.cpu, strerror(errno));
 }
 
-/* 0, or the errno with one line in err. */
+/* 0, or an errno with one line in err. */
 static int
 try_engine(struct server *s, char *err, size_t err_len)
 {
@@ -193,9 +195,9 @@ try_engine(struct server *s, char *err, size_t err_len)
 }
 
 /*
- * Before this thread is pinned: the SQPOLL thread gets its affinity, and would
- * be on engine.cpu with it.  Before the rings, whose memory belongs near to
- * where the thread will run.
+ * Before this thread is pinned: the SQPOLL thread inherits its affinity, and
+ * would run on engine.cpu too.  Before the rings are opened: their memory
+ * should be near the CPU on which the thread will run.
  */
 static void
 open_engine(struct server *s)
@@ -264,8 +266,8 @@ open_signals(struct server *s)
 		die(exit_status_of(errno), "signalfd: %s", strerror(errno));
 }
 
-/* Which zone days end in, and which day it is there: what nobody would notice
- * before midnight. */
+/* Logs the zone in which days end and the present date there: a wrong one would
+ * go unnoticed until midnight. */
 static void
 log_zone(struct server *s)
 {
@@ -284,8 +286,8 @@ log_zone(struct server *s)
 		 llabs(minutes) % 60, clock_date_text(date, s->tick.day));
 }
 
-/* A long journal takes its time: systemd is told that it goes on, and a stop
- * does not wait for it. */
+/* Checking a long journal takes long: reports progress to systemd, and lets a
+ * signal end the process meanwhile. */
 static void
 tell_progress(uint64_t done, uint64_t bytes)
 {
@@ -336,8 +338,8 @@ open_listeners(struct server *s)
 }
 
 /*
- * The journal needs descriptors at the end of a day, when it is too late to
- * look for them: with a low limit there are fewer connections instead.
+ * The journal needs descriptors at the end of a day, when connections may have
+ * taken them all: with a low limit there are fewer connections instead.
  */
 static void
 keep_descriptors(struct server *s)

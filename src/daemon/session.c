@@ -23,7 +23,7 @@
  * move. */
 #define HELD_NS (1 * NS_PER_S)
 
-/* For so long after a dear request there may be another. */
+/* For so long after a dear request the connection may send another. */
 #define DEAR_NS (1 * NS_PER_S)
 
 static struct ticket
@@ -101,7 +101,7 @@ session_reap(struct server *s, struct connection *c)
 	list_remove(&c->open_node);
 	list_append(&s->free, &c->open_node);
 	s->open_cnt--;
-	/* A descriptor is free again: whoever waits for one may come in. */
+	/* A descriptor is free again: a waiting client can be accepted. */
 	if (s->rearm_accept_ns != 0)
 		s->rearm_accept_ns = s->now_ns;
 }
@@ -130,10 +130,11 @@ drop_long_reply(struct server *s, struct connection *c)
 	c->consumer.long_reply = NULL;
 }
 
-/* The peer is told by FIN alone; at once, if bytes are on their way to it. */
+/* Refuses a peer by FIN alone; closes at once if bytes are on their way to
+ * it. */
 static void
-refuse(struct server *s, struct connection *c, enum close_reason reason,
-       const char *detail)
+refuse_peer(struct server *s, struct connection *c, enum close_reason reason,
+	    const char *detail)
 {
 	if (c->consumer.writing != PART_NONE) {
 		session_close(s, c, reason, detail);
@@ -144,8 +145,8 @@ refuse(struct server *s, struct connection *c, enum close_reason reason,
 }
 
 /*
- * A malformed message: a sync caller gets 'badmsg, in its place behind what is
- * queued; then FIN.
+ * Ends a connection after a malformed message: a sync caller gets 'badmsg, in
+ * its place after the queued bytes; then FIN.
  */
 static void
 end_badly(struct server *s, struct connection *c, enum close_reason reason,
@@ -157,7 +158,7 @@ end_badly(struct server *s, struct connection *c, enum close_reason reason,
 
 	drop_long_reply(s, c);
 	if (!is_sync) {
-		refuse(s, c, reason, detail);
+		refuse_peer(s, c, reason, detail);
 		return;
 	}
 	note_end(s, c, reason, detail);
@@ -180,7 +181,7 @@ timed_out(struct server *s, struct connection *c)
 	case CONNECTION_CLOSING:
 		break;
 	case CONNECTION_HELLO:
-		refuse(s, c, CLOSE_handshake_timeout, NULL);
+		refuse_peer(s, c, CLOSE_handshake_timeout, NULL);
 		break;
 	case CONNECTION_OPEN:
 		if (wait_timed_out(c))
@@ -208,13 +209,13 @@ session_check_deadlines(struct server *s, bool is_all)
 	deadline_end_check(s);
 }
 
-/* Its peer has gone, and with it who would have had the answer. */
+/* Closes a connection that waits for an answer to a peer that has gone. */
 static void
-end_if_in_vain(struct server *s, struct connection *c)
+end_if_pointless(struct server *s, struct connection *c)
 {
 	char detail[80];
 
-	if (!wait_is_in_vain(c))
+	if (!wait_is_pointless(c))
 		return;
 	(void)snprintf(detail, sizeof(detail), "while it waited for %s",
 		       wait_text(c));
@@ -226,7 +227,7 @@ session_peer_ended(struct server *s, struct connection *c)
 {
 	c->is_polled = false;
 	c->has_peer_ended = true;
-	end_if_in_vain(s, c);
+	end_if_pointless(s, c);
 }
 
 /* ---- the beginning ---- */
@@ -267,7 +268,7 @@ session_accepted(struct server *s, int fd)
 		turn_away(s, fd);
 		return;
 	}
-	/* The one that was freed last: its memory is in use already. */
+	/* The slot that was freed last: its memory is in use already. */
 	c = container_of(s->free.prev, struct connection, open_node);
 	err = listener_prepare(fd, s->settings);
 	if (err == 0)
@@ -294,7 +295,7 @@ session_accepted(struct server *s, int fd)
 	make_place(s);
 }
 
-/* The reply is one byte, sent as a reply like any other: but bare. */
+/* The reply is one byte, queued like any other reply, but without a header. */
 static bool
 serve_hello(struct server *s, struct connection *c)
 {
@@ -306,7 +307,7 @@ serve_hello(struct server *s, struct connection *c)
 	case WIRE_MORE:
 		return true;
 	case WIRE_BAD:
-		refuse(s, c, reason, why);
+		refuse_peer(s, c, reason, why);
 		return false;
 	case WIRE_OK:
 		break;
@@ -336,7 +337,7 @@ serve_hello(struct server *s, struct connection *c)
 
 /* ---- requests ---- */
 
-/* Updates of len bytes have come, of which so many were accepted. */
+/* Counts updates of len bytes, and how many of them were accepted. */
 static void
 note_updates(struct server *s, struct connection *c, uint64_t accepted,
 	     uint64_t len)
@@ -353,8 +354,8 @@ note_updates(struct server *s, struct connection *c, uint64_t accepted,
 	c->published_pos = s->streams.main.head_pos;
 }
 
-/* One of message.buffers, for what is too long for the connection's own; NULL:
- * it waits for one. */
+/* Takes one of message.buffers, for data too long for the connection's own
+ * buffer; NULL: the connection now waits for one. */
 static uint8_t *
 take_buffer(struct server *s, struct connection *c, enum pool_use use,
 	    bool is_sync)
@@ -383,10 +384,10 @@ reply_room(const struct server *s, const struct connection *c)
 					      : s->tick.reply_max;
 }
 
-/* Applies what a handled frame asks for. */
+/* Applies the outcome of a handled frame. */
 static void
-apply(struct server *s, struct connection *c, const struct tick_outcome *out,
-      uint64_t len)
+apply_outcome(struct server *s, struct connection *c,
+	      const struct tick_outcome *out, uint64_t len)
 {
 	wait_end(s, c);
 	if (out->reply_len == 0)
@@ -411,7 +412,7 @@ apply(struct server *s, struct connection *c, const struct tick_outcome *out,
 	c->deadline_ns = 0;
 }
 
-/* One whole frame. Returns whether the next one may be looked at. */
+/* Handles one whole frame.  Returns whether the next one may be handled. */
 static bool
 serve_frame(struct server *s, struct connection *c,
 	    const struct wire_header *header, const uint8_t *frame)
@@ -448,7 +449,7 @@ serve_frame(struct server *s, struct connection *c,
 	switch (result) {
 	case TICK_DONE:
 		budget_charge_bytes(&s->budget, len);
-		apply(s, c, &out, len);
+		apply_outcome(s, c, &out, len);
 		return true;
 	case TICK_WAIT:
 		drop_long_reply(s, c);
@@ -472,7 +473,7 @@ serve_frame(struct server *s, struct connection *c,
 	return false;
 }
 
-/* Updates like those before, as many as there are, at little cost. */
+/* Handles updates like the one before, as many as there are, at little cost. */
 static void
 serve_repeated(struct server *s, struct connection *c)
 {
@@ -561,20 +562,20 @@ session_serve(struct server *s, struct connection *c)
 		return;
 	}
 	wait_watch_peer(s, c);
-	end_if_in_vain(s, c);
+	end_if_pointless(s, c);
 }
 
 void
 session_go_on(struct server *s, struct connection *c)
 {
-	if (!wait_behind_turns(s, c))
+	if (!wait_after_turns(s, c))
 		session_serve(s, c);
 }
 
 /* ---- completions ---- */
 
 static void
-lost(struct server *s, struct connection *c, int err)
+close_lost(struct server *s, struct connection *c, int err)
 {
 	session_close(s, c, err == 0 ? CLOSE_peer_closed : CLOSE_peer_reset,
 		      err == 0 ? (c->filled > c->parsed ? "mid-message" : NULL)
@@ -592,7 +593,7 @@ session_received(struct server *s, struct connection *c, int32_t result)
 		return;
 	}
 	if (result <= 0) {
-		lost(s, c, -result);
+		close_lost(s, c, -result);
 		return;
 	}
 	if (c->state == CONNECTION_LINGERING) {
@@ -617,11 +618,12 @@ session_written(struct server *s, struct connection *c, int32_t result)
 	if (c->state == CONNECTION_CLOSING)
 		return;
 	if (n < 0) {
-		lost(s, c, (int)-n);
+		close_lost(s, c, (int)-n);
 		return;
 	}
 	catchup_wake(&s->catchup, c);
-	/* Before its next request: the answer would wait behind the past. */
+	/* Before its next request is handled: the answer would queue after the
+	 * past. */
 	catchup_try_return(&s->catchup, c, s->now_ns);
 	if (!was_busy || consumer_is_busy(&c->consumer))
 		return;
@@ -643,7 +645,7 @@ session_caught_up(struct server *s, struct connection *c,
 	case OUTCOME_CAUGHT_UP:
 		s->counters.returns++;
 		report_change(s, c);
-		/* It may have had to leave again meanwhile. */
+		/* It may have left again before this outcome was taken. */
 		catchup_wake(&s->catchup, c);
 		break;
 	case OUTCOME_ANSWERED:
@@ -659,7 +661,7 @@ session_caught_up(struct server *s, struct connection *c,
 	}
 }
 
-/* By an error, the reply that waits for the journal. */
+/* Replaces the reply that waits for the journal by an error. */
 static void
 replace_held(struct server *s, struct connection *c)
 {
@@ -674,9 +676,10 @@ replace_held(struct server *s, struct connection *c)
 }
 
 /*
- * A subscription's reply that has waited for the journal since before that got
- * stuck: what it tells to replay may never be there.  An error, and the end:
- * the next one is answered at once (tick/subscribe_past.c).
+ * Refuses a subscription whose reply has waited since before the journal got
+ * stuck: the records that it says to replay may never be written.  An error,
+ * and the end of the connection: a new one is answered at once
+ * (tick/subscribe_past.c).
  */
 static void
 refuse_held(struct server *s, struct connection *c)
@@ -688,8 +691,9 @@ refuse_held(struct server *s, struct connection *c)
 	delivery_wake(&s->delivery, c);
 }
 
-/* The same for a question of who has published: its answer would say that its
- * updates are safe.  One that waits for nothing else is answered. */
+/* The same for a question of a client that has published: the answer would say
+ * that its updates are safe.  A question that waits for nothing else is
+ * answered. */
 static void
 end_question(struct server *s, struct connection *c)
 {

@@ -18,22 +18,24 @@ void session_received(struct server *s, struct connection *c, int32_t result);
 /* A write has completed with `result`. */
 void session_written(struct server *s, struct connection *c, int32_t result);
 
-/* Handles what can be handled of the input, then asks for more. */
+/* Handles the frames that can be handled, then receives more. */
 void session_serve(struct server *s, struct connection *c);
 
-/* Something has come for it: handles it at once, or in a later turn. */
+/* The connection can continue: handles its input at once, or in a later
+ * turn. */
 void session_go_on(struct server *s, struct connection *c);
 
-/* Ends those who are late; is_all: every completion there was is handled. */
+/* Closes connections past their deadline; is_all: every completion has been
+ * handled. */
 void session_check_deadlines(struct server *s, bool is_all);
 
 /* The poll for the end of its peer has completed. */
 void session_peer_ended(struct server *s, struct connection *c);
 
 /*
- * Ends a connection at once, with what is in flight: the first reason wins, is
- * logged and counted.  `detail` is a sentence or NULL.  The slot is free again
- * when the last operation has completed.
+ * Closes a connection at once, and ends its operations in flight.  The first
+ * reason wins and is logged and counted.  `detail` is a sentence or NULL.  The
+ * slot is free again when the last operation has completed.
  */
 void session_close(struct server *s, struct connection *c,
 		   enum close_reason reason, const char *detail);
@@ -45,7 +47,7 @@ void session_reap(struct server *s, struct connection *c);
 void session_caught_up(struct server *s, struct connection *c,
 		       enum catchup_outcome outcome);
 
-/* Ends those who have been catching up for longer than they may, and those
+/* Closes consumers that have been catching up for too long, and connections
  * whose subscription waits for a journal that does not move. */
 void session_check_spills(struct server *s);
 

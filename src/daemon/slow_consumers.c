@@ -7,17 +7,17 @@
 #include "daemon/session.h"
 #include "daemon/wait.h"
 
-/* For so long after the journal has let go no lag is held against a consumer.
- * What the ring holds meanwhile is what it held before. */
+/* For so long after the journal has revealed updates, a consumer's lag is not
+ * judged.  The ring holds no more in that time than it held before. */
 #define REVEALED_GRACE_NS (1 * NS_PER_S)
 
 /*
- * Leaves the ring for the journal, now or when its cancelled write is in.  If
- * what it needs next is not in the journal yet, the journal is what is slow:
- * then nobody leaves.
+ * Moves a consumer from the ring to the journal, now or when its cancelled
+ * write has completed.  If its next bytes are not in the journal yet, the
+ * journal is slow and not the consumer: then it stays.
  */
 static void
-leave(struct server *s, struct connection *c)
+leave_ring(struct server *s, struct connection *c)
 {
 	struct consumer *consumer = &c->consumer;
 	struct history_place place;
@@ -40,9 +40,10 @@ leave(struct server *s, struct connection *c)
 }
 
 /*
- * Where a long rest will be: in the journal, which mostly has the frame, or
- * else in a buffer.  If the journal is still writing it, that is waited for,
- * as in leave().  false: not now; or it has neither, and its end has begun.
+ * Finds the place of a long rest: the journal, which usually has the frame, or
+ * a buffer.  If the journal is still writing the frame, the consumer waits, as
+ * in leave_ring().  false: not now; or there is neither, and the connection was
+ * closed.
  */
 static bool
 find_rest(struct server *s, struct connection *c, uint8_t **out_buffer,
@@ -65,9 +66,10 @@ find_rest(struct server *s, struct connection *c, uint8_t **out_buffer,
 	return *out_buffer != NULL;
 }
 
-/* Moves a consumer to the head, now or when its cancelled write is in. */
+/* Moves a consumer to the head, now or when its cancelled write has
+ * completed. */
 static void
-skip(struct server *s, struct connection *c)
+skip_to_head(struct server *s, struct connection *c)
 {
 	struct consumer *consumer = &c->consumer;
 	struct history_place place = { .file = NULL };
@@ -101,8 +103,9 @@ skip(struct server *s, struct connection *c)
 }
 
 /*
- * Whether the journal is why a consumer lags: it keeps its reply back, or has
- * just let go, or has let much be seen at once, which nobody can have taken.
+ * Whether a consumer lags because of the journal: the journal holds back its
+ * reply, or did until just now, or has just revealed much at once, which no
+ * consumer can have taken yet.
  */
 static bool
 is_blameless(const struct server *s, struct consumer *c)
@@ -117,7 +120,7 @@ is_blameless(const struct server *s, struct consumer *c)
 }
 
 bool
-slow_judge(struct server *s, struct connection *c)
+slow_consumers_judge(struct server *s, struct connection *c)
 {
 	struct consumer *consumer = &c->consumer;
 	bool was_slow = consumer->lag.is_slow;
@@ -127,7 +130,8 @@ slow_judge(struct server *s, struct connection *c)
 	consumer_ring_lag(consumer, &lag, &ring);
 	if (ring == 0 || c->state == CONNECTION_CLOSING)
 		return false;
-	/* To leave is no punishment: it may where room is wanted. */
+	/* Leaving for the journal is no punishment: a blameless consumer leaves
+	 * too if room is wanted. */
 	if (is_blameless(s, consumer) && (consumer->policy != SLOW_SPILL ||
 					  s->streams.main.wanted_bytes == 0))
 		return false;
@@ -144,10 +148,10 @@ slow_judge(struct server *s, struct connection *c)
 			report_change(s, c);
 		return true;
 	case LAG_LEAVE:
-		leave(s, c);
+		leave_ring(s, c);
 		return false;
 	case LAG_SKIP:
-		skip(s, c);
+		skip_to_head(s, c);
 		return false;
 	case LAG_DISCONNECT:
 		session_close(s, c, CLOSE_slow, NULL);

@@ -1,8 +1,8 @@
 /*
- * What happens to consumers that are too slow for their ring: part of the
- * server (server.h).  What is to be done is client/slow_policy.c's decision.
- * Whoever must leave the ring can: what it had begun is in the journal, or is
- * copied out.
+ * The treatment of consumers that are too slow for their ring: part of the
+ * server (server.h). client/slow_policy.c decides what is done.  A consumer
+ * that must leave the ring always can: the rest of a half-sent frame is in the
+ * journal, or is copied out.
  */
 #ifndef RINGTICK_DAEMON_SLOW_CONSUMERS_H
 #define RINGTICK_DAEMON_SLOW_CONSUMERS_H
@@ -11,8 +11,8 @@
 
 #include "daemon/server.h"
 
-/* Looks at a consumer's lag and does what its policy says. Returns whether it
- * holds the feeds. */
-bool slow_judge(struct server *s, struct connection *c);
+/* Checks a consumer's lag and acts by its policy.  Returns whether it holds the
+ * feeds. */
+bool slow_consumers_judge(struct server *s, struct connection *c);
 
 #endif

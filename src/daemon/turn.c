@@ -21,17 +21,18 @@
 
 enum {
 	TURN_COMPLETIONS = 256, /* taken in one turn */
-	GATHER_SHARE = 16,	/* of the ring, at most, before a delivery */
+	GATHER_SHARE = 16,	/* at most this part of the ring is gathered */
 };
 
-/* What waits for room is looked at this often; completions come sooner. */
+/* Connections that wait for room are checked this often; completions wake the
+ * turn sooner. */
 #define RETRY_NS     (1 * NS_PER_MS)
 #define TURN_WAIT_NS (1 * NS_PER_S)
 
-/* Nothing waits longer than this for more to be delivered with it. */
+/* The longest time for which updates are gathered before a delivery. */
 #define GATHER_NS (1 * NS_PER_MS)
 
-/* ---- what comes in ---- */
+/* ---- completions ---- */
 
 static struct ticket
 accept_ticket(unsigned idx)
@@ -59,9 +60,9 @@ arm_accepts(struct server *s)
 }
 
 /*
- * Out of descriptors: arming again at once would fail again at once, for ever.
- * So one waiting client is turned away, and the next try is made when a
- * connection has closed, or in a second.
+ * Without free descriptors, arming again at once would fail again at once, for
+ * ever.  So one waiting client is turned away, and accept is tried again when a
+ * connection has closed, or after a second.
  */
 static void
 accept_failed(struct server *s, unsigned idx, int err)
@@ -135,8 +136,8 @@ on_signal(struct server *s)
 	arm_signal(s);
 }
 
-/* A wrong clock has begun the day: the journal goes on in the right one's file
- * first. */
+/* If a wrong clock has begun the day, the journal first continues in the file
+ * of the right day. */
 static void
 correct_date(struct server *s)
 {
@@ -186,7 +187,7 @@ dispatch(struct server *s, const struct completion *done)
 	if (done->ticket.kind == ENGINE_NOTHING)
 		return;
 	c = &s->connections[done->ticket.slot];
-	/* A slot is not freed while an operation of it is in flight. */
+	/* A slot is not freed while one of its operations is in flight. */
 	CHECK(c->generation == done->ticket.generation && c->ops_cnt > 0);
 	c->ops_cnt--;
 	if (done->ticket.kind == ENGINE_RECV)
@@ -229,7 +230,7 @@ wait_ns(const struct server *s)
 	if (s->is_gathering || wait_has_turns(s) ||
 	    s->streams.is_cut || s->report_of != REPORT_NOBODY)
 		return 0;
-	/* Waiting for room, or for parked writes to leave the cap. */
+	/* Some wait for room, or for parked writes to leave in_flight_max. */
 	if (s->waiting_cnt > 0 || delivery_is_capped(&s->delivery) ||
 	    s->is_stopping || s->tick.is_day_pending)
 		until = s->now_ns + RETRY_NS;
@@ -250,8 +251,8 @@ wait_ns(const struct server *s)
 
 /* ---- the turn ---- */
 
-/* Whether the batch should go out before its time: a day has ended, the daemon
- * stops, or much of the ring waits for it. */
+/* Whether the batch should be published before its time: a day has ended, the
+ * daemon stops, or much of the ring is waiting. */
 static bool
 is_batch_urgent(const struct server *s)
 {
@@ -264,7 +265,7 @@ is_batch_urgent(const struct server *s)
 		main->last_mark_pos - main->visible_pos < waiting);
 }
 
-/* Lets what has come be seen, each publish.interval. */
+/* Publishes the updates of each publish.interval. */
 static void
 publish_batch(struct server *s)
 {
@@ -273,7 +274,7 @@ publish_batch(struct server *s)
 
 	if (interval == 0 || main->visible_pos == main->head_pos)
 		return;
-	/* Nothing had come for longer: the ticks go on as if it had. */
+	/* After a pause without updates the intervals keep their phase. */
 	if (s->now_ns - s->next_batch_ns > interval)
 		s->next_batch_ns +=
 			(s->now_ns - s->next_batch_ns) / interval * interval;
@@ -285,7 +286,7 @@ publish_batch(struct server *s)
 		s->next_batch_ns += interval;
 }
 
-/* Looks at everybody's lag if anybody can be past a mark. */
+/* Checks the lag of every consumer if any of them can be past a mark. */
 static void
 judge_consumers(struct server *s)
 {
@@ -293,8 +294,9 @@ judge_consumers(struct server *s)
 	bool is_held = false, has_slow = false;
 
 	/*
-	 * Who was past its mark is looked at until it is no more: it may take
-	 * all that it lacks at once, and would be slow for ever.
+	 * A consumer past its mark is checked until it is live again: it may
+	 * take everything at once, and without a check it would stay slow for
+	 * ever.
 	 */
 	if (!s->has_slow &&
 	    !streams_may_be_slow(&s->streams, s->lag_limits.return_percent))
@@ -307,7 +309,7 @@ judge_consumers(struct server *s)
 			container_of(n, struct connection, open_node);
 
 		next = n->next;
-		if (slow_judge(s, c))
+		if (slow_consumers_judge(s, c))
 			is_held = true;
 		if (c->consumer.lag.is_slow && c->state != CONNECTION_CLOSING)
 			has_slow = true;
@@ -329,9 +331,9 @@ run_catchup(struct server *s)
 }
 
 /*
- * Under a flood the turns go on for a while without a delivery: one large write
- * costs much less than four small ones.  Only while updates come in: else there
- * is nothing to gather, and others wait for what is sent.
+ * Under a flood some turns pass without a delivery: one large write costs much
+ * less than four small ones.  Only while updates come in: otherwise there is
+ * nothing to gather, and consumers would wait.
  */
 static void
 deliver(struct server *s)
@@ -366,8 +368,8 @@ set_time(struct server *s, int64_t waited_ns)
 	correct_date(s);
 }
 
-/* Records of the journal are lost: places in it are not what they were, and who
- * reads it would get what follows for what it lacks. */
+/* Records of the journal are lost, so places in it have changed: a consumer
+ * that reads it would get later records instead of those that it lacks. */
 static void
 drop_readers(struct server *s)
 {
@@ -408,8 +410,8 @@ turn(struct server *s)
 	buffer_holders_check(s);
 	report_journal(s);
 	run_timers(s);
-	/* Once more: what was served, and what the journal has let be seen; if
-	 * there was time for what came before. */
+	/* Again, for updates that were just served and those that the journal
+	 * has revealed, if the first call did everything before them. */
 	if (!s->streams.is_cut)
 		streams_feed(&s->streams, s->now_ns);
 	deliver(s);
@@ -445,16 +447,16 @@ close_all(struct server *s)
 		session_close(s, container_of(n, struct connection, open_node),
 			      CLOSE_stopping, NULL);
 	}
-	/* Their memory may go only when the kernel has let go of it; and the
-	 * file may end with a part of a record in the midst of a try. */
+	/* Memory may be freed only when the kernel no longer uses it; and
+	 * during a write the file may end with a part of a record. */
 	while ((s->open_cnt > 0 || catchup_is_reading(&s->catchup) ||
 		journal_is_trying(&s->journal)) &&
 	       s->now_ns < until)
 		turn(s);
 }
 
-/* How long the journal's files may take to be closed: within stop.timeout,
- * and a moment if that is over. */
+/* When the journal's files must be closed: at the end of stop.timeout, or in a
+ * moment if that is over. */
 static int64_t
 journal_end_ns(const struct server *s)
 {
@@ -498,8 +500,8 @@ turn_run(struct server *s)
 				 : "not everything was in the journal");
 	drain_tell(s);
 	close_all(s);
-	/* Here, and not by the end of the process, which a disk that hangs may
-	 * hold. */
+	/* Closed here and not by the end of the process, which a disk that
+	 * hangs may delay. */
 	listeners_close(&s->listeners);
 	report_held(s, true);
 	report_summary(s);

@@ -8,7 +8,7 @@
 #include "wire/inflate.h"
 
 enum {
-	/* A message of so many bytes is dear, whatever is in it. */
+	/* A message of so many bytes is dear, whatever its contents are. */
 	DEAR_BYTES = 1 << 20,
 };
 
@@ -17,7 +17,7 @@ static const char *const waiting_for[WAIT_REASONS] = {
 	[WAIT_DAY] = "the end of the day",
 	[WAIT_HOLD] = "a consumer that holds the feeds",
 	[WAIT_ROOM] = "room in the ring",
-	[WAIT_FED] = "the selections to have a long update before",
+	[WAIT_FED] = "the selections to get an earlier long update",
 	[WAIT_LEVEL] = "room in the ring of its selection",
 	[WAIT_FILE] = "the journal's file",
 	[WAIT_BUFFER] = "a buffer of message.buffers",
@@ -34,7 +34,7 @@ wait_init(struct server *s)
 		list_init(&s->waiting[i]);
 }
 
-/* What waits for one of these is a request that wants an answer. */
+/* Only requests that need an answer wait for these reasons. */
 static bool
 has_deadline(enum wait_reason why)
 {
@@ -59,7 +59,7 @@ wait_end(struct server *s, struct connection *c)
 }
 
 static void
-count(struct counters *counters, enum wait_reason why)
+count_wait(struct counters *counters, enum wait_reason why)
 {
 	counters->feed_waits +=
 		why == WAIT_ROOM || why == WAIT_HOLD || why == WAIT_DAY ||
@@ -85,9 +85,9 @@ wait_for(struct server *s, struct connection *c, enum wait_reason why,
 	c->waits_for = why;
 	c->wait_since_ns = s->now_ns;
 	c->is_wait_told = false;
-	count(&s->counters, why);
+	count_wait(&s->counters, why);
 	if (is_turn(why))
-		return; /* its deadline is about what it sends */
+		return; /* its deadline is for its input */
 	if (!has_deadline(why))
 		c->deadline_ns = 0;
 	else if (!has_deadline(before))
@@ -97,8 +97,8 @@ wait_for(struct server *s, struct connection *c, enum wait_reason why,
 bool
 wait_must_yield(const struct server *s, const struct connection *c)
 {
-	/* Who is dear and served at last gets its share also where the turn is
-	 * over: others may end every turn. */
+	/* A dear connection that is served at last gets its share even if the
+	 * turn is over: others may use up every turn. */
 	bool is_spent = s->serves_dear ? s->budget.is_share_over
 				       : budget_is_spent(&s->budget);
 
@@ -137,7 +137,7 @@ wait_if_long(struct server *s, struct connection *c,
 }
 
 bool
-wait_behind_turns(struct server *s, struct connection *c)
+wait_after_turns(struct server *s, struct connection *c)
 {
 	if (c->state != CONNECTION_OPEN ||
 	    (!is_dear(s, c) && !wait_has_turns(s) && !s->budget.is_turn_over))
@@ -166,7 +166,7 @@ wait_timed_out(struct connection *c)
 
 /* ---- the peer ---- */
 
-/* Whether something else than the frame that it waits with has come: what a
+/* Whether more input has come than the frame that waits: everything that a
  * client sent before it went is still taken. */
 static bool
 has_more_input(const struct connection *c)
@@ -178,7 +178,7 @@ has_more_input(const struct connection *c)
 }
 
 bool
-wait_is_in_vain(const struct connection *c)
+wait_is_pointless(const struct connection *c)
 {
 	if (c->state != CONNECTION_OPEN || !c->has_peer_ended)
 		return false;

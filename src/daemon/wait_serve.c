@@ -8,11 +8,11 @@
 #include "daemon/wait.h"
 
 enum {
-	/* Turns in a row that may have no time for who waits for WAIT_DEAR. */
+	/* Turns in a row that may have no time for WAIT_DEAR. */
 	DEAR_PASSED_MAX = 8,
 };
 
-/* Whether what it waits for may have come. */
+/* Whether its wait may be over. */
 static bool
 may_go_on(struct server *s, const struct connection *c)
 {
@@ -49,8 +49,8 @@ may_go_on(struct server *s, const struct connection *c)
 	return false;
 }
 
-/* First come, first served.  Whoever still finds no room keeps those behind
- * it from taking what it waits for. */
+/* First come, first served.  A connection that still finds no room keeps those
+ * after it from taking the room. */
 static void
 serve_queue(struct server *s, enum wait_reason why)
 {
@@ -79,7 +79,7 @@ serve_first(struct server *s, enum wait_reason why)
 	session_serve(s, c);
 }
 
-/* Each once: whoever is not done goes behind the end that there was. */
+/* Serves each once: a connection that is not done queues after `end`. */
 static void
 serve_turns(struct server *s)
 {
@@ -91,8 +91,8 @@ serve_turns(struct server *s)
 	list_remove(&end);
 }
 
-/* The first, if the turn has time left: what is not dear comes first.  But not
- * for ever. */
+/* Serves the first if the turn has time left: requests that are not dear come
+ * first, but not for ever. */
 static void
 serve_dear(struct server *s)
 {
@@ -106,8 +106,8 @@ serve_dear(struct server *s)
 	s->serves_dear = false;
 }
 
-/* Begins with another reason in each turn: when the turn is over before all
- * have had theirs, the next one is for the others. */
+/* Begins with another reason in each turn: if one turn ends before all reasons
+ * were served, the next one serves the others. */
 void
 wait_serve(struct server *s)
 {

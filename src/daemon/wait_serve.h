@@ -1,12 +1,12 @@
 /*
- * Who goes on, of those that wait (wait.h): part of the server (server.h).
+ * Which waiting connections continue (wait.h): part of the server (server.h).
  */
 #ifndef RINGTICK_DAEMON_WAIT_SERVE_H
 #define RINGTICK_DAEMON_WAIT_SERVE_H
 
 #include "daemon/server.h"
 
-/* Serves those for whom what they wait for has come. */
+/* Serves the connections whose wait can end. */
 void wait_serve(struct server *s);
 
 #endif
