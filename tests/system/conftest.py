@@ -20,7 +20,7 @@ def pytest_configure(config):
 
 
 def pytest_sessionstart(session):
-    """Rings are locked memory; without it every other test would fail."""
+    """Rings are locked memory; if the limit is too low every other test would fail."""
     at_once = getattr(session.config.option, "numprocesses", None) or 1
     locked = LOCKED_BYTES * at_once
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
@@ -63,15 +63,15 @@ def _daemons(request):
 
 @pytest.fixture
 def clients(_daemons):
-    """An ExitStack: what enters it is closed before the daemons are stopped."""
+    """An ExitStack: objects that enter it are closed before the daemons are stopped."""
     with contextlib.ExitStack() as stack:
         yield stack
 
 
 @pytest.fixture
 def start(tmp_path, _daemons, clients):
-    """start(changes, ...) runs a daemon with the default configuration changed
-    so; when the test is over its end is checked."""
+    """start(changes, ...) runs a daemon with these changes to the default
+    configuration; after the test its exit is checked."""
     def start_one(changes=None, **how):
         directory = tmp_path / ("daemon%d" % len(_daemons))
         directory.mkdir()
@@ -83,7 +83,7 @@ def start(tmp_path, _daemons, clients):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where a daemon keeps its journal."""
+    """The folder of a daemon's journal."""
     found = tmp_path / "journal"
     found.mkdir()
     return found
@@ -91,13 +91,13 @@ def folder(tmp_path):
 
 @pytest.fixture
 def clock(tmp_path):
-    """A clock that daemons can be given, and that the test sets."""
+    """A clock for daemons that the test sets."""
     return journal.Clock(tmp_path)
 
 
 @pytest.fixture
 def many_days(clock, monkeypatch):
-    """Daemons whose date is over as often as `.u.endofday[]` ends it."""
+    """Daemons whose clock moves to the next day whenever `.u.endofday[]` ends one."""
     for name, value in clock.environment(follows_ends=True).items():
         monkeypatch.setenv(name, value)
 
@@ -147,8 +147,8 @@ def _midnight(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(items):
-    """Whoever needs midnight waits for it at the end; the daemon of it starts
-    with the first test (see _early)."""
+    """Tests that need midnight run last; their daemon starts with the first test (see
+    _early)."""
     items.sort(key=lambda item: "_midnight" in item.fixturenames)
 
 

@@ -1,8 +1,8 @@
 """Runs the real ringtickd for a test.
 
-The harness is the daemon's NOTIFY_SOCKET: READY=1 says when it listens,
-STATUS=port=N says where.  Its stderr is read line by line as logfmt.  Both
-arrive in threads that wake whoever waits, so nothing here sleeps or polls.
+The harness is the daemon's NOTIFY_SOCKET: READY=1 says when it listens, STATUS=port=N
+says where. Its stderr is read line by line as logfmt. Both arrive in threads that wake
+the waiting test, so nothing here sleeps or polls.
 """
 
 import collections
@@ -42,7 +42,7 @@ DEFAULTS = {
 
 
 def find_ringtickd():
-    """The daemon under test: $RINGTICKD, else out of the build directory."""
+    """The daemon under test: $RINGTICKD, or else the one in the build directory."""
     named = os.environ.get("RINGTICKD")
     places = [named] if named else ["ringtickd", "../ringtickd", "../../ringtickd"]
     for place in places:
@@ -63,7 +63,7 @@ def is_sanitized_build():
 
 
 class Raw(str):
-    """A value that goes into the file as it is."""
+    """A value that is written into the file unchanged."""
 
 
 def merged(base, changes):
@@ -212,7 +212,7 @@ class Daemon:
     # waiting
 
     def _await(self, look, timeout, what):
-        """Runs look() on every piece of news until it is not None."""
+        """Calls look() after every new line or status until it returns something."""
         deadline = time.monotonic() + timeout
         with self._news:
             while True:
@@ -235,8 +235,8 @@ class Daemon:
         self.fds_at_start = self.fds()
 
     def wait_log(self, event, after=0, timeout=20, **fields):
-        """The first line from index `after` on with this event and these
-        fields.  A field is what the line must say, or a predicate on it."""
+        """The first line from index `after` on with this event and these fields. A
+        field is the value that the line must have, or a predicate on it."""
         seen = after
 
         def look():
@@ -249,13 +249,13 @@ class Daemon:
         return self._await(look, timeout, "event=%s %s" % (event, fields))
 
     def wait_status(self, predicate, timeout=20):
-        """Until the newest STATUS satisfies predicate(fields)."""
+        """Waits until the newest STATUS satisfies predicate(fields)."""
         return self._await(
             lambda: self.status if self.status and predicate(self.status) else None,
             timeout, "a STATUS")
 
     def mark(self):
-        """Where the log ends now, for wait_log(after=)."""
+        """The present end of the log, for wait_log(after=)."""
         with self._news:
             return len(self.lines)
 
@@ -265,7 +265,7 @@ class Daemon:
                     if line.matches(event, fields)]
 
     def tail(self, n=60):
-        """The end of the log for people; of the summaries only the last."""
+        """The end of the log, for people; only the last of the summaries."""
         with self._news:
             reports = [line for line in self.lines if line.get("event") == "report"]
             kept = [line.text for line in self.lines
@@ -286,7 +286,7 @@ class Daemon:
         return found
 
     def memory(self, key="VmRSS"):
-        """Bytes, out of /proc/PID/status."""
+        """A value in bytes from /proc/PID/status."""
         with open("/proc/%d/status" % self.pid) as file:
             for row in file:
                 if row.startswith(key + ":"):
@@ -310,12 +310,12 @@ class Daemon:
         os.kill(self.pid, number)
 
     def index(self, line):
-        """Where this very line stands in the log."""
+        """The index of this very line in the log."""
         with self._news:
             return next(i for i, one in enumerate(self.lines) if one is line)
 
     def consumers(self):
-        """What SIGUSR1 prints: every consumer's line."""
+        """The lines that SIGUSR1 prints, one for every consumer."""
         mark = self.mark()
         self.signal(signal.SIGUSR1)
         closing = self.wait_log("consumers", after=mark)
@@ -326,13 +326,13 @@ class Daemon:
         return found
 
     def summary(self):
-        """A report line made after this call (the first may be older)."""
+        """A report line written after this call (the first one may be older)."""
         first = self.wait_log("report", after=self.mark())
         return self.wait_log("report", after=self.index(first) + 1)
 
     def wait_all_gone(self, timeout=20):
-        """Until the log has shown the end of every connection it showed, or
-        says that there is none (of a flood of lines one may be lost)."""
+        """Waits until the log has shown the end of every connection that it showed, or
+        says that there is none (a line may be lost in a flood)."""
         def look():
             open_now = collections.Counter()
             for line in self.lines:
@@ -347,8 +347,8 @@ class Daemon:
         self._await(look, timeout, "the end of all connections")
 
     def _day_before(self, fds):
-        """How many of these, 0 or 1, may be more than at the start: a daemon that
-        has rolled keeps the day before for who rejoins."""
+        """How many more descriptors than at the start are allowed, 0 or 1: a daemon
+        that has rolled keeps the last day's file open for clients that rejoin."""
         rolled = self.logged("journal_rolled")
         if not rolled:
             return 0
@@ -358,7 +358,7 @@ class Daemon:
         return min(held - at_start, 1)
 
     def assert_clean(self):
-        """After all clients have gone: no descriptor is left behind."""
+        """After all clients have gone, no descriptor of theirs may be left."""
         self.wait_all_gone()
         # The line is written when the connection is reaped; the kernel may
         # still be in the close of it, of which nobody is told.
@@ -380,7 +380,7 @@ class Daemon:
                 line.text), self.tail(200)
 
     def stop(self, status=0):
-        """SIGTERM; the daemon must end with this exit status by itself."""
+        """Sends SIGTERM; the daemon must end by itself with this exit status."""
         if self.stopped:
             return
         self.stopped = True
@@ -398,7 +398,7 @@ class Daemon:
         self.assert_no_complaint()
 
     def abandon(self):
-        """For a daemon that a failed test leaves behind."""
+        """Kills a daemon that a failed test has left."""
         if not self.stopped:
             self.stopped = True
             self.log_is_read.set()

@@ -1,5 +1,5 @@
-"""Filters by symbol, as q has them: what `select from x where sym in y` leaves of
-an update.  Written from tick-contract.md 2.2 and 2.3, on the harness's codec."""
+"""Filters by symbol, as in q: the rows of an update that `select from x where sym in y`
+returns. Written from tick-contract.md 2.2 and 2.3, on the harness's codec."""
 
 import random
 
@@ -20,7 +20,7 @@ def ask(name, wanted="", function=".u.sub"):
 
 
 def pick(column, rows):
-    """These rows of a column; attributes go."""
+    """These rows of a column; attributes are dropped."""
     if isinstance(column, kdb.Symbols):
         return kdb.Symbols(tuple(column.items[i] for i in rows))
     if isinstance(column, kdb.Vector):
@@ -31,7 +31,7 @@ def pick(column, rows):
 
 
 def filtered(name, columns, wanted, names=None):
-    """The message that a subscriber of these symbols gets; None: nothing."""
+    """The message that a subscriber of these symbols gets; None: no message."""
     if wanted == "":
         return published(name, columns.items, names)
     wanted = {one.encode() for one in wanted}
@@ -42,8 +42,8 @@ def filtered(name, columns, wanted, names=None):
 
 
 class Market:
-    """Random updates of trade and quote over some symbols; size and asize go on
-    counting over all rows."""
+    """Random updates of trade and quote over some symbols; size and asize count all
+    rows."""
 
     def __init__(self, seed, symbols=("IBM", "AAPL", "MSFT", "A", "AB", ""), rows=(1, 1, 2, 7)):
         self.random, self.symbols, self.rows = random.Random(seed), symbols, rows
@@ -65,7 +65,7 @@ class Market:
 
 
 def wanted_frames(updates, filters, names=NAMES):
-    """What a subscriber with {table: symbols} gets of the updates."""
+    """The messages that a subscriber with {table: symbols} gets from the updates."""
     found = [filtered(name, columns, filters[name], names.get(name))
              for name, columns in updates if name in filters]
     return [one for one in found if one is not None]

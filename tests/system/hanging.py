@@ -1,7 +1,7 @@
 """A file system whose calls hang when the test says so, as NFS and FUSE do.
 
-It passes everything on to a folder.  It runs in a process of its own: the test
-talks to the daemon, which may hang in it, and must not hang along.
+It passes everything on to a folder. It runs in a process of its own: the test talks to
+the daemon, which may hang in a call, and must not hang with it.
 """
 
 import os
@@ -31,12 +31,12 @@ class HangingDisk:
                         self.process.communicate()[1].strip()[-200:])
 
     def hang(self, *names):
-        """open, stat, cut, sync, write, release: from now on these hang."""
+        """From now on these calls hang: open, stat, cut, sync, write, release."""
         for name in names:
             (self.orders / name).touch()
 
     def hanging(self, timeout=20):
-        """Waits until some call does; which."""
+        """Waits until some call hangs; returns its name."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             for one in self.orders.iterdir():

@@ -28,8 +28,8 @@ JOIN_QUOTE = "(.u.sub[`quote;`];.u `i`L)"
 
 
 def noon_zone():
-    """An offset at which it is about noon: no test meets the end of a day that
-    it did not ask for."""
+    """An offset at which it is about noon, so that no test meets an end of the day
+    unasked."""
     ahead = 12 - time.gmtime().tm_hour
     return "%s%02d:00" % ("-" if ahead < 0 else "+", abs(ahead))
 
@@ -63,7 +63,7 @@ def local_day(zone):
 
 
 def path_now(directory):
-    """Of the file that a daemon with settings(directory) has today."""
+    """The name of today's file of a daemon with settings(directory)."""
     return path_of(directory, local_day(noon_zone()))
 
 
@@ -101,8 +101,8 @@ def end_frame(day):
 
 
 class File:
-    """A journal file: its records as bytes, where each ends, and what is behind
-    the last whole one.  (.torn; b"" in a file at rest)."""
+    """A journal file: its records as bytes, the end of each, and the bytes after the
+    last whole one (.torn; b"" in a file at rest)."""
 
     def __init__(self, path, at=len(HEADER), data=None):
         self.path = pathlib.Path(path)
@@ -161,18 +161,18 @@ def vector(name):
                     if v["name"] == name)
 
 
-# ---- what a client is told ----
+# ---- replies of the daemon ----
 
 
 def count_and_path(client):
-    """(.u.i, the path in .u.L), of one moment."""
+    """(.u.i, the path in .u.L), from the same moment."""
     i, handle = client.sync("(.u.i;.u.L)").items
     assert i.type == 7 and handle.text.startswith(b":/")
     return i.value, pathlib.Path(handle.text[1:].decode())
 
 
 def join(client, asked=JOIN):
-    """Subscribes as r.q does; .u.i and the path in .u.L out of the reply."""
+    """Subscribes as r.q does; returns .u.i and the path in .u.L from the reply."""
     reply = client.sync(asked)
     assert isinstance(reply, kdb.List), reply
     i, handle = reply.items[1].items
@@ -203,7 +203,7 @@ class SmallDisk:
         return found.f_bavail * found.f_frsize
 
     def fill(self, leave=0):
-        """Until only so many bytes are free."""
+        """Fills it until only so many bytes are free."""
         with open(self.path / "ballast", "ab", buffering=0) as file:
             while self.free() > leave:
                 file.write(bytes(min(4096, self.free() - leave)))
@@ -280,12 +280,13 @@ class Clock:
                 os.environ.get("ASAN_OPTIONS", "")}
 
     def set_ahead(self, seconds):
-        """So many seconds before (or behind) the true time."""
+        """Sets the clock so many seconds ahead of (or behind) the true time."""
         with open(self.file, "r+b") as file:
             file.write(struct.pack("<q", seconds))
 
     def set_before_the_end(self, day, seconds):
-        """So many seconds before a day (of 2000.01.01) ends in UTC; negative: after."""
+        """Sets the clock so many seconds before the end in UTC of a day (since
+        2000.01.01); negative: after it."""
         end = (day + 1 + 10957) * 86400
         self.set_ahead(round(end - seconds - time.time()))
 

@@ -47,7 +47,7 @@ UNARY_MAX, BINARY_MAX, ADVERB_MAX = 0x2C, 0x24, 0x05
 
 
 class Malformed(Exception):
-    """The bytes are no kdb+ message; the text says why."""
+    """The bytes are not a kdb+ message; the text says why."""
 
 
 # ---- values ----
@@ -150,7 +150,7 @@ class Error:
     text: bytes
 
     def word(self):
-        """What q would have said; sentences come behind it."""
+        """The error that q would have given; a sentence may follow it."""
         return self.text.split(b": ")[0]
 
 
@@ -205,7 +205,7 @@ def text(string):
 
 
 def lst(*items):
-    """A general list, as it stands: nothing collapses."""
+    """A general list as it is: nothing collapses."""
     return List(tuple(items))
 
 
@@ -489,7 +489,7 @@ def decode_frame(data):
 
 
 def compress(data, force=False, flag=1):
-    """data, compressed as q does; unchanged if that is no gain, unless forced."""
+    """data, compressed as q does it; unchanged if that gains nothing, unless forced."""
     total = len(data)
     limit = total // 2
     reserve = 17 if flag == 1 else 21
@@ -591,7 +591,7 @@ def decompress(data, limit=1 << 28):
 
 
 class Closed(Exception):
-    """The peer has gone; how is "fin" or "rst"."""
+    """The peer has gone; `how` is "fin" or "rst"."""
 
     def __init__(self, how):
         super().__init__(how)
@@ -604,8 +604,7 @@ def unix_name(port):
 
 
 def dial(port, unix=False, receive_buffer=0, timeout=20, source=None):
-    """A connected socket that has not said anything yet; source is the address
-    that it comes from."""
+    """A connected socket that has sent nothing yet; source is its own address."""
     family = socket.AF_UNIX if unix else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.settimeout(timeout)
@@ -620,7 +619,7 @@ def dial(port, unix=False, receive_buffer=0, timeout=20, source=None):
 
 
 def drain(sock):
-    """Reads to the end.  (bytes, "fin" or "rst")."""
+    """Reads to the end. Returns (bytes, "fin" or "rst")."""
     got = bytearray()
     try:
         while True:
@@ -633,7 +632,7 @@ def drain(sock):
 
 
 class FrameReader:
-    """Whole frames out of a socket, in order, as bytes."""
+    """Whole frames from a socket, in order, as bytes."""
 
     def __init__(self, sock, piece=1 << 18):
         self.sock = sock
@@ -664,7 +663,7 @@ class FrameReader:
 
     @property
     def torn(self):
-        """Bytes of a frame that has begun and not ended."""
+        """The bytes received of a frame that is not complete."""
         return len(self.buffer) - self.at
 
 
@@ -693,7 +692,7 @@ class Client:
         self.close()
 
     def close(self):
-        """Ends the connection, also under a thread that still reads."""
+        """Ends the connection, even while a thread still reads from it."""
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -711,7 +710,7 @@ class Client:
         return self.ask(frame(value, SYNC, **how))
 
     def ask(self, data):
-        """Sends the bytes of one sync request; the value of the response."""
+        """Sends the bytes of one sync request; returns the value of the response."""
         return decode(self.ask_raw(data)[HEADER:])
 
     def ask_raw(self, data):
@@ -726,7 +725,7 @@ class Client:
             self.inbox.append(got)
 
     def read_frame(self):
-        """The next message that is no response, whole, as bytes."""
+        """The next message that is not a response, whole, as bytes."""
         if self.inbox:
             return self.inbox.popleft()
         return self.reader.next()
@@ -738,12 +737,12 @@ class Client:
         return self.sync(q(sym(".u.sub"), sym(name), sym("")))
 
     def update(self, name, data, fn=".u.upd"):
-        """A sync update: NIL, or an Error."""
+        """Sends a sync update; returns NIL or an Error."""
         return self.sync(List((sym(fn), sym(name), data)))
 
     def expect_silence(self):
-        """Nothing was sent to us up to now: the answer to a chaser is the very
-        next frame."""
+        """Asserts that nothing was sent to this client: the answer to a chaser is the
+        very next frame."""
         self.send(frame("", SYNC))
         got = self.read_frame()
         assert got[1] == RESPONSE, "unexpected message %s" % got[:64].hex()

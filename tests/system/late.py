@@ -1,5 +1,5 @@
-"""Joining late: how it is asked for, what is published meanwhile, and what whole
-streams are."""
+"""Joining late: the requests, updates published meanwhile, and whole streams to compare
+with."""
 
 import socket
 import struct
@@ -11,7 +11,7 @@ from kdb import NIL, atom, lst, sym
 from spill import Mix, frames_of
 from traffic import published, quote, trade
 
-# Little is in a ring, so that most comes from the journal.
+# A small ring, so that most records come from the journal.
 TIGHT = {"ring": {"size": "256K"}, "streams": {"ring": "256K"},
          "message": {"max": "64K"}}
 
@@ -39,7 +39,7 @@ def end_day(client):
 
 
 def is_of(table, frame):
-    """Of a table, "" for all; marks are of everybody."""
+    """The frames of a table, "" for all; marks belong to every table."""
     return b".u.end" in frame[:32] or table in ("", journal.table_of(frame).decode())
 
 
@@ -67,7 +67,7 @@ class Pair:
 
 
 def read_exactly(client, frames):
-    """The next messages are these."""
+    """Asserts that these are the next messages."""
     for n, wanted in enumerate(frames):
         assert client.read_frame() == wanted, "message %d of %d" % (n, len(frames))
 
@@ -130,7 +130,7 @@ class Feeder(threading.Thread):
 
 
 def vanish(client):
-    """Ends with a reset."""
+    """Closes the connection with a reset."""
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                            struct.pack("ii", 1, 0))
     client.sock.close()

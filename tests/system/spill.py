@@ -20,7 +20,7 @@ WINDOW = 65536  # SO_RCVBUF of who is to be slow
 
 
 def settings(folder, mode=MODES[0], changes=None, **how):
-    """A small ring with a journal; how as in journal.settings."""
+    """A small ring with a journal; `how` as in journal.settings."""
     return journal.settings(
         folder, merged(merged(SMALL, {"engine": {"mode": mode}}), changes or {}),
         **how)
@@ -41,7 +41,7 @@ class Mix:
                         for i, n in enumerate(rows) for name in tables]
 
     def block(self, size):
-        """About so many bytes of updates."""
+        """Updates of about so many bytes."""
         out, have = [], 0
         while have < size:
             out.append(self.random.choice(self.updates))
@@ -50,13 +50,13 @@ class Mix:
 
 
 def publish(feed, *blocks):
-    """Sends, and waits until all of it was accepted."""
+    """Sends the updates, and waits until all are accepted."""
     for one in blocks:
         feed.send(one)
     feed.sync(".u.d")
 
 
-# ---- who reads ----
+# ---- readers ----
 
 
 class Stream(threading.Thread):
@@ -95,7 +95,7 @@ class Stream(threading.Thread):
         self.may.set()
 
     def step(self, size):
-        """So many bytes more, and no further than one recv."""
+        """Reads so many bytes more, and at most one recv beyond them."""
         self.pause = self.total + size
         self.may.set()
         self.wait_for(self.pause)
@@ -135,7 +135,7 @@ class Stream(threading.Thread):
 
 
 def frames_of(data):
-    """Whole frames, and what is behind them."""
+    """Whole frames, and the bytes after them."""
     at, found = 0, []
     while len(data) - at >= kdb.HEADER:
         length = kdb.frame_length(bytes(data[at : at + kdb.HEADER]))
@@ -146,11 +146,11 @@ def frames_of(data):
     return found, bytes(data[at:])
 
 
-# ---- what the daemon says of them ----
+# ---- what the daemon reports about them ----
 
 
 def lines_of(daemon):
-    """What SIGUSR1 says: the newest line of each user."""
+    """The newest line of each user after SIGUSR1."""
     mark = daemon.mark()
     daemon.signal(signal.SIGUSR1)
     closing = daemon.index(daemon.wait_log("consumers", after=mark))
@@ -163,7 +163,7 @@ def line_of(daemon, user):
 
 
 def wait_line(daemon, user, predicate, what="it"):
-    """SIGUSR1 again and again until a consumer's line satisfies predicate."""
+    """Sends SIGUSR1 again and again until a consumer's line satisfies predicate."""
     deadline = time.monotonic() + 30
     while True:
         line = line_of(daemon, user)
@@ -178,7 +178,8 @@ def wait_state(daemon, user, state):
 
 
 def wait_stuck(daemon, user):
-    """Until a consumer that does not read gets no byte more; its line."""
+    """Waits until a consumer that does not read gets no more bytes; returns its
+    line."""
     seen, before = 0, None
     while seen < 5:
         line = line_of(daemon, user)
@@ -189,12 +190,12 @@ def wait_stuck(daemon, user):
 
 
 def wait_level(daemon, user):
-    """Until a consumer has been sent everything; its line."""
+    """Waits until a consumer has been sent everything; returns its line."""
     return wait_line(daemon, user, lambda line: line["lag_bytes"] == "0", "level")
 
 
 class Subscriber:
-    """A user that has subscribed, with the Stream of what follows."""
+    """A user that has subscribed, with the Stream of its bytes."""
 
     def __init__(self, connect, daemon, user, table="", window=0, stream=True, **how):
         self.daemon, self.user = daemon, user
@@ -210,14 +211,14 @@ class Subscriber:
         self.stream.go()
 
     def finish(self):
-        """The hash of all that it was sent, when it has everything."""
+        """The hash of all bytes that it was sent, once it has everything."""
         line = wait_level(self.daemon, self.user)
         assert line.number("lag_records") == 0, line.text
         return self.stream.finish(line.number("sent_bytes") - self.base)
 
 
 def assert_same(*subscribers):
-    """All of them got the same bytes; how many."""
+    """Asserts that all of them got the same bytes; returns how many."""
     hashes = {one.user: one.finish() for one in subscribers}
     assert len(set(hashes.values())) == 1, hashes
     return subscribers[0].stream.total

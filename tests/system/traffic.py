@@ -1,7 +1,7 @@
-"""Updates with a sequence in them, and readers that keep account of it.
+"""Updates with running numbers, and readers that check them.
 
-The size column of trade carries a number that grows by one per row, so a
-subscriber's stream shows by itself what is missing, doubled or out of order.
+The size column of trade has a number that grows by one per row, so a subscriber's
+stream itself shows which rows are missing, doubled or out of order.
 """
 
 import array
@@ -43,7 +43,7 @@ def update(name, data, kind=kdb.ASYNC, fn=".u.upd", **how):
 
 
 class Template:
-    """trade updates of so many rows, made quickly: only the sizes differ."""
+    """Updates of trade with so many rows, made quickly: only the sizes differ."""
 
     def __init__(self, rows, symbol="IBM", kind=kdb.ASYNC):
         self.rows = rows
@@ -62,9 +62,9 @@ def sizes_of(frame, rows):
 
 
 class Reader(threading.Thread):
-    """Reads a subscriber's frames in a thread, in on_frame(bytes) order, until
-    on_frame returns True or the connection ends (.ended is then how).
-    pace is bytes per second, 0 for as fast as it goes."""
+    """Reads a subscriber's frames in a thread and calls on_frame(bytes) for each, until
+    it returns True or the connection ends (.ended then says how). pace is bytes per
+    second, 0 for as fast as possible."""
 
     def __init__(self, client, on_frame, pace=0, piece=1 << 18):
         super().__init__(daemon=True)
@@ -108,7 +108,7 @@ class Reader(threading.Thread):
 
 
 class Account:
-    """on_frame for a Template's stream: what arrived, where it jumped."""
+    """on_frame for a Template's stream: notes the rows that arrived and the jumps."""
 
     def __init__(self, rows, last=None):
         self.rows = rows
