@@ -22,9 +22,9 @@
 
 enum { FAR_DAYS = 31 };
 
-/* ---- what is in the folder ---- */
+/* ---- the files in the folder ---- */
 
-/* Whether a file's name is the journal's of a day. */
+/* Whether a name is that of the journal's file of a day, which is *out_day. */
 static bool
 is_of_day(const char *file, const char *name, int32_t *out_day)
 {
@@ -36,11 +36,11 @@ is_of_day(const char *file, const char *name, int32_t *out_day)
 }
 
 struct folder {
-	int32_t newest;	       /* with more in it than a header; INT32_MIN */
-	int32_t newest_before; /* of all files, before a day; INT32_MIN */
+	int32_t newest;	       /* day of the newest file with records */
+	int32_t newest_before; /* of the newest file before a day */
 };
 
-/* Looks through the folder's names; only the newest are looked at closer. */
+/* Finds the newest files; INT32_MIN if there is no such file. */
 static bool
 look_through(const struct settings *set, int32_t before, struct folder *out,
 	     char *err, size_t err_len)
@@ -74,10 +74,10 @@ look_through(const struct settings *set, int32_t before, struct folder *out,
 }
 
 /*
- * Whether another daemon has none of the files from a day on: NAME.lock, which
- * is ours, may be a new file, because that of a daemon which runs was removed.
- * It holds its own day's lock too, and that day is none before the newest with
- * records.
+ * Whether no other daemon holds a file of day `from` or later.  NAME.lock,
+ * which is ours, does not exclude that: it is a new file if the one that a
+ * running daemon holds was removed.  But such a daemon also holds the lock of
+ * its day's file, and its day is not before the newest file with records.
  */
 static bool
 are_free(const struct settings *set, int32_t from, char *err, size_t err_len)
@@ -109,8 +109,8 @@ are_free(const struct settings *set, int32_t from, char *err, size_t err_len)
 }
 
 /*
- * Whether a run that did not end well had begun the day after `day`: its file
- * is there, and not only because it was opened ahead of midnight.
+ * Whether a run that did not end well had begun the day after `day`: the file
+ * of that day exists, and not only because it was opened ahead of midnight.
  */
 static bool
 was_begun(const struct settings *set, int32_t day,
@@ -129,7 +129,7 @@ was_begun(const struct settings *set, int32_t day,
 	return made_ns < end_ns - JOURNAL_AHEAD_NS;
 }
 
-/* No earlier day than this may run: those before it have ended. */
+/* The first day that may run: the days before it have ended. */
 static int32_t
 find_floor(const struct settings *set, const struct journal_moment *now,
 	   const struct epochs *e, enum epoch_found found, int32_t newest)
@@ -137,7 +137,7 @@ find_floor(const struct settings *set, const struct journal_moment *now,
 	int32_t today = clock_day(now->local_ns);
 	int32_t floor = newest;
 
-	if (now->is_again) /* it is known, and nothing was opened since */
+	if (now->is_again) /* the run knows it */
 		return now->day_floor > newest ? now->day_floor : newest;
 	if (found != EPOCH_SPOILT && e->day > floor)
 		floor = e->day;
@@ -160,7 +160,7 @@ journal_days_open(const struct settings *set, const char *path,
 		return f;
 	(void)snprintf(err, err_len, "%s cannot be brought to the disk: %s",
 		       path, strerror(errno));
-	/* A second try would be believed. */
+	/* A second fdatasync would succeed and prove nothing. */
 	journal_unsynced_note(set->journal.directory, set->journal.name, path,
 			      JOURNAL_HEADER_BYTES, 0);
 	history_file_free(f);
@@ -223,8 +223,8 @@ open_day(const struct settings *set, int32_t day, enum journal_use use,
 }
 
 /*
- * Whether the file of a day is what came right before: the last run may have
- * had a later one that is gone.
+ * Whether no file is missing between the files of the days `before` and `day`:
+ * the last run may have had one that is gone now.
  */
 static bool
 is_next_to(const struct epochs *e, enum epoch_found found, int32_t before,
@@ -240,7 +240,8 @@ is_next_to(const struct epochs *e, enum epoch_found found, int32_t before,
 	return true;
 }
 
-/* Yesterday's file. What is wrong with it does not keep today from running. */
+/* Opens the newest older file.  An error in it does not keep the day from
+ * running. */
 static void
 open_before(const struct settings *set, const struct epochs *e,
 	    enum epoch_found found, int32_t newest_before, bool is_again,
@@ -273,7 +274,7 @@ epoch_file_of(int32_t day, const struct history_file *f)
 
 /* ---- begin and end ---- */
 
-/* Either the clock is wrong, or nothing has come for long. */
+/* Either the clock is wrong, or no update has come for long. */
 static void
 warn_of_clock(int32_t today, int32_t newest)
 {
@@ -293,8 +294,8 @@ warn_of_clock(int32_t today, int32_t newest)
 				 : "is the clock right?");
 }
 
-/* An epoch that none before was as late as: no clock of ours has counted so
- * many seconds, and no file is of a later day. */
+/* An epoch after all earlier ones: the seconds since 2000.01.01, by the clock
+ * or by the newest file, are more than any count of starts. */
 static uint64_t
 late_epoch(const struct journal_moment *now, int32_t newest)
 {
@@ -367,7 +368,7 @@ last_stop(const struct journal_moment *now, enum epoch_found found,
 {
 	if (now->is_again)
 		return "none";
-	/* Its file was deleted, and there are records. */
+	/* The epoch file was deleted, and there are records. */
 	if (found == EPOCH_NONE && e->now > 0)
 		return epoch_found_names[EPOCH_SPOILT];
 	return epoch_found_names[found];

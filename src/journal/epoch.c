@@ -94,7 +94,8 @@ write_file(const char *path, const struct text *t)
 	return err;
 }
 
-/* Whole or not at all: written aside, then renamed.  0 or -errno. */
+/* Replaces the file in one step: writes a new one and renames it.  0 or
+ * -errno. */
 static int
 store(const struct epochs *e, const char *directory, const char *name,
       const char *state)
@@ -137,14 +138,14 @@ read_state(const char *word, enum epoch_found *out)
 	return true;
 }
 
-/* Whether all of the line was read: its parts, and up to its end. */
+/* Whether sscanf has read all fields of the line, up to its end. */
 static bool
 is_whole(const char *line, int got, int wanted, int end)
 {
 	return got == wanted && line[end] == '\0';
 }
 
-/* A line of version 2.  false if it is none. */
+/* Reads a line of version 2.  false if it is not one. */
 static bool
 read_line(struct epochs *e, const char *line, enum epoch_found *out)
 {
@@ -179,8 +180,8 @@ read_line(struct epochs *e, const char *line, enum epoch_found *out)
 	return true;
 }
 
-/* A line of version 1, which had no line for that: the epoch and its state,
- * then beginnings. */
+/* Reads a line of version 1: the first has the epoch and its state, the others
+ * are beginnings.  No line names the version. */
 static bool
 read_line_1(struct epochs *e, const char *line, bool is_first,
 	    enum epoch_found *out)
@@ -201,7 +202,8 @@ read_line_1(struct epochs *e, const char *line, bool is_first,
 	return true;
 }
 
-/* Reads the lines; *out_version is what the first one says. */
+/* Reads all lines; *out_version stays as it is if the first one names no
+ * version. */
 static enum epoch_found
 read_text(struct epochs *e, char *text, int *out_version)
 {
@@ -283,8 +285,8 @@ find_file(const struct epochs *e, int32_t day)
 	return NULL;
 }
 
-/* Whether a file cannot be the one that was there at a clean stop.  After a
- * crash it may well be shorter. */
+/* Whether a file cannot be the one that a clean stop left.  After a crash it
+ * may well be shorter. */
 static bool
 has_lost(const struct epochs *e, enum epoch_found found,
 	 const struct epoch_file *is)
@@ -297,9 +299,9 @@ has_lost(const struct epochs *e, enum epoch_found found,
 }
 
 /*
- * From which record on it is known that what fits now is what was sent: from
- * where on all runs had the same settings.  What no run has told of was begun
- * by the last one.
+ * The record from which on all runs had the same settings, so that the records
+ * that fit now are those that were sent.  A file that no run has noted was
+ * begun by the last one.
  */
 static uint64_t
 since_of(const struct epochs *e, const struct epoch_run *run,
@@ -327,7 +329,7 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 		files[i] = run->files[i];
 		files[i].since = since_of(e, run, &files[i]);
 		has_records = has_records || files[i].records > 0;
-		/* Of what is in its place now nothing is sure. */
+		/* The file may be another one: no record is sure. */
 		sure[i] = files[i].records;
 		if (has_lost(e, found, &files[i])) {
 			*out_is_changed = true;
@@ -392,14 +394,14 @@ epoch_end(const struct epochs *e, const char *directory, const char *name)
 	return store(e, directory, name, "clean");
 }
 
-/* The last epoch before the claim's of which something may be forgotten. */
+/* Whether the beginnings of all epochs after this one are still known. */
 static bool
 is_known(const struct epochs *e, uint64_t epoch)
 {
 	uint64_t oldest =
 		e->begins_cnt == 0 ? e->now + 1 : e->begins[0].epoch;
 
-	/* Of the oldest one kept, a file may have been forgotten. */
+	/* The oldest one kept may have lost one of its two files. */
 	if (e->begins_cnt == EPOCHS_KEPT)
 		oldest++;
 	return epoch <= e->now && (epoch == e->now || oldest <= epoch + 1);
@@ -409,7 +411,7 @@ bool
 epoch_sure_records(const struct epochs *e, uint64_t epoch, int32_t day,
 		   uint64_t records, uint64_t *out)
 {
-	uint64_t next = epoch + 1; /* whose beginning is looked for */
+	uint64_t next = epoch + 1; /* its beginning is looked for */
 
 	if (!is_known(e, epoch))
 		return false;
@@ -418,8 +420,8 @@ epoch_sure_records(const struct epochs *e, uint64_t epoch, int32_t day,
 
 		if (b->epoch <= epoch || b->day != day)
 			continue;
-		/* What a crash left of a file that was not open then is not
-		 * known. */
+		/* The file was not open at the beginning of an epoch between:
+		 * what was left of it then is not known. */
 		if (b->epoch != next)
 			return false;
 		records = min_u64(records, b->records);

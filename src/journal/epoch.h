@@ -1,19 +1,21 @@
 /*
- * What a run leaves for the next one, in `<directory>/<name>.epoch`:
+ * The epochs, and other facts that a run leaves for the next one in
+ * `<directory>/<name>.epoch`:
  *
  *   ringtick-epochs 2
  *   epoch 3 open                 the running one; "clean" after a clean stop
- *   day 9822 2026.11.22          no earlier day may run: it has ended
- *   settings 8d1f02c93a5be6f7    what decides which records are sent (fits.h)
+ *   day 9822 2026.11.22          the days before it have ended, and may not run
+ *   settings 8d1f02c93a5be6f7    decides which records are sent (fits.h)
  *   file 9821 2026.11.21 511 40960 0
  *   file 9822 2026.11.22 0 8 0   a journal's file: day, records, bytes, and the
  *                                record from which on claims can be checked
- *   begin 2 9820 2026.11.20 104  epoch, day, and what was left in its file
+ *   begin 2 9820 2026.11.20 104  epoch, day, and records left in its file
  *   begin 3 9821 2026.11.21 511
  *   end
  *
- * The epoch is a number that grows with each start after an unclean stop,
- * because then records may be gone that subscribers have.
+ * The epoch is a number that grows whenever records may be gone that
+ * subscribers have: at each start after an unclean stop, and when the files
+ * have lost records.
  */
 #ifndef RINGTICK_JOURNAL_EPOCH_H
 #define RINGTICK_JOURNAL_EPOCH_H
@@ -30,15 +32,15 @@ enum {
 struct epoch_begin {
 	uint64_t epoch;
 	int32_t day;	  /* of a file that was open when it began ... */
-	uint64_t records; /* ... and what was left in it */
+	uint64_t records; /* ... and the records that were left in it */
 };
 
 struct epoch_file {
 	int32_t day;
 	uint64_t records;
 	uint64_t bytes;
-	uint64_t since; /* from this record on, what fits the schema now is what
-			   was sent then */
+	uint64_t since; /* from this record on, the records that fit the
+			   settings now are those that were sent then */
 };
 
 struct epochs {
@@ -52,62 +54,64 @@ struct epochs {
 	unsigned begins_cnt;
 };
 
-/* How the run before ended. */
+/* How the last run ended. */
 enum epoch_found {
-	EPOCH_NONE, /* there was none, or somebody has deleted its file */
+	EPOCH_NONE, /* no file: there was no run, or the file was deleted */
 	EPOCH_CLEAN,
 	EPOCH_OPEN,
-	EPOCH_SPOILT, /* what can be read of its file is kept */
+	EPOCH_SPOILT, /* the lines of the file that can be read are kept */
 };
 
 extern const char *const epoch_found_names[];
 
-/* Reads the file.  false with err and errno if it cannot be read, or is of a
- * newer ringtickd. */
+/* Reads the file; true as well if there is no file.  false with err and errno
+ * if it cannot be read, or was written by a newer ringtickd. */
 bool epoch_load(struct epochs *e, const char *directory, const char *name,
 		enum epoch_found *out, char *err, size_t err_len);
 
-/* What a run finds. */
+/* What a run has found at its start. */
 struct epoch_run {
 	uint64_t settings;
-	uint64_t at_least; /* an epoch that none before was as late as, for
-			      where the number is not known */
+	uint64_t at_least; /* later than every earlier epoch: for the case that
+			      the last epoch is not known */
 	int32_t day;
-	struct epoch_file files[EPOCH_FILES]; /* oldest first; since is not
-						 looked at */
+	struct epoch_file files[EPOCH_FILES]; /* oldest first; `since` is not
+						 used */
 	unsigned files_cnt;
 };
 
 /*
- * Begins a run: the next epoch if the last one did not end well, or if a file
- * has lost what it had then (*out_is_changed).  Sets `since` of its files.
- * false with err and errno.
+ * Begins a run and stores that: in the next epoch if the last run did not end
+ * well, or if a file has less than at its end, or something else
+ * (*out_is_changed).  Sets e->files, with their `since`.  false with err and
+ * errno if it cannot be stored.
  */
 bool epoch_begin(struct epochs *e, const char *directory, const char *name,
 		 enum epoch_found found, const struct epoch_run *run,
 		 bool *out_is_changed, char *err, size_t err_len);
 
-/* The run that is open goes on in a file with records that it has not begun. 0
- * or -errno. */
+/* The open run will continue in a file that already has records: adds the file,
+ * and stores e.  0 or -errno. */
 int epoch_note_file(struct epochs *e, const char *directory, const char *name,
 		    struct epoch_file file);
 
-/* The next epoch begins while the daemon runs: of each file that claims can be
- * for only so much is left, oldest first.  To be stored. */
+/* Begins the next epoch while the daemon runs.  begins: the records left in
+ * each file that claims can be for, oldest first; their `epoch` is not used.
+ * The caller must store e. */
 void epoch_next(struct epochs *e, const struct epoch_begin *begins,
 		unsigned cnt);
 
-/* Stores what is in e now, of a run that goes on. 0 or -errno. */
+/* Stores e while the run continues.  0 or -errno. */
 int epoch_store(const struct epochs *e, const char *directory,
 		const char *name);
 
-/* The run has ended well, with what is in e now. 0 or -errno. */
+/* Stores e at a clean end of the run.  0 or -errno. */
 int epoch_end(const struct epochs *e, const char *directory, const char *name);
 
 /*
- * How many records of a day's file, of which it has `records` now, are those
- * that it had in an epoch.  false where nothing is known of that: then not even
- * the beginning of the day is what it was.
+ * How many of the `records` that a day's file has now it also had in an epoch:
+ * *out, counted from the first one.  false if that is not known: then not even
+ * the first record is sure to be the same.
  */
 bool epoch_sure_records(const struct epochs *e, uint64_t epoch, int32_t day,
 			uint64_t records, uint64_t *out);

@@ -8,24 +8,25 @@
 #include "schema/record.h"
 
 /*
- * The file has lost records: it goes on behind what is left of it, as after a
- * start, with what memory still has:
+ * The file has lost records.  The journal continues after the records that are
+ * left, as after a start, with the records that memory still has:
  *
  *   the file     |=== kept ===|
- *   main ring         |== of it ==|====================| head
- *                                 ^ goes on here
+ *   main ring             |===|========================| head
+ *                             ^ continues here
  *
- * The staging ring has the last 4 MB, the main ring what it has not let go of:
- * whatever has more.
+ * The staging ring has the last 4 MB or more, the main ring the messages that
+ * it still holds: the one that has more records is taken.
  *
- * What is nowhere any more is lost.  Then the numbers of the records behind it
- * change, since .u.i is what q can replay: a new epoch, so that nobody's claim
- * is taken for what it was; and who reads the file is cut off.
+ * Records that neither has are lost.  Then the numbers of the later records
+ * change, since .u.i is the number of records that q can replay.  So a new
+ * epoch begins, in which older claims are no longer taken for what they were,
+ * and consumers that read the file are disconnected.
  */
 
-/* Where it goes on: a record's place, and its number in the file as it was. */
+/* Where it continues: a record's place, and its number in the old file. */
 struct source {
-	struct journal_point at; /* off: in the file as it was */
+	struct journal_point at; /* off: in the old file */
 	uint64_t record;
 	bool is_ring;
 };
@@ -36,15 +37,16 @@ is_before(uint64_t a, uint64_t b)
 	return (int64_t)(a - b) < 0;
 }
 
-/* From a number in the file to one of the main stream; both are modular. */
+/* The number in the main stream of a record in the file; both are modular. */
 static uint64_t
 stream_number(const struct journal *j, uint64_t record)
 {
 	return record - (j->state.records - j->written.records);
 }
 
-/* The first record at or after number `wanted` of the main stream that the ring
- * has; it has all from from_pos on. The walk is over a gap of the indexes. */
+/* The first record in the ring at or after number `wanted` of the main stream;
+ * the ring has all records from from_pos on.  Walks over at most one gap of the
+ * index. */
 static struct source
 find_in_ring(const struct journal *j, uint64_t from_pos, uint64_t wanted,
 	     const struct journal_index_entry *known)
@@ -67,7 +69,8 @@ find_in_ring(const struct journal *j, uint64_t from_pos, uint64_t wanted,
 	};
 }
 
-/* The staging ring's record after one: all that it has is of our own. */
+/* Moves to the next record of the staging ring.  Its records are our own, so
+ * they are whole and their tables are known. */
 static void
 pass_staged(const struct journal *j, struct source *s)
 {
@@ -86,8 +89,8 @@ pass_staged(const struct journal *j, struct source *s)
 	s->record++;
 }
 
-/* The first record at or after good_off that the staging ring has: by a walk
- * over a gap of the index, or else the next one that the index knows. */
+/* The first record at or after good_off that the staging ring has: found by a
+ * walk over a gap of the index, or else the next record in the index. */
 static struct source
 find_in_staging(const struct journal *j, uint64_t good_off)
 {
@@ -113,7 +116,7 @@ find_in_staging(const struct journal *j, uint64_t good_off)
 	return found;
 }
 
-/* What has more of it. The ring's walk costs more. */
+/* Chooses the ring that has more.  The walk over the main ring costs more. */
 static struct source
 find_source(const struct journal *j, const struct journal_keep *k)
 {
@@ -131,15 +134,15 @@ find_source(const struct journal *j, const struct journal_keep *k)
 	return ring.record < staged.record ? ring : staged;
 }
 
-/* What is staged goes on behind good_off. */
+/* Moves the staged records, so that they continue at good_off in the file. */
 static void
 restage(struct journal *j, const struct source *from, uint64_t good_off)
 {
-	/* Where everything stays in its place, what is before it does too. */
+	/* If the records keep their place, those before them keep theirs. */
 	if (from->is_ring || from->at.off != good_off)
 		j->staging_begin_off = good_off;
 	if (from->is_ring) {
-		/* All of it again. The staging ring's positions only grow. */
+		/* Stages all again.  The staging ring's positions only grow. */
 		j->shift += j->staged.off - good_off;
 		j->staged = from->at;
 		j->staged.off = good_off;
@@ -153,7 +156,8 @@ restage(struct journal *j, const struct source *from, uint64_t good_off)
 	journal_reset_written(j);
 }
 
-/* A new epoch begins with what is left of the files that claims can be for. */
+/* Begins a new epoch with the records left in both files that claims can be
+ * for. */
 static void
 begin_epoch(struct journal *j)
 {
@@ -197,7 +201,7 @@ journal_continue_after(struct journal *j, const struct journal_keep *k)
 
 	j->state.records = k->good_records;
 	restage(j, &from, k->good_off);
-	/* What is staged goes to where it was, and the index knows it. */
+	/* Otherwise the records go to where they were, as in the index. */
 	if (from.is_ring || lost > 0)
 		history_cut(&j->history, k->good_off);
 	if (lost > 0) {

@@ -11,16 +11,16 @@
 #include "journal/file.h"
 
 #define LOOK_NS (1 * NS_PER_S)
-/* A copy that failed was work for nothing: so often at most. */
+/* A copy that fails was work for nothing, so the next one waits longer. */
 #define COPY_AGAIN_NS (10 * NS_PER_S)
 
 enum {
-	/* What was written while a copy was made is copied in rounds; when
-	 * so little is left, or after so many rounds, writing stops for the
-	 * last. */
+	/* Bytes written during a copy are copied in further rounds.  Writing
+	 * stops for the last round, when no more than LAST_BYTES are left, or
+	 * after ROUNDS_MAX rounds. */
 	LAST_BYTES = 4 << 20,
 	ROUNDS_MAX = 20,
-	/* So often others may change the file while it is mended. */
+	/* Times that others may change the file while it is mended. */
 	TRIES_MAX = 20,
 };
 
@@ -66,7 +66,7 @@ run(struct file_job *job)
 	}
 }
 
-/* ---- on the application's ---- */
+/* ---- on the application's thread ---- */
 
 static void
 start(struct journal *j, enum mend_what what)
@@ -80,7 +80,7 @@ start(struct journal *j, enum mend_what what)
 	m->must_sync = j->settings->journal.sync != SYNC_NONE;
 	m->settings = j->settings;
 	m->lock_fd = j->lock_fd;
-	/* Two daemons would take the name from each other for ever. */
+	/* Else two daemons would take the name from each other for ever. */
 	m->aside.is_allowed = m->lock != -EWOULDBLOCK;
 	file_job_start(j->jobs, &m->job);
 }
@@ -105,7 +105,7 @@ failed(struct journal *j, int64_t again_ns, int64_t now_ns)
 	m->next_ns = now_ns + again_ns;
 	m->is_barred = m->is_barred || m->what == MEND_KEEP;
 	m->tries = 0;
-	/* It is somewhere: then the day is not lost. */
+	/* It has some name: then the day is not lost. */
 	m->is_looked_after = m->is_quiet && m->look.is_linked;
 	journal_complain(j, "bring back", m->err, now_ns);
 }
@@ -132,12 +132,12 @@ succeeded(struct journal *j, const char *how, int64_t now_ns)
 		journal_recovered(j, now_ns);
 }
 
-/* The copy has the name; what it has may be less than was written, or more. */
+/* The copy has the name; it may be shorter than what was written, or longer. */
 static void
 came_back(struct journal *j, int64_t now_ns)
 {
 	succeeded(j, "copied", now_ns);
-	j->mend.look.inode = 0; /* of the copy: the next look */
+	j->mend.look.inode = 0; /* the next look finds the copy's */
 	journal_look_anew(j);
 	if (j->mend.copy.len != j->written.off) {
 		j->mend.is_looked_after = false;
@@ -153,7 +153,7 @@ start_last(struct journal *j)
 	start(j, j->mend.next);
 }
 
-/* What is next needs the file to rest. */
+/* Starts a job that needs the file to rest, now or later. */
 static void
 start_when_quiet(struct journal *j, enum mend_what next)
 {
@@ -170,8 +170,8 @@ store_epoch(struct journal *j)
 	start(j, MEND_EPOCH);
 }
 
-/* Until it is stored, a crash would give its number away once more: with each
- * look it is tried again, and told once. */
+/* Until the epoch is stored, a start after a crash would use its number again.
+ * So storing it is tried again after each look; the error is logged once. */
 static void
 tell_epoch(struct journal *j)
 {
@@ -185,7 +185,7 @@ tell_epoch(struct journal *j)
 	m->is_epoch_owed = m->err != 0;
 }
 
-/* Others have cut the file, or written to it: keeps what is good. */
+/* Others have cut the file, or written to it: keeps the good records. */
 static void
 keep(struct journal *j)
 {
@@ -193,7 +193,7 @@ keep(struct journal *j)
 	const struct history_file *file = history_last(&j->history);
 	const struct journal_index_entry *known;
 
-	/* How much is missing is known when nothing is written. */
+	/* Only when nothing is written is it known how much is missing. */
 	if (m->step != MEND_LAST) {
 		start_when_quiet(j, MEND_LOOK);
 		return;
@@ -224,12 +224,13 @@ kept(struct journal *j, int64_t now_ns)
 		succeeded(j, NULL, now_ns);
 		return;
 	}
-	/* Nothing is written before the new epoch is known. */
+	/* Nothing is written before the new epoch is stored. */
 	store_epoch(j);
 }
 
-/* Says once that the lock's file lost its name, and once that it is back.  Each
- * day's file has a lock of its own, but another daemon could begin the next. */
+/* Logs once that NAME.lock has lost its name, and once that it is back.  Each
+ * day's file has a lock of its own, but another daemon could begin the next
+ * day's file. */
 static void
 tell_lock(struct journal *j)
 {
@@ -270,7 +271,7 @@ tell_aside(const struct journal *j)
 			 LOG_QUOTED(j->state.path), LOG_QUOTED(a->path));
 }
 
-/* Whether the file has what was written, by its size. */
+/* Whether the file has all written bytes, judged by its size. */
 static bool
 is_whole(const struct journal *j)
 {
@@ -287,7 +288,7 @@ looked(struct journal *j, int64_t now_ns)
 
 	if (is_whole(j)) {
 		j->history.is_doubted = false;
-		/* A cut may hide in what was written meanwhile. */
+		/* Bytes written meanwhile may make up for a cut. */
 		if (m->len == j->batch.off)
 			m->seen_off = m->len;
 	}
@@ -378,8 +379,8 @@ done(struct file_job *job, int64_t now_ns)
 
 /* ---- for the journal ---- */
 
-/* What was written behind a cut would have another place than it is known by,
- * and memory would let go of it.  A stop has no time to wait. */
+/* Records written after a cut would not be at their known places, and memory
+ * would let go of them.  A stop has no time to wait for the mending. */
 bool
 journal_is_barred(const struct journal *j)
 {
@@ -400,7 +401,7 @@ journal_tend(struct journal *j, int64_t now_ns)
 			start_when_quiet(j, MEND_LOOK);
 			return false;
 		}
-		/* Who ends it looks when all else is done. */
+		/* At a stop, journal_may_close asks for the last look. */
 		if (now_ns >= m->next_ns &&
 		    !(j->is_stopping && journal_has_drained(j)))
 			start_look(j);
@@ -487,10 +488,10 @@ journal_save_unnamed(struct journal *j)
 	return true;
 }
 
-/* ---- what a failed write left ---- */
+/* ---- the remains of a failed write ---- */
 
-/* Of a file that others have cut nothing is cut: what was written stands
- * elsewhere in it. */
+/* A file that others have cut is left as it is: the written bytes are elsewhere
+ * in it. */
 static void
 run_cut(struct file_job *job)
 {

@@ -28,12 +28,12 @@
 
 enum {
 	POPULATE_BYTES = 64 << 20,
-	LOCK_TRIES = 10, /* somebody takes its name away meanwhile */
+	LOCK_TRIES = 10, /* times that its name may be taken away meanwhile */
 };
 
 void (*journal_start_progress)(uint64_t done, uint64_t bytes);
 
-/* By errno. */
+/* Explains errno. */
 static bool
 fail_directory(const char *directory, char *err, size_t err_len)
 {
@@ -60,7 +60,7 @@ journal_path(const char *directory, const char *name, int32_t day, char *path,
 	return true;
 }
 
-/* A lock may hang on a file that has lost its name since. */
+/* Whether fd's file still has the name: a lock on it is worth nothing else. */
 static bool
 is_named(const char *path, int fd)
 {
@@ -70,7 +70,7 @@ is_named(const char *path, int fd)
 	       file.st_ino == named.st_ino && file.st_dev == named.st_dev;
 }
 
-/* A descriptor or -errno; -EWOULDBLOCK if another has it. */
+/* A descriptor or -errno; -EWOULDBLOCK if another process holds the lock. */
 static int
 try_lock(const char *path)
 {
@@ -144,7 +144,7 @@ bool
 journal_lock_file(const char *path, int fd, bool is_past, char *err,
 		  size_t err_len)
 {
-	/* Where there are no locks, that of the name has to do. */
+	/* If these files cannot be locked, NAME.lock has to do. */
 	if (flock(fd, (is_past ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 ||
 	    errno != EWOULDBLOCK)
 		return true;
@@ -154,7 +154,7 @@ journal_lock_file(const char *path, int fd, bool is_past, char *err,
 			 path, path);
 }
 
-/* Of what mending a file has left: a name as sym2026.11.22.rescue.1. */
+/* Logs a file that mending has left: its name is as sym2026.11.22.rescue.1. */
 static void
 tell_left(const char *directory, const char *name, const char *file,
 	  const char *kind, const char *event, const char *hint)
@@ -270,7 +270,7 @@ check_bytes(void *work)
 	w->check = journal_check(w->bytes, w->len, w->index);
 }
 
-/* A page of it was not there. */
+/* A page of the file could not be read. */
 static bool
 tell_unreadable(const char *path, int fd, uint64_t len, char *err,
 		size_t err_len)
@@ -289,9 +289,9 @@ tell_unreadable(const char *path, int fd, uint64_t len, char *err,
 }
 
 /*
- * Read and mapped before it is looked at: a fault for each page costs more than
- * looking at what is in it.  Where the kernel cannot (before 5.14), the faults
- * come one by one.
+ * Reads and maps the file before its check: a fault for each page costs more
+ * than the check of a page.  Before Linux 5.14 the kernel cannot do this, and
+ * the faults come one by one.
  */
 static void
 populate(uint8_t *bytes, uint64_t len)
@@ -305,8 +305,8 @@ populate(uint8_t *bytes, uint64_t len)
 	}
 }
 
-/* When the file was last written, by the monotonic clock; 1 where that is
- * before it began, 0 where it is not known. */
+/* When the file was last written, by the monotonic clock; 1 if that was before
+ * the clock began, 0 if it is not known. */
 static int64_t
 written_at(int fd)
 {
@@ -324,8 +324,9 @@ written_at(int fd)
 }
 
 /*
- * When its records came is not in the file; they are no younger than its last
- * write.  So the lag of who is owed them is at least what is told.
+ * The file does not say when its records came, but they are no younger than its
+ * last write.  So the reported lag of a consumer that is owed them is never too
+ * long.
  */
 static void
 date_index(struct history_file *f, int64_t written_ns)
@@ -377,8 +378,8 @@ check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	return true;
 }
 
-/* The name is on the disk before the file is a journal: where that fails the
- * next try finds it unfinished, and does both again. */
+/* Syncs the name before the file gets its header: if that fails, the next try
+ * finds the file unfinished, and does both again. */
 static bool
 begin_file(const char *path, struct history_file *f, char *err,
 	   size_t err_len)
@@ -409,7 +410,7 @@ is_header_start(int fd, size_t len)
 	       memcmp(start, journal_header, len) == 0;
 }
 
-/* Checks or begins what f->fd is open on. */
+/* Checks or begins the file that f->fd is open on. */
 static bool
 take_open_file(const char *path, struct history_file *f, char *err,
 	       size_t err_len)

@@ -1,7 +1,7 @@
 /*
- * The start of a journal: finding, checking, mending and creating its files.
- * It may take its time: while updates flow, the next day's file is opened by a
- * job (io/file_jobs.h).
+ * Opens a journal: names, locks, checks, mends and creates its files.  May take
+ * long: while updates flow, the next day's file is opened by a job
+ * (io/file_jobs.h).
  */
 #ifndef RINGTICK_JOURNAL_OPEN_H
 #define RINGTICK_JOURNAL_OPEN_H
@@ -12,54 +12,57 @@
 
 #include "journal/history.h"
 
-/* `<directory>/<name>YYYY.MM.DD`, absolute. false with err and errno if the
- * directory is not there. */
+/* Writes the absolute path `<directory>/<name>YYYY.MM.DD`.  false with err and
+ * errno if the directory does not exist, or the path is too long. */
 bool journal_path(const char *directory, const char *name, int32_t day,
 		  char *path, size_t path_len, char *err, size_t err_len);
 
 /*
  * Takes the one lock for all files of this name in this directory, whatever
- * their days: that of `<name>.lock`, which stays there empty.  A descriptor
- * that holds it until it is closed; -1 with err and errno if another has it.
+ * their days: that of `<name>.lock`, an empty file that is never removed.
+ * Returns a descriptor that holds the lock until the caller closes it; -1 with
+ * err and errno if another process holds it, or it cannot be taken.
  */
 int journal_lock(const char *directory, const char *name, char *err,
 		 size_t err_len);
 
 /*
- * Whether that lock's file still has its name, once a second: 0.  If not, a new
- * one is made and locked behind the same descriptor: 1.  -errno if that cannot
- * be; -EWOULDBLOCK if another daemon has one.
+ * Called once a second.  0 if the file of that lock still has its name.  If
+ * not, makes and locks a new one, to which fd then refers: 1.  -errno if that
+ * fails; -EWOULDBLOCK if another daemon holds one.
  */
 int journal_lock_again(const char *directory, const char *name, int fd);
 
 /*
- * Each file is locked, too: whatever becomes of `<name>.lock`, two daemons
- * never write one file, and nobody repairs what a daemon has open. A past one
- * is only read.  false with err and errno if another has it.
+ * Locks a journal's file, too: whatever becomes of `<name>.lock`, two daemons
+ * never write one file, and no tool repairs a file that a daemon has open.  A
+ * past file is not written; its lock is shared.  false with err and errno if
+ * another process holds the lock; true if the file system has no locks.
  */
 bool journal_lock_file(const char *path, int fd, bool is_past, char *err,
 		       size_t err_len);
 
-/* Names what daemons that brought a file of this name back have left: copies
- * that did not get the name, and what had it meanwhile. */
+/* Logs the files that daemons left when they brought a file of this name back:
+ * copies that did not get the name, and files that had it meanwhile. */
 void journal_tell_left(const char *directory, const char *name);
 
 /*
- * While set, it is called after each stretch of a file that was read for its
- * check: by the start alone, and not while updates flow.
+ * Called, unless NULL, after each stretch of a file that was read for its
+ * check, with the bytes done and the bytes of the file.  Only set during the
+ * start, not while updates flow.
  */
 extern void (*journal_start_progress)(uint64_t done, uint64_t bytes);
 
 enum journal_use {
-	JOURNAL_WRITE, /* created if it is not there */
-	JOURNAL_AGAIN, /* this process may have it open still: it is locked by
-			  whoever closes that */
-	JOURNAL_PAST,
+	JOURNAL_WRITE, /* created if it does not exist */
+	JOURNAL_AGAIN, /* the same, but this process may still have it open:
+			  it is not locked here (redate.c) */
+	JOURNAL_PAST,  /* must exist; its lock is shared */
 };
 
 /*
- * Opens and locks the journal at path, begins it with its header if it is new,
- * checks and indexes every record, and cuts a torn tail into `path.torn.N`. The
+ * Opens and locks the journal at path, writes its header if it is new, checks
+ * and indexes every record, and moves a torn tail into `path.torn.N`.  The
  * caller frees the file, or gives it to the history.  NULL with err and errno.
  */
 struct history_file *journal_open_file(const char *path, enum journal_use use,

@@ -24,16 +24,17 @@ lock_new(struct journal_redate *r)
 					err, sizeof(err));
 }
 
-/* As at a start: the epoch file says that a run is open, so that this begins
- * the next one.  Who was told the wrong day claims it in the one before. */
+/* As at a start: the epoch file says that a run is open, so the next epoch
+ * begins.  Clients that were told the wrong day claim it in the last one. */
 static void
 run(struct file_job *job)
 {
 	struct journal_redate *r = &journal_of(job)->redate;
 
 	if (r->is_closing) {
-		/* Before those of before are free; but where it is one of them
-		 * only after. Nobody else has it: the name's lock is ours. */
+		/* The new file is locked before the old ones are free, or, if
+		 * it is one of them, after that.  No other daemon can come
+		 * between: NAME.lock is ours. */
 		lock_new(r);
 		history_close(&r->old);
 		lock_new(r);
@@ -43,9 +44,9 @@ run(struct file_job *job)
 						 sizeof(r->err));
 }
 
-/* ---- on the application's ---- */
+/* ---- on the application's thread ---- */
 
-/* Whether nothing is in the day's file or on its way there. */
+/* Whether no record is in the day's file or on its way there. */
 static bool
 is_untouched(struct journal *j)
 {
@@ -58,7 +59,7 @@ is_untouched(struct journal *j)
 	       streams_oldest_pos(j->streams) == j->main->head_pos;
 }
 
-/* Goes on in the files of the right day. */
+/* Continues in the files of the right day. */
 static void
 take_days(struct journal *j, int64_t now_ns)
 {
@@ -89,12 +90,12 @@ done(struct file_job *job, int64_t now_ns)
 			 LOG_QUOTED(r->err));
 		return;
 	}
-	/* It is the one on the disk, whatever comes of the rest. */
+	/* They are on the disk, even if the files cannot be taken. */
 	j->state.epochs = r->epochs;
 	if (is_untouched(j)) {
 		take_days(j, now_ns);
 	} else {
-		/* Too late: something has come meanwhile. */
+		/* Too late: updates or readers have come meanwhile. */
 		history_put(&r->old, r->days.file);
 		if (r->days.before != NULL)
 			history_put(&r->old, r->days.before);
@@ -128,11 +129,11 @@ journal_redate(struct journal *j, const struct journal_moment *now,
 	r->retry_ns = now_ns + AGAIN_NS;
 	r->settings = j->settings;
 	r->now = *now;
-	/* Who was sent its end has gone on to the day after it. */
+	/* A client that was sent its end is in the day after it. */
 	if (before != NULL && before->is_end_told &&
 	    before->day >= r->now.day_floor)
 		r->now.day_floor = before->day + 1;
-	/* There may be nothing to correct then. */
+	/* Then the running day is the earliest possible one. */
 	if (r->now.day_floor >= j->state.day)
 		return false;
 	r->is_closing = false;

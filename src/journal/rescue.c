@@ -14,10 +14,10 @@
 
 enum {
 	NAMES_MAX = 10000,
-	COPY_BYTES = 1 << 30, /* in one go */
+	COPY_BYTES = 1 << 30, /* with one system call */
 };
 
-/* ---- its name ---- */
+/* ---- the name ---- */
 
 struct rescue_look
 rescue_look(const char *path, int fd)
@@ -34,7 +34,7 @@ rescue_look(const char *path, int fd)
 	look.size = (uint64_t)file.st_size;
 	look.device = file.st_dev;
 	look.inode = file.st_ino;
-	/* A link that leads nowhere has the name, too. */
+	/* A dangling link has the name, too. */
 	err = stat(path, &named) == 0 || lstat(path, &named) == 0 ? 0 : errno;
 	if (err == 0 && named.st_ino == file.st_ino &&
 	    named.st_dev == file.st_dev)
@@ -46,7 +46,7 @@ rescue_look(const char *path, int fd)
 	return look;
 }
 
-/* 0, also if there is nothing any more, or -errno. */
+/* Renames what has the name.  0, also if it is gone by now, or -errno. */
 static int
 put_aside(const char *path, struct rescue_aside *a)
 {
@@ -67,7 +67,8 @@ put_aside(const char *path, struct rescue_aside *a)
 	return err == -ENOENT ? 0 : err;
 }
 
-/* give() makes `from` have the name, if that is free. */
+/* Puts aside what has the name, if anything has it.  give() gives the name to
+ * `from` if it is free. */
 static int
 take_name(int (*give)(const char *from, const char *path), const char *from,
 	  const char *path, struct rescue_aside *aside)
@@ -136,7 +137,7 @@ copy_on(struct rescue_copy *c, int fd, uint64_t len)
 			continue;
 		if (n < 0)
 			return -errno;
-		if (n == 0) /* it was cut */
+		if (n == 0) /* the end of fd */
 			break;
 		c->len += (uint64_t)n;
 	}
@@ -178,16 +179,16 @@ rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
 		rescue_copy_drop(c);
 		return err;
 	}
-	/* As the file that it takes the place of (open.h). */
+	/* Locked as the file that it replaces (open.h). */
 	(void)flock(c->fd, LOCK_EX | LOCK_NB);
 	err = take_name(fs_rename_new, c->path, path, aside);
 	if (err != 0) {
-		/* ENOENT: others have taken it away. */
+		/* ENOENT: others have removed the copy. */
 		if (err == -ENOENT || c->len != len)
 			rescue_copy_drop(c);
 		return err;
 	}
-	/* From here on it has the name: what fails now leaves no less. */
+	/* It has the name: a failure from here on loses no record. */
 	if (dup3(c->fd, fd, O_CLOEXEC) < 0)
 		err = -errno;
 	(void)close(c->fd);

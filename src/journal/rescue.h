@@ -1,11 +1,11 @@
 /*
- * The journal's file lost its name while it is open: it gets it back.  Deleted,
- * it takes all that is written to it along, but can still be read: it is
- * copied, under a name of its own until the copy is whole.  Moved, it is linked
- * to its name again.  What has got the name meanwhile, be it a file, a link or
- * a directory, is put aside and never overwritten.
+ * Gives the journal's file its name back if it loses it while it is open.  A
+ * deleted file can still be read, but would be lost with the process: it is
+ * copied, under another name until the copy is whole.  A moved file is linked
+ * to its name again.  A file, link or directory that has got the name meanwhile
+ * is put aside and never overwritten.
  *
- * Every function may take its time: they run as jobs (io/file_jobs.h), and log
+ * Every function may take long: they run as jobs (io/file_jobs.h), and log
  * nothing.  mend.c decides when.
  */
 #ifndef RINGTICK_JOURNAL_RESCUE_H
@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 enum rescue_name {
-	RESCUE_NAMED,	/* the name is the open file's */
+	RESCUE_NAMED,	/* the open file has the name */
 	RESCUE_MOVED,	/* it has another name, and not this one */
-	RESCUE_DELETED, /* it has none */
+	RESCUE_DELETED, /* it has no name */
 	RESCUE_UNKNOWN,
 };
 
@@ -30,44 +30,45 @@ struct rescue_look {
 	int err;	/* RESCUE_UNKNOWN: why */
 };
 
-/* Whether path names the file open as fd. */
+/* Looks whether path names the file open as fd. */
 struct rescue_look rescue_look(const char *path, int fd);
 
-/* What else has the name. */
+/* How to treat another file that has the name. */
 struct rescue_aside {
-	bool is_allowed;     /* else it stays there: -EEXIST */
-	char path[PATH_MAX]; /* path.aside.N, where it is now; "" if nothing
-				was put aside */
+	bool is_allowed;     /* it may be put aside; else -EEXIST */
+	char path[PATH_MAX]; /* out: path.aside.N, where it is now; "" if no
+				file was put aside */
 };
 
-/* RESCUE_MOVED: gives it its name again, on the disk if must_sync. 0 or
- * -errno. */
+/* RESCUE_MOVED: gives fd's file the name again, and syncs it if must_sync.  0
+ * or -errno. */
 int rescue_link(const char *path, int fd, bool must_sync,
 		struct rescue_aside *aside);
 
-/* A copy that is being made.  path.rescue.N, until it is whole. */
+/* A copy that is being made, as path.rescue.N until it is whole. */
 struct rescue_copy {
 	int fd; /* -1: not begun */
-	uint64_t len;
+	uint64_t len; /* bytes that it has */
 	char path[PATH_MAX];
 };
 
-/* Copies on until the copy has len bytes of fd, or all that it has; begins it
- * if need be.  0 or -errno, and then nothing is left of it. */
+/* Begins the copy if need be, and continues it until it has len bytes of fd, or
+ * all that fd has.  0; or -errno, and then the copy is removed. */
 int rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len);
 
 /*
- * The same for all that is left, whoever wrote it; then the copy gets the
- * name, synced if must_sync, and fd becomes the copy: who reads by this number
- * goes on in it.
- * 0 or -errno.  The copy stays, to go on with, if it has the len bytes that
- * were written and only cannot get the name; else nothing is left of it.
+ * The same for all bytes that are left in fd; then gives the copy the name,
+ * syncs it if must_sync, and makes fd refer to the copy, so that readers of fd
+ * continue in it.
+ * 0 or -errno.  After an error the copy is kept for the next try if it has
+ * exactly the len bytes that were written, and only could not get the name;
+ * else it is removed.
  */
 int rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
 		       uint64_t len, bool must_sync,
 		       struct rescue_aside *aside);
 
-/* Ends a copy that nobody wants any more. */
+/* Removes a copy that is not needed any more.  Accepts one with fd -1. */
 void rescue_copy_drop(struct rescue_copy *c);
 
 #endif

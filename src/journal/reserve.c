@@ -29,7 +29,8 @@ given_up(struct file_job *job, int64_t now_ns)
 	(void)now_ns;
 }
 
-/* It may take what it lacks where as much again is left. 0 or -errno. */
+/* Whether the file can grow to `bytes` and as much again stays free.  0 or
+ * -errno. */
 static int
 check_room(int fd, uint64_t bytes)
 {

@@ -1,9 +1,9 @@
 /*
  * Disk space kept back: `<directory>/<name>.reserve`, a file of as many bytes
- * as can be accepted and not be written yet.  It is given up where a stop finds
- * the disk full: what was accepted fits in its place.
+ * as can be accepted and not be written yet.  It is given up if a stop finds
+ * the disk full: the accepted updates fit in its place.
  *
- * Made at the start, before anybody is served; given up by a job of its own.
+ * Made at the start, before any client is served; given up by a job of its own.
  */
 #ifndef RINGTICK_JOURNAL_RESERVE_H
 #define RINGTICK_JOURNAL_RESERVE_H
@@ -17,15 +17,16 @@
 struct journal_reserve {
 	struct file_job job;
 	char path[PATH_MAX];
-	uint64_t bytes; /* 0: there is none */
+	uint64_t bytes; /* 0: no reserve */
 };
 
-/* Makes it, or keeps what is there; bytes 0 removes it. Logs why there is
- * none: where it does not fit twice, it would itself fill the disk. */
+/* Makes the file, or keeps it if it exists; bytes 0 removes it.  Logs why it
+ * cannot be made: if it does not fit twice, it would itself fill the disk. */
 void journal_reserve_open(struct journal_reserve *r, const char *directory,
 			  const char *name, uint64_t bytes);
 
-/* Harmless a second time. */
+/* Logs that the reserve is used, and removes the file by a job.  Without a
+ * reserve it does nothing. */
 void journal_reserve_give_up(struct journal_reserve *r, struct file_jobs *fj);
 
 #endif

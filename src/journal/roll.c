@@ -20,7 +20,7 @@ run_open(struct file_job *job)
 
 	history_file_free(n->stale);
 	n->stale = NULL;
-	/* A crash takes no day back that has ended. */
+	/* After a crash, too, the day before has ended. */
 	if (n->is_early)
 		journal_days_note(n->settings, &n->epochs);
 	if (journal_path(n->settings->journal.directory,
@@ -101,9 +101,9 @@ journal_prepare(struct journal *j, int32_t today, int64_t local_ns,
 
 /* ---- the end of a day ---- */
 
-/* The date of the file behind the mark at mark_pos: the day that the next mark
- * will end, or the running one.  Nearly always there is no other mark, or one:
- * what may be a whole ring is walked through only for a third. */
+/* The day of the file after the mark at mark_pos: the day that the next mark
+ * ends, or the running day.  Nearly always the ring has at most one more mark:
+ * only for a third mark is the ring walked through, which may be all of it. */
 static int32_t
 day_after(const struct journal *j, uint64_t mark_pos, int32_t today)
 {
@@ -140,7 +140,7 @@ journal_roll(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 		open_next(j, day, true, is_early);
 		return;
 	}
-	/* Nobody looks after it any more when it is the day before's. */
+	/* After the roll, the old file will not be looked after any more. */
 	if (!journal_is_looked_after(j, now_ns))
 		return;
 	file = n->file;
@@ -158,7 +158,7 @@ journal_roll(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 	journal_show(j, now_ns);
 }
 
-/* ---- files that nobody reads any more ---- */
+/* ---- files without readers ---- */
 
 static void
 run_free(struct file_job *job)

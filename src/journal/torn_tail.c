@@ -62,7 +62,7 @@ copy_range(int from, uint64_t off, uint64_t end_off, int to)
 	return fsync(to) == 0 ? 0 : -errno;
 }
 
-/* What came since the copy is not in it, and must not be cut. */
+/* Bytes written since the copy are not in it, and must not be cut off. */
 static int
 check_unchanged(int fd, uint64_t bytes)
 {

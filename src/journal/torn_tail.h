@@ -1,11 +1,11 @@
 /*
- * The bytes behind a journal's last whole record: moved into a file of their
+ * The bytes after a journal's last whole record: moved into a file of their
  * own, never thrown away.
  *
  * Invariant: no byte of a journal is gone before its copy is on the disk, and
  * no file is overwritten.  Reads without a map, so that a disk that cannot be
- * read is an error and no SIGBUS.  Called by open.c, tools/log_repair.c; logs
- * nothing.
+ * read is an error and not a SIGBUS.  Called by open.c, keep.c and
+ * tools/log_repair.c; logs nothing.
  */
 #ifndef RINGTICK_JOURNAL_TORN_TAIL_H
 #define RINGTICK_JOURNAL_TORN_TAIL_H
@@ -14,9 +14,9 @@
 #include <stdint.h>
 
 /*
- * Moves what is behind good_bytes of the journal at path, open in fd for
- * reading and writing and `bytes` long, into the first free PATH.torn.N, whose
- * mode is the journal's, less the umask.  There has to be a tail.
+ * Moves the bytes after the first good_bytes of the journal at path, open in fd
+ * for reading and writing and `bytes` long, into the first free PATH.torn.N,
+ * whose mode is the journal's, less the umask.  good_bytes < bytes.
  *
  * 0 with the name of that file in out_side; or -errno, and then the journal is
  * as it was and there is no such file, unless only the last step, bringing the

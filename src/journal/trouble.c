@@ -69,7 +69,7 @@ journal_recovered(struct journal *j, int64_t now_ns)
 	j->failures = 0;
 }
 
-/* What fails may be its name alone, while it is written on. */
+/* If only the name is lost, the journal still writes. */
 static bool
 has_stopped(const struct journal *j)
 {
@@ -96,7 +96,7 @@ journal_watch_lag(struct journal *j, int64_t now_ns)
 {
 	uint64_t lag = j->main->head_pos - j->cursor.pos;
 	uint64_t ring = j->main->ring.size;
-	/* It may be what feeds wait for with less, where others lag too. */
+	/* With less lag, too, it may keep feeds waiting, if others lag. */
 	bool is_waited_for = j->main->wanted_bytes > 0 && lag > ring / 4;
 
 	if (j->slow_since_ns == 0) {

@@ -19,22 +19,22 @@
 
 enum {
 	PIECE_BYTES = 1 << 20,
-	BLOCK_BYTES = 4096, /* what a disk loses at a time */
+	BLOCK_BYTES = 4096, /* the unit in which a disk loses bytes */
 };
 
 static const char first_line[] = "ringtick unsynced 1\n";
 
-/* What is being mended. */
+/* The file that is being mended. */
 struct work {
 	char path[PATH_MAX];
-	uint64_t off, record; /* from there on nothing is known */
+	uint64_t off, record; /* from there on it is in doubt */
 	uint64_t size;
 	int fd, disk_fd;
 	uint8_t *cached, *disk; /* PIECE_BYTES each */
 	uint64_t differing;	/* bytes that only the page cache had */
-	uint64_t sum;		/* of all that was written anew */
+	uint64_t sum;		/* of all bytes that were written anew */
 	uint64_t zeros_off;	/* first block of zeros before other bytes; 0 */
-	uint64_t last_zeros_off; /* the same, nothing else behind it so far */
+	uint64_t last_zeros_off; /* the same, with no other bytes yet */
 };
 
 static void
@@ -98,7 +98,7 @@ read_note(const char *directory, const char *note, struct work *w)
 static uint64_t
 sum_up(uint64_t sum, const uint8_t *at, size_t len)
 {
-	/* FNV-1a, by words: it stands against accidents, not against anybody */
+	/* FNV-1a, by words: it detects accidents, not attacks */
 	for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
 		uint64_t word = 0;
 
@@ -109,8 +109,8 @@ sum_up(uint64_t sum, const uint8_t *at, size_t len)
 	return sum;
 }
 
-/* Blocks of zeros with something else behind them: the disk may have lost them
- * inside of a record, where no check of records sees it. */
+/* Looks for blocks of zeros with other bytes after them: the disk may have lost
+ * such blocks inside a record, where no check of records sees it. */
 static void
 look_for_zeros(struct work *w, uint64_t off, size_t len)
 {
@@ -153,8 +153,8 @@ write_anew(struct work *w, uint64_t off, size_t len)
 	return 0;
 }
 
-/* What is in the page cache is what was written, where it differs from the
- * disk: so it is written once more. 0 or -errno. */
+/* Where the page cache differs from the disk, it has the written bytes: so they
+ * are written once more.  0 or -errno. */
 static int
 write_all_anew(struct work *w)
 {
@@ -175,7 +175,7 @@ write_all_anew(struct work *w)
 	return fdatasync(w->fd) != 0 ? -errno : 0;
 }
 
-/* 0, -EBADMSG where the disk does not have it, or -errno. */
+/* 0; -EBADMSG if the disk does not have the written bytes; or -errno. */
 static int
 read_back(const struct work *w)
 {
@@ -239,7 +239,7 @@ open_and_mend(struct work *w, const char *note, char *err, size_t err_len)
 	struct stat st;
 
 	w->fd = open(w->path, O_RDWR | O_CLOEXEC);
-	/* Moved away, or deleted: whoever did that has looked. */
+	/* Moved away, or deleted: the operator has dealt with it. */
 	if (w->fd < 0 && errno == ENOENT)
 		return true;
 	if (w->fd < 0 || fstat(w->fd, &st) != 0)

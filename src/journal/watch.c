@@ -6,18 +6,19 @@
 #include <sys/sysmacros.h>
 
 /*
- * The look at the file with each batch: whether its name is still its own, and
- * its size what was written.  An operation of the engine, since a disk may hold
- * it; one at a time.  What it finds is only a doubt: then mend.c looks
- * thoroughly, with nothing in flight.
+ * The look at the file with each batch: whether the file still has its name,
+ * and the size that was written.  It is an operation of the engine, one at a
+ * time, since the disk may hold it.  What it finds wrong is only a suspicion:
+ * then mend.c looks thoroughly, with nothing in flight.
  *
- * The kernel gives it to a thread of its own, which costs more than a small
- * write: so batches within a millisecond share a look.  What is left when no
- * other batch comes has a timer, a late one: to set an early one before each
- * sleep would cost as much again.
+ * The kernel runs it on a worker thread, which costs more than a small write:
+ * so batches within a millisecond share a look.  The last batch before a pause
+ * gets its look by a timer, a late one, since an early timer would have to be
+ * set before each sleep and would cost as much again.
  *
- * What is written meanwhile may be in the file already, or not: a small cut may
- * hide in it.  So under load the next write waits for one look in 100 ms.
+ * Bytes that are being written during a look may be in the file already, or
+ * not, and may make up for a small cut.  So under load, once in 100 ms, the
+ * next write waits for the look.
  */
 #define APART_NS  (1 * NS_PER_MS)
 #define LAST_NS	  (50 * NS_PER_MS)
@@ -63,7 +64,7 @@ judge(const struct journal *j, int32_t result)
 	return from_off == upto_off ? GOOD : UNSURE;
 }
 
-/* While it is mended, or cannot be, mend.c looks. */
+/* While the file is being mended, or cannot be mended, mend.c looks at it. */
 static bool
 may_look(const struct journal *j)
 {
@@ -84,7 +85,7 @@ journal_look_due_ns(const struct journal *j)
 void
 journal_look_run(struct journal *j, int64_t now_ns)
 {
-	/* At the end of the write in flight there is more to look at. */
+	/* During a write a look would be unsure: its end is better. */
 	if (j->look.is_due && !j->look.is_busy && may_look(j) &&
 	    j->phase != JOURNAL_WRITING && now_ns >= j->look.next_ns)
 		submit(j, now_ns);
