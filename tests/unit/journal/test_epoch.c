@@ -56,7 +56,7 @@ put(const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
-/* What is in the file; no other is left beside it. */
+/* The text of the epoch file; no other file is left beside it. */
 static void
 assert_file(const char *text)
 {
@@ -72,7 +72,7 @@ assert_file(const char *text)
 
 enum {
 	SETTINGS = 0xabc,
-	AT_LEAST = 1000, /* an epoch where the number is not known */
+	AT_LEAST = 1000, /* an epoch if the last is not known */
 };
 
 static bool is_changed;
@@ -83,7 +83,7 @@ begin_run(struct epochs *e, const struct epoch_run *run)
 	enum epoch_found found;
 	char err[256] = "";
 
-	/* Nothing of what was there before is relied on. */
+	/* The earlier contents do not matter. */
 	memset(e, 0xa5, sizeof(*e));
 	assert_true(epoch_load(e, folder, "sym", &found, err, sizeof(err)));
 	assert_true(epoch_begin(e, folder, "sym", found, run, &is_changed, err,
@@ -92,7 +92,7 @@ begin_run(struct epochs *e, const struct epoch_run *run)
 	return found;
 }
 
-/* In a file of so many records of 10 bytes. */
+/* The file of a day, with a number of records of 10 bytes each. */
 static struct epoch_run
 run_in(int32_t day, uint64_t records)
 {
@@ -107,7 +107,7 @@ run_in(int32_t day, uint64_t records)
 	};
 }
 
-/* Returns whether the run before it ended well. */
+/* Returns whether the run before ended well. */
 static bool
 begin(struct epochs *e, int32_t day, uint64_t records)
 {
@@ -129,8 +129,8 @@ end(const struct epochs *e)
 #define SET  "settings 0000000000000abc\n"
 
 /* Protects the count over restarts: the first run is epoch 0, a clean stop
- * leaves it, an unclean one begins the next; what was in the files then is
- * kept, in the form that the header shows. */
+ * keeps the epoch, an unclean stop begins the next; the records that the files
+ * had then are stored, in the form that the header shows. */
 static void
 test_runs(void **state)
 {
@@ -166,8 +166,8 @@ test_runs(void **state)
 	assert_int_equal(e.begins[1].records, 511);
 }
 
-/* Protects who upgrades: the file of the release before is read, and what it
- * could not say is not known. */
+/* Protects an upgrade: the file of the release before is read, and the facts
+ * that it does not have are not known. */
 static void
 test_the_first_version(void **state)
 {
@@ -186,7 +186,7 @@ test_the_first_version(void **state)
 	assert_int_equal(e.begins_cnt, 3);
 }
 
-/* Protects who goes back to an older release from its guess at what it cannot
+/* Protects a downgrade: an older release does not guess at facts that it cannot
  * know. */
 static void
 test_a_newer_version(void **state)
@@ -203,7 +203,7 @@ test_a_newer_version(void **state)
 	assert_file("ringtick-epochs 3\nepoch of another kind\n");
 }
 
-/* Protects what numbers can be: days before 2000, many records. */
+/* Protects the range of numbers: days before 2000, many records. */
 static void
 test_extremes(void **state)
 {
@@ -219,8 +219,8 @@ test_extremes(void **state)
 	assert_true(e.begins[0].records == UINT64_MAX / 20);
 }
 
-/* Protects from a file that grows for ever: the oldest beginnings are
- * forgotten, and nothing is said of epochs that need them. */
+/* Protects from a file that grows for ever: the oldest beginnings are removed,
+ * and epochs that need them are not known any more. */
 static void
 test_many_crashes(void **state)
 {
@@ -245,8 +245,8 @@ test_many_crashes(void **state)
 	assert_int_equal(sure, 5000);
 }
 
-/* Protects from a file that is not whole, or is none: what can be read of it
- * is kept, and the epoch is one that none before was as late as. */
+/* Protects from a file that is not whole, or missing: the lines that can be
+ * read are kept, and the new epoch is later than all earlier ones. */
 static void
 test_spoilt_files(void **state)
 {
@@ -291,14 +291,14 @@ test_spoilt_files(void **state)
 		assert_true(begin(&e, 9830, 80));
 		assert_int_equal(e.now, files[i].now);
 	}
-	/* Somebody has deleted it: there are records of other epochs. */
+	/* The file was deleted: there are records of other epochs. */
 	assert_int_equal(unlink(path), 0);
 	assert_true(begin(&e, 9830, 80));
 	assert_int_equal(e.now, AT_LEAST + 1);
 }
 
-/* Protects from a file that was cut or put in another's place while the daemon
- * was down: nobody has what is in it. */
+/* Protects from a journal that was cut or replaced while the daemon was down:
+ * no client has the records in it. */
 static void
 test_changed_files(void **state)
 {
@@ -329,8 +329,8 @@ test_changed_files(void **state)
 	assert_int_equal(e.now, 2);
 }
 
-/* Protects the count of messages: it means the same from the record on, from
- * which all runs had the same settings. */
+/* Protects the count of messages: it means the same from the first record on
+ * with which all runs had the same settings. */
 static void
 test_since(void **state)
 {
@@ -349,7 +349,7 @@ test_since(void **state)
 	run.settings++;
 	(void)begin_run(&e, &run);
 	assert_int_equal(e.files[0].since, 10);
-	/* A crash takes a few; the next day's file is not told of. */
+	/* A crash takes a few; the next day's file was not noted. */
 	run.files[0].records = 8;
 	run.files[1] = (struct epoch_file){ .day = 9831, .records = 30 };
 	run.files_cnt = 2;
@@ -363,8 +363,8 @@ test_since(void **state)
 	assert_int_equal(e.files[1].since, 30);
 }
 
-/* Protects the operator: where it cannot be written the start is refused, and
- * the file and the true reason are told; what was there stays. */
+/* Protects the operator: if the file cannot be written the start is refused,
+ * and the error names the file and the true reason; the old file stays. */
 static void
 test_no_place(void **state)
 {
@@ -386,12 +386,12 @@ test_no_place(void **state)
 	assert_int_equal(epoch_end(&e, folder, "sym"), -EISDIR);
 	assert_int_equal(rmdir(aside), 0);
 	assert_file("7 open\n");
-	/* A full disk is called that. */
+	/* A full disk is named as the reason. */
 	assert_int_equal(symlink("/dev/full", aside), 0);
 	assert_int_equal(epoch_end(&e, folder, "sym"), -ENOSPC);
 }
 
-/* ---- what is sure ---- */
+/* ---- sure records ---- */
 
 static void
 assert_sure(const struct epochs *e, uint64_t epoch, int32_t day,
@@ -425,18 +425,18 @@ test_sure_records(void **state)
 	static const struct epochs none = { .now = 5 };
 
 	(void)state;
-	/* the running one, and those to come */
+	/* the running epoch, and later ones */
 	assert_sure(&e, 5, 11, 500, 500);
 	assert_sure(&e, 5, 12, 500, 500);
 	assert_unknown(&e, 6, 11);
 	assert_unknown(&e, INT64_MAX, 11);
 	assert_unknown(&e, UINT64_MAX, 11);
-	/* the one before, in the days of the crash and in others */
+	/* the epoch before, on the days of the crash and on others */
 	assert_sure(&e, 4, 11, 500, 20);
 	assert_sure(&e, 4, 11, 15, 15);
 	assert_sure(&e, 4, 10, 500, 85);
 	assert_unknown(&e, 4, 12);
-	/* over more than one crash; and where one is not known any more */
+	/* over more than one crash; and if one is not known any more */
 	assert_sure(&e, 3, 10, 500, 80);
 	assert_unknown(&e, 3, 11);
 	assert_sure(&e, 2, 10, 500, 80);
@@ -447,8 +447,8 @@ test_sure_records(void **state)
 }
 
 /*
- * A model of the files: what is in each now, and what was in them when each
- * epoch ended.  Every record has its own number.
+ * A model of the files: the records in each now, and those that were in them
+ * when each epoch ended.  Every record has its own number.
  */
 enum { DAYS = 6, LEN_MAX = 64, EPOCHS_MAX = 200 };
 
@@ -469,8 +469,7 @@ write_some(struct content *file)
 		file->records[file->len++] = ++records_made;
 }
 
-/* The promise: these records are the same now, and all of the epoch's that
- * could be meant. */
+/* The promise: the sure records of a day are those that the epoch had. */
 static void
 check_all(const struct epochs *e)
 {
@@ -483,7 +482,7 @@ check_all(const struct epochs *e)
 						&sure))
 				continue;
 			assert_true(sure <= now[day].len);
-			/* Nobody can have a record of a day that was not. */
+			/* No client has a record of a day without a run. */
 			if (was->len == 0)
 				continue;
 			assert_true(sure <= was->len);
@@ -492,7 +491,8 @@ check_all(const struct epochs *e)
 		}
 }
 
-/* A run from a day's file on, maybe into the next ones. Returns its last. */
+/* A run that begins in a day's file and may go on into the next ones.  Returns
+ * its last day. */
 static int32_t
 run(struct epochs *e, int32_t day, unsigned *useful)
 {
@@ -514,9 +514,8 @@ run(struct epochs *e, int32_t day, unsigned *useful)
 	return day;
 }
 
-/* Protects subscribers from records that others have in the place of theirs:
- * whatever the runs, days, crashes and clocks, what is called sure was there.
- */
+/* Protects subscribers from other records in the place of theirs: whatever the
+ * runs, days, crashes and clocks, a record that is called sure was there. */
 static void
 test_against_a_model(void **state)
 {

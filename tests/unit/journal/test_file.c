@@ -84,7 +84,7 @@ tear_down(void **state)
 	return 0;
 }
 
-/* With a page behind the last byte that must not be touched. */
+/* With a page after the last byte that must not be touched. */
 static struct journal_check
 checked(const uint8_t *bytes, size_t len)
 {
@@ -190,9 +190,9 @@ test_header(void **state)
 	}
 }
 
-/* ---- what is bad ---- */
+/* ---- bad bytes ---- */
 
-/* Each of these bytes makes its record none at all. */
+/* Each of these bytes, if wrong, leaves no record at its place. */
 static void
 test_damaged(void **state)
 {
@@ -216,8 +216,8 @@ test_damaged(void **state)
 }
 
 /*
- * Any bit: nothing in front of it is doubted, and where records go on is one
- * of the places where they do.
+ * Any bit: no record before it is doubted, and the place where records are said
+ * to continue is the start of a record.
  */
 static void
 test_flipped(void **state)
@@ -258,7 +258,7 @@ test_zero_tail(void **state)
 	for (size_t zeros = 1; zeros < 100; zeros++)
 		assert_check(bytes, offs[RECORDS] + zeros, JOURNAL_TORN,
 			     RECORDS, offs[RECORDS], 0);
-	/* and a hole, with a record behind it */
+	/* and a hole, with a record after it */
 	for (size_t zeros = 1; zeros < 100; zeros++) {
 		uint64_t behind = offs[RECORDS] + zeros;
 		uint64_t len = offs[1] - offs[0];
@@ -270,7 +270,7 @@ test_zero_tail(void **state)
 	}
 }
 
-/* A whole record in front of other bad bytes is not enough to believe in. */
+/* A whole record before other bad bytes is not enough to be believed. */
 static void
 test_search(void **state)
 {
@@ -292,7 +292,7 @@ test_search(void **state)
 	assert_int_equal(journal_search(bytes, len, offs[2]), offs[2]);
 }
 
-/* What only looks like records must not keep a start from starting. */
+/* Bytes that only look like records must not keep the daemon from starting. */
 static void
 test_search_ends(void **state)
 {
@@ -342,7 +342,7 @@ test_short_cuts(void **state)
 	(void)state;
 	for (size_t i = 0; i < all.cnt; i++) {
 		const struct vector *v = &all.items[i];
-		/* A list of the same object three times, as columns are. */
+		/* The same object three times in a list, as columns are. */
 		size_t body = v->len < 9 ? 0 : v->len - 8, len = 6;
 
 		if (body == 0 || body > 2000 || v->bytes[2] != 0)
@@ -361,7 +361,7 @@ test_short_cuts(void **state)
 	}
 }
 
-/* ---- a last record that is cut ---- */
+/* ---- a last record that is cut off ---- */
 
 /* A column `rows` of char vectors, each of them the `len` bytes at cell. */
 static size_t
@@ -393,7 +393,7 @@ put_texts(uint8_t *out, uint32_t rows, const uint8_t *cell, uint32_t len)
 	return at + put_strings(out + at, rows, cell, len);
 }
 
-/* Cut at each byte, or step by step: torn there, whatever it holds. */
+/* Cut off at each byte, or step by step: torn, whatever its cells contain. */
 static void
 assert_torn_everywhere(uint8_t *bytes, size_t record_len, size_t step)
 {
@@ -434,8 +434,8 @@ test_cut_record_of_records(void **state)
 	assert_torn_everywhere(bytes, len, 1);
 }
 
-/* A damaged count claims bytes that were never there: whoever would call that
- * torn would move the rest of the day away. */
+/* A damaged count claims bytes that were never there: to call that torn would
+ * move the rest of the day away. */
 static void
 test_damaged_count(void **state)
 {
@@ -460,7 +460,7 @@ test_damaged_count(void **state)
 		     offs[1]);
 }
 
-/* ---- what is not known, but whole ---- */
+/* ---- objects that are not known, but whole ---- */
 
 static const struct {
 	const char *x;
@@ -519,7 +519,7 @@ test_unknown(void **state)
 	}
 }
 
-/* As deep as q can nest, and a stack could not. */
+/* As deep as q can nest, which would overflow a stack. */
 static void
 test_unknown_depth(void **state)
 {
@@ -540,7 +540,7 @@ test_unknown_depth(void **state)
 	assert_int_equal(c.unknown_records, 1);
 }
 
-/* Lists within lists: the limit is wire_skip's, on either way. */
+/* Lists within lists: the limit is that of wire_skip, on either way. */
 static void
 test_depth(void **state)
 {

@@ -1,9 +1,9 @@
 /*
- * What decides which records fit is held here as two numbers: one of what
- * update_parse says to some thousands of updates, one of what a run leaves for
- * the next to compare.  When the first changes, records of a journal fit that
- * did not, or the other way round, and a client's count means something else:
- * then FITS_RULES must be raised, so that the second changes with it.
+ * The rules that decide which records fit, as two numbers: a hash of the
+ * answers of update_parse to some thousands of updates, and the fingerprint
+ * that a run leaves for the next to compare.  If the first changes, other
+ * records of a journal fit than before, and a client's count means something
+ * else: then FITS_RULES must be raised, so that the second changes with it.
  */
 #include "config.h"
 
@@ -121,7 +121,7 @@ hash_of_answers(const struct schema_table *t, enum check_mode check,
 			enum update_result result;
 			size_t len;
 
-			if (type == 3) /* there is none */
+			if (type == 3) /* no such type */
 				continue;
 			len = put_x(&w, i % FORMS, type, i / FORMS % 3,
 				    i / FORMS / 3 == 0);

@@ -80,7 +80,7 @@ add_record(struct history_file *f, struct record r)
 							.time_ns = r.time_ns });
 }
 
-/* A file with records in it from before this run, each of so many bytes. */
+/* A file with records from before this run, all of one length in bytes. */
 static struct history_file *
 begin(uint64_t foreign, uint64_t bytes)
 {
@@ -98,7 +98,7 @@ begin(uint64_t foreign, uint64_t bytes)
 					       .number = i });
 	history_begin(&history, f, head_pos);
 	assert_ptr_equal(history_last(&history), f);
-	/* Positions count back from the first one of this run. */
+	/* Positions count back from the first record of this run. */
 	for (size_t i = first; i < records_cnt; i++)
 		records[i].pos = head_pos - (foreign - (i - first)) * bytes;
 	return f;
@@ -135,7 +135,7 @@ is_before(uint64_t a, uint64_t b)
 	return (int64_t)(a - b) < 0;
 }
 
-/* The model's record at a place; NULL: none starts there. */
+/* The model's record at a place; NULL if no record starts there. */
 static const struct record *
 record_at(const struct history_place *place)
 {
@@ -146,7 +146,7 @@ record_at(const struct history_place *place)
 	return NULL;
 }
 
-/* A place is a record's, in all values of it; or the start of a file. */
+/* A place is a record's, in all its members; or the start of a file. */
 static void
 check_place(const struct history_place *place)
 {
@@ -165,7 +165,7 @@ check_place(const struct history_place *place)
 	assert_int_equal(history_time(place), r->time_ns);
 }
 
-/* As the journal does: one after the other. */
+/* As the journal does it: one file after the other. */
 static void
 trim(uint64_t tail_pos)
 {
@@ -191,7 +191,7 @@ test_empty(void **state)
 	history_file_free(NULL);
 }
 
-/* Nothing is in it yet: its end is found, nothing else. */
+/* No record is in it yet: only its end is found. */
 static void
 test_an_empty_file(void **state)
 {
@@ -213,8 +213,8 @@ test_an_empty_file(void **state)
 	assert_int_equal(history_time(&place), 0);
 }
 
-/* What was there before has positions in front of the file's first one, for
- * those who read it by number. */
+/* Records from before this run have positions before the file's first one, for
+ * consumers that read them by number. */
 static void
 test_records_from_before(void **state)
 {
@@ -241,7 +241,7 @@ test_records_from_before(void **state)
 	assert_int_equal(place.pos, 100);
 }
 
-/* A mark belongs to the file that it ends, what follows to the next. */
+/* A mark belongs to the file that it ends, the record after it to the next. */
 static void
 test_marks(void **state)
 {
@@ -256,7 +256,7 @@ test_marks(void **state)
 	assert_null(history_next(&history, first));
 	assert_true(history_find_pos(&history, 1100, &place));
 	assert_ptr_equal(place.file, first);
-	/* nobody knows yet where it goes on */
+	/* the next file is not known yet */
 	assert_false(history_find_pos(&history, 1127, &place));
 	second = begin(0, 0);
 	assert_ptr_equal(history_next(&history, first), second);
@@ -276,8 +276,8 @@ test_marks(void **state)
 	assert_null(history_find_day(&history, FIRST_DAY - 1, FIRST_DAY + 1));
 }
 
-/* Forgotten is only what nobody can come to any more; in order, so that there
- * is never a hole; and never the last file that ended. */
+/* Only files that no consumer can come to any more are removed; in order, so
+ * that there is never a hole; and never the last file that ended. */
 static void
 test_trim(void **state)
 {
@@ -293,7 +293,7 @@ test_trim(void **state)
 		if (i < 3)
 			end_day(FIRST_DAY + i);
 	}
-	/* at the first one's mark */
+	/* at the mark of the first file */
 	trim(files[0]->written_pos);
 	assert_true(is_open(fds[0]));
 	files[1]->readers++;
@@ -315,7 +315,7 @@ test_trim(void **state)
 
 /* ---- many files, at any position, against all their records ---- */
 
-/* Behind the first byte of one. */
+/* After the first byte of a record. */
 static bool
 is_in_mark(uint64_t pos)
 {
@@ -350,7 +350,7 @@ check_pos(uint64_t pos)
 	assert_false(is_before(pos, place.pos));
 	assert_false(is_before(place.file->written_pos, pos));
 	assert_false(is_before(pos, place.file->first_pos));
-	/* the walk from there is short, except over what was there before */
+	/* the walk from there is short, except over earlier runs' records */
 	for (size_t i = 0; i < records_cnt; i++)
 		if (records[i].fd == place.file->fd && records[i].is_ours &&
 		    !is_before(pos, records[i].pos))

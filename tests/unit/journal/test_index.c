@@ -36,8 +36,8 @@ start(void **state)
 	return 0;
 }
 
-/* The next record: so many bytes behind the last one. Positions are those of
- * frames, which are longer. */
+/* The next record: a number of bytes after the last one.  Positions are those
+ * of frames, which are longer. */
 static void
 add(uint64_t bytes, int64_t ns)
 {
@@ -83,8 +83,8 @@ test_gaps_are_exact(void **state)
 	assert_null(journal_index_find_record(&x, 0));
 }
 
-/* In all values each entry is behind the one before; the first is the first
- * record. */
+/* Every member of an entry is greater than in the entry before; the first entry
+ * is the first record. */
 static void
 check_order(void)
 {
@@ -98,7 +98,7 @@ check_order(void)
 	}
 }
 
-/* What is recent is found closely, the rest evenly. */
+/* Recent records are close to an entry, the other entries are spread evenly. */
 static void
 check_gaps(void)
 {
@@ -128,7 +128,7 @@ fill(uint64_t bytes_max, int64_t ns_max, unsigned records)
 		assert_true(x.cnt <= JOURNAL_INDEX_ENTRIES);
 		if (x.cnt >= before)
 			continue;
-		/* Thinned out: enough for long. */
+		/* Thinned out: there is room for long. */
 		assert_int_equal(before, JOURNAL_INDEX_ENTRIES);
 		assert_true(x.cnt <= RECENT + 2 * OLD_GAPS + 3);
 		check_order();

@@ -52,7 +52,7 @@ test_short_writes(void **state)
 	assert_int_equal(model_said("journal_failing"), 0);
 }
 
-/* It is asked again, at once, for the same. */
+/* The same write is asked for again, at once. */
 static void
 test_interrupted(void **state)
 {
@@ -77,7 +77,8 @@ test_interrupted(void **state)
 
 /* ---- a disk that fails ---- */
 
-/* At every byte of a batch; every other time it has told of those before. */
+/* Fails at every byte of a batch; every other time the disk reports the bytes
+ * before. */
 static void
 test_disk_full(void **state)
 {
@@ -92,7 +93,7 @@ test_disk_full(void **state)
 		if (n % 2 == 1 && n < len)
 			disk_write(n, (int32_t)n);
 		disk_write(disk_asked() < len ? 0 : n, results[n / 2 % 4]);
-		/* what comes meanwhile goes with it */
+		/* records that come meanwhile go with it */
 		model_put_many(1);
 		model_turn(RETRY_NS - 1);
 		assert_int_equal(disk_asked(), 0);
@@ -102,8 +103,8 @@ test_disk_full(void **state)
 	}
 }
 
-/* It is said at once, every minute, and when it is over; the ring keeps what
- * was accepted. */
+/* A failure is logged at once, every minute, and when it is over; the ring
+ * keeps the accepted records. */
 static void
 test_disk_full_for_long(void **state)
 {
@@ -124,8 +125,8 @@ test_disk_full_for_long(void **state)
 	assert_int_equal(model_said("journal_mended"), 1);
 }
 
-/* Staging takes what it can hold, then the ring; then the feeds wait.  What is
- * staged stays until the whole write has succeeded. */
+/* Records fill the staging ring, then the main ring; then the feeds wait.
+ * Staged records stay until the whole write has succeeded. */
 static void
 test_disk_hangs(void **state)
 {
@@ -150,7 +151,7 @@ test_disk_hangs(void **state)
 	assert_int_equal(model_said("journal_kept_up"), 1);
 }
 
-/* It has its name again within a second, with all that was in it. */
+/* The file has its name again within a second, with all its records. */
 static void
 test_file_deleted(void **state)
 {
@@ -169,8 +170,8 @@ test_file_deleted(void **state)
 	disk_drain();
 }
 
-/* A job that hangs, whatever it is for, holds neither writing nor what is
- * seen; only what it is for waits. */
+/* A job that hangs, whatever it does, holds up neither writing nor visibility;
+ * only the work that needs the job waits. */
 static void
 test_job_hangs(void **state)
 {
@@ -203,7 +204,8 @@ test_job_hangs(void **state)
 	assert_int_equal(model_said("journal_failing"), 0);
 }
 
-/* Nothing is written behind what a failed write left until that is cut off. */
+/* Nothing is written after the remains of a failed write: first they are cut
+ * off. */
 static void
 test_cut_hangs(void **state)
 {
@@ -221,7 +223,7 @@ test_cut_hangs(void **state)
 	disk_drain();
 }
 
-/* One that was interrupted is asked for again. */
+/* An interrupted operation is asked for again. */
 static void
 test_sync_interrupted(void **state)
 {
@@ -263,7 +265,7 @@ test_copy_while_writing(void **state)
 	disk_do_job();	  /* the copy, of the first three */
 	model_turn(0);
 	assert_int_equal(access(model_path(m.today), F_OK), -1);
-	/* what was written is copied before more is */
+	/* the written records are copied before more are written */
 	model_put_many(1);
 	model_turn(0);
 	assert_int_equal(m.ops_cnt, 0);
@@ -274,10 +276,10 @@ test_copy_while_writing(void **state)
 	assert_int_equal(access(model_path(m.today), F_OK), 0);
 }
 
-/* ---- on disk, and seen ---- */
+/* ---- on disk, and visible ---- */
 
-/* What is looked at after every step of every test, once in numbers: records
- * seen when two were committed, begun, written, and synced. */
+/* The rule that every step of every test checks, here in numbers: the records
+ * visible when two were committed, begun, written, and synced. */
 static void
 test_visible(void **state)
 {
@@ -310,7 +312,7 @@ test_visible(void **state)
 	}
 }
 
-/* One after each write, and nothing is written before it is done. */
+/* A sync after each write, and nothing is written before it is done. */
 static void
 test_sync_batch(void **state)
 {
@@ -333,7 +335,7 @@ test_sync_batch(void **state)
 	}
 }
 
-/* One that has begun, with a record behind it in the ring. */
+/* A sync that has begun, with a record after it in the ring. */
 static void
 start_sync(void)
 {
@@ -346,7 +348,7 @@ start_sync(void)
 	assert_non_null(disk_op(OP_SYNC));
 }
 
-/* When it is due, not before; never without something written. */
+/* A sync when it is due, not before; never without something written. */
 static void
 test_sync_interval(void **state)
 {
@@ -376,7 +378,7 @@ test_sync_interval(void **state)
 	assert_int_equal(m.journal.syncs, 2);
 }
 
-/* Due while the disk is at work: its completion wakes, not the clock. */
+/* Due while the disk is at work: a completion starts the turn, no timer. */
 static void
 test_sync_interval_passes(void **state)
 {
@@ -434,8 +436,8 @@ lose_two(void)
 	assert_true(failed_sync_kills());
 }
 
-/* The last words name the file and the first record that may be lost; nobody
- * sees it. */
+/* The last log line names the file and the first record that may be lost; that
+ * record never becomes visible. */
 static void
 test_sync_fails(void **state)
 {
@@ -452,7 +454,7 @@ test_sync_fails(void **state)
 	assert_true(is_noted());
 }
 
-/* Where it cannot be noted for the next start, the log has to do. */
+/* If it cannot be noted for the next start, the log has to do. */
 static void
 test_sync_fails_and_no_note(void **state)
 {
@@ -468,7 +470,8 @@ test_sync_fails_and_no_note(void **state)
 	assert_int_equal(model_said("unsynced_not_noted"), 1);
 }
 
-/* The page cache still has what the disk has not: it is written anew. */
+/* The page cache still has the bytes that the disk has not: they are written
+ * anew. */
 static void
 test_sync_fails_and_restart(void **state)
 {
@@ -490,8 +493,8 @@ test_sync_fails_and_restart(void **state)
 	assert_int_equal(model_said("journal_rewritten"), 0);
 }
 
-/* A disk that does not take it either is not believed, at no start, until
- * somebody has looked. */
+/* A disk that does not take the bytes then either is not believed, at any
+ * start, until the operator has looked. */
 static void
 test_disk_lies_again(void **state)
 {
@@ -536,14 +539,14 @@ test_roll(void **state)
 	}
 }
 
-/* As if so much had been written that pages are given back. */
+/* As if enough had been written for pages to be given back. */
 static void
 pretend_much_written(void)
 {
 	m.journal.dropped_off = 0 - 2 * (uint64_t)MODEL_RECYCLE_BYTES;
 }
 
-/* The file stays open until all that was asked of it is done. */
+/* The file stays open until all operations on it are done. */
 static void
 test_roll_waits(void **state)
 {
@@ -561,7 +564,7 @@ test_roll_waits(void **state)
 	model_turn(NS_PER_S);
 	assert_int_equal(journal_due_ns(&m.journal), INT64_MAX);
 	assert_int_equal(m.rolled, 0);
-	/* it was only advice: nothing comes of its failure */
+	/* it was only advice: its failure has no effect */
 	disk_complete(OP_RECYCLE, -EIO);
 	model_turn(0);
 	assert_int_equal(m.rolled, 1);
@@ -569,7 +572,7 @@ test_roll_waits(void **state)
 	assert_int_equal(model_said("journal_failing"), 0);
 }
 
-/* Whether this process has it open. */
+/* Whether this process has the file open. */
 static bool
 is_open(int32_t date)
 {
@@ -616,7 +619,7 @@ test_next_file(void **state)
 	turn_without_opening();
 	assert_int_equal(m.rolled, 1);
 	assert_int_equal(model_said("journal_failing"), 0);
-	/* that of a day that does not come is given back */
+	/* the file of a day that does not come is closed */
 	m.local_ns = (m.today + 1) * NS_PER_DAY - 1;
 	model_turn(MINUTE_NS);
 	assert_true(is_open(m.today + 1));
@@ -626,7 +629,7 @@ test_next_file(void **state)
 	assert_false(is_open(m.today - 2));
 }
 
-/* Told while there is time to mend it, once a minute; what comes then waits. */
+/* Logged while there is time to mend it, once a minute; later records wait. */
 static void
 test_next_file_fails(void **state)
 {
@@ -650,7 +653,7 @@ test_next_file_fails(void **state)
 	assert_int_equal(model_said("journal_mended"), 1);
 }
 
-/* ---- a random walk of all of it ---- */
+/* ---- a random walk through all of it ---- */
 
 enum { WALK_STEPS = 4000, WALK_RUNS = 3 };
 
@@ -678,7 +681,7 @@ walk_write(struct chance *c, bool is_full)
 
 /* The disk's mood lasts for some time. */
 struct mood {
-	unsigned pace; /* how many of ten steps it does something in */
+	unsigned pace; /* in how many of ten steps it does something */
 	bool is_full;
 };
 

@@ -23,7 +23,7 @@ check_text(int64_t free_bytes, double bytes_per_s, const char *expected)
 			    expected);
 }
 
-/* What an alert stands on: megabytes, and for how long they last. */
+/* An alert needs these figures: megabytes, and for how long they last. */
 static void
 test_text(void **state)
 {

@@ -36,7 +36,7 @@ set_up(void **state)
 	for (size_t i = 0; i < LEN_MAX; i++)
 		bytes[i] = (uint8_t)(i * 2654435761u >> 24);
 	(void)umask(022);
-	/* so that a file that may not grow is an error */
+	/* so that a file over the limit is an error, not a signal */
 	if (sigaction(SIGXFSZ, &ignore, NULL) != 0 || mkdtemp(folder) == NULL)
 		return -1;
 	snprintf(path, sizeof(path), "%s/journal", folder);
@@ -78,7 +78,7 @@ stop(void **state)
 	return 0;
 }
 
-/* The journal holds so many of the bytes. */
+/* The journal has this many of the bytes. */
 static void
 fill(size_t len)
 {
@@ -112,7 +112,7 @@ cut(uint64_t good, uint64_t len)
 	return torn_tail_cut(fd, path, good, len, side, sizeof(side));
 }
 
-/* Of no, one and many buffers in length; and the next one beside it. */
+/* Tails shorter and longer than a buffer; each one gets a file of its own. */
 static void
 test_cut(void **state)
 {
@@ -136,7 +136,7 @@ test_cut(void **state)
 	check_file(side_path(1), bytes + 1000, 5);
 }
 
-/* Who may not read the journal may not read its tail. */
+/* A user who may not read the journal may not read its tail. */
 static void
 test_mode(void **state)
 {
@@ -201,7 +201,7 @@ test_no_name(void **state)
 	check_untouched(100);
 }
 
-/* Nothing is cut that is not in the copy. */
+/* Bytes that are not in the copy are not cut off. */
 static void
 test_changed(void **state)
 {
@@ -216,7 +216,7 @@ test_changed(void **state)
 	assert_int_equal(access(side_path(1), F_OK), -1);
 }
 
-/* A journal that cannot be cut keeps its tail, and has it once. */
+/* A journal that cannot be cut keeps its tail, and no side file is left. */
 static void
 test_only_readable(void **state)
 {
@@ -233,7 +233,7 @@ test_only_readable(void **state)
 	check_untouched(100);
 }
 
-/* No tail, nothing to cut: whoever asks for it has not looked. */
+/* No tail, nothing to cut: the call is a bug of the caller. */
 static void
 test_no_tail(void **state)
 {

@@ -16,8 +16,8 @@
 #include "base/clock.h"
 #include "../journal_model.h"
 
-/* A file that was cut is noticed with the batch after: nothing more is written
- * to it, and it is looked at thoroughly, without waiting for the clock. */
+/* A cut is noticed with the next batch: nothing more is written to the file,
+ * and it is looked at thoroughly, without waiting for the clock. */
 static void
 test_cut(void **state)
 {
@@ -34,14 +34,14 @@ test_cut(void **state)
 	model_put_many(1);
 	model_turn(NS_PER_MS);
 	disk_write_all();
-	/* The journal does not wait for a look that takes its time. */
+	/* The journal does not wait for a slow look. */
 	model_put_many(1);
 	model_turn(0);
 	disk_write_all();
 	assert_int_equal(m.written, 4);
 	disk_look();
 	model_turn(NS_PER_MS);
-	assert_non_null(m.look_at); /* there was more since: another one */
+	assert_non_null(m.look_at); /* more was written since: another look */
 	assert_int_equal(m.jobs_cnt, 0);
 	len = m.journal.written.off;
 	assert_int_equal(ftruncate(m.journal.state.fd, (off_t)len - 3), 0);
@@ -57,7 +57,7 @@ test_cut(void **state)
 	assert_false(m.journal.history.is_doubted);
 }
 
-/* The same for a file whose name is another's by now. */
+/* The same if another file has the name by now. */
 static void
 test_moved(void **state)
 {
@@ -83,7 +83,7 @@ test_moved(void **state)
 	assert_int_equal(unlink(moved), 0);
 }
 
-/* Under load a cut could hide in what is written meanwhile: after 100 ms the
+/* Under load, bytes written meanwhile could make up for a cut: after 100 ms the
  * next write waits for the look, however long that takes. */
 static void
 test_waited_for(void **state)
@@ -99,8 +99,8 @@ test_waited_for(void **state)
 		model_turn(10 * NS_PER_MS);
 		if (disk_asked() == 0)
 			break;
-		/* What was written when the look began is not all that is
-		 * written when it ends. */
+		/* When the look ends, more is written than when it
+		 * began. */
 		if (m.look_at != NULL)
 			disk_look();
 		disk_write_all();
@@ -115,8 +115,8 @@ test_waited_for(void **state)
 	disk_drain();
 }
 
-/* Batches that follow one another closely share a look; the last one has one
- * too, when it is time. */
+/* Batches that follow one another closely share a look; the last batch gets one
+ * too, by the timer. */
 static void
 test_shared(void **state)
 {
@@ -144,9 +144,9 @@ test_shared(void **state)
 	assert_int_equal(journal_due_ns(&m.journal), INT64_MAX);
 }
 
-/* Whoever cuts the file while it is mended makes it begin once more, and at
- * last fail: then nothing is written behind the cut until it is mended, since
- * what memory has is needed for it. */
+/* Cuts during the mending make it begin once more, and at last fail: then
+ * nothing is written after the cut until it is mended, since the records in
+ * memory are needed for that. */
 static void
 test_cut_while_mended(void **state)
 {
@@ -189,7 +189,7 @@ test_cut_while_mended(void **state)
 			break;
 	}
 	assert_int_equal(model_said("journal_cut"), 1);
-	/* Who reads it sees the next cut, before anything is written. */
+	/* A reader sees the next cut before anything is written. */
 	assert_int_not_equal(m.journal.history.tail.len, 0);
 	/* The last record that was cut is written once more. */
 	assert_int_equal(m.journal.state.stream_records, 99);
@@ -200,8 +200,8 @@ test_cut_while_mended(void **state)
 	assert_int_equal(model_said("journal_mended"), 1);
 }
 
-/* A stop looks at the file when all else is done, once; also where the look
- * before had found something wrong, that may be mended since. */
+/* A stop looks at the file when all else is done, once; also if the last look
+ * found something wrong, which may be mended since. */
 static void
 test_one_look_at_a_stop(void **state)
 {
