@@ -40,14 +40,14 @@ static struct journal_state journal;
 static uint8_t *reply, *long_reply;
 static int64_t utc_ns, now_ns;
 
-/* Each client reads its own stream, another one the main stream. */
+/* Each client reads its own stream, a third one the main stream. */
 static struct client {
 	struct cursor cursor;
 	struct selection selection; /* kept */
 } clients[CLIENTS];
 static struct cursor other;
 
-/* A table of consumers that no usual reply has room for. */
+/* A table of consumers that does not fit into a usual reply. */
 static const char *
 put_table(void *context, enum tick_table table, struct wire_writer *out)
 {
@@ -215,7 +215,7 @@ apply(struct client *c, const struct tick_outcome *out, bool is_sync,
 	cursor_attach(&c->cursor, out->stream, out->stream->head_pos);
 }
 
-/* Returns whether the connection lives on. */
+/* Returns whether the connection stays open. */
 static bool
 send_frame(struct client *c, const uint8_t *frame, size_t len)
 {
@@ -306,8 +306,8 @@ make_body(const uint8_t *data, size_t len, uint32_t times, uint8_t *at,
 	return wire_written(&w);
 }
 
-/* The frame of an op, in an exact allocation, so that a byte read too far is
- * seen. */
+/* The frame of an op, in an exact allocation: the sanitizer sees each byte read
+ * too far. */
 static uint8_t *
 make_frame(const uint8_t *data, size_t body, size_t *out_len)
 {

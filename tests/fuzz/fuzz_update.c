@@ -75,8 +75,8 @@ put_frame(const struct schema_table *t, const uint8_t *x, size_t len,
 	return wire_written(&w);
 }
 
-/* `written` (u->frame_len bytes) is what the general way makes of x; NULL: it
- * takes it not. */
+/* `written` (u->frame_len bytes) is the frame that the general way makes of x;
+ * NULL: it refuses x. */
 static void
 check_template(const struct schema_table *t, const uint8_t *x, size_t len,
 	       struct update *u, const uint8_t *written)

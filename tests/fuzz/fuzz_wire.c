@@ -1,7 +1,7 @@
 /*
- * libFuzzer: one frame.  What the checks accept can be counted and rewritten;
- * the rewritten frame is accepted as well, means as much, and rewriting it
- * again changes nothing.
+ * libFuzzer: one frame.  A frame that the checks accept can be counted and
+ * rewritten; the rewritten frame is accepted as well, means the same, and
+ * rewriting it again changes nothing.
  */
 #include "config.h"
 
@@ -25,7 +25,7 @@ count_of(const uint8_t *frame, size_t len)
 	return wire_count(&r);
 }
 
-/* The ways to an end: those that know less of the rules come to it too. */
+/* The ways to find an end: those that check fewer rules find the same one. */
 static void
 check_ends(const uint8_t *body, size_t len)
 {
@@ -63,7 +63,7 @@ check_hello(const uint8_t *data, size_t len)
 static void
 check_rewrite(const uint8_t *frame, size_t len)
 {
-	/* exact sizes, for the sanitizer to see a byte too much */
+	/* exact sizes: the sanitizer sees each byte read too far */
 	uint8_t *first = malloc(len), *second;
 	size_t first_len;
 	bool has_long_counts;
