@@ -107,7 +107,10 @@ class Whole:
 
 
 class Feeder(threading.Thread):
-    """Publishes a mix, about 3 MB a second, until halt()."""
+    """Publishes a mix, about 3 MB a second, until halt(); after 8 MB a trickle, so
+    that on a slow machine those who catch up have an end before them."""
+
+    BLOCK, BLOCKS = 15_000, 530
 
     def __init__(self, client, seed):
         super().__init__(daemon=True)
@@ -117,8 +120,10 @@ class Feeder(threading.Thread):
 
     def run(self):
         try:
-            while not self.halted.wait(0.005):
-                self.client.send(self.mix.block(15_000))
+            blocks = 0
+            while not self.halted.wait(0.005 if blocks < self.BLOCKS else 0.2):
+                self.client.send(self.mix.block(self.BLOCK))
+                blocks += 1
         except Exception as failure:
             self.failure = failure
 

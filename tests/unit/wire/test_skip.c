@@ -81,9 +81,9 @@ test_short_ways(void **state)
 	(void)state;
 	for (size_t i = 0; i < all.cnt; i++) {
 		const struct vector *v = &all.items[i];
-		size_t len = v->len < 9 ? 0 : v->len - 8;
+		size_t len = v->len < 8 ? 0 : v->len - 8;
 
-		if (len > LEN_MAX || v->bytes[2] != 0)
+		if (len == 0 || len > LEN_MAX || v->bytes[2] != 0)
 			continue;
 		memcpy(x, v->bytes + 8, len);
 		for (size_t cut = 0; cut <= len; cut++)
