@@ -23,7 +23,7 @@ size_t begun_at[WALK_FILTERED_MAX];
 struct refused refused;
 struct kind kinds[KINDS];
 
-/* As the journal's: keeps what is not visible. */
+/* Like the journal's cursor: holds the frames that are not visible. */
 static struct cursor shown;
 
 int64_t

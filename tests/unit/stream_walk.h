@@ -1,8 +1,8 @@
 /*
- * For the random walks over streams whose readers come and go: the streams,
- * the list of all frames that were put into the main stream, and what readers
- * and subscribers do by chance.  A test holds what its readers get against its
- * own list of frames, which has the same order.
+ * For the random walks over streams whose readers come and go: the streams, the
+ * list of all frames that were put into the main stream, and the random actions
+ * of readers and subscribers.  A test compares its readers' bytes with its own
+ * list of frames, which has the same order.
  */
 #ifndef RINGTICK_TESTS_STREAM_WALK_H
 #define RINGTICK_TESTS_STREAM_WALK_H
@@ -28,9 +28,10 @@ extern struct schema schema;
 extern struct streams all;
 extern struct chance chance;
 extern int64_t now;
-extern int64_t (*clock_ns)(void); /* of the streams: NULL, or hasty_clock */
+extern int64_t (*clock_ns)(void); /* the streams' clock: NULL, or hasty_clock */
 
-/* Of the time that feeding has, all or nothing passes between two looks. */
+/* A clock by which all or none of the time for feeding passes between two
+ * looks. */
 int64_t hasty_clock(void);
 
 /* Empty streams, and an empty list. */
@@ -46,13 +47,13 @@ extern size_t frames_cnt, visible_cnt;
 
 bool is_before(uint64_t a, uint64_t b);
 
-/* A frame was put into the main stream: it is the last of the list. */
+/* Adds a frame that was put into the main stream to the list. */
 void walk_note_frame(void);
 
 /* The frame that begins at a position; frames_cnt: the head. */
 size_t walk_frame_at(uint64_t pos);
 
-/* Where the main stream is gated, some more frames become visible. */
+/* In a gated main stream, makes some more frames visible. */
 void walk_show(void);
 
 /* ---- streams ---- */
@@ -73,18 +74,19 @@ struct refused {
 extern struct refused refused;
 
 /*
- * Whether there is a reason for not coming back to the frames from i on, but
- * for what a filtered ring still has.  s is the stream in use for these
- * readers, or NULL; kept_bytes: what the main ring has at least.
+ * Whether a return to the frames from i on may be refused, except for reasons
+ * in a filtered ring.  s: the stream in use for these readers, or NULL;
+ * kept_bytes: the main ring has at least these.
  */
 bool walk_may_refuse(const struct stream *s, size_t i, uint64_t kept_bytes);
 
 /* ---- readers ---- */
 
-/* Sleeps, or wakes, one time in so many. true: it is asleep. */
+/* Puts a reader to sleep, or wakes it, at random.  Returns whether it is
+ * asleep. */
 bool walk_nap(bool *is_asleep, unsigned awake_times, unsigned asleep_times);
 
-/* How much of its lag a reader reads: one time in so many all of it. */
+/* The number of bytes that a reader reads, sometimes all of its lag. */
 uint64_t walk_part(uint64_t lag, unsigned times);
 
 /* ---- kinds of subscribers ---- */
@@ -100,10 +102,10 @@ struct symbols *symbols(void);
 
 void kinds_begin(void);
 
-/* All are gone, and no symbol is held any more. */
+/* No stream is in use, and no symbol is held any more. */
 void kinds_end(void);
 
-/* Another one in its place. */
+/* Replaces a subscriber by another one. */
 void kind_change(struct kind *k);
 
 void kind_keep(struct kind *to, const struct kind *from);

@@ -27,7 +27,7 @@ static struct connection c;
 static uint8_t *small, *big;
 static uint8_t reply[8];
 
-/* ---- what the peer sends: a handshake and frames of given lengths ---- */
+/* ---- the peer's bytes: a handshake and frames of given lengths ---- */
 
 static uint8_t stream[STREAM_MAX];
 static size_t stream_len;
@@ -151,7 +151,7 @@ serve_frame(void)
 	return true;
 }
 
-/* Each recv gets at most what is left up to the next of the cuts. */
+/* Each recv gets at most the bytes up to the next cut. */
 static void
 play(const size_t *cuts, size_t cuts_cnt)
 {
@@ -257,7 +257,7 @@ test_random_splits(void **state)
 	}
 }
 
-/* ---- what is refused ---- */
+/* ---- refusals ---- */
 
 /* Gives bytes to an open connection and asks for a frame. */
 static enum frame_result
@@ -295,7 +295,8 @@ frame_of_len(uint64_t frame_len)
 	return result;
 }
 
-/* A length is judged as soon as it is there, before its bytes take memory. */
+/* A length is judged as soon as it was received, before its bytes take
+ * memory. */
 static void
 test_lengths(void **state)
 {
@@ -313,7 +314,7 @@ test_lengths(void **state)
 	assert_int_equal(frame_of_len(UINT64_C(1) << 32), FRAME_TOO_LONG);
 }
 
-/* A header that cannot be good is refused at its first bad byte. */
+/* A bad header is refused at its first bad byte. */
 static void
 test_bad_headers(void **state)
 {
@@ -390,7 +391,7 @@ test_hello(void **state)
 	check_hello("a b=\"c\3", 8, 3, "a?b??c");
 }
 
-/* A name that would have to be cut is refused: cut, it would be another's. */
+/* A name that is too long is refused: cut, it could be another user's. */
 static void
 test_long_user(void **state)
 {
@@ -443,7 +444,7 @@ test_not_kdb(void **state)
 
 /* ---- a slot's life ---- */
 
-/* What belongs to the slot stays; the generation tells its users apart. */
+/* The slot's own fields stay; the generation tells its connections apart. */
 static void
 test_slot(void **state)
 {
@@ -483,19 +484,19 @@ test_drop_input(void **state)
 	c.state = CONNECTION_OPEN;
 	connection_room(&c, &at, &room);
 	memcpy(at, stream + HELLO_BYTES, SMALL_BYTES);
-	/* For a length that is claimed there is no buffer, ... */
+	/* There is no buffer for a length that is only claimed, ... */
 	c.filled += SMALL_BYTES - 1;
 	assert_int_equal(
 		connection_frame(&c, MESSAGE_MAX, &header, &frame, &why),
 		FRAME_MORE);
-	/* ... but for bytes that are here. */
+	/* ... but for bytes that were received. */
 	c.filled++;
 	assert_int_equal(
 		connection_frame(&c, MESSAGE_MAX, &header, &frame, &why),
 		FRAME_TOO_BIG);
 	connection_use_buffer(&c, big, header.len);
 	connection_room(&c, &at, &room);
-	/* exactly the frame's rest: nothing behind it comes into the buffer */
+	/* exactly the frame's rest: no byte after it gets into the buffer */
 	assert_ptr_equal(at, big + SMALL_BYTES);
 	assert_int_equal(room, 1000 - SMALL_BYTES);
 	assert_ptr_equal(connection_drop_input(&c), big);

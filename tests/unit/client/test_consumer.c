@@ -21,7 +21,8 @@ enum { STEPS = 100000 };
 
 static struct chance chance;
 static uint64_t mark_pos; /* end of the last mark */
-static bool are_asking;	  /* some for the past: then lags are not exact */
+static bool are_asking;	  /* some readers get the past: then lags are not
+			     exact */
 
 static int
 set_up(void **state)
@@ -57,8 +58,8 @@ stop(void **state)
 
 /* ---- the walk ---- */
 
-/* The main ring is full: somebody is in the way of it, or of the filtered
- * stream that holds it, and is told so. */
+/* The main ring is full: a consumer is in the way of a message, or of the
+ * filtered stream that holds the ring, and is reported. */
 static void
 check_refusal(void)
 {
@@ -82,7 +83,7 @@ walk_put(void)
 		chance_between(&chance, FRAME_RECORD_MIN,
 			       chance_below(&chance, 3) == 0 ? FRAME_MAX : 200);
 
-	/* Two ends of a day are farther apart than a ring is long. */
+	/* Two marks are farther apart than the length of a ring. */
 	if (m.all.main.head_pos - mark_pos > 2 * RING_BYTES &&
 	    chance_below(&chance, 10) == 0)
 		table = MARK;
@@ -126,7 +127,7 @@ walk_write(struct reader *r)
 		(void)submit(r, span_max);
 }
 
-/* A reply, or a subscription, as tick/dispatch.c lets them come. */
+/* A reply, or a subscription, in the order that tick/dispatch.c allows. */
 static void
 walk_queue(struct reader *r)
 {
@@ -143,7 +144,7 @@ walk_queue(struct reader *r)
 
 	if (consumer_is_busy(&r->c))
 		return;
-	/* A reply stands behind what was committed. */
+	/* A reply comes after the committed frames. */
 	streams_feed(&m.all, m.now);
 	if (here != NULL && !streams_is_level(&m.all, here))
 		return;
@@ -156,8 +157,8 @@ walk_queue(struct reader *r)
 	queue(r, len, stream, is_change ? &selection : NULL, has_gate);
 }
 
-/* subfrom and rejoin, as tick/dispatch.c lets them come: not while a file is
- * changed. */
+/* subfrom and rejoin, in the order that tick/dispatch.c allows: not while the
+ * file changes. */
 static void
 walk_ask(struct reader *r)
 {
@@ -188,7 +189,7 @@ walk_ask(struct reader *r)
 	    &selection);
 }
 
-/* One that is slow leaves or skips; sometimes one that is not. */
+/* A slow reader leaves or skips; sometimes one that is not slow. */
 static void
 walk_slow(struct reader *r)
 {
@@ -197,7 +198,7 @@ walk_slow(struct reader *r)
 	consumer_ring_lag(&r->c, &lag, &ring);
 	if (ring == 0 || (lag < ring / 2 && chance_below(&chance, 10) != 0))
 		return;
-	/* its write is cancelled, and then it is looked at again */
+	/* its write is cancelled first */
 	if (r->c.writing == PART_STREAM)
 		complete(r, some_of(r->span.len));
 	else if (r->c.policy == SLOW_SPILL)
@@ -206,7 +207,7 @@ walk_slow(struct reader *r)
 		skip_ahead(r);
 }
 
-/* One that reads the past goes on there, or comes back from it. */
+/* A reader of the past continues there, or returns to the ring. */
 static void
 walk_past(struct reader *r)
 {
@@ -221,7 +222,7 @@ walk_past(struct reader *r)
 	serve(r, chance_below(&chance, 12), how);
 }
 
-/* Now it reads slowly, or at once. */
+/* Changes how fast it reads. */
 static void
 walk_mood(struct reader *r)
 {
@@ -263,7 +264,7 @@ step(void)
 		check_reader(&m.readers[i]);
 }
 
-/* It went where it hurts. */
+/* All rare cases have occurred. */
 static void
 check_reach(void)
 {
@@ -306,7 +307,7 @@ test_random_walk(void **state)
 	walk(UINT64_MAX - 100000, false);
 }
 
-/* Consumers see only what is in the journal. */
+/* Consumers see only frames that are in the journal. */
 static void
 test_random_walk_gated(void **state)
 {
@@ -316,7 +317,7 @@ test_random_walk_gated(void **state)
 	walk(UINT64_MAX - 100000, true);
 }
 
-/* ---- single steps, for what a walk reaches but does not explain ---- */
+/* ---- single steps: cases that the walk reaches but does not explain ---- */
 
 static struct selection
 everything(void)
@@ -324,7 +325,7 @@ everything(void)
 	return selection_all(&m.schema);
 }
 
-/* Nothing to do is no write of 0 bytes. */
+/* With nothing to do there is no write, not one of 0 bytes. */
 static void
 test_nothing_to_do(void **state)
 {
@@ -343,8 +344,8 @@ test_nothing_to_do(void **state)
 	vanish(r);
 }
 
-/* Invariant 4: the reply behind what was committed before, in front of what
- * comes later; and busy until its last byte was accepted. */
+/* Invariant 4: the reply comes after the frames committed before, and before
+ * later ones; the consumer is busy until its last byte was accepted. */
 static void
 test_a_reply_has_its_place(void **state)
 {
@@ -375,8 +376,8 @@ test_a_reply_has_its_place(void **state)
 	vanish(r);
 }
 
-/* What was in the file may be cut off: a gate that was open stays open, for the
- * whole of the reply. */
+/* The journal's file may be cut: a gate that was open stays open for the whole
+ * reply. */
 static void
 test_a_gate_falls(void **state)
 {
@@ -443,7 +444,7 @@ test_a_span_in_flight_holds_the_ring(void **state)
 	vanish(r);
 }
 
-/* A skip in the middle of a frame: its rest comes, then what is new. */
+/* A skip in the middle of a frame: its rest comes, then new frames. */
 static void
 test_skip_mid_frame(void **state)
 {
@@ -476,7 +477,7 @@ test_skip_mid_frame(void **state)
 	assert_true(submit(r, 1000));
 	assert_int_equal(r->c.writing, PART_NOTICE);
 	complete(r, 20);
-	/* a half-sent notice is finished, and a second one comes behind it */
+	/* a half-sent notice is finished, and a second one follows */
 	assert_true(put(MARK, 0));
 	skip_ahead(r);
 	assert_true(submit(r, 1000));
@@ -492,7 +493,7 @@ test_skip_mid_frame(void **state)
 	vanish(r);
 }
 
-/* A reply is never skipped, and it comes where it can: behind the rest. */
+/* A reply is never skipped; it comes after the rest. */
 static void
 test_skip_with_a_reply(void **state)
 {
@@ -523,7 +524,7 @@ test_skip_with_a_reply(void **state)
 	vanish(r);
 }
 
-/* What a reply holds back is lag as well: in bytes, records and time. */
+/* Frames that wait for a reply are lag as well: in bytes, records and time. */
 static void
 test_lag_behind_a_reply(void **state)
 {
@@ -546,8 +547,8 @@ test_lag_behind_a_reply(void **state)
 	vanish(r);
 }
 
-/* From a filtered stream to the main one and back: what is new after the
- * request comes by the new stream, once, also while the old one lags. */
+/* From a filtered stream to the main one and back: frames after the request
+ * come by the new stream, once, also while the old one lags. */
 static void
 test_change_of_stream(void **state)
 {
@@ -581,8 +582,8 @@ test_change_of_stream(void **state)
 	vanish(r);
 }
 
-/* A skip while a change of stream waits: nothing holds the old stream, and
- * the new one is still come to. */
+/* A skip while a change of stream waits: no cursor holds the old stream, and
+ * the change still takes place. */
 static void
 test_skip_during_a_change(void **state)
 {
@@ -616,7 +617,7 @@ test_skip_during_a_change(void **state)
 	vanish(r);
 }
 
-/* Of two rings the one that is fuller counts. */
+/* The fuller of two rings counts. */
 static void
 test_ring_lag(void **state)
 {
@@ -642,7 +643,7 @@ test_ring_lag(void **state)
 	consumer_ring_lag(&r->c, &lag, &ring);
 	assert_int_equal(lag, 9 * 1024);
 	assert_int_equal(ring, RING_BYTES);
-	/* In the way of a message: as if it held everything. */
+	/* A reader in the way of a message counts as lagging the whole ring. */
 	assert_false(put(1, 8000));
 	consumer_ring_lag(&r->c, &lag, &ring);
 	assert_int_equal(lag, RING_BYTES);
@@ -651,7 +652,7 @@ test_ring_lag(void **state)
 
 /* ---- single steps in the past ---- */
 
-/* A part of so many bytes is sent. */
+/* Sends a part, which must have len bytes. */
 static void
 expect(struct reader *r, enum consumer_part part, size_t len)
 {
@@ -662,8 +663,8 @@ expect(struct reader *r, enum consumer_part part, size_t len)
 	check_reader(r);
 }
 
-/* A half-sent frame goes on with its very next byte, out of the journal; what
- * is new comes out of the ring again. */
+/* A half-sent frame continues at its next byte, from the journal; new frames
+ * come from the ring again. */
 static void
 test_leave_mid_frame(void **state)
 {
@@ -676,7 +677,7 @@ test_leave_mid_frame(void **state)
 		assert_true(put(i, 200));
 	assert_true(submit(r, 250));
 	complete(r, 250);
-	/* The next record is not in the journal yet: nobody leaves. */
+	/* The next record is not in the journal yet: no consumer leaves. */
 	assert_false(spill(r));
 	journal_write(1);
 	assert_false(spill(r));
@@ -696,7 +697,8 @@ test_leave_mid_frame(void **state)
 	vanish(r);
 }
 
-/* Invariant 4, in the past: the reply behind what was committed before. */
+/* Invariant 4, in the past: the reply comes after the frames committed
+ * before. */
 static void
 test_a_reply_in_the_past(void **state)
 {
@@ -720,8 +722,8 @@ test_a_reply_in_the_past(void **state)
 	vanish(r);
 }
 
-/* It leaves while its reply is half sent, and its stream has nothing but what
- * comes behind it: that is not sent first. */
+/* It leaves while its reply is half sent, and its stream has only later frames:
+ * these are not sent first. */
 static void
 test_leave_behind_the_limit(void **state)
 {
@@ -747,8 +749,8 @@ test_leave_behind_the_limit(void **state)
 	vanish(r);
 }
 
-/* A subscription without a reply, behind frames that are not wanted: nothing
- * will ever be written that could end it. */
+/* A subscription without a reply, after frames that are not wanted: no
+ * completion of a write will end it. */
 static void
 test_a_change_without_bytes(void **state)
 {
@@ -778,8 +780,8 @@ test_a_change_without_bytes(void **state)
 	vanish(r);
 }
 
-/* Who says that it has more records than there are is found out before it is
- * sent anything. */
+/* A client that claims more records than there are is detected before any byte
+ * is sent to it. */
 static void
 test_claims_too_much(void **state)
 {

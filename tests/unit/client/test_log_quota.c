@@ -26,7 +26,7 @@ passed(const struct peers_line *line, unsigned tries, int64_t now_ns)
 	return cnt;
 }
 
-/* So many at once, then one a second; after a rest so many again. */
+/* A burst, then one line per second; after a pause the whole burst again. */
 static void
 test_burst(void **state)
 {
@@ -46,8 +46,8 @@ test_burst(void **state)
 	assert_int_equal(passed(&scanner, 10000, t), PEERS_BURST_MAX);
 }
 
-/* Who connects from another port is the same; another name, address, event or
- * reason is not. */
+/* A client on another port is the same; with another name, address, event or
+ * reason it is another. */
 static void
 test_who(void **state)
 {
@@ -71,8 +71,8 @@ test_who(void **state)
 		assert_int_equal(passed(&others[i], 1000, t), PEERS_BURST_MIN);
 }
 
-/* A name is free to choose: those of one address share what four may cause, and
- * what is held back of them is few sums. */
+/* Names are chosen freely: the names of one address share the lines of four,
+ * and few rows hold the rest. */
 static void
 test_names(void **state)
 {
@@ -99,7 +99,8 @@ test_names(void **state)
 	assert_int_equal(sums, 1);
 }
 
-/* What was held back is told once: when it has ended, or in between. */
+/* Lines held back are summed up once: at the end of the burst, or in
+ * between. */
 static void
 test_sums(void **state)
 {
@@ -129,7 +130,7 @@ test_sums(void **state)
 	assert_int_equal(held.lines, 1000 - 9);
 }
 
-/* However many clients there are, the log stays as small. */
+/* The log is bounded for any number of clients. */
 static void
 test_many(void **state)
 {

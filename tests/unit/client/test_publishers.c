@@ -29,7 +29,7 @@ set_up(void **state)
 	return 0;
 }
 
-/* It publishes, and goes after so long. */
+/* A client publishes, and leaves after for_ns. */
 static void
 visit(const char *name, uint64_t address, int64_t at_ns, int64_t for_ns)
 {
@@ -37,7 +37,7 @@ visit(const char *name, uint64_t address, int64_t at_ns, int64_t for_ns)
 	publishers_left(&publishers, name, address, at_ns + for_ns);
 }
 
-/* How many slots are kept from a stranger. */
+/* The number of slots that a stranger cannot have. */
 static unsigned
 kept(int64_t now_ns)
 {
@@ -49,7 +49,7 @@ kept(int64_t now_ns)
 	return free_cnt;
 }
 
-/* It may have the last slot, though somebody is awaited then. */
+/* It may have the last slot although another publisher is expected then. */
 static bool
 is_known(const char *name, uint64_t address, int64_t now_ns)
 {
@@ -58,7 +58,8 @@ is_known(const char *name, uint64_t address, int64_t now_ns)
 				   now_ns);
 }
 
-/* Nobody is awaited while it is here, nor longer than it was. */
+/* A publisher is not awaited while it is connected, nor for longer than it
+ * was. */
 static void
 test_awaited(void **state)
 {
@@ -74,13 +75,13 @@ test_awaited(void **state)
 	assert_false(is_known("fee", HERE, 2000 * S));
 	assert_int_equal(kept(2001 * S), 0);
 	visit("feed", HERE, 10000 * S, 9000 * S);
-	/* It comes again for a moment: that takes nothing away. */
+	/* A later short visit does not shorten the time. */
 	visit("feed", HERE, 19001 * S, 1 * S);
 	assert_int_equal(kept(22599 * S), 1);
 	assert_int_equal(kept(22600 * S), 0);
 }
 
-/* Names are free: those of one address push each other out. */
+/* Names are chosen freely: the names of one address displace each other. */
 static void
 test_invented_names(void **state)
 {
@@ -97,7 +98,8 @@ test_invented_names(void **state)
 	assert_true(is_known("other", THERE, 3611 * S));
 	assert_int_equal(kept(3610 * S), PUBLISHERS_OF_ADDRESS + 1);
 	assert_int_equal(kept(3611 * S), 2);
-	/* Who stays has its row, and no more than the share. */
+	/* Connected publishers keep their rows, up to the share of an
+	 * address. */
 	for (unsigned i = 0; i < 1000; i++) {
 		(void)snprintf(name, sizeof(name), "m%u", i);
 		publishers_came(&publishers, name, HERE, 3612 * S);
@@ -109,7 +111,7 @@ test_invented_names(void **state)
 	assert_true(is_known("other", THERE, 3614 * S));
 }
 
-/* A full table forgets who is awaited for the shortest time. */
+/* A full table drops the publisher whose time ends first. */
 static void
 test_full(void **state)
 {

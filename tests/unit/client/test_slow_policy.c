@@ -84,8 +84,8 @@ test_two_marks(void **state)
 	assert_int_equal(judge(SLOW_BLOCK, 751, 9), LAG_HOLD);
 }
 
-/* Where the journal is what lags, nobody can leave: it is told to again and
- * again, until it could, or is under the return mark by itself. */
+/* If the journal lags, no consumer can leave: the verdict is repeated until it
+ * can, or is under the return mark by itself. */
 static void
 test_leaving_is_told_until_it_is_done(void **state)
 {
@@ -97,7 +97,7 @@ test_leaving_is_told_until_it_is_done(void **state)
 	assert_int_equal(judge(SLOW_SPILL, 700, 3601 * NS_PER_S), LAG_NOTHING);
 }
 
-/* Feeds are held for block_limit and no longer, from when it became slow. */
+/* Feeds are held for at most block_limit after the consumer became slow. */
 static void
 test_block_has_a_limit(void **state)
 {

@@ -31,7 +31,7 @@ start(void **state)
 	return 0;
 }
 
-/* Work alone ends a share, of whatever it consists; the next one is whole. */
+/* Work of any kind ends a share; the next share is whole. */
 static void
 test_share_of_steps(void **state)
 {
@@ -51,11 +51,11 @@ test_share_of_steps(void **state)
 	assert_true(budget_was_dear(&budget));
 	budget_begin_share(&budget);
 	assert_false(budget_was_dear(&budget));
-	/* a few looks in all that */
+	/* a few reads of the clock for all that */
 	assert_in_range(looks, 1, 4 * BUDGET_SHARE_STEPS / BUDGET_LOOK_STEPS);
 }
 
-/* Steps that are slow end it sooner, and in the end the turn. */
+/* Slow steps end the share sooner, and finally the turn. */
 static void
 test_share_of_time(void **state)
 {

@@ -19,7 +19,7 @@ static struct vectors all;
 static struct fence in_fence, out_fence;
 static unsigned calls_cnt;
 static char error[REQUEST_ERROR_MAX];
-static unsigned steps; /* that the request has left */
+static unsigned steps; /* steps left */
 static uint8_t work[REQUEST_WORK_BYTES];
 
 static int
@@ -44,7 +44,7 @@ tear_down(void **state)
 
 /* ---- names to call ---- */
 
-/* (`sub;arg;arg;...), so that the value shows how it was called. */
+/* Returns (`sub;arg;arg;...): the value shows the arguments of the call. */
 static const char *
 call_sub(void *context, const struct request_arg *args, unsigned args_cnt,
 	 struct wire_writer *out)
@@ -134,8 +134,8 @@ static const struct request_world world = {
 /* ---- evaluating ---- */
 
 /*
- * Evaluates into room bytes in front of the fence, behind a byte that belongs
- * to somebody else.  The error, or NULL with the value at *out.
+ * Evaluates into `room` bytes before the fence, after a byte of another owner.
+ * Returns the error, or NULL with the value at *out.
  */
 static const char *
 evaluate_in(const uint8_t *body, size_t len, size_t room, const uint8_t **out,
@@ -185,7 +185,7 @@ check_body(const uint8_t *body, size_t len, const char *expected,
 	value_len = hex_bytes(expected, value, sizeof(value));
 	if (out_len != value_len || memcmp(out, value, value_len) != 0)
 		fail_msg("%s: another value", what);
-	/* With one byte less, whatever was unfinished is taken back. */
+	/* With one byte less, an unfinished value is undone. */
 	for (size_t room = 0; room < value_len; room++)
 		if (evaluate_in(body, len, room, &out, &out_len) == NULL)
 			fail_msg("%s: fits in %zu bytes", what, room);
@@ -230,7 +230,7 @@ check_object(const char *hex, const char *expected)
 #define TRADE "f5747261646500"
 #define EMPTY "f500"
 #define NULL_ "6500"
-/* What call_sub makes of no argument, of (`;`), and of (`trade;`). */
+/* The results of call_sub for no argument, for (`;`), and for (`trade;`). */
 #define SUB0	  "0000 01000000" SUB
 #define SUB_ALL	  "0000 03000000" SUB EMPTY EMPTY
 #define SUB_TRADE "0000 03000000" SUB TRADE EMPTY
@@ -427,7 +427,7 @@ test_rdb(void **state)
 	check_text(";;.u.i", I);
 }
 
-/* Nothing is called by a text that is not understood to its end. */
+/* A text that is not understood to its end calls no function. */
 static void
 test_text_errors(void **state)
 {
@@ -479,7 +479,7 @@ test_text_errors(void **state)
 	}
 	check_text(".u.i+1", "'nyi");
 	check_text(".u.i+foo", "'foo");
-	/* What is read to its end is evaluated up to the error, as in q. */
+	/* A text that is understood is evaluated up to the error, as in q. */
 	check_text(".u.sub[`;`];foo", "'foo");
 	assert_int_equal(calls_cnt, 1);
 	check_text("(.u.sub[`;`];.u.sub[1;2;3])", "'rank");
@@ -537,7 +537,7 @@ test_lambdas(void **state)
 		{ "{[a; b] ( b ; a ) }[`a;1]", "0000 02000000" LONG1 "f56100" },
 		{ "{(z;y;x)}[1;`b;`c]", "0000 03000000 f56300 f56200" LONG1 },
 		{ "{.u.sub[x;y]}[`trade;`]", SUB_TRADE },
-		/* those of the inner one are its own */
+		/* the parameters of the inner lambda are its own */
 		{ "{{x}y}[1;`b]", "f56200" },
 		{ "{{y}x}[1]", "68 02000000 64000a00 03000000 7b797d" LONG1 },
 		{ "{[a]{a}[1]}[1]", "'a" },
@@ -585,7 +585,7 @@ test_projections(void **state)
 
 	(void)state;
 	check_texts(cases, ARRAY_LEN(cases));
-	/* one that came: {x;y}[;1] of `a */
+	/* one that was received: {x;y}[;1] of `a */
 	check_object("0000 02000000 68 03000000 64000a00 05000000 7b783b797d"
 		     "65ff" I EMPTY,
 		     I);
@@ -658,7 +658,7 @@ test_conditions(void **state)
 		{ "$[0b;`a;`b]", "f56200" },
 		{ "$[0;`a;1i;`b;`c]", "f56200" },
 		{ "$ [ 0b ; `a ; 0 ; `b ; `c ]", "f56300" },
-		/* only what is chosen is evaluated */
+		/* only the chosen branch is evaluated */
 		{ "$[1b;`a;foo[]]", "f56100" },
 		{ "$[0b;.foo.bar[1+2];`b]", "f56200" },
 		{ "$[0b;`a;foo]", "'foo" },
@@ -701,7 +701,8 @@ test_traps(void **state)
 		{ "count@1 2 3", "f9 0300000000000000" },
 		{ "1 2@0", LONG1 },
 		{ "@[.u.fail;1]", "'failed" },
-		/* three of something else amend, which is not for here */
+		/* three arguments amend any other value, which is not
+		 * supported */
 		{ "@[1 2;0;3]", "'nyi" },
 		{ "@[`.u.i;0;3]", "'nyi" },
 		{ "@[1;2;3;4]", "'rank" },
@@ -911,7 +912,7 @@ test_names_as_values(void **state)
 	check_texts(cases, ARRAY_LEN(cases));
 }
 
-/* What real clients send; TorQ's is what its processes ask of each other. */
+/* Requests of real clients; TorQ's are between its processes. */
 static void
 test_torq(void **state)
 {
@@ -957,7 +958,7 @@ copy_text(char *to, const char *text)
 	return len;
 }
 
-/* `text` repeated, cnt times, between two others. */
+/* `text`, cnt times, between two others. */
 static char *
 repeat(char *at, const char *before, const char *text, unsigned cnt,
        const char *behind)
@@ -984,19 +985,19 @@ test_limits(void **state)
 	check_long(repeat(text, "", "1,", 4000, "1"), "'limit");
 	check_long(repeat(text, "", "`a[", 4000, ""), "'limit");
 	check_long(repeat(text, "", "foo;", REQUEST_STEPS_MAX, ")"), "'limit");
-	/* the deepest that is allowed */
+	/* the deepest nesting allowed */
 	check_long(repeat(text, "", "(", QUERY_DEPTH_MAX, "1"), "'limit");
 	repeat(text, "", "(", QUERY_DEPTH_MAX - 1, "1");
 	repeat(text + strlen(text), "", ")", QUERY_DEPTH_MAX - 1, "");
 	check_long(text, "f9 0100000000000000");
-	/* a long list of few steps is none: literals are one */
+	/* a long list of literals is one node */
 	check_long(repeat(text, "count (", "1;", 2000, "1)"),
 		   "f9 d107000000000000");
 	check_long(repeat(text, "count ", "1 ", 10000, "1"),
 		   "f9 1127000000000000");
 }
 
-/* With a work area as large as the daemon has. NULL: it has a value. */
+/* With a work area as large as the daemon's.  NULL: there is a value. */
 static const char *
 error_of(const char *text)
 {
@@ -1015,7 +1016,7 @@ error_of(const char *text)
 	wide.work_len = WORK;
 	steps = REQUEST_STEPS_MAX;
 	bad = request_evaluate(&wide, body, 6 + len, &to);
-	/* A long value is none that is too dear. */
+	/* A long value is not too dear. */
 	if (bad == query_too_much)
 		bad = NULL;
 	free(large);
@@ -1023,8 +1024,8 @@ error_of(const char *text)
 	return bad;
 }
 
-/* What a text may cost at most, of each kind of work: so much is answered, and
- * ten times as much is 'limit before it is done. */
+/* The most that a text may cost, for each kind of work: this much is answered,
+ * and ten times as much is 'limit before it is done. */
 static void
 test_dearest(void **state)
 {
@@ -1072,7 +1073,8 @@ test_dearest(void **state)
 	free(text);
 }
 
-/* What does not end by itself is ended, and is no error to be trapped. */
+/* An evaluation that does not end by itself is ended, by an error that no trap
+ * catches. */
 static void
 test_bounds(void **state)
 {
@@ -1100,7 +1102,8 @@ test_bounds(void **state)
 		{ "{x in x}{x,x,x,x,x,x,x,x,x,x}"
 		  "{x,x,x,x,x,x,x,x,x,x}{x,x,x,x,x,x,x,x,x,x}1 2 3 4 5",
 		  "'limit" },
-		/* nested deeper than is sent, though not deeply evaluated */
+		/* nested deeper than a message may be, though not deeply
+		 * evaluated */
 		{ "{[f;x]f f f f x}[{[f;x]f f f f x}[{[f;x]f f f f x}"
 		  "[{enlist(x;`a)}]]]1",
 		  "'limit" },
@@ -1136,7 +1139,7 @@ test_small_work(void **state)
 			good_cnt++;
 		else
 			assert_string_equal(bad, "limit");
-		/* Once there is enough, more is no harm. */
+		/* More than enough does not change the result. */
 		assert_true((bad == NULL) == (good_cnt > 0));
 	}
 	assert_true(good_cnt > 0);
@@ -1183,7 +1186,7 @@ test_objects(void **state)
 	check_object("0000 02000000 0a00 00000000 f500", EMPTY);
 	check_object("0000 02000000 0a00 03000000 7b787d f500", EMPTY);
 	check_object("0000 02000000 0a00 01000000 28 f500", "'nyi");
-	/* what is not a request */
+	/* not a request */
 	check_object("fc00", "'type");
 	check_object("0600 01000000 01000000", "'type");
 	check_object("80 666f6f00", "'type");
@@ -1235,7 +1238,7 @@ test_vectors_of_clients(void **state)
 	check_vector("feed_upd_strfn", "'.u.upd");
 }
 
-/* Whatever kdb+ objects arrive, with any byte changed. */
+/* All kinds of kdb+ objects, with any byte changed. */
 static void
 test_vectors_flipped(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * Batches: a random walk over streams that get what becomes visible as one
- * message of each table, read back row by row against the list of updates.
+ * Batches: a random walk over streams that get newly visible updates as one
+ * message per table, read back row by row against the list of updates.
  */
 #include "config.h"
 
@@ -35,21 +35,23 @@ enum {
 	STEPS = 30000,
 };
 
-/* How far somebody has read the list. */
+/* How far a reader has read the list. */
 struct progress {
 	size_t first;		      /* the message that it began with */
-	size_t next[MESSAGE_TABLES];  /* of each table the message, ... */
-	uint32_t row[MESSAGE_TABLES]; /* ... and the row in it, to read next */
-	size_t marks_to;	      /* marks before this message were read */
+	size_t next[MESSAGE_TABLES];  /* by table: the message, ... */
+	uint32_t row[MESSAGE_TABLES]; /* ... and its row, to be read next */
+	size_t marks_to;	      /* all marks before this message were
+					 read */
 	size_t taken; /* no row of a message from here on was read */
-	int table;    /* of the last message; -1: it was a mark, or nothing */
+	int table;    /* table of the last message; -1: a mark, or none was
+			 read */
 };
 
 struct reader {
 	struct cursor c;
 	struct kind kind;
-	struct progress at; /* before the message that it is in, ... */
-	size_t sent;	    /* ... of which it has so many bytes */
+	struct progress at; /* the place before the message being read, ... */
+	size_t sent;	    /* ... and the bytes of that message read so far */
 	bool is_asleep;
 };
 
@@ -64,13 +66,13 @@ static const struct streams_options options = {
 };
 
 static struct message messages[MESSAGES_MAX];
-static bool ends_here[MESSAGES_MAX]; /* something shown ended before it, or a
-					stream stood there */
+static bool ends_here[MESSAGES_MAX]; /* a visible part ended before it, or a
+					stream was fed up to here */
 static struct reader readers[READERS];
 static uint32_t number;
 static unsigned cuts;
 
-/* How often it went where it hurts. */
+/* Counts of the rare cases. */
 static unsigned refusals, waits, joined, begun, torn, units, merged, cut;
 
 static int
@@ -110,7 +112,7 @@ progress_from(size_t i)
 	return p;
 }
 
-/* The next row of a table that is wanted; its message, or frames_cnt. */
+/* The next wanted row of a table; returns its message, or frames_cnt. */
 static size_t
 seek_row(const struct wants *w, struct progress *p, unsigned table)
 {
@@ -127,7 +129,8 @@ seek_row(const struct wants *w, struct progress *p, unsigned table)
 	return frames_cnt;
 }
 
-/* All that is wanted before message i was read, and nothing of what follows. */
+/* All wanted rows before message i were read, and none of the following
+ * ones. */
 static void
 check_exact(const struct wants *w, const struct progress *at, size_t i)
 {
@@ -139,11 +142,11 @@ check_exact(const struct wants *w, const struct progress *at, size_t i)
 	assert_true(mark_from(p.marks_to) >= i && p.marks_to <= i);
 }
 
-/* ---- what was read ---- */
+/* ---- the bytes read ---- */
 
-/* A message whose table comes no later than the last one's begins a batch: as
- * something shown, or a day, has ended, as another stream went on from here, or
- * because it would have been too long. */
+/* A message whose table comes no later than the last one's begins a batch: a
+ * visible part or a day has ended, another stream was fed up to here, or the
+ * batch would have been too long. */
 static void
 check_new_batch(const struct progress *p, size_t first)
 {
@@ -202,7 +205,7 @@ take_rows(const struct wants *w, struct progress *p, const uint8_t *frame)
 	p->taken = max_u64(p->taken, m + 1);
 }
 
-/* Reads so many bytes of its stream. */
+/* Reads len bytes of its stream. */
 static void
 read_bytes(struct reader *r, uint64_t len)
 {
@@ -239,7 +242,7 @@ records_before(size_t i)
 	return records;
 }
 
-/* Behind its unit it knows where to go on. */
+/* After its unit the place in the main stream is known. */
 static void
 check_unit(const struct reader *r)
 {
@@ -259,7 +262,7 @@ check_unit(const struct reader *r)
 	units += end != r->c.pos;
 }
 
-/* At its end there is all that it was fed, and only that: whole batches. */
+/* At its end the reader has all that its stream was fed, in whole batches. */
 static void
 check_unread(const struct reader *r)
 {
@@ -295,7 +298,7 @@ check_stream(const struct stream *s)
 	assert_int_equal(s->fed_records, records_before(i));
 }
 
-/* Where a stream stands, the batches of the others end. */
+/* The batches of other streams end where a stream has been fed up to. */
 static void
 note_ends(void)
 {
@@ -305,7 +308,7 @@ note_ends(void)
 				true;
 }
 
-/* Who was not fed to the end has a reader in the way. */
+/* A stream that was not fed to the end has a reader in the way. */
 static void
 check_fed(void)
 {
@@ -340,7 +343,7 @@ check(void)
 
 /* ---- coming and going ---- */
 
-/* From the journal, which has got to message i. */
+/* Returns from the journal, at message i. */
 static void
 come_back(struct reader *r, size_t i)
 {
@@ -408,7 +411,7 @@ end(struct reader *r)
 
 /* ---- the walk ---- */
 
-/* false: no room. */
+/* false: there is no room. */
 static bool
 put(struct message *m)
 {
@@ -462,7 +465,7 @@ walk_reader(struct reader *r)
 		read_bytes(r, walk_part(cursor_lag(&r->c), 3));
 }
 
-/* It comes to an end; sometimes others come between. */
+/* Feeding comes to an end; sometimes readers come and go in between. */
 static void
 walk_feed(void)
 {
@@ -576,7 +579,7 @@ test_random_walk_in_a_hurry(void **state)
 	clock_ns = NULL;
 }
 
-/* ---- what a batch is ---- */
+/* ---- single batches ---- */
 
 static void
 subscribe_as(struct reader *r, const struct wants *w)
@@ -595,7 +598,7 @@ put_one(unsigned table)
 	assert_true(put(&messages[frames_cnt]));
 }
 
-/* Small updates that are shown together are one message of each table. */
+/* Small updates that become visible together are one message per table. */
 static void
 test_one_of_each(void **state)
 {
@@ -634,7 +637,8 @@ test_one_of_each(void **state)
 	stop();
 }
 
-/* Behind a slow reader a batch waits as a whole; who keeps up gets it. */
+/* A batch waits as a whole for a slow reader; a reader that keeps up gets
+ * it. */
 static void
 test_full_ring(void **state)
 {
@@ -669,7 +673,7 @@ test_full_ring(void **state)
 	stop();
 }
 
-/* What was not shown is kept, also where nobody reads. */
+/* Messages that are not visible are kept even without readers. */
 static void
 test_held(void **state)
 {
@@ -727,7 +731,8 @@ put_lists(const struct schema_table *t, int type, uint32_t rows)
 	return u.frame_len;
 }
 
-/* Items of different types are longer together: that, too, is foreseen. */
+/* Items of different types get longer when they are merged; there is room for
+ * that. */
 static void
 test_growth(void **state)
 {

@@ -33,8 +33,8 @@ enum {
 struct reader {
 	struct cursor c;
 	struct kind kind;
-	size_t next; /* the message that it is to read, if it is wanted, ... */
-	size_t sent; /* ... but for these bytes */
+	size_t next; /* the message to be read next, if it is wanted, ... */
+	size_t sent; /* ... except these bytes */
 	bool is_asleep;
 };
 
@@ -52,7 +52,7 @@ static struct reader readers[READERS];
 static uint32_t number;
 static unsigned cuts;
 
-/* How often it went where it hurts. */
+/* Counts of the rare cases. */
 static unsigned refusals, waits, main_returns, joined, begun, shared;
 
 static int
@@ -92,7 +92,7 @@ wanted_from(const struct wants *w, size_t i)
 	return i;
 }
 
-/* What is wanted of the messages [from, to). */
+/* The wanted part of the messages [from, to). */
 static uint64_t
 wanted_bytes(const struct wants *w, size_t from, size_t to)
 {
@@ -131,7 +131,7 @@ read_bytes(struct reader *r, uint64_t len)
 	}
 }
 
-/* All that is there for it is what it is to read, and stays unread. */
+/* Checks the bytes that the reader has not read, without reading them. */
 static void
 check_unread(const struct reader *r)
 {
@@ -140,7 +140,7 @@ check_unread(const struct reader *r)
 
 	read_bytes(&copy, cursor_lag(&r->c));
 	assert_int_equal(copy.sent, 0);
-	/* ... and it is all that it was fed. */
+	/* ... and these are all that the stream was fed. */
 	to = r->c.stream->is_main ? visible_cnt
 				  : walk_frame_at(r->c.stream->fed.pos);
 	assert_true(wanted_from(&r->kind.wants, copy.next) >= to);
@@ -197,8 +197,8 @@ total_of(const struct selection *s, size_t from, size_t to)
 	return total;
 }
 
-/* What it can be known to lack; of a filter by symbols, what it has to look at.
- */
+/* The messages that a stream is known to lack; with a filter by symbols, those
+ * that it has to look at. */
 static void
 check_unfed(const struct stream *s)
 {
@@ -229,7 +229,7 @@ longest_lag(const struct stream *s)
 	return longest;
 }
 
-/* Who was not fed to the end has a reader in the way of a message. */
+/* A stream that was not fed to the end has a reader in the way of a message. */
 static void
 check_fed(void)
 {
@@ -265,7 +265,7 @@ check(void)
 
 /* ---- coming and going ---- */
 
-/* The stream in use that has all that these want; NULL: none. */
+/* The stream in use for this selection; NULL: none. */
 static const struct stream *
 stream_in_use(const struct kind *k)
 {
@@ -279,8 +279,8 @@ stream_in_use(const struct kind *k)
 	return NULL;
 }
 
-/* Bytes that a ring holds are gone for who comes back if the index entry before
- * them is gone, or would be by what is half written. */
+/* Bytes of a ring are gone for a returning reader if the index entry before
+ * them is gone, or is overwritten by a half-written message. */
 static uint64_t
 kept_bytes(uint64_t ring_bytes)
 {
@@ -289,7 +289,7 @@ kept_bytes(uint64_t ring_bytes)
 	return ring_bytes - ring_bytes / 16 - frames * FRAME_MAX;
 }
 
-/* Whether there is a reason for not coming back to the messages from i on. */
+/* Whether a return to the messages from i on may be refused. */
 static bool
 may_refuse(const struct kind *k, const struct stream *s, size_t i)
 {
@@ -322,7 +322,7 @@ come_back(struct reader *r)
 	const struct stream *s = stream_in_use(&r->kind);
 
 	r->next = visible_cnt - far;
-	/* What was overwritten is no message any more. */
+	/* Overwritten bytes are no messages any more. */
 	if (all.main.head_pos - starts[r->next] > 2 * RING_BYTES)
 		return;
 	if (!streams_resume(&all, &r->kind.selection, 0, starts[r->next],
@@ -336,7 +336,7 @@ come_back(struct reader *r)
 	note_begin(r, s);
 }
 
-/* Begins with what is not visible yet. */
+/* Begins with the first message that is not visible yet. */
 static void
 subscribe(struct reader *r)
 {
@@ -416,7 +416,7 @@ walk_reader(struct reader *r)
 		read_bytes(r, walk_part(cursor_lag(&r->c), 2));
 }
 
-/* What all streams in use lack together. */
+/* The sum of the bytes that all streams in use lack. */
 static uint64_t
 lack(void)
 {
@@ -429,7 +429,7 @@ lack(void)
 	return bytes;
 }
 
-/* How far the stream that was fed least, or most, has come. */
+/* The place up to which the last, or the first, stream has been fed. */
 static size_t
 fed_up_to(bool is_most)
 {
@@ -448,8 +448,8 @@ fed_up_to(bool is_most)
 	return found;
 }
 
-/* Nothing is looked at for nobody: what somebody gets past, and of each stream
- * the message that it has no room for. */
+/* No message is looked at in vain: only those that a stream gets, and for each
+ * stream the one that it has no room for. */
 static void
 feed(void)
 {
@@ -462,7 +462,7 @@ feed(void)
 		assert_true(from + looks <= fed_up_to(true) + FILTERED_MAX);
 }
 
-/* Changes with all that is done of a long message, or learnt of it. */
+/* Changes with each piece of work on a long message. */
 static uint64_t
 pieces_done(void)
 {
@@ -479,7 +479,8 @@ pieces_done(void)
 	return done;
 }
 
-/* It gets on each time, and comes to an end; sometimes others come between. */
+/* Each call makes progress, and feeding comes to an end; sometimes readers come
+ * and go in between. */
 static void
 walk_feed(void)
 {
@@ -549,7 +550,7 @@ walk(uint64_t pos, bool is_gated)
 	walk_close();
 }
 
-/* From two places on; and went everywhere on the way. */
+/* Two starting positions; all rare cases must have occurred. */
 static void
 walk_twice(uint64_t pos, bool is_gated)
 {
@@ -558,7 +559,7 @@ walk_twice(uint64_t pos, bool is_gated)
 	refused = (struct refused){ 0 };
 	walk(0, is_gated);
 	walk(pos, is_gated);
-	/* In a hurry most is done for what has come before. */
+	/* With little time, most calls work on earlier messages. */
 	if (clock_ns != NULL) {
 		assert_true(cuts > 1000 && refusals > 0 && main_returns > 0);
 		return;

@@ -1,6 +1,6 @@
 /*
- * Filters of whole messages: what is looked at, who wants it, and which rows
- * are picked, against a filter that goes through the rows one by one.
+ * Filters of whole messages: the keys looked up, the streams that want them and
+ * the rows picked, against a filter that goes through the rows one by one.
  */
 #include "config.h"
 
@@ -32,7 +32,7 @@ static struct schema schema;
 static struct filter filter;
 static struct chance chance;
 
-/* What each stream wants. */
+/* The filter of each stream. */
 static struct wants wants[STREAMS_MAX];
 static struct selection selections[STREAMS_MAX];
 static bool is_in_use[STREAMS_MAX];
@@ -90,7 +90,7 @@ end(unsigned i)
 	is_in_use[i] = false;
 }
 
-/* Whether the stream's filter leaves anything of it. */
+/* Whether the stream's filter wants any row. */
 static void
 check_stream(unsigned i, const struct message *m)
 {
@@ -163,8 +163,8 @@ test_random_walk(void **state)
 	assert_int_equal(filter.symbols.keys_cnt, 0);
 }
 
-/* What is in the sym column by a feed's mistake, where only the shape is
- * checked: other types match nothing, nor do objects. */
+/* Items of other types in the sym column, by a feed's mistake, where only the
+ * shape is checked: they match no symbol. */
 static void
 test_other_types(void **state)
 {
@@ -211,7 +211,7 @@ test_other_types(void **state)
 	symbols_release(&filter.symbols, set);
 }
 
-/* As many rows as a message can have: a boolean and a time each. */
+/* The most rows that a message can have: a boolean and a time each. */
 static void
 test_most_rows(void **state)
 {

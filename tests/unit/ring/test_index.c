@@ -24,8 +24,8 @@ enum {
 /* ---- the model: every message, and a search from one end to the other ---- */
 
 static struct index_entry messages[MESSAGES_MAX];
-static size_t messages_cnt, oldest; /* of those still in the ring */
-static uint64_t tail; /* never thinned out: what is before may be gone */
+static size_t messages_cnt, oldest; /* of the messages still in the ring */
+static uint64_t tail; /* never thinned out: earlier bytes may be gone */
 static struct index x;
 static struct index_entry *entries;
 
@@ -96,7 +96,7 @@ check_is_message(const struct index_entry *e)
 		 (unsigned long long)e->pos);
 }
 
-/* Where an answer would be by looking at each entry. */
+/* The expected answer, by a look at each entry. */
 static const struct index_entry *
 find_slowly(uint64_t pos)
 {
@@ -145,7 +145,8 @@ test_empty(void **state)
 	assert_int_equal(x.cnt, 0);
 }
 
-/* The first message always: nothing before it could be walked from. */
+/* The first message always gets an entry: there is none before it to walk
+ * from. */
 static void
 test_first_message(void **state)
 {
@@ -218,7 +219,7 @@ test_gap_of_large_rings(void **state)
 
 /* ---- thinning ---- */
 
-/* What the walk from an entry to a position may cost at most. */
+/* The longest walk from an entry to a position. */
 static void
 check_gaps(uint64_t message_max)
 {
@@ -227,8 +228,8 @@ check_gaps(uint64_t message_max)
 			    GAP_BYTES + message_max);
 }
 
-/* A trickle over hours: the array never overflows, what is lost is time, not
- * place, and never the newest or the oldest. */
+/* Rare messages over hours: the array never overflows; entries get coarser in
+ * time, never in bytes, and the newest and the oldest stay. */
 static void
 test_trickle(void **state)
 {
@@ -242,7 +243,7 @@ test_trickle(void **state)
 	}
 }
 
-/* Thinning frees half of the array, or it would be done at each message. */
+/* Thinning frees half of the array, else it would be needed at each message. */
 static void
 test_thinning_is_rare(void **state)
 {

@@ -193,7 +193,7 @@ is_zeroed(const struct ring *r)
 	return r->base == NULL && r->size == 0 && !r->is_huge;
 }
 
-/* In a child, whose limits nobody else feels. 0: as it must be. */
+/* Runs in a child, since limits are per process.  Returns 0 on success. */
 static int
 fails_cleanly(bool has_descriptors, size_t size, int expected_err)
 {
@@ -218,13 +218,13 @@ fails_cleanly(bool has_descriptors, size_t size, int expected_err)
 	return WEXITSTATUS(status);
 }
 
-/* What fails names its cause and leaves nothing that a close would trip on. */
+/* A failure returns its cause and leaves a ring that can be closed. */
 static void
 test_failures(void **state)
 {
 	(void)state;
 	assert_int_equal(fails_cleanly(false, page, -EMFILE), 0);
-	/* more than there are addresses */
+	/* more than the address space */
 	assert_int_equal(fails_cleanly(true, (size_t)1 << 47, -ENOMEM), 0);
 }
 
@@ -262,7 +262,8 @@ test_huge_pages_or_not(void **state)
 	assert_memory_equal(r.base, in + 9, sizeof(in) - 9);
 	ring_close(&r);
 
-	/* No multiple of a huge page: never made of them. */
+	/* A size that is not a multiple of a huge page is never made of huge
+	 * pages. */
 	assert_int_equal(ring_open(&r, HUGE_BYTES / 2, true, false), 0);
 	assert_false(r.is_huge);
 	assert_int_equal(r.size, HUGE_BYTES / 2);

@@ -24,7 +24,7 @@ enum {
 	MARK,
 };
 
-/* Where streams are started in turn: nothing may depend on small positions. */
+/* Starting positions of streams: no code may depend on small positions. */
 static const uint64_t starts[] = {
 	0,
 	(UINT64_C(1) << 32) - 5000,
@@ -230,7 +230,7 @@ test_room_with_a_reader(void **state)
 	cursor_detach(&c);
 }
 
-/* Half of a frame sent is not a frame less: its start is still needed. */
+/* The start of a half-sent frame is still needed. */
 static void
 test_a_torn_frame_is_kept(void **state)
 {
@@ -264,7 +264,7 @@ test_may_be_slow(void **state)
 	assert_true(streams_may_be_slow(&all, 30));
 	c.pos = all.main.head_pos;
 	assert_false(streams_may_be_slow(&all, 30));
-	/* Somebody waits: slow, wherever the mark is. */
+	/* A writer waits: the reader is slow, wherever the mark is. */
 	assert_false(stream_has_room(&all.main, RING_BYTES + 1));
 	assert_true(streams_may_be_slow(&all, 99));
 	assert_true(stream_has_room(&all.main, 1));
@@ -323,7 +323,7 @@ walk_put(struct chance *chance)
 	log_of[log_cnt++] = k;
 }
 
-/* The first frame that ends behind pos; log_cnt at the head. */
+/* The first frame that ends after pos; log_cnt at the head. */
 static size_t
 frame_at(uint64_t pos)
 {
@@ -352,7 +352,7 @@ check_place(uint64_t pos)
 	assert_int_equal(place.frame_end,
 			 pos == k->pos ? pos : k->pos + k->len);
 	assert_int_equal(place.record, k->record);
-	/* Of the frame or one before it. */
+	/* The time of the frame or one before it. */
 	assert_true(place.time_ns <= k->time_ns && place.time_ns > 0);
 }
 
@@ -454,7 +454,7 @@ test_random_walk(void **state)
 		walk(&chance, starts[i]);
 }
 
-/* Each byte of a full ring is placed right, wherever the seam is. */
+/* stream_locate is right for each byte of a full ring, wherever the seam is. */
 static void
 test_locate_every_byte(void **state)
 {
@@ -485,7 +485,7 @@ test_locate_every_byte(void **state)
 	}
 }
 
-/* Of a message of now, the time is 10 ms old at most. */
+/* The time of a new message is at most 10 ms old. */
 static void
 test_time_of_a_place(void **state)
 {
@@ -534,8 +534,8 @@ test_equal_selections_share(void **state)
 	cursor_detach(&c);
 }
 
-/* The last reader frees a stream: it no longer holds the main ring, and
- * another selection may have it, with nothing left of the one before. */
+/* The last reader frees a stream: it no longer holds the main ring, and another
+ * selection may have it, without any bytes of the earlier one. */
 static void
 test_freed_and_used_again(void **state)
 {
@@ -560,7 +560,7 @@ test_freed_and_used_again(void **state)
 	assert_true(put(REF, 300));
 	assert_ptr_equal(find("r"), freed);
 	cursor_attach(&cursors[1], freed, freed->head_pos);
-	/* It starts at the head: what came before belongs to nobody. */
+	/* It starts at the head: no reader gets earlier bytes. */
 	streams_feed(&all, now);
 	assert_int_equal(cursor_lag(&cursors[1]), 0);
 	assert_true(put(REF, 200));
@@ -584,7 +584,7 @@ test_level(void **state)
 	s = find("t");
 	cursor_attach(&c, s, s->head_pos);
 	assert_true(streams_is_level(&all, s));
-	/* also what it does not want has to be looked at */
+	/* messages that it does not want are looked at too */
 	assert_true(put(QUOTE, 500));
 	assert_false(streams_is_level(&all, s));
 	streams_feed(&all, now);
@@ -667,8 +667,8 @@ test_feed(void **state)
 	}
 }
 
-/* What a full filtered ring cannot take stays in the main ring; then that is
- * full as well, and the one reader is named as the reason. */
+/* Messages that do not fit into a full filtered ring stay in the main ring;
+ * then that is full as well, and the one reader is named as the reason. */
 static void
 test_a_full_filtered_ring_holds_the_main_ring(void **state)
 {
@@ -693,7 +693,7 @@ test_a_full_filtered_ring_holds_the_main_ring(void **state)
 	streams_feed(&all, now);
 	assert_true(put(TRADE, 1024));
 	put_cnt++;
-	/* and nothing was lost on the way */
+	/* and no frame was lost */
 	for (got_cnt = 1; cursor_lag(&c) > 0; got_cnt++) {
 		uint8_t expected[1024];
 
@@ -721,7 +721,7 @@ test_a_full_filtered_ring_is_let_go(void **state)
 	while (put(TRADE, 1024));
 	assert_false(streams_is_level(&all, s));
 	cursor_detach(&c);
-	/* nor does anybody wait for it any more */
+	/* and no writer waits for it any more */
 	assert_true(streams_is_level(&all, s));
 	assert_true(put(TRADE, 1024));
 	assert_false(streams_may_be_slow(&all, 50));

@@ -1,5 +1,5 @@
 /*
- * The way back to the rings, and what is counted of them: a random walk over
+ * The way back to the rings, and the streams' totals: a random walk over
  * streams whose readers come and go at any position that was ever in the main
  * stream, against the plain list of its frames.
  */
@@ -36,8 +36,8 @@ struct frame {
 struct reader {
 	struct cursor c;
 	struct selection selection;
-	size_t next; /* the frame that it is to read, if it is wanted, ... */
-	size_t sent; /* ... but for these bytes */
+	size_t next; /* the frame to be read next, if it is wanted, ... */
+	size_t sent; /* ... except these bytes */
 	bool is_asleep;
 };
 
@@ -54,7 +54,7 @@ static struct frame frames[WALK_FRAMES_MAX];
 static struct reader readers[READERS];
 static bool is_trickle;
 
-/* How often it went where it hurts. */
+/* Counts of the rare cases. */
 static unsigned refusals, main_returns, joined, begun, behind_tail,
 	rare_returns, thinned;
 
@@ -102,7 +102,7 @@ wanted_from(const struct selection *s, size_t i)
 	return i;
 }
 
-/* Of a selection, what is in the frames [from, to). */
+/* A selection's total in the frames [from, to). */
 static struct stream_total
 total_of(const struct selection *s, size_t from, size_t to)
 {
@@ -145,7 +145,7 @@ read_bytes(struct reader *r, uint64_t len)
 	}
 }
 
-/* All that is there for it is what it is to read: and stays unread. */
+/* Checks the bytes that the reader has not read, without reading them. */
 static void
 check_unread(const struct reader *r)
 {
@@ -231,7 +231,7 @@ stream_in_use(const struct selection *s)
 	return filtered_in_use(s);
 }
 
-/* Bytes that a ring holds are gone for who comes back if the index entry before
+/* Bytes of a ring are gone for a returning reader if the index entry before
  * them is gone. */
 static uint64_t
 kept_bytes(uint64_t ring_bytes)
@@ -239,7 +239,7 @@ kept_bytes(uint64_t ring_bytes)
 	return ring_bytes - ring_bytes / 16 - FRAME_MAX;
 }
 
-/* Whether there is a reason for not coming back to the frames from i on. */
+/* Whether a return to the frames from i on may be refused. */
 static bool
 may_refuse(const struct selection *selection, const struct stream *s, size_t i)
 {
@@ -254,7 +254,7 @@ may_refuse(const struct selection *selection, const struct stream *s, size_t i)
 	       ++refused.filtered_gone;
 }
 
-/* Counts what kind of return it was. */
+/* Counts the kinds of returns. */
 static void
 note_return(const struct reader *r, const struct stream *before, size_t i,
 	    uint64_t tail_pos)
@@ -270,7 +270,7 @@ note_return(const struct reader *r, const struct stream *before, size_t i,
 		begun_at[s->id - 1] = i;
 		return;
 	}
-	/* The last one before is no longer in the main ring. */
+	/* The last wanted frame before is no longer in the main ring. */
 	while (last > 0 && !is_wanted(&r->selection, &frames[last - 1]))
 		last--;
 	rare_returns += !s->is_main && last > 0 &&
@@ -294,7 +294,7 @@ come_back(struct reader *r)
 	s = stream_in_use(&r->selection);
 	if (s != NULL)
 		tail_pos = s->tail_pos;
-	/* What was overwritten is no frame any more. */
+	/* Overwritten bytes are no frames any more. */
 	if (all.main.head_pos - starts[i] > 2 * RING_BYTES)
 		return;
 	if (!streams_resume(&all, &r->selection, 0, starts[i], &r->c)) {
@@ -308,7 +308,7 @@ come_back(struct reader *r)
 	note_return(r, s, i, tail_pos);
 }
 
-/* A new subscriber: begins with what is not visible yet. */
+/* A new subscriber begins with the first frame that is not visible yet. */
 static void
 subscribe(struct reader *r)
 {

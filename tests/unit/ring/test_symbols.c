@@ -22,14 +22,14 @@ enum {
 	SETS_MAX = 6,
 	STREAMS_MAX = 70, /* more than a word of bits */
 	TABLES = 3,
-	TEXTS = 60, /* each in every table */
+	TEXTS = 60, /* each of them in every table */
 	STEPS = 30000,
 	SEED = 7,
-	CHOSEN_BITS = 12, /* as many symbols as that are chosen */
+	CHOSEN_BITS = 12, /* most symbols chosen for a set */
 	CHOSEN_BYTES = CHOSEN_BITS * 16,
 };
 
-/* What a set should have. */
+/* The expected content of a set. */
 struct model {
 	struct symbol_set *set;
 	unsigned holders; /* 0: unused */
@@ -39,12 +39,13 @@ struct model {
 
 static struct symbols symbols;
 static struct model models[SETS_MAX];
-static struct model *streams[STREAMS_MAX]; /* what each one wants */
+static struct model *streams[STREAMS_MAX]; /* by stream: the set that it
+					      wants */
 static uint8_t texts[TEXTS][SYMBOL_BYTES_MAX + 1];
 static size_t lens[TEXTS];
 static struct chance chance;
 
-/* How often it went where it hurts. */
+/* Counts of the rare cases. */
 static unsigned no_keys, no_sets, shared, emptied, reused;
 
 static void
@@ -131,7 +132,7 @@ free_model(void)
 	return NULL;
 }
 
-/* One that is held; NULL: there is none, or by chance. */
+/* A set that is held, at random; NULL: none, or sometimes. */
 static struct model *
 any_model(void)
 {
@@ -251,8 +252,8 @@ walk_change(struct model *m)
 	}
 }
 
-/* The model that a finished set should have become; NULL: it filters nothing.
- * The model of what was begun may be unused then. */
+/* The model of a finished set; NULL: it filters no table.  The model of the
+ * change may be unused then. */
 static struct model *
 finish(struct model *m)
 {
@@ -310,7 +311,7 @@ let_go(struct model *m)
 	m->holders--;
 }
 
-/* A stream begins with a set, which it holds, or ends. */
+/* A stream begins, with a set that it holds, or ends. */
 static void
 walk_stream(unsigned i)
 {
@@ -329,7 +330,7 @@ walk_stream(unsigned i)
 	}
 }
 
-/* Whether anybody but streams holds it. */
+/* Whether any holder besides streams has it. */
 static bool
 is_ours(const struct model *m)
 {
@@ -371,7 +372,7 @@ test_random_walk(void **state)
 	assert_int_equal(symbols.keys_cnt, 0);
 }
 
-/* ---- what the walk does not meet ---- */
+/* ---- cases that the walk does not reach ---- */
 
 static void
 test_lengths(void **state)
@@ -407,7 +408,7 @@ test_lengths(void **state)
 	assert_int_equal(symbols.keys_cnt, 0);
 }
 
-/* To the last key and the last set; then each can be had again. */
+/* Uses all keys and all sets; then each can be used again. */
 static void
 test_run_out(void **state)
 {
@@ -426,7 +427,7 @@ test_run_out(void **state)
 			assert_int_equal(add(sets[i % SETS_MAX], 0, i), 0);
 		assert_int_equal(add(sets[0], 1, 0), -ENOSPC);
 		assert_int_equal(find(1, 0), SYMBOLS_NONE);
-		/* what another set has costs nothing */
+		/* keys of another set need no memory */
 		assert_int_equal(add(sets[0], 0, 1), 0);
 		symbols_forget(&symbols, sets[2], 0);
 		assert_int_equal(add(sets[0], 1, 0), 0);
@@ -436,7 +437,7 @@ test_run_out(void **state)
 	}
 }
 
-/* Without symbols it still filters: nothing of the table is wanted. */
+/* Without symbols the table is still filtered: none of its rows is wanted. */
 static void
 test_empty_filters(void **state)
 {
@@ -463,9 +464,9 @@ test_empty_filters(void **state)
 }
 
 /*
- * Symbols that a xor-shift-multiply hash puts into one bucket, whatever it
- * begins with: each bit is a pair of words of which the second takes back what
- * is different in the first.
+ * Symbols that a xor-shift-multiply hash puts into one bucket, whatever its
+ * seed: each bit is a pair of words, the second of which cancels the difference
+ * of the first.
  */
 static void
 choose(unsigned number, uint8_t *out)
@@ -481,7 +482,7 @@ choose(unsigned number, uint8_t *out)
 	}
 }
 
-/* A look-up is short though these were chosen, and seeds differ. */
+/* Lookups are short even for these chosen symbols, and differ by seed. */
 static void
 test_chosen_symbols(void **state)
 {

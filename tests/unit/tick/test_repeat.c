@@ -1,6 +1,6 @@
 /*
- * tick_repeat does with a block of frames what dispatch_frame does with each:
- * two tickerplants get the same, one of them frame by frame.
+ * tick_repeat has the same effect on a block of frames as dispatch_frame on
+ * each: two tickerplants get the same frames, one of them frame by frame.
  */
 #include "config.h"
 
@@ -95,7 +95,7 @@ stop(void **state)
 	return 0;
 }
 
-/* ---- what feeds send ---- */
+/* ---- the feeds' frames ---- */
 
 static void
 put_row(struct wire_writer *w, bool is_trade)
@@ -132,8 +132,8 @@ put_columns(struct wire_writer *w)
 		wire_put_u64(w, chance_bits(&chance));
 }
 
-/* Mostly good rows of two tables; what is wrong, unknown, empty, or waited for
- * stands between them. */
+/* Mostly good rows of two tables; wrong, unknown and empty ones, and ones that
+ * a client waits for, are among them. */
 static size_t
 put_frame(uint8_t *at)
 {
@@ -168,7 +168,7 @@ make_block(uint8_t *at)
 
 /* ---- both ways ---- */
 
-/* Whoever reads takes everything when a frame finds no room. */
+/* The reader reads everything when a frame finds no room. */
 static size_t
 handle_next(struct plant *p, const uint8_t *at, size_t avail)
 {
@@ -228,7 +228,7 @@ compare_from(uint64_t pos)
 		assert_int_equal(one_by_one.streams.tables[i].bytes,
 				 repeating.streams.tables[i].bytes);
 	}
-	/* Places are found in what was committed at once. */
+	/* Places are found within messages that were committed together. */
 	for (unsigned i = 0; i < 20; i++) {
 		uint64_t at = pos + chance_below(&chance, len);
 
@@ -262,7 +262,7 @@ test_walk(void **state)
 	assert_true(repeating.repeated > repeating.counters.in_records / 2);
 }
 
-/* Neither a part of a frame, nor anything while feeds are held. */
+/* Neither a part of a frame, nor any frame while feeds are held, is taken. */
 static void
 test_nothing_too_early(void **state)
 {
@@ -288,7 +288,8 @@ test_nothing_too_early(void **state)
 	p->tick.is_held = false;
 	assert_int_equal(tick_repeat(&p->tick, frame, len, &records), len);
 	assert_int_equal(records, 1);
-	/* No room is nobody's wish yet: the general way says what it needs. */
+	/* Without room no wish is noted: dispatch_frame notes the bytes
+	 * needed. */
 	while (tick_repeat(&p->tick, frame, len, &records) > 0)
 		;
 	assert_int_equal(p->streams.main.wanted_bytes, 0);

@@ -54,7 +54,7 @@ test_calls(void **state)
 	check(&w, "()");
 }
 
-/* The line keeps its shape, however long and strange it is. */
+/* The line keeps its form for any request, long or strange. */
 static void
 test_texts(void **state)
 {

@@ -35,7 +35,7 @@ static struct history no_history;
 static struct tick tick;
 static struct tick_client client;
 static struct tick_outcome out;
-static struct cursor reader; /* of the main stream, to see what came */
+static struct cursor reader; /* reads the main stream, to check its messages */
 
 static const char schema_text[] =
 	"quote:([]time:`timespan$();sym:`symbol$();bid:`float$();ask:`float$();"
@@ -176,7 +176,7 @@ check_reply(const char *body_hex)
 	assert_memory_equal(client.reply + WIRE_HEADER_BYTES, body, len);
 }
 
-/* The word of an update's error; kdb+ has no more. */
+/* The word of an update's error, which is all that kdb+ sends. */
 static void
 check_error_word(const char *word)
 {
@@ -207,7 +207,7 @@ check_reply_vector(const char *name)
 	assert_memory_equal(client.reply, v->bytes, v->len);
 }
 
-/* ---- what is published ---- */
+/* ---- published messages ---- */
 
 static uint64_t
 published_bytes(void)
@@ -292,7 +292,7 @@ test_update(void **state)
 	check_published(PAIR_FRAME);
 }
 
-/* However the function is named, and whoever named it. */
+/* Any form of the function's name, from any client. */
 static void
 test_update_names(void **state)
 {
@@ -313,7 +313,7 @@ test_update_names(void **state)
 		check_reply("6500");
 		check_published(PAIR_FRAME);
 	}
-	/* the whole of it as text */
+	/* the whole request as text */
 	assert_int_equal(handle_text(WIRE_SYNC, ".u.upd[`pair;(`IBM;5)]"),
 			 TICK_DONE);
 	check_reply("6500");
@@ -338,7 +338,7 @@ test_vectors_of_feeds(void **state)
 	assert_int_equal(handle_vector("feed_upd_table"), TICK_DONE);
 	check_published_vector("pub_upd_table");
 	assert_int_equal(counters.in_rows, 6);
-	/* as another tickerplant would send it on: a list of columns */
+	/* as another tickerplant would forward it: a list of columns */
 	assert_int_equal(handle_vector("pub_upd_cols"), TICK_DONE);
 	check_published_vector("pub_upd_table");
 	assert_int_equal(handle_vector("feed_upd_emptycols"), TICK_DONE);
@@ -399,7 +399,7 @@ test_rank(void **state)
 	check_nothing_published();
 }
 
-/* Types are the subscribers' affair where the setting says so. */
+/* With the setting, types are left to the subscribers. */
 static void
 test_check_shape(void **state)
 {
@@ -411,8 +411,8 @@ test_check_shape(void **state)
 	assert_int_equal(published_bytes(), PAIR_BYTES);
 }
 
-/* What is as published longer than message.max is refused: as it came it was
- * not, but a subscriber of ours could not take it. */
+/* An update that would be longer than message.max when published is refused,
+ * even if it was shorter when received: a subscriber could not take it. */
 static void
 test_limit(void **state)
 {
@@ -523,7 +523,7 @@ test_compressed_limit(void **state)
 	settings.message.max = MESSAGE_MAX;
 }
 
-/* ---- what is malformed ---- */
+/* ---- malformed frames ---- */
 
 static void
 test_response(void **state)
@@ -534,7 +534,7 @@ test_response(void **state)
 	assert_int_equal(handle_vector("bad_resp_unsolicited"), TICK_BAD);
 }
 
-/* Whatever is malformed ends the connection and leaves nothing behind. */
+/* Any malformed frame ends the connection and has no other effect. */
 static void
 test_malformed_vectors(void **state)
 {
@@ -733,7 +733,7 @@ test_subscribe_errors(void **state)
 			     "type");
 }
 
-/* An error in the second half takes back the first. */
+/* An error in the second half undoes the first. */
 static void
 test_half_a_subscription(void **state)
 {
@@ -747,7 +747,7 @@ test_half_a_subscription(void **state)
 		selection_is_equal(&out.selection, &(struct selection){ 0 }));
 }
 
-/* More tables are added to what there is. */
+/* More tables are added to the selection. */
 static void
 test_subscribe_again(void **state)
 {
@@ -784,7 +784,7 @@ test_no_stream_left(void **state)
 		cursor_detach(&cursors[i]);
 }
 
-/* ---- the rest of what is asked ---- */
+/* ---- other requests ---- */
 
 static void
 test_variables(void **state)
@@ -818,8 +818,9 @@ clock_of_looks(void)
 	return now_ns += look_ns;
 }
 
-/* However few its steps are: one request has REQUEST_TIME_US of the CPU, and
- * what else has to be done waits no longer for it.  Each has all of it anew. */
+/* A request has at most REQUEST_TIME_US of the CPU, however few its steps are,
+ * so that other work does not wait longer.  Each request has all of that
+ * time. */
 static void
 test_time_limit(void **state)
 {
@@ -874,8 +875,8 @@ handle_large(const char *text, size_t reply_max)
 	client = usual;
 }
 
-/* What does not fit the usual buffer is asked for again with a larger one;
- * what does not fit that either is 'limit, not a crash. */
+/* A reply that does not fit the usual buffer is tried again with a larger one;
+ * if it does not fit that either the error is 'limit. */
 static void
 test_long_reply(void **state)
 {
@@ -927,7 +928,7 @@ fill_to_the_last_mark(void)
 	tick.day = TODAY;
 }
 
-/* Until there is room nothing happens, not even to a counter; then all. */
+/* Until there is room the request has no effect, not even on a counter. */
 static void
 check_waits(enum wire_message message, const char *body_hex)
 {
@@ -965,7 +966,7 @@ test_wait_for_room(void **state)
 	assert_int_equal(tick.day, TODAY + 1);
 }
 
-/* What is refused, empty, or asks for something else, has not to wait. */
+/* Refused or empty updates, and other requests, do not wait. */
 static void
 test_no_need_to_wait(void **state)
 {
@@ -978,7 +979,7 @@ test_no_need_to_wait(void **state)
 	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_DONE);
 	assert_int_equal(handle_vector("sub_symvec_tbl"), TICK_DONE);
 	check_reply_vector("reply_sub_trade_g");
-	/* nor is anybody told to make room for it */
+	/* and no room is asked for */
 	assert_int_equal(streams.main.wanted_bytes, PAIR_BYTES);
 }
 
@@ -1044,8 +1045,8 @@ test_no_second_first_half(void **state)
 
 /* ---- a client whose stream is behind ---- */
 
-/* Its reply would stand in front of what was committed: it waits, until the
- * filtered ring has taken that. */
+/* Its reply would come before committed messages: it waits until the filtered
+ * ring has these. */
 static void
 test_reply_behind_what_was_committed(void **state)
 {
@@ -1079,7 +1080,7 @@ test_reply_behind_what_was_committed(void **state)
 	} while (stream->wanted_bytes == 0);
 	client.stream = stream;
 	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_WAIT);
-	/* and so does who wants to begin there */
+	/* and so does a client that wants to begin there */
 	client.stream = NULL;
 	client.selection = (struct selection){ 0 };
 	assert_int_equal(handle_body(WIRE_SYNC, L3 DOT_SUB PAIR NULL_SYM),
@@ -1090,8 +1091,8 @@ test_reply_behind_what_was_committed(void **state)
 	cursor_detach(&c);
 }
 
-/* An update and a subscription in one request: what is new comes by the old
- * stream, and the reply behind it. */
+/* An update and a subscription in one request: the update comes by the old
+ * stream, and the reply after it. */
 static void
 test_update_and_subscribe(void **state)
 {
@@ -1178,7 +1179,7 @@ test_several_days_late(void **state)
 	check_nothing_published();
 }
 
-/* Without room for the mark nothing of the next day may go in. */
+/* Without room for the mark no update of the next day is accepted. */
 static void
 test_no_room_for_the_mark(void **state)
 {
