@@ -5,8 +5,9 @@
 /* A write that takes longer waits for the peer, not for the kernel's work. */
 #define PARKED_NS (1 * NS_PER_MS)
 
-/* Cap for writes of the past, about one write: live messages queue after them
- * in the kernel (512 KiB were measured as 1 ms more for all). */
+/* No further write of the past is submitted while this many of its bytes are in
+ * flight: live messages queue after them in the kernel (512 KiB were measured
+ * as 1 ms more for all). */
 enum { PAST_BYTES_MAX = 128 << 10 };
 
 static struct connection *

@@ -39,15 +39,15 @@ start_reader(struct reader *r)
 		      is_skipper ? SLOW_SKIP : SLOW_SPILL);
 }
 
-/* The journal goes on in a new file, which is not empty where others wrote to
- * it before. */
+/* The journal continues in a new file, which may have records from before the
+ * run. */
 static void
 begin_file(void)
 {
 	struct history_file *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	f->fd = --m.last_fd; /* below 0: nothing is ever read from it */
+	f->fd = --m.last_fd; /* below 0: the file is never read */
 	f->first_record = m.number % 3 * 10;
 	f->first_off = 8 + f->first_record * FOREIGN_BYTES;
 	for (uint64_t i = 0; i < f->first_record; i++) {
@@ -104,7 +104,7 @@ model_stop(void)
 	streams_close(&m.all);
 }
 
-/* ---- the list of what is owed ---- */
+/* ---- the list of owed frames and replies ---- */
 
 const struct schema_table *
 model_table(int table)
@@ -165,7 +165,7 @@ make_owed(const struct owed *o, uint8_t *at)
 			   o->len);
 }
 
-/* The next `len` bytes of what is owed are those at `at`. */
+/* Checks that the next `len` owed bytes are those at `at`. */
 static void
 check_bytes(struct reader *r, const uint8_t *at, size_t len)
 {
@@ -229,8 +229,8 @@ is_forgiven(const struct owed *o)
 	return !o->is_reply && !o->is_notice && is_in_stream(o);
 }
 
-/* Drops what a skip drops, but for the last mark; returns the records among
- * it. */
+/* Drops the frames that a skip drops, except for the last mark; returns the
+ * number of records dropped. */
 static uint64_t
 forgive(struct reader *r)
 {
@@ -242,7 +242,7 @@ forgive(struct reader *r)
 
 	r->is_cut = kept > 0 && !owed_at(r, 0)->is_reply &&
 		    !owed_at(r, 0)->is_notice;
-	/* What is on its way comes first. */
+	/* A frame or notice in flight comes first. */
 	if (r->c.writing == PART_NOTICE || r->c.writing == PART_REPLY)
 		notice_at = kept = 1;
 	for (size_t i = kept; i < r->cnt; i++)
@@ -251,7 +251,7 @@ forgive(struct reader *r)
 	for (size_t i = kept; i < r->cnt; i++) {
 		const struct owed *o = owed_at(r, i);
 
-		/* One that is not on its way yet gives way to a later one. */
+		/* A notice that is not in flight is replaced by a later one. */
 		if (o->is_notice && notice.frame != NULL)
 			continue;
 		if (!is_forgiven(o))
@@ -376,7 +376,7 @@ complete(struct reader *r, size_t accepted)
 	bool was_rest = r->c.writing == PART_REST;
 	uint8_t *given;
 
-	/* Until now the kernel may have read any of it. */
+	/* The kernel may have read any of the bytes until now. */
 	check_bytes(r, r->span.at, r->span.len);
 	given = consumer_written(&r->c, accepted);
 	pay(r, accepted);
@@ -394,7 +394,7 @@ complete(struct reader *r, size_t accepted)
 
 /* ---- replies ---- */
 
-/* Takes back what nobody could see until now; returns the first of it. */
+/* Removes the owed frames that are not visible yet; returns the first one. */
 static size_t
 withhold(struct reader *r)
 {
@@ -409,9 +409,9 @@ withhold(struct reader *r)
 }
 
 /*
- * A reply stands behind all that was committed before: with a filtered stream
- * behind what is visible, which is all that this can have.  A subscription
- * begins with what is not visible yet.
+ * A reply comes after all frames committed before; with a filtered stream,
+ * after all visible ones, which are all that it can have.  A subscription
+ * begins with the first frame that is not visible yet.
  */
 static void
 owe_reply(struct reader *r, const struct owed *reply,
@@ -461,7 +461,7 @@ queue(struct reader *r, size_t len, struct stream *stream,
 	}
 }
 
-/* The first frame of this run at or behind a record of a file. */
+/* The first frame of this run at or after a record of a file. */
 static const struct frame *
 frame_of_record(const struct history_file *file, uint64_t record)
 {
@@ -486,7 +486,7 @@ visible_records(const struct history_file *file)
 	return records;
 }
 
-/* Returns how many of skip_records there were. */
+/* Returns the number of skipped records. */
 static uint64_t
 owe_past(struct reader *r, const struct history_file *file, uint64_t record,
 	 uint64_t skip_records)
@@ -547,7 +547,7 @@ ask(struct reader *r, size_t len, struct history_file *file, uint64_t record,
 
 /* ---- policy skip ---- */
 
-/* Whether the journal has the frame that is torn; a place at or before it. */
+/* Whether the journal has the torn frame; sets a place at or before it. */
 static bool
 find_rest(struct reader *r, struct history_place *out)
 {
@@ -607,7 +607,7 @@ spill(struct reader *r)
 	if (from_pos == m.written_pos)
 		return false;
 	if (!history_find_pos(&m.history, from_pos, &place)) {
-		/* What the rings hold is in no file that was forgotten. */
+		/* No frame in the rings is in a file that was forgotten. */
 		assert_true((int64_t)(from_pos - m.written_pos) > 0);
 		return false;
 	}
@@ -640,7 +640,7 @@ foreign_at(const struct history_place *at)
 	return f;
 }
 
-/* The frame at a position: they stand one behind the other. */
+/* The frame at a position; frames are contiguous. */
 static const struct frame *
 published_at(uint64_t pos)
 {
@@ -659,7 +659,7 @@ published_at(uint64_t pos)
 	return &m.published[low];
 }
 
-/* As client/catchup.c notes it of the first message in an empty buffer. */
+/* Like client/catchup.c for the first message in an empty buffer. */
 static void
 note_first(struct past *p, bool is_a_record, size_t len)
 {
@@ -682,7 +682,7 @@ fill(struct past *p, const uint8_t *frame, const struct past_message *message,
 	p->len += wanted;
 }
 
-/* The first half of what is wanted. */
+/* The first half of the wanted bytes. */
 static void
 fill_piece(struct reader *r, const uint8_t *frame, size_t len, size_t wanted)
 {
@@ -708,7 +708,7 @@ fill_rest(struct reader *r, const uint8_t *frame, size_t len, size_t wanted)
 	m.rests++;
 }
 
-/* One message of the journal. Returns whether the next may follow it. */
+/* Serves one message of the journal.  Returns whether the next may follow. */
 static bool
 serve_one(struct reader *r, const struct frame *f, enum serving how)
 {
@@ -811,12 +811,12 @@ vanish(struct reader *r)
 	start_reader(r);
 }
 
-/* ---- what it says of itself ---- */
+/* ---- the consumer's figures ---- */
 
-/* What is left of the list, of what is visible. */
+/* The rest of the list, as far as visible. */
 struct left {
 	uint64_t bytes, records;
-	int64_t oldest_ns; /* 0: nothing, or nobody can tell */
+	int64_t oldest_ns; /* 0: none, or unknown */
 };
 
 static struct left
@@ -847,7 +847,7 @@ check_age(struct reader *r, const struct left *left, int64_t age)
 	assert_true(age >= 0 && age < m.now);
 	if (left->oldest_ns == 0)
 		assert_true(age == 0 || r->is_cut || is_on);
-	/* A filtered stream counts from when it was fed. */
+	/* In a filtered stream time counts from the feeding. */
 	else if (is_on ? !r->was_filtered
 		       : !is_filtered(&r->c.here) && !is_filtered(&r->c.next))
 		assert_true(age >= m.now - left->oldest_ns);
@@ -864,12 +864,12 @@ check_waits(struct reader *r)
 		assert_true(is_shut);
 		m.gate_waits++;
 	} else if (is_shut) {
-		/* It has to walk to the reply's place first. */
+		/* The walk to the reply's place comes first. */
 		assert_int_equal(r->c.state, CONSUMER_JOURNAL);
 	}
 }
 
-/* Of one that asked for the past more is counted than is selected. */
+/* For a reader that asked for the past more is counted than is selected. */
 static void
 check_lag(struct reader *r)
 {
@@ -932,7 +932,7 @@ drain_one(struct reader *r)
 	return r->c.past.at.pos != at || r->c.past.len > 0;
 }
 
-/* Whether the streams have one for this selection. */
+/* Whether there is a stream for this selection. */
 static bool
 has_place(const struct selection *selection)
 {

@@ -1,12 +1,12 @@
 /*
- * For the tests of consumers: streams, a journal, and readers, each held
- * against a model that knows nothing of rings and positions: the list of
- * frames and replies that the reader is owed, in order.  What the "kernel"
- * accepts must be that list, byte for byte; and after every step what a
- * consumer says that it lacks must be what is left of it, to the byte.
+ * For the tests of consumers: streams, a journal, and readers, each compared
+ * with a model that knows nothing of rings and positions: the list of frames
+ * and replies that the reader is owed, in order.  The bytes that the "kernel"
+ * accepts must be that list, byte for byte; and after every step the lag that a
+ * consumer reports must be the rest of the list, to the byte.
  *
  * The test plays client/delivery.c (it writes), client/catchup.c (it fills the
- * buffers of those who read the past) and journal/journal.c (frames reach the
+ * buffers of readers of the past) and journal/journal.c (frames reach the
  * history's files some time after the ring; a mark ends a file).
  */
 #ifndef RINGTICK_TESTS_CONSUMER_MODEL_H
@@ -29,12 +29,12 @@ enum {
 	FILTERED_MAX = 2,
 	FRAME_MAX = 1800,
 	REPLY_MAX = 600,
-	PAST_BYTES = 5000, /* of the buffer for what is read from files */
+	PAST_BYTES = 5000, /* size of the buffer for reads of files */
 	READERS = 8,
-	SKIPPERS = 3, /* the first so many have policy skip, others spill */
+	SKIPPERS = 3, /* this many readers have policy skip, the others spill */
 	OWED_MAX = 1 << 14,
 	PUBLISHED_MAX = 1 << 17,
-	/* What others have written to a file before: so long in it. */
+	/* Length of the records that a file has from before the run. */
 	FOREIGN_MAX = 1 << 15,
 	FOREIGN_BYTES = 100,
 	FOREIGN_FRAME_BYTES = 150,
@@ -50,21 +50,22 @@ struct frame {
 	int64_t time_ns;
 
 	/* once it is in the journal: */
-	int fd; /* of its file: a number that no other file has had */
+	int fd; /* number of its file, which no other file has had */
 	uint64_t off, record; /* a mark's: the end of its file */
-	bool is_foreign;      /* was never in the stream */
+	bool is_foreign;      /* the frame was never in the stream */
 };
 
 /* A frame or a reply that a reader is owed. */
 struct owed {
 	bool is_reply;
 	const struct frame *frame;
-	uint64_t number; /* the reply's */
+	uint64_t number; /* number of the reply */
 	size_t len;
-	uint64_t gate_pos;	     /* not before the journal is there ... */
-	bool has_gate;		     /* ... if so */
-	const struct stream *stream; /* that brings it; NULL: the past */
-	bool is_notice; /* the mark that a skip went over: it comes first */
+	uint64_t gate_pos;	     /* waits until the journal has come to
+					here, ... */
+	bool has_gate;		     /* ... if this is set */
+	const struct stream *stream; /* stream that brings it; NULL: the past */
+	bool is_notice; /* the mark that a skip went over, which comes first */
 };
 
 struct reader {
@@ -73,7 +74,7 @@ struct reader {
 	uint8_t rest[FRAME_MAX];
 	uint8_t past[PAST_BYTES];
 	bool is_rest_taken;
-	unsigned laziness; /* 0: reads at once; else one try in so many */
+	unsigned laziness; /* 0: reads at once; else at one try of this many */
 
 	/* the model */
 	struct owed owed[OWED_MAX];
@@ -81,8 +82,8 @@ struct reader {
 	size_t sent; /* bytes of owed[first] */
 	bool is_cut; /* owed[first] is the rest of a frame left by a skip */
 	bool is_subscribed;
-	bool is_vague; /* it asked for the past: nobody can tell how much that
-			  is before it is in the ring again */
+	bool is_vague; /* it asked for the past: its lag is unknown until it is
+			  in the ring again */
 	const struct stream *stream; /* NULL: the past */
 	struct selection selection;
 	uint64_t sent_bytes;
@@ -97,22 +98,22 @@ struct model {
 	struct schema schema;
 	struct streams all;
 	struct reader readers[READERS];
-	uint64_t number; /* of the next frame or reply */
+	uint64_t number; /* number of the next frame or reply */
 	int64_t now;
 
-	/* everything that was ever published: the journal, once written */
+	/* all frames ever published; once written, these are the journal */
 	struct frame published[PUBLISHED_MAX];
 	size_t published_cnt;
-	size_t visible_cnt; /* fewer where the main stream is gated */
+	size_t visible_cnt; /* fewer if the main stream is gated */
 	size_t written_cnt;
 	uint64_t written_pos;
 	struct frame foreign[FOREIGN_MAX];
 	size_t foreign_cnt;
-	struct cursor journal; /* holds what is not written */
+	struct cursor journal; /* holds the frames that are not written */
 	struct history history;
 	int last_fd;
 
-	/* how often it went where it hurts */
+	/* counts of the rare cases */
 	uint64_t refusals, seams, torn_skips, read_skips, stream_changes;
 	uint64_t spills, torn_spills, busy_spills, change_spills, far_spills;
 	uint64_t requests, old_requests, past_changes, past_replies, marks,
@@ -122,77 +123,78 @@ struct model {
 
 extern struct model m;
 
-/* The schema; for all tests. */
+/* The schema of all tests. */
 void model_open(void);
 void model_close(void);
 
-/* Empty streams and a first file, at a position; readers without anything. */
+/* Empty streams and a first file, at a position; readers that are owed
+ * nothing. */
 void model_start(uint64_t pos, bool is_gated);
 
-/* All readers go; then nothing may be held by anybody. */
+/* All readers leave; then no stream, file or symbol may be held. */
 void model_stop(void);
 
-/* ---- what can happen; each call checks what it does ---- */
+/* ---- events; each call checks its effect ---- */
 
 /* NULL: a mark */
 const struct schema_table *model_table(int table);
 
-/* Publishes. false if there is no room. */
+/* Publishes a frame; false if there is no room. */
 bool put(int table, size_t len);
 
-/* The journal writes so many frames, if there are. */
+/* The journal writes up to cnt frames. */
 void journal_write(size_t frames);
 
-/* A write as client/delivery.c starts it. false: there is nothing to do. */
+/* Starts a write like client/delivery.c; false: there is nothing to write. */
 bool submit(struct reader *r, size_t span_max);
 
-/* It ends, so many bytes were taken. */
+/* The write completes, with this many bytes accepted. */
 void complete(struct reader *r, size_t accepted);
 
-/* A reply, and for subscriptions (selection not NULL) a change of stream or,
- * for one that reads the past (stream NULL), of what it reads there. */
+/* Queues a reply, and for subscriptions (selection not NULL) a change of stream
+ * or, for a reader of the past (stream NULL), of its selection there. */
 void queue(struct reader *r, size_t len, struct stream *stream,
 	   const struct selection *selection, bool has_gate);
 
 /*
- * What rejoin and subfrom do: a reply, and then the selection's records from
- * number `record` of a file on, without the first so many: fewer if the file
- * has not so many that can be seen.
+ * Acts like rejoin and subfrom: a reply, then the selection's records from
+ * number `record` of a file on, without the first skip_records, or fewer if the
+ * file has fewer visible ones.
  */
 void ask(struct reader *r, size_t len, struct history_file *file,
 	 uint64_t record, uint64_t skip_records,
 	 const struct selection *selection);
 
-/* The number of the next record of a file to become visible, counting on
- * through the files behind it. */
+/* The number of the next record of a file to become visible, counted on through
+ * the later files. */
 uint64_t visible_records(const struct history_file *file);
 
 /* Policy skip. Not while a part of the stream is in flight. */
 void skip_ahead(struct reader *r);
 
-/* Policy spill, as daemon/slow_consumers.c does it. false if the journal is not
- * there yet.  Not while a part of the stream is in flight. */
+/* Policy spill, as in daemon/slow_consumers.c; false if the journal has not
+ * come to the place yet.  Not while a part of the stream is in flight. */
 bool spill(struct reader *r);
 
-/* How a long record is served: like any other, from a buffer of its own, or a
- * part of it. */
+/* The ways to serve a long record: like any other, from a buffer of its own, or
+ * in parts. */
 enum serving { SERVE_WHOLE, SERVE_REST, SERVE_PIECE };
 
-/* A reader that needs a read gets up to so many frames from the journal; of the
- * two other ways, one. */
+/* A reader that needs a read gets up to this many frames from the journal; one
+ * frame with the two other ways. */
 void serve(struct reader *r, size_t frames, enum serving how);
 
-/* It goes back to the ring, if it can. */
+/* Returns to the ring, if it can. */
 bool come_back(struct reader *r);
 
 /* The connection ends. Not while a write is in flight. */
 void vanish(struct reader *r);
 
-/* Writes, journal and streams go on until nothing moves: everybody has
- * everything, and is back in the rings where one was free. */
+/* Writes, journal and streams continue until nothing moves: all readers have
+ * all frames, and are back in the rings if a stream was free. */
 void drain(void);
 
-/* What it says of itself is what the model says; after every step. */
+/* Compares the consumer's figures with the model's; called after every step. */
 void check_reader(struct reader *r);
 
 #endif
