@@ -1,6 +1,6 @@
 /*
- * For the tests of what holds and sends messages: tables, frames whose every
- * byte follows from a number, and random walks that can be repeated
+ * For the tests of streams and consumers: tables, frames whose every byte
+ * follows from a number, and random walks that can be repeated
  * (RINGTICK_SEED=number).  Failures here end the test program.
  */
 #ifndef RINGTICK_TESTS_FRAMES_H
@@ -32,7 +32,7 @@ uint64_t chance_between(struct chance *c, uint64_t from, uint64_t to);
 
 /* ---- tables ---- */
 
-/* A finished schema out of the text of a sym.q. */
+/* Makes a finished schema of the text of a sym.q. */
 void schema_of(struct schema *s, const char *text);
 
 /* quote, ref, trade (in the order of their numbers) */
@@ -50,14 +50,14 @@ enum {
 };
 
 /*
- * A record of table t, or a mark where t is NULL; len is then ignored.  Not a
- * table that q could read behind the prefix: streams look no further.
- * Returns its length.
+ * Writes a record of table t, or a mark if t is NULL; len is then ignored.  The
+ * bytes after the prefix are no table that q could read: streams do not look at
+ * them.  Returns the length.
  */
 size_t frame_make(uint8_t *at, const struct schema_table *t, uint64_t number,
 		  size_t len);
 
-/* Commits what frame_make makes. false if there is no room for it. */
+/* Commits a frame of frame_make; false if there is no room for it. */
 bool frame_put(struct stream *s, const struct schema_table *t, uint64_t number,
 	       size_t len, int64_t now_ns);
 
@@ -65,12 +65,13 @@ bool frame_put(struct stream *s, const struct schema_table *t, uint64_t number,
 bool streams_put(struct streams *all, const struct schema_table *t,
 		 uint64_t number, size_t len, int64_t now_ns);
 
-/* Bytes of what is no frame of a stream, such as a reply. */
+/* Writes bytes that are no frame of a stream, such as a reply. */
 void bytes_make(uint8_t *at, uint64_t number, size_t len);
 
 /* ---- streams ---- */
 
-/* Empty streams that begin at pos, as if so many bytes had gone through. */
+/* Opens empty streams that begin at pos, as if that many bytes had gone
+ * through. */
 void streams_open_at(struct streams *all, const struct schema *schema,
 		     size_t main_bytes, unsigned filtered_max,
 		     size_t filtered_bytes, uint64_t pos);

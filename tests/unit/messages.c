@@ -67,7 +67,7 @@ put_cell(struct wire_writer *w, int type, uint64_t value)
 		wire_put_u64(w, value);
 }
 
-/* Of a general list: of any type, but for long whiles of one. */
+/* A cell of a general list: of any type, but the same for long stretches. */
 static void
 put_any(struct wire_writer *w, uint32_t number)
 {
@@ -158,7 +158,7 @@ message_of_rows(const struct schema_table *t, const struct row *rows,
 	return wire_written(&w);
 }
 
-/* What a feed sends: with attributes, and vectors as lists, now and then. */
+/* An update of a feed, sometimes with attributes, or vectors as lists. */
 static void
 put_update(struct wire_writer *w, const struct message *m,
 	   struct chance *chance)
@@ -234,7 +234,7 @@ message_put(struct streams *all, const struct message *m, int64_t now_ns)
 	return true;
 }
 
-/* ---- what a subscriber wants ---- */
+/* ---- subscribers' selections ---- */
 
 struct wants
 wants_any(struct chance *chance)

@@ -1,7 +1,7 @@
 /*
  * For the tests of filters and batches: updates whose rows are known, as
- * update_write makes them; and, written cell by cell and by nobody else's code,
- * what any rows of them are as one message.
+ * update_write makes them; and the expected message of any of their rows,
+ * written cell by cell by code of its own.
  */
 #ifndef RINGTICK_TESTS_MESSAGES_H
 #define RINGTICK_TESTS_MESSAGES_H
@@ -24,7 +24,7 @@ enum {
 	MESSAGE_ROW_BYTES = 72, /* at most */
 };
 
-/* All that a row has follows from these. */
+/* All cells of a row follow from these. */
 struct row {
 	uint32_t symbol;
 	uint32_t number;
@@ -38,11 +38,11 @@ struct message {
 	size_t len;
 };
 
-/* Finished: symbols, longs, and symbols again as the sym column; a general list
- * in the second. */
+/* Makes the finished schema.  The sym column has longs in book, symbols in
+ * quote and ref; quote has a general list. */
 void messages_schema(struct schema *s);
 
-/* What the sym column has of a symbol. Returns its length. */
+/* Writes a symbol's item of the sym column.  Returns its length. */
 size_t message_symbol(const struct schema_table *t, uint32_t symbol,
 		      uint8_t *at);
 
@@ -58,10 +58,10 @@ void message_free(struct message *m);
 size_t message_of_rows(const struct schema_table *t, const struct row *rows,
 		       uint32_t cnt, uint8_t sym_attr, uint8_t *at);
 
-/* Puts it into the main stream. false: no room. */
+/* Puts it into the main stream; false if there is no room. */
 bool message_put(struct streams *all, const struct message *m, int64_t now_ns);
 
-/* ---- what a subscriber wants ---- */
+/* ---- subscribers' selections ---- */
 
 struct wants {
 	bool is_wanted[MESSAGE_TABLES];
@@ -71,16 +71,16 @@ struct wants {
 
 struct wants wants_any(struct chance *chance);
 
-/* Whether it wants all of a message (a mark, too). */
+/* Whether it wants a whole message (or a mark). */
 bool wants_whole(const struct wants *w, const struct message *m);
 
 bool wants_row(const struct wants *w, const struct schema_table *t,
 	       const struct row *row);
 
-/* What it gets of a message. Returns its length; 0: nothing. */
+/* Writes its part of a message.  Returns the length; 0: it wants no row. */
 size_t wants_frame(const struct wants *w, const struct message *m, uint8_t *at);
 
-/* Its symbols are held for the caller. */
+/* The selection's symbols are held for the caller. */
 struct selection wants_selection(const struct wants *w, struct symbols *s,
 				 const struct schema *schema);
 

@@ -1,6 +1,6 @@
 /*
  * For the tests of the codec: tests/data/vectors.json, and a page that faults
- * one byte behind the input.  Failures here end the test program.
+ * one byte after the input.  Failures here end the test program.
  */
 #ifndef RINGTICK_TESTS_VECTORS_H
 #define RINGTICK_TESTS_VECTORS_H
