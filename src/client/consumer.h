@@ -92,21 +92,23 @@ enum catchup_outcome {
 	OUTCOME_ANSWERED,   /* a reply without bytes has had its turn: the
 			       connection's requests continue */
 	OUTCOME_UNREADABLE, /* its part of the journal cannot be read */
-	OUTCOME_LOST,	    /* it has records that a crash took from the
+	OUTCOME_LOST,	    /* the client has records that a crash took from the
 			       journal */
 };
 
 /* Reading the journal. Positions are of the main stream. */
 struct past {
 	struct history_place at;    /* the next record to read; file held */
-	struct selection selection; /* this selection of the records, which is
-				       kept, is sent ... */
-	uint64_t from_pos;	    /* ... from this position on, ... */
-	uint64_t from_record;	    /* ... and from this record of the file
-				       on, */
-	uint64_t skip_bytes;	    /* except these, which were sent, ... */
-	uint64_t skip_records;	    /* ... and these, which the client has; */
-	uint64_t epoch_limit;	    /* if these are not all before this record,
+	struct selection selection; /* the selection whose records are sent;
+				       kept */
+	uint64_t from_pos;	    /* records before this position are not
+				       sent, ... */
+	uint64_t from_record;	    /* ... nor before this one of the file,
+				       ... */
+	uint64_t skip_bytes;	    /* ... nor these bytes, sent before, ... */
+	uint64_t skip_records;	    /* ... nor these records, which the client
+				       has; ... */
+	uint64_t epoch_limit;	    /* ... if they are not all before this one,
 				       the client has lost ones */
 	uint8_t *buffer; /* the connection's; has whole frames, or the end of
 			    one, or a piece */
@@ -116,7 +118,7 @@ struct past {
 	bool is_first_record; /* ... which is a record */
 	int64_t time_ns;      /* about when the oldest message in the buffer was
 				 published; 0: unknown */
-	bool has_next;	      /* after the reply: */
+	bool has_next;	      /* after the reply it reads the past: */
 	struct selection next_selection;
 	struct past_request next; /* file NULL: continues at `at`; file held */
 
@@ -149,8 +151,7 @@ struct notice {
 	bool has_mark;
 	int32_t mark_day; /* the last one skipped */
 	bool has_range;
-	uint64_t from_record, to_record; /* numbers in the day, without
-					    to_record */
+	uint64_t from_record, to_record; /* [from, to) in the day */
 	uint8_t bytes[MARK_BYTES + 80];
 	size_t len, sent;
 	bool is_all; /* `bytes` has all of the above; else another notice
@@ -169,7 +170,7 @@ struct consumer {
 	struct cursor here;
 	uint64_t limit_pos;	 /* while is_replying: where `here` pauses,
 				    ... */
-	uint64_t limit_main_pos; /* ...  the same position in the main stream,
+	uint64_t limit_main_pos; /* ... the same position in the main stream,
 				    where the past pauses, ... */
 	struct stream_total limit_total; /* ... and the main stream's total
 					    there; bytes only for a
@@ -292,9 +293,9 @@ bool consumer_waits_for_gate(const struct consumer *c);
 /* Bytes still to be sent, of all parts; updates high_bytes. */
 uint64_t consumer_lag_bytes(struct consumer *c);
 
-/* The larger of its shares of rings: its lag in that ring, and the ring's size,
- * in bytes; 0 and 0 if it reads none.  A consumer in the way of a message
- * counts as lagging the whole ring. */
+/* Its lag in bytes in the ring whose larger share it holds, and that ring's
+ * size; 0 and 0 if it reads none.  A consumer in the way of a message counts as
+ * lagging the whole ring. */
 void consumer_ring_lag(const struct consumer *c, uint64_t *out_lag_bytes,
 		       uint64_t *out_ring_bytes);
 
@@ -308,13 +309,13 @@ void consumer_lag_records(const struct consumer *c, int64_t now_ns,
  * a frame boundary.  Not while a part of the stream is in flight. */
 size_t consumer_torn_bytes(const struct consumer *c);
 
-/* A position in the main stream that the half-sent frame comes from before. */
+/* A position in the main stream: the half-sent frame comes from before it. */
 uint64_t consumer_torn_end(const struct consumer *c);
 
 struct skipped {
 	uint64_t records; /* number lost to this consumer */
-	/* The lost records are among these of the main stream, without
-	 * to_record. */
+	/* The lost records are among [from_record, to_record) of the main
+	 * stream. */
 	uint64_t from_record, to_record;
 };
 
@@ -390,7 +391,8 @@ bool consumer_claims_unwritten(const struct consumer *c);
 /* Moves to the start of the next file. */
 void consumer_next_file(struct consumer *c, struct history_file *file);
 
-/* Returns to the ring, and true, if that has every byte from past.at on. */
+/* Returns to the ring if that has every byte from past.at on; whether it
+ * did. */
 bool consumer_return(struct consumer *c, int64_t now_ns);
 
 /* Total time spent in the past, in ns. */

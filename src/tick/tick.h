@@ -131,8 +131,9 @@ struct tick_outcome {
 	const struct stream *wait_stream; /* ... WAIT_LEVEL, the stream */
 	const char *why;	  /* reason of TICK_BAD, or of the refusal of an
 				     update */
-	struct request_arg table; /* name sent with a refused update; points
-				     into the frame */
+	struct request_arg table; /* name sent with a refused update; valid
+				     until the next call, or until the frame is
+				     consumed */
 	const char *error; /* error of an asynchronous request, for the log;
 			      valid until the next call, as is ... */
 	const char *asked; /* ... the request in a few words */
