@@ -396,6 +396,7 @@ turn(struct server *s)
 	unsigned n = engine_turn(s->engine, done, ARRAY_LEN(done), waits_ns);
 
 	set_time(s, waits_ns);
+	wait_serve_level(s);
 	for (unsigned i = 0; i < n; i++)
 		dispatch(s, &done[i]);
 	if (s->losses != s->journal.state.losses)

@@ -69,6 +69,12 @@ serve_queue(struct server *s, enum wait_reason why)
 	}
 }
 
+void
+wait_serve_level(struct server *s)
+{
+	serve_queue(s, WAIT_LEVEL);
+}
+
 static void
 serve_first(struct server *s, enum wait_reason why)
 {
@@ -107,18 +113,20 @@ serve_dear(struct server *s)
 }
 
 /* Begins with another reason in each turn: if one turn ends before all reasons
- * were served, the next one serves the others. */
+ * were served, the next one serves the others.  But requests that wait for a
+ * level stream come before any update that would put it behind again. */
 void
 wait_serve(struct server *s)
 {
 	unsigned first = s->turns_cnt++ % WAIT_REASONS;
 
+	wait_serve_level(s);
 	for (unsigned i = 0; s->waiting_cnt > 0 && i < WAIT_REASONS; i++) {
 		enum wait_reason why = (first + i) % WAIT_REASONS;
 
 		if (why == WAIT_TURN)
 			serve_turns(s);
-		else if (why != WAIT_DEAR)
+		else if (why != WAIT_DEAR && why != WAIT_LEVEL)
 			serve_queue(s, why);
 	}
 	serve_dear(s);

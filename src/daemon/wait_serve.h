@@ -9,4 +9,8 @@
 /* Serves the connections whose wait can end. */
 void wait_serve(struct server *s);
 
+/* The first of that, also at the beginning of a turn, before anything is taken
+ * in: requests whose stream is level now. */
+void wait_serve_level(struct server *s);
+
 #endif

@@ -353,8 +353,7 @@ batch_feed(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 		leave_out_full(all);
 		if (!streams_is_any_here(all))
 			return;
-		is_long = all->batch->bytes_max >= all->long_bytes &&
-			  all->clock_ns != NULL;
+		is_long = streams_is_long(all, all->batch->bytes_max);
 		if (is_long && all->batch->cnt == 1)
 			give_alone(all, from, end, records, now_ns);
 		else if (is_long)

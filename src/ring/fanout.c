@@ -270,8 +270,7 @@ streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 
 	if (stream_frame_is_record(frame))
 		t = record_table(all->schema, frame);
-	if (stream_frame_len(frame) >= all->long_bytes &&
-	    all->clock_ns != NULL) {
+	if (streams_is_long(all, stream_frame_len(frame))) {
 		streams_feed_long(all, pos, records, t, frame, now_ns);
 		return;
 	}

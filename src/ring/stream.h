@@ -254,6 +254,13 @@ uint64_t streams_oldest_pos(struct streams *all);
  */
 void streams_feed(struct streams *all, int64_t now_ns);
 
+/* Whether to feed a message of so many bytes has a limit of time. */
+static inline bool
+streams_is_long(const struct streams *all, uint64_t len)
+{
+	return all->clock_ns != NULL && len >= all->long_bytes;
+}
+
 /* Whether a stream has been fed all that is visible in the main stream: only
  * then do both end at the same record.  A stream without readers is level too:
  * it is not fed, and to wait for it would never end. */

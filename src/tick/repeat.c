@@ -15,7 +15,8 @@ repeat_one(struct tick *t, const uint8_t *frame, size_t avail,
 		template_find(&t->templates, frame, avail, &len);
 	size_t written;
 
-	if (template == NULL)
+	/* A long one may have to wait, for its turn or for the streams. */
+	if (template == NULL || streams_is_long(t->streams, len))
 		return 0;
 	room = template_room(template, len);
 	if (room > t->settings->message.max)

@@ -80,6 +80,41 @@ def test_refused_flood(start, connect):
     feed.sync("")
 
 
+def test_question_beside_long_updates(start, connect):
+    """Protects who reads a selection and asks while feeds send long updates without
+    a pause: the answer comes between two of them, and not when they end."""
+    daemon = start({"schema": {"tables": [{"name": "tick", "columns": [
+        "time timespan", "sym symbol"]}]}, "ring": {"size": "16M"},
+                    "streams": {"ring": "16M"}, "message": {"max": "4M"}})
+    rows = 300000
+    data = update("tick", kdb.lst(kdb.vec("n", bytes(8 * rows)),
+                                  kdb.syms("A", "B", *["C"] * (rows - 2))))
+    one, two = connect(daemon), connect(daemon)
+    for client, name in (one, "A"), (two, "B"):
+        client.sync(kdb.lst(kdb.sym(".u.sub"), kdb.sym("tick"), kdb.sym(name)))
+    over = threading.Event()
+
+    def flood(feed):
+        while not over.is_set():
+            feed.send(data)
+    senders = [threading.Thread(target=flood, args=(connect(daemon),))
+               for _ in range(2)]
+    for sender in senders:
+        sender.start()
+    passed = []
+    try:
+        for _ in range(20):
+            one.read_frame()
+            assert one.sync("3") == kdb.atom("j", 3)
+            passed.append(len(one.inbox))
+            one.inbox.clear()
+    finally:
+        over.set()
+        for sender in senders:
+            sender.join()
+    assert sorted(passed)[15] <= 2, passed
+
+
 def test_pause(start, connect, clients, mode):
     """Protects healthy clients from a pause of the daemon (SIGSTOP, a snapshot of
     the machine): what they sent meanwhile is not late, and who reads again does
