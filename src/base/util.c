@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void
@@ -38,4 +39,24 @@ fail_with(int error, char *err, size_t err_len, const char *format, ...)
 	va_end(args);
 	errno = error;
 	return false;
+}
+
+size_t
+sorted_count(const struct sorted_fields *f, uint64_t value)
+{
+	size_t low = 0, high = f->cnt;
+
+	/* the first `low` are at or before it, those from `high` on after it */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		size_t place = (f->begin + middle) % f->capacity;
+		uint64_t at;
+
+		memcpy(&at, f->first + place * f->stride, sizeof(at));
+		if ((int64_t)(at - value) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }

@@ -111,6 +111,18 @@ bits_next(const uint64_t *bits, unsigned i, unsigned cnt)
 	return cnt;
 }
 
+/* A uint64_t field of entries in a circle, of which it sorts cnt.  Its values
+ * are modular: the last is less than 2^63 after the first. */
+struct sorted_fields {
+	const uint8_t *first; /* the field of the entry at place 0 */
+	size_t stride;	      /* bytes from an entry to the next */
+	size_t begin, cnt;    /* the place of the lowest, below capacity */
+	size_t capacity;
+};
+
+/* How many of them are at or before a value. */
+size_t sorted_count(const struct sorted_fields *fields, uint64_t value);
+
 static inline uint64_t
 min_u64(uint64_t a, uint64_t b)
 {

@@ -51,19 +51,16 @@ journal_index_add(struct journal_index *x, struct journal_index_entry e)
 static const struct journal_index_entry *
 find(const struct journal_index *x, size_t field_off, uint64_t value)
 {
-	size_t low = 0, high = x->cnt;
+	size_t cnt = sorted_count(
+		&(struct sorted_fields){
+			.first = (const uint8_t *)x->entries + field_off,
+			.stride = sizeof(*x->entries),
+			.cnt = x->cnt,
+			.capacity = JOURNAL_INDEX_ENTRIES,
+		},
+		value);
 
-	/* entries [0, low) are at or before it, [high, cnt) after it */
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const char *e = (const char *)&x->entries[middle];
-
-		if ((int64_t)(*(const uint64_t *)(e + field_off) - value) <= 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low == 0 ? NULL : &x->entries[low - 1];
+	return cnt == 0 ? NULL : &x->entries[cnt - 1];
 }
 
 const struct journal_index_entry *

@@ -97,20 +97,15 @@ index_trim(struct index *x, uint64_t tail_pos)
 static size_t
 count(const struct index *x, size_t field_off, uint64_t pos)
 {
-	size_t low = 0, high = x->cnt;
-
-	/* entries [0, low) are at or before pos, [high, cnt) after it */
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct index_entry *e = entry_at(x, middle);
-		uint64_t at = *(const uint64_t *)((const char *)e + field_off);
-
-		if ((int64_t)(at - pos) <= 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return sorted_count(
+		&(struct sorted_fields){
+			.first = (const uint8_t *)x->entries + field_off,
+			.stride = sizeof(*x->entries),
+			.begin = x->first_idx,
+			.cnt = x->cnt,
+			.capacity = x->capacity,
+		},
+		pos);
 }
 
 const struct index_entry *
