@@ -177,70 +177,76 @@ catchup_empty_buffer(struct past *p)
 	p->len = p->sent = p->first_len = 0;
 }
 
-/* Fills the consumer's buffer with its next messages; `bytes` are [off, off +
- * len) of its file. */
+/* false: it has no room. */
+static bool
+put_frame(struct catchup *cu, struct past *p, const struct catchup_found *f,
+	  size_t wanted)
+{
+	if (!has_room(p, f->message.frame_len))
+		return false;
+	catchup_frame_write(cu, f, p->buffer + p->len);
+	keep_end(p, &f->message, wanted);
+	return true;
+}
+
+/* Into the batch's message of its table.  false: it has no room. */
+static bool
+put_rows(struct catchup *cu, const struct catchup_found *f)
+{
+	size_t max = (size_t)min_u64(CATCHUP_BUFFER_BYTES,
+				     cu->settings->message.max);
+
+	return batch_take(cu->streams, f->table, catchup_rows(f),
+			  f->message.frame_len, max);
+}
+
+/* Records from before this run, and a message that was begun in the ring, are
+ * served one by one. */
+static bool
+comes_in_batches(const struct catchup *cu, const struct past *p)
+{
+	return cu->streams->batch != NULL && p->skip_bytes == 0 &&
+	       p->at.off >= p->at.file->first_off;
+}
+
+/*
+ * Fills the consumer's buffer with its next messages; `bytes` are
+ * [off, off + len) of its file.  In batches, as many records as fit into the
+ * buffer become one message per table.
+ */
 static void
 serve(struct catchup *cu, struct connection *c, const uint8_t *bytes,
       uint64_t off, size_t len)
 {
 	struct past *p = &c->consumer.past;
+	bool in_batch = comes_in_batches(cu, p);
 	struct catchup_found f;
 	const char *why;
 
 	catchup_empty_buffer(p);
+	if (in_batch)
+		batch_start(cu->streams);
 	while (p->at.pos != consumer_past_end(&c->consumer) &&
 	       !consumer_claims_too_much(&c->consumer) &&
 	       journal_next(bytes, len, p->at.off - off, &f.record, &why) ==
 		       JOURNAL_RECORD) {
 		size_t wanted;
 
-		catchup_look(cu, &c->consumer, &f);
+		if (in_batch)
+			catchup_identify(cu, &c->consumer, &f);
+		else
+			catchup_look(cu, &c->consumer, &f);
 		wanted = consumer_wants(&c->consumer, &f.message);
-		if (wanted > 0) {
-			if (!has_room(p, f.message.frame_len))
-				break;
-			catchup_frame_write(cu, &f, p->buffer + p->len);
-			keep_end(p, &f.message, wanted);
-		}
-		consumer_pass(&c->consumer, &f.message);
-	}
-}
-
-/*
- * The same in batches: as many records as fit into the buffer become one
- * message per table.  Records from before this run, and a message that was
- * begun in the ring, are served one by one: false if such a record comes first.
- */
-static bool
-serve_batch(struct catchup *cu, struct connection *c, const uint8_t *bytes,
-	    uint64_t off, size_t len)
-{
-	struct past *p = &c->consumer.past;
-	uint64_t end_pos = consumer_past_end(&c->consumer);
-	size_t max = (size_t)min_u64(CATCHUP_BUFFER_BYTES,
-				     cu->settings->message.max);
-	struct catchup_found f;
-	const char *why;
-
-	if (cu->streams->batch == NULL || p->skip_bytes > 0 ||
-	    p->at.off < p->at.file->first_off)
-		return false;
-	catchup_empty_buffer(p);
-	batch_start(cu->streams);
-	while (p->at.pos != end_pos &&
-	       journal_next(bytes, len, p->at.off - off, &f.record, &why) ==
-		       JOURNAL_RECORD) {
-		catchup_identify(cu, &c->consumer, &f);
-		if (consumer_wants(&c->consumer, &f.message) > 0 &&
-		    !batch_take(cu->streams, f.table, catchup_rows(&f),
-				f.message.frame_len, max))
+		if (wanted > 0 && !(in_batch ? put_rows(cu, &f)
+					     : put_frame(cu, p, &f, wanted)))
 			break;
 		consumer_pass(&c->consumer, &f.message);
 	}
+	if (!in_batch)
+		return;
 	p->len = batch_write(cu->streams, &p->selection, p->buffer);
 	if (p->len > 0)
 		catchup_note_first(p, true, stream_frame_len(p->buffer));
-	return true;
 }
 
 /* At the end of a day's file: serves its mark, and continues in the next
@@ -426,8 +432,7 @@ take(struct catchup *cu, struct connection *c, const struct catchup_read *read,
 	struct past *p = &c->consumer.past;
 	uint64_t before = p->at.off;
 
-	if (!serve_batch(cu, c, read->at, read->off, len))
-		serve(cu, c, read->at, read->off, len);
+	serve(cu, c, read->at, read->off, len);
 	/* No whole record from the start of the read: it is long. */
 	if (p->at.off == before && before == read->off &&
 	    p->at.pos != consumer_past_end(&c->consumer))
