@@ -113,12 +113,10 @@ static const struct {
 static bool
 read_rows(struct server *s, struct row *rows, uint32_t *out_cnt)
 {
+	struct connection *c = NULL;
 	uint32_t cnt = 0;
 
-	for (struct list *n = s->open.next; n != &s->open; n = n->next) {
-		struct connection *c =
-			container_of(n, struct connection, open_node);
-
+	while ((c = clients_next(&s->clients, c)) != NULL) {
 		if (!consumer_is_subscribed(&c->consumer))
 			continue;
 		rows[cnt].c = c;
@@ -138,7 +136,7 @@ read_rows(struct server *s, struct row *rows, uint32_t *out_cnt)
 static const char *
 put_lag(struct server *s, struct wire_writer *out)
 {
-	struct row *rows = calloc(s->open_cnt, sizeof(*rows));
+	struct row *rows = calloc(s->clients.open_cnt, sizeof(*rows));
 	uint32_t cnt;
 
 	if (rows == NULL)
@@ -208,10 +206,10 @@ put_subscribed(struct server *s, const struct schema_table *t,
 	struct connection *c = NULL;
 	uint32_t cnt = 0;
 
-	while ((c = server_next_open(s, c)) != NULL)
+	while ((c = clients_next(&s->clients, c)) != NULL)
 		cnt += is_subscribed(c, t);
 	wire_put_list(out, KT_LIST, KA_NONE, cnt);
-	while ((c = server_next_open(s, c)) != NULL) {
+	while ((c = clients_next(&s->clients, c)) != NULL) {
 		if (!is_subscribed(c, t))
 			continue;
 		wire_put_list(out, KT_LIST, KA_NONE, 2);
@@ -246,11 +244,11 @@ put_queues(struct server *s, struct wire_writer *out)
 	struct connection *c = NULL;
 
 	wire_put_u8(out, KT_DICT);
-	wire_put_list(out, KT_INT, KA_NONE, s->open_cnt);
-	while ((c = server_next_open(s, c)) != NULL)
+	wire_put_list(out, KT_INT, KA_NONE, s->clients.open_cnt);
+	while ((c = clients_next(&s->clients, c)) != NULL)
 		wire_put_u32(out, (uint32_t)c->fd);
-	wire_put_list(out, KT_LONG, KA_NONE, s->open_cnt);
-	while ((c = server_next_open(s, c)) != NULL)
+	wire_put_list(out, KT_LONG, KA_NONE, s->clients.open_cnt);
+	while ((c = clients_next(&s->clients, c)) != NULL)
 		wire_put_u64(out, consumer_lag_bytes(&c->consumer));
 	return NULL;
 }

@@ -50,14 +50,12 @@ excuse_connection(struct connection *c, int64_t ns)
 struct connection *
 deadline_find_place(const struct server *s)
 {
-	unsigned left = s->connections_max - s->open_cnt;
-	struct connection *oldest;
+	unsigned left = s->clients.max - s->clients.open_cnt;
+	struct connection *oldest = clients_oldest_hello(&s->clients);
 	int64_t since_ns;
 
-	if (left >= max_u64(s->connections_max / PLACES_SHARE, 1) ||
-	    list_is_empty(&s->hello))
+	if (left >= max_u64(s->clients.max / PLACES_SHARE, 1) || oldest == NULL)
 		return NULL;
-	oldest = container_of(s->hello.next, struct connection, hello_node);
 	since_ns = oldest->deadline_ns -
 		   s->settings->connections.handshake_timeout;
 	return s->now_ns - since_ns > HELLO_NS ? oldest : NULL;
@@ -70,7 +68,7 @@ deadline_begin_turn(struct server *s, int64_t late_ns)
 
 	if (late_ns < PAUSE_NS)
 		return;
-	while ((c = server_next_open(s, c)) != NULL)
+	while ((c = clients_next(&s->clients, c)) != NULL)
 		excuse_connection(c, late_ns);
 	for (unsigned i = 0; i < s->pool.cnt; i++) {
 		s->pool.holds[i].since_ns += late_ns;

@@ -30,7 +30,7 @@ drain_begin(struct server *s)
 	struct connection *c = NULL;
 
 	s->drain_turns = 0;
-	while ((c = server_next_open(s, c)) != NULL) {
+	while ((c = clients_next(&s->clients, c)) != NULL) {
 		c->drain_left = unread_bytes(c);
 		if (c->drain_left > 0)
 			c->drain_left += DRAIN_MORE_BYTES;
@@ -58,7 +58,7 @@ drain_is_done(struct server *s)
 		s->drain_turns++;
 		return false;
 	}
-	while ((c = server_next_open(s, c)) != NULL)
+	while ((c = clients_next(&s->clients, c)) != NULL)
 		if (c->state < CONNECTION_ENDING && c->is_receiving &&
 		    unread_bytes(c) > 0)
 			return false;
@@ -70,7 +70,7 @@ drain_tell(struct server *s)
 {
 	struct connection *c = NULL;
 
-	while ((c = server_next_open(s, c)) != NULL) {
+	while ((c = clients_next(&s->clients, c)) != NULL) {
 		uint64_t bytes = unread_bytes(c) + c->filled - c->parsed;
 
 		if (bytes > 0 && c->state == CONNECTION_OPEN &&

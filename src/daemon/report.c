@@ -334,8 +334,8 @@ report_run(struct server *s)
 
 	if (s->report_of == REPORT_NOBODY)
 		return;
-	for (; s->report_slot < s->connections_max; s->report_slot++) {
-		struct connection *c = &s->connections[s->report_slot];
+	for (; s->report_slot < s->clients.max; s->report_slot++) {
+		struct connection *c = &s->clients.slots[s->report_slot];
 
 		if (s->reported_cnt == until || s->report_slot == slots)
 			return;
@@ -344,7 +344,7 @@ report_run(struct server *s)
 	}
 	if (s->report_of == REPORT_ALL)
 		log_line(LOG_INFO, "consumers", "consumers=%u connections=%u",
-			 s->reported_cnt, s->open_cnt);
+			 s->reported_cnt, s->clients.open_cnt);
 	s->report_of = REPORT_NOBODY;
 }
 
@@ -402,7 +402,7 @@ report_slow(struct server *s, struct census *census)
 	uint64_t slow_lag = 0;
 
 	CHECK(max > 0 && max <= SLOWEST_MAX);
-	while ((c = server_next_open(s, c)) != NULL) {
+	while ((c = clients_next(&s->clients, c)) != NULL) {
 		uint64_t lag;
 
 		if (!is_slow(s, c))
@@ -428,7 +428,7 @@ take_census(const struct server *s)
 	struct census census = { 0 };
 	struct connection *c = NULL;
 
-	while ((c = server_next_open(s, c)) != NULL) {
+	while ((c = clients_next(&s->clients, c)) != NULL) {
 		census.consumers += consumer_is_subscribed(&c->consumer);
 		census.behind += c->consumer.state == CONSUMER_JOURNAL;
 		census.feeds += c->is_feed;
@@ -521,7 +521,7 @@ report_summary(struct server *s)
 		 (ull)(ring_used(&s->streams.main) * 100 /
 		       s->streams.main.ring.size),
 		 census.consumers, census.slow, census.behind, census.feeds,
-		 s->open_cnt, (long long)(s->leave_max_ns / NS_PER_US),
+		 s->clients.open_cnt, (long long)(s->leave_max_ns / NS_PER_US),
 		 (ull)engine->waits, (ull)engine->submit_stalls, totals,
 		 journal_text(s, seconds, journal, sizeof(journal)));
 	if (s->report_of == REPORT_NOBODY)

@@ -26,7 +26,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "client/catchup.h"
-#include "client/connection.h"
+#include "client/clients.h"
 #include "client/delivery.h"
 #include "client/listener.h"
 #include "client/log_quota.h"
@@ -72,16 +72,7 @@ struct server {
 	struct listeners listeners;
 	struct lag_limits lag_limits;
 
-	struct connection *connections; /* connections.max slots */
-	unsigned connections_max;
-	unsigned open_cnt;     /* slots not free */
-	uint8_t *small_memory; /* their receive buffers ... */
-	uint8_t *reply_memory; /* ... and reply buffers ... */
-	uint8_t *past_memory;  /* ... and those for catching up */
-	struct list free;      /* open_node of free slots */
-	struct list open;      /* open_node of the others, oldest first */
-	struct list hello;     /* hello_node of connections without a
-				  handshake */
+	struct clients clients;
 	struct list waiting[WAIT_REASONS]; /* wait_node, by reason (wait.h) */
 	unsigned waiting_cnt;		   /* in all queues */
 	unsigned turns_cnt;		   /* wraps around */
@@ -134,17 +125,7 @@ struct server {
 static inline int64_t
 server_walk_pause_ns(const struct server *s)
 {
-	return s->open_cnt * NS_PER_US;
-}
-
-/* The connection opened next after c (NULL: the first one); NULL: no more. */
-static inline struct connection *
-server_next_open(const struct server *s, struct connection *c)
-{
-	struct list *n = c == NULL ? s->open.next : c->open_node.next;
-
-	return n == &s->open ? NULL
-			     : container_of(n, struct connection, open_node);
+	return s->clients.open_cnt * NS_PER_US;
 }
 
 #endif

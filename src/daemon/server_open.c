@@ -47,53 +47,21 @@ raise_descriptor_limit(const struct settings *set)
 			 (unsigned long long)wanted);
 }
 
-static uint8_t *
-map_memory(size_t len)
-{
-	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (at == MAP_FAILED)
-		die(EXIT_ROOM,
-		    "no memory for connections (%zu KiB); lower "
-		    "connections.max or connections.receive_buffer",
-		    len / 1024);
-	return at;
-}
-
 static void
 open_connections(struct server *s)
 {
-	size_t small = s->settings->connections.receive_buffer;
-	size_t reply = s->tick.reply_max;
+	unsigned max = (unsigned)s->settings->connections.max;
+	size_t receive_bytes = s->settings->connections.receive_buffer;
 
-	s->connections_max = (unsigned)s->settings->connections.max;
-	s->connections = calloc(s->connections_max, sizeof(*s->connections));
-	if (s->connections == NULL)
-		die(EXIT_ROOM, "no memory for %u connections",
-		    s->connections_max);
-	s->small_memory = map_memory(s->connections_max * small);
-	s->reply_memory = map_memory(s->connections_max * reply);
-	s->past_memory =
-		map_memory(s->connections_max * (size_t)CATCHUP_BUFFER_BYTES);
-	list_init(&s->free);
-	list_init(&s->open);
-	list_init(&s->hello);
+	if (clients_open(&s->clients, max, receive_bytes, s->tick.reply_max,
+			 &s->streams) != 0)
+		die(EXIT_ROOM,
+		    "no memory for %u connections of %zu KiB each; lower "
+		    "connections.max or connections.receive_buffer",
+		    max,
+		    (receive_bytes + s->tick.reply_max + CATCHUP_BUFFER_BYTES) /
+			    1024);
 	wait_init(s);
-	/* Slots are taken from the end of the list: so slot 0 comes first. */
-	for (unsigned i = s->connections_max; i-- > 0;) {
-		struct connection *c = &s->connections[i];
-
-		c->slot = i;
-		c->small = s->small_memory + i * small;
-		c->small_bytes = small;
-		c->buffer = c->small;
-		c->consumer.streams = &s->streams;
-		c->consumer.reply = s->reply_memory + i * reply;
-		c->consumer.past.buffer =
-			s->past_memory + i * (size_t)CATCHUP_BUFFER_BYTES;
-		list_append(&s->free, &c->open_node);
-	}
 }
 
 static void
@@ -347,7 +315,7 @@ keep_descriptors(struct server *s)
 	rlim_t used = JOURNAL_DESCRIPTORS;
 	struct rlimit limit;
 	DIR *dir = opendir("/proc/self/fd");
-	unsigned connections = s->connections_max;
+	unsigned connections = s->clients.max;
 
 	if (!s->journal.state.is_on || dir == NULL ||
 	    getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -356,22 +324,21 @@ keep_descriptors(struct server *s)
 		used++;
 	if (dir != NULL)
 		(void)closedir(dir);
-	while (connections > 0 && connections + used > limit.rlim_cur) {
-		list_remove(s->free.next);
+	while (connections > 0 && connections + used > limit.rlim_cur)
 		connections--;
-	}
+	clients_limit(&s->clients, connections);
 	if (connections == 0)
 		die(EXIT_ROOM,
 		    "the limit of open files is too low for a journal; raise "
 		    "it with: ulimit -n %llu (systemd: LimitNOFILE=)",
-		    (unsigned long long)(used + s->connections_max));
-	if (connections < s->connections_max)
+		    (unsigned long long)(used + s->clients.max));
+	if (connections < s->clients.max)
 		log_line(LOG_WARN, "few_connections",
 			 "connections=%u hint=\"the limit of open files leaves "
 			 "no more, with what the journal needs: ulimit -n %llu "
 			 "(systemd: LimitNOFILE=)\"",
 			 connections,
-			 (unsigned long long)(used + s->connections_max));
+			 (unsigned long long)(used + s->clients.max));
 }
 
 void
@@ -432,19 +399,13 @@ server_open(struct server *s, const struct settings *set)
 void
 server_close(struct server *s)
 {
-	size_t n = s->connections_max;
-
 	listeners_close(&s->listeners);
 	catchup_close(&s->catchup);
 	engine_close(s->engine);
 	file_jobs_close(&s->file_jobs);
 	(void)close(s->signal_fd);
 	pool_close(&s->pool);
-	(void)munmap(s->small_memory,
-		     n * s->settings->connections.receive_buffer);
-	(void)munmap(s->reply_memory, n * s->tick.reply_max);
-	(void)munmap(s->past_memory, n * (size_t)CATCHUP_BUFFER_BYTES);
-	free(s->connections);
+	clients_close(&s->clients);
 	tick_close(&s->tick);
 	streams_close(&s->streams);
 }

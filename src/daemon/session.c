@@ -98,9 +98,7 @@ session_reap(struct server *s, struct connection *c)
 	connection_fini(c);
 	(void)engine_bind(s->engine, c->slot, -1);
 	(void)close(c->fd);
-	list_remove(&c->open_node);
-	list_append(&s->free, &c->open_node);
-	s->open_cnt--;
+	clients_remove(&s->clients, c);
 	/* A descriptor is free again: a waiting client can be accepted. */
 	if (s->rearm_accept_ns != 0)
 		s->rearm_accept_ns = s->now_ns;
@@ -201,8 +199,8 @@ session_check_deadlines(struct server *s, bool is_all)
 
 	if (!deadline_begin_check(s, is_all))
 		return;
-	for (c = server_next_open(s, NULL); c != NULL; c = next) {
-		next = server_next_open(s, c);
+	for (c = clients_next(&s->clients, NULL); c != NULL; c = next) {
+		next = clients_next(&s->clients, c);
 		if (deadline_is_over(s, c))
 			timed_out(s, c);
 	}
@@ -254,22 +252,20 @@ turn_away(struct server *s, int fd)
 		log_line(LOG_WARN, "turned_away",
 			 "reason=full connections=%u held=%llu "
 			 "hint=\"raise connections.max\"",
-			 s->open_cnt, (unsigned long long)held);
+			 s->clients.open_cnt, (unsigned long long)held);
 }
 
 void
 session_accepted(struct server *s, int fd)
 {
-	struct connection *c;
+	struct connection *c = clients_find_free(&s->clients);
 	uint64_t held;
 	int err;
 
-	if (list_is_empty(&s->free)) {
+	if (c == NULL) {
 		turn_away(s, fd);
 		return;
 	}
-	/* The slot that was freed last: its memory is in use already. */
-	c = container_of(s->free.prev, struct connection, open_node);
 	err = listener_prepare(fd, s->settings);
 	if (err == 0)
 		err = engine_bind(s->engine, c->slot, fd);
@@ -277,18 +273,14 @@ session_accepted(struct server *s, int fd)
 		if (log_may(&s->accept_log, s->now_ns, &held))
 			log_line(LOG_ERROR, "accept_failed",
 				 "error=\"%s\" connections=%u held=%llu",
-				 strerror(-err), s->open_cnt,
+				 strerror(-err), s->clients.open_cnt,
 				 (unsigned long long)held);
 		(void)close(fd);
 		return;
 	}
-	list_remove(&c->open_node);
-	connection_start(c, fd, s->settings->slow.policy);
-	list_append(&s->open, &c->open_node);
-	list_append(&s->hello, &c->hello_node);
+	clients_add(&s->clients, c, fd, s->settings->slow.policy);
 	(void)listener_peer(fd, c->peer, sizeof(c->peer));
 	c->consumer.address = peers_address(c->peer);
-	s->open_cnt++;
 	s->counters.connects++;
 	deadline_set(s, c, s->settings->connections.handshake_timeout);
 	arm_recv(s, c);
@@ -313,8 +305,8 @@ serve_hello(struct server *s, struct connection *c)
 		break;
 	}
 	if (!publishers_may_stay(&s->publishers, c->name, c->consumer.address,
-				 s->connections_max - s->open_cnt,
-				 s->connections_max, s->now_ns)) {
+				 s->clients.max - s->clients.open_cnt,
+				 s->clients.max, s->now_ns)) {
 		s->counters.turned_away++;
 		session_close(s, c, CLOSE_kept, NULL);
 		return false;
@@ -710,14 +702,12 @@ session_check_spills(struct server *s)
 {
 	bool is_stuck = journal_stuck_ns(&s->journal, s->now_ns) > HELD_NS;
 
-	struct list *n, *next;
+	struct connection *c, *next;
 
-	for (n = s->open.next; n != &s->open; n = next) {
-		struct connection *c =
-			container_of(n, struct connection, open_node);
+	for (c = clients_next(&s->clients, NULL); c != NULL; c = next) {
 		const struct consumer *consumer = &c->consumer;
 
-		next = n->next;
+		next = clients_next(&s->clients, c);
 		if (consumer->state == CONSUMER_JOURNAL &&
 		    c->spill_limit_ns > 0 &&
 		    s->now_ns - consumer->past.since_ns >= c->spill_limit_ns)

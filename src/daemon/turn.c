@@ -79,7 +79,8 @@ accept_failed(struct server *s, unsigned idx, int err)
 		log_line(LOG_ERROR, "accept_failed",
 			 "error=\"%s\" connections=%u held=%llu "
 			 "hint=\"ulimit -n (systemd: LimitNOFILE=)\"",
-			 strerror(err), s->open_cnt, (unsigned long long)held);
+			 strerror(err), s->clients.open_cnt,
+			 (unsigned long long)held);
 }
 
 static void
@@ -118,7 +119,8 @@ begin_stop(struct server *s)
 			      (struct ticket){ .kind = ENGINE_NOTHING });
 	s->stop_deadline_ns = s->now_ns + s->settings->stop.timeout;
 	log_line(LOG_NOTE, "stopping", "signal=%s connections=%u",
-		 s->signal.ssi_signo == SIGINT ? "INT" : "TERM", s->open_cnt);
+		 s->signal.ssi_signo == SIGINT ? "INT" : "TERM",
+		 s->clients.open_cnt);
 	notify_stopping();
 	journal_stop(&s->journal);
 }
@@ -186,7 +188,7 @@ dispatch(struct server *s, const struct completion *done)
 	}
 	if (done->ticket.kind == ENGINE_NOTHING)
 		return;
-	c = &s->connections[done->ticket.slot];
+	c = &s->clients.slots[done->ticket.slot];
 	/* A slot is not freed while one of its operations is in flight. */
 	CHECK(c->generation == done->ticket.generation && c->ops_cnt > 0);
 	c->ops_cnt--;
@@ -290,7 +292,7 @@ publish_batch(struct server *s)
 static void
 judge_consumers(struct server *s)
 {
-	struct list *n, *next;
+	struct connection *c, *next;
 	bool is_held = false, has_slow = false;
 
 	/*
@@ -304,11 +306,9 @@ judge_consumers(struct server *s)
 	if (s->now_ns < s->next_judge_ns)
 		return;
 	s->next_judge_ns = s->now_ns + server_walk_pause_ns(s);
-	for (n = s->open.next; n != &s->open; n = next) {
-		struct connection *c =
-			container_of(n, struct connection, open_node);
+	for (c = clients_next(&s->clients, NULL); c != NULL; c = next) {
 
-		next = n->next;
+		next = clients_next(&s->clients, c);
 		if (slow_consumers_judge(s, c))
 			is_held = true;
 		if (c->consumer.lag.is_slow && c->state != CONNECTION_CLOSING)
@@ -373,14 +373,12 @@ set_time(struct server *s, int64_t waited_ns)
 static void
 drop_readers(struct server *s)
 {
-	struct list *n, *next;
+	struct connection *c, *next;
 
 	s->losses = s->journal.state.losses;
-	for (n = s->open.next; n != &s->open; n = next) {
-		struct connection *c =
-			container_of(n, struct connection, open_node);
+	for (c = clients_next(&s->clients, NULL); c != NULL; c = next) {
 
-		next = n->next;
+		next = clients_next(&s->clients, c);
 		if (consumer_holds_file(&c->consumer) &&
 		    c->state != CONNECTION_CLOSING)
 			session_close(s, c, CLOSE_unreadable,
@@ -423,13 +421,12 @@ turn(struct server *s)
 static bool
 has_drained(struct server *s)
 {
+	struct connection *c = NULL;
+
 	if (!drain_is_done(s) || s->waiting_cnt > 0 ||
 	    !journal_has_drained(&s->journal))
 		return false;
-	for (struct list *n = s->open.next; n != &s->open; n = n->next) {
-		struct connection *c =
-			container_of(n, struct connection, open_node);
-
+	while ((c = clients_next(&s->clients, c)) != NULL) {
 		if (consumer_is_busy(&c->consumer) ||
 		    consumer_lag_bytes(&c->consumer) > 0)
 			return false;
@@ -440,17 +437,16 @@ has_drained(struct server *s)
 static void
 close_all(struct server *s)
 {
-	struct list *n, *next;
+	struct connection *c, *next;
 	int64_t until = clock_monotonic_ns() + NS_PER_S;
 
-	for (n = s->open.next; n != &s->open; n = next) {
-		next = n->next;
-		session_close(s, container_of(n, struct connection, open_node),
-			      CLOSE_stopping, NULL);
+	for (c = clients_next(&s->clients, NULL); c != NULL; c = next) {
+		next = clients_next(&s->clients, c);
+		session_close(s, c, CLOSE_stopping, NULL);
 	}
 	/* Memory may be freed only when the kernel no longer uses it; and
 	 * during a write the file may end with a part of a record. */
-	while ((s->open_cnt > 0 || catchup_is_reading(&s->catchup) ||
+	while ((s->clients.open_cnt > 0 || catchup_is_reading(&s->catchup) ||
 		journal_is_trying(&s->journal)) &&
 	       s->now_ns < until)
 		turn(s);
@@ -494,11 +490,9 @@ turn_run(struct server *s)
 		log_line(LOG_WARN, "stop_cut",
 			 "connections=%u journal=%s hint=\"%s within "
 			 "stop.timeout\"",
-			 s->open_cnt,
-			 is_whole ? "whole" : "behind",
-			 is_whole
-				 ? "consumers had not taken everything"
-				 : "not everything was in the journal");
+			 s->clients.open_cnt, is_whole ? "whole" : "behind",
+			 is_whole ? "consumers had not taken everything"
+				  : "not everything was in the journal");
 	drain_tell(s);
 	close_all(s);
 	/* Closed here and not by the end of the process, which a disk that
