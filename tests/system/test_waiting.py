@@ -152,7 +152,7 @@ def test_pause(start, connect, clients, mode):
 def test_pause_of_a_stop(start, connect):
     """Protects what a stop still owes: a pause that outlasts stop.timeout is held
     against nobody either."""
-    daemon = start({"stop": {"timeout": "1s"}, "ring": {"size": "8M"},
+    daemon = start({"stop": {"timeout": "2s"}, "ring": {"size": "8M"},
                     "connections": {"send_buffer": "64K"}})
     reader = connect(daemon, receive_buffer=65536)
     reader.subscribe()
@@ -163,7 +163,7 @@ def test_pause_of_a_stop(start, connect):
     daemon.signal(signal.SIGTERM)
     daemon.wait_log("stopping")
     daemon.signal(signal.SIGSTOP)
-    time.sleep(2.2)
+    time.sleep(3.2)
     daemon.signal(signal.SIGCONT)
     for _ in range(300):
         reader.read_frame()
