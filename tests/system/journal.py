@@ -183,7 +183,7 @@ def join(client, asked=JOIN):
 
 
 class SmallDisk:
-    """A tmpfs of so many bytes, which this process can fill and enlarge."""
+    """A tmpfs of a given size in bytes, which this process can fill and enlarge."""
 
     def __init__(self, path, size):
         self.path = pathlib.Path(path)

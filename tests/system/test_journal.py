@@ -1,4 +1,4 @@
-"""The journal: its bytes, what clients are told of it, and how it starts."""
+"""The journal: its bytes, the answers about it, and its start."""
 
 import json
 import mmap
@@ -53,8 +53,8 @@ FORMS = {
 def test_bytes_of_the_file(start, connect, folder, mode):
     """Protects every reader of kdb+ logs: the file is the 8 bytes of the header
     and then, in the order of acceptance, the bare records (`upd;`trade;columns)
-    and not one byte else; rows are one-element vectors, empty updates nothing;
-    each is there when a sync update is answered."""
+    and no other byte; rows are one-element vectors, empty updates leave no
+    record; each record is there when its sync update is answered."""
     daemon = start(journal.settings(folder, {"engine": {"mode": mode}}))
     feed = connect(daemon)
     path = journal.path_of(folder, feed.sync(".u.d").value)
@@ -92,8 +92,8 @@ def test_refused_updates_are_not_in_the_file(start, connect, folder):
 
 
 def test_time_in_the_record_is_the_published_one(start, connect, folder):
-    """Protects replay from a second clock: where the daemon stamps the time, the
-    record and the stream have the same."""
+    """Protects replay from a second clock: if the daemon stamps the time, the
+    record and the stream have the same time."""
     daemon = start(journal.settings(folder))
     feed, sub = connect(daemon), connect(daemon)
     sub.subscribe()
@@ -160,12 +160,12 @@ def test_longest_messages(start, connect, folder, mode):
     assert feed.sync(".u.i").value == 40
 
 
-# ---- what clients are told ----
+# ---- the answers to clients ----
 
 
 def test_what_is_told(start, connect, folder, mode):
     """Protects RDBs' first request: .u.i counts the records, .u.L is the file's
-    absolute name behind a colon, .u.l a number, .u.d the day in the name."""
+    absolute name after a colon, .u.l a number, .u.d the day in the name."""
     (folder / "link").symlink_to(folder)
     daemon = start(journal.settings(folder / "link", {"engine": {"mode": mode}},
                                     name="tp"))
@@ -202,8 +202,8 @@ SUBSCRIPTIONS = {
 @pytest.mark.parametrize("after", ["ring", "journal", "sync"])
 def test_subscribing_with_the_count(start, connect, folder, after):
     """Protects every order in which clients ask: the reply has the records so far
-    and the file's name, its bytes are those of tick.q, and the stream goes on with
-    the next record."""
+    and the file's name, its bytes are those of tick.q, and the stream continues
+    with the next record."""
     daemon = start(journal.settings(folder, after=after, sync="batch"))
     feed = connect(daemon)
     handle = sym(":%s" % journal.path_now(folder))
@@ -233,8 +233,8 @@ def test_no_journal(start, connect):
     {"publish": {"after": "sync"}, "journal": {"sync": "none"}}],
     ids=["journal without one", "sync without one", "sync that never is"])
 def test_promises_that_cannot_be_kept(tmp_path, folder, changes):
-    """Protects from a promise in the configuration that nothing keeps:
-    publish.after needs a journal, and "sync" one that is synced."""
+    """Protects from a promise in the configuration that the daemon cannot keep:
+    publish.after needs a journal, and "sync" needs one that is synced."""
     if "journal" in changes:
         changes["journal"]["directory"] = str(folder)
     config = daemon_module.write_config(tmp_path / "ringtick.conf", changes)
@@ -312,8 +312,8 @@ SMALL = {"name": "t", "columns": ["time timespan", "sym symbol"]}
 
 def test_tail_torn_at_every_byte(start, connect, folder):
     """Protects the start after a crash: whatever part of the last record is
-    there, it is moved to FILE.torn.N, said in the log, and the day goes on with
-    all whole records."""
+    there, it is moved to FILE.torn.N and logged, and the day continues with all
+    whole records."""
     path = journal.path_now(folder)
     first = journal.record("quote", quote(1, 3))
     last = journal.record("t", lst(vec("n", [TIME]), syms("A")))
@@ -339,7 +339,7 @@ def test_tail_torn_at_every_byte(start, connect, folder):
                          ids=["1", "6", "page", "many", "not only zeros"])
 def test_zero_tail(start, connect, folder, tail):
     """Protects .u.i from zeros: after a power failure a file can end in zeros,
-    each 6 of which are an empty list for -11!; none may be counted."""
+    which -11! takes for an empty list each 6 bytes; they must not be counted."""
     path = journal.path_now(folder)
     good = journal.record("trade", trade(1, 5))
     journal.write(path, good, tail)
@@ -353,7 +353,7 @@ def test_zero_tail(start, connect, folder, tail):
 
 def test_header_torn_at_every_byte(start, connect, folder):
     """Protects the start after a crash in the first moment of a day: a file with
-    less than a header holds nothing yet, and is begun again."""
+    less than a header has no record yet, and is begun again."""
     path = journal.path_now(folder)
     for n in range(len(journal.HEADER)):
         path.write_bytes(journal.HEADER[:n])
@@ -390,7 +390,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_in_the_middle(tmp_path, folder, damage):
-    """Protects what is behind damage: nothing is cut away, the start is refused
+    """Protects the records after damage: nothing is cut off, the start is refused
     with the record's number, its offset, and what can be done."""
     path = journal.path_now(folder)
     records = [journal.record("trade", trade(n, 4)) for n in range(40)]
@@ -418,7 +418,7 @@ def test_foreign_file(tmp_path, folder, content):
 
 
 def test_directory_in_place_of_the_file(tmp_path, folder):
-    """Protects the operator's time: each thing in the way is named."""
+    """Protects the operator's time: the error names what is in the way."""
     config = daemon_module.write_config(tmp_path / "ringtick.conf",
                                         journal.settings(folder / "nowhere"))
     done = daemon_module.run("-c", config, timeout=20)
@@ -433,8 +433,8 @@ def test_directory_in_place_of_the_file(tmp_path, folder):
 
 
 def test_two_daemons_one_name(start, connect, tmp_path, folder):
-    """Protects the files from a second writer, who would destroy them, whatever
-    day either of them has: the second one's zone may be another, the first may
+    """Protects the files from a second writer, which would destroy them, whatever
+    the day of either daemon: the second may be in another zone, the first may
     have ended days early.  Another name in the same folder is free."""
     daemon = start(journal.settings(folder))
     feed = connect(daemon)
@@ -515,7 +515,7 @@ def test_stop_drains_to_the_file(start, connect, folder, mode, sync):
 
 
 class Pages:
-    """What the kernel says of a file's pages: which are not yet on the disk."""
+    """The kernel's view of a file's pages: which are not yet on the disk."""
 
     DIRTY, WRITEBACK = 1 << 4, 1 << 8  # of /proc/kpageflags
 

@@ -1,7 +1,7 @@
 """Questions while the journal does not move.
 
-A response says that the earlier updates of its connection are in the file.  When
-that cannot be said, nobody waits for it: it is an error that says why."""
+A response says that the earlier updates of its connection are in the file.  If
+they cannot get there, no client waits: the response is an error that says why."""
 
 import select
 import signal
@@ -25,10 +25,10 @@ def read_answer(client):
 @pytest.mark.parametrize("after,sync", [
     ("ring", "none"), ("journal", "none"), ("ring", "batch")])
 def test_publisher_asks(start, connect, folder, after, sync):
-    """Protects who publishes and asks on one connection: its questions, also those
-    that wait already, end in an error and not in silence, in their order; its
-    synchronous updates still wait until they are in the file; and all is well again
-    when the disk is."""
+    """Protects a client that publishes and asks on one connection: its questions,
+    also those that wait already, end in an error and not in silence, in their
+    order; its synchronous updates still wait until they are in the file; and all
+    is well again when the disk is."""
     daemon = start(settings(folder, after=after, sync=sync))
     limit = Limit(daemon)
     feed, both, sub, other = (connect(daemon) for _ in range(4))
@@ -74,8 +74,8 @@ def test_publisher_asks(start, connect, folder, after, sync):
 
 
 def test_who_waited_with_a_subscription(start, connect, folder):
-    """Protects a publisher whose subscription waits when the trouble begins: it is
-    told so, as others are, and may subscribe on another connection."""
+    """Protects a publisher whose subscription waits when the trouble begins: it
+    gets the error that others get, and may subscribe on another connection."""
     daemon = start(settings(folder))
     limit = Limit(daemon)
     feed = connect(daemon)
@@ -93,7 +93,7 @@ def test_who_waited_with_a_subscription(start, connect, folder):
 
 def test_who_reads_the_past_asks(start, connect, folder):
     """Protects a late joiner that is still served from the journal: its question
-    is answered behind what the file has."""
+    is answered after the records of the file."""
     daemon = start(settings(folder, {"slow": {"policy": "spill"},
                                      "ring": {"size": "256K"},
                                      "message": {"max": "64K"}}))
@@ -117,9 +117,9 @@ def test_who_reads_the_past_asks(start, connect, folder):
 
 @pytest.mark.parametrize("is_stopped", [False, True])
 def test_feed_tool_asks_again(start, connect, tool, folder, is_stopped):
-    """Protects who waits for `ringtick feed`: that its updates cannot be promised
-    yet is no failure of it; it ends when they are in the file, and a stop that does
-    not wait for that says why."""
+    """Protects a script that waits for `ringtick feed`: updates that are not safe
+    yet are no failure; it ends when they are in the file, and a stop that does not
+    wait for that says why."""
     daemon = start(settings(folder, {"ring": {"size": "8M"}}))
     limit = Limit(daemon)
     limit.set(64 << 10)

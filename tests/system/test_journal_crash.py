@@ -1,5 +1,5 @@
-"""kill -9 at random moments: what the file, the next start and the subscribers
-then agree on.
+"""kill -9 at random moments: afterwards the file, the next start and the
+subscribers agree.
 
 RINGTICK_KILLS=500 makes a long test of it."""
 

@@ -1,5 +1,5 @@
-"""What is a torn end of a journal and what is not: the same for the daemon and
-for ringtick log, whatever the cells hold."""
+"""Torn ends of a journal and damage: the daemon and ringtick log tell them apart
+alike, whatever the cells contain."""
 
 import subprocess
 
@@ -30,7 +30,7 @@ NESTED = kdb.table("a b", vec("i", [1, 2]), kdb.table("c", vec("i", [3, 4])))
 
 def test_cut_record_of_records(start, connect, folder):
     """Protects the start after a crash in the middle of an update that carries
-    captured records: it is torn, and no damage, for the daemon and the tool."""
+    captured records: it is torn, not damaged, for the daemon and the tool."""
     path = journal.path_now(folder)
     whole = [a_record(text("one")), a_record(text("two"))]
     captured = b"".join(whole * 2)
@@ -55,9 +55,9 @@ def test_cut_record_of_records(start, connect, folder):
 
 
 def test_damaged_count(start, connect, folder):
-    """Protects the records behind a count that is damaged, and reaches beyond the
-    end as that of a torn record does: the start and the tool say how many whole
-    ones go to the side file, and their commands bring them back."""
+    """Protects the records after a damaged count that reaches past the end, as the
+    count of a torn record does: the start and the tool say how many whole records
+    go to the side file, and their commands bring them back."""
     path = journal.path_now(folder)
     records = [a_record(text("record %d" % n)) for n in range(5)]
     bad = records[1].replace(b"\x0a\0\x08\0\0\0", b"\x0a\0\x08\0\x01\0")
@@ -84,7 +84,7 @@ def test_damaged_count(start, connect, folder):
 
 def test_tables_in_cells(start, connect, folder):
     """Protects data that q takes: a table whose column is a table is an update,
-    a record, and what a subscriber gets; after a restart too."""
+    is a record, and is sent to subscribers; after a restart too."""
     path = journal.path_now(folder)
     daemon = start(settings(folder))
     sub, feed = connect(daemon), connect(daemon)
@@ -111,8 +111,8 @@ def test_tables_in_cells(start, connect, folder):
 
 
 def test_unknown_is_kept(start, connect, folder):
-    """Protects what the checker does not know, in a journal of q: a record
-    whose lengths add up is counted, named and left where it is."""
+    """Protects objects in a journal of q that the checker does not know: a record
+    whose lengths add up is counted, reported and left where it is."""
     path = journal.path_now(folder)
     odd = a_record(NESTED).replace(b"\x06\0\2\0\0\0\3\0\0\0", b"\x06\7\2\0\0\0\3\0\0\0")
     good = a_record(text("good"))

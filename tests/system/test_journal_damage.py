@@ -42,9 +42,9 @@ def append(path):
 @pytest.mark.parametrize("damage", [cut_all, cut_half, copy_over, append])
 @pytest.mark.parametrize("after", ["ring", "journal"])
 def test_file_cut(start, connect, folder, damage, after):
-    """Protects the day: what was cut off is written once more out of the ring, in
-    its place, and told; nobody is cut off, q can replay the file, and the next
-    start takes it."""
+    """Protects the day: records that were cut off are written once more out of the
+    ring, in their place, and that is logged; no consumer is disconnected, q can
+    replay the file, and the next start takes it."""
     daemon = start(settings(folder, after=after))
     client, sub = connect(daemon), connect(daemon)
     journal.join(sub)
@@ -68,9 +68,9 @@ def test_file_cut(start, connect, folder, damage, after):
 
 
 def test_records_are_lost(start, connect, folder):
-    """Protects claims when the ring no longer has what was cut off: the file goes
-    on with what there is, .u.i is what it has, the log names what is lost, and who
-    had other records in their place is refused."""
+    """Protects claims when the ring no longer has the records that were cut off:
+    the file continues with the ones left, .u.i counts them, the log names the lost
+    ones, and a client that had other records in their place is refused."""
     daemon = start(settings(folder))
     client = connect(daemon)
     for n in range(10):
@@ -104,7 +104,7 @@ def test_records_are_lost(start, connect, folder):
 @pytest.mark.parametrize("damage", [cut_all, cut_half, append])
 def test_file_cut_and_deleted(start, connect, folder, damage):
     """Protects the day from both at once: a file that was cut before it was deleted
-    comes back with what was left of it, and then the rest of it; the day ends."""
+    comes back with the records left in it, and then the others; the day ends."""
     daemon = start(settings(folder))
     client = connect(daemon)
     path = journal.path_now(folder)
@@ -123,9 +123,9 @@ def test_file_cut_and_deleted(start, connect, folder, damage):
 
 @pytest.mark.parametrize("left", [0, 3000, 12_500])
 def test_file_cut_while_the_disk_is_full(tmp_path, start, connect, left):
-    """Protects the day from who makes room by cutting the journal: what a failed
-    write left is not cut off where that would put zeros, or other records, in the
-    place of what is gone."""
+    """Protects the day from a cut that makes room on the disk: the remains of a
+    failed write are not cut off where that would put zeros, or other records, in
+    the place of the records that are gone."""
     disk = journal.SmallDisk(tmp_path / "disk", 8 << 20)
     try:
         daemon = start(settings(disk.path, {"journal": {"reserve": False}}))
@@ -157,8 +157,8 @@ def test_file_cut_while_the_disk_is_full(tmp_path, start, connect, left):
 
 @pytest.mark.parametrize("is_deleted", [False, True])
 def test_file_cut_before_a_stop(start, connect, folder, is_deleted):
-    """Protects what was accepted from a stop that comes before the next look at the
-    file: it ends when the file is whole, and cleanly."""
+    """Protects accepted records from a stop before the next look at the file: it
+    ends when the file is whole, and cleanly."""
     daemon = start(settings(folder))
     client = connect(daemon)
     path = journal.path_now(folder)
@@ -177,8 +177,8 @@ def test_file_cut_before_a_stop(start, connect, folder, is_deleted):
 
 def test_cuts_are_seen_at_once(start, connect, folder, mode):
     """Protects the next start: a cut in the middle of a record is mended with the
-    batch that comes after it, and not up to a second later, when a crash would
-    leave a damaged file."""
+    next batch, and not up to a second later: a crash before that would leave a
+    damaged file."""
     daemon = start(settings(folder, {"engine": {"mode": mode}}, after="journal"))
     client = connect(daemon)
     path = journal.path_now(folder)
@@ -206,9 +206,9 @@ def test_cuts_are_seen_at_once(start, connect, folder, mode):
 
 
 def test_file_cut_under_a_reader(start, connect, folder, mode):
-    """Protects who joins late from records that are not those that it lacks: what
-    it reads of a file that was cut is not sent, nor is it cut off; it gets all when
-    the file is whole again."""
+    """Protects a late joiner from records other than those that it lacks: records
+    that it reads from a file that was cut are not sent, and it stays connected; it
+    gets all records when the file is whole again."""
     daemon = start(settings(folder, {"engine": {"mode": mode},
                                      "slow": {"return_percent": 5}}))
     feed = connect(daemon)
@@ -237,9 +237,9 @@ def test_file_cut_under_a_reader(start, connect, folder, mode):
 
 
 def test_epoch_cannot_be_stored(start, connect, folder):
-    """Protects claims from two epochs of one number: the new epoch is stored as
-    soon as that can be, and told once until then; a stop that cannot store that it
-    was clean was none."""
+    """Protects claims from two epochs with one number: the new epoch is stored as
+    soon as possible, and the failure is logged once until then; a stop that cannot
+    store that it was clean was not a clean one."""
     path, block = journal.path_now(folder), folder / "sym.epoch.new"
     journal.write(path, *records(0, 1))
     daemon = start(settings(folder))

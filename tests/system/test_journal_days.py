@@ -1,5 +1,5 @@
-"""The journal over the end of days: where the files are cut, what clients are
-told, and clocks that jump."""
+"""The journal over the end of days: where one file ends and the next begins, the
+answers to clients, and clocks that jump."""
 
 import threading
 import time
@@ -14,8 +14,8 @@ ROWS = 5
 
 
 class Days(threading.Thread):
-    """What one subscriber gets, by day: [(records, date of the .u.end), ...], the
-    running day's records last; until so many records and ends in all."""
+    """The records of one subscriber, by day: [(records, date of the .u.end), ...],
+    the running day's records last; until a number of records and ends in all."""
 
     def __init__(self, client, wanted, ends):
         super().__init__(daemon=True)
@@ -56,9 +56,9 @@ class Days(threading.Thread):
                                         ("sync", "batch"), ("ring", "interval")])
 @pytest.mark.usefixtures("many_days")
 def test_end_of_day_under_load(start, connect, folder, mode, after, sync):
-    """Protects history: (`.u.end;day) stands at one place in all streams, and the
-    file of the day has exactly what is before it, the next one what is behind;
-    .u.i and .u.L are of the new file as soon as the end is answered."""
+    """Protects history: (`.u.end;day) is at one place in all streams; the file of
+    the day has exactly the records before it, the next file those after it; .u.i
+    and .u.L are of the new file as soon as the end is answered."""
     daemon = start(journal.settings(folder, {
         "engine": {"mode": mode}, "slow": {"policy": "block"},
         "ring": {"size": "2M"}, "streams": {"ring": "2M"}}, sync=sync, after=after))
@@ -106,7 +106,7 @@ def test_end_of_day_under_load(start, connect, folder, mode, after, sync):
 @pytest.mark.usefixtures("many_days")
 def test_joining_around_the_end_of_day(start, connect, folder, mode):
     """Protects RDBs that start at midnight: whatever the moment, the file named in
-    the reply and the count in it are of one day, and the stream goes on there."""
+    the reply and the count in it are of one day, and the stream continues there."""
     daemon = start(journal.settings(folder, {"engine": {"mode": mode}}))
     feed, user = connect(daemon), connect(daemon)
     day = user.sync(".u.d").value
@@ -172,7 +172,7 @@ def test_filtered_subscribers_hear_the_end_at_once(start, connect, folder, after
 @pytest.mark.usefixtures("many_days")
 def test_next_file_exists(start, connect, folder):
     """Protects a day whose file was begun by hand (or by a manual end of day
-    before): its records are kept, counted, and .u.i goes on from there."""
+    before): its records are kept and counted, and .u.i continues from there."""
     daemon = start(journal.settings(folder))
     client = connect(daemon)
     day = client.sync(".u.d").value
@@ -216,9 +216,9 @@ def test_days_without_an_update(start, connect, folder):
 
 
 def test_midnight(start, connect, folder, clock, mode):
-    """Protects the night: when the date changes, the file does, once; what comes
-    first in the new day is in the new file; the clock stepping back changes
-    nothing, and the day is not ended again."""
+    """Protects the night: when the date changes, the file does, once; the first
+    update of the new day is in the new file; if the clock steps back, nothing
+    changes, and the day is not ended again."""
     daemon = start(journal.settings(folder, {"engine": {"mode": mode}}),
                    environment=clock.environment())
     client, sub = connect(daemon), connect(daemon)
@@ -277,7 +277,7 @@ def test_next_file_is_ready(start, connect, folder, clock):
 
 
 def test_next_file_cannot_be_made_ready(start, connect, folder, clock):
-    """What is wrong with it is said while there is time to mend it."""
+    """An error in the file is logged while there is time to mend it."""
     daemon = start(journal.settings(folder, {"day": {"zone": "utc"}}),
                    environment=clock.environment())
     client = connect(daemon)
@@ -317,8 +317,8 @@ def test_days_late(start, connect, folder, clock):
 
 @pytest.mark.parametrize("days", [1, 6])
 def test_restart_on_another_day(start, connect, folder, clock, days):
-    """Protects the files of other days: a start later opens its own day's, and the
-    old one stays byte for byte."""
+    """Protects the files of other days: a later start opens its own day's file,
+    and the old file keeps every byte."""
     daemon = start(journal.settings(folder), environment=clock.environment())
     client = connect(daemon)
     day = client.sync(".u.d").value

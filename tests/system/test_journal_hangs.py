@@ -1,4 +1,4 @@
-"""A file system that hangs holds nobody but those who wait for the journal."""
+"""A file system that hangs holds up only the clients that wait for the journal."""
 
 import signal
 import time
@@ -26,8 +26,8 @@ def _goes_on(disk, start):
 
 
 def slowest_of(feed, sub, numbers):
-    """The longest way of these updates, one after the other, to a subscriber;
-    and of an answer that has nothing to do with the journal."""
+    """The longest time that one of these updates takes to a subscriber, one after
+    the other, and that an answer takes which does not need the journal."""
     slowest = 0
     for n in numbers:
         began = time.monotonic()
@@ -39,9 +39,10 @@ def slowest_of(feed, sub, numbers):
 
 
 def test_hanging_disk(disk, start, connect, clock, mode):
-    """Protects everybody from a disk that hangs: looks at the file, opening the
-    next day's, what is written and synced at the end of the day hang one after the
-    other; updates and answers go on, and when the disk does, all is in the files."""
+    """Protects all clients from a disk that hangs: the look at the file, the
+    opening of the next day's file, and the writes and syncs at the end of the day
+    hang one after the other; updates and answers continue, and when the disk works
+    again, every record gets into the files."""
     daemon = start(journal.settings(disk.path, {
         "engine": {"mode": mode}, "log": {"report": "1h"},
         "day": {"zone": "utc"}}, sync="interval", sync_interval="100ms"),
@@ -83,8 +84,9 @@ def test_hanging_disk(disk, start, connect, clock, mode):
 
 
 def test_asking_while_a_sync_hangs(disk, start, connect):
-    """Protects who publishes and asks from waiting for a disk that hangs with all
-    of it written: what is not safe yet is an error."""
+    """Protects a client that publishes and asks from waiting for a disk that hangs
+    with all records written: a question about records that are not safe yet is an
+    error."""
     daemon = start(journal.settings(disk.path, sync="batch"))
     feed = connect(daemon)
     assert feed.update("trade", trade(0)) == NIL
@@ -98,9 +100,9 @@ def test_asking_while_a_sync_hangs(disk, start, connect):
 
 @pytest.mark.parametrize("what", ["write", "stat"])
 def test_stop_while_the_disk_hangs(disk, start, connect, what):
-    """Protects whoever stops the service: within stop.timeout ports and connections
-    are closed, what is not written is said, and STATUS says what is waited for; the
-    process can end when the disk goes on."""
+    """Protects the operator who stops the service: within stop.timeout ports and
+    connections are closed, the log names the records that are not written, and
+    STATUS says what the process waits for; it ends when the disk works again."""
     daemon = start(journal.settings(disk.path, {"stop": {"timeout": "1s"}}))
     client = connect(daemon)
     assert client.update("trade", trade(0)) == NIL
@@ -125,7 +127,7 @@ def test_stop_while_the_disk_hangs(disk, start, connect, what):
 
 def test_stop_that_is_paused(disk, start, connect):
     """Protects a stop from a pause, of the process or the machine, during its last
-    work on the files: that time is not held against the disk."""
+    work on the files: that time does not count as the disk's."""
     daemon = start(journal.settings(disk.path, {"stop": {"timeout": "1s"}}))
     client = connect(daemon)
     assert client.update("trade", trade(0)) == NIL
@@ -142,8 +144,8 @@ def test_stop_that_is_paused(disk, start, connect):
 
 
 def test_opening_hangs_behind_a_full_ring(disk, start, connect):
-    """Protects everybody's CPU while the next day's file is opened: what waits for
-    it in the ring is not walked through in each turn."""
+    """Protects the CPU while the next day's file is opened: the records in the ring
+    that wait for it are not walked through in each turn."""
     daemon = start(journal.settings(disk.path, {
         "engine": {"mode": "direct"}, "log": {"report": "1h"},
         "ring": {"size": "32M"}}))

@@ -1,4 +1,4 @@
-"""Two daemons never write one file, nor does anybody repair what a daemon uses."""
+"""Two daemons never write one file, and no tool repairs a file in use."""
 
 import fcntl
 import os
@@ -21,8 +21,8 @@ def folder(tmp_path):
 
 def test_lock_is_deleted(start, connect, tmp_path, folder):
     """Protects the files from a second writer whatever becomes of NAME.lock: it is
-    made anew, and who comes before that finds the day's file locked.  A past day's
-    file is mended beside the daemon, if the daemon does not use it."""
+    made anew, and a daemon that comes before that finds the day's file locked.  A
+    past day's file can be repaired, if the daemon does not use it."""
     daemon = start(journal.settings(folder))
     feed = connect(daemon)
     path = journal.path_now(folder)
@@ -62,9 +62,9 @@ def test_lock_is_deleted(start, connect, tmp_path, folder):
 @pytest.mark.parametrize("days,sent", [(1, 1), (-1, 0)])
 def test_lock_is_deleted_and_another_date(start, connect, tmp_path, folder, clock, days,
                                           sent):
-    """Protects the days' files from a second daemon that comes before the lock is
-    there again, and whose date is another: it finds the file of the first one
-    locked, leaves no file, and says so."""
+    """Protects the days' files from a second daemon with another date that comes
+    before the lock is there again: it finds the file of the first daemon locked,
+    leaves no file, and says so."""
     daemon = start(journal.settings(folder))
     feed = connect(daemon)
     for n in range(sent):

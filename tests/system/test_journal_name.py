@@ -1,5 +1,5 @@
-"""Another file gets the name of the journal's while the daemon has it open: the
-day goes on under its name, and the other file is kept beside it."""
+"""Another file gets the name of the journal that the daemon has open: the day
+continues under its name, and the other file is kept beside it."""
 
 import contextlib
 import fcntl
@@ -268,9 +268,9 @@ def test_nobody_replays_another_file(start, connect, folder, timeout):
 
 
 def test_another_has_the_name_of_yesterday(start, connect, folder):
-    """Protects whoever goes on over the end of the day: a past day's name is its
-    owner's to give away, and the daemon reads on in the file that it has open; the
-    next start, which has not, runs without it and says so."""
+    """Protects a client that continues over the end of the day: the owner may give
+    a past day's name away, and the daemon goes on reading the file that it has
+    open; the next start, which has it not open, runs without it and says so."""
     daemon = start(settings(folder))
     client = connect(daemon)
     path, day = journal.path_now(folder), client.sync(".u.d").value

@@ -20,7 +20,7 @@ RECORDS_MAX = int(SECONDS * 40_000)  # they are all decoded afterwards
 
 class Feed(threading.Thread):
     """Updates of both tables, each unlike any other, in groups of random length
-    that end with a sync one: full load, and nobody gets ahead without end."""
+    that end with a sync one: full load, but no feed gets ahead without limit."""
 
     def __init__(self, client, number):
         super().__init__(daemon=True)
@@ -166,7 +166,7 @@ class Recorder(threading.Thread):
                 lambda: len(self.part.records) >= records or self.failure, 30)
 
     def end(self):
-        """A chaser: its answer comes behind all that was accepted."""
+        """A chaser: its answer comes after every accepted update."""
         self.client.send(kdb.frame("", kdb.SYNC))
         self.join(30)
         assert self.failure is None and not self.is_alive(), self.failure
@@ -254,7 +254,7 @@ def test_replay_and_stream_are_all(start, connect, folder, mode, after, sync):
     assert len(joins) > 20  # of a busy machine too
 
 
-# ---- nobody is told of what is not in the file ----
+# ---- no client is told of a record that is not in the file ----
 
 
 @pytest.mark.parametrize("mode,after,sync,tables", [
@@ -305,7 +305,7 @@ def test_never_ahead_of_the_file(start, connect, folder, mode, after, sync, tabl
 @pytest.mark.parametrize("after", ["ring", "journal"])
 def test_answered_is_in_the_file(start, connect, folder, mode, after):
     """Protects feeds that wait for an answer: then their record is in the file,
-    behind whatever others send meanwhile."""
+    after everything that others have sent meanwhile."""
     daemon = start(journal.settings(folder, {
         "engine": {"mode": mode}, "slow": {"policy": "block"}}, after=after))
     path = journal.path_now(folder)

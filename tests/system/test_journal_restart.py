@@ -1,4 +1,4 @@
-"""A start on a file with records: how far the check is, and how old they are."""
+"""A start on a file with records: the progress of the check, and their age."""
 
 import os
 import signal
@@ -46,8 +46,8 @@ def test_stopped_while_it_checks(start, folder):
 
 
 def test_lag_after_a_restart(start, connect, folder):
-    """Protects alerts that stand on lag_ms: who is owed what was written before the
-    start is behind by the time since then, and not by nothing."""
+    """Protects alerts on lag_ms: a consumer that is owed records from before the
+    start lags by the time since they were written, and not by nothing."""
     path, count = long_journal(folder, 24 << 20)
     then = time.time() - 100
     os.utime(path, (then, then))

@@ -53,8 +53,8 @@ class Limit:
 
 
 class Keeper:
-    """on_frame: keeps the records, and wakes who waits for so many; of a reply,
-    the count in it."""
+    """on_frame: keeps the records, and wakes a test that waits for a number of
+    them; of a reply, keeps the count in it."""
 
     def __init__(self, wanted):
         self.records, self.wanted = [], wanted
@@ -94,7 +94,7 @@ def number_of(record):
 
 
 def assert_two_feeds(records, each):
-    """Two floods' updates, all of them once, each in order."""
+    """The updates of two floods, each once, in the order of each flood."""
     numbers = [number_of(one) for one in records]
     first = [n for n in numbers if n < 1_000_000]
     second = [n for n in numbers if n >= 1_000_000]
@@ -258,8 +258,8 @@ def test_nobody_leaves_for_the_journal(disk, start, connect, ring):
 @pytest.mark.parametrize("policy", ["disconnect", "skip", "block"])
 def test_joining_while_the_disk_is_full(disk, start, connect, policy):
     """Protects subscribers from the disk: one that joins now is answered at once,
-    with the count of what can be replayed, and then has all that follows, now or
-    when the journal moves again; nobody is blamed."""
+    with the count of records that can be replayed, and then gets all later ones,
+    now or when the journal moves again; no consumer is called slow."""
     daemon = start(settings(disk.path, {
         "slow": {"policy": policy}, "ring": {"size": "1M"},
         "streams": {"ring": "1M"}}))
@@ -287,10 +287,11 @@ def test_joining_while_the_disk_is_full(disk, start, connect, policy):
 
 
 def test_answers_while_the_journal_stands_still(start, connect, folder, mode):
-    """Protects whoever subscribes: no reply is kept back by a journal that does not
-    move.  Plain .u.sub is answered; what cannot be promised is an error that says
-    why; who waited already when it began gets that error, too, soon; as does who
-    has more than is written, or is cut where that is found while reading."""
+    """Protects subscribers: no reply is kept back by a journal that does not move.
+    Plain .u.sub is answered; a promise that cannot be made is an error that says
+    why; a client that waited already when the trouble began soon gets that error,
+    too, and so does one that has more than is written, or it is disconnected if
+    that is found while reading."""
     daemon = start(settings(folder, {"engine": {"mode": mode}}))
     limit = Limit(daemon)
     feed, held, plain, late, again, ahead = (connect(daemon) for _ in range(6))
@@ -325,8 +326,8 @@ def test_answers_while_the_journal_stands_still(start, connect, folder, mode):
 
 @pytest.mark.parametrize("mode", ["sqpoll", "direct"])
 def test_stop_with_a_full_disk_and_a_reserve(disk, start, connect, mode):
-    """Protects what was accepted: the space that was kept back for a stop takes all
-    of it, and the next start finds it, after a clean stop."""
+    """Protects accepted records: the space that was kept back for a stop takes all
+    of them, and the next start finds them, after a clean stop."""
     disk.resize(16 << 20)
     changes = {"engine": {"mode": mode}}
     daemon = start(settings(disk.path, changes))
@@ -351,9 +352,9 @@ def test_stop_with_a_full_disk_and_a_reserve(disk, start, connect, mode):
 
 
 def test_stop_with_a_full_disk(disk, start, connect):
-    """Protects the operator from silence: what could not be written before the
-    end, where no space was kept back for it, is said with its number, the exit
-    status says it too, and the next start knows of it."""
+    """Protects the operator from silence: if no space was kept back, the log names
+    the number of records that could not be written before the end, the exit status
+    says it too, and so does the next start."""
     daemon = start(settings(disk.path, {"stop": {"timeout": "700ms"}},
                             reserve=False))
     path = journal.path_now(disk.path)
@@ -497,8 +498,8 @@ def test_file_deleted_just_before_the_stop(start, connect, folder):
 
 
 def test_directory_deleted(start, connect, folder):
-    """Protects the day from `rm -r`: updates go on, and when the directory is
-    there again, so is the file, complete."""
+    """Protects the day from `rm -r`: updates continue, and when the directory
+    exists again, so does the file, complete."""
     daemon = start(settings(folder))
     client = connect(daemon)
     path = journal.path_now(folder)
@@ -544,9 +545,9 @@ def mend_foreign(folder, path, what):
     (spoil_gone, mend_gone, "ring"), (spoil_foreign, mend_foreign, "journal")],
     ids=["no directory", "foreign file"])
 def test_next_file_cannot_be_opened(start, connect, folder, spoil, mend, after):
-    """Protects the night: when the next day's file cannot be had, the old one is
-    complete, updates of the new day wait in memory, the log says why and not all
-    the time, clients that ask for .u.i wait; then all goes on."""
+    """Protects the night: when the next day's file cannot be opened, the old one is
+    complete, updates of the new day wait in memory, the log says why, but not all
+    the time, clients that ask for .u.i wait; then everything continues."""
     daemon = start(settings(folder, after=after))
     client, sub, asker = connect(daemon), connect(daemon), connect(daemon)
     old = journal.path_now(folder)

@@ -1,5 +1,6 @@
-"""A start after an fdatasync that failed: nothing is believed, all is written
-anew.  (That it fails at all is tests/unit/journal/test_journal.c's: no disk does it here.)"""
+"""A start after an fdatasync that failed: no byte in doubt is believed, all are
+written anew.  (The failure itself is tested in tests/unit/journal/test_journal.c,
+since no disk fails here.)"""
 
 import os
 
@@ -47,8 +48,8 @@ def refused(tmp_path, folder):
 
 
 def test_written_anew(start, connect, folder):
-    """Protects what was accepted: records that the kernel may only believe to be
-    on the disk are written once more, and are all there."""
+    """Protects accepted records: those that only the kernel believes to be on the
+    disk are written once more, and are all there."""
     records = [journal.record("trade", trade(n, ROWS)) for n in range(3000)]
     path, note, off = leave(folder, records)
     daemon = start(journal.settings(folder))
@@ -93,7 +94,7 @@ def test_note_that_cannot_be_read(tmp_path, folder):
 
 
 def test_file_moved_away(start, folder):
-    """Protects the operator's way out: who has moved the file away has looked."""
+    """Protects the operator's way out: a file that was moved away is not missed."""
     records = [journal.record("trade", trade(n, ROWS)) for n in range(9)]
     path, note, _ = leave(folder, records)
     path.rename(folder / "aside")
