@@ -4,9 +4,9 @@ The feed publishes a synchronous update of the table `pulse` every few ms, the
 subscriber reads at once, and both are timed: until the answer, and until the
 update has arrived.  Every 16th update is longer than a receive buffer.
 
-On a busy machine a thread waits for a CPU, and nobody is to blame.  So what
-counts of a round trip is its time less what the daemon's threads and this
-process have waited in a run queue meanwhile (/proc/PID/task/TID/schedstat).
+On a busy machine a thread waits for a CPU, which is not the daemon's fault.  So
+the time of a round trip is counted without the time that the daemon's threads
+and this process have waited in a run queue (/proc/PID/task/TID/schedstat).
 """
 
 import gc
@@ -81,8 +81,8 @@ class Bystander:
 
 
 class RunQueues:
-    """What this thread and those of a process have waited for a CPU, in ns.  The
-    threads of its io_uring come and go."""
+    """How long this thread and those of a process have waited for a CPU, in ns.
+    The threads of its io_uring come and go."""
 
     def __init__(self, pid):
         self.tasks = "/proc/%d/task/" % pid
@@ -125,7 +125,7 @@ class Pulse:
                           kdb.vec("j", [0] * rows))
         whole = kdb.frame(kdb.lst(kdb.sym(".u.upd"), kdb.sym("pulse"), columns),
                           kdb.SYNC)
-        return whole[: len(whole) - 8]  # the last row's n comes behind it
+        return whole[: len(whole) - 8]  # the last row's n comes after it
 
     def begin(self):
         self.trips, self.raw = [], []

@@ -320,7 +320,7 @@ class Daemon:
         self.signal(signal.SIGUSR1)
         closing = self.wait_log("consumers", after=mark)
         end = self.index(closing)
-        # the list stands together; a report may have come before it
+        # the list is in one piece; a report may have come before it
         found = self.lines[end - closing.number("consumers") : end]
         assert all(line.get("event") == "consumer" for line in found)
         return found

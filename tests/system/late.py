@@ -35,7 +35,7 @@ def end_day(client):
     assert client.sync(".u.endofday[]") == NIL
 
 
-# ---- what was published ----
+# ---- published updates ----
 
 
 def is_of(table, frame):

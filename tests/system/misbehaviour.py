@@ -469,7 +469,7 @@ def long_filters(scene):
 
 @row("rejected")
 def refused_updates(scene):
-    """A feed that was left behind by a change of the schema."""
+    """A feed that has not followed a change of the schema."""
     scene.feed(many(update("trade", lst(*trade(0).items[:3]))))
     scene.hold()
 

@@ -70,7 +70,7 @@ class Stream(threading.Thread):
         self.digest, self.total = hashlib.sha256(), 0
         self.data = bytearray() if keep else None
         self.failure, self.halted = None, False
-        self.pause = None  # stops by itself with so many bytes
+        self.pause = None  # stops by itself at this many bytes
         self.news = threading.Condition()
         self.may = threading.Event()
         self.may.set()

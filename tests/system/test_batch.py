@@ -20,7 +20,7 @@ def batched(folder, mode, interval, changes=None, **how):
 
 
 def joined(columns):
-    """The columns of several updates behind each other."""
+    """The columns of several updates, one after the other."""
     out = []
     for parts in zip(*[one.items for one in columns]):
         if isinstance(parts[0], kdb.Symbols):
@@ -121,8 +121,8 @@ def test_nothing_before_its_time(start, connect, mode):
 
 
 def test_counts_and_joiners(start, connect, folder, mode):
-    """Protects .u.i and .u.j (tick-contract.md section 4): i is what was published,
-    j what is logged; who joins replays i records, and gets the rest."""
+    """Protects .u.i and .u.j (tick-contract.md section 4): i counts the published
+    records, j the logged ones; a client that joins replays i, and gets the rest."""
     daemon = start(batched(folder, mode, LONG))
     feed, early = connect(daemon), connect(daemon)
     early.subscribe()
@@ -145,8 +145,8 @@ def test_counts_and_joiners(start, connect, folder, mode):
 
 
 def test_joining_under_load(start, connect, folder, mode):
-    """Protects who joins at random moments: replay and stream are every record
-    once, in order, whatever ticks meanwhile."""
+    """Protects clients that join at random moments: replay and stream are every
+    record once, in order, whatever ticks meanwhile."""
     daemon = start(batched(folder, mode, "3ms", {"slow": {"policy": "block"}}))
     feed, subs, total = connect(daemon), [], 4000
     for n in range(total):
@@ -230,8 +230,8 @@ def test_a_long_batch_is_split(start, connect, mode):
 @pytest.mark.parametrize("after", ["ring", "journal"])
 @pytest.mark.parametrize("interval", ["1ms", "20ms"])
 def test_slow_ones_lose_nothing(start, connect, folder, mode, after, interval):
-    """Protects who is slow in batches: it leaves between two batches, has from the
-    journal what comes behind, and each row once, in the order of its table."""
+    """Protects slow consumers of batches: they leave between two batches, get the
+    rest from the journal, and each row once, in the order of its table."""
     daemon = start(batched(folder, mode, interval, {
         "ring": {"size": "1M"}, "streams": {"ring": "256K", "max": 8},
         "connections": {"send_buffer": "64K"}, "message": {"max": "64K"}}, after=after))
@@ -321,8 +321,8 @@ def test_skip_and_disconnect_in_batches(start, connect, mode):
 
 
 def test_subfrom_in_batches(start, connect, folder, mode):
-    """Protects who joins late over the connection: each row once; and says that
-    there is no rejoining, where nobody can count updates."""
+    """Protects clients that join late over the connection: each row once; and says
+    that there is no rejoining, since a client cannot count updates."""
     daemon = start(batched(folder, mode, "5ms"))
     feed, market = connect(daemon), Market(3)
     updates = [market.next() for _ in range(500)]
@@ -345,7 +345,7 @@ def test_subfrom_in_batches(start, connect, folder, mode):
 
 
 def test_stopping_loses_no_batch(start, connect, mode):
-    """Protects what waits for its time when the daemon is stopped."""
+    """Protects updates that wait for their time when the daemon is stopped."""
     daemon = start({"engine": {"mode": mode}, "publish": {"interval": LONG}})
     feed, sub = connect(daemon), connect(daemon)
     sub.subscribe()

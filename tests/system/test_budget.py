@@ -1,5 +1,5 @@
-"""The thread is everybody's: what one client has to do stands behind the others,
-and what one request may cost ends."""
+"""All clients share one thread: a client that has used its part waits for the
+others, and the cost of one request has a limit."""
 
 import signal
 
@@ -44,8 +44,8 @@ def test_a_heap_of_requests(start, connect, mode):
 
 
 def test_turns_and_the_end_of_a_client(start, connect, mode):
-    """Protects the queue of those who go on in the next turn: whoever leaves it,
-    by closing or by sending rubbish, leaves the others in it."""
+    """Protects the queue of clients that continue in the next turn: a client that
+    leaves it, by closing or by sending rubbish, leaves the others in it."""
     daemon = start({"engine": {"mode": mode}})
     hogs = [connect(daemon) for _ in range(4)]
     for hog in hogs[:3]:

@@ -1,4 +1,4 @@
-"""The few buffers of message.buffers: nobody can keep them from the others."""
+"""The few buffers of message.buffers: no client can keep them from the others."""
 
 import time
 
@@ -15,7 +15,7 @@ LONG = 12000  # rows of more than 256 KiB, the most that catching up reads at on
 
 
 def numbers(client, rows):
-    """The sizes of so many rows of trade, as they came."""
+    """The sizes of a number of rows of trade, as they came."""
     found = []
     while len(found) < rows:
         message = client.read()
@@ -24,7 +24,7 @@ def numbers(client, rows):
 
 
 def silent(connect, daemon, n):
-    """So many users s0, s1, ... that subscribe and read nothing."""
+    """Users s0, s1, ... that subscribe and read nothing."""
     found = []
     for i in range(n):
         one = connect(daemon, user="s%d" % i, receive_buffer=65536, timeout=60)
@@ -61,9 +61,9 @@ def test_claimed_lengths(start, connect, mode):
 
 
 def test_those_who_never_published_stand_aside(start, connect, mode):
-    """Protects a feed from others at its own address, and of its own name, that begin
-    long messages and stop: whoever has published waits for none of them, nor do its
-    connections to come."""
+    """Protects a feed from others at its own address, and of its own name, that
+    begin long messages and stop: a feed that has published does not wait for them,
+    nor do its later connections."""
     daemon = start(kdb_settings(mode))
     feed = connect(daemon, user="feed", timeout=8)
     assert feed.update("trade", trade(0)) == NIL
@@ -82,8 +82,8 @@ def test_those_who_never_published_stand_aside(start, connect, mode):
 
 
 def test_who_has_stalled_is_not_waited_for(start, connect):
-    """Protects who publishes from others at its own address that have published and
-    stall in a long message: nobody waits for a second for what has not moved in one."""
+    """Protects a feed from others at its own address that have published and stall
+    in a long message: no client waits for one that has not moved for a second."""
     daemon = start(kdb_settings("auto"))
     long = update("trade", trade(0, LONG), kind=kdb.SYNC)
     feed, *stuck = (connect(daemon, user=user) for user in ("feed", "p0", "p1"))

@@ -36,9 +36,9 @@ WIDER = dict(TRADE, columns=TRADE["columns"] + ["venue symbol"])
     {"message": {"max": "32K"}}, {"schema": {"check": "types"}}],
     ids=["column", "table", "message.max", "check"])
 def test_a_change_of_what_fits(start, connect, folder, change):
-    """Protects the RDB from a silent hole: what it has counted was sent under
-    other settings, so it is told 'schema, and starts the day anew; what came since
-    the change is counted as ever, also after the next restart."""
+    """Protects the RDB from a silent hole: the updates that it has counted were
+    sent under other settings, so its answer is 'schema, and it starts the day anew;
+    updates since the change are counted as ever, also after the next restart."""
     base = {"schema": {"check": "shape"}}
     daemon = start(journal.settings(folder, base))
     feed = Pair(connect(daemon))
@@ -74,8 +74,8 @@ def test_a_change_of_what_fits(start, connect, folder, change):
 
 
 def test_records_that_do_not_fit(start, connect, folder):
-    """Protects late joiners from what the schema does not take any more: they get
-    the rest, and the log says so, once."""
+    """Protects late joiners from records that do not fit the schema any more: they
+    get the others, and the log says so, once."""
     base = journal.settings(folder)
     daemon = start(base)
     feed = Pair(connect(daemon))
@@ -98,8 +98,8 @@ def test_records_that_do_not_fit(start, connect, folder):
 
 @pytest.mark.parametrize("how", ["clean", "killed"])
 def test_a_day_that_was_ended(start, connect, folder, how):
-    """Protects who subscribes over an early end of day and a restart: the day
-    stays ended, its numbers belong to one file, and nothing is doubled or lost."""
+    """Protects subscribers over an early end of day and a restart: the day stays
+    ended, its numbers belong to one file, and no record is doubled or lost."""
     daemon = start(journal.settings(folder))
     feed = Pair(connect(daemon))
     day = feed.client.sync(".u.d").value
@@ -181,8 +181,8 @@ def test_a_day_with_records_of_others(start, connect, folder, how):
 
 
 def test_a_file_that_is_gone(start, connect, folder, clock):
-    """Protects from the day after the next one in the place of the next: whose
-    day's file was taken away while the daemon was down is told so."""
+    """Protects from the day after the next one in the place of the next: a client
+    whose day's file was taken away while the daemon was down gets an error."""
     daemon = start(journal.settings(folder), environment=clock.environment())
     feed = Pair(connect(daemon))
     day = feed.client.sync(".u.d").value
@@ -202,7 +202,8 @@ def test_a_file_that_is_gone(start, connect, folder, clock):
 
 def test_a_file_that_was_cut(start, connect, folder):
     """Protects from records in the place of others: a file that has less in it
-    than when the daemon stopped begins an epoch, in which nothing of it is sure."""
+    than when the daemon stopped begins an epoch, in which none of its old records
+    count as the same."""
     daemon = start(journal.settings(folder))
     feed = Pair(connect(daemon))
     feed.publish(10)
@@ -362,8 +363,8 @@ def test_a_journal_that_was_ahead(start, connect, folder, clock):
 
 
 def test_the_right_days_file_cannot_be_opened(start, connect, folder, clock):
-    """Protects from silence, and from a standstill: the date stays, that it does is
-    told with the reason, and updates are taken in it."""
+    """Protects from silence, and from a standstill: the date stays, the log says so
+    with the reason, and updates are accepted in it."""
     clock.set_days(400)
     daemon = start(journal.settings(folder), environment=clock.environment())
     client = connect(daemon)
@@ -415,7 +416,7 @@ def test_a_spoilt_epoch_file(start, connect, folder, text):
 
 
 def test_a_newer_epoch_file(folder, tmp_path):
-    """Protects who goes back to an older release: refused, by name."""
+    """Protects a downgrade to an older release: refused, by name."""
     from daemon import write_config
     (folder / "sym.epoch").write_text("ringtick-epochs 3\n")
     config = write_config(tmp_path / "ringtick.conf", journal.settings(folder))
@@ -424,7 +425,7 @@ def test_a_newer_epoch_file(folder, tmp_path):
     assert "sym.epoch is of a newer ringtickd" in done.stderr, done.stderr
 
 
-# ---- all of it, against a model ----
+# ---- all together, against a model ----
 
 
 class Model:
@@ -531,7 +532,7 @@ class Model:
     # clients
 
     def wanted(self, client, at):
-        """What comes from an event on: (index behind it, frame)."""
+        """The events from one on: (index after the event, frame)."""
         found = []
         for n, (kind, name, frame) in enumerate(self.events[at:], at + 1):
             is_mine = kind == "end" or client["table"] in ("", name)

@@ -17,7 +17,7 @@ def end_frame(date):
 @pytest.mark.usefixtures("many_days")
 def test_end_of_day_by_a_user(start, connect, form, mode):
     """Protects RDBs' end of day: `.u.endofday[]` sends each subscriber exactly
-    one .u.end with the day that ended, behind the last update of the day and
+    one .u.end with the day that ended, after the last update of the day and
     before the first of the next, whatever it subscribed to and how often."""
     daemon = start({"engine": {"mode": mode}})
     feed = connect(daemon)
@@ -54,8 +54,8 @@ def test_end_of_day_by_a_user(start, connect, form, mode):
 
 
 def test_a_day_ahead_is_the_most(start, connect, tmp_path):
-    """Protects the date, descriptors and the folder from who ends one day after
-    the other: a second end is refused, in a flood too, with and without a
+    """Protects the date, descriptors and the folder from a client that ends one day
+    after the other: a second end is refused, in a flood too, with and without a
     journal."""
     for changes in ({}, journal.settings(tmp_path)):
         daemon = start(changes)

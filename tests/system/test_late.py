@@ -24,8 +24,8 @@ MODES = [("sqpoll", "ring", "none"), ("direct", "ring", "none"),
 
 @pytest.mark.parametrize("after", ["ring", "journal", "sync"])
 def test_subfrom(start, connect, folder, mode, after):
-    """Protects late joiners without the journal's files: from record i on, all
-    of it once, from the past into the live stream; the reply is .u.sub's."""
+    """Protects late joiners without the journal's files: from record i on, each
+    record once, from the past into the live stream; the reply is .u.sub's."""
     daemon = start(journal.settings(folder, {"engine": {"mode": mode}}, after=after,
                                     sync="batch"))
     feed = Pair(connect(daemon))
@@ -53,7 +53,7 @@ def test_subfrom(start, connect, folder, mode, after):
 
 def test_subfrom_as_text(start, connect, folder):
     """Protects r.q: the subscription and the count and path that belong to it,
-    asked for in one text; and requests that nobody waits for."""
+    asked for in one text; and asynchronous requests."""
     daemon = start(journal.settings(folder))
     feed = Pair(connect(daemon))
     feed.publish(10)
@@ -105,8 +105,8 @@ BAD = [  # (what, arguments, error)
 
 @pytest.mark.parametrize("state", ["nothing", "trade"])
 def test_subfrom_refused(start, connect, folder, state):
-    """Protects a subscription from a refused request: it goes on as it was, and
-    can be added to; where there is none, there is none."""
+    """Protects a subscription from a refused request: it continues as it was, and
+    can be added to; without one, none begins."""
     daemon = start(journal.settings(folder))
     feed = Pair(connect(daemon))
     feed.publish(10)
@@ -127,8 +127,8 @@ def test_subfrom_refused(start, connect, folder, state):
 
 
 def test_without_a_journal(start, connect):
-    """Protects from a promise that nobody can keep: without a journal there are
-    no such names."""
+    """Protects from a promise that cannot be kept: without a journal there are no
+    such names."""
     client = connect(start())
     assert subfrom(client, 0) == Error(b".ringtick.subfrom")
     assert rejoin(client, (0, 1, 0, 0)) == Error(b".ringtick.rejoin")
@@ -399,8 +399,8 @@ def test_long_records_of_others_for_stuck_joiners(start, connect, folder, mode):
 
 
 def test_record_of_others_beyond_message_max(start, connect, folder):
-    """Protects joiners of a day that began with a longer message.max: a record
-    that no subscriber could be sent is nobody's, as one of another schema is."""
+    """Protects joiners of a day that began with a longer message.max: a record that
+    is too long for subscribers is left out, as one of another schema is."""
     path = journal.path_now(folder)
     journal.write(path, journal.record("trade", trade(1)),
                   journal.record("trade", trade(2, 10000)),
@@ -417,8 +417,8 @@ def test_record_of_others_beyond_message_max(start, connect, folder):
 @pytest.mark.parametrize("mode,table", [("sqpoll", ""), ("direct", "trade")])
 @pytest.mark.usefixtures("many_days")
 def test_end_of_day_while_catching_up(start, connect, folder, mode, table):
-    """Protects who joins late and slowly: the ends of days stand where they
-    stood, and the records of the next days follow."""
+    """Protects clients that join late and read slowly: the ends of days come at
+    their places, and the records of the next days follow."""
     daemon = start(settings(folder, mode))
     feed = Pair(connect(daemon), 400)
     feed.publish(100)
@@ -469,8 +469,8 @@ def test_joining_around_the_end_of_day(start, connect, folder, mode, after, sync
 @pytest.mark.parametrize("first,second", [("trade", "quote"), ("trade", ""),
                                           ("", "trade"), ("", "")])
 def test_taking_the_place_of_a_subscription(start, connect, folder, first, second):
-    """Protects who asks again: what it was subscribed to ends with the reply,
-    then comes what was asked for, from there on."""
+    """Protects a client that asks again: its old subscription ends with the reply,
+    and the new one begins there."""
     daemon = start(journal.settings(folder))
     feed = Pair(connect(daemon))
     client = connect(daemon)
@@ -524,8 +524,8 @@ def test_asking_again_while_behind(start, connect, folder, kind, first):
 
 
 def test_no_stream_left(start, connect, folder, mode):
-    """Protects joiners where all filtered streams are taken: who cannot come back
-    to a ring is served from the journal, at once, for as long as it likes."""
+    """Protects joiners if all filtered streams are taken: a consumer that cannot
+    come back to a ring is served from the journal, without delay or limit."""
     daemon = start(settings(folder, mode, {"streams": {"max": 0}}))
     feed = Pair(connect(daemon), 300)
     feed.publish(300)

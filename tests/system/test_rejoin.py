@@ -17,7 +17,7 @@ from spill import (WINDOW, Subscriber, frames_of, settings, wait_level, wait_sta
 
 
 class Wanderer(threading.Thread):
-    """Loses its connection at random bytes, and goes on behind what it has."""
+    """Loses its connection at random bytes, and continues after what it has."""
 
     def __init__(self, daemon, seed, table, day):
         super().__init__(daemon=True)
@@ -95,8 +95,8 @@ class Wanderer(threading.Thread):
     ("sqpoll", "sync", "batch"), ("direct", "ring", "none")])
 @pytest.mark.usefixtures("many_days")
 def test_broken_connections(start, connect, folder, mode, after, sync):
-    """Protects the RDB on a bad network: whatever it had got when its connection
-    broke, that and the rest is everything, once; over ends of days."""
+    """Protects the RDB on a bad network: wherever its connection breaks, it gets
+    every update once; over ends of days."""
     daemon = start(settings(folder, mode, TIGHT, after=after, sync=sync))
     reference = Subscriber(connect, daemon, "all", keep=True)
     first_day = connect(daemon).sync(".u.d").value
@@ -123,8 +123,8 @@ def test_broken_connections(start, connect, folder, mode, after, sync):
 
 @pytest.mark.usefixtures("many_days")
 def test_the_day_before(start, connect, folder, mode):
-    """Protects who lost its connection around midnight: the day before is still
-    known, with its end; older ones are 'day; so are days to come."""
+    """Protects a client that lost its connection around midnight: the day before is
+    still known, with its end; older days are 'day, and so are later ones."""
     daemon = start(settings(folder, mode))
     feed = Pair(connect(daemon), 50)
     day = feed.client.sync(".u.d").value
@@ -167,8 +167,8 @@ def test_the_day_before(start, connect, folder, mode):
 
 @pytest.mark.usefixtures("many_days")
 def test_figures_over_the_end_of_day(start, connect, folder):
-    """Protects the account of who rejoins in the day before: what it lacks is of
-    both days."""
+    """Protects the figures of a client that rejoins in the day before: it lacks
+    records of both days."""
     daemon = start(settings(folder))
     feed = Pair(connect(daemon), 400)
     day = feed.client.sync(".u.d").value
@@ -195,7 +195,7 @@ def test_figures_over_the_end_of_day(start, connect, folder):
 
 
 def test_claims_of_the_wrong_type(start, connect, folder):
-    """Protects from claims that are none."""
+    """Protects from malformed claims."""
     daemon = start(journal.settings(folder))
     feed = Pair(connect(daemon))
     feed.publish(4)
@@ -235,7 +235,7 @@ def claims(feed, table):
 
 def test_clean_restart(start, connect, folder, mode):
     """Protects the RDB from an upgrade of the daemon: after a clean stop the epoch
-    is the same, and it goes on behind what it has."""
+    is the same, and the RDB continues after what it has."""
     feed = None
     for turn in range(3):
         daemon = start(settings(folder, mode))
@@ -283,9 +283,9 @@ def assert_lost(daemon, connect, claim, table):
 
 
 def test_epochs(start, connect, folder, mode):
-    """Protects from a silent difference after a crash that took records: who has
-    them is refused or cut off, whatever came since and whichever crash it was; who
-    does not have them goes on."""
+    """Protects from a silent difference after a crash that took records: a client
+    that has them is refused or disconnected, whatever came since and whichever
+    crash it was; a client that does not have them continues."""
     path, frames, lived, how = journal.path_now(folder), [], [], set()
     for epoch in range(4):
         daemon = start(settings(folder, mode, after="ring"))
@@ -331,8 +331,8 @@ def test_epochs(start, connect, folder, mode):
 
 
 def test_crash_without_loss(start, connect, folder, mode):
-    """Protects who has got nothing that was lost: with publish.after = journal a
-    crash of the daemon takes nothing that was seen, and everybody goes on."""
+    """Protects clients that have no lost record: with publish.after = journal a
+    crash of the daemon takes no visible record, and every client continues."""
     daemon = start(settings(folder, mode, after="journal"))
     feed = Pair(connect(daemon))
     day = feed.client.sync(".u.d").value
@@ -356,8 +356,8 @@ def test_crash_without_loss(start, connect, folder, mode):
 
 
 def test_crash_in_another_day(start, connect, folder, mode):
-    """Protects who was away while days ended and the daemon crashed: the day that
-    ran goes on, the one before it is known too, and older ones are not."""
+    """Protects a client that was away while days ended and the daemon crashed: the
+    running day continues, the day before is known too, and older days are not."""
     daemon = start(settings(folder, mode))
     feed = Pair(connect(daemon))
     day = feed.client.sync(".u.d").value

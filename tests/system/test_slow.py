@@ -14,7 +14,7 @@ from traffic import (Account, Flood, Reader, Template, published, sizes_of, trad
 
 ROWS = 400  # an update of about 12 KB
 # A send buffer below a few of loopback's 64 KiB segments would make each of
-# them wait for a delayed acknowledgement: 1 MB/s, whoever reads.
+# them wait for a delayed acknowledgement: 1 MB/s for any reader.
 SMALL = {"ring": {"size": "4M"}, "message": {"max": "64K"},
          "connections": {"send_buffer": "256K"}}
 MEMORY_SLACK = 2 << 20
@@ -51,8 +51,9 @@ def finish_with(feed, sent, reader, rows=ROWS):
 
 
 def test_disconnect(start, connect, mode):
-    """Protects the others by the policy disconnect: who never reads is cut off
-    when its lag passes the mark, named in the log; the fast one gets all."""
+    """Protects the others by the policy disconnect: a consumer that never reads is
+    disconnected when its lag passes the mark, named in the log; the fast one gets
+    all."""
     daemon = start(small(mode, policy="disconnect", users=users(fast="block")))
     feed = connect(daemon)
     lazy = connect(daemon, user="lazy", receive_buffer=8192)
@@ -182,7 +183,7 @@ def test_block_loses_nothing(start, connect, mode):
 
 def test_a_held_feed_goes_away(start, connect, mode):
     """Protects the same when the feed does not wait for the end: what it had
-    sent whole is published once there is room, and nothing is left of it."""
+    sent whole is published once there is room, and no connection is left."""
     daemon = start(small(mode, policy="block", block_limit="30s"))
     feed, lazy = connect(daemon, user="feed"), connect(daemon, receive_buffer=65536)
     lazy.subscribe()
@@ -211,7 +212,7 @@ def test_requests_of_a_slow_consumer(start, connect, policy, mode):
              kdb.text(".u.sub[`trade;`]"), kdb.sym("q3")]
     for one in asked:
         lazy.send(kdb.frame(one, kdb.SYNC))
-    flood.join(0.5)  # goes on meanwhile, as far as the policy lets it
+    flood.join(0.5)  # continues meanwhile, as far as the policy lets it
     account, answers = Account(ROWS), []
     while len(answers) < len(asked):
         got = lazy.reader.next()
@@ -254,7 +255,7 @@ def test_skip_without_a_buffer(start, connect, mode):
 
 def test_block_has_a_limit(start, connect, mode):
     """Protects feeds from a dead consumer with policy block: it is cut off
-    after block_limit, and they go on."""
+    after block_limit, and they continue."""
     daemon = start(small(mode, policy="block", block_limit="500ms"))
     feed = connect(daemon)
     lazy = connect(daemon, user="lazy", receive_buffer=8192)

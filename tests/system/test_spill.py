@@ -91,8 +91,8 @@ def test_stop_and_go(start, connect, folder, mode, after, sync):
 
 @pytest.mark.usefixtures("many_days")
 def test_days_behind(start, connect, folder, mode):
-    """Protects who is several days behind: it gets the rest of each day and its
-    end, in order, out of files of which the daemon has gone on long ago."""
+    """Protects a consumer that lags by several days: it gets the rest of each day
+    and its end, in order, out of files that the daemon has left long ago."""
     daemon = start(settings(folder, mode))
     mix, feed = Mix(5), connect(daemon)
     day = feed.sync(".u.d").value
@@ -227,9 +227,9 @@ MANY = 420  # updates: 5 MB, more than ring and buffers hold
     ("sqpoll", "ring", "trade"), ("direct", "journal", "")])
 @pytest.mark.usefixtures("many_days")
 def test_replies_in_their_place(start, connect, folder, mode, after, table):
-    """Protects what a response says: it comes behind all that was accepted before
-    its request, and before what came later, also where both are in the journal;
-    of a request made in the ring, too, after which the ring was left."""
+    """Protects the meaning of a response: it comes after every update that was
+    accepted before its request, and before later ones, also if both are in the
+    journal, and if the consumer left the ring after its request."""
     daemon = start(settings(folder, mode, {"ring": {"size": "4M"}}, after=after))
     slow = Subscriber(connect, daemon, "slow", table, WINDOW, stream=False).client
     pub, reader = Publisher(connect(daemon)), Numbered(slow)
@@ -260,7 +260,7 @@ def test_replies_in_their_place(start, connect, folder, mode, after, table):
 @pytest.mark.parametrize("last", ["trade", "quote"])
 def test_adding_a_table(start, connect, folder, kind, first, last):
     """Protects subscriptions made while catching up, and just before: the added
-    table comes from that very point on, whatever stands before it."""
+    table comes from that very point on, whatever comes before it."""
     daemon = start(settings(folder))
     slow = Subscriber(connect, daemon, "slow", "trade", WINDOW, stream=False).client
     pub, reader = Publisher(connect(daemon)), Numbered(slow)
@@ -284,7 +284,7 @@ def test_adding_a_table(start, connect, folder, kind, first, last):
     assert slow.sync(".u.d") == pub.client.sync(".u.d")
 
 
-# ---- who may not leave, or not stay ----
+# ---- consumers that may not leave, or not stay ----
 
 
 def test_spill_limit(start, connect, folder):
@@ -317,7 +317,7 @@ def test_spill_limit(start, connect, folder):
 
 
 def test_spill_without_a_journal(start, connect):
-    """Protects from a promise that nobody can keep: without a journal spill is
+    """Protects from a promise that cannot be kept: without a journal spill is
     disconnect, and is called so."""
     daemon = start({**SMALL, "slow": {
         "policy": "spill", "users": [{"user": "named", "policy": "spill"}]}})
@@ -333,8 +333,8 @@ def test_spill_without_a_journal(start, connect):
 
 @pytest.mark.parametrize("mode,after", [("sqpoll", "ring"), ("direct", "journal")])
 def test_the_journal_is_the_laggard(tmp_path, start, connect, mode, after):
-    """Protects from leaving for what is slower still: while the disk is full
-    nobody leaves the ring, and the journal is named; then all goes on."""
+    """Protects from a way that is slower still: while the disk is full no consumer
+    leaves the ring, and the log names the journal; then everything continues."""
     disk = journal.SmallDisk(tmp_path / "disk", 1 << 20)
     try:
         daemon = start(settings(disk.path, mode, after=after))
@@ -366,8 +366,8 @@ def test_the_journal_is_the_laggard(tmp_path, start, connect, mode, after):
 
 
 def test_no_stream_to_come_back_to(start, connect, folder, mode):
-    """Protects who cannot have a stream any more: others have taken them all; it
-    stays on the journal, and gets everything from there, until one is free."""
+    """Protects a consumer that cannot get a stream, since others have taken them
+    all: it stays on the journal, and gets everything from there, until one is free."""
     daemon = start(settings(folder, mode, {"streams": {"max": 1}}))
     feed, mix = connect(daemon), Mix(6)
     fast = Subscriber(connect, daemon, "fast", keep=True)
@@ -411,8 +411,8 @@ def behind(start, connect, folder, mode="sqpoll", changes=None, **how):
 
 @pytest.mark.usefixtures("many_days")
 def test_file_deleted_while_catching_up(start, connect, folder, mode):
-    """Protects who reads the file from rm: it is brought back, complete; a day's
-    that is over needs no name."""
+    """Protects readers of the file from rm: it is brought back, complete; the file
+    of a day that is over needs no name."""
     daemon, feed, slow, fast, mix = behind(start, connect, folder, mode)
     path = journal.path_now(folder)
     path.unlink()
@@ -427,8 +427,8 @@ def test_file_deleted_while_catching_up(start, connect, folder, mode):
 
 
 def test_file_truncated_while_catching_up(start, connect, folder, mode):
-    """Protects who reads the file from somebody who cuts it: what memory still has
-    is written once more, and nobody notices."""
+    """Protects readers of the file from a cut: records that memory still has are
+    written once more, and no reader notices."""
     daemon, feed, slow, fast, mix = behind(start, connect, folder, mode)
     os.truncate(journal.path_now(folder), 1_500_000)
     slow.go()
@@ -439,8 +439,8 @@ def test_file_truncated_while_catching_up(start, connect, folder, mode):
 
 @pytest.mark.parametrize("left", [0, 8])
 def test_file_truncated_too_far(start, connect, folder, mode, left):
-    """Protects everybody else where what was cut is nowhere any more: who needs it
-    is disconnected, with the reason; the daemon does not spin."""
+    """Protects all others if the records of a cut are lost: a consumer that needs
+    them is disconnected, with the reason; the daemon does not spin."""
     daemon, feed, slow, fast, mix = behind(start, connect, folder, mode)
     for _ in range(3):
         publish(feed, mix.block(2_000_000))
@@ -600,8 +600,8 @@ def test_the_account(start, connect, folder, mode, after):
 
 @pytest.mark.parametrize("first", [MANY, 60], ids=["behind", "in the ring"])
 def test_the_account_of_an_added_table(start, connect, folder, first):
-    """Protects the figures where a selection changes behind what is owed: up to
-    the reply the old one counts, behind it the new one."""
+    """Protects the figures if a selection changes while records are owed: up to the
+    reply the old one counts, after it the new one."""
     daemon = start(settings(folder))
     slow = Subscriber(connect, daemon, "slow", "trade", WINDOW, stream=False)
     pub = Publisher(connect(daemon))

@@ -14,7 +14,7 @@ from traffic import Flood, Template, trade, update
 
 def test_between_two_files(start, connect, folder, mode):
     """Protects feeds from who asks for .u.i while the next day's file cannot be
-    opened: they go on; who asks is told so in the end, or is not missed."""
+    opened: they continue; a client that asks gets an error in the end."""
     daemon = start(journal.settings(folder, {
         "engine": {"mode": mode}, "message": {"timeout": "500ms"}}))
     feed, one, two = connect(daemon), connect(daemon), connect(daemon, user="two")
@@ -53,8 +53,8 @@ def test_between_two_files(start, connect, folder, mode):
 
 
 def test_refused_flood(start, connect):
-    """Protects everybody from a feed whose updates are all refused: nothing is
-    gathered where nothing comes in, replies are sent at once."""
+    """Protects all clients from a feed whose updates are all refused: replies are
+    not gathered if no update comes in, but sent at once."""
     daemon = start({"engine": {"mode": "direct"},
                     "connections": {"receive_buffer": "4K"}})
     feed, user = connect(daemon), connect(daemon)

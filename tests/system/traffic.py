@@ -56,7 +56,7 @@ class Template:
 
 
 def sizes_of(frame, rows):
-    """(first, last) of the last column of a published frame of so many rows."""
+    """(first, last) of the last column of a published frame of `rows` rows."""
     return (struct.unpack_from("<q", frame, len(frame) - 8 * rows)[0],
             struct.unpack_from("<q", frame, len(frame) - 8)[0])
 
