@@ -641,7 +641,8 @@ def check_segments(segments, updates):
         while n < len(updates) and not wants(n, filters):
             n += 1
         return n
-    low = high = 0  # the segment begins with one of these
+    # The segment begins with one of these; the first, wherever the feed was.
+    low, high = 0, len(updates)
     for which, (filters, frames) in enumerate(segments):
         for k, frame in enumerate(frames):
             numbers = kdb.decode_frame(frame)[1].items[2].columns.items[-1].values
