@@ -9,6 +9,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+struct vectors vectors;
+struct fence in_fence, out_fence;
+
 static _Noreturn void
 give_up(const char *what, const char *which)
 {
@@ -94,15 +97,14 @@ read_vector(struct vector *v, const char *line)
 	v->len = hex_bytes(at, v->bytes, len / 2);
 }
 
-void
-vectors_load(struct vectors *all)
+static void
+vectors_load(void)
 {
 	const char *srcdir = getenv("srcdir");
 	char path[PATH_MAX], *line = NULL;
 	size_t line_len = 0, room = 0;
 	FILE *file;
 
-	*all = (struct vectors){ 0 };
 	(void)snprintf(path, sizeof(path), "%s/tests/data/vectors.json",
 		       srcdir == NULL ? "." : srcdir);
 	file = fopen(path, "r");
@@ -113,37 +115,55 @@ vectors_load(struct vectors *all)
 
 		if (line[0] != '{')
 			continue;
-		if (all->cnt == room) {
+		if (vectors.cnt == room) {
 			room = 2 * room + 64;
-			all->items = realloc(all->items, room * sizeof(*v));
-			if (all->items == NULL)
+			vectors.items =
+				realloc(vectors.items, room * sizeof(*v));
+			if (vectors.items == NULL)
 				give_up("no memory", path);
 		}
-		v = &all->items[all->cnt++];
+		v = &vectors.items[vectors.cnt++];
 		read_vector(v, line);
-		if (v->len > all->len_max)
-			all->len_max = v->len;
 	}
 	free(line);
 	fclose(file);
-	if (all->cnt == 0)
+	if (vectors.cnt == 0)
 		give_up("nothing in", path);
 }
 
-void
-vectors_free(struct vectors *all)
+static void
+vectors_free(void)
 {
-	for (size_t i = 0; i < all->cnt; i++)
-		free(all->items[i].bytes);
-	free(all->items);
+	for (size_t i = 0; i < vectors.cnt; i++)
+		free(vectors.items[i].bytes);
+	free(vectors.items);
+	vectors = (struct vectors){ 0 };
+}
+
+int
+vectors_open(void **state)
+{
+	(void)state;
+	vectors_load();
+	fences_open();
+	return 0;
+}
+
+int
+vectors_close(void **state)
+{
+	(void)state;
+	fences_close();
+	vectors_free();
+	return 0;
 }
 
 const struct vector *
-vectors_find(const struct vectors *all, const char *name)
+vectors_find(const char *name)
 {
-	for (size_t i = 0; i < all->cnt; i++)
-		if (strcmp(all->items[i].name, name) == 0)
-			return &all->items[i];
+	for (size_t i = 0; i < vectors.cnt; i++)
+		if (strcmp(vectors.items[i].name, name) == 0)
+			return &vectors.items[i];
 	give_up("there is no vector", name);
 }
 
@@ -197,4 +217,18 @@ fence_place(struct fence *f, const uint8_t *bytes, size_t len)
 	if (len > 0)
 		memcpy(at, bytes, len);
 	return at;
+}
+
+void
+fences_open(void)
+{
+	fence_init(&in_fence, FENCE_BYTES);
+	fence_init(&out_fence, FENCE_BYTES);
+}
+
+void
+fences_close(void)
+{
+	fence_fini(&out_fence);
+	fence_fini(&in_fence);
 }

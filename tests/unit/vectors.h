@@ -20,14 +20,16 @@ struct vector {
 struct vectors {
 	struct vector *items;
 	size_t cnt;
-	size_t len_max; /* of the longest one */
 };
 
-void vectors_load(struct vectors *all);
-void vectors_free(struct vectors *all);
+extern struct vectors vectors;
+
+/* Group set-up and tear-down: the vectors, and the fences. */
+int vectors_open(void **state);
+int vectors_close(void **state);
 
 /* Ends the program if there is none. */
-const struct vector *vectors_find(const struct vectors *all, const char *name);
+const struct vector *vectors_find(const char *name);
 
 bool vector_is(const struct vector *v, const char *kind);
 
@@ -42,6 +44,14 @@ struct fence {
 	uint8_t *base, *end;
 	size_t mapped;
 };
+
+enum { FENCE_BYTES = 1 << 20 };
+
+/* What is read ends at one of them, what is written at the other. */
+extern struct fence in_fence, out_fence;
+
+void fences_open(void);
+void fences_close(void);
 
 void fence_init(struct fence *f, size_t len_max);
 void fence_fini(struct fence *f);

@@ -20,9 +20,6 @@ enum {
 	RECORDS = 5,
 };
 
-static struct vectors all;
-static struct fence fence;
-
 /* A small journal: where each record starts, and where the last one ends. */
 static uint8_t small[4096];
 static uint64_t offs[RECORDS + 1];
@@ -62,9 +59,6 @@ set_up(void **state)
 	uint8_t x[512];
 	size_t len = JOURNAL_HEADER_BYTES;
 
-	(void)state;
-	vectors_load(&all);
-	fence_init(&fence, LEN_MAX);
 	memcpy(small, journal_header, JOURNAL_HEADER_BYTES);
 	for (size_t i = 0; i < RECORDS; i++) {
 		offs[i] = len;
@@ -72,23 +66,14 @@ set_up(void **state)
 				  hex_bytes(xs[i], x, sizeof(x)));
 	}
 	offs[RECORDS] = len;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	fence_fini(&fence);
-	vectors_free(&all);
-	return 0;
+	return vectors_open(state);
 }
 
 /* With a page after the last byte that must not be touched. */
 static struct journal_check
 checked(const uint8_t *bytes, size_t len)
 {
-	return journal_check(fence_place(&fence, bytes, len), len, NULL);
+	return journal_check(fence_place(&in_fence, bytes, len), len, NULL);
 }
 
 static void
@@ -122,11 +107,11 @@ test_vectors(void **state)
 	size_t cnt = 0;
 
 	(void)state;
-	for (size_t i = 0; i < all.cnt; i++)
-		cnt += vector_is(&all.items[i], "log");
+	for (size_t i = 0; i < vectors.cnt; i++)
+		cnt += vector_is(&vectors.items[i], "log");
 	assert_int_equal(cnt, ARRAY_LEN(expected));
 	for (size_t i = 0; i < cnt; i++) {
-		const struct vector *v = vectors_find(&all, expected[i].name);
+		const struct vector *v = vectors_find(expected[i].name);
 
 		assert_check(v->bytes, v->len, expected[i].verdict,
 			     expected[i].records, expected[i].good_bytes, 0);
@@ -136,7 +121,7 @@ test_vectors(void **state)
 static void
 test_records(void **state)
 {
-	const uint8_t *bytes = fence_place(&fence, small, offs[RECORDS]);
+	const uint8_t *bytes = fence_place(&in_fence, small, offs[RECORDS]);
 	struct journal_record r;
 	const char *why = NULL;
 
@@ -318,7 +303,7 @@ compare(const uint8_t *x, size_t len, const char *name)
 {
 	static uint8_t record[LEN_MAX];
 	size_t record_len = put_record(record, x, len);
-	const uint8_t *at = fence_place(&fence, record, record_len);
+	const uint8_t *at = fence_place(&in_fence, record, record_len);
 	struct wire_reader w = wire_reader(at + record_len - len, len, false);
 	struct journal_record r;
 	const char *why;
@@ -340,8 +325,8 @@ test_short_cuts(void **state)
 	static uint8_t x[LEN_MAX];
 
 	(void)state;
-	for (size_t i = 0; i < all.cnt; i++) {
-		const struct vector *v = &all.items[i];
+	for (size_t i = 0; i < vectors.cnt; i++) {
+		const struct vector *v = &vectors.items[i];
 		/* The same object three times in a list, as columns are. */
 		size_t body = v->len < 9 ? 0 : v->len - 8, len = 6;
 
@@ -578,5 +563,5 @@ main(void)
 		cmocka_unit_test(test_unknown_depth),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, vectors_close);
 }

@@ -15,32 +15,10 @@
 
 enum { LEN_MAX = 1 << 20 };
 
-static struct vectors all;
-static struct fence in_fence, out_fence;
 static unsigned calls_cnt;
 static char error[REQUEST_ERROR_MAX];
 static unsigned steps; /* steps left */
 static uint8_t work[REQUEST_WORK_BYTES];
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	vectors_load(&all);
-	fence_init(&in_fence, LEN_MAX);
-	fence_init(&out_fence, LEN_MAX);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	fence_fini(&out_fence);
-	fence_fini(&in_fence);
-	vectors_free(&all);
-	return 0;
-}
 
 /* ---- names to call ---- */
 
@@ -49,7 +27,7 @@ static const char *
 call_sub(void *context, const struct request_arg *args, unsigned args_cnt,
 	 struct wire_writer *out)
 {
-	assert_ptr_equal(context, &all);
+	assert_ptr_equal(context, &vectors);
 	calls_cnt++;
 	wire_put_list(out, KT_LIST, KA_NONE, args_cnt + 1);
 	wire_put_symbol(out, "sub");
@@ -124,7 +102,7 @@ static const struct request_name names[] = {
 static const struct request_world world = {
 	.names = names,
 	.names_cnt = ARRAY_LEN(names),
-	.context = &all,
+	.context = &vectors,
 	.work = work,
 	.work_len = sizeof(work),
 	.error = error,
@@ -1206,7 +1184,7 @@ test_objects(void **state)
 static void
 check_vector(const char *name, const char *expected)
 {
-	const struct vector *v = vectors_find(&all, name);
+	const struct vector *v = vectors_find(name);
 
 	check_body(v->bytes + WIRE_HEADER_BYTES, v->len - WIRE_HEADER_BYTES,
 		   expected, name);
@@ -1248,8 +1226,8 @@ test_vectors_flipped(void **state)
 	size_t out_len;
 
 	(void)state;
-	for (size_t i = 0; i < all.cnt; i++) {
-		const struct vector *v = &all.items[i];
+	for (size_t i = 0; i < vectors.cnt; i++) {
+		const struct vector *v = &vectors.items[i];
 		size_t len = v->len - WIRE_HEADER_BYTES;
 		uint8_t body[1024];
 
@@ -1367,5 +1345,5 @@ main(void)
 		cmocka_unit_test(test_arg_text),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, vectors_open, vectors_close);
 }

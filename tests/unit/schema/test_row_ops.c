@@ -24,7 +24,6 @@ enum {
 };
 
 static struct schema schema;
-static struct fence in_fence, out_fence;
 static struct chance chance;
 
 /* Columns are named by their types, but for the first two. */
@@ -64,8 +63,7 @@ set_up(void **state)
 	add_table("news", "n", "s", any);
 	add_table("pair", "n", "s", none);
 	assert_int_equal(schema_finish(&schema, &err), 0);
-	fence_init(&in_fence, LEN_MAX);
-	fence_init(&out_fence, LEN_MAX);
+	fences_open();
 	chance = chance_start("rows");
 	return 0;
 }
@@ -74,8 +72,7 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	fence_fini(&out_fence);
-	fence_fini(&in_fence);
+	fences_close();
 	schema_fini(&schema);
 	return 0;
 }

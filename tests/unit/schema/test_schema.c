@@ -19,24 +19,6 @@
 
 static const char letters[] = "bgxhijefcspmdznuvt";
 
-static struct vectors all;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	vectors_load(&all);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	vectors_free(&all);
-	return 0;
-}
-
 /* ---- what was understood, in one line ---- */
 
 __attribute__((format(printf, 3, 4))) static void
@@ -601,7 +583,7 @@ static const char two_tables[] =
 static void
 test_publish_prefix_is_golden(void **state)
 {
-	const struct vector *v = vectors_find(&all, "pub_upd_table_g");
+	const struct vector *v = vectors_find("pub_upd_table_g");
 	static const uint8_t header[WIRE_HEADER_BYTES] = { 1 };
 	const struct schema_table *t;
 	struct schema s;
@@ -628,8 +610,8 @@ test_sub_reply_is_golden(void **state)
 		"0000 02000000 f5 747261646500 6200 63 0b00 03000000"
 		"74696d6500 73796d00 707269636500 0000 03000000"
 		"1000 00000000 0b04 00000000 0900 00000000";
-	const struct vector *one = vectors_find(&all, "reply_sub_trade_g");
-	const struct vector *both = vectors_find(&all, "reply_sub_all");
+	const struct vector *one = vectors_find("reply_sub_trade_g");
+	const struct vector *both = vectors_find("reply_sub_all");
 	size_t at = WIRE_HEADER_BYTES + 6;
 	uint8_t bytes[256];
 	struct schema s;
@@ -663,7 +645,7 @@ test_sub_reply_is_golden(void **state)
 static void
 test_sub_reply_of_every_type_is_golden(void **state)
 {
-	const struct vector *v = vectors_find(&all, "schema_all_types_empty");
+	const struct vector *v = vectors_find("schema_all_types_empty");
 	size_t columns = 19 * 6;
 	const struct schema_table *t;
 	struct schema s;
@@ -806,5 +788,5 @@ main(void)
 		cmocka_unit_test(test_survives_any_text),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, vectors_open, vectors_close);
 }

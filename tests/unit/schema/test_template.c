@@ -20,7 +20,6 @@ enum { LEN_MAX = 1 << 16, AFTER_MAX = 40, ROWS_MAX = 40 };
 #define NOW 848655000123456789ll
 
 static struct schema schema;
-static struct fence in_fence, out_fence;
 static struct templates templates;
 static struct chance chance;
 
@@ -38,8 +37,7 @@ set_up(void **state)
 		  "clock:([]time:`time$();sym:`symbol$();t:`time$())\n"
 		  "twice:([]time:`timespan$();sym:`timespan$();n:`long$())\n"
 		  "any:([]time:`timespan$();sym:`symbol$();v:())\n");
-	fence_init(&in_fence, LEN_MAX + AFTER_MAX);
-	fence_init(&out_fence, 16 * LEN_MAX);
+	fences_open();
 	return 0;
 }
 
@@ -47,8 +45,7 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	fence_fini(&out_fence);
-	fence_fini(&in_fence);
+	fences_close();
 	schema_fini(&schema);
 	return 0;
 }

@@ -28,7 +28,6 @@ enum { LEN_MAX = 1 << 16 };
 #define TIME_T(s) "1300 01000000" s
 
 static struct schema schema;
-static struct fence in_fence, out_fence;
 static struct update u; /* of the last update that was taken */
 
 static void
@@ -75,8 +74,7 @@ set_up(void **state)
 	add_table("names", names);
 	add_table("letters", letters);
 	assert_int_equal(schema_finish(&schema, &err), 0);
-	fence_init(&in_fence, LEN_MAX);
-	fence_init(&out_fence, LEN_MAX);
+	fences_open();
 	return 0;
 }
 
@@ -84,8 +82,7 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	fence_fini(&out_fence);
-	fence_fini(&in_fence);
+	fences_close();
 	schema_fini(&schema);
 	return 0;
 }

@@ -26,7 +26,6 @@ enum {
 /* 2026.11.22D09:30 */
 #define NOW ((int64_t)TODAY * NS_PER_DAY + 34200 * NS_PER_S)
 
-static struct vectors all;
 static struct settings settings;
 static struct streams streams;
 static struct counters counters;
@@ -43,22 +42,6 @@ static const char schema_text[] =
 	"trade:([]time:`timespan$();sym:`symbol$();price:`float$();"
 	"size:`long$())\n"
 	"pair:([]time:`timespan$();sym:`symbol$();n:`long$())\n";
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	vectors_load(&all);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	vectors_free(&all);
-	return 0;
-}
 
 static int
 start_with(const char *text)
@@ -156,7 +139,7 @@ handle_text(enum wire_message message, const char *text)
 static enum tick_result
 handle_vector(const char *name)
 {
-	const struct vector *v = vectors_find(&all, name);
+	const struct vector *v = vectors_find(name);
 
 	return handle(v->bytes, v->len);
 }
@@ -201,7 +184,7 @@ check_error(const char *text)
 static void
 check_reply_vector(const char *name)
 {
-	const struct vector *v = vectors_find(&all, name);
+	const struct vector *v = vectors_find(name);
 
 	assert_int_equal(out.reply_len, v->len);
 	assert_memory_equal(client.reply, v->bytes, v->len);
@@ -231,7 +214,7 @@ check_published(const char *frame_hex)
 static void
 check_published_vector(const char *name)
 {
-	const struct vector *v = vectors_find(&all, name);
+	const struct vector *v = vectors_find(name);
 
 	assert_int_equal(published_bytes(), v->len);
 	assert_memory_equal(ring_at(&streams.main.ring, reader.pos), v->bytes,
@@ -541,8 +524,8 @@ test_malformed_vectors(void **state)
 	unsigned cnt = 0;
 
 	(void)state;
-	for (size_t i = 0; i < all.cnt; i++) {
-		const struct vector *v = &all.items[i];
+	for (size_t i = 0; i < vectors.cnt; i++) {
+		const struct vector *v = &vectors.items[i];
 		struct wire_header header;
 		const char *why;
 
@@ -604,8 +587,8 @@ static void
 test_broken_updates(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < all.cnt; i++) {
-		const struct vector *v = &all.items[i];
+	for (size_t i = 0; i < vectors.cnt; i++) {
+		const struct vector *v = &vectors.items[i];
 
 		if (!vector_is(v, "ipc") || v->bytes[1] == WIRE_RESPONSE)
 			continue;
@@ -1273,5 +1256,5 @@ main(void)
 		TEST(test_end_of_day_by_hand),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, vectors_open, vectors_close);
 }

@@ -191,12 +191,11 @@ test_long_values_are_cut(void **state)
 static void
 test_every_vector(void **state)
 {
-	struct vectors all;
 	size_t printed = 0;
 
 	(void)state;
-	vectors_load(&all);
-	for (const struct vector *v = all.items; v < all.items + all.cnt; v++) {
+	for (const struct vector *v = vectors.items;
+	     v < vectors.items + vectors.cnt; v++) {
 		struct print_text text = { .len = 0 };
 		struct wire_header header;
 		bool is_long;
@@ -217,7 +216,6 @@ test_every_vector(void **state)
 		printed++;
 	}
 	assert_true(printed > 100);
-	vectors_free(&all);
 }
 
 /* ---- tables ---- */
@@ -311,5 +309,5 @@ main(void)
 		cmocka_unit_test(test_table),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, vectors_open, vectors_close);
 }

@@ -15,29 +15,20 @@
 
 enum { LEN_MAX = 1 << 20 };
 
-static struct vectors all;
-static struct fence in_fence, out_fence, piece_fence;
+static struct fence piece_fence;
 
 static int
 set_up(void **state)
 {
-	(void)state;
-	vectors_load(&all);
-	fence_init(&in_fence, LEN_MAX);
-	fence_init(&out_fence, LEN_MAX);
-	fence_init(&piece_fence, LEN_MAX);
-	return 0;
+	fence_init(&piece_fence, FENCE_BYTES);
+	return vectors_open(state);
 }
 
 static int
 tear_down(void **state)
 {
-	(void)state;
 	fence_fini(&piece_fence);
-	fence_fini(&out_fence);
-	fence_fini(&in_fence);
-	vectors_free(&all);
-	return 0;
+	return vectors_close(state);
 }
 
 /* In pieces it is the same, and has the same fault. */
@@ -195,8 +186,8 @@ test_vectors(void **state)
 	size_t cnt = 0, out_len;
 
 	(void)state;
-	for (size_t i = 0; i < all.cnt; i++) {
-		const struct vector *v = &all.items[i];
+	for (size_t i = 0; i < vectors.cnt; i++) {
+		const struct vector *v = &vectors.items[i];
 		const uint8_t *out;
 
 		if (!vector_is(v, "compressed"))
@@ -217,8 +208,8 @@ test_vectors(void **state)
 static void
 check_twin(const char *compressed, const char *plain)
 {
-	const struct vector *v = vectors_find(&all, compressed);
-	const struct vector *twin = vectors_find(&all, plain);
+	const struct vector *v = vectors_find(compressed);
+	const struct vector *twin = vectors_find(plain);
 	size_t out_len;
 	const uint8_t *out = inflated(v->bytes, v->len, &out_len);
 
@@ -232,7 +223,7 @@ static void
 check_repeats(const char *compressed, const char *start_hex,
 	      const char *item_hex, size_t cnt)
 {
-	const struct vector *v = vectors_find(&all, compressed);
+	const struct vector *v = vectors_find(compressed);
 	uint8_t start[64], item[16];
 	size_t start_len = hex_bytes(start_hex, start, sizeof(start));
 	size_t item_len = hex_bytes(item_hex, item, sizeof(item)), out_len;
@@ -249,8 +240,8 @@ check_repeats(const char *compressed, const char *start_hex,
 static void
 test_twins(void **state)
 {
-	const struct vector *v = vectors_find(&all, "zip_flag2_forced");
-	const struct vector *same = vectors_find(&all, "zip_small_forced");
+	const struct vector *v = vectors_find("zip_flag2_forced");
+	const struct vector *same = vectors_find("zip_small_forced");
 	uint8_t first[16];
 	size_t len;
 
@@ -278,8 +269,8 @@ test_prefixes(void **state)
 	size_t out_len;
 
 	(void)state;
-	for (size_t i = 0; i < all.cnt; i++) {
-		const struct vector *v = &all.items[i];
+	for (size_t i = 0; i < vectors.cnt; i++) {
+		const struct vector *v = &vectors.items[i];
 
 		if (!vector_is(v, "compressed"))
 			continue;
@@ -297,8 +288,8 @@ test_flipped(void **state)
 	size_t out_len;
 
 	(void)state;
-	for (size_t i = 0; i < all.cnt; i++) {
-		const struct vector *v = &all.items[i];
+	for (size_t i = 0; i < vectors.cnt; i++) {
+		const struct vector *v = &vectors.items[i];
 
 		if (v->len < 9 || v->bytes[2] == 0 || v->bytes[2] > 2)
 			continue;
@@ -320,10 +311,11 @@ static void
 test_round_trip_vectors(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < all.cnt; i++)
-		if (vector_is_plain(&all.items[i]))
-			check_round_trip(all.items[i].bytes, all.items[i].len,
-					 all.items[i].name);
+	for (size_t i = 0; i < vectors.cnt; i++)
+		if (vector_is_plain(&vectors.items[i]))
+			check_round_trip(vectors.items[i].bytes,
+					 vectors.items[i].len,
+					 vectors.items[i].name);
 }
 
 /*
@@ -388,7 +380,7 @@ test_malformed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const struct vector *v = vectors_find(&all, names[i]);
+		const struct vector *v = vectors_find(names[i]);
 
 		if (inflated(v->bytes, v->len, &out_len) != NULL)
 			fail_msg("%s: is accepted", v->name);
@@ -433,7 +425,7 @@ test_lengths(void **state)
 static void
 test_length_limit(void **state)
 {
-	const struct vector *v = vectors_find(&all, "zip_upd_200rows");
+	const struct vector *v = vectors_find("zip_upd_200rows");
 	const char *why = NULL;
 
 	(void)state;

@@ -19,14 +19,13 @@
 
 enum { LEN_MAX = 24 << 20, ITEMS_MAX = 40, ROUNDS = 20000 };
 
-static struct fence fence;
 static uint8_t *bytes;
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	fence_init(&fence, 4096);
+	fences_open();
 	bytes = malloc(LEN_MAX);
 	return bytes == NULL;
 }
@@ -36,7 +35,7 @@ tear_down(void **state)
 {
 	(void)state;
 	free(bytes);
-	fence_fini(&fence);
+	fences_close();
 	return 0;
 }
 
@@ -106,7 +105,7 @@ test_like_alone(void **state)
 		for (uint32_t i = 0; i < cnt; i++)
 			at = put_item(&c, at, is_big, &type);
 		len = (size_t)(at - list) - chance_below(&c, 3) % 2;
-		placed = fence_place(&fence, list, len);
+		placed = fence_place(&in_fence, list, len);
 		alone = end_of_items(placed + 6, placed + len, cnt, is_big);
 		r = wire_reader(placed, len, is_big);
 		wire_skip(&r);

@@ -16,27 +16,7 @@
 
 enum { LEN_MAX = 2000 };
 
-static struct vectors all;
-static struct fence fence;
 static unsigned agreed; /* ends that a short way has told */
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	vectors_load(&all);
-	fence_init(&fence, LEN_MAX);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	fence_fini(&fence);
-	vectors_free(&all);
-	return 0;
-}
 
 static void
 assert_end(const uint8_t *end, const struct wire_reader *whole)
@@ -51,7 +31,7 @@ assert_end(const uint8_t *end, const struct wire_reader *whole)
 static void
 compare(const uint8_t *bytes, size_t len)
 {
-	const uint8_t *at = fence_place(&fence, bytes, len);
+	const uint8_t *at = fence_place(&in_fence, bytes, len);
 	const uint8_t *end = at + len, *next = at;
 	struct wire_reader r = wire_reader(at, len, false);
 	enum skip_result result = skip_by_lengths(&next, end);
@@ -79,8 +59,8 @@ test_short_ways(void **state)
 	static uint8_t x[LEN_MAX];
 
 	(void)state;
-	for (size_t i = 0; i < all.cnt; i++) {
-		const struct vector *v = &all.items[i];
+	for (size_t i = 0; i < vectors.cnt; i++) {
+		const struct vector *v = &vectors.items[i];
 		size_t len = v->len < 8 ? 0 : v->len - 8;
 
 		if (len == 0 || len > LEN_MAX || v->bytes[2] != 0)
@@ -102,7 +82,7 @@ assert_lengths(const char *hex, enum skip_result result, size_t end)
 {
 	uint8_t bytes[64];
 	size_t len = hex_bytes(hex, bytes, sizeof(bytes));
-	const uint8_t *at = fence_place(&fence, bytes, len), *next = at;
+	const uint8_t *at = fence_place(&in_fence, bytes, len), *next = at;
 
 	assert_int_equal(skip_by_lengths(&next, at + len), result);
 	assert_int_equal(next - at, end);
@@ -155,7 +135,7 @@ test_symbols(void **state)
 			if ((seed >> 24 & 7) < nul_in_8)
 				bytes[j] = 0;
 		}
-		at = fence_place(&fence, bytes, LEN);
+		at = fence_place(&in_fence, bytes, LEN);
 		for (size_t j = 0; j < LEN; j++) {
 			if (bytes[j] != 0)
 				continue;
@@ -181,5 +161,5 @@ main(void)
 		cmocka_unit_test(test_symbols),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, vectors_open, vectors_close);
 }

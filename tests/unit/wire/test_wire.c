@@ -15,32 +15,10 @@
 
 enum { LEN_MAX = 1 << 20 };
 
-static struct vectors all;
-static struct fence in_fence, out_fence;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	vectors_load(&all);
-	fence_init(&in_fence, LEN_MAX);
-	fence_init(&out_fence, LEN_MAX);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	fence_fini(&out_fence);
-	fence_fini(&in_fence);
-	vectors_free(&all);
-	return 0;
-}
-
 /* For each vector for which is_wanted; says which one failed. */
-#define FOR_EACH(v, is_wanted)                                                 \
-	for (const struct vector *v = all.items; v < all.items + all.cnt; v++) \
+#define FOR_EACH(v, is_wanted)                       \
+	for (const struct vector *v = vectors.items; \
+	     v < vectors.items + vectors.cnt; v++)   \
 		if (is_wanted)
 
 static void
@@ -163,7 +141,7 @@ static void
 check_hello(const char *name, const char *user, const char *password,
 	    uint8_t capability)
 {
-	const struct vector *v = vectors_find(&all, name);
+	const struct vector *v = vectors_find(name);
 	const uint8_t *nul = memchr(v->bytes, 0, v->len);
 	struct wire_hello hello;
 	const char *why;
@@ -505,7 +483,7 @@ test_rewrite(void **state)
 static void
 test_rewrite_long_count(void **state)
 {
-	const struct vector *v = vectors_find(&all, "c64_g_sym");
+	const struct vector *v = vectors_find("c64_g_sym");
 	uint8_t expected[32], *out = fence_room(&out_fence, v->len);
 	bool has_long_counts = false;
 	size_t len;
@@ -792,7 +770,7 @@ test_count(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		const struct vector *v = vectors_find(&all, cases[i].name);
+		const struct vector *v = vectors_find(cases[i].name);
 		size_t len = v->len - WIRE_HEADER_BYTES;
 		uint8_t *at = fence_place(&in_fence,
 					  v->bytes + WIRE_HEADER_BYTES, len);
@@ -969,5 +947,5 @@ main(void)
 		cmocka_unit_test(test_writer_second_frame),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, vectors_open, vectors_close);
 }
