@@ -715,16 +715,10 @@ evaluate_apply(struct evaluation *e, const struct request_arg *f,
 	       struct request_arg *out)
 {
 	size_t off = wire_written(&e->work);
-	const char *error;
+	const char *error = evaluation_enter(e);
 
-	if (e->depth == REQUEST_CALLS_MAX)
-		return evaluate_stack;
-	if (!evaluation_spend(e, 1))
-		return query_limit;
-	e->depth++;
+	if (error != NULL)
+		return error;
 	error = apply_any(e, f, args, args_cnt, out);
-	e->depth--;
-	if (error == NULL)
-		evaluation_settle(e, off, out);
-	return error;
+	return evaluation_leave(e, error, off, out);
 }

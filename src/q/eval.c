@@ -336,18 +336,12 @@ evaluate_node(struct evaluation *e, const struct node *n,
 	      struct request_arg *out)
 {
 	size_t off = wire_written(&e->work);
-	const char *error;
+	const char *error = evaluation_enter(e);
 
-	if (e->depth == REQUEST_CALLS_MAX)
-		return evaluate_stack;
-	if (!evaluation_spend(e, 1))
-		return query_limit;
-	e->depth++;
+	if (error != NULL)
+		return error;
 	error = evaluate_kind(e, n, out);
-	e->depth--;
-	if (error == NULL)
-		evaluation_settle(e, off, out);
-	return error;
+	return evaluation_leave(e, error, off, out);
 }
 
 /* ---- texts ---- */

@@ -57,6 +57,31 @@ void evaluation_settle(struct evaluation *e, size_t off, struct request_arg *v);
 const char *evaluation_place(struct evaluation *e, size_t off,
 			     struct request_arg *v);
 
+/* ---- a node, or a call ---- */
+
+/* It takes a step, and is refused where it is nested too deeply. */
+static inline const char *
+evaluation_enter(struct evaluation *e)
+{
+	if (e->depth == REQUEST_CALLS_MAX)
+		return evaluate_stack;
+	if (!evaluation_spend(e, 1))
+		return query_limit;
+	e->depth++;
+	return NULL;
+}
+
+/* What it ended with; on the stack it leaves its value only. */
+static inline const char *
+evaluation_leave(struct evaluation *e, const char *error, size_t off,
+		 struct request_arg *out)
+{
+	e->depth--;
+	if (error == NULL)
+		evaluation_settle(e, off, out);
+	return error;
+}
+
 /* ---- eval.c ---- */
 
 /* Finds the value of a name: a function, variable, table or namespace.  Symbols

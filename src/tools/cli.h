@@ -26,7 +26,7 @@ enum {
 	CLI_KEYS = 256,	      /* keys of options without a letter are above */
 };
 
-/* For `#define OPTION`: a row as an enumerator, and as an entry for argp, whose
+/* For cli_table.h: a row as an enumerator, and as an entry for argp, whose
  * group number keeps the order of the rows. */
 #define CLI_KEY(name, letter, value, flags, sentence) \
 	OPTION_##name = (letter) != 0 ? (letter) : CLI_KEYS + __LINE__,

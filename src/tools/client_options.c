@@ -5,18 +5,8 @@
 #include "base/util.h"
 #include "tools/cli.h"
 
-enum {
-#define OPTION CLI_KEY
-#include "tools/client_options.def"
-#undef OPTION
-};
-
-static const struct argp_option options[] = {
-#define OPTION CLI_ENTRY
-#include "tools/client_options.def"
-#undef OPTION
-	{ 0 },
-};
+#define CLI_OPTIONS "tools/client_options.def"
+#include "tools/cli_table.h"
 
 static error_t
 take_option(int key, char *value, struct argp_state *state)

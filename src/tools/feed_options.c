@@ -13,18 +13,8 @@ enum {
 	FEED_ID_MAX = 9000000,
 };
 
-enum {
-#define OPTION CLI_KEY
-#include "tools/feed.def"
-#undef OPTION
-};
-
-static const struct argp_option options[] = {
-#define OPTION CLI_ENTRY
-#include "tools/feed.def"
-#undef OPTION
-	{ 0 },
-};
+#define CLI_OPTIONS "tools/feed.def"
+#include "tools/cli_table.h"
 
 /* Takes "trade", "quote", or both; more than two names are refused. */
 static void

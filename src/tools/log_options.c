@@ -9,18 +9,8 @@
 
 #include "tools/cli.h"
 
-enum {
-#define OPTION CLI_KEY
-#include "tools/log.def"
-#undef OPTION
-};
-
-static const struct argp_option options[] = {
-#define OPTION CLI_ENTRY
-#include "tools/log.def"
-#undef OPTION
-	{ 0 },
-};
+#define CLI_OPTIONS "tools/log.def"
+#include "tools/cli_table.h"
 
 /* The other options that each mode takes. */
 static const struct {

@@ -11,18 +11,8 @@
  */
 enum { SMALL_BUFFER = 16 << 10 };
 
-enum {
-#define OPTION CLI_KEY
-#include "tools/sub.def"
-#undef OPTION
-};
-
-static const struct argp_option options[] = {
-#define OPTION CLI_ENTRY
-#include "tools/sub.def"
-#undef OPTION
-	{ 0 },
-};
+#define CLI_OPTIONS "tools/sub.def"
+#include "tools/cli_table.h"
 
 static void
 set_defaults(const struct argp_state *state, struct sub_options *o)
