@@ -71,10 +71,10 @@ begin_file(void)
 void
 model_start(uint64_t pos, bool is_gated)
 {
-	struct schema schema = m.schema;
+	struct schema tables = m.schema;
 
 	memset(&m, 0, sizeof(m));
-	m.schema = schema;
+	m.schema = tables;
 	m.now = 1;
 	streams_open_at(&m.all, &m.schema, RING_BYTES, FILTERED_MAX,
 			FILTERED_BYTES, pos);

@@ -9,6 +9,8 @@
 
 #include "wire/wire.h"
 
+struct schema schema;
+
 _Noreturn static void
 give_up(const char *what, const char *which)
 {
@@ -84,6 +86,22 @@ schema_of_three(struct schema *s)
 	for (unsigned i = 0; i < s->tables_cnt; i++)
 		if (s->tables[i].publish_prefix_len > FRAME_RECORD_MIN)
 			give_up("too long a prefix:", s->tables[i].name);
+}
+
+int
+schema_open_three(void **state)
+{
+	(void)state;
+	schema_of_three(&schema);
+	return 0;
+}
+
+int
+schema_close(void **state)
+{
+	(void)state;
+	schema_fini(&schema);
+	return 0;
 }
 
 const struct schema_table *
@@ -165,10 +183,10 @@ streams_put(struct streams *all, const struct schema_table *t, uint64_t number,
 /* ---- streams ---- */
 
 void
-streams_open_with(struct streams *all, const struct schema *schema,
+streams_open_with(struct streams *all, const struct schema *tables,
 		  const struct streams_options *options, uint64_t pos)
 {
-	if (streams_open(all, schema, options) != 0)
+	if (streams_open(all, tables, options) != 0)
 		give_up("no memory for", "streams");
 	all->main.head_pos = all->main.tail_pos = all->main.visible_pos = pos;
 	all->shown.pos = pos;
@@ -180,7 +198,7 @@ streams_open_with(struct streams *all, const struct schema *schema,
 }
 
 void
-streams_open_at(struct streams *all, const struct schema *schema,
+streams_open_at(struct streams *all, const struct schema *tables,
 		size_t main_bytes, unsigned filtered_max, size_t filtered_bytes,
 		uint64_t pos)
 {
@@ -193,5 +211,5 @@ streams_open_at(struct streams *all, const struct schema *schema,
 		.message_max = main_bytes / 4,
 	};
 
-	streams_open_with(all, schema, &options, pos);
+	streams_open_with(all, tables, &options, pos);
 }

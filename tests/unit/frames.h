@@ -38,6 +38,11 @@ void schema_of(struct schema *s, const char *text);
 /* quote, ref, trade (in the order of their numbers) */
 void schema_of_three(struct schema *s);
 
+/* The tables of the test program; set-ups and the tear-down of its group. */
+extern struct schema schema;
+int schema_open_three(void **state);
+int schema_close(void **state);
+
 /* The table of a name; there is one. */
 const struct schema_table *schema_named(const struct schema *s,
 					const char *name);
@@ -72,10 +77,10 @@ void bytes_make(uint8_t *at, uint64_t number, size_t len);
 
 /* Opens empty streams that begin at pos, as if that many bytes had gone
  * through. */
-void streams_open_at(struct streams *all, const struct schema *schema,
+void streams_open_at(struct streams *all, const struct schema *tables,
 		     size_t main_bytes, unsigned filtered_max,
 		     size_t filtered_bytes, uint64_t pos);
-void streams_open_with(struct streams *all, const struct schema *schema,
+void streams_open_with(struct streams *all, const struct schema *tables,
 		       const struct streams_options *options, uint64_t pos);
 
 #endif

@@ -29,16 +29,19 @@ give_up(const char *what, const char *which)
 	exit(EXIT_FAILURE);
 }
 
-void
-messages_schema(struct schema *s)
+int
+messages_open(void **state)
 {
-	schema_of(s, "quote:([]time:`timespan$();sym:`symbol$();n:`long$();"
-		     "v:())\n"
-		     "book:([]time:`timestamp$();sym:`long$();n:`long$())\n"
-		     "ref:([]time:`time$();sym:`symbol$();side:`symbol$();"
-		     "n:`long$())\n");
-	if (s->tables_cnt != MESSAGE_TABLES)
+	(void)state;
+	schema_of(&schema,
+		  "quote:([]time:`timespan$();sym:`symbol$();n:`long$();"
+		  "v:())\n"
+		  "book:([]time:`timestamp$();sym:`long$();n:`long$())\n"
+		  "ref:([]time:`time$();sym:`symbol$();side:`symbol$();"
+		  "n:`long$())\n");
+	if (schema.tables_cnt != MESSAGE_TABLES)
 		give_up("too many", "tables");
+	return 0;
 }
 
 size_t
@@ -289,8 +292,7 @@ wants_frame(const struct wants *w, const struct message *m, uint8_t *at)
 }
 
 struct selection
-wants_selection(const struct wants *w, struct symbols *s,
-		const struct schema *schema)
+wants_selection(const struct wants *w, struct symbols *s)
 {
 	struct symbol_set *set = symbols_begin(s, NULL);
 	struct selection selection = { 0 };
@@ -299,7 +301,7 @@ wants_selection(const struct wants *w, struct symbols *s,
 	if (set == NULL)
 		give_up("no set is left for", "a selection");
 	for (unsigned i = 0; i < MESSAGE_TABLES; i++) {
-		const struct schema_table *t = &schema->tables[i];
+		const struct schema_table *t = &schema.tables[i];
 
 		if (w->is_wanted[i])
 			selection_add(&selection, i);

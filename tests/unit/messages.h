@@ -38,9 +38,9 @@ struct message {
 	size_t len;
 };
 
-/* Makes the finished schema.  The sym column has longs in book, symbols in
- * quote and ref; quote has a general list. */
-void messages_schema(struct schema *s);
+/* Group set-up; schema_close is the tear-down.  The sym column has longs in
+ * book, symbols in quote and ref; quote has a general list. */
+int messages_open(void **state);
 
 /* Writes a symbol's item of the sym column.  Returns its length. */
 size_t message_symbol(const struct schema_table *t, uint32_t symbol,
@@ -81,7 +81,6 @@ bool wants_row(const struct wants *w, const struct schema_table *t,
 size_t wants_frame(const struct wants *w, const struct message *m, uint8_t *at);
 
 /* The selection's symbols are held for the caller. */
-struct selection wants_selection(const struct wants *w, struct symbols *s,
-				 const struct schema *schema);
+struct selection wants_selection(const struct wants *w, struct symbols *s);
 
 #endif

@@ -11,7 +11,6 @@
 
 #include "base/util.h"
 
-struct schema schema;
 struct streams all;
 struct chance chance;
 int64_t now;
@@ -185,7 +184,7 @@ kind_change(struct kind *k)
 	k->wants = wants_any(&chance);
 	if (chance_below(&chance, 6) == 0)
 		k->wants = (struct wants){ .is_wanted = { true, true, true } };
-	k->selection = wants_selection(&k->wants, symbols(), &schema);
+	k->selection = wants_selection(&k->wants, symbols());
 }
 
 void

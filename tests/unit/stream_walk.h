@@ -24,7 +24,6 @@ enum {
 	KINDS = 6,	       /* of subscribers, at any time */
 };
 
-extern struct schema schema;
 extern struct streams all;
 extern struct chance chance;
 extern int64_t now;

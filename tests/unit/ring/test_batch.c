@@ -75,22 +75,6 @@ static unsigned cuts;
 /* Counts of the rare cases. */
 static unsigned refusals, waits, joined, begun, torn, units, merged, cut;
 
-static int
-set_up(void **state)
-{
-	(void)state;
-	messages_schema(&schema);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	schema_fini(&schema);
-	return 0;
-}
-
 /* ---- the list ---- */
 
 static size_t
@@ -585,7 +569,7 @@ static void
 subscribe_as(struct reader *r, const struct wants *w)
 {
 	r->kind.wants = *w;
-	r->kind.selection = wants_selection(w, symbols(), &schema);
+	r->kind.selection = wants_selection(w, symbols());
 	subscribe(r);
 	assert_non_null(r->c.stream);
 }
@@ -785,5 +769,5 @@ main(void)
 		cmocka_unit_test(test_growth),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, messages_open, schema_close);
 }

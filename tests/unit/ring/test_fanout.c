@@ -55,22 +55,6 @@ static unsigned cuts;
 /* Counts of the rare cases. */
 static unsigned refusals, waits, main_returns, joined, begun, shared;
 
-static int
-set_up(void **state)
-{
-	(void)state;
-	messages_schema(&schema);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	schema_fini(&schema);
-	return 0;
-}
-
 /* ---- kinds ---- */
 
 /* ---- the list ---- */
@@ -607,5 +591,5 @@ main(void)
 		cmocka_unit_test(test_random_walk_in_a_hurry),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, messages_open, schema_close);
 }

@@ -28,7 +28,6 @@ enum {
 	MESSAGE_MAX = 4096,
 };
 
-static struct schema schema;
 static struct filter filter;
 static struct chance chance;
 
@@ -40,18 +39,8 @@ static bool is_in_use[STREAMS_MAX];
 static int
 set_up(void **state)
 {
-	(void)state;
-	messages_schema(&schema);
 	chance = chance_start("filter");
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	schema_fini(&schema);
-	return 0;
+	return messages_open(state);
 }
 
 static int
@@ -75,7 +64,7 @@ static void
 begin(unsigned i)
 {
 	wants[i] = wants_any(&chance);
-	selections[i] = wants_selection(&wants[i], &filter.symbols, &schema);
+	selections[i] = wants_selection(&wants[i], &filter.symbols);
 	if (selections[i].symbols != NULL)
 		symbols_want(&filter.symbols, selections[i].symbols, i, true);
 	is_in_use[i] = true;
@@ -279,5 +268,5 @@ main(void)
 		TEST(test_open),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, schema_close);
 }

@@ -32,26 +32,9 @@ static const uint64_t starts[] = {
 	UINT64_MAX - 5000,
 };
 
-static struct schema schema;
 static struct streams all;
 static uint64_t number; /* of the next frame */
 static int64_t now;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	schema_of_three(&schema);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	schema_fini(&schema);
-	return 0;
-}
 
 static void
 start_at(uint64_t pos)
@@ -797,5 +780,5 @@ main(void)
 		TEST(test_selection),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, schema_open_three, schema_close);
 }

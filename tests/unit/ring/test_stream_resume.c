@@ -58,22 +58,6 @@ static bool is_trickle;
 static unsigned refusals, main_returns, joined, begun, behind_tail,
 	rare_returns, thinned;
 
-static int
-set_up(void **state)
-{
-	(void)state;
-	schema_of_three(&schema);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	schema_fini(&schema);
-	return 0;
-}
-
 static void
 start(uint64_t pos, bool is_gated)
 {
@@ -443,5 +427,5 @@ main(void)
 		cmocka_unit_test(test_random_walk_gated),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, schema_open_three, schema_close);
 }

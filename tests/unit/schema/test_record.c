@@ -17,8 +17,6 @@
 
 enum { FRAME_MAX = 5000 };
 
-static struct schema schema;
-
 static int
 set_up(void **state)
 {
@@ -28,14 +26,6 @@ set_up(void **state)
 		  "t:([]time:`time$();sym:`symbol$())\n"
 		  "wide:([]time:`timestamp$();sym:`symbol$();a:`long$();"
 		  "b:`long$();c:`long$();d:`long$();averylongname:`long$())\n");
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	schema_fini(&schema);
 	return 0;
 }
 
@@ -154,5 +144,5 @@ main(void)
 		cmocka_unit_test(test_mark),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, schema_close);
 }

@@ -23,7 +23,6 @@ enum {
 	LEN_MAX = 1 << 20, /* of a message of the model */
 };
 
-static struct schema schema;
 static struct chance chance;
 
 /* Columns are named by their types, but for the first two. */
@@ -71,10 +70,8 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	(void)state;
 	fences_close();
-	schema_fini(&schema);
-	return 0;
+	return schema_close(state);
 }
 
 /* ---- a message whose cells are known ---- */

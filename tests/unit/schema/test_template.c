@@ -19,7 +19,6 @@ enum { LEN_MAX = 1 << 16, AFTER_MAX = 40, ROWS_MAX = 40 };
 
 #define NOW 848655000123456789ll
 
-static struct schema schema;
 static struct templates templates;
 static struct chance chance;
 
@@ -44,10 +43,8 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	(void)state;
 	fences_close();
-	schema_fini(&schema);
-	return 0;
+	return schema_close(state);
 }
 
 /* ---- frames as feeds send them ---- */

@@ -27,7 +27,6 @@ enum { LEN_MAX = 1 << 16 };
 #define TIME_N(s) "1000 01000000" s
 #define TIME_T(s) "1300 01000000" s
 
-static struct schema schema;
 static struct update u; /* of the last update that was taken */
 
 static void
@@ -81,10 +80,8 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	(void)state;
 	fences_close();
-	schema_fini(&schema);
-	return 0;
+	return schema_close(state);
 }
 
 /* ---- one update ---- */
