@@ -13,6 +13,15 @@ refuse(struct call *c, const struct request_arg *table, const char *text)
 	return text;
 }
 
+/* Of two long updates all streams have one before the next is accepted. */
+static bool
+must_be_fed(const struct call *c, uint64_t len)
+{
+	const struct streams *all = c->tick->streams;
+
+	return all->is_cut && !c->has_effects && streams_is_long(all, len);
+}
+
 static const char *
 publish(struct call *c, const struct request_arg *table, const struct update *u)
 {
@@ -23,6 +32,7 @@ publish(struct call *c, const struct request_arg *table, const struct update *u)
 		return NULL;
 	c->out->waits_for = t->is_day_pending	? WAIT_DAY
 			    : t->is_held	? WAIT_HOLD
+			    : must_be_fed(c, u->frame_len) ? WAIT_FED
 			    : stream_has_room(s, u->frame_len) ? WAIT_NOTHING
 							       : WAIT_ROOM;
 	if (c->out->waits_for != WAIT_NOTHING)
@@ -58,8 +68,7 @@ publish_update(struct call *c, const struct request_arg *table,
 	const char *why;
 
 	c->out->is_update = true;
-	if (t->streams->is_cut && !c->has_effects &&
-	    x->len >= t->streams->long_bytes)
+	if (must_be_fed(c, x->len))
 		return call_must_wait(c, WAIT_FED);
 	if ((int8_t)table->at[0] != -KT_SYMBOL)
 		return refuse(c, table, "type: table: symbol wanted");

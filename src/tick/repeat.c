@@ -15,11 +15,12 @@ repeat_one(struct tick *t, const uint8_t *frame, size_t avail,
 		template_find(&t->templates, frame, avail, &len);
 	size_t written;
 
-	/* A long one may have to wait, for its turn or for the streams. */
-	if (template == NULL || streams_is_long(t->streams, len))
+	if (template == NULL)
 		return 0;
 	room = template_room(template, len);
-	if (room > t->settings->message.max)
+	/* A long one may have to wait, for its turn or for the streams. */
+	if (room > t->settings->message.max ||
+	    streams_is_long(t->streams, room))
 		return 0;
 	if (!stream_has_room(s, *pending + room)) {
 		/* `room` is an upper bound: no writer waits for that much. */

@@ -286,6 +286,11 @@ test_nothing_too_early(void **state)
 	p->tick.is_held = true;
 	assert_int_equal(tick_repeat(&p->tick, frame, len, &records), 0);
 	p->tick.is_held = false;
+	/* a long one goes the other way, where it may have to wait */
+	p->streams.clock_ns = clock_monotonic_ns;
+	p->streams.long_bytes = 1;
+	assert_int_equal(tick_repeat(&p->tick, frame, len, &records), 0);
+	p->streams.clock_ns = NULL;
 	assert_int_equal(tick_repeat(&p->tick, frame, len, &records), len);
 	assert_int_equal(records, 1);
 	/* Without room no wish is noted: dispatch_frame notes the bytes

@@ -1103,6 +1103,26 @@ test_update_and_subscribe(void **state)
 	cursor_detach(&c);
 }
 
+/* While streams lack a long update the next one waits.  What counts is the
+ * length that is published: a time may come on top. */
+static void
+test_long_updates_wait_for_the_streams(void **state)
+{
+	(void)state;
+	streams.clock_ns = clock_of_looks;
+	streams.long_bytes = PAIR_BYTES;
+	streams.is_cut = true;
+	assert_int_equal(handle_body(WIRE_ASYNC, CALL(UPD, L2 IBM LONG5)),
+			 TICK_WAIT);
+	assert_int_equal(out.waits_for, WAIT_FED);
+	streams.long_bytes = PAIR_BYTES + 1;
+	assert_int_equal(handle_body(WIRE_ASYNC, CALL(UPD, L2 IBM LONG5)),
+			 TICK_DONE);
+	assert_int_equal(counters.in_records, 1);
+	streams.is_cut = false;
+	streams.clock_ns = NULL;
+}
+
 /* ---- the end of the day ---- */
 
 #define END_MARK(date) "01000000 1b000000" L2 SYM("2e752e656e64") "f2" date
@@ -1249,6 +1269,7 @@ main(void)
 		TEST(test_no_second_first_half),
 		TEST(test_reply_behind_what_was_committed),
 		TEST(test_update_and_subscribe),
+		TEST(test_long_updates_wait_for_the_streams),
 		TEST(test_end_of_day),
 		TEST(test_end_of_day_in_the_zone),
 		TEST(test_several_days_late),
