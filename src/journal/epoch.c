@@ -314,6 +314,19 @@ since_of(const struct epochs *e, const struct epoch_run *run,
 	return was == NULL ? 0 : min_u64(was->since, is->records);
 }
 
+/* Of an epoch behind all that were, no claim is older than this run: what it
+ * counts was sent under these settings. */
+static void
+skip_to(struct epochs *e, uint64_t at_least, struct epoch_file *files,
+	unsigned cnt)
+{
+	if (e->now >= at_least)
+		return;
+	e->now = at_least;
+	for (unsigned i = 0; i < cnt; i++)
+		files[i].since = 0;
+}
+
 bool
 epoch_begin(struct epochs *e, const char *directory, const char *name,
 	    enum epoch_found found, const struct epoch_run *run,
@@ -337,7 +350,7 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 		}
 	}
 	if (found == EPOCH_SPOILT || (found == EPOCH_NONE && has_records)) {
-		e->now = max_u64(e->now, run->at_least);
+		skip_to(e, run->at_least, files, run->files_cnt);
 		found = EPOCH_SPOILT;
 	}
 	if (found == EPOCH_OPEN || found == EPOCH_SPOILT || *out_is_changed) {

@@ -409,6 +409,12 @@ def test_a_spoilt_epoch_file(start, connect, folder, text):
     assert epoch == line.number("epoch") > 1_000_000
     for old in (0, 1, epoch - 2):
         assert rejoin(client, (old, day, 0, 2)) == Error(b"epoch")
+    assert is_accepted(subfrom(client, 0))
+    read_exactly(client, feed.frames)
+    client.close()
+    # who has begun anew is believed from then on
+    client = connect(daemon)
+    assert is_accepted(rejoin(client, (epoch, day, 0, 4)))
     client.close()
     kill(daemon)
     daemon = start(journal.settings(folder))

@@ -287,6 +287,10 @@ test_spoilt_files(void **state)
 		assert_int_equal(e.begins_cnt, files[i].cnt);
 		assert_int_equal(e.begins[e.begins_cnt - 1].epoch, e.now);
 		assert_int_equal(e.begins[e.begins_cnt - 1].records, 77);
+		/* Who begins anew is believed; no old claim can be taken for
+		 * that. */
+		assert_int_equal(e.files[0].since,
+				 e.now == AT_LEAST + 1 ? 0 : 77);
 		end(&e);
 		assert_true(begin(&e, 9830, 80));
 		assert_int_equal(e.now, files[i].now);
