@@ -477,14 +477,16 @@ journal_save_unnamed(struct journal *j)
 			 "was deleted or replaced, and could not be brought "
 			 "back before the stop: what was accepted is in the "
 			 "copy, give it the name\"",
-			 j->state.path, j->state.records, m->copy.path);
+			 LOG_QUOTED(j->state.path), j->state.records,
+			 LOG_QUOTED(m->copy.path));
 	else
 		log_line(LOG_ERROR, "journal_unnamed",
 			 "file=%s records=%" PRIu64 " copy=- error=\"%s\" "
 			 "hint=\"the file was deleted or replaced, and could "
 			 "neither be brought back nor copied: its records are "
 			 "lost, send them again\"",
-			 j->state.path, j->state.records, strerror(-err));
+			 LOG_QUOTED(j->state.path), j->state.records,
+			 strerror(-err));
 	return true;
 }
 
