@@ -22,6 +22,15 @@
 #include "base/util.h"
 #include "journal/index.h"
 
+enum { HISTORY_HEAD_BYTES = 256 };
+
+/* A file's first bytes, as far as it has so many: another one that is copied
+ * over it has others. */
+struct history_head {
+	size_t len;
+	uint8_t bytes[HISTORY_HEAD_BYTES];
+};
+
 struct history_file {
 	struct list node;
 	int fd;
@@ -41,6 +50,7 @@ struct history_file {
 	bool is_end_told; /* the mark was sent to a reader of the file */
 	uint64_t since;	  /* claims can be checked from this record on */
 	unsigned readers; /* who hold a place in the file */
+	struct history_head head;
 	struct journal_index index;
 };
 

@@ -53,6 +53,19 @@ note_tail(struct journal *j, uint64_t from_off)
 	       tail->len);
 }
 
+/* The file's first bytes, for who asks whether it is still ours. */
+static void
+note_head(struct journal *j)
+{
+	struct history_head *head = &history_last(&j->history)->head;
+	size_t more = (size_t)min_u64(sizeof(head->bytes), j->written.off) -
+		      head->len;
+
+	memcpy(head->bytes + head->len,
+	       ring_at(&j->staging, head->len + j->shift), more);
+	head->len += more;
+}
+
 static void
 set_synced(struct journal *j, struct journal_point to)
 {
@@ -254,6 +267,8 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 	}
 	set_written(j, j->batch);
 	note_tail(j, from_off);
+	if (from_off < HISTORY_HEAD_BYTES)
+		note_head(j);
 	j->look.is_due = true;
 	journal_recovered(j, now_ns);
 	recycle(j);
@@ -345,6 +360,7 @@ journal_reset_written(struct journal *j)
 	file->written_off = j->written.off;
 	file->written_pos = j->written.pos;
 	file->written_records = j->state.records;
+	file->head.len = (size_t)min_u64(file->head.len, j->written.off);
 	journal_look_anew(j);
 	hold(j);
 }

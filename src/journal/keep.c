@@ -79,20 +79,30 @@ count_records(int fd, uint64_t *off, uint64_t end_off, uint64_t *records)
 	return err;
 }
 
+/* 1: the file begins as it did; 0: it does not; or -errno. */
+static int
+has_head(const struct journal_keep *k, int fd)
+{
+	size_t len = (size_t)min_u64(k->head->len, journal_keep_safe_off(k));
+	uint8_t bytes[HISTORY_HEAD_BYTES];
+	int err = read_all(fd, bytes, len, 0);
+
+	return err != 0 ? err : memcmp(bytes, k->head->bytes, len) == 0;
+}
+
 /* Finds the good records.  0 or -errno. */
 static int
 find_good(struct journal_keep *k, int fd)
 {
 	uint64_t off = JOURNAL_HEADER_BYTES, records = 0;
 	uint64_t safe_off = journal_keep_safe_off(k);
-	uint8_t header[JOURNAL_HEADER_BYTES];
 	int err;
 
 	k->good_off = k->good_records = 0;
 	if (safe_off < JOURNAL_HEADER_BYTES)
 		return 0;
-	err = read_all(fd, header, sizeof(header), 0);
-	if (err != 0 || memcmp(header, journal_header, sizeof(header)) != 0)
+	err = has_head(k, fd);
+	if (err <= 0)
 		return err;
 	/* A file without the known record in its place is not to be trusted. */
 	err = count_records(fd, &off, k->known_off, &records);

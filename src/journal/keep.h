@@ -28,6 +28,7 @@ struct journal_keep {
 	uint64_t size;	       /* of the file now */
 	uint64_t known_off;    /* a record began there, before safe_off ... */
 	uint64_t known_record; /* ... the record of this number */
+	const struct history_head *head; /* the file's first bytes */
 	uint64_t good_off;     /* out: end of the good records ... */
 	uint64_t good_records; /* ... and their number */
 	struct history_tail tail; /* out: the last good bytes */
@@ -38,11 +39,11 @@ struct journal_keep {
 uint64_t journal_keep_safe_off(const struct journal_keep *k);
 
 /*
- * Keeps all whole records before safe_off, if known_record records are still
- * before known_off; otherwise none, only a header.  The rest goes into
- * path.torn.N.  0 or -errno; -ESTALE if the size has changed again.  After an
- * error the file is as it was, unless only the last step failed: syncing the
- * shorter file, or writing its header.
+ * Keeps all whole records before safe_off, if the file begins with head and
+ * known_record records are still before known_off; otherwise none, only a
+ * header.  The rest goes into path.torn.N.  0 or -errno; -ESTALE if the size
+ * has changed again.  After an error the file is as it was, unless only the
+ * last step failed: syncing the shorter file, or writing its header.
  */
 int journal_keep_good(struct journal_keep *k, const char *path, int fd);
 

@@ -201,6 +201,7 @@ keep(struct journal *j)
 	m->keep.end_off = j->written.off + m->uncut_bytes;
 	m->keep.seen_off = m->seen_off;
 	m->keep.size = m->look.size;
+	m->keep.head = &file->head;
 	known = journal_index_find_off(&file->index,
 				       journal_keep_safe_off(&m->keep));
 	m->keep.known_off = known == NULL ? JOURNAL_HEADER_BYTES : known->off;

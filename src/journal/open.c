@@ -410,6 +410,19 @@ is_header_start(int fd, size_t len)
 	       memcmp(start, journal_header, len) == 0;
 }
 
+/* Reads what the file is known by when others have written to it. */
+static bool
+read_head(const char *path, struct history_file *f, char *err, size_t err_len)
+{
+	size_t len = (size_t)min_u64(sizeof(f->head.bytes), f->first_off);
+
+	if (pread(f->fd, f->head.bytes, len, 0) != (ssize_t)len)
+		return tell_unreadable(path, f->fd, f->first_off, err,
+				       err_len);
+	f->head.len = len;
+	return true;
+}
+
 /* Checks or begins the file that f->fd is open on. */
 static bool
 take_open_file(const char *path, struct history_file *f, char *err,
@@ -452,7 +465,8 @@ journal_open_file(const char *path, enum journal_use use, char *err,
 	if ((use != JOURNAL_AGAIN &&
 	     !journal_lock_file(path, f->fd, use == JOURNAL_PAST, err,
 				err_len)) ||
-	    !take_open_file(path, f, err, err_len)) {
+	    !take_open_file(path, f, err, err_len) ||
+	    !read_head(path, f, err, err_len)) {
 		history_file_free(f);
 		return NULL;
 	}

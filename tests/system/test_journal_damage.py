@@ -34,12 +34,20 @@ def copy_over(path):
         file.write(b"somebody else's")
 
 
+def copy_journal_over(path):
+    """Whole records, as long as those that were there: but others."""
+    with open(path, "r+b") as file:
+        file.truncate(0)
+        file.write(journal.HEADER + b"".join(records(1000, 1003)))
+
+
 def append(path):
     with open(path, "ab") as file:
         file.write(b"what does not belong here" * 10)
 
 
-@pytest.mark.parametrize("damage", [cut_all, cut_half, copy_over, append])
+@pytest.mark.parametrize("damage", [
+    cut_all, cut_half, copy_over, copy_journal_over, append])
 @pytest.mark.parametrize("after", ["ring", "journal"])
 def test_file_cut(start, connect, folder, damage, after):
     """Protects the day: records that were cut off are written once more out of the
@@ -51,6 +59,7 @@ def test_file_cut(start, connect, folder, damage, after):
     path = journal.path_now(folder)
     for n in range(100):
         assert client.update("trade", trade(n)) == NIL
+    daemon.summary()  # all of it was seen to be there
     damage(path)
     assert client.update("trade", trade(100)) == NIL
     line = daemon.wait_log("journal_cut")
@@ -67,7 +76,8 @@ def test_file_cut(start, connect, folder, damage, after):
     assert journal.count_and_path(connect(again)) == (102, path)
 
 
-def test_records_are_lost(start, connect, folder):
+@pytest.mark.parametrize("damage", [cut_all, copy_journal_over])
+def test_records_are_lost(start, connect, folder, damage):
     """Protects claims when the ring no longer has the records that were cut off:
     the file continues with the ones left, .u.i counts them, the log names the lost
     ones, and a client that had other records in their place is refused."""
@@ -82,7 +92,8 @@ def test_records_are_lost(start, connect, folder):
     path = journal.path_now(folder)
     for n in range(10, 20):
         assert client.update("trade", trade(n)) == NIL
-    cut_all(path)
+    daemon.summary()
+    damage(path)
     line = daemon.wait_log("journal_cut")
     assert (line["kept_records"], line["lost_records"]) == ("0", "10")
     assert int(line["epoch"]) == 1
