@@ -89,8 +89,10 @@ def test_records_that_do_not_fit(start, connect, folder):
         assert [client.read_frame() for _ in range(5)] == feed.of("quote")
         client.expect_silence()
         client.close()
-    line, = daemon.logged("journal_records_refused")
+    line = daemon.wait_log("journal_records_refused")
     assert line["table"] == "trade" and line.level == 4
+    daemon.stop()
+    assert len(daemon.logged("journal_records_refused")) == 1
 
 
 # ---- days ----
