@@ -383,6 +383,8 @@ journal_take_file(struct journal *j, const char *path, struct history_file *f,
 	j->mend.seen_off = f->first_off;
 	j->mend.look.inode = 0;
 	j->mend.next_ns = 0;
+	j->mend.recheck_ns = INT64_MAX;
+	j->mend.is_rechecking = j->mend.is_spoilt = false;
 	j->is_rolling = false;
 	journal_reset_written(j);
 }

@@ -60,6 +60,7 @@ enum mend_what {
 	MEND_COPY_LAST,
 	MEND_KEEP,  /* the good records of a file that others have changed */
 	MEND_EPOCH, /* stores the epoch that begins then */
+	MEND_RECHECK, /* reads a piece of the file some time after that */
 };
 
 enum mend_step {
@@ -84,6 +85,10 @@ struct journal_mend {
 	bool is_asked;	      /* ... and was journal_is_looked_after's */
 	bool is_barred;	      /* it was cut and is not mended: no writes */
 	unsigned tries;	      /* MEND_KEEP: times that others interfered */
+	int64_t recheck_ns;   /* when MEND_RECHECK is due; INT64_MAX: never */
+	int64_t recheck_wait_ns; /* since the time before */
+	bool is_rechecking;   /* some pieces are read, others not yet */
+	bool is_spoilt;	      /* MEND_RECHECK has found bad records */
 	bool is_lock_lost;    /* this process no longer holds NAME.lock */
 
 	/* of the job */
@@ -97,6 +102,7 @@ struct journal_mend {
 	struct rescue_copy copy;
 	struct rescue_aside aside;
 	struct journal_keep keep;
+	struct journal_keep recheck;
 	struct epochs epochs;
 	int lock_fd;
 	int lock; /* MEND_LOOK: result of journal_lock_again */

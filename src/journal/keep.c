@@ -12,7 +12,10 @@
 #include "journal/file.h"
 #include "journal/torn_tail.h"
 
-enum { WINDOW_BYTES = 1 << 20 };
+enum {
+	WINDOW_BYTES = 1 << 20,
+	PIECE_BYTES = 64 << 20, /* of a recheck: about 0.1 s */
+};
 
 uint64_t
 journal_keep_safe_off(const struct journal_keep *k)
@@ -112,6 +115,30 @@ find_good(struct journal_keep *k, int fd)
 	k->good_off = off;
 	k->good_records = records;
 	return err;
+}
+
+int
+journal_keep_recheck(struct journal_keep *k, int fd)
+{
+	uint64_t from_off = k->good_off, *off = &k->good_off;
+	uint64_t end_off = min_u64(k->known_off, from_off + PIECE_BYTES);
+	int err;
+
+	if (from_off == JOURNAL_HEADER_BYTES) {
+		k->end_off = k->size = k->seen_off = k->known_off;
+		err = has_head(k, fd);
+		if (err <= 0)
+			return err < 0 ? err : -EBADMSG;
+	}
+	err = count_records(fd, off, end_off, &k->good_records);
+	/* a record longer than a piece */
+	if (err == 0 && *off == from_off)
+		err = count_records(fd, off, k->known_off, &k->good_records);
+	if (err != 0)
+		return err;
+	if (*off == k->known_off)
+		return k->good_records == k->known_record ? 0 : -EBADMSG;
+	return *off > from_off ? 0 : -EBADMSG;
 }
 
 static int

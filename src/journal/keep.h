@@ -47,4 +47,11 @@ uint64_t journal_keep_safe_off(const struct journal_keep *k);
  */
 int journal_keep_good(struct journal_keep *k, const char *path, int fd);
 
+/*
+ * Reads a piece of the file: from good_off, which has good_records before it
+ * (at first: the header's end, and none), towards known_off.  0; -EBADMSG if
+ * the file has not what was written to it; or -errno.
+ */
+int journal_keep_recheck(struct journal_keep *k, int fd);
+
 #endif

@@ -13,6 +13,13 @@
 #define LOOK_NS (1 * NS_PER_S)
 /* A copy that fails was work for nothing, so the next one waits longer. */
 #define COPY_AGAIN_NS (10 * NS_PER_S)
+/*
+ * Who has copied over the file, or redirected into it, may still write when it
+ * is mended, at places where its size does not tell: so all of it is read once
+ * more, this long after, and then after ten times as long.
+ */
+#define RECHECK_NS     (1 * NS_PER_S)
+#define RECHECK_MAX_NS (100 * NS_PER_S)
 
 enum {
 	/* Bytes written during a copy are copied in further rounds.  Writing
@@ -62,6 +69,9 @@ run(struct file_job *job)
 		m->err = -epoch_store(&m->epochs,
 				      m->settings->journal.directory,
 				      m->settings->journal.name);
+		break;
+	case MEND_RECHECK:
+		m->err = -journal_keep_recheck(&m->recheck, m->fd);
 		break;
 	}
 }
@@ -210,11 +220,56 @@ keep(struct journal *j)
 }
 
 static void
+plan_recheck(struct journal_mend *m, int64_t wait_ns, int64_t now_ns)
+{
+	m->is_rechecking = false;
+	m->recheck_wait_ns = wait_ns;
+	m->recheck_ns =
+		wait_ns > RECHECK_MAX_NS ? INT64_MAX : now_ns + wait_ns;
+}
+
+static void
+start_recheck(struct journal *j)
+{
+	struct journal_mend *m = &j->mend;
+	const struct history_file *file = history_last(&j->history);
+	const struct journal_index_entry *known =
+		journal_index_find_off(&file->index, j->written.off);
+
+	if (!m->is_rechecking) {
+		m->is_rechecking = true;
+		m->recheck.head = &file->head;
+		m->recheck.good_off = JOURNAL_HEADER_BYTES;
+		m->recheck.good_records = 0;
+		m->recheck.known_off =
+			known == NULL ? JOURNAL_HEADER_BYTES : known->off;
+		m->recheck.known_record = known == NULL ? 0 : known->record;
+	}
+	start(j, MEND_RECHECK);
+}
+
+static void
+rechecked(struct journal *j, int64_t now_ns)
+{
+	struct journal_mend *m = &j->mend;
+
+	if (m->err == EBADMSG) {
+		m->is_spoilt = j->history.is_doubted = true;
+		m->is_rechecking = false;
+	} else if (m->err != 0)
+		plan_recheck(m, m->recheck_wait_ns, now_ns);
+	else if (m->recheck.good_off == m->recheck.known_off)
+		plan_recheck(m, 10 * m->recheck_wait_ns, now_ns);
+}
+
+static void
 kept(struct journal *j, int64_t now_ns)
 {
 	struct journal_mend *m = &j->mend;
 	bool lost;
 
+	m->is_spoilt = false;
+	plan_recheck(m, RECHECK_NS, now_ns);
 	m->seen_off = m->keep.good_off;
 	m->uncut_bytes = 0;
 	j->history.is_doubted = false;
@@ -278,7 +333,8 @@ is_whole(const struct journal *j)
 {
 	const struct journal_mend *m = &j->mend;
 
-	return m->uncut_bytes == 0 && m->look.size >= m->len &&
+	return !m->is_spoilt && m->uncut_bytes == 0 &&
+	       m->look.size >= m->len &&
 	       m->look.size <= j->batch.off;
 }
 
@@ -375,6 +431,9 @@ done(struct file_job *job, int64_t now_ns)
 		tell_epoch(j);
 		succeeded(j, NULL, now_ns);
 		break;
+	case MEND_RECHECK:
+		rechecked(j, now_ns);
+		break;
 	}
 }
 
@@ -406,6 +465,9 @@ journal_tend(struct journal *j, int64_t now_ns)
 		if (now_ns >= m->next_ns &&
 		    !(j->is_stopping && journal_has_drained(j)))
 			start_look(j);
+		else if (now_ns >= m->recheck_ns && !m->has_failed &&
+			 !j->is_rolling && !j->is_stopping)
+			start_recheck(j);
 		return !journal_is_barred(j);
 	case MEND_COPYING:
 		return true;
@@ -444,7 +506,8 @@ bool
 journal_is_mending(const struct journal *j)
 {
 	return j->mend.step != MEND_IDLE ||
-	       (j->mend.job.is_busy && j->mend.what != MEND_LOOK);
+	       (j->mend.job.is_busy && j->mend.what != MEND_LOOK &&
+		j->mend.what != MEND_RECHECK);
 }
 
 int64_t

@@ -112,6 +112,26 @@ def test_records_are_lost(start, connect, folder, damage):
     assert journal.count_and_path(connect(again)) == (12, path)
 
 
+def test_written_to_after_it_was_mended(start, connect, folder):
+    """Protects the day from `command >JOURNAL`, which cuts the file at once and
+    writes to it when it has something to say: that does not change its size."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    for n in range(100):
+        assert client.update("trade", trade(n)) == NIL
+    with open(path, "r+b", buffering=0) as file:
+        file.truncate(0)
+        daemon.wait_log("journal_cut")
+        mark = daemon.mark()
+        file.write(b"what somebody else has to say")
+    line = daemon.wait_log("journal_cut", after=mark)
+    assert line["lost_records"] == "0" and line["epoch"] == "0"
+    assert client.update("trade", trade(100)) == NIL
+    assert journal.count_and_path(client) == (101, path)
+    assert journal.read(path).records == records(0, 101)
+
+
 @pytest.mark.parametrize("damage", [cut_all, cut_half, append])
 def test_file_cut_and_deleted(start, connect, folder, damage):
     """Protects the day from both at once: a file that was cut before it was deleted
