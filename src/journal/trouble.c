@@ -50,7 +50,8 @@ journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)
 		 " seconds=%lld waiting_bytes=%" PRIu64
 		 " hint=\"nothing is lost while the ring has room (then feeds "
 		 "wait); %s\"",
-		 LOG_QUOTED(j->state.path), what, strerror(err), j->failures,
+		 LOG_QUOTED(j->state.path), LOG_QUOTED(what), strerror(err),
+		 j->failures,
 		 (now_ns - j->failing_since_ns) / NS_PER_S,
 		 j->main->head_pos - j->state.written_pos, advice(err));
 }

@@ -197,7 +197,8 @@ def test_another_daemon_has_the_name(start, connect, folder):
         journal.write(folder / "other")
         (folder / "other").rename(path)
         failing = daemon.wait_log("journal_failing")
-        assert "bring back" in failing.text and "File exists" in failing["error"]
+        assert failing["operation"] == "bring back"
+        assert "File exists" in failing["error"]
         assert ".rescue." in failing["hint"]
         copy = folder / (path.name + ".rescue.1")
         assert journal.read(copy).records == records(1)
