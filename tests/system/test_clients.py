@@ -284,7 +284,7 @@ def test_a_list_of_tables(start, connect, tmp_path, choice):
 
 def test_torq_servers(world, connect):
     """Protects the connection of TorQ's processes: the details of a process
-    that is not TorQ's own, of which the port must be a number."""
+    that is not TorQ's own, whose port must be a number."""
     daemon, _, _ = world
     asked = source("{$[`getdetails in key`.servers;.servers.getdetails[];(.z.f;.z.h;"
                    "system\"p\";`;`;$[`getattributes in key`.proc;"
@@ -359,16 +359,16 @@ def test_the_process(start, connect):
     ("{x in x}{x,x,x,x}{x,x,x,x}{x,x,x,x}{x,x,x,x}{x,x,x,x}{x,x,x,x}1 2", b"limit"),
 ])
 def test_errors(start, connect, asked, error):
-    """Protects those who read errors, and the daemon from requests without
-    end: each is answered at once, and the next one is served."""
+    """Protects readers of errors, and the daemon from requests without end: each is
+    answered at once, and the next one is served."""
     client = connect(start())
     assert client.sync(asked) == Error(error)
     assert client.sync("") == NIL
 
 
 def test_a_trapped_error_takes_its_subscription_back(start, connect):
-    """Protects against half a subscription: what failed within a trap changed
-    nothing, what came before it stands."""
+    """Protects against half a subscription: a call that failed within a trap
+    changed nothing, a call before it keeps its effect."""
     daemon = start()
     feed, client = connect(daemon), connect(daemon)
     assert client.sync("@[.u.sub[;`];`foo;`none]") == sym("none")
@@ -406,8 +406,8 @@ def test_updates_in_expressions(start, connect):
 
 
 def test_large_arguments_are_not_copied(start, connect):
-    """Protects the work area: what a client sent may be larger than it, and is
-    passed on, counted and returned where it is."""
+    """Protects the work area: a value from a client may be larger than the area,
+    and is passed on, counted and returned without a copy."""
     daemon = start({"ring": {"size": "16M"}, "message": {"max": "4M"},
                     "streams": {"max": 0}})
     client = connect(daemon)

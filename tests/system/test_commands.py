@@ -125,8 +125,8 @@ BAD_FILES = {
 
 @pytest.mark.parametrize("what", BAD_FILES)
 def test_check_names_the_mistake(tmp_path, what):
-    """Protects whoever edits the configuration: one line, with the file, the
-    line, the setting, and what is allowed; status 78; and the same without
+    """Protects the operator who edits the configuration: one line with the file,
+    the line, the setting, and the allowed values; status 78; and the same without
     --check, so that a bad file never runs."""
     changes, words = BAD_FILES[what]
     config = write_config(tmp_path / "bad.conf", changes)
@@ -163,7 +163,7 @@ def test_schema_file_mistake_has_line_and_column(tmp_path):
 
 
 def test_missing_file(tmp_path):
-    """Protects against starting on defaults when the file is not there."""
+    """Protects against a start on defaults when the file does not exist."""
     done = run("-c", tmp_path / "none.conf")
     assert done.returncode == 78 and "none.conf" in done.stderr
 
@@ -384,7 +384,7 @@ def test_ipv6(start):
 
 
 def test_watchdog(start):
-    """Protects against a hang that nobody sees: with WatchdogSec= the daemon
+    """Protects against a hang that is not noticed: with WatchdogSec= the daemon
     says WATCHDOG=1 often enough, idle too."""
     daemon = start(environment={"WATCHDOG_USEC": "400000"})
     daemon._await(lambda: True if daemon.notes.count("WATCHDOG=1") >= 3 else None,

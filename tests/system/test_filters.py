@@ -176,8 +176,8 @@ def test_sub_replaces_and_add_unites(start, connect, mode):
 
 def test_whoever_asks_for_the_same_shares(start, connect):
     """Protects memory and work: equal selections, in whatever order they were
-    made, have one stream; it is free again when the last of them is gone; one
-    too many is refused."""
+    made, have one stream; it is free again when its last reader is gone; one
+    selection too many is refused."""
     daemon = start({"streams": {"max": 2}})
     feed, subs = connect(daemon), [connect(daemon) for _ in range(4)]
     subs[0].sync(ask("trade", ("A", "B")))
@@ -198,9 +198,9 @@ def test_whoever_asks_for_the_same_shares(start, connect):
 
 
 def test_streams_for_others(start, connect):
-    """Protects those at other addresses from who takes all streams: the last
-    eighth is for who has begun fewer than two, one and another to change to; to
-    share one that is there is always possible."""
+    """Protects clients from another address that takes all streams: the last eighth
+    is for addresses that have begun fewer than two, one and another to change to;
+    a client can always share an existing stream."""
     daemon = start({"streams": {"max": 24}})
     def begin(user, n, source):
         made = connect(daemon, user=user, source=source)
@@ -218,7 +218,7 @@ def test_streams_for_others(start, connect):
 
 def test_symbols_run_out(start, connect):
     """Protects memory: streams.symbols at once, one more is 'symbols and changes
-    nothing; they are free again with the last who asked for them."""
+    nothing; they are free again when the last client with them is gone."""
     daemon = start({"streams": {"symbols": 64, "max": 8}})
     feed, first, second = connect(daemon), connect(daemon), connect(daemon)
     first.sync(ask("trade", ["S%d" % n for n in range(60)]))
@@ -509,7 +509,7 @@ def test_joining_late_with_a_filter(start, connect, folder, mode):
         for wanted in wanted_frames((updates + more)[i:], filters):
             assert sub.read_frame() == wanted
         sub.expect_silence()
-    # behind the first three of them
+    # after the first three of them
     sub, filters = connect(daemon), {"trade": ("IBM",)}
     reply = sub.sync(lst(sym(".ringtick.rejoin"), sym("trade"), syms("IBM"),
                          lst(atom("j", 0), atom("d", feed.sync(".u.d").value),
@@ -521,9 +521,9 @@ def test_joining_late_with_a_filter(start, connect, folder, mode):
 
 
 def test_long_and_filtered_out_of_the_journal(start, connect, folder, mode):
-    """Protects messages longer than a read, of which little or most is wanted: for
-    several at once, in records of this run and of others in another form, beside
-    who does not read, and who goes."""
+    """Protects messages longer than a read, if few or most of their rows are wanted:
+    for several clients at once, in records of this run and of others in another
+    form, beside clients that do not read, and clients that leave."""
     long = lst(vec("n", range(50000)), syms(*(["A"] * 30000 + ["B"] * 19999 + ["C"])),
                vec("f", [1.5] * 50000), vec("j", range(50000)))
     updates = [("trade", rows_of("A", "C")), ("trade", long), ("trade", rows_of("C", "A")),
@@ -586,7 +586,7 @@ def test_skipping_and_filtered(start, connect, mode):
 
 class Changer(threading.Thread):
     """A slow subscriber that changes its filters at random moments; segments are
-    what it asked for, and the frames that came behind the reply."""
+    the request, and the frames that came after its reply."""
 
     def __init__(self, client, seed, symbols):
         super().__init__(daemon=True)
@@ -661,7 +661,7 @@ def check_segments(segments, updates):
 
 def test_filters_change_while_slow(start, connect, folder, mode):
     """Protects filters that change while their consumer is in the ring, on its way
-    out, behind, and on its way back: at one point of the order each."""
+    out, on the journal, and on its way back: at one point of the order each."""
     daemon = start(settings(folder, mode, {
         "ring": {"size": "256K"}, "streams": {"ring": "128K", "max": 20},
         "message": {"max": "32K"}, "connections": {"send_buffer": "64K"}}))
@@ -700,7 +700,7 @@ def test_the_log_tells_of_filters(start, connect):
 
 
 def test_half_a_request(start, connect):
-    """Protects what was there from a request that fails after it has filtered."""
+    """Protects a subscription from a request that fails after it has filtered."""
     daemon = start({"schema": {"tables": [TRADE, QUOTE]}})
     feed, sub = connect(daemon), connect(daemon)
     sub.sync(ask("trade", ("A",)))
@@ -755,7 +755,7 @@ NARROW_SETTINGS = {"engine": {"mode": "direct"}, "schema": {"tables": [NARROW]},
 
 
 def one_of_each_letter(connect, daemon):
-    """Subscribers, and an update that each wants so many rows of."""
+    """Subscribers, and an update with a number of rows for each."""
     subscribers = [connect(daemon) for _ in LETTERS]
     for one, letter in zip(subscribers, LETTERS):
         one.sync(lst(sym(".u.sub"), sym("narrow"), sym(letter)))
@@ -817,7 +817,7 @@ def test_publishing_and_another_selection(start, connect, kind):
 
 def test_stop_between_selections(start, connect, folder):
     """Protects the last updates of the day: a stop while some have a long update and
-    others do not, and more stand behind it, loses nothing of any of them."""
+    others do not, and more updates come after it, loses no row of any of them."""
     daemon = start(journal.settings(folder, NARROW_SETTINGS))
     subscribers, long = one_of_each_letter(connect, daemon)
     feed, news, sent = connect(daemon), threading.Event(), 0

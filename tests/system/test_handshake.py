@@ -22,7 +22,7 @@ NIL_REPLY = bytes.fromhex("010200000a0000006500")
 
 
 def expected_reply(hello):
-    """min(capability, 3); a printable byte before the NUL is none."""
+    """min(capability, 3); a printable byte before the NUL is no capability."""
     nul = hello.index(0)
     last = hello[nul - 1] if nul else 0
     return bytes([min(last, 3) if 0 < last < 0x20 else 0])
@@ -121,8 +121,8 @@ def test_foreign_protocols_are_refused_by_fin(start, dial, name):
 
 
 def test_more_foreign_protocols(start, dial):
-    """Protects the same for other HTTP methods and long requests, of which the
-    daemon leaves something unread: that must not become a RST."""
+    """Protects the same for other HTTP methods and for long requests that the daemon
+    does not read to the end: that must not become a RST."""
     daemon = start({"connections": {"handshake_timeout": "1h"}})
     for hello in (b"POST /x HTTP/1.1\r\n", b"OPTIONS * HTTP/1.0\r\n\r\n",
                   b"HEAD / HTTP/1.1\r\n\r\n",
@@ -163,7 +163,7 @@ def test_long_credentials_are_fine(start, connect):
 
 @pytest.mark.parametrize("said", [b"", b"us", b"user:pw\x03"])
 def test_silence_is_timed_out(start, dial, connect, said, mode):
-    """Protects slots from half-open clients; who has shaken hands stays."""
+    """Protects slots from half-open clients; a client that has shaken hands stays."""
     daemon = start({"connections": {"handshake_timeout": "300ms"},
                     "engine": {"mode": mode}})
     other = connect(daemon)
@@ -198,7 +198,7 @@ def test_a_trickle_does_not_extend_the_limit(start, dial, connect):
 
 
 def test_gone_before_the_handshake(start, connect):
-    """Protects against leaks when a peer leaves at any point of it."""
+    """Protects against leaks when a peer leaves at any point of the handshake."""
     daemon = start()
     other = connect(daemon)
     for said in (b"", b"u", b"u:p\x03", b"u:p\x03\0"):
@@ -214,7 +214,7 @@ def test_gone_before_the_handshake(start, connect):
 
 def test_first_messages_pipelined(start, dial, connect):
     """Protects clients that do not wait for the handshake's reply: what comes
-    behind the NUL is the first message, whole or cut."""
+    after the NUL is the first message, whole or cut."""
     daemon = start()
     other = connect(daemon)
     subscribe = kdb.frame(".u.sub[`trade;`]", kdb.SYNC)
@@ -235,7 +235,7 @@ def test_first_messages_pipelined(start, dial, connect):
 
 def test_abstract_socket_name_is_exact(start, connect):
     """Protects unmodified clients on this host: q looks for the abstract name
-    of exact length; and listen.unix_socket = false means there is none."""
+    of exact length; and with listen.unix_socket = false it does not exist."""
     daemon = start()
     assert connect(daemon, unix=True).sync("") == kdb.NIL
     padded = socket.socket(socket.AF_UNIX)

@@ -100,8 +100,8 @@ def test_table(start, connect, folder, has_journal):
 
 
 def test_ways_to_ask(start, connect):
-    """Protects who asks differently: as text, in a list with other things, as a
-    list with the name, from a big-endian machine; and who wants no answer."""
+    """Protects clients that ask differently: as text, in a list with other things,
+    as a list with the name, from a big-endian machine, or asynchronously."""
     daemon = start()
     asker = connect(daemon, user="asker")
     asker.subscribe("quote")
@@ -274,8 +274,8 @@ def test_who_joined_late(start, connect, folder, when):
 
 
 def test_updates_from_the_journal(start, connect, folder):
-    """Protects journalRecords: who can never go back to a ring has got all that
-    it has from there."""
+    """Protects journalRecords: a consumer that can never go back to a ring has got
+    all its records from the journal."""
     daemon = start(settings(folder, changes={"streams": {"max": 0}}))
     asker, feed = connect(daemon), Published(connect(daemon))
     began = time.monotonic()
@@ -298,9 +298,9 @@ def test_updates_from_the_journal(start, connect, folder):
 
 @pytest.mark.parametrize("state", ["live", "catching_up"])
 def test_a_reply_that_waits(start, connect, folder, mode, state):
-    """Protects the account of a consumer that asks while it is stuck: what it is
-    subscribed to ends with the request, what it asks for comes behind; the reply
-    itself is no lag."""
+    """Protects the figures of a consumer that asks while it is stuck: its old
+    subscription ends with the request, the new one begins after it; the reply
+    itself is not lag."""
     daemon = start(settings(folder, mode))
     asker, feed = connect(daemon), Published(connect(daemon))
     client = connect(daemon, user="slow", receive_buffer=WINDOW)
@@ -330,7 +330,7 @@ def test_a_reply_that_waits(start, connect, folder, mode, state):
 
 
 def test_who_was_skipped(start, connect, mode):
-    """Protects the count of what was lost: it is what the client did not get."""
+    """Protects the count of lost records: those that the client did not get."""
     daemon = start({"engine": {"mode": mode}, "slow": {"policy": "skip"},
                     "ring": {"size": "1M"}, "streams": {"ring": "512K"},
                     "message": {"max": "128K"},
@@ -411,8 +411,8 @@ def test_more_than_the_kernel_is_asked_for(start, connect):
 
 def test_answer_waits_for_a_buffer(start, connect, mode):
     """Protects the order of answers where a long message holds all buffers that an
-    address may have: the table waits, others are answered, and nobody loses a
-    buffer who goes away."""
+    address may have: the table waits, others are answered, and no buffer is lost
+    with a client that goes away."""
     daemon = start({"engine": {"mode": mode}, **WIDE, "ring": {"size": "32M"},
                     "streams": {"ring": "32M"}})
     clients = [connect(daemon) for _ in range(100)]
@@ -439,8 +439,8 @@ def test_answer_waits_for_a_buffer(start, connect, mode):
 
 
 def test_longer_than_a_message(start, connect):
-    """Protects from an answer that nobody could take: a table that is longer than
-    message.max is 'limit, and costs the connection nothing."""
+    """Protects from an answer that no client could take: a table that is longer
+    than message.max is 'limit, and the connection stays."""
     tables = [{"name": "t%02d%s" % (n, "x" * 60), "columns": ["time timespan",
                                                              "sym symbol"]}
               for n in range(40)]
@@ -458,8 +458,8 @@ def test_longer_than_a_message(start, connect):
 
 
 def test_who_asks_and_does_not_read(start, connect, mode):
-    """Protects the buffers of message.buffers: a long answer that nobody takes
-    holds one for message.timeout only, and feeds with long messages go on."""
+    """Protects the buffers of message.buffers: a long answer that is not read holds
+    one for message.timeout only, and feeds with long messages continue."""
     daemon = start({"engine": {"mode": mode},
                     "message": {"buffers": 2, "timeout": "300ms"},
                     "connections": {"send_buffer": "16K", "receive_buffer": "4096"}})

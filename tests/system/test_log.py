@@ -24,7 +24,7 @@ LINE = re.compile(r'<[3-6]>event=\w+( [\w.]+=("[^"]*"|[^\s"=]\S*))*')
 
 
 def test_lines_have_one_form(start, connect):
-    """Protects whoever parses the log: each line is a priority and logfmt,
+    """Protects programs that parse the log: each line is a priority and logfmt,
     with event= first; the start says what will be used."""
     daemon = start()
     client = connect(daemon)
@@ -163,8 +163,8 @@ def test_report_interval(start, connect):
 
 
 def test_only_the_slowest_are_named(start, connect, folder):
-    """Protects the log from thousands of slow consumers: so many lines, and of the
-    others how many they are and how far behind in all."""
+    """Protects the log from thousands of slow consumers: a limited number of lines,
+    and of the others their number and total lag."""
     daemon = start(journal.settings(folder, {
         "log": {"report": "100ms", "report_consumers": 1},
         "connections": {"send_buffer": "16K"}}))
@@ -198,8 +198,8 @@ def test_refused_updates_do_not_flood_the_log(start, connect):
 
 def test_a_loop_does_not_flood_the_log(start, connect):
     """Protects the disk from a scanner and from a client that connects in a
-    loop: so many lines, then a sum; others' lines are there, and so is the end
-    of whoever was told to have come."""
+    loop: a limited number of lines, then a sum; the lines of others are there, and
+    so is the end of each logged connection."""
     daemon = start({"connections": {"max": 64}})
     for _ in range(300):
         kdb.Client(daemon.port, creds=b"looper:pw\x03").close()
@@ -245,8 +245,8 @@ def of_an_old_kernel():
 
 @pytest.mark.parametrize("how", [dict, made_by_another_user, of_an_old_kernel])
 def test_the_log_never_blocks(start, connect, how):
-    """Protects the one thread from whoever reads the log and hangs: lines are
-    lost, not time, and afterwards the log says how many."""
+    """Protects the one thread from a reader of the log that hangs: lines are lost,
+    not time, and afterwards the log says how many."""
     daemon = start(**how())
     fcntl.fcntl(daemon.process.stderr, F_SETPIPE_SZ, 4096)
     client = connect(daemon)

@@ -379,7 +379,7 @@ def test_repair_beside_a_daemon_of_another_user(journal):
 
 
 def test_repair_refuses(journal):
-    """Protects good records behind damage, and a file that is being written."""
+    """Protects good records after damage, and a file that is being written."""
     path = journal()
     whole = path.read_bytes()
     path.write_bytes(whole[:OFFS[1]] + b"\xff" + whole[OFFS[1] + 1:])
@@ -474,7 +474,7 @@ def voluntary_switches(process):
 
 
 def test_follow(journal, follow):
-    """Protects whoever looks on: a record is shown once it is whole, never
+    """Protects people who look on: a record is shown once it is whole, never
     before, though it comes byte by byte; SIGTERM is a good end."""
     path = journal(RECORDS[:1])
     process = follow(path)
@@ -494,7 +494,7 @@ def test_follow(journal, follow):
 
 
 def test_follow_sleeps(journal, follow):
-    """Protects the machine: nobody writes, nothing is run."""
+    """Protects the machine: while nothing is written, nothing runs."""
     process = follow(journal())
     for i in range(6):
         assert next_number(process) == i
@@ -530,9 +530,9 @@ def test_follow_many(journal, follow):
 
 
 def test_follow_over_the_end_of_the_day(journal, follow):
-    """Protects whoever looks on at midnight: the next day's file is made a
-    minute before, and the day goes on until there are records in that one;
-    what is of another name, or of a day before, is not looked at."""
+    """Protects people who look on at midnight: the next day's file is made a minute
+    before, and the day continues until that file has records; files of another
+    name, or of an earlier day, are ignored."""
     path = journal(RECORDS[:1])
     journal(RECORDS, name="sym2026.11.21")
     journal(RECORDS, name="cat2026.11.23")
@@ -579,8 +579,8 @@ def append(path, data):
 
 
 def test_follow_ends(journal, follow):
-    """Protects from waiting for what never comes: the file is cut, deleted, or
-    goes on with what is no record."""
+    """Protects from waiting for a record that never comes: the file is cut,
+    deleted, or continues with other bytes than a record."""
     cases = [
         (lambda path: os.truncate(path, OFFS[1]), 2, "cut"),
         (lambda path: path.unlink(), 2, "deleted"),
@@ -719,7 +719,7 @@ def serve(sock, may_read):
 
 
 def wait_full(sock):
-    """Until no more comes: whoever sends waits for room."""
+    """Until no more comes: the sender waits for room."""
     before, now = -1, 0
     while now == 0 or now != before:
         time.sleep(0.2)
@@ -777,8 +777,8 @@ def test_replay_refused(start, connect, journal):
 
 
 def test_replay_shows_progress(start, journal):
-    """Protects whoever waits for a day to be replayed: at a terminal one line says
-    each second how far it is, and nowhere else."""
+    """Protects people who wait for the replay of a day: on a terminal, and nowhere
+    else, one line shows the progress each second."""
     daemon = start()
     path = journal([record("trade", columns(0)), record("quote", quote(0)),
                     record("trade", columns(1, 1, NOON + 3 * SECOND // 2))])
@@ -787,7 +787,7 @@ def test_replay_shows_progress(start, journal):
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=theirs) as process:
         os.close(theirs)
         said = b""
-        with contextlib.suppress(OSError):  # EIO: nobody has it open any more
+        with contextlib.suppress(OSError):  # EIO: no process has it open any more
             while more := os.read(terminal, 4096):
                 said += more
         os.close(terminal)

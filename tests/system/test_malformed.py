@@ -63,7 +63,7 @@ def test_malformed_closes_its_own_connection(start, connect, kind):
 
 def test_malformed_behind_good(start, connect):
     """Protects what came before: good messages in the same segment as a bad one
-    are done and answered, nothing behind it is."""
+    are done and answered, nothing after it is."""
     daemon = start()
     witness = connect(daemon)
     witness.subscribe()
@@ -108,7 +108,7 @@ def test_good_vectors_at_every_split(start, connect):
     """Protects reassembly: every good vector, cut in two at every point (the
     daemon has provably seen the first piece before the second is sent), is
     taken as the same message: as many answers as requests, all alike, and the
-    connection stays.  A response that nobody asked for may end it."""
+    connection stays.  A response without a request may end it."""
     daemon = start({"schema": {"tables": [
         {"name": "trade", "columns": ["time timespan", "sym symbol g", "price float",
                                       "size long"]}]}})
@@ -164,7 +164,7 @@ def test_one_byte_at_a_time_among_others(start, connect):
 
 
 def test_flipped_bytes(start, connect):
-    """Protects against what nobody thought of: 4,000 updates and requests with
+    """Protects against faults not thought of: 4,000 updates and requests with
     some bytes changed (always the same ones) never harm another connection,
     and whatever is published is well-formed."""
     daemon = start({"connections": {"handshake_timeout": "2s"},
@@ -180,7 +180,7 @@ def test_flipped_bytes(start, connect):
     for turn in range(4000):
         data = bytearray(rng.choice(seeds))
         for _ in range(rng.choice((1, 1, 2, 5))):
-            # mostly behind the length, which else only makes it wait
+            # mostly after the length, since a changed length only makes it wait
             at = rng.randrange(8 if rng.random() < 0.9 else 0, len(data))
             data[at] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
         data[1] = 0

@@ -43,8 +43,8 @@ def test_check_looks_at_the_folder(tmp_path, start, folder):
 
 
 def test_folder_that_the_unit_makes_read_only(tmp_path):
-    """Protects whoever moves the journal elsewhere: ProtectSystem=strict is named,
-    and the line that mends it."""
+    """Protects the operator who moves the journal: the error names
+    ProtectSystem=strict, and the line that mends it."""
     folder = tmp_path / "disk"
     disk = journal.SmallDisk(folder, 1 << 20)
     try:

@@ -208,7 +208,7 @@ LAMBDAS = [
 
 def test_unknown_things_get_an_error(start, connect):
     """Protects the connection and the other clients from anything that the
-    subset of q does not know: an error, and life goes on."""
+    subset of q does not know: an error, and they continue."""
     daemon = start()
     client = connect(daemon)
     asked = [
@@ -289,7 +289,7 @@ def test_who_does_not_read_answers_is_not_read(start, connect):
 def test_response_comes_before_the_first_update(start, connect, mode):
     """Protects clients that take the first frame for the answer (k() of the C
     API and of Java do): true even while a publisher runs at full speed; and
-    the stream behind it begins at an update and has no gap."""
+    the stream after it begins at an update and has no gap."""
     daemon = start({"engine": {"mode": mode}, "slow": {"policy": "block"}})
     flood = Flood(connect(daemon), Template(50))
     feed_length = len(published("trade", trade(0, 50).items))
@@ -310,8 +310,8 @@ def test_response_comes_before_the_first_update(start, connect, mode):
 
 
 def test_requests_between_updates_keep_their_order(start, connect, mode):
-    """Protects invariant 4: a reply stands behind everything that was
-    published before its request, and frames are never torn by it."""
+    """Protects invariant 4: a reply comes after everything that was published
+    before its request, and never inside a frame."""
     daemon = start({"engine": {"mode": mode}})
     client, feed = connect(daemon), connect(daemon)
     client.subscribe()

@@ -130,9 +130,9 @@ FATES = ("stop", "crawl", "vanish", "never", "stop", "vanish")
     ("sqpoll", "ring", ""), ("direct", "ring", "trade"),
     ("direct", "journal", "")])
 def test_a_crowd(start, connect, folder, mode, after, table):
-    """Protects everybody from everybody: subscribers stop, crawl, never read and
+    """Protects all clients from each other: subscribers stop, crawl, never read and
     vanish in every state, all at once; each stream is that of the fast one, the
-    publishers go on, and nothing is left behind."""
+    publishers continue, and no consumer or file is left over."""
     daemon = start(settings(folder, mode, {
         "connections": {"max": 200}, "ring": {"size": "4M"},
         "streams": {"ring": "2M"}, "message": {"max": "512K"}}, after=after))
@@ -173,8 +173,8 @@ def test_a_crowd(start, connect, folder, mode, after, table):
 @pytest.mark.parametrize("is_reset", [False, True], ids=["fin", "rst"])
 @pytest.mark.parametrize("when", ["leaving", "behind", "with a request"])
 def test_vanishing(start, connect, folder, mode, is_reset, when):
-    """Protects what a vanished consumer held: its place in the ring or the file,
-    and its buffers, are free at once, and nobody else notices."""
+    """Protects from leaks of vanished consumers: their places in the ring or the
+    file, and their buffers, are free at once, and no other client notices."""
     daemon = start(settings(folder, mode, {"message": {"max": "128K"}}))
     fast, feed, mix = Subscriber(connect, daemon, "fast"), connect(daemon), Mix(3)
     for n in range(12):
@@ -239,7 +239,7 @@ class Asker(threading.Thread):
 
     def frame(self, frame):
         if frame[1] == kdb.RESPONSE:
-            # behind all that was accepted before it was asked for
+            # after every update that was accepted before the request
             nearest = self.asked_at if self.is_settled else self.asked_at // 2 * 2
             assert self.asked_at < 0 or self.last >= nearest, (self.last, nearest)
             self.has_quote |= self.is_asked_for_quote

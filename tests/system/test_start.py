@@ -50,7 +50,7 @@ def closes(*numbers, before=lambda: None):
 def test_descriptors_are_closed(start, connect, folder):
     """Protects the journal: a caller that closes 0 to 2 must not make it, or a
     client's socket, the place where the log is written to."""
-    # Only so long as somebody has the pipe does the harness await a start.
+    # The harness awaits a start only as long as a process has the pipe.
     keep = os.open("/dev/null", os.O_RDONLY)
     daemon = start(journal.settings(folder), pass_fds=[keep],
                    preexec=closes(0, 1, 2, before=lambda: os.dup2(2, keep)))
@@ -105,7 +105,7 @@ getopt_long(int argc, char *const *argv, const char *text,
 
 
 def test_early_signals(start, connect, tmp_path):
-    """Protects from whoever signals too early, and from SIGHUP at any time: one
+    """Protects from signals that come too early, and from SIGHUP at any time: one
     line, nothing ends, and the next start finds a clean stop."""
     daemon = start(environment=shim(tmp_path, _EARLY))
     daemon.wait_log("consumers")
@@ -168,8 +168,8 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 def test_too_many_activation_sockets(tmp_path):
-    """Protects the clients of a seventeenth ListenStream=, whom nobody would
-    ever accept."""
+    """Protects the clients of a seventeenth ListenStream=, which the daemon would
+    never accept."""
     listening = socket.create_server(("127.0.0.1", 0))
     number = fcntl.fcntl(listening, fcntl.F_DUPFD, 100)
     said = one_line(run("-c", write_config(tmp_path / "c.conf"), wrap=[
@@ -212,7 +212,7 @@ def test_congestion_is_tried(start, connect, tmp_path):
 
 
 def test_bracketed_address(start, connect):
-    """Protects who writes an IPv6 address as it stands beside a port."""
+    """Protects users who write an IPv6 address as it is before a port."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -304,8 +304,8 @@ def test_time_zone(start, tmp_path):
 
 
 def test_output_on_a_full_disk(start, connect, tmp_path):
-    """Protects scripts: who could not write what was asked for has not
-    succeeded, and does not go on for ever."""
+    """Protects scripts: a tool that could not write its output has not succeeded,
+    and does not continue for ever."""
     config = write_config(tmp_path / "c.conf")
     with open("/dev/full", "w") as full:
         for command, status in (([find_ringtickd(), "-c", str(config), "--check"], 1),
@@ -332,7 +332,7 @@ def test_output_on_a_full_disk(start, connect, tmp_path):
 
 
 def test_names_in_the_log(start, connect, tmp_path):
-    """Protects whoever reads the log by fields: a path with a space, a quote or
+    """Protects readers of the log's fields: a path with a space, a quote or
     an = in it is one value."""
     folder = tmp_path / 'my "own" a=b'
     folder.mkdir()

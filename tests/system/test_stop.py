@@ -52,8 +52,8 @@ def test_stop_reads_what_has_arrived(start, connect, mode):
 
 
 def test_stop_says_what_was_left(start, connect):
-    """Protects whoever has to send it again: what was not read is told, of each
-    feed."""
+    """Protects a feed's owner who has to send again: for each feed, the log says
+    what was not read."""
     daemon = start({"stop": {"timeout": 0}, "connections": {"receive_buffer": "4K"}})
     feed = connect(daemon, user="feed")
     daemon.signal(signal.SIGSTOP)
@@ -125,7 +125,7 @@ def test_interrupt_is_a_stop_too(start, connect):
 
 
 def test_no_newcomers_while_stopping(start, connect):
-    """Protects the drain from new work: who comes now is not let in."""
+    """Protects the drain from new work: a client that comes now is not let in."""
     daemon = start({"stop": {"timeout": "2s"}, "ring": {"size": "2M"},
                     "connections": {"send_buffer": "16K"}})
     lazy, feed = connect(daemon, receive_buffer=4096), connect(daemon)

@@ -47,8 +47,8 @@ def test_each_gets_its_tables_in_the_common_order(start, connect, mode):
 
 def test_streams_run_out(start, connect):
     """Protects memory: distinct selections are limited, one more is refused
-    with 'streams and disturbs nobody; equal ones share; one that nobody reads
-    any more is free again."""
+    with 'streams and disturbs no one; equal ones share a stream; a stream without
+    readers is free again."""
     daemon = start({"schema": {"tables": MANY}, "streams": {"max": 2}})
     feed = connect(daemon)
     first, second = connect(daemon), connect(daemon)
@@ -99,7 +99,7 @@ def test_no_streams_at_all(start, connect):
 
 def test_changing_the_selection_loses_nothing(start, connect, mode):
     """Protects a subscriber that adds a table while updates fly: what it had
-    goes on without gap or double across each change (invariant 4)."""
+    continues without gap or double across each change (invariant 4)."""
     daemon = start({"engine": {"mode": mode}, "slow": {"policy": "block"}})
     feed, sub = connect(daemon), connect(daemon)
     sub.subscribe("trade")
@@ -154,9 +154,9 @@ def test_a_slow_reader_of_a_filtered_stream(start, connect, policy, mode):
 
 
 def test_joining_a_stream_that_is_behind(start, connect, mode):
-    """Protects invariants 4 and 5 where a filtered stream lags behind because a
-    slow reader holds it: who joins it gets nothing older than its request, and
-    an answer to the slow one stands behind all that was accepted before."""
+    """Protects invariants 4 and 5 if a filtered stream lags because a slow reader
+    holds it: a client that joins it gets nothing older than its request, and an
+    answer to the slow one comes after every update accepted before."""
     daemon = start({"streams": {"ring": "256K"}, "ring": {"size": "4M"},
                     "connections": {"send_buffer": "256K", "receive_buffer": "64K"},
                     "slow": {"policy": "block", "block_limit": "30s"},

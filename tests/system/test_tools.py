@@ -195,7 +195,7 @@ def keeper(plant, folder):
 
 
 def publish(feed, first, count):
-    """So many updates of each table, in turn; the numbers go on from first."""
+    """A number of updates of each table, in turn, numbered from `first` on."""
     for n in range(first, first + count):
         assert feed.update("trade", trade(n)) == kdb.NIL
         assert feed.update("quote", quote(n)) == kdb.NIL

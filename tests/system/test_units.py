@@ -26,8 +26,8 @@ def statuses():
 
 
 def test_service_comes_back():
-    """Protects whoever sleeps: a trouble of any length ends with the service up
-    again, but where somebody must look first."""
+    """Protects the operator's sleep: a trouble of any length ends with the service
+    up again, unless the operator must look first."""
     service = unit("ringtick.service")
     assert service["Unit"]["StartLimitIntervalSec"] == "0"
     assert service["Service"]["Restart"] == "on-failure"

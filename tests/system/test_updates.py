@@ -218,7 +218,7 @@ def stamp(letter):
             "t": whole // 10**6 % 86400000}[letter]
 
 
-# the table, x without a time, the columns behind the time, the time's type
+# the table, x without a time, the columns after the time, the time's type
 UNTIMED = {
     "bulk": ("trade", lst(syms("a", "b"), vec("f", [1, 2]), vec("j", [3, 4])),
              (syms("a", "b"), vec("f", [1, 2]), vec("j", [3, 4])), "n"),
@@ -342,8 +342,8 @@ WHY = {
 
 
 def test_a_refusal_says_what_is_wrong(plant):
-    """Protects whoever wrote the feed from guessing: the error and the log name
-    table, column, what came and what is wanted."""
+    """Protects the author of a feed from guessing: the error and the log name the
+    table, the column, the type that came and the type that is wanted."""
     p = plant()
     for why, x in WHY.items():
         assert p.feed.update("trade", x) == Error(why.encode())
@@ -488,8 +488,8 @@ def test_sizes_of_updates(plant):
 
 def test_longest_message_exactly(start, connect):
     """Protects message.max, which bounds what is published: a frame of exactly
-    so many bytes passes, one byte more does not, whether it came so or became
-    so by inflation, a time column or a row."""
+    this many bytes passes, one byte more does not, whether it came with that length
+    or got it by inflation, a time column or a row."""
     limit = 65536
     news = [t for t in TABLES if t["name"] == "news"]
     daemon = start({"schema": {"tables": news}, "message": {"max": "64K"}})
