@@ -60,8 +60,8 @@ class Bystander:
         return json.loads(row)
 
     def stretch(self, trips=1):
-        """The stretch up to now, when it has so many round trips, or what there
-        is after 2 s; one that began before the call is waited for."""
+        """The stretch up to now, once it has this many round trips, or those that
+        it has after 2 s; a trip that began before the call is waited for."""
         self.process.stdin.write("trips %d\n" % trips)
         return Stretch(self._read())
 

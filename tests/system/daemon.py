@@ -361,7 +361,7 @@ class Daemon:
         """After all clients have gone, no descriptor of theirs may be left."""
         self.wait_all_gone()
         # The line is written when the connection is reaped; the kernel may
-        # still be in the close of it, of which nobody is told.
+        # still be closing it, which no line tells.
         deadline = time.monotonic() + 5
         while True:
             now = self.fds()

@@ -73,8 +73,8 @@ def read_exactly(client, frames):
 
 
 class Whole:
-    """The streams of all tables and of each, made from what one subscriber of
-    all has got; where in them each record number stands."""
+    """The streams of all tables and of each, made from the frames of one subscriber
+    of all; the place of each record number in them."""
 
     def __init__(self, data):
         self.frames, torn = frames_of(data)

@@ -106,14 +106,14 @@ class Scene:
 
     def feed(self, data):
         """The same updates again and again, as fast as they are taken, with a
-        question behind each lot: so the journal's disk is not what is waited for."""
+        question after each lot: so the wait is not for the journal's disk."""
         client = self.client()
         data += frame("", SYNC)
         self.again_and_again(lambda: client.ask(data))
 
     def hold(self, trips=60):
-        """Until it shows in the counters, and the bystander has had so many
-        round trips beside it."""
+        """Until it shows in the counters, and the bystander has had this many round
+        trips beside it."""
         if self.has_grown:
             self.daemon.wait_log("report", after=self.daemon.mark(), **self.has_grown)
         self.stretch = self.bystander.stretch(trips)
@@ -278,7 +278,7 @@ def half_closed(scene):
 # ---- requests ----
 
 
-# Two lists of 2048 items, of which none is in the other.
+# Two lists of 2048 items that have no item in common.
 # Some ms, in one receive buffer.
 DEAR = "1 " * 8000
 COMPARING = '(%s"ab")in(%s"cd")' % ("{x,x}" * 10, "{x,x}" * 10)
@@ -297,7 +297,7 @@ def comparing_much_and_waiting(scene):
 
 @row()
 def dear_requests_of_strangers(scene):
-    """Nobody has asked before, and each asks one dear thing."""
+    """Clients that have not asked before, and each ask one expensive thing."""
     data = frame(DEAR, SYNC)
 
     def step():
@@ -669,7 +669,7 @@ def no_descriptor_at_the_end_of_day(scene):
 
 
 def long_file(folder, days=0):
-    """A good journal of today, or of so many days later; 50 ms to check."""
+    """A good journal of today, or of `days` days later; it takes 50 ms to check."""
     day = journal.local_day(journal.noon_zone()) + days
     one = journal.record("trade", trade(0)) * 1000
     journal.write(journal.path_of(folder, day), *[one] * (60_000_000 // len(one)))

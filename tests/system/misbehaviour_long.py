@@ -24,8 +24,8 @@ SETTINGS = {
 
 
 def runs_of_two(value):
-    """A frame with a value that ends in a vector of bytes, of which there is none:
-    made as long as is allowed, of zeros.  It is compressed so that each two of
+    """A frame with a value that ends in an empty vector of bytes, which is made as
+    long as is allowed, of zeros.  It is compressed so that each two of
     these are a token: so most is done for them."""
     whole = frame(value, SYNC)
     begin = whole[:-4]

@@ -15,10 +15,10 @@ HEAP_CNT = 2000  # what fits into a receive buffer of 256K
 
 def test_a_heap_of_requests(start, connect, mode):
     """Protects a feed and a subscriber from clients that send a receive buffer
-    full of dear requests in one go: those wait for their turns, all others
-    are served meanwhile.  An update behind each heap shows in the stream when
-    it was done with; where a heap is done as it is received, there are no ten
-    round trips in between.  A test that had no CPU meanwhile tries again."""
+    full of expensive requests in one go: those wait for their turns, all others
+    are served meanwhile.  An update after each heap shows in the stream when the
+    heap was done; if a heap is done as it is received, there are no ten round
+    trips in between.  A test that had no CPU meanwhile tries again."""
     daemon = start({"engine": {"mode": mode},
                     "connections": {"receive_buffer": "256K"}})
     feed, sub = connect(daemon), connect(daemon)

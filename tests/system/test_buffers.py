@@ -34,7 +34,7 @@ def silent(connect, daemon, n):
 
 
 def publish(feed, sizes):
-    """Updates of so many rows each, numbered; how many rows."""
+    """Updates with these numbers of rows, numbered; returns the sum of rows."""
     first = 0
     for rows in sizes:
         feed.send(update("trade", trade(first, rows)))

@@ -71,7 +71,7 @@ class Stage:
             stretch, undisturbed)
 
     def settled(self):
-        """A report that knows the bystander and nobody else."""
+        """A report that counts the bystander and no other client."""
         return self.daemon.wait_log("report", after=self.daemon.mark(),
                                     connections="2")
 

@@ -312,9 +312,8 @@ def test_a_clock_that_was_ahead(start, connect, clock):
 
 
 def test_a_journal_that_was_ahead(start, connect, folder, clock):
-    """The same with a journal: the day's file is the right one, with what is in it,
-    in a new epoch; and a day of which somebody was sent the end is not gone back
-    to."""
+    """The same with a journal: the day's file is the right one, with its records, in
+    a new epoch; and a day whose end was sent to a client does not run again."""
     settings = journal.settings(folder)
     daemon = start(settings, environment=clock.environment())
     feed = Pair(connect(daemon))

@@ -15,7 +15,7 @@ def on(cpus):
 
 
 def sqpoll_thread(daemon):
-    """CPUs that the kernel's thread may run on; None where there is none."""
+    """CPUs that the kernel's thread may run on; None if there is no such thread."""
     for task in os.listdir("/proc/%d/task" % daemon.pid):
         with open("/proc/%d/task/%s/status" % (daemon.pid, task)) as file:
             status = dict(row.split(":", 1) for row in file)

@@ -103,7 +103,7 @@ def test_silent_ones_make_place(start, connect, clients, mode):
 
 
 def few_descriptors(n):
-    """For preexec: so many, and no way to raise it."""
+    """For preexec: n descriptors, and no way to raise the limit."""
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))
 
 

@@ -29,7 +29,7 @@ def is_complete(data):
 @pytest.mark.parametrize("kind", [kdb.ASYNC, kdb.SYNC, None],
                          ids=["async", "sync", "as it is"])
 def test_malformed_closes_its_own_connection(start, connect, kind):
-    """Protects everybody else (invariant 9): each malformed message closes the
+    """Protects all other clients (invariant 9): each malformed message closes the
     connection it came on, at once where no further byte could mend it, with a
     log line that says why; a sync one may be told 'badmsg first.  A subscriber
     beside it keeps its stream."""
@@ -201,8 +201,8 @@ def test_flipped_bytes(start, connect):
 
 def test_partial_message_and_gone(start, connect):
     """Protects buffers: peers that leave in the middle of a message, small or
-    long (those take a pooled buffer, of which there are two), give back what
-    they held."""
+    long (a long one takes one of the two pooled buffers), give their buffers
+    back."""
     daemon = start({"message": {"buffers": 2, "max": "64K"},
                     "connections": {"receive_buffer": 4096}})
     feed, sub = connect(daemon), connect(daemon)

@@ -260,7 +260,7 @@ def test_clean_restart(start, connect, folder, mode):
 
 
 def kill(daemon, path, keep):
-    """kill -9; then the file has only so many records and half of another."""
+    """kill -9; then the file has only this many records and half of another."""
     daemon.signal(signal.SIGKILL)
     daemon.abandon()
     file = journal.File(path)

@@ -84,8 +84,8 @@ def test_subscription_form(start, connect, form):
         client.close()
         client = connect(daemon)
         client.send(kdb.frame(asked, kdb.ASYNC, big=big))
-        # Nobody is told when an asynchronous request is done; a request behind
-        # it on the same connection is answered after it.
+        # No message tells when an asynchronous request is done; a later request
+        # on the same connection is answered after it.
         client.expect_silence()
         publish_both(feed, client, tables)
 

@@ -294,8 +294,8 @@ def test_requests_at_random(start, connect, folder, mode):
 
 @pytest.mark.parametrize("table", ["", "trade"])
 def test_responses_that_nobody_reads(start, connect, folder, mode, table):
-    """Protects the frames of who asks and asks, and does not read: it leaves the
-    ring in the middle of a response, of which the rest comes first."""
+    """Protects the frames of a client that asks and asks, and does not read: it
+    leaves the ring in the middle of a response, whose rest comes first."""
     daemon = start(settings(folder, mode))
     slow = connect(daemon, user="slow", receive_buffer=WINDOW, timeout=60)
     slow.subscribe(table)

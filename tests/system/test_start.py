@@ -22,7 +22,7 @@ from traffic import trade
 
 
 def shim(directory, text, **environment):
-    """For environment=: a library that stands in for some of libc."""
+    """For environment=: a library that replaces some functions of libc."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("there is no C compiler")
@@ -212,7 +212,7 @@ def test_congestion_is_tried(start, connect, tmp_path):
 
 
 def test_bracketed_address(start, connect):
-    """Protects users who write an IPv6 address as it is before a port."""
+    """Protects users who write an IPv6 address in brackets, as before a port."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:

@@ -121,10 +121,10 @@ def test_few_system_calls_in_direct_mode(start, connect, tmp_path):
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_no_file_work_on_the_thread(start, connect, tmp_path):
-    """Protects everybody from the disk: while the journal is looked at, brought
+    """Protects all clients from the disk: while the journal is looked at, brought
     back, rolled onto a new file and onto one that exists with a torn tail, and
-    synced, the application's thread makes no call that names a file of it or has
-    one open."""
+    synced, the application's thread makes no call that names a file of the journal
+    or uses an open one."""
     folder = tmp_path / "journal"
     folder.mkdir()
     clock = journal.Clock(tmp_path)

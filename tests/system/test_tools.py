@@ -248,8 +248,8 @@ ANSWER = kdb.frame(kdb.NIL, kdb.RESPONSE)
 @pytest.mark.parametrize("how", ["reads on", "reads no more", "second signal"])
 def test_feed_is_stopped_in_the_midst(tool, how):
     """Protects the server from half a message, and scripts from a feed that hangs:
-    stopped while nothing is taken, it goes on for a moment; then it says what it
-    waits for, at a second signal at once."""
+    stopped while the server reads nothing, it continues for a moment; then, or at
+    a second signal at once, it says what it waits for."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         place = types.SimpleNamespace(port=server.getsockname()[1])
         feed = tool("feed", place, "--size", "64K")
@@ -453,8 +453,8 @@ def test_sub_ends_where_the_settings_have_changed(keeper, tool, connect):
 
 
 def test_feed_goes_on_after_a_restart(plant, tool):
-    """Protects a feed from a restart of the server: it connects again and goes
-    on, and names the rows of which it cannot know whether they arrived."""
+    """Protects a feed from a restart of the server: it connects again, continues,
+    and names the rows that may not have arrived."""
     first = plant()
     feed = tool("feed", first, "--reconnect", "-t", "trade,quote", "--rate", 2000,
                 "--count", 6000)

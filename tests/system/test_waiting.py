@@ -1,4 +1,4 @@
-"""Why a connection's input stands still, and whom that concerns."""
+"""Why a connection's input is not read, and which clients wait with it."""
 
 import os
 import signal
@@ -150,8 +150,8 @@ def test_pause(start, connect, clients, mode):
 
 
 def test_pause_of_a_stop(start, connect):
-    """Protects what a stop still owes: a pause that outlasts stop.timeout is held
-    against nobody either."""
+    """Protects what a stop still owes: a pause longer than stop.timeout does not
+    count as a client's fault either."""
     daemon = start({"stop": {"timeout": "2s"}, "ring": {"size": "8M"},
                     "connections": {"send_buffer": "64K"}})
     reader = connect(daemon, receive_buffer=65536)
