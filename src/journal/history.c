@@ -58,7 +58,7 @@ history_lose(struct history *h, uint64_t off, uint64_t records, uint64_t pos)
 	f->first_record = records;
 	f->since = min_u64(f->since, records);
 	begin_at(f, pos);
-	/* Its readers need what is left of this file too. */
+	/* Readers of the file before need the records left in this one. */
 	if (before != &h->files)
 		file_of(before)->is_past = true;
 }
@@ -180,7 +180,7 @@ history_find_record(struct history_file *file, uint64_t record)
 	struct history_place place = place_of(
 		file, journal_index_find_record(&file->index, record));
 
-	/* To where the next record will be written, no walk and no read. */
+	/* The end of the file needs no walk and no read. */
 	if (record == file->written_records) {
 		place.off = file->written_off;
 		place.pos = file->written_pos;
