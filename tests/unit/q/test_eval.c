@@ -1002,6 +1002,26 @@ error_of(const char *text)
 	return bad;
 }
 
+static unsigned
+steps_of(const char *text)
+{
+	assert_null(error_of(text));
+	return REQUEST_STEPS_MAX - steps;
+}
+
+/* A lambda is read at each call: each of its nodes takes a step then, and
+ * another one to be evaluated. */
+static void
+test_steps_of_a_call(void **state)
+{
+	unsigned of_one = steps_of("{x}'1 1 1") - steps_of("{x}'1 1");
+	unsigned of_six =
+		steps_of("{x;x;x;x;x;x}'1 1 1") - steps_of("{x;x;x;x;x;x}'1 1");
+
+	(void)state;
+	assert_int_equal(of_six - of_one, 5 * 2);
+}
+
 /* The most that a text may cost, for each kind of work: this much is answered,
  * and ten times as much is 'limit before it is done. */
 static void
@@ -1335,6 +1355,7 @@ main(void)
 		cmocka_unit_test(test_names_as_values),
 		cmocka_unit_test(test_torq),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_steps_of_a_call),
 		cmocka_unit_test(test_dearest),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_small_work),
