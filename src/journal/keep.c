@@ -14,6 +14,7 @@
 
 enum {
 	WINDOW_BYTES = 1 << 20,
+	WINDOW_MAX_BYTES = 1 << 30, /* no record of ours is longer */
 	PIECE_BYTES = 64 << 20, /* of a recheck: about 0.1 s */
 };
 
@@ -56,20 +57,24 @@ count_records(int fd, uint64_t *off, uint64_t end_off, uint64_t *records)
 
 	while (err == 0 && *off < end_off) {
 		size_t len = (size_t)min_u64(room, end_off - *off), used = 0;
+		enum journal_step step = JOURNAL_BAD;
 		struct journal_record record;
 		const char *why;
 		uint8_t *wider;
 
 		err = read_all(fd, window, len, *off);
-		while (err == 0 && journal_next(window, len, used, &record,
-						&why) == JOURNAL_RECORD) {
+		while (err == 0 &&
+		       (step = journal_next(window, len, used, &record,
+					    &why)) == JOURNAL_RECORD) {
 			used += record.len;
 			(*records)++;
 		}
 		*off += used;
 		if (err != 0 || used > 0)
 			continue;
-		if (len < room)
+		/* Bytes that are no record are not read up to the end. */
+		if (step != JOURNAL_SHORT || len < room ||
+		    room >= WINDOW_MAX_BYTES)
 			break;
 		room *= 2;
 		wider = realloc(window, room);
