@@ -533,6 +533,10 @@ journal_save_unnamed(struct journal *j)
 	if (look.is_linked || look.name == RESCUE_NAMED)
 		return false;
 	err = rescue_copy(&m->copy, j->state.path, j->state.fd, INT64_MAX);
+	if ((err == -ENOSPC || err == -EDQUOT) &&
+	    journal_reserve_give_up_now(&j->reserve))
+		err = rescue_copy(&m->copy, j->state.path, j->state.fd,
+				  INT64_MAX);
 	if (err == 0 && fdatasync(m->copy.fd) != 0)
 		err = -errno;
 	if (err == 0)

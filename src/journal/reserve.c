@@ -95,16 +95,31 @@ journal_reserve_open(struct journal_reserve *r, const char *directory,
 			 strerror(-err));
 }
 
-void
-journal_reserve_give_up(struct journal_reserve *r, struct file_jobs *fj)
+static void
+tell_used(struct journal_reserve *r)
 {
-	if (r->bytes == 0)
-		return;
 	log_line(LOG_WARN, "journal_reserve_used",
 		 "file=%s bytes=%llu hint=\"the disk is full: what was "
 		 "accepted is written in its place; it is made again at the "
 		 "next start\"",
 		 LOG_QUOTED(r->path), (unsigned long long)r->bytes);
 	r->bytes = 0;
+}
+
+void
+journal_reserve_give_up(struct journal_reserve *r, struct file_jobs *fj)
+{
+	if (r->bytes == 0)
+		return;
+	tell_used(r);
 	file_job_start(fj, &r->job);
+}
+
+bool
+journal_reserve_give_up_now(struct journal_reserve *r)
+{
+	if (r->bytes == 0)
+		return false;
+	tell_used(r);
+	return unlink(r->path) == 0;
 }

@@ -29,4 +29,8 @@ void journal_reserve_open(struct journal_reserve *r, const char *directory,
  * reserve it does nothing. */
 void journal_reserve_give_up(struct journal_reserve *r, struct file_jobs *fj);
 
+/* The same at once, on the thread of the jobs.  Returns whether there was a
+ * reserve. */
+bool journal_reserve_give_up_now(struct journal_reserve *r);
+
 #endif

@@ -351,6 +351,25 @@ def test_stop_with_a_full_disk_and_a_reserve(disk, start, connect, mode):
     assert journal.count_and_path(connect(again)) == (accepted, path)
 
 
+def test_stop_with_a_full_disk_and_no_file(disk, start, connect):
+    """Protects a day whose file was deleted while the disk is full: at a stop the
+    reserve makes room for the copy, which is all there is of the day."""
+    disk.resize(16 << 20)
+    daemon = start(settings(disk.path))
+    client = connect(daemon)
+    for n in range(20):
+        assert client.update("trade", trade(n)) == NIL
+    disk.fill()
+    journal.path_now(disk.path).unlink()
+    disk.fill()
+    daemon.wait_log("journal_failing", operation="bring back")
+    client.close()
+    daemon.stop(status=1)
+    daemon.wait_log("journal_reserve_used")
+    copy = daemon.wait_log("journal_unnamed")["copy"]
+    assert len(journal.read(copy)) == 20
+
+
 def test_stop_with_a_full_disk(disk, start, connect):
     """Protects the operator from silence: if no space was kept back, the log names
     the number of records that could not be written before the end, the exit status
