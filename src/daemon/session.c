@@ -15,6 +15,7 @@
 #include "daemon/report.h"
 #include "daemon/wait.h"
 #include "tick/dispatch.h"
+#include "tick/publish_by_template.h"
 #include "tick/subscribe_past.h"
 
 /* How long a refused client may take to notice, before it is cut off. */
@@ -55,7 +56,7 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 {
 	c->reason = reason;
 	list_remove(&c->hello_node);
-	unpack_forget(&s->tick.unpack, c);
+	inflater_forget(&s->tick.inflater, c);
 	if (c->has_published)
 		publishers_left(&s->publishers, c->name,
 				c->consumer.address, s->now_ns);
@@ -467,7 +468,7 @@ serve_frame(struct server *s, struct connection *c,
 
 /* Handles updates like the one before, as many as there are, at little cost. */
 static void
-serve_repeated(struct server *s, struct connection *c)
+serve_by_template(struct server *s, struct connection *c)
 {
 	uint64_t records;
 	size_t len;
@@ -475,8 +476,8 @@ serve_repeated(struct server *s, struct connection *c)
 	if (c->consumer.state != CONSUMER_NONE ||
 	    wait_must_queue(s, c))
 		return;
-	len = tick_repeat(&s->tick, c->buffer + c->parsed,
-			  c->filled - c->parsed, &records);
+	len = publish_by_template(&s->tick, c->buffer + c->parsed,
+				  c->filled - c->parsed, &records);
 	if (len == 0)
 		return;
 	budget_charge_bytes(&s->budget, len);
@@ -506,7 +507,7 @@ serve_frames(struct server *s, struct connection *c)
 			wait_for_turn(s, c);
 			return false;
 		}
-		serve_repeated(s, c);
+		serve_by_template(s, c);
 		switch (connection_frame(c, s->settings->message.max, &header,
 					 &frame, &why)) {
 		case FRAME_MORE:

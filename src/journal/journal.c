@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/notify.h"
 #include "journal/file.h"
-#include "journal/private.h"
+#include "journal/journal_private.h"
 #include "journal/unsynced.h"
 #include "schema/record.h"
 
@@ -91,7 +91,7 @@ hold(struct journal *j)
 {
 	uint64_t visible_pos = j->main->visible_pos;
 
-	/* Visible messages may have to be staged once more (lost.c). */
+	/* Visible messages may have to be staged once more (recover.c). */
 	j->cursor.pos = is_gate(j) && (int64_t)(visible_pos - j->staged.pos) < 0
 				? visible_pos
 				: j->staged.pos;

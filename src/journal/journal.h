@@ -36,7 +36,7 @@
 #include "io/file_jobs.h"
 #include "journal/days.h"
 #include "journal/history.h"
-#include "journal/keep.h"
+#include "journal/salvage.h"
 #include "journal/open.h"
 #include "journal/rescue.h"
 #include "journal/reserve.h"
@@ -101,8 +101,8 @@ struct journal_mend {
 	struct rescue_look look;
 	struct rescue_copy copy;
 	struct rescue_aside aside;
-	struct journal_keep keep;
-	struct journal_keep recheck;
+	struct journal_salvage keep;
+	struct journal_salvage recheck;
 	struct epochs epochs;
 	int lock_fd;
 	int lock; /* MEND_LOOK: result of journal_lock_again */

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal/private.h"
+#include "journal/journal_private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -63,7 +63,7 @@ run(struct file_job *job)
 					     m->must_sync, &m->aside);
 		break;
 	case MEND_KEEP:
-		m->err = -journal_keep_good(&m->keep, m->path, m->fd);
+		m->err = -journal_salvage_good(&m->keep, m->path, m->fd);
 		break;
 	case MEND_EPOCH:
 		m->err = -epoch_store(&m->epochs,
@@ -71,7 +71,7 @@ run(struct file_job *job)
 				      m->settings->journal.name);
 		break;
 	case MEND_RECHECK:
-		m->err = -journal_keep_recheck(&m->recheck, m->fd);
+		m->err = -journal_salvage_recheck(&m->recheck, m->fd);
 		break;
 	}
 }
@@ -213,7 +213,7 @@ keep(struct journal *j)
 	m->keep.size = m->look.size;
 	m->keep.head = &file->head;
 	known = journal_index_find_off(&file->index,
-				       journal_keep_safe_off(&m->keep));
+				       journal_salvage_safe_off(&m->keep));
 	m->keep.known_off = known == NULL ? JOURNAL_HEADER_BYTES : known->off;
 	m->keep.known_record = known == NULL ? 0 : known->record;
 	start(j, MEND_KEEP);

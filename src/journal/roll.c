@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal/private.h"
+#include "journal/journal_private.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  *
  * Invariant: no byte of a journal is gone before its copy is on the disk, and
  * no file is overwritten.  Reads without a map, so that a disk that cannot be
- * read is an error and not a SIGBUS.  Called by open.c, keep.c and
+ * read is an error and not a SIGBUS.  Called by open.c, salvage.c and
  * tools/log_repair.c; logs nothing.
  */
 #ifndef RINGTICK_JOURNAL_TORN_TAIL_H

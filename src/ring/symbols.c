@@ -38,7 +38,7 @@ buckets_of(uint32_t keys_max)
 }
 
 static size_t
-words_of(uint32_t bits)
+tokens_of(uint32_t bits)
 {
 	return (bits + 63) / 64;
 }
@@ -47,9 +47,9 @@ uint64_t
 symbols_memory(uint32_t keys_max, uint32_t sets_max, uint32_t streams_max)
 {
 	return (uint64_t)keys_max * sizeof(struct symbol_key) +
-	       (uint64_t)keys_max * words_of(streams_max) * 8 +
+	       (uint64_t)keys_max * tokens_of(streams_max) * 8 +
 	       (uint64_t)sets_max *
-		       (words_of(keys_max) * 8 + sizeof(struct symbol_set)) +
+		       (tokens_of(keys_max) * 8 + sizeof(struct symbol_set)) +
 	       (uint64_t)buckets_of(keys_max) * 4;
 }
 
@@ -73,8 +73,8 @@ symbols_open(struct symbols *s, uint32_t keys_max, uint32_t sets_max,
 			       .secret = 1 + seed % (HASH_PRIME - 1),
 			       .sets_max = sets_max,
 			       .free_key = SYMBOLS_NONE,
-			       .set_words = words_of(keys_max),
-			       .stream_words = words_of(streams_max),
+			       .set_words = tokens_of(keys_max),
+			       .stream_words = tokens_of(streams_max),
 			       .buckets_mask = buckets_of(keys_max) - 1 };
 	s->mapped_bytes =
 		(size_t)symbols_memory(keys_max, sets_max, streams_max);
@@ -330,7 +330,7 @@ is_equal(const struct symbols *s, const struct symbol_set *a,
 {
 	return a->hash == b->hash && a->cnt == b->cnt &&
 	       memcmp(a->tables, b->tables, sizeof(a->tables)) == 0 &&
-	       memcmp(a->bits, b->bits, words_of(s->fresh_key) * 8) == 0;
+	       memcmp(a->bits, b->bits, tokens_of(s->fresh_key) * 8) == 0;
 }
 
 static bool

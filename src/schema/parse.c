@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "schema/words.h"
+#include "schema/tokens.h"
 #include "wire/wire.h"
 
 enum {
@@ -22,7 +22,7 @@ static const char a_definition[] = "definitions of tables, such as "
 				   "trade:([]time:`timespan$();sym:`$())";
 
 struct parser {
-	struct words words;
+	struct tokens tokens;
 	struct schema *schema;
 	struct schema_error *err;
 };
@@ -30,9 +30,9 @@ struct parser {
 static bool
 accept(struct parser *p, char c)
 {
-	if (!token_is_sign(&p->words.token, c))
+	if (!token_is_sign(&p->tokens.token, c))
 		return false;
-	words_next(&p->words);
+	tokens_next(&p->tokens);
 	return true;
 }
 
@@ -84,7 +84,7 @@ refuse(struct parser *p, const struct token *t, const char *complaint,
 static int
 unexpected(struct parser *p, const char *allowed)
 {
-	const struct token *t = &p->words.token;
+	const struct token *t = &p->tokens.token;
 	bool is_end = t->kind == TOKEN_END || t->kind == TOKEN_BREAK;
 
 	return refuse(p, t,
@@ -128,10 +128,10 @@ set_letter(struct column *out, char letter)
 static int
 read_letter_type(struct parser *p, struct column *out)
 {
-	struct token t = p->words.token;
+	struct token t = p->tokens.token;
 	int res;
 
-	words_next(&p->words);
+	tokens_next(&p->tokens);
 	if (t.len == 2) { /* "" */
 		set_letter(out, 'c');
 		return 0;
@@ -217,7 +217,7 @@ letter_of_number(const struct token *t)
 static int
 read_sample(struct parser *p, struct column *out)
 {
-	struct token t = p->words.token;
+	struct token t = p->tokens.token;
 	char letter = '\0';
 
 	if (accept(p, '(')) {
@@ -232,7 +232,7 @@ read_sample(struct parser *p, struct column *out)
 		letter = letter_of_number(&t);
 	if (letter == '\0')
 		return unexpected(p, "a value such as 0n, 0Np, ` or ()");
-	words_next(&p->words);
+	tokens_next(&p->tokens);
 	set_letter(out, letter);
 	return 0;
 }
@@ -242,11 +242,11 @@ static int read_type(struct parser *p, int depth, struct column *out);
 static int
 read_symbol_type(struct parser *p, int depth, struct column *out)
 {
-	struct token t = p->words.token;
+	struct token t = p->tokens.token;
 	uint8_t attr = KA_NONE;
 	int res;
 
-	words_next(&p->words);
+	tokens_next(&p->tokens);
 	if (accept(p, '$')) {
 		res = read_type_name(p, &t, out);
 		return res != 0 ? res : expect_empty_list(p);
@@ -264,7 +264,7 @@ read_symbol_type(struct parser *p, int depth, struct column *out)
 static int
 read_type(struct parser *p, int depth, struct column *out)
 {
-	struct token t = p->words.token;
+	struct token t = p->tokens.token;
 	int res;
 
 	*out = (struct column){ .type_token = t };
@@ -282,7 +282,7 @@ read_type(struct parser *p, int depth, struct column *out)
 		return read_symbol_type(p, depth, out);
 	if (!token_is_word(&t, "0"))
 		return unexpected(p, a_type);
-	words_next(&p->words);
+	tokens_next(&p->tokens);
 	res = expect(p, '#');
 	return res != 0 ? res : read_sample(p, out);
 }
@@ -322,13 +322,13 @@ add_column(struct parser *p, struct schema_table *t, const struct token *name,
 static int
 read_column_attribute(struct parser *p, uint8_t *out)
 {
-	struct token t = p->words.token;
+	struct token t = p->tokens.token;
 	int res;
 
 	*out = KA_NONE;
 	if (t.kind != TOKEN_SYMBOL || t.len > 2)
 		return 0;
-	words_next(&p->words);
+	tokens_next(&p->tokens);
 	res = expect(p, '#');
 	return res != 0 ? res : read_attribute(p, &t, out);
 }
@@ -341,8 +341,8 @@ parse_brackets(struct parser *p, struct schema_table *t)
 
 	if (res != 0)
 		return res;
-	if (p->words.token.kind == TOKEN_NAME)
-		return refuse(p, &p->words.token, "would be a key column",
+	if (p->tokens.token.kind == TOKEN_NAME)
+		return refuse(p, &p->tokens.token, "would be a key column",
 			      "[] without keys: only plain tables can be "
 			      "published");
 	res = expect(p, ']');
@@ -356,10 +356,10 @@ parse_brackets(struct parser *p, struct schema_table *t)
 		res = read_column_attribute(p, &attr);
 		if (res != 0)
 			return res;
-		name = p->words.token;
+		name = p->tokens.token;
 		if (name.kind != TOKEN_NAME)
 			return unexpected(p, a_column);
-		words_next(&p->words);
+		tokens_next(&p->tokens);
 		res = expect(p, ':');
 		if (res == 0)
 			res = read_type(p, 0, &column);
@@ -379,9 +379,9 @@ skip_symbols(struct parser *p)
 {
 	size_t cnt = 0;
 
-	while (p->words.token.kind == TOKEN_SYMBOL &&
-	       (cnt == 0 || !p->words.token.is_behind_blank)) {
-		words_next(&p->words);
+	while (p->tokens.token.kind == TOKEN_SYMBOL &&
+	       (cnt == 0 || !p->tokens.token.is_behind_blank)) {
+		tokens_next(&p->tokens);
 		cnt++;
 	}
 	return cnt;
@@ -414,10 +414,10 @@ static int
 parse_letters(struct parser *p, struct schema_table *t, struct parser *names,
 	      size_t names_cnt)
 {
-	struct token letters = p->words.token;
+	struct token letters = p->tokens.token;
 	int res;
 
-	words_next(&p->words);
+	tokens_next(&p->tokens);
 	res = expect_each_left(p);
 	if (res != 0)
 		return res;
@@ -428,10 +428,10 @@ parse_letters(struct parser *p, struct schema_table *t, struct parser *names,
 
 		column.type_token.column += 1 + (unsigned)i;
 		set_letter(&column, letters.text[1 + i]);
-		res = add_column(p, t, &names->words.token, &column);
+		res = add_column(p, t, &names->tokens.token, &column);
 		if (res != 0)
 			return res;
-		words_next(&names->words);
+		tokens_next(&names->tokens);
 	}
 	return 0;
 }
@@ -448,17 +448,17 @@ parse_symbols(struct parser *p, struct schema_table *t, struct parser *names,
 	if (res != 0)
 		return res;
 	if (cnt != names_cnt)
-		return refuse_count(p, &types.words.token, cnt, names_cnt);
+		return refuse_count(p, &types.tokens.token, cnt, names_cnt);
 	for (size_t i = 0; i < cnt; i++) {
 		struct column column = { .attr = KA_NONE };
 
-		res = read_type_name(p, &types.words.token, &column);
+		res = read_type_name(p, &types.tokens.token, &column);
 		if (res == 0)
-			res = add_column(p, t, &names->words.token, &column);
+			res = add_column(p, t, &names->tokens.token, &column);
 		if (res != 0)
 			return res;
-		words_next(&types.words);
-		words_next(&names->words);
+		tokens_next(&types.tokens);
+		tokens_next(&names->tokens);
 	}
 	return 0;
 }
@@ -468,17 +468,17 @@ static int
 parse_list(struct parser *p, struct schema_table *t, struct parser *names,
 	   size_t names_cnt)
 {
-	struct token list = p->words.token;
+	struct token list = p->tokens.token;
 	size_t cnt = 0;
 
-	words_next(&p->words);
+	tokens_next(&p->tokens);
 	do {
 		struct column column;
 		int res = read_type(p, 0, &column);
 
 		if (res == 0 && cnt < names_cnt) {
-			res = add_column(p, t, &names->words.token, &column);
-			words_next(&names->words);
+			res = add_column(p, t, &names->tokens.token, &column);
+			tokens_next(&names->tokens);
 		}
 		if (res != 0)
 			return res;
@@ -503,11 +503,11 @@ parse_flip(struct parser *p, struct schema_table *t)
 	res = expect(p, '!');
 	if (res != 0)
 		return res;
-	if (p->words.token.kind == TOKEN_STRING)
+	if (p->tokens.token.kind == TOKEN_STRING)
 		res = parse_letters(p, t, &names, cnt);
-	else if (p->words.token.kind == TOKEN_SYMBOL)
+	else if (p->tokens.token.kind == TOKEN_SYMBOL)
 		res = parse_symbols(p, t, &names, cnt);
-	else if (token_is_sign(&p->words.token, '('))
+	else if (token_is_sign(&p->tokens.token, '('))
 		res = parse_list(p, t, &names, cnt);
 	else
 		return unexpected(p, "types, such as \"PSF\"$\\:()");
@@ -519,13 +519,13 @@ parse_flip(struct parser *p, struct schema_table *t)
 static int
 parse_definition(struct parser *p)
 {
-	struct token name = p->words.token;
+	struct token name = p->tokens.token;
 	struct schema_table *t;
 	int res;
 
 	if (name.kind != TOKEN_NAME)
 		return unexpected(p, a_definition);
-	words_next(&p->words);
+	tokens_next(&p->tokens);
 	if (!accept(p, ':'))
 		return refuse(p, &name, "begins no table", a_definition);
 	res = schema_add_table(p->schema, name_of(&name).text, &t, p->err);
@@ -533,8 +533,8 @@ parse_definition(struct parser *p)
 		return place(p, &name, res);
 	if (accept(p, '(')) {
 		res = parse_brackets(p, t);
-	} else if (token_is_word(&p->words.token, "flip")) {
-		words_next(&p->words);
+	} else if (token_is_word(&p->tokens.token, "flip")) {
+		tokens_next(&p->tokens);
 		res = parse_flip(p, t);
 	} else {
 		return unexpected(p, "([] ...) or flip ...");
@@ -550,15 +550,15 @@ schema_parse(struct schema *s, const char *text, size_t len,
 	     struct schema_error *err)
 {
 	struct parser p = { .schema = s, .err = err };
-	const struct token *t = &p.words.token;
+	const struct token *t = &p.tokens.token;
 
 	*err = (struct schema_error){ 0 };
-	words_begin(&p.words, text, len);
+	tokens_begin(&p.tokens, text, len);
 	for (;;) {
 		int res;
 
 		while (t->kind == TOKEN_BREAK || token_is_sign(t, ';'))
-			words_next(&p.words);
+			tokens_next(&p.tokens);
 		if (t->kind == TOKEN_END)
 			return 0;
 		res = parse_definition(&p);

@@ -465,29 +465,29 @@ handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
 	c->out->is_too_long = *why == inflate_too_long;
 	if (whole == 0)
 		return TICK_BAD;
-	if (!unpack_has(&t->unpack, who)) {
+	if (!inflater_has(&t->inflater, who)) {
 		c->out->waits_for = must_wait_whole(t, whole);
 		if (c->out->waits_for != WAIT_NOTHING)
 			return TICK_WAIT;
 	}
-	switch (unpack(&t->unpack, who, t->now_ns, frame, len, whole, &plain,
-		       why)) {
+	switch (inflater_inflate(&t->inflater, who, t->now_ns, frame, len,
+				 whole, &plain, why)) {
 	case UNPACK_DONE:
 		break;
 	case UNPACK_MORE:
 		c->out->waits_for = WAIT_DEAR;
 		return TICK_WAIT;
 	case UNPACK_BUSY:
-		c->out->waits_for = WAIT_UNPACK;
+		c->out->waits_for = WAIT_INFLATER;
 		return TICK_WAIT;
 	case UNPACK_BAD:
 		return TICK_BAD;
 	}
 	result = handle_body(c, is_sync, plain, whole);
 	if (result == TICK_DONE || result == TICK_BAD)
-		unpack_forget(&t->unpack, who);
+		inflater_forget(&t->inflater, who);
 	else if (result == TICK_WAIT && c->out->waits_for != WAIT_DEAR)
-		unpack_wait(&t->unpack, who);
+		inflater_wait(&t->inflater, who);
 	return result;
 }
 

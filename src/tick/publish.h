@@ -1,6 +1,6 @@
 /*
  * Publishing: an update is checked, stamped, and put into the main stream.
- * Updates that begin like earlier ones take a faster way (tick_repeat).
+ * Updates that begin like earlier ones take a faster way (publish_by_template).
  */
 #ifndef RINGTICK_TICK_PUBLISH_H
 #define RINGTICK_TICK_PUBLISH_H

@@ -52,7 +52,7 @@ tick_open(struct tick *t, const struct settings *settings,
 		REQUEST_WORK_BYTES + max_u64(2 * t->reply_max, scratch);
 	t->work = map_scratch(t->work_len);
 	if (t->rewritten != NULL && t->work != NULL &&
-	    unpack_open(&t->unpack, scratch) == 0)
+	    inflater_open(&t->inflater, scratch) == 0)
 		return 0;
 	tick_close(t);
 	return -ENOMEM;
@@ -61,7 +61,7 @@ tick_open(struct tick *t, const struct settings *settings,
 void
 tick_close(struct tick *t)
 {
-	unpack_close(&t->unpack);
+	inflater_close(&t->inflater);
 	if (t->rewritten != NULL)
 		(void)munmap(t->rewritten, t->settings->message.max);
 	if (t->work != NULL)

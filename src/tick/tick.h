@@ -22,7 +22,7 @@
 #include "ring/stream.h"
 #include "schema/template.h"
 #include "tick/request_text.h"
-#include "wire/unpack.h"
+#include "wire/inflater.h"
 #include "wire/wire.h"
 
 /* The connections as q values (doc/protocol.md). */
@@ -59,7 +59,7 @@ struct tick {
 	int64_t now_ns;	   /* the same time, monotonic */
 	bool is_held;	   /* a consumer holds the feeds: no updates */
 	bool is_day_pending; /* the mark has no room yet: no updates */
-	struct unpack unpack; /* for compressed frames */
+	struct inflater inflater; /* for compressed frames */
 	uint8_t *rewritten;   /* scratch of message.max bytes: a byte-swapped
 				 frame, within one call */
 	uint8_t *work;	      /* scratch for the evaluation of a request */
@@ -90,7 +90,7 @@ struct tick_client {
 				   stream */
 	const char *user;	/* its user name; NULL: none */
 	const void *who;	/* key of its long compressed frame
-				   (wire/unpack.h); NULL: such a frame is
+				   (wire/inflater.h); NULL: such a frame is
 				   inflated in one go */
 	bool is_brief;		/* other clients wait: a request that is
 				   more than brief (q/eval.h) waits with
@@ -179,15 +179,5 @@ bool tick_end_day(struct tick *t);
 /* Whether the time of the evaluated request is over: it then ends with
  * query_limit.  Long loops call this now and then. */
 bool tick_is_late(struct tick *t);
-
-/*
- * Handles whole frames at the front of a client's input, as long as they are
- * plain updates like earlier ones and there is room: the same as dispatch_frame
- * does, at a fraction of the cost.  Not for a client that reads a stream, whose
- * replies have places in it.  Returns the number of bytes consumed;
- * *out_records is the number of frames.
- */
-size_t tick_repeat(struct tick *t, const uint8_t *at, size_t avail,
-		   uint64_t *out_records);
 
 #endif

@@ -1,13 +1,14 @@
 #include "config.h"
 
+#include "tick/publish_by_template.h"
+
 #include "schema/template.h"
-#include "tick/tick.h"
 
 /* Writes one message after the pending ones.  Returns the length of its frame;
  * 0: the frame is to be handled by dispatch_frame. */
 static size_t
-repeat_one(struct tick *t, const uint8_t *frame, size_t avail,
-	   uint64_t *pending)
+publish_one(struct tick *t, const uint8_t *frame, size_t avail,
+	    uint64_t *pending)
 {
 	struct stream *s = &t->streams->main;
 	uint64_t len, room, rows;
@@ -39,8 +40,8 @@ repeat_one(struct tick *t, const uint8_t *frame, size_t avail,
 }
 
 size_t
-tick_repeat(struct tick *t, const uint8_t *at, size_t avail,
-	    uint64_t *out_records)
+publish_by_template(struct tick *t, const uint8_t *at, size_t avail,
+		    uint64_t *out_records)
 {
 	struct stream *s = &t->streams->main;
 	uint64_t records = 0;
@@ -51,8 +52,8 @@ tick_repeat(struct tick *t, const uint8_t *at, size_t avail,
 		uint64_t pending = 0, first = records;
 
 		while (has_more && pending < s->index.gap_bytes) {
-			size_t len = repeat_one(t, at + taken, avail - taken,
-						&pending);
+			size_t len = publish_one(t, at + taken, avail - taken,
+						 &pending);
 
 			taken += len;
 			records += len > 0;

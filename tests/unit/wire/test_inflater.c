@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "wire/unpack.h"
+#include "wire/inflater.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,12 +13,12 @@
 #include "wire/wire.h"
 
 enum {
-	LONG_BYTES = 3 * UNPACK_PIECE_BYTES,
+	LONG_BYTES = 3 * INFLATER_PIECE_BYTES,
 	SHORT_BYTES = 1000,
 	PACKED_MAX = 2 * LONG_BYTES,
 };
 
-static struct unpack u;
+static struct inflater u;
 static uint8_t *packed;
 static size_t packed_len;
 static const uint8_t *out;
@@ -31,14 +31,14 @@ set_up(void **state)
 {
 	(void)state;
 	packed = malloc(PACKED_MAX);
-	return packed == NULL || unpack_open(&u, LONG_BYTES) != 0;
+	return packed == NULL || inflater_open(&u, LONG_BYTES) != 0;
 }
 
 static int
 tear_down(void **state)
 {
 	(void)state;
-	unpack_close(&u);
+	inflater_close(&u);
 	free(packed);
 	return 0;
 }
@@ -61,10 +61,11 @@ pack(size_t whole, uint8_t byte)
 	wire_store_u32(packed + 4, (uint32_t)packed_len);
 }
 
-static enum unpack_result
+static enum inflater_result
 go_on(const int *owner, int64_t now_ns, size_t whole)
 {
-	return unpack(&u, owner, now_ns, packed, packed_len, whole, &out, &why);
+	return inflater_inflate(&u, owner, now_ns, packed, packed_len, whole,
+				&out, &why);
 }
 
 static void
@@ -96,11 +97,11 @@ test_pieces(void **state)
 	/* Asked for again it is still there. */
 	assert_int_equal(go_on(&anna, now, LONG_BYTES), UNPACK_DONE);
 	check_out(LONG_BYTES, 7);
-	assert_false(unpack_is_free(&u, now));
-	unpack_forget(&u, &bert);
-	assert_true(unpack_has(&u, &anna));
-	unpack_forget(&u, &anna);
-	assert_true(unpack_is_free(&u, now));
+	assert_false(inflater_is_free(&u, now));
+	inflater_forget(&u, &bert);
+	assert_true(inflater_has(&u, &anna));
+	inflater_forget(&u, &anna);
+	assert_true(inflater_is_free(&u, now));
 }
 
 /* What waits for something else is taken away, and inflated anew. */
@@ -111,17 +112,17 @@ test_taken_away(void **state)
 	pack(LONG_BYTES, 3);
 	while (go_on(&anna, now, LONG_BYTES) == UNPACK_MORE)
 		;
-	unpack_wait(&u, &bert);
+	inflater_wait(&u, &bert);
 	assert_int_equal(go_on(&bert, now, LONG_BYTES), UNPACK_BUSY);
-	unpack_wait(&u, &anna);
+	inflater_wait(&u, &anna);
 	assert_int_equal(go_on(&bert, now, LONG_BYTES), UNPACK_MORE);
 	assert_int_equal(go_on(&anna, now, LONG_BYTES), UNPACK_BUSY);
 	/* Bert does not go on. */
 	assert_int_equal(go_on(&anna, now + NS_PER_S, LONG_BYTES), UNPACK_BUSY);
 	assert_int_equal(go_on(&anna, now + NS_PER_S + 1, LONG_BYTES),
 			 UNPACK_MORE);
-	assert_false(unpack_has(&u, &bert));
-	unpack_forget(&u, &anna);
+	assert_false(inflater_has(&u, &bert));
+	inflater_forget(&u, &anna);
 }
 
 /* Nobody's is not in pieces; a bad one does not stay. */
@@ -132,13 +133,13 @@ test_at_once(void **state)
 	pack(LONG_BYTES, 4);
 	assert_int_equal(go_on(NULL, now, LONG_BYTES), UNPACK_DONE);
 	check_out(LONG_BYTES, 4);
-	assert_true(unpack_is_free(&u, now));
+	assert_true(inflater_is_free(&u, now));
 	packed_len -= 1;
 	while (go_on(&anna, now, LONG_BYTES) == UNPACK_MORE)
 		;
 	assert_string_equal(why,
 			    "the compressed stream is shorter than announced");
-	assert_true(unpack_is_free(&u, now));
+	assert_true(inflater_is_free(&u, now));
 }
 
 int

@@ -3,8 +3,8 @@
  * strings, numbers and signs of q, without blanks and comments, and the breaks
  * between definitions.  Pure; reads nothing behind the end.
  */
-#ifndef RINGTICK_SCHEMA_WORDS_H
-#define RINGTICK_SCHEMA_WORDS_H
+#ifndef RINGTICK_SCHEMA_TOKENS_H
+#define RINGTICK_SCHEMA_TOKENS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ struct token {
 	bool is_behind_blank;
 };
 
-struct words {
+struct tokens {
 	const char *at, *end, *line_begin;
 	unsigned line;
 	unsigned break_line; /* whose TOKEN_BREAK has been given */
@@ -36,10 +36,10 @@ struct words {
 };
 
 /* The first word of a text, behind its byte order mark. */
-void words_begin(struct words *w, const char *text, size_t len);
+void tokens_begin(struct tokens *w, const char *text, size_t len);
 
 /* On to the next one. */
-void words_next(struct words *w);
+void tokens_next(struct tokens *w);
 
 bool token_is_sign(const struct token *t, char c);
 bool token_is_word(const struct token *t, const char *word);

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal/private.h"
+#include "journal/journal_private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -51,8 +51,7 @@ journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)
 		 " hint=\"nothing is lost while the ring has room (then feeds "
 		 "wait); %s\"",
 		 LOG_QUOTED(j->state.path), LOG_QUOTED(what), strerror(err),
-		 j->failures,
-		 (now_ns - j->failing_since_ns) / NS_PER_S,
+		 j->failures, (now_ns - j->failing_since_ns) / NS_PER_S,
 		 j->main->head_pos - j->state.written_pos, advice(err));
 }
 

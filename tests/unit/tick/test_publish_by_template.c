@@ -1,10 +1,12 @@
 /*
- * tick_repeat has the same effect on a block of frames as dispatch_frame on
- * each: two tickerplants get the same frames, one of them frame by frame.
+ * publish_by_template has the same effect on a block of frames as
+ * dispatch_frame on each: two tickerplants get the same frames, one of them
+ * frame by frame.
  */
 #include "config.h"
 
 #include "tick/dispatch.h"
+#include "tick/publish_by_template.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -110,7 +112,7 @@ put_row(struct wire_writer *w, bool is_trade)
 	}
 	wire_put_symbol(w, chance_below(&chance, 2) ? "VOD.L" : "A_LONG_NAME");
 	for (unsigned i = 0; i < (is_trade ? 1 : 2); i++) {
-		wire_put_u8(w, (uint8_t)-(is_trade ? KT_LONG : KT_FLOAT));
+		wire_put_u8(w, (uint8_t) - (is_trade ? KT_LONG : KT_FLOAT));
 		wire_put_u64(w, chance_bits(&chance));
 	}
 }
@@ -140,13 +142,14 @@ put_frame(uint8_t *at)
 	struct wire_writer w = wire_writer(at, FRAME_BYTES_MAX);
 	unsigned roll = (unsigned)chance_below(&chance, 40);
 	bool is_trade = chance_below(&chance, 3) > 0;
-	size_t header = wire_begin_frame(
-		&w, roll == 0 ? WIRE_SYNC : WIRE_ASYNC);
+	size_t header =
+		wire_begin_frame(&w, roll == 0 ? WIRE_SYNC : WIRE_ASYNC);
 
 	wire_put_list(&w, KT_LIST, KA_NONE, 3);
 	wire_put_symbol(&w, ".u.upd");
-	wire_put_symbol(&w, roll == 1 ? "nowhere"
-			    : is_trade || roll == 2 ? "trade" : "quote");
+	wire_put_symbol(&w, roll == 1		    ? "nowhere"
+			    : is_trade || roll == 2 ? "trade"
+						    : "quote");
 	if (roll < 8 && is_trade)
 		put_columns(&w);
 	else
@@ -181,9 +184,9 @@ handle_next(struct plant *p, const uint8_t *at, size_t avail)
 	if (dispatch_frame(&p->tick, &p->client, &header, at, &out) ==
 	    TICK_WAIT) {
 		p->reader.pos = p->streams.main.head_pos;
-		assert_int_equal(dispatch_frame(&p->tick, &p->client, &header,
-						at, &out),
-				 TICK_DONE);
+		assert_int_equal(
+			dispatch_frame(&p->tick, &p->client, &header, at, &out),
+			TICK_DONE);
 	}
 	return header.len;
 }
@@ -198,8 +201,8 @@ feed(struct plant *p, const uint8_t *block, size_t len, bool repeats)
 		size_t taken = 0;
 
 		if (repeats)
-			taken = tick_repeat(&p->tick, block + at, len - at,
-					    &records);
+			taken = publish_by_template(&p->tick, block + at,
+						    len - at, &records);
 		assert_int_equal(records > 0, taken > 0);
 		p->repeated += records;
 		at += taken;
@@ -282,20 +285,24 @@ test_nothing_too_early(void **state)
 	len = wire_written(&w);
 	(void)handle_next(p, frame, len);
 	for (size_t n = 0; n < len; n++)
-		assert_int_equal(tick_repeat(&p->tick, frame, n, &records), 0);
+		assert_int_equal(
+			publish_by_template(&p->tick, frame, n, &records), 0);
 	p->tick.is_held = true;
-	assert_int_equal(tick_repeat(&p->tick, frame, len, &records), 0);
+	assert_int_equal(publish_by_template(&p->tick, frame, len, &records),
+			 0);
 	p->tick.is_held = false;
 	/* a long one goes the other way, where it may have to wait */
 	p->streams.clock_ns = clock_monotonic_ns;
 	p->streams.long_bytes = 1;
-	assert_int_equal(tick_repeat(&p->tick, frame, len, &records), 0);
+	assert_int_equal(publish_by_template(&p->tick, frame, len, &records),
+			 0);
 	p->streams.clock_ns = NULL;
-	assert_int_equal(tick_repeat(&p->tick, frame, len, &records), len);
+	assert_int_equal(publish_by_template(&p->tick, frame, len, &records),
+			 len);
 	assert_int_equal(records, 1);
 	/* Without room no wish is noted: dispatch_frame notes the bytes
 	 * needed. */
-	while (tick_repeat(&p->tick, frame, len, &records) > 0)
+	while (publish_by_template(&p->tick, frame, len, &records) > 0)
 		;
 	assert_int_equal(p->streams.main.wanted_bytes, 0);
 }

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "schema/words.h"
+#include "schema/tokens.h"
 
 #include <string.h>
 
@@ -23,7 +23,7 @@ is_blank(char c)
 }
 
 static void
-skip_line(struct words *w)
+skip_line(struct tokens *w)
 {
 	const char *newline = memchr(w->at, '\n', (size_t)(w->end - w->at));
 
@@ -36,7 +36,7 @@ skip_line(struct words *w)
 
 /* At the start of a line: is c all that is in it? */
 static bool
-is_lone(const struct words *w, char c)
+is_lone(const struct tokens *w, char c)
 {
 	const char *at = w->at;
 
@@ -53,7 +53,7 @@ is_lone(const struct words *w, char c)
  * lone \ without that, which ends a script.
  */
 static bool
-skip_comment_lines(struct words *w)
+skip_comment_lines(struct tokens *w)
 {
 	if (is_lone(w, '/')) {
 		do
@@ -74,7 +74,7 @@ skip_comment_lines(struct words *w)
 }
 
 static void
-skip_blanks(struct words *w)
+skip_blanks(struct tokens *w)
 {
 	while (w->at < w->end) {
 		bool begins_line = w->at == w->line_begin;
@@ -118,7 +118,7 @@ span_of_string(const char *at, const char *end)
 }
 
 static void
-read_token(const struct words *w, struct token *t)
+read_token(const struct tokens *w, struct token *t)
 {
 	const char *at = w->at;
 	size_t rest = (size_t)(w->end - at);
@@ -150,7 +150,7 @@ read_token(const struct words *w, struct token *t)
 }
 
 void
-words_next(struct words *w)
+tokens_next(struct tokens *w)
 {
 	struct token t = { .kind = TOKEN_END };
 	const char *from = w->at;
@@ -175,11 +175,11 @@ words_next(struct words *w)
 }
 
 void
-words_begin(struct words *w, const char *text, size_t len)
+tokens_begin(struct tokens *w, const char *text, size_t len)
 {
 	static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8 */
 
-	*w = (struct words){
+	*w = (struct tokens){
 		.at = text,
 		.end = text + len,
 		.line_begin = text,
@@ -187,7 +187,7 @@ words_begin(struct words *w, const char *text, size_t len)
 	};
 	if (len >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0)
 		w->at = w->line_begin = text + strlen(mark);
-	words_next(w);
+	tokens_next(w);
 }
 
 bool

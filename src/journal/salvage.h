@@ -14,29 +14,29 @@
  *
  * May take long: runs as a job (io/file_jobs.h).  Logs nothing.
  */
-#ifndef RINGTICK_JOURNAL_KEEP_H
-#define RINGTICK_JOURNAL_KEEP_H
+#ifndef RINGTICK_JOURNAL_SALVAGE_H
+#define RINGTICK_JOURNAL_SALVAGE_H
 
 #include <limits.h>
 #include <stdint.h>
 
 #include "journal/history.h"
 
-struct journal_keep {
+struct journal_salvage {
 	uint64_t end_off;      /* the size that the file should have */
 	uint64_t seen_off;     /* the file once had all bytes before it */
 	uint64_t size;	       /* of the file now */
 	uint64_t known_off;    /* a record began there, before safe_off ... */
 	uint64_t known_record; /* ... the record of this number */
 	const struct history_head *head; /* the file's first bytes */
-	uint64_t good_off;     /* out: end of the good records ... */
-	uint64_t good_records; /* ... and their number */
-	struct history_tail tail; /* out: the last good bytes */
-	char side[PATH_MAX];   /* out: file with the rest; "": no rest */
+	uint64_t good_off;		 /* out: end of the good records ... */
+	uint64_t good_records;		 /* ... and their number */
+	struct history_tail tail;	 /* out: the last good bytes */
+	char side[PATH_MAX]; /* out: file with the rest; "": no rest */
 };
 
 /* safe_off: the end of the bytes that a cut cannot have moved. */
-uint64_t journal_keep_safe_off(const struct journal_keep *k);
+uint64_t journal_salvage_safe_off(const struct journal_salvage *k);
 
 /*
  * Keeps all whole records before safe_off, if the file begins with head and
@@ -45,13 +45,13 @@ uint64_t journal_keep_safe_off(const struct journal_keep *k);
  * has changed again.  After an error the file is as it was, unless only the
  * last step failed: syncing the shorter file, or writing its header.
  */
-int journal_keep_good(struct journal_keep *k, const char *path, int fd);
+int journal_salvage_good(struct journal_salvage *k, const char *path, int fd);
 
 /*
  * Reads a piece of the file: from good_off, which has good_records before it
  * (at first: the header's end, and none), towards known_off.  0; -EBADMSG if
  * the file has not what was written to it; or -errno.
  */
-int journal_keep_recheck(struct journal_keep *k, int fd);
+int journal_salvage_recheck(struct journal_salvage *k, int fd);
 
 #endif

@@ -12,8 +12,8 @@
  * All of it runs on the application's thread and never blocks; slow file work
  * is a job (io/file_jobs.h).
  */
-#ifndef RINGTICK_JOURNAL_PRIVATE_H
-#define RINGTICK_JOURNAL_PRIVATE_H
+#ifndef RINGTICK_JOURNAL_JOURNAL_PRIVATE_H
+#define RINGTICK_JOURNAL_JOURNAL_PRIVATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -122,7 +122,7 @@ void journal_cut_back(struct journal *j);
  * the records that memory has.  Returns whether records are lost; then there is
  * a new epoch, and state.losses has grown.
  */
-bool journal_continue_after(struct journal *j, const struct journal_keep *k);
+bool journal_continue_after(struct journal *j, const struct journal_salvage *k);
 
 /* ---- roll.c ---- */
 
