@@ -403,8 +403,12 @@ consumer_replace_reply(struct consumer *c, size_t len)
 bool
 consumer_has_question(const struct consumer *c)
 {
-	return c->is_replying && c->gate.kind == REPLY_OF_QUESTION &&
-	       c->reply_sent == 0 && c->writing != PART_REPLY;
+	if (!c->is_replying || c->reply_sent > 0 || c->writing == PART_REPLY)
+		return false;
+	/* A subscription's may stand behind what is not written. */
+	return c->gate.kind == REPLY_OF_QUESTION ||
+	       (c->gate.kind == REPLY_OF_SUBSCRIPTION &&
+		c->state == CONSUMER_JOURNAL && !is_at_limit(c));
 }
 
 bool

@@ -273,8 +273,9 @@ uint8_t *consumer_written(struct consumer *c, size_t accepted);
  * leave the stream when it completes.  false: it was cancelled before. */
 bool consumer_cancel(struct consumer *c);
 
-/* Whether the reply to a question waits, and none of its bytes is in flight
- * or sent. */
+/* Whether a reply waits that consumer_hurry_reply may place earlier: the answer
+ * to a question, or that to a subscription behind what is not written yet; and
+ * nothing of it has been sent. */
 bool consumer_has_question(const struct consumer *c);
 
 /* The journal does not move: moves the reply to the end of the messages that

@@ -690,7 +690,8 @@ refuse_held(struct server *s, struct connection *c)
 static void
 end_question(struct server *s, struct connection *c)
 {
-	if (!consumer_hurry_reply(&c->consumer)) {
+	if (!consumer_hurry_reply(&c->consumer) &&
+	    c->consumer.gate.kind == REPLY_OF_QUESTION) {
 		replace_held(s, c);
 		s->counters.request_errors++;
 	}

@@ -115,6 +115,30 @@ def test_who_reads_the_past_asks(start, connect, folder):
     assert late.read_frame() == published("trade", trade(300, 400).items)
 
 
+def test_subfrom_of_who_is_behind(start, connect, folder):
+    """Protects who reads the journal, as who subscribes in this trouble does in
+    batches: .ringtick.subfrom of what is written is answered, and not when the
+    disk has room again."""
+    daemon = start(settings(folder, {"publish": {"interval": "20ms"}}))
+    limit = Limit(daemon)
+    feed, sub, other = (connect(daemon) for _ in range(3))
+    sub.subscribe("trade")
+    assert feed.update("trade", trade(0, ROWS)) == NIL
+    sub.read_frame()
+    limit.set(8 + LENGTH + LENGTH // 2)
+    feed.send(update("trade", trade(ROWS, ROWS)))
+    daemon.wait_log("journal_failing")
+    sub.read_frame()
+    assert isinstance(other.subscribe("trade"), kdb.List)
+    assert isinstance(other.sync(kdb.lst(
+        kdb.sym(".ringtick.subfrom"), kdb.sym("trade"), kdb.sym(""),
+        kdb.atom("j", 0))), kdb.List)
+    other.read_frame()
+    limit.lift()
+    daemon.wait_log("journal_mended")
+    other.read_frame()
+
+
 @pytest.mark.parametrize("is_stopped", [False, True])
 def test_feed_tool_asks_again(start, connect, tool, folder, is_stopped):
     """Protects a script that waits for `ringtick feed`: updates that are not safe
