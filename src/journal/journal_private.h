@@ -1,13 +1,14 @@
 /*
  * The journal, among its own files:
  *
- *   journal.c  staging, writing, syncing; the turn; open and close
- *   trouble.c  logs that the disk fails or is slow
- *   watch.c    looks at the file with each batch
- *   mend.c     looks after the file, and mends it
- *   lost.c     continues after what is left of a file that was cut
- *   roll.c     the next day's file
- *   redate.c   the right day's file, where a wrong clock has begun this one
+ *   journal.c        staging, writing, syncing; the turn; open and close
+ *   write_failure.c  logs that the disk fails or is slow
+ *   watch.c          looks at the file with each batch
+ *   mend.c           looks after the file, and mends it
+ *   recover.c        continues after what is left of a file that was cut
+ *   roll.c           the next day's file
+ *   redate.c         the right day's file, where a wrong clock has begun this
+ *                    one
  *
  * All of it runs on the application's thread and never blocks; slow file work
  * is a job (io/file_jobs.h).
@@ -47,7 +48,7 @@ void journal_reset_written(struct journal *j);
  * when a batch is due. */
 void journal_show(struct journal *j, int64_t now_ns);
 
-/* ---- trouble.c ---- */
+/* ---- write_failure.c ---- */
 
 /* Counts a failure of the operation `what` (err is an errno), and logs it, at
  * most once a minute. */
@@ -115,7 +116,7 @@ bool journal_save_unnamed(struct journal *j);
 /* After a failed write: starts to cut the file to its last whole record. */
 void journal_cut_back(struct journal *j);
 
-/* ---- lost.c ---- */
+/* ---- recover.c ---- */
 
 /*
  * Only the good records of k are left of the file: continues after them with
