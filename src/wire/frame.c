@@ -6,7 +6,7 @@
 
 /* ---- frames ---- */
 
-/* The first field, of those that are here, that no good frame has. */
+/* The fault of the first bad field among the `avail` bytes, or NULL. */
 static const char *
 header_fault(const uint8_t *at, size_t avail, uint64_t len_max)
 {
@@ -14,7 +14,7 @@ header_fault(const uint8_t *at, size_t avail, uint64_t len_max)
 		return "the byte order is neither 0 nor 1";
 	if (avail > 1 && at[1] > WIRE_RESPONSE)
 		return "the message type is not 0, 1 or 2";
-	/* 3 is pointers inside one process: never from a socket */
+	/* 3 means pointers inside one process, never valid from a socket */
 	if (avail > 2 && at[2] > 2)
 		return "the compression is not 0, 1 or 2";
 	if (avail > 3 && (uint64_t)at[3] << 32 > len_max)
@@ -57,7 +57,7 @@ wire_read_header(const uint8_t *at, size_t avail, uint64_t len_max,
 static const char *
 hello_fault(const uint8_t *at, size_t avail)
 {
-	/* The slash keeps a user who is called GET out of this. */
+	/* With the slash, since a user may be called GET. */
 	static const char *const methods[] = {
 		"GET /",    "POST /",  "PUT /",	   "HEAD /",	 "DELETE /",
 		"CONNECT ", "PATCH /", "OPTIONS ", "PRI * HTTP",
@@ -93,7 +93,7 @@ wire_read_hello(const uint8_t *at, size_t avail, struct wire_hello *out,
 		return WIRE_MORE;
 	len = (size_t)(nul - at);
 	h.consumed = len + 1;
-	/* Below the printable characters it is a capability (section 1). */
+	/* A last byte below the printable ones is a capability (section 1). */
 	if (len > 0 && at[len - 1] < 0x20)
 		h.capability = at[--len];
 	h.user = (const char *)at;
@@ -110,7 +110,7 @@ wire_read_hello(const uint8_t *at, size_t avail, struct wire_hello *out,
 
 /* ---- rewriting ---- */
 
-enum { GUID_BYTES = 16 }; /* never swapped: they are no number */
+enum { GUID_BYTES = 16 }; /* a guid is not a number and is never swapped */
 
 struct rewrite {
 	struct wire_reader in;
@@ -169,7 +169,8 @@ copy_u32(struct rewrite *c, uint32_t v)
 	c->out += 4;
 }
 
-/* A count becomes one of 4 bytes. */
+/* Copies the header of an object of `len` bytes; an 8-byte count becomes one
+ * of 4 bytes. */
 static void
 copy_header(struct rewrite *c, size_t len)
 {
@@ -191,7 +192,8 @@ copy_header(struct rewrite *c, size_t len)
 	}
 }
 
-/* The atoms of a list that come next. Returns how many are left. */
+/* Copies the items of a list up to the first that is not an atom of fixed
+ * width.  Returns how many of the count are left. */
 static uint64_t
 copy_atoms(struct rewrite *c, uint64_t count)
 {
@@ -225,7 +227,7 @@ copy_atoms(struct rewrite *c, uint64_t count)
 	return count;
 }
 
-/* Recursion is bounded because the frame was checked. */
+/* Recursion is bounded: the frame was checked, its depth with it. */
 static void
 copy_objects(struct rewrite *c, uint64_t count)
 {

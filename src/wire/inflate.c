@@ -12,7 +12,8 @@ enum {
 	EXPANSION_MAX = 129, /* 8 runs of 257 bytes from 17, rounded up */
 };
 
-/* Bytes in front of the stream: the header and the uncompressed length. */
+/* Where the compressed stream begins: after the header and the uncompressed
+ * length. */
 static size_t
 stream_off(const uint8_t *frame)
 {
@@ -56,8 +57,8 @@ inflate_length(const uint8_t *frame, size_t len, size_t len_max,
 	return (size_t)out_len;
 }
 
-/* A decoder at work: in variables of its own, which what it writes cannot
- * change, so that they stay in registers. */
+/* The state of a running decoder, in local variables: the bytes that it writes
+ * cannot alias them, so that they stay in registers. */
 struct work {
 	const uint8_t *in, *in_end;
 	uint8_t *out;
@@ -76,22 +77,23 @@ register_pairs(struct work *w, size_t end)
 }
 
 /*
- * Copies len bytes to `to` from before it; where they overlap the bytes repeat,
- * as if copied one by one.  room is what may be written at `to`.
+ * Copies len bytes from `from` to `to`, which is later in the same buffer.  If
+ * they overlap, the bytes repeat, as if copied one by one.  Up to `room` bytes
+ * may be written at `to`.
  */
 static inline void
 copy_run(uint8_t *to, const uint8_t *from, size_t len, size_t room)
 {
 	size_t period = (size_t)(to - from);
 
-	/* Most runs are short: two moves, and what is too much is overwritten
-	 * by what follows. */
+	/* Most runs are short: two moves.  The bytes after the run are
+	 * overwritten by the next token. */
 	if (len <= 16 && period >= 8 && room >= 16) {
 		memcpy(to, from, 8);
 		memcpy(to + 8, from + 8, 8);
 		return;
 	}
-	/* What is copied lengthens what can be copied at once. */
+	/* Each copy doubles the length that can be copied at once. */
 	for (; len > period; period *= 2) {
 		memcpy(to, from, period);
 		to += period;
@@ -115,8 +117,8 @@ inflate_copy(struct work *w)
 	if (len > w->out_len - start)
 		return "the compressed stream is longer than announced";
 	copy_run(w->out + start, w->out + from, len, w->out_len - start);
-	/* Only the pairs that its first two bytes complete: the encoder does
-	 * not register the rest of a run. */
+	/* Registers only the pairs that the first two bytes of the run
+	 * complete: the encoder does not register the others. */
 	register_pairs(w, start + 1);
 	w->written = w->registered = start + len;
 	return NULL;
@@ -132,7 +134,8 @@ inflate_literal(struct work *w)
 	return NULL;
 }
 
-/* Until so many bytes are written, at the end of a control byte's tokens. */
+/* Decodes until `end` bytes are written; stops only after all tokens of a
+ * control byte, or at the end of the frame. */
 static inline const char *
 inflate_until(struct work *w, size_t end)
 {

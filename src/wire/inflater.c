@@ -7,7 +7,7 @@
 
 #include "base/util.h"
 
-/* Who has not gone on for so long has lost the place. */
+/* An owner that has not called for longer than this loses the place. */
 #define KEPT_NS (1 * NS_PER_S)
 
 static size_t

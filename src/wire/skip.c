@@ -4,7 +4,7 @@
 
 #include "base/util.h"
 
-/* A row of the table for vectors, and one for atoms. */
+/* Two entries of the table: for the vector and for the atom. */
 #define WIDTH(type, item, any) \
 	[type] = { item, any }, [256 - (type)] = { item, any }
 
@@ -32,14 +32,15 @@ const struct wire_width wire_widths[256] = {
 
 /* ---- symbols ---- */
 
-/* What the bytes of a word sum up to, if that is below 256. */
+/* The sum of the bytes of a word; it must be below 256. */
 static inline uint64_t
 sum_of_bytes(uint64_t word)
 {
 	return word * 0x0101010101010101u >> 56;
 }
 
-/* Counts NULs by words, and by four of them while there are many to count. */
+/* Counts NULs a word at a time, four words at a time while many symbols are
+ * left. */
 const uint8_t *
 skip_many_symbols(const uint8_t *at, const uint8_t *end, uint64_t count)
 {
@@ -105,7 +106,7 @@ are_booleans(const uint8_t *at, size_t count)
 	return (seen & 0xfefefefefefefefeu) == 0;
 }
 
-/* What a table or a dictionary needs to know about its parts. */
+/* The properties of an object that the table or dictionary around it checks. */
 struct shape {
 	int type;
 	uint64_t count;
@@ -167,11 +168,12 @@ enum {
 	ATOM_BOOLEAN = 256 - KT_BOOLEAN,
 	ATOM_SYMBOL = 256 - KT_SYMBOL,
 	ATOM_BYTES_MAX = 17,
-	PRIMITIVE_MAX = 0x2c, /* of unary ones */
+	PRIMITIVE_MAX = 0x2c, /* the greatest index of a unary primitive */
 };
 
-/* Bytes of a vector of which any bytes are good, or of an empty list; 0 if it
- * is something else, or not whole. avail is at least ATOM_BYTES_MAX. */
+/* The length of a vector whose values need no check, or of an empty list; 0 if
+ * the object is another one or incomplete.  avail must be at least
+ * ATOM_BYTES_MAX. */
 static size_t
 plain_vector_bytes(const uint8_t *at, size_t avail, bool is_big_endian)
 {
@@ -188,7 +190,8 @@ plain_vector_bytes(const uint8_t *at, size_t avail, bool is_big_endian)
 		       : WIRE_LIST_HEADER_BYTES + (size_t)count;
 }
 
-/* Bytes of the item of a list that stands here, if it is quickly told. */
+/* The length of a well-formed list item of a usual kind; 0 if the item has to
+ * be read by pass_object.  avail as above. */
 static inline size_t
 plain_bytes(const uint8_t *at, size_t avail, bool is_big_endian)
 {
@@ -206,8 +209,8 @@ plain_bytes(const uint8_t *at, size_t avail, bool is_big_endian)
 			      : 0;
 }
 
-/* Moves behind items of a list for which nothing more is to be looked at, and
- * returns how many of the count are left. */
+/* Moves past the items of a list up to the first that has to be read by
+ * pass_object.  Returns how many of the count are left. */
 static uint64_t
 pass_plain(struct wire_reader *r, uint64_t count)
 {
@@ -255,7 +258,7 @@ has_items(struct shape s)
 	       s.type == KT_DICT || s.type == KT_SORTED_DICT;
 }
 
-/* A column may be a table: each row of it is then a dictionary. */
+/* A column may be a table, whose rows are then the column's items. */
 static uint64_t
 pass_columns(struct wire_reader *r, uint64_t count, unsigned depth)
 {
@@ -274,8 +277,8 @@ pass_columns(struct wire_reader *r, uint64_t count, unsigned depth)
 }
 
 /*
- * kdb+ itself takes most tables that are refused here, but passing them on can
- * crash a subscriber that uses Kx's C library (section 7, "shape").
+ * kdb+ itself accepts most of the tables that are refused here, but relaying
+ * them can crash a subscriber that uses Kx's C library (section 7, "shape").
  */
 static uint64_t
 pass_table(struct wire_reader *r, unsigned depth)
@@ -318,7 +321,7 @@ pass_dict(struct wire_reader *r, unsigned depth)
 static void
 pass_function(struct wire_reader *r, int type, unsigned depth)
 {
-	/* Greatest index of unary, binary, adverb. */
+	/* The greatest index of unary and binary primitives and adverbs. */
 	static const uint8_t primitive_max[] = { PRIMITIVE_MAX, 0x24, 0x05 };
 	uint64_t count;
 	size_t len;
@@ -335,7 +338,7 @@ pass_function(struct wire_reader *r, int type, unsigned depth)
 	case KT_BINARY:
 	case KT_ADVERB:
 		idx = wire_get_u8(r);
-		/* unary ff: an argument left out of a projection */
+		/* unary 0xff: an argument left out of a projection */
 		if (idx > primitive_max[type - KT_UNARY] &&
 		    !(type == KT_UNARY && idx == 0xff))
 			wire_fail(r, "the primitive is unknown");
@@ -417,7 +420,7 @@ wire_count(const struct wire_reader *r)
 {
 	struct wire_reader c = *r;
 
-	/* Of a dictionary the keys, of a table the first column. */
+	/* The keys of a dictionary and the first column of a table count. */
 	for (;;) {
 		int type = c.at < c.end ? (int8_t)*c.at : 0;
 
@@ -498,10 +501,10 @@ wire_check_bounded(const uint8_t *body, size_t len, bool is_big_endian,
 /* ---- short ways ---- */
 
 /*
- * The end of a vector or atom; NULL if it is none, or of a kind or in a place
- * that is left to wire_skip.  The lengths of one item are constants in branches
- * of their own: the processor then starts with the next column before it has
- * read this one.
+ * The end of a vector or atom; NULL for any other object, and for the types and
+ * the last bytes that are left to wire_skip.  A vector of one item has a branch
+ * with a constant length: the processor then starts with the next column before
+ * it has read this one.
  */
 static inline const uint8_t *
 quick_end(const uint8_t *at, const uint8_t *end)
@@ -532,8 +535,8 @@ quick_end(const uint8_t *at, const uint8_t *end)
 	return at + 6 + bytes;
 }
 
-/* The same by wire_skip.  Nothing with objects inside: their depth counts from
- * the list, not from here. */
+/* The same by wire_skip; NULL for objects that contain objects: their depth
+ * counts from the list around them, not from `at`. */
 static const uint8_t *
 flat_end(const uint8_t *at, const uint8_t *end)
 {

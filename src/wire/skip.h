@@ -1,13 +1,14 @@
 /*
- * Where objects end.  wire_skip (wire.h) finds that out by all rules; the ways
- * here cost less:
+ * Finds the end of an object.  wire_skip (wire.h) applies all rules; the
+ * functions here cost less:
  *
- *   skip_atom etc.   the usual items of a message from outside: each returns
- *		      the item's end, or NULL: it is another item, or not whole,
- *		      or not well-formed, which wire_skip then finds out.  What
- *		      they accept, wire_skip accepts with the same end
- *   skip_checked     anything that was checked before
- *   skip_by_lengths  bytes that wire_skip may refuse
+ *   skip_atom etc.   for the usual items of a message from outside.  Each
+ *		      returns the end of the item, or NULL for another item, an
+ *		      incomplete or a malformed one; wire_skip then tells which.
+ *		      wire_skip accepts each item that they accept, with the
+ *		      same end
+ *   skip_checked     for objects that were checked before
+ *   skip_by_lengths  for bytes that wire_skip may refuse
  *
  * Knows types, not tables.  Pure; keeps no pointer.
  */
@@ -20,12 +21,13 @@
 
 #include "wire/wire.h"
 
-/* ---- symbols, one by one in a vector ---- */
+/* ---- the symbols of a vector ---- */
 
-/* More than one. */
+/* The end of cnt symbols, cnt > 1; NULL if fewer end before `end`. */
 const uint8_t *skip_many_symbols(const uint8_t *at, const uint8_t *end,
 				 uint64_t cnt);
 
+/* The same for any cnt. */
 static inline const uint8_t *
 skip_symbols(const uint8_t *at, const uint8_t *end, uint64_t cnt)
 {
@@ -34,9 +36,10 @@ skip_symbols(const uint8_t *at, const uint8_t *end, uint64_t cnt)
 	return skip_many_symbols(at, end, cnt);
 }
 
-/* ---- of bytes from outside ---- */
+/* ---- bytes from outside ---- */
 
-/* An atom of that type (1..19), of which any bytes are good. */
+/* An atom of that type (0..19).  NULL also for the types whose values have to
+ * be checked, and for 0. */
 static inline const uint8_t *
 skip_atom(int type, const uint8_t *at, const uint8_t *end)
 {
@@ -51,8 +54,8 @@ skip_atom(int type, const uint8_t *at, const uint8_t *end)
 	return at + 1 + width;
 }
 
-/* Bytes of an atom with its type, by the type byte; 0: it is no atom of a fixed
- * width. */
+/* The length of an atom, type byte included; 0 if the type is not that of an
+ * atom of fixed width. */
 static inline size_t
 skip_atom_bytes(uint8_t type)
 {
@@ -61,8 +64,8 @@ skip_atom_bytes(uint8_t type)
 	return type < 0x80 || bytes == 0 ? 0 : 1 + bytes;
 }
 
-/* Whether four atoms of two bytes and of one type are here: 8 bytes, all good.
- */
+/* Whether the 8 bytes at `at` are four good atoms of one type.  *at must be the
+ * type of an atom of two bytes; all 8 must be readable. */
 static inline bool
 skip_are_four_atoms(const uint8_t *at)
 {
@@ -76,8 +79,8 @@ skip_are_four_atoms(const uint8_t *at)
 	return (int8_t)*at != -KT_BOOLEAN || (word & 0xfe00fe00fe00fe00u) == 0;
 }
 
-/* The header of a vector or list of that type: moves *at behind it. false, and
- * not moved, if it is something else. */
+/* Moves *at past the header of a vector or list of that type.  If the header is
+ * another one or incomplete, returns false and does not move. */
 static inline bool
 skip_header(int type, const uint8_t **at, const uint8_t *end, uint32_t *out_cnt)
 {
@@ -89,7 +92,7 @@ skip_header(int type, const uint8_t **at, const uint8_t *end, uint32_t *out_cnt)
 	return true;
 }
 
-/* cnt char vectors. */
+/* cnt char vectors, one after the other. */
 static inline const uint8_t *
 skip_strings(const uint8_t *at, const uint8_t *end, uint64_t cnt)
 {
@@ -104,7 +107,7 @@ skip_strings(const uint8_t *at, const uint8_t *end, uint64_t cnt)
 	return at;
 }
 
-/* A vector of that type, or a list of strings, of `rows` items. */
+/* A vector of `rows` items of that type, or a list of as many strings. */
 static inline const uint8_t *
 skip_column(int type, bool is_strings, const uint8_t *at, const uint8_t *end,
 	    uint64_t rows)
@@ -123,13 +126,13 @@ skip_column(int type, bool is_strings, const uint8_t *at, const uint8_t *end,
 	return at + rows * width;
 }
 
-/* A list of atoms and vectors, of any types: for small records, of which very
- * many are counted, in a small part of the time of wire_skip. */
+/* A general list of atoms and vectors of any types.  Takes a small part of the
+ * time of wire_skip: a journal is counted in millions of small records. */
 const uint8_t *skip_columns(const uint8_t *at, const uint8_t *end);
 
-/* ---- of bytes that were checked ---- */
+/* ---- bytes that were checked ---- */
 
-/* Any number of items of a vector of that type. */
+/* cnt (may be 0) items of a vector of that type. */
 static inline const uint8_t *
 skip_checked_items(int type, const uint8_t *at, const uint8_t *end,
 		   uint64_t cnt)
@@ -140,7 +143,7 @@ skip_checked_items(int type, const uint8_t *at, const uint8_t *end,
 
 const uint8_t *skip_checked_nested(const uint8_t *at, const uint8_t *end);
 
-/* Any object. What is after it, up to `end`, can be read. */
+/* Any object.  The bytes from it up to `end` must be readable. */
 static inline const uint8_t *
 skip_checked(const uint8_t *at, const uint8_t *end)
 {
@@ -158,13 +161,13 @@ skip_checked(const uint8_t *at, const uint8_t *end)
 
 enum skip_result {
 	SKIP_WHOLE,
-	SKIP_SHORT,   /* its counts reach beyond the end */
-	SKIP_UNKNOWN, /* its length cannot be told */
+	SKIP_SHORT,   /* the object's counts reach past the end */
+	SKIP_UNKNOWN, /* the object's length cannot be told */
 };
 
 /*
- * An object without those inside it, by its first bytes: the header, then bytes
- * or symbols, then objects.
+ * An object without the objects inside it, as its first bytes tell: `header`
+ * bytes, then `bytes` bytes, `symbols` symbols and `objects` objects.
  */
 struct skip_shell {
 	size_t header;
@@ -199,7 +202,7 @@ skip_read_list(const uint8_t *at, size_t avail, bool is_big_endian,
 	return SKIP_WHOLE;
 }
 
-/* What is neither an atom nor a list. */
+/* Tables, dictionaries and functions. */
 static inline enum skip_result
 skip_read_other(const uint8_t *at, size_t avail, bool is_big_endian,
 		struct skip_shell *out)
@@ -227,9 +230,10 @@ skip_read_other(const uint8_t *at, size_t avail, bool is_big_endian,
 }
 
 /*
- * Reads a header that is in the `avail` bytes at `at`; sets *out if all of it
- * is.  Knows all types but that of an error.  A count above those that a
- * message can have is unknown.
+ * Reads the header of an object from the `avail` (may be 0) bytes at `at`.
+ * *out is good only on SKIP_WHOLE, which says that the header is complete, not
+ * the object.  Knows all types but that of an error.  SKIP_UNKNOWN also for a
+ * count that no message can have.
  */
 static inline enum skip_result
 skip_read_shell(const uint8_t *at, size_t avail, bool is_big_endian,
@@ -257,10 +261,11 @@ skip_read_shell(const uint8_t *at, size_t avail, bool is_big_endian,
 }
 
 /*
- * Moves *at to the end of an object, if all of it is there.  Knows no rule
- * beside lengths: what wire_skip accepts ends here at the same byte, but not
- * the other way round.  Counts that no message can have are unknown, not short:
- * a single damaged bit must not claim the rest of a file.
+ * Moves *at to the end of a little-endian object if it ends before `end`, else
+ * leaves it.  Looks at lengths only: an object that wire_skip accepts ends at
+ * the same byte here, but many that end here are refused by wire_skip.
+ * Counts that no message can have are SKIP_UNKNOWN, not SKIP_SHORT: a single
+ * damaged bit must not claim the rest of a file.
  */
 enum skip_result skip_by_lengths(const uint8_t **at, const uint8_t *end);
 

@@ -19,10 +19,10 @@
 enum {
 	WIRE_HEADER_BYTES = 8,
 	WIRE_LIST_HEADER_BYTES = 6, /* type, attribute, 4-byte count */
-	WIRE_LONG_COUNT = 0x80,	    /* in the attribute: it has 8 bytes */
+	WIRE_LONG_COUNT = 0x80,	    /* attribute bit: the count has 8 bytes */
 	WIRE_FRAME_MIN = 10,	    /* header and the smallest object */
 	WIRE_DEPTH_MAX = 64,	    /* nesting of objects; q dies at 200,000 */
-	WIRE_LOOKS_MIN = 2000000,   /* that a message may need; wire_bound */
+	WIRE_LOOKS_MIN = 2000000,   /* any message may need these: wire_bound */
 	WIRE_CAPABILITY = 3,	    /* keeps frames below 2 GiB (section 1) */
 };
 
@@ -86,15 +86,16 @@ wire_is_list(int type)
 	return type >= KT_LIST && type <= KT_TIME;
 }
 
-/* By the type byte of a vector or an atom, the bytes of an item. */
+/* The width of an item of a vector or an atom, in bytes. */
 struct wire_width {
 	uint8_t item; /* 0: a symbol, or neither a vector nor an atom */
 	uint8_t any;  /* the same if any bytes are a good item, else 0 */
 };
 
+/* Indexed by the type byte. */
 extern const struct wire_width wire_widths[256];
 
-/* 0 for symbols, and what is neither a vector nor an atom. */
+/* 0 for symbols and for any type but those of vectors and atoms. */
 static inline size_t
 wire_item_bytes(int type)
 {
@@ -103,7 +104,7 @@ wire_item_bytes(int type)
 
 /* ---- bytes ---- */
 
-/* Little-endian, of bytes that are there. */
+/* Little-endian; all bytes of the number must be readable. */
 
 static inline uint32_t
 wire_load_u32(const uint8_t *at)
@@ -118,7 +119,7 @@ wire_load_u64(const uint8_t *at)
 	return wire_load_u32(at) | (uint64_t)wire_load_u32(at + 4) << 32;
 }
 
-/* In the order of the message that they are in. */
+/* In the byte order of the message that holds the number. */
 static inline uint32_t
 wire_decode_u32(const uint8_t *at, bool is_big_endian)
 {
@@ -151,7 +152,8 @@ wire_store_u64(uint8_t *at, uint64_t v)
 	wire_store_u32(at + 4, (uint32_t)(v >> 32));
 }
 
-/* What is mostly short, without a call. Returns the end of what is written. */
+/* Copies a mostly short string of bytes without a call of memcpy.  Returns the
+ * end of the copy. */
 static inline uint8_t *
 wire_copy_short(uint8_t *to, const uint8_t *from, size_t len)
 {
@@ -169,8 +171,8 @@ wire_copy_short(uint8_t *to, const uint8_t *from, size_t len)
 	return to + len;
 }
 
-/* 80 in each of eight bytes that is zero, from the lowest byte on: exact, no
- * carry between them. */
+/* A word with 0x80 in each byte that is zero at `at` and 0 in all others, the
+ * first of the eight bytes lowest.  Exact: nothing carries between bytes. */
 static inline uint64_t
 wire_nuls_at(const uint8_t *at)
 {
@@ -182,8 +184,8 @@ wire_nuls_at(const uint8_t *at)
 	return ~(((word & low7) + low7) | word | low7);
 }
 
-/* Bytes of the symbol at `at`, its NUL included, if that is one of the next
- * eight bytes, which can be read; else 0. */
+/* The length of the symbol at `at`, NUL included, if its NUL is among the next
+ * eight bytes, else 0.  All eight must be readable. */
 static inline size_t
 wire_short_symbol(const uint8_t *at)
 {
@@ -192,8 +194,9 @@ wire_short_symbol(const uint8_t *at)
 	return nuls == 0 ? 0 : (size_t)__builtin_ctzll(nuls) / 8 + 1;
 }
 
-/* The end of the symbol at `at`, behind its NUL; NULL if there is none.  Most
- * are short: eight bytes are looked at for less than a call of memchr. */
+/* The end of the symbol at `at`, just after its NUL; NULL if there is no NUL
+ * before `end`.  Most symbols are short: testing eight bytes costs less than a
+ * call of memchr. */
 static inline const uint8_t *
 wire_symbol_end(const uint8_t *at, const uint8_t *end)
 {
@@ -220,8 +223,8 @@ struct wire_header {
 };
 
 /*
- * Reads the header of the frame that starts at `at`, of which `avail` bytes
- * are here (any number).  A length above len_max or below WIRE_FRAME_MIN is
+ * Reads the header of the frame that starts at `at`; `avail` bytes of the frame
+ * have arrived (any number).  A length above len_max or below WIRE_FRAME_MIN is
  * WIRE_BAD; so is any unknown flag.  *out is set only on WIRE_OK; on WIRE_BAD
  * *why is a constant sentence for the log.
  */
@@ -241,9 +244,10 @@ struct wire_hello {
 };
 
 /*
- * Reads `credentials [capability] NUL`.  WIRE_MORE while no NUL has come;
- * WIRE_BAD (with *why) at once for what cannot be kdb+: HTTP and TLS.
- * The caller bounds avail and the time.
+ * Reads `credentials [capability] NUL`.  WIRE_MORE until the NUL has arrived;
+ * WIRE_BAD at once for HTTP and TLS, with a constant sentence in *why.  *out is
+ * set only on WIRE_OK and points into the input.  The caller limits avail and
+ * how long it waits.
  */
 enum wire_result wire_read_hello(const uint8_t *at, size_t avail,
 				 struct wire_hello *out, const char **why);
@@ -252,21 +256,21 @@ enum wire_result wire_read_hello(const uint8_t *at, size_t avail,
 
 /*
  * A cursor with a sticky error: after the first fault every read returns 0 or
- * NULL, moves nothing and keeps the first reason, so that a decoder reads
- * straight down and looks at `bad` once.
+ * NULL, does not move and keeps the first reason, so that a decoder can read
+ * field after field and test `bad` once at the end.
  */
 struct wire_reader {
 	const uint8_t *at, *end;
 	const char *bad;       /* NULL, or the first fault as a sentence */
 	bool is_big_endian;
-	bool has_long_counts;  /* an attr bit 80 count was seen (8 bytes) */
-	uint64_t looks, looks_max; /* wire_bound; 0: as many as there are */
+	bool has_long_counts; /* an 8-byte count (WIRE_LONG_COUNT) was read */
+	uint64_t looks, looks_max; /* see wire_bound; looks_max 0: no limit */
 };
 
-/* Of the faults: more looks than are allowed. */
+/* The fault of a message that needs more looks than wire_bound allows. */
 extern const char wire_too_many[];
 
-/* Only the first fault counts. */
+/* Records a fault; only the first one is kept. */
 static inline void
 wire_fail(struct wire_reader *r, const char *why)
 {
@@ -283,12 +287,13 @@ wire_reader(const uint8_t *at, size_t len, bool is_big_endian)
 }
 
 /*
- * Limits what wire_skip may do for a message that a stranger made: the bytes of
- * tiny objects take a hundred times as long as those of long vectors.  An atom
- * or a vector in a list is a look, a symbol two, any other object eight; four
- * atoms of one byte and one type in a row are none.  There may be
- * WIRE_LOOKS_MIN, about 10 ms, or one for every eight bytes.  What was accepted
- * once is read without a limit: batches have the objects of many messages.
+ * Limits the work of wire_skip on a message from outside: a byte of a tiny
+ * object takes a hundred times as long as a byte of a long vector.  The work is
+ * counted in looks.  An atom or a vector in a list costs one look, a symbol
+ * two, any other object eight; four one-byte atoms of one type in a row cost
+ * nothing.  A message may need WIRE_LOOKS_MIN looks (about 10 ms) or one for
+ * every eight of its bytes, whichever is more.  Messages that were accepted
+ * before are read without a limit: a batch holds the objects of many messages.
  */
 static inline void
 wire_bound(struct wire_reader *r)
@@ -297,7 +302,7 @@ wire_bound(struct wire_reader *r)
 
 	r->looks_max = len < 8 * (uint64_t)WIRE_LOOKS_MIN ? WIRE_LOOKS_MIN
 							  : len / 8;
-	if (r->is_big_endian) /* they are all looked at again */
+	if (r->is_big_endian) /* wire_rewrite visits every object again */
 		r->looks_max /= 2;
 }
 
@@ -305,79 +310,85 @@ uint8_t wire_get_u8(struct wire_reader *r);
 uint32_t wire_get_u32(struct wire_reader *r);
 uint64_t wire_get_u64(struct wire_reader *r);
 
-/* The next len bytes, which are skipped; NULL on fault. */
+/* Returns the next len bytes, in the input, and moves past them.  NULL on
+ * fault. */
 const uint8_t *wire_get_bytes(struct wire_reader *r, size_t len);
 
 /*
- * The bytes of a symbol up to its NUL, which is skipped; *out_len excludes it.
- * Not the type byte.  NULL on fault.
+ * Returns the symbol at r->at, in the input, and moves past its NUL; r->at must
+ * be after the type byte.  *out_len excludes the NUL and is set only on
+ * success.  NULL on fault.
  */
 const char *wire_get_symbol(struct wire_reader *r, size_t *out_len);
 
-/* Moves behind count symbols, each with its NUL. */
+/* Moves past count symbols, each with its NUL. */
 void wire_skip_symbols(struct wire_reader *r, uint64_t count);
 
 /*
- * After the type byte of a vector or list: reads attr and count.  Checks the
- * attribute (0..4) and that count items of at least item_min bytes can be in
- * what is left.  Returns the count.
+ * Reads the attribute and the count of a vector or list; r->at must be after
+ * the type byte.  Checks the attribute (0..4) and that count items of at least
+ * item_min (> 0) bytes each fit the remaining bytes.  Returns the count, and 0
+ * on fault.  out_attr may be NULL.
  */
 uint64_t wire_get_count(struct wire_reader *r, size_t item_min,
 			uint8_t *out_attr);
 
 /*
  * Validates one object by the rules of section 3 and the shape rules of
- * section 7 (a table is a dictionary of a symbol vector and as many columns,
- * lists, tables or dictionaries, of equal length; dictionary sides match,
- * booleans are 0 or 1, primitives known)
- * and moves behind it.  Depth is limited to WIRE_DEPTH_MAX.  An error object
- * (-128) is valid only as a whole message: wire_check_frame's business.
+ * section 7, and moves past it.  A table is a dictionary of a symbol vector and
+ * as many columns, which are lists, tables or dictionaries of equal length; the
+ * sides of a dictionary have equal lengths; a boolean is 0 or 1; a primitive is
+ * a known one.  Objects nest WIRE_DEPTH_MAX deep at most.  An error object
+ * (-128) is a fault: it is valid only as a whole message (wire_check_body).
  */
 void wire_skip(struct wire_reader *r);
 
-/* The number of items of the object at r->at: atoms 1, tables rows. Does not
- * move r. Only for an object that wire_skip accepted. */
+/* The number of items of the object at r->at: 1 for an atom, the rows of a
+ * table.  Does not move r.  Only for an object that wire_skip accepted. */
 uint64_t wire_count(const struct wire_reader *r);
 
 /* Where a table's names and columns are. */
 struct wire_table {
-	struct wire_reader names;   /* at the first of them */
-	const uint8_t *list;	    /* of columns: an object */
-	struct wire_reader columns; /* at the first of them */
-	uint64_t columns_cnt;	    /* and of names */
+	struct wire_reader names;   /* at the first name */
+	const uint8_t *list;	    /* the object that holds all columns */
+	struct wire_reader columns; /* at the first column */
+	uint64_t columns_cnt;	    /* there are as many names */
 };
 
 /* Only for a table that wire_skip accepted. */
 struct wire_table wire_open_table(const struct wire_reader *table);
 
-/* Whether each column of the table is a list, and none is itself a table or a
- * dictionary, as in q it may be. Only for a table that wire_skip accepted. */
+/* Whether each column of the table is a list: in q, a column may also be a
+ * table or a dictionary.  Only for a table that wire_skip accepted. */
 bool wire_has_flat_columns(const struct wire_reader *table);
 
 /*
  * Validates the whole body of an uncompressed frame: one object that ends
- * exactly at the end; an error object is allowed.  NULL when good, else the
- * reason.  *out_has_long_counts tells whether wire_rewrite is needed for it.
+ * exactly at the end; an error object is allowed.  Returns NULL if the body is
+ * good, else the reason as a constant sentence.  *out_has_long_counts, set only
+ * for a good body, tells whether it has 8-byte counts, which wire_rewrite
+ * shortens.
  */
 const char *wire_check_body(const uint8_t *body, size_t len,
 			    bool is_big_endian, bool *out_has_long_counts);
 
-/* The same with wire_bound: wire_too_many is a reason too. */
+/* The same within the limit of wire_bound: the reason may also be
+ * wire_too_many. */
 const char *wire_check_bounded(const uint8_t *body, size_t len,
 			       bool is_big_endian, bool *out_has_long_counts);
 
 /*
  * Copies an uncompressed, *checked* frame to out in the form that ringtick
- * relays: little-endian, 4-byte counts.  The result is never longer than the
- * input; returns its length.  out must have room for `len` bytes and must not
- * overlap.
+ * relays: little-endian, 4-byte counts.  Returns the length of the copy, which
+ * is never above len.  out must have room for len bytes and must not overlap
+ * the input.
  */
 size_t wire_rewrite(const uint8_t *frame, size_t len, uint8_t *out);
 
 /* ---- writing (write.c) ---- */
 
-/* Appends to [base, end); a write that does not fit sets is_full and writes
- * nothing, from then on. Always little-endian. */
+/* Appends to [base, end), always little-endian.  A write that does not fit sets
+ * is_full; it and all later writes write nothing. */
 struct wire_writer {
 	uint8_t *base, *at, *end;
 	bool is_full;
@@ -391,6 +402,7 @@ wire_writer(uint8_t *base, size_t len)
 				     .end = base + len };
 }
 
+/* The bytes written so far. */
 static inline size_t
 wire_written(const struct wire_writer *w)
 {
@@ -401,10 +413,10 @@ void wire_put_bytes(struct wire_writer *w, const void *bytes, size_t len);
 void wire_put_u8(struct wire_writer *w, uint8_t v);
 void wire_put_u32(struct wire_writer *w, uint32_t v);
 void wire_put_u64(struct wire_writer *w, uint64_t v);
-/* type byte, attr, count: the start of a vector or (type 0) general list */
+/* type byte, attribute, count: the header of a vector or general list */
 void wire_put_list(struct wire_writer *w, int type, uint8_t attr,
 		   uint32_t count);
-/* the bytes and a NUL, without a type byte: an item of a symbol vector */
+/* the bytes and a NUL, without a type byte: one item of a symbol vector */
 void wire_put_symbol_item(struct wire_writer *w, const char *s, size_t len);
 void wire_put_symbol(struct wire_writer *w, const char *s); /* an atom */
 void wire_put_string(struct wire_writer *w, const char *s); /* char vector */
@@ -414,8 +426,8 @@ void wire_put_date(struct wire_writer *w, int32_t days);
 void wire_put_null(struct wire_writer *w);		    /* :: */
 void wire_put_error(struct wire_writer *w, const char *text);
 
-/* Begins a frame with a length of 0; returns the header's offset from base.
- * wire_end_frame patches the length in. */
+/* Writes a header with a length of 0; returns the header's offset from base.
+ * wire_end_frame writes the length into it, unless the writer is full. */
 size_t wire_begin_frame(struct wire_writer *w, enum wire_message message);
 void wire_end_frame(struct wire_writer *w, size_t header_off);
 

@@ -4,7 +4,8 @@
 
 #include "base/util.h"
 
-/* Where the next len bytes go, or NULL. */
+/* Takes the next len bytes of the buffer.  NULL, and nothing is taken, if there
+ * is no room. */
 static uint8_t *
 room(struct wire_writer *w, size_t len)
 {
@@ -63,7 +64,8 @@ wire_put_list(struct wire_writer *w, int type, uint8_t attr, uint32_t count)
 	wire_store_u32(at + 2, count);
 }
 
-/* A type byte, unless it is 0, then text and NUL: all of it or nothing. */
+/* Writes a type byte (none if type is 0), the text and a NUL, or nothing at
+ * all if they do not fit. */
 static void
 put_text(struct wire_writer *w, int type, const char *s, size_t len)
 {

@@ -31,7 +31,7 @@ tear_down(void **state)
 	return vectors_close(state);
 }
 
-/* In pieces it is the same, and has the same fault. */
+/* Inflating in pieces gives the same bytes, or the same fault. */
 static void
 check_pieces(const uint8_t *frame, size_t len, size_t more,
 	     const uint8_t *whole, size_t whole_len, const char *fault)
@@ -57,8 +57,8 @@ check_pieces(const uint8_t *frame, size_t len, size_t more,
 }
 
 /*
- * Inflates to the fence behind the output, from one behind the input.  NULL,
- * or the frame, whose length is *out_len.
+ * Inflates with a fence right after the input and one right after the output.
+ * Returns the frame, whose length is *out_len, or NULL.
  */
 static const uint8_t *
 inflated(const uint8_t *frame, size_t len, size_t *out_len)
@@ -91,7 +91,7 @@ is_good_frame(const uint8_t *frame, size_t len)
 			       &has_long_counts) == NULL;
 }
 
-/* ---- the encoder of section 4, to have something to decode ---- */
+/* ---- the encoder of section 4, which makes input for the decoder ---- */
 
 enum { UNSET = 0, PENDING_NONE = 256 };
 
@@ -104,7 +104,7 @@ struct deflate {
 	uint8_t *out;
 };
 
-/* One token; returns whether it is a copy. */
+/* Writes one token; returns whether it is a copy. */
 static bool
 deflate_token(struct deflate *d)
 {
@@ -195,7 +195,7 @@ test_vectors(void **state)
 		out = inflated(v->bytes, v->len, &out_len);
 		if (out == NULL || !is_good_frame(out, out_len))
 			fail_msg("%s: is refused", v->name);
-		/* What kdb+ compressed, its encoder makes again. */
+		/* The encoder makes the same bytes as that of kdb+. */
 		if (v->bytes[2] == 1 &&
 		    (deflate_frame(out, out_len, again) != v->len ||
 		     memcmp(again, v->bytes, v->len) != 0))
@@ -218,7 +218,7 @@ check_twin(const char *compressed, const char *plain)
 	assert_memory_equal(out, twin->bytes, out_len);
 }
 
-/* count items of bytes each, all as in the text of the vector */
+/* count items of `bytes` bytes each, as the text of the vector says */
 static void
 check_repeats(const char *compressed, const char *start_hex,
 	      const char *item_hex, size_t cnt)
@@ -254,7 +254,7 @@ test_twins(void **state)
 	check_repeats("gold_nodeq_zip_short_3", "050010270000", "0100", 10000);
 	check_repeats("gold_nodeq_zip_float_7", "0900e8030000",
 		      "000000000000f03f", 1000);
-	/* With a length of 8 bytes. */
+	/* The uncompressed length has 8 bytes. */
 	assert_non_null(inflated(same->bytes, same->len, &len));
 	assert_int_equal(len, sizeof(first));
 	memcpy(first, out_fence.end - len, len);
@@ -299,7 +299,7 @@ test_flipped(void **state)
 
 			bytes[j / 8] ^= (uint8_t)(1u << j % 8);
 			out = inflated(bytes, v->len, &out_len);
-			/* Whatever comes out is ready to be checked. */
+			/* Any accepted output must be safe to check. */
 			if (out != NULL)
 				(void)is_good_frame(out, out_len);
 			bytes[j / 8] = v->bytes[j / 8];
@@ -320,7 +320,7 @@ test_round_trip_vectors(void **state)
 
 /*
  * Runs of every length at every distance that the short cuts of the copy loop
- * tell apart, and endings right behind them.
+ * tell apart, with the end of the frame right after them.
  */
 static void
 test_round_trip_runs(void **state)
@@ -367,7 +367,8 @@ test_round_trip_random(void **state)
 
 /* ---- single rules ---- */
 
-/* Refused here, and not only because of what would come out. */
+/* The decoder refuses these frames itself, and not only the check of the
+ * inflated frame. */
 static void
 test_malformed(void **state)
 {
@@ -394,7 +395,7 @@ test_lengths(void **state)
 		const char *hex;
 		size_t len;
 	} cases[] = {
-		/* 129 bytes from each one of the stream, and one more */
+		/* 129 bytes from each byte of the stream, and one more */
 		{ "01000100 0d000000 89000000 00", 137 },
 		{ "01000100 0d000000 8a000000 00", 0 },
 		{ "00000100 0000000d 00000089 00", 137 },

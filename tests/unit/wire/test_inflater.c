@@ -43,7 +43,7 @@ tear_down(void **state)
 	return 0;
 }
 
-/* A frame of so many bytes, all of the body the same, as literals. */
+/* A compressed frame of literals whose body repeats one byte. */
 static void
 pack(size_t whole, uint8_t byte)
 {
@@ -76,7 +76,7 @@ check_out(size_t whole, uint8_t byte)
 		assert_int_equal(out[i], byte);
 }
 
-/* A long one comes in pieces; short ones of others come meanwhile. */
+/* A long message is inflated in pieces, short ones of other owners between. */
 static void
 test_pieces(void **state)
 {
@@ -94,7 +94,7 @@ test_pieces(void **state)
 	}
 	assert_int_equal(pieces, 3);
 	check_out(LONG_BYTES, 7);
-	/* Asked for again it is still there. */
+	/* A further call finds the message still there. */
 	assert_int_equal(go_on(&anna, now, LONG_BYTES), UNPACK_DONE);
 	check_out(LONG_BYTES, 7);
 	assert_false(inflater_is_free(&u, now));
@@ -104,7 +104,7 @@ test_pieces(void **state)
 	assert_true(inflater_is_free(&u, now));
 }
 
-/* What waits for something else is taken away, and inflated anew. */
+/* A waiting message loses the place to another owner and is inflated again. */
 static void
 test_taken_away(void **state)
 {
@@ -117,7 +117,7 @@ test_taken_away(void **state)
 	inflater_wait(&u, &anna);
 	assert_int_equal(go_on(&bert, now, LONG_BYTES), UNPACK_MORE);
 	assert_int_equal(go_on(&anna, now, LONG_BYTES), UNPACK_BUSY);
-	/* Bert does not go on. */
+	/* Bert stops calling. */
 	assert_int_equal(go_on(&anna, now + NS_PER_S, LONG_BYTES), UNPACK_BUSY);
 	assert_int_equal(go_on(&anna, now + NS_PER_S + 1, LONG_BYTES),
 			 UNPACK_MORE);
@@ -125,7 +125,7 @@ test_taken_away(void **state)
 	inflater_forget(&u, &anna);
 }
 
-/* Nobody's is not in pieces; a bad one does not stay. */
+/* A message without an owner is inflated at once; a bad one frees the place. */
 static void
 test_at_once(void **state)
 {

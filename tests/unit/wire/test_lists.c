@@ -1,7 +1,7 @@
 /*
- * Lists of small things: what is passed quickly in a list is taken and refused
- * as each item alone would be, is rewritten to the same bytes, and there is a
- * limit to how many things a message may have.
+ * Lists of small objects: the quick way through a list accepts and refuses
+ * each item as wire_skip does the item alone, and rewrites it to the same
+ * bytes; the number of objects in a message is limited.
  */
 #include "config.h"
 
@@ -39,7 +39,8 @@ tear_down(void **state)
 	return 0;
 }
 
-/* Any type byte and any bytes, mostly good ones, often the type before. */
+/* Any type byte and any bytes, mostly good ones, often of the same type as the
+ * item before. */
 static uint8_t *
 put_item(struct chance *c, uint8_t *at, bool is_big_endian, uint8_t *type)
 {
@@ -74,7 +75,8 @@ put_item(struct chance *c, uint8_t *at, bool is_big_endian, uint8_t *type)
 	return at;
 }
 
-/* One by one, none of them in a list. NULL: one is bad. */
+/* The end of the items, each read alone and not in a list; NULL if one is bad.
+ */
 static const uint8_t *
 end_of_items(const uint8_t *at, const uint8_t *end, uint32_t cnt, bool is_big)
 {
@@ -119,7 +121,7 @@ test_like_alone(void **state)
 
 /* ---- big-endian ---- */
 
-/* All fixed widths, runs and single ones. */
+/* Atoms of all fixed widths, alone and in runs. */
 static void
 test_rewritten(void **state)
 {
@@ -181,7 +183,7 @@ test_limit(void **state)
 	static const char prices[] = "\xf7\0\0\0\0\0\0\0\0";
 
 	(void)state;
-	/* Long vectors and what is usual in lists are no matter. */
+	/* Long vectors and the usual items of lists stay below the limit. */
 	assert_null(check_many("\xff\1", 2, LEN_MAX));
 	assert_null(check_many(prices, 9, LEN_MAX));
 	assert_null(check_many("\x0a\0\3\0\0\0abc", 9, LEN_MAX));

@@ -1,6 +1,6 @@
 /*
- * The short ways behind an object against wire_skip, on any bytes: what they
- * take, it takes, and ends at the same byte.
+ * The short ways to the end of an object, compared with wire_skip on any bytes:
+ * wire_skip accepts each object that they accept, with the same end.
  */
 #include "config.h"
 
@@ -16,7 +16,7 @@
 
 enum { LEN_MAX = 2000 };
 
-static unsigned agreed; /* ends that a short way has told */
+static unsigned agreed; /* objects that a short way has accepted */
 
 static void
 assert_end(const uint8_t *end, const struct wire_reader *whole)
@@ -88,7 +88,7 @@ assert_lengths(const char *hex, enum skip_result result, size_t end)
 	assert_int_equal(next - at, end);
 }
 
-/* What wire_skip refuses, and why it ends where. */
+/* Objects that wire_skip refuses, and bytes whose end cannot be told. */
 static void
 test_by_lengths(void **state)
 {
@@ -103,20 +103,20 @@ test_by_lengths(void **state)
 	assert_lengths("04 80 0100000000000000 77 00", SKIP_WHOLE, 11);
 	assert_lengths("04 80 01000000000000", SKIP_SHORT, 0);
 	assert_lengths("04 80 0100000001000000 77", SKIP_UNKNOWN, 0);
-	/* nothing, and the last byte */
+	/* no byte, and the last byte missing */
 	assert_lengths("", SKIP_SHORT, 0);
 	assert_lengths("f5 6162", SKIP_SHORT, 0);
 	assert_lengths("00 00 02000000 fc 01 fc", SKIP_SHORT, 0);
-	/* more than a message can have */
+	/* a count that no message can have */
 	assert_lengths("07 00 00000010 77", SKIP_UNKNOWN, 0);
 	assert_lengths("00 00 00000040 fc 01", SKIP_UNKNOWN, 0);
-	/* no types */
+	/* unknown types */
 	assert_lengths("03 00 00000000", SKIP_UNKNOWN, 0);
 	assert_lengths("70 00 0000", SKIP_UNKNOWN, 0);
 	assert_lengths("80 6100", SKIP_UNKNOWN, 0);
 }
 
-/* Any number of symbols, of those that are there: many are empty. */
+/* Each number of symbols, many of them empty. */
 static void
 test_symbols(void **state)
 {

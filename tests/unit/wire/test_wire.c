@@ -15,7 +15,7 @@
 
 enum { LEN_MAX = 1 << 20 };
 
-/* For each vector for which is_wanted; says which one failed. */
+/* A loop over the vectors for which is_wanted holds. */
 #define FOR_EACH(v, is_wanted)                       \
 	for (const struct vector *v = vectors.items; \
 	     v < vectors.items + vectors.cnt; v++)   \
@@ -118,7 +118,7 @@ test_header_limits(void **state)
 		{ "01000000 ffffffff", UINT32_MAX, WIRE_OK, UINT32_MAX },
 		{ "01000001 0d000000", UINT64_MAX, WIRE_OK, 4294967309 },
 		{ "01000200 19000000", 99, WIRE_OK, 25 },
-		/* refused by the first byte that cannot be right */
+		/* refused at the first byte that cannot be right */
 		{ "02", 99, WIRE_BAD, 0 },
 		{ "0103", 99, WIRE_BAD, 0 },
 		{ "010003", 99, WIRE_BAD, 0 },
@@ -189,7 +189,7 @@ test_hello(void **state)
 	check_hello("hs_qpython_nocreds", "", "", 3);
 	check_hello("hs_qpython_retry", "u", "p", 0);
 	check_hello("hs_user_pass_cap3", "user", "pass", 3);
-	/* One that is not known yet is a capability as well. */
+	/* An unknown capability is accepted as well. */
 	assert_int_equal(
 		wire_read_hello((const uint8_t *)"u\x1f", 3, &hello, &why),
 		WIRE_OK);
@@ -223,7 +223,7 @@ test_hello_of_others(void **state)
 				 WIRE_BAD);
 		assert_non_null(why);
 	}
-	/* A user may be called that. */
+	/* A user may have such a name. */
 	assert_int_equal(
 		wire_read_hello((const uint8_t *)"GET:x\3", 7, &hello, &why),
 		WIRE_OK);
@@ -285,8 +285,8 @@ test_vectors_malformed(void **state)
 }
 
 /*
- * What is accepted can be rewritten, is then accepted as little-endian without
- * long counts, and rewriting it again changes nothing.
+ * An accepted frame can be rewritten; the result is accepted as little-endian
+ * without long counts, and rewriting it again changes nothing.
  */
 static void
 check_rewrite(const uint8_t *frame, size_t len, const char *name)
@@ -602,7 +602,7 @@ static const char *const bad_bodies[] = {
 	"0080 0000000000000080",
 	"0b80 ffffffffffffffff 6100",
 	"0400 ffffffff",
-	/* something behind the object */
+	/* bytes after the object */
 	"6500 00",
 	"",
 	"65",
@@ -643,7 +643,7 @@ test_depth(void **state)
 	static const uint8_t derived[] = { 106 };
 
 	(void)state;
-	/* The :: inside is the object that is nested most deeply. */
+	/* The :: inside is the most deeply nested object. */
 	assert_true(is_good_nest(list, 6, WIRE_DEPTH_MAX - 1));
 	assert_false(is_good_nest(list, 6, WIRE_DEPTH_MAX));
 	assert_true(is_good_nest(projection, 5, WIRE_DEPTH_MAX - 1));
@@ -654,7 +654,7 @@ test_depth(void **state)
 	assert_false(is_good_nest(list, 6, LEN_MAX / 6 - 2));
 }
 
-/* A value that is not 0 or 1, at each place of vectors of each length. */
+/* A value other than 0 and 1, at each place of vectors of each length. */
 static void
 test_booleans(void **state)
 {
@@ -730,7 +730,7 @@ test_reader_is_sticky(void **state)
 	bad = r.bad;
 	assert_non_null(bad);
 	assert_ptr_equal(r.at, in_fence.end - 3);
-	/* There is room for these, but they come too late. */
+	/* There are bytes for these, but a read has failed before. */
 	assert_int_equal(wire_get_u8(&r), 0);
 	assert_null(wire_get_symbol(&r, &len));
 	assert_int_equal(wire_get_count(&r, 1, &attr), 0);
@@ -865,7 +865,7 @@ check_written(write_body write, enum wire_message message, const char *hex)
 		wire_end_frame(&w, header_off);
 		assert_int_equal(w.is_full, room < len);
 		assert_true(wire_written(&w) <= room);
-		/* Once full, always full, however small the next one is. */
+		/* Once full, always full, however small the next write is. */
 		if (w.is_full) {
 			size_t written = wire_written(&w);
 
