@@ -33,6 +33,16 @@ advice(int err)
 	}
 }
 
+/* What is safe meanwhile. */
+static const char *
+promise(const struct journal *j)
+{
+	return j->is_gone ? "the day's file has lost its name, and goes with "
+			    "this process: do not kill it"
+			  : "nothing is lost while the ring has room (then "
+			    "feeds wait)";
+}
+
 void
 journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)
 {
@@ -48,11 +58,11 @@ journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)
 	log_line(LOG_ERROR, "journal_failing",
 		 "file=%s operation=%s error=\"%s\" failures=%" PRIu64
 		 " seconds=%lld waiting_bytes=%" PRIu64
-		 " hint=\"nothing is lost while the ring has room (then feeds "
-		 "wait); %s\"",
+		 " hint=\"%s; %s\"",
 		 LOG_QUOTED(j->state.path), LOG_QUOTED(what), strerror(err),
 		 j->failures, (now_ns - j->failing_since_ns) / NS_PER_S,
-		 j->main->head_pos - j->state.written_pos, advice(err));
+		 j->main->head_pos - j->state.written_pos, promise(j),
+		 advice(err));
 }
 
 void

@@ -362,7 +362,8 @@ def test_stop_with_a_full_disk_and_no_file(disk, start, connect):
     disk.fill()
     journal.path_now(disk.path).unlink()
     disk.fill()
-    daemon.wait_log("journal_failing", operation="bring back")
+    failing = daemon.wait_log("journal_failing", operation="bring back")
+    assert "do not kill it" in failing["hint"]
     client.close()
     daemon.stop(status=1)
     daemon.wait_log("journal_reserve_used")
