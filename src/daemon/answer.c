@@ -32,6 +32,26 @@ answer_give(struct server *s, struct connection *c,
 }
 
 void
+answer_drop_long(struct server *s, struct connection *c)
+{
+	pool_give(&s->pool, c->consumer.long_reply);
+	c->consumer.long_reply = NULL;
+}
+
+size_t
+answer_write_error(struct server *s, struct connection *c, const char *error)
+{
+	struct wire_writer w =
+		wire_writer(c->consumer.reply, s->tick.reply_max);
+	size_t header = wire_begin_frame(&w, WIRE_RESPONSE);
+
+	answer_drop_long(s, c);
+	wire_put_error(&w, error);
+	wire_end_frame(&w, header);
+	return wire_written(&w);
+}
+
+void
 answer_keep(struct connection *c, const struct tick_outcome *out)
 {
 	CHECK(!c->answer.is_kept);
@@ -96,9 +116,6 @@ static void
 refuse(struct server *s, struct connection *c, const char *error)
 {
 	struct answer *a = &c->answer;
-	struct wire_writer w =
-		wire_writer(c->consumer.reply, s->tick.reply_max);
-	size_t header;
 
 	s->counters.request_errors++;
 	symbols_release(&s->streams.filter.symbols, a->selection.symbols);
@@ -110,12 +127,7 @@ refuse(struct server *s, struct connection *c, const char *error)
 					    .asked = "a subscription" });
 		return;
 	}
-	pool_give(&s->pool, c->consumer.long_reply);
-	c->consumer.long_reply = NULL;
-	header = wire_begin_frame(&w, WIRE_RESPONSE);
-	wire_put_error(&w, error);
-	wire_end_frame(&w, header);
-	a->len = wire_written(&w);
+	a->len = answer_write_error(s, c, error);
 }
 
 bool

@@ -8,6 +8,7 @@
 #define RINGTICK_DAEMON_ANSWER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "daemon/server.h"
 
@@ -24,6 +25,14 @@ bool answer_has_place(const struct server *s, const struct connection *c);
 
 /* Queues the kept reply.  false: its place has not come, and c still waits. */
 bool answer_place(struct server *s, struct connection *c);
+
+/* Gives back the buffer of a long reply that is not sent. */
+void answer_drop_long(struct server *s, struct connection *c);
+
+/* Writes an error reply into c's reply buffer, in place of any other that is
+ * not queued.  Returns its length in bytes. */
+size_t answer_write_error(struct server *s, struct connection *c,
+			  const char *error);
 
 /* Drops a kept reply, when the connection ends. */
 void answer_forget(struct server *s, struct connection *c);

@@ -122,13 +122,6 @@ linger(struct server *s, struct connection *c)
 	arm_recv(s, c);
 }
 
-static void
-drop_long_reply(struct server *s, struct connection *c)
-{
-	pool_give(&s->pool, c->consumer.long_reply);
-	c->consumer.long_reply = NULL;
-}
-
 /* Refuses a peer by FIN alone; closes at once if bytes are on their way to
  * it. */
 static void
@@ -151,21 +144,17 @@ static void
 end_badly(struct server *s, struct connection *c, enum close_reason reason,
 	  bool is_sync, const char *detail)
 {
-	struct wire_writer w =
-		wire_writer(c->consumer.reply, s->tick.reply_max);
-	size_t header;
+	size_t len;
 
-	drop_long_reply(s, c);
+	answer_drop_long(s, c);
 	if (!is_sync) {
 		refuse_peer(s, c, reason, detail);
 		return;
 	}
 	note_end(s, c, reason, detail);
-	header = wire_begin_frame(&w, WIRE_RESPONSE);
-	wire_put_error(&w, reason == CLOSE_too_long ? "limit" : "badmsg");
-	wire_end_frame(&w, header);
-	consumer_queue(&c->consumer, wire_written(&w), NULL,
-		       (struct reply_gate){ 0 });
+	len = answer_write_error(
+		s, c, reason == CLOSE_too_long ? "limit" : "badmsg");
+	consumer_queue(&c->consumer, len, NULL, (struct reply_gate){ 0 });
 	c->state = CONNECTION_ENDING;
 	deadline_set(s, c, LINGER_NS);
 	delivery_wake(&s->delivery, c);
@@ -384,7 +373,7 @@ apply_outcome(struct server *s, struct connection *c,
 {
 	wait_end(s, c);
 	if (out->reply_len == 0)
-		drop_long_reply(s, c);
+		answer_drop_long(s, c);
 	if (out->is_update)
 		note_updates(s, c, out->why == NULL, len);
 	if (out->is_update && out->why != NULL) {
@@ -445,7 +434,7 @@ serve_frame(struct server *s, struct connection *c,
 		apply_outcome(s, c, &out, len);
 		return true;
 	case TICK_WAIT:
-		drop_long_reply(s, c);
+		answer_drop_long(s, c);
 		if (out.waits_for == WAIT_DEAR)
 			budget_charge(&s->budget, BUDGET_DEAR_STEPS);
 		c->wanted_bytes = s->streams.main.wanted_bytes;
@@ -658,14 +647,8 @@ session_caught_up(struct server *s, struct connection *c,
 static void
 replace_held(struct server *s, struct connection *c)
 {
-	struct wire_writer w =
-		wire_writer(c->consumer.reply, s->tick.reply_max);
-	size_t header = wire_begin_frame(&w, WIRE_RESPONSE);
-
-	drop_long_reply(s, c);
-	wire_put_error(&w, no_journal_now);
-	wire_end_frame(&w, header);
-	consumer_replace_reply(&c->consumer, wire_written(&w));
+	consumer_replace_reply(&c->consumer,
+			       answer_write_error(s, c, no_journal_now));
 }
 
 /*
