@@ -38,7 +38,7 @@ accept(struct parser *p, char c)
 
 /* ---- errors with a place ---- */
 
-/* Gives *err, which a function above has set, the place of a token. */
+/* Sets the place of *err, whose text is set already, to that of a token. */
 static int
 place(struct parser *p, const struct token *t, int code)
 {
@@ -47,7 +47,7 @@ place(struct parser *p, const struct token *t, int code)
 	return code;
 }
 
-/* A token as it is shown: in quotes, on one line, not too long. */
+/* A token for display: in quotes, on one line, shortened if too long. */
 struct shown {
 	char text[48];
 };
@@ -103,7 +103,7 @@ expect(struct parser *p, char c)
 /* ---- the type of a column ---- */
 
 struct column {
-	struct token type_token; /* blamed where there is no such type */
+	struct token type_token; /* the place of the error for a bad type */
 	char type[16];		 /* as schema_add_column takes it */
 	uint8_t attr;
 };
@@ -145,7 +145,7 @@ read_letter_type(struct parser *p, struct column *out)
 	return res;
 }
 
-/* `float in `float$(); the null symbol stands for symbol. */
+/* `float in `float$(); the null symbol means symbol. */
 static int
 read_type_name(struct parser *p, const struct token *t, struct column *out)
 {
@@ -154,7 +154,7 @@ read_type_name(struct parser *p, const struct token *t, struct column *out)
 		set_letter(out, 's');
 		return 0;
 	}
-	/* What only schema_add_column knows is not q. */
+	/* schema_add_column knows these names, but q does not. */
 	if (t->len == 2 || t->len > sizeof(out->type) ||
 	    token_is_word(t, "`string") || token_is_word(t, "`list"))
 		return refuse(p, t, "is no type", "names such as `symbol");
@@ -176,7 +176,7 @@ read_attribute(struct parser *p, const struct token *t, uint8_t *out)
 	return refuse(p, t, "is no attribute", "`s, `u, `p or `g");
 }
 
-/* Digits, from the start of [at, end). */
+/* The number of digits at the start of [at, end). */
 static size_t
 span_of_digits(const char *at, const char *end)
 {
@@ -213,7 +213,7 @@ letter_of_number(const struct token *t)
 	return '\0';
 }
 
-/* What stands behind 0# */
+/* The value after 0# */
 static int
 read_sample(struct parser *p, struct column *out)
 {
@@ -289,8 +289,8 @@ read_type(struct parser *p, int depth, struct column *out)
 
 /* ---- definitions ---- */
 
-/* The name in a token that may have a backtick.  What is cut off here is
- * longer than a name may be in any case. */
+/* The name in a token, without its backtick.  A name that is cut here is still
+ * too long to be accepted. */
 struct name {
 	char text[256];
 };
@@ -318,7 +318,7 @@ add_column(struct parser *p, struct schema_table *t, const struct token *name,
 	return place(p, res == -ENOENT ? &c->type_token : name, res);
 }
 
-/* `g# in front of a column's name; nothing, where there is none. */
+/* An attribute such as `g# before a column's name; KA_NONE if there is none. */
 static int
 read_column_attribute(struct parser *p, uint8_t *out)
 {
@@ -333,7 +333,7 @@ read_column_attribute(struct parser *p, uint8_t *out)
 	return res != 0 ? res : read_attribute(p, &t, out);
 }
 
-/* ([] name:type; ...) behind its first parenthesis */
+/* ([] name:type; ...) after its first parenthesis */
 static int
 parse_brackets(struct parser *p, struct schema_table *t)
 {
@@ -373,14 +373,15 @@ parse_brackets(struct parser *p, struct schema_table *t)
 	return accept(p, ')') ? 0 : unexpected(p, "; or )");
 }
 
-/* Moves over `a`b`c, which has no blanks inside. Returns the number. */
+/* Moves past `a`b`c, which has no blanks inside.  Returns the number of
+ * symbols. */
 static size_t
 skip_symbols(struct parser *p)
 {
 	size_t cnt = 0;
 
 	while (p->tokens.token.kind == TOKEN_SYMBOL &&
-	       (cnt == 0 || !p->tokens.token.is_behind_blank)) {
+	       (cnt == 0 || !p->tokens.token.is_after_blank)) {
 		tokens_next(&p->tokens);
 		cnt++;
 	}
@@ -409,7 +410,7 @@ refuse_count(struct parser *p, const struct token *t, size_t types,
 	return refuse(p, t, complaint, "one type for each name");
 }
 
-/* "PSF"$\:() : the second half of a flip. names stands at the first name. */
+/* "PSF"$\:() : the second half of a flip.  `names` is at the first name. */
 static int
 parse_letters(struct parser *p, struct schema_table *t, struct parser *names,
 	      size_t names_cnt)
@@ -489,7 +490,7 @@ parse_list(struct parser *p, struct schema_table *t, struct parser *names,
 	return cnt == names_cnt ? 0 : refuse_count(p, &list, cnt, names_cnt);
 }
 
-/* flip`time`sym!"PS"$\:() behind flip */
+/* flip`time`sym!"PS"$\:() after the word flip */
 static int
 parse_flip(struct parser *p, struct schema_table *t)
 {

@@ -16,7 +16,7 @@ enum {
 const struct schema_table *
 record_table(const struct schema *schema, const uint8_t *frame)
 {
-	/* Behind the type byte of the table's symbol. */
+	/* after the type byte of the table's symbol */
 	const char *name =
 		(const char *)frame + WIRE_HEADER_BYTES + START_BYTES + 1;
 	const struct schema_table *t =

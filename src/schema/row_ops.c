@@ -39,7 +39,7 @@ type_at(const uint8_t *at)
 	return (int8_t)*at;
 }
 
-/* Moves behind cnt items of a column of that type. */
+/* Moves past cnt items of a column of that type. */
 static inline void
 pass_items(struct wire_reader *r, int type, uint32_t cnt)
 {
@@ -68,7 +68,7 @@ row_ops_keys(const struct rows *from)
 	};
 }
 
-/* Of a general list: an atom has its type in front. */
+/* The next key of a general list, where an atom follows its type byte. */
 static void
 next_of_list(struct rows_keys *keys, struct rows_key *out)
 {
@@ -104,7 +104,7 @@ row_ops_next_key(struct rows_keys *keys, struct rows_key *out)
 
 /* ---- writing ---- */
 
-/* Where a message is written, or only measured. */
+/* A message that is written, or only measured. */
 struct out {
 	uint8_t *base; /* NULL: only measured */
 	uint64_t len;
@@ -139,7 +139,7 @@ put_header(struct out *out, int type, uint8_t attr, uint32_t cnt)
 	out->len += WIRE_LIST_HEADER_BYTES;
 }
 
-/* Moves the reader behind cnt items of a column of that type. */
+/* Copies cnt items of a column of that type and moves the reader past them. */
 static inline void
 put_items(struct out *out, struct wire_reader *r, int type, uint32_t cnt)
 {
@@ -149,7 +149,6 @@ put_items(struct out *out, struct wire_reader *r, int type, uint32_t cnt)
 	put_bytes(out, from, (size_t)(r->at - from));
 }
 
-/* Before the columns, and when they are there. */
 static void
 begin_message(struct out *out, const struct schema_table *t)
 {
@@ -170,7 +169,7 @@ struct picked {
 	uint32_t cnt;
 };
 
-/* Always with a constant width, so that each item is a load and a store. */
+/* Inlined with a constant width, so that each item is a load and a store. */
 static inline __attribute__((always_inline)) void
 gather_width(uint8_t *to, const uint8_t *from, size_t width,
 	     const struct picked *picked)
@@ -212,7 +211,8 @@ pick_fixed(struct out *out, const struct wire_reader *r, size_t width,
 	out->len += width * picked->cnt;
 }
 
-/* Moves from item `next` behind the last one that is picked. */
+/* The reader is at item `next`; moves past the last picked item and returns the
+ * number of the item there. */
 static inline uint32_t
 pick_symbols(struct out *out, struct wire_reader *r, uint32_t next,
 	     const struct picked *picked)
@@ -225,7 +225,8 @@ pick_symbols(struct out *out, struct wire_reader *r, uint32_t next,
 	return next;
 }
 
-/* The same of a general list; type: of the atoms of which a vector is made. */
+/* The same for a general list.  type: of the vector to be written, 0 for a
+ * list. */
 static inline uint32_t
 pick_objects(struct out *out, struct wire_reader *r, uint32_t next, int type,
 	     const struct picked *picked)
@@ -244,8 +245,8 @@ pick_objects(struct out *out, struct wire_reader *r, uint32_t next, int type,
 }
 
 /*
- * The type of the atoms that are picked of a general list; 0 if they are not
- * all atoms of one type.  The reader is at the first picked item.
+ * The type of the picked items of a general list; 0 if they are not all atoms
+ * of one type.  The reader is at the first picked item.
  */
 static int
 picked_type(struct wire_reader r, const struct picked *picked)
@@ -262,7 +263,7 @@ picked_type(struct wire_reader r, const struct picked *picked)
 	return -type;
 }
 
-/* Moves behind the last one that is picked. */
+/* Moves past the last picked item. */
 static void
 pick_list(struct out *out, struct wire_reader *r, const struct picked *picked)
 {
@@ -276,8 +277,8 @@ pick_list(struct out *out, struct wire_reader *r, const struct picked *picked)
 }
 
 /*
- * Moves behind the column, unless it is the message's last one: then nobody
- * needs to know where it ends.
+ * Moves past the column, unless it is the message's last one, whose end is not
+ * needed.
  */
 static void
 pick_column(struct out *out, struct wire_reader *r, uint32_t rows_cnt,
@@ -285,7 +286,7 @@ pick_column(struct out *out, struct wire_reader *r, uint32_t rows_cnt,
 {
 	int type = type_at(r->at);
 	size_t width = wire_item_bytes(type);
-	uint32_t behind = rows_cnt - picked->rows[picked->cnt - 1] - 1;
+	uint32_t rest_cnt = rows_cnt - picked->rows[picked->cnt - 1] - 1;
 
 	r->at += WIRE_LIST_HEADER_BYTES;
 	if (type == KT_LIST) {
@@ -296,21 +297,22 @@ pick_column(struct out *out, struct wire_reader *r, uint32_t rows_cnt,
 	} else {
 		put_header(out, type, KA_NONE, picked->cnt);
 		pick_fixed(out, r, width, picked);
-		r->at += width * (rows_cnt - behind);
+		r->at += width * (rows_cnt - rest_cnt);
 	}
 	if (!is_last)
-		pass_items(r, type, behind);
+		pass_items(r, type, rest_cnt);
 }
 
 /*
- * All rows: what needs no change is copied at once, over the columns' bounds.
- * An attribute does, and a list of atoms, which may have to become a vector.
+ * Writes all rows.  Bytes that need no change are copied at once, across
+ * columns.  An attribute is changed, and a general list that begins with an
+ * atom, which may become a vector.
  */
 static void
 pick_all(struct out *out, struct wire_reader *r, const struct picked *all,
 	 unsigned columns_cnt)
 {
-	const uint8_t *same = r->at; /* from here on, nothing was put yet */
+	const uint8_t *same = r->at; /* the first byte not yet copied */
 
 	for (unsigned i = 0; i < columns_cnt; i++) {
 		const uint8_t *column = r->at;
@@ -375,7 +377,7 @@ row_ops_pick(const struct schema_table *t, const struct rows *from,
 	return out.len;
 }
 
-/* ---- the same in several goes ---- */
+/* ---- the same in several steps ---- */
 
 void
 row_ops_pick_begin(struct rows_picking *p, const struct schema_table *t,
@@ -413,14 +415,15 @@ begin_column(struct rows_picking *p, struct out *out, struct wire_reader *r)
 			p->type = (int8_t)-type_at(r->at);
 	}
 	put_header(out, p->type, KA_NONE, p->cnt);
-	/* All rows, and nothing to change. */
+	/* All rows of a vector are copied at once. */
 	if (type != KT_LIST && p->cnt == p->from.cnt) {
 		put_items(out, r, type, p->cnt);
 		p->done = p->next = p->cnt;
 	}
 }
 
-/* The next of them, about so many rows. */
+/* The picked rows to be written next: rows_max at most, and fewer if many rows
+ * between them have to be passed one by one. */
 static struct picked
 next_slice(const struct rows_picking *p, uint32_t rows_max)
 {
@@ -518,7 +521,7 @@ source_items(const struct rows_source *s)
 	};
 }
 
-/* Whether the general list has only atoms of a type. */
+/* Whether the general list has only atoms of that type. */
 static bool
 has_only(const struct rows_source *s, int type)
 {
@@ -532,7 +535,8 @@ has_only(const struct rows_source *s, int type)
 	return true;
 }
 
-/* Of the vector that the sources' columns make; 0 if it is a general list. */
+/* The type of the vector that the sources' columns make; 0 if they make a
+ * general list. */
 static int
 merged_type(const struct sources *from)
 {
@@ -552,7 +556,7 @@ merged_type(const struct sources *from)
 	return type;
 }
 
-/* Moves the source behind its column. */
+/* Writes the items of a source's column and moves the source past it. */
 static void
 merge_items(struct out *out, struct rows_source *s, int type)
 {

@@ -1,13 +1,14 @@
 /*
- * Rows of published messages: some rows of one message (of those that a
- * subscriber wants only some of), or those of many messages in one (batches).
- * Columns are read and written as the bytes that they are on the wire.
+ * Rows of published messages: picks some rows of one message (for a subscriber
+ * to some symbols), or merges the rows of many messages into one (batches).
+ * Columns are read and written in their form on the wire.
  *
- * Invariant: all columns given are good, as update_write made them: lists of
- * as many items as there are rows, of which there is at least one.  A column
- * of atoms that are all of one type is written as a vector, as q would have
- * it; any other as a general list.  Its attribute is dropped.
- * Called by: whoever fills streams.  Pure: no allocation, no pointer kept.
+ * Invariant: all columns given are good, as update_write made them: lists with
+ * one item for each row, and at least one row.  A column of atoms that are all
+ * of one type is written as a vector, as in q; any other as a general list.
+ * Attributes are dropped.
+ * Called by: everything that fills streams.  Pure: no allocation, no pointer
+ * kept but those in rows_keys and rows_picking.
  */
 #ifndef RINGTICK_SCHEMA_ROW_OPS_H
 #define RINGTICK_SCHEMA_ROW_OPS_H
@@ -18,25 +19,27 @@
 
 #include "schema/schema.h"
 
-/* What follows a message's constant prefix; the same in frame and record. */
+/* The columns of a message, one after the other: the bytes after its constant
+ * prefix, the same in frame and record. */
 struct rows {
 	const uint8_t *columns;
-	size_t len;
-	uint32_t cnt;
+	size_t len;   /* of all columns, in bytes */
+	uint32_t cnt; /* of rows */
 };
 
 struct rows row_ops_of_columns(const uint8_t *columns, size_t len);
 
-/* Of a frame that is no mark. */
+/* The rows of a frame that is not a mark. */
 struct rows row_ops_of_frame(const struct schema_table *t,
 			     const uint8_t *frame);
 
-/* ---- keys: what the sym column has in each row ---- */
+/* ---- keys: the sym column's item in each row ---- */
 
 struct rows_key {
-	const uint8_t *at; /* the value; a symbol's has no NUL */
-	size_t len;
-	int8_t type; /* 1..19, of an atom; 0: no atom, and all of its object */
+	const uint8_t *at; /* in the message */
+	size_t len;	   /* without the NUL of a symbol */
+	int8_t type; /* 1..19: `at` is the atom's value; 0: a whole object that
+			is not an atom */
 };
 
 /* Moves through the sym column, row by row. */
@@ -46,27 +49,28 @@ struct rows_keys {
 	int8_t type; /* of the column; 0: each key has its own */
 };
 
+/* At the first row; the message must stay. */
 struct rows_keys row_ops_keys(const struct rows *from);
 
-/* false behind the last row. */
+/* Reads the next key.  false after the last row; *out is then not set. */
 bool row_ops_next_key(struct rows_keys *keys, struct rows_key *out);
 
 /* ---- some rows of one message ---- */
 
 /*
- * Bytes of the message that has only the rows picked[0..cnt-1] of `from`: row
- * numbers from 0, each above the one before, at least one.  Never more than
- * the whole message has.
+ * The length of the message that has only the rows picked[0..cnt-1] of `from`:
+ * at least one row number, from 0, in rising order without repeats.  Never more
+ * than the length of the whole message.
  */
 size_t row_ops_picked_len(const struct schema_table *t, const struct rows *from,
 			  const uint32_t *picked, uint32_t cnt);
 
-/* Writes it, not over `from`. Returns row_ops_picked_len, and writes no more.
- */
+/* Writes that message, row_ops_picked_len bytes, and returns its length.  `at`
+ * must not overlap `from`. */
 size_t row_ops_pick(const struct schema_table *t, const struct rows *from,
 		    const uint32_t *picked, uint32_t cnt, uint8_t *at);
 
-/* ---- the same in several goes ---- */
+/* ---- the same in several steps ---- */
 
 struct rows_picking {
 	const struct schema_table *t;
@@ -74,27 +78,28 @@ struct rows_picking {
 	const uint32_t *picked;
 	uint32_t cnt;
 	uint8_t *base;
-	uint64_t len; /* written so far; in the end, of the message */
+	uint64_t len; /* bytes written so far; in the end, of the message */
 
-	const uint8_t *at; /* what is read next */
-	unsigned column;
-	bool is_begun;	   /* its header is written */
-	int8_t from_type, type; /* of the column, and what it becomes */
-	uint32_t done;	   /* of the picked, in this column */
-	uint32_t next;	   /* row at `at`, where widths differ */
-	/* A general list becomes a vector, until an item is no such atom: then
-	 * it is begun anew from here. */
+	const uint8_t *at;	/* where reading continues */
+	unsigned column;	/* the one being written */
+	bool is_begun;		/* the header of the column is written */
+	int8_t from_type, type; /* of the column in `from`, and as written */
+	uint32_t done;		/* picked rows written in this column */
+	uint32_t next;		/* the row at `at`, if items differ in width */
+	/* The first picked item of a general list.  The list is written as a
+	 * vector until an item does not fit it, and then again from here. */
 	const uint8_t *first;
-	uint64_t column_len; /* before the column */
+	uint64_t column_len; /* len before this column */
 };
 
-/* What is given must stay until the end, and `at` has room for as much as the
- * whole message. */
+/* Starts p.  t, the message and `picked` must stay until all is written, and
+ * `at` must have room for the length of the whole message. */
 void row_ops_pick_begin(struct rows_picking *p, const struct schema_table *t,
 			const struct rows *from, const uint32_t *picked,
 			uint32_t cnt, uint8_t *at);
 
-/* Goes on for about so many rows of a column.  Whether all is written. */
+/* Writes about rows_max items.  Returns whether the message is complete; p->len
+ * is then its length. */
 bool row_ops_pick_some(struct rows_picking *p, uint32_t rows_max);
 
 /* ---- the rows of many messages ---- */
@@ -105,10 +110,11 @@ struct rows_source {
 };
 
 /*
- * Writes the message that has all rows of the sources, in their order, not over
- * a source.  There is at least one source, and less than 2^31 rows.  The sym
- * column gets sym_attr, unless it is a general list.  Returns its length, which
- * is at most that of the sources' messages together.
+ * Writes the message that has all rows of the sources, in their order.  There
+ * must be at least one source and less than 2^31 rows; `at` must not overlap a
+ * source.  The sym column gets sym_attr (KA_*), unless it is a general list.
+ * Returns the length of the message, at most that of the sources' messages
+ * together.
  */
 size_t row_ops_merge(const struct schema_table *t, struct rows_source *sources,
 		     size_t cnt, uint8_t sym_attr, uint8_t *at);

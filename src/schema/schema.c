@@ -13,7 +13,7 @@
 #include "wire/wire.h"
 
 enum {
-	NAME_MAX_BYTES = 127, /* of a table or column: ours, q has no limit */
+	NAME_MAX_BYTES = 127, /* of a table or column; q has no limit */
 };
 
 static const struct column_type {
@@ -125,7 +125,7 @@ schema_add_table(struct schema *s, const char *name, struct schema_table **out,
 	return 0;
 }
 
-/* The row of a q name or letter in types; NULL where it is neither. */
+/* The row of `types` for a q name or letter; NULL if the word is neither. */
 static const struct column_type *
 find_type(const char *word)
 {
@@ -137,7 +137,7 @@ find_type(const char *word)
 	return NULL;
 }
 
-/* Each table begins with time and sym, or tick.q would refuse to start. */
+/* Each table begins with time and sym: tick.q refuses to start otherwise. */
 static int
 check_begin(const struct schema_table *t, const char *name, int type,
 	    const char *type_name, struct schema_error *err)
@@ -231,8 +231,8 @@ symbol_bytes(const char *name)
 }
 
 /*
- * The start of a table, in both constants: wrapper, column names, and the
- * header of the list of columns (wire.md 3, table 98).
+ * The length of the start of a table in both constants: wrapper, column names,
+ * and the header of the list of columns (wire.md 3, table 98).
  */
 static size_t
 table_start_bytes(const struct schema_table *t)
@@ -281,8 +281,8 @@ build_publish_prefix(struct schema_table *t)
 }
 
 /*
- * `(name; @[0#table; `sym; `g#])`: the r.q of kdb+tick finds the tables to
- * group at the end of the day by that attribute (tick-contract.md 2.3).
+ * `(name; @[0#table; `sym; `g#])`: by that attribute, the r.q of kdb+tick finds
+ * the tables to group at the end of the day (tick-contract.md 2.3).
  */
 static int
 build_sub_reply(struct schema_table *t)
@@ -320,7 +320,7 @@ schema_finish(struct schema *s, struct schema_error *err)
 	for (unsigned i = 0; i < s->tables_cnt; i++) {
 		struct schema_table *t = &s->tables[i];
 
-		/* What the two are called, schema_add_column has seen to. */
+		/* schema_add_column has checked the names of the first two. */
 		if (t->columns_cnt < 2) {
 			snprintf(err->text, sizeof(err->text),
 				 "table %s does not begin with columns time "
@@ -348,7 +348,7 @@ schema_find(const struct schema *s, const char *name, size_t name_len)
 		unsigned middle = from + (to - from) / 2;
 		const struct schema_table *t = &s->tables[middle];
 		size_t len = t->name_len;
-		/* A name out of a char vector may hold NULs. */
+		/* A name from a char vector may hold NULs. */
 		int order = memcmp(t->name, name, min_u64(len, name_len));
 
 		if (order == 0 && len == name_len)

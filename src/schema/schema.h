@@ -14,17 +14,17 @@
 #include <stdint.h>
 
 enum {
-	SCHEMA_TABLES_MAX = 256,   /* a selection is a bitmap of so many bits */
+	SCHEMA_TABLES_MAX = 256,   /* a selection has one bit for each */
 	SCHEMA_COLUMNS_MAX = 1024, /* of one table */
 };
 
-/* How closely an update must match its table: the types of the columns too, or
- * their number and lengths only. */
+/* How closely an update must match its table: the number, lengths and types of
+ * the columns, or only their number and lengths. */
 enum check_mode { CHECK_TYPES, CHECK_SHAPE };
 
 struct schema_column {
 	char *name;
-	int8_t type;	/* 1..19 of enum wire_type; 0 = general list */
+	int8_t type;	/* 1..19 of enum wire_type; 0: general list */
 	bool is_string; /* type 0, and each cell must be a char vector */
 	uint8_t attr;	/* KA_*, as the schema declares it */
 };
@@ -60,42 +60,48 @@ struct schema {
 
 /* Where and why a schema cannot be used. */
 struct schema_error {
-	unsigned line, column; /* from 1; 0 where there is no place */
+	unsigned line, column; /* from 1; 0: the error has no place */
 	char text[256];
 };
 
 /*
- * Reads the text of a kdb+tick schema file (sym.q).  Adds its tables to *s
- * (zeroed or already holding tables).  -EINVAL with *err set; -ENOMEM.
- * Understands the spellings listed in doc/configuration.md.
+ * Reads the text of a kdb+tick schema file (sym.q), in the spellings listed in
+ * doc/configuration.md.  Adds its tables to *s (zeroed or already holding
+ * tables), on an error perhaps some of them; schema_fini releases them.  0, or
+ * an errno negated, with *err set.
  */
 int schema_parse(struct schema *s, const char *text, size_t len,
 		 struct schema_error *err);
 
-/* Adds an empty table. -EEXIST, -E2BIG, -EINVAL (name), with *err. */
+/* Adds an empty table.  *out is good until the next table is added.  0, or
+ * -EEXIST, -E2BIG, -EINVAL (the name) or -ENOMEM, with *err set. */
 int schema_add_table(struct schema *s, const char *name,
 		     struct schema_table **out, struct schema_error *err);
 
 /*
- * Adds a column; type as a q name ("timespan"), a q letter ("n"), "string"
- * or "" / "list" for an untyped column.  -ENOENT (no such type),
- * -EINVAL, -EEXIST, -E2BIG, with *err.
+ * Adds a column.  type is a q name ("timespan"), a q letter ("n"), "string", or
+ * "" or "list" for an untyped column; attr is one of KA_*.  0, or -ENOENT (no
+ * such type), -EINVAL (the name, or the place of time and sym), -EEXIST, -E2BIG
+ * or -ENOMEM, with *err set.
  */
 int schema_add_column(struct schema_table *t, const char *name,
 		      const char *type, uint8_t attr,
 		      struct schema_error *err);
 
-/* Sorts, checks tick.q's rules, builds the constant bytes. -EINVAL, -ENOMEM. */
+/* Sorts the tables, checks tick.q's rules and builds the constant bytes; call
+ * it once, after the last table.  0, or -EINVAL or -ENOMEM, with *err set. */
 int schema_finish(struct schema *s, struct schema_error *err);
 
-/* q's name of what has this type byte: of a vector ("float"), of its atom
- * too; "list", "table", "dictionary", "function" for the rest. */
+/* q's name of the type of an object: "float" for the vector and the atom alike;
+ * "list", "table", "dictionary", "function" for the rest.  A constant. */
 const char *schema_type_name(int type);
 
-/* NULL if there is none. name need not be terminated. */
+/* NULL if there is no table of that name, which need not be terminated.  Only
+ * after schema_finish. */
 const struct schema_table *schema_find(const struct schema *s,
 				       const char *name, size_t name_len);
 
+/* Releases all tables; a zeroed schema is accepted. */
 void schema_fini(struct schema *s);
 
 #endif

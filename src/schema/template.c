@@ -23,8 +23,8 @@ is_word_equal(const uint8_t *a, const uint8_t *b)
 	return left == right;
 }
 
-/* The end first: that is where the table's name is.  A beginning has at least
- * a word: the list of three, and the function's name. */
+/* Compares the last word first: the table's name is there.  A beginning has at
+ * least a word: the list of three, and the function's name. */
 static inline bool
 begins(const struct template *template, const uint8_t *frame, size_t len)
 {
@@ -76,8 +76,8 @@ template_learn(struct templates *s, const uint8_t *frame,
 	};
 	memcpy(template->head, frame, sizeof(template->head));
 	memcpy(template->start, start, start_len);
-	/* A cell's type byte becomes a vector's header; a time may be added,
-	 * to a column of one byte for each row too. */
+	/* A cell's type byte becomes a vector's header.  A time may be added:
+	 * 8 bytes for each row, whose columns may have only one byte. */
 	template->growth = u->table->publish_prefix_len +
 			   (u->items_cnt + 1) * WIRE_LIST_HEADER_BYTES + WORD +
 			   FAR;
@@ -89,7 +89,7 @@ template_learn(struct templates *s, const uint8_t *frame,
 
 /* ---- updates ---- */
 
-/* Without a call for what is mostly some 64 bytes. */
+/* Copies the prefix, mostly some 64 bytes, without a call of memcpy. */
 static inline void
 copy_prefix(uint8_t *to, const struct schema_table *t)
 {
@@ -100,8 +100,8 @@ copy_prefix(uint8_t *to, const struct schema_table *t)
 	memcpy(to + len - FAR, t->publish_prefix + len - FAR, FAR);
 }
 
-/* A header is written as a word: the two bytes too many are overwritten by the
- * item, or by what follows. */
+/* Writes the header as a word: the last two bytes are overwritten by the item
+ * and the bytes after it. */
 static inline uint8_t *
 put_vector_of_one(uint8_t *at, int type)
 {
@@ -111,8 +111,8 @@ put_vector_of_one(uint8_t *at, int type)
 	return at + WIRE_LIST_HEADER_BYTES;
 }
 
-/* Bytes of an atom's item behind its type; 0: look closer.  Reads FAR of them,
- * wherever the frame ends. */
+/* The length of an atom's value; 0 if skip_atom has to find it.  FAR bytes must
+ * be readable. */
 static inline size_t
 item_len(int type, const uint8_t *item)
 {
@@ -122,8 +122,9 @@ item_len(int type, const uint8_t *item)
 }
 
 /*
- * Cells become vectors of one.  Where so much has been received, FAR bytes are
- * copied of each item, whatever its length: the next item overwrites the rest.
+ * Writes cells as vectors of one item.  If FAR bytes are readable, that many
+ * are copied whatever the length of the item: the next item overwrites the
+ * rest.
  */
 static uint8_t *
 put_row(const struct template *template, const uint8_t *from,

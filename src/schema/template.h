@@ -1,12 +1,12 @@
 /*
- * Feeds send the same again and again: the bytes of a frame up to its first
- * column or cell (function, table, number of columns) and that item's type are
- * mostly those of a frame before, and then mean the same.  A template is such
- * a beginning, with what it means; an update that begins like a template is
- * parsed and written in one pass.
+ * A quick way for updates that begin like an earlier one.  A feed's frames
+ * mostly have the same bytes up to the first column or cell (function, table,
+ * number of columns) and the type of that item, and the same bytes mean the
+ * same.  A template is such a beginning with its meaning; a frame that begins
+ * with a template is parsed and written in one pass.
  *
- * Only for the usual items (wire/skip.h).  For anything else the general way
- * (update_parse, update_write) is there; both write the same bytes.
+ * Only for the usual items (wire/skip.h).  Other frames take the general way
+ * (update_parse, update_write); both write the same bytes.
  *
  * Pure; templates are learned from updates that the general way has accepted.
  */
@@ -22,41 +22,44 @@
 #include "wire/wire.h"
 
 enum {
-	TEMPLATES_MAX = 32,	 /* that are known at once, of all feeds */
-	TEMPLATE_START_MAX = 64, /* bytes of a beginning, without the length */
+	TEMPLATES_MAX = 32,	 /* kept at once, for all feeds together */
+	TEMPLATE_START_MAX = 64, /* bytes of a beginning, without the header */
 };
 
 struct template
 {
 	const struct schema_table *table;
-	bool is_row;	     /* cells, else columns */
-	bool has_time;	     /* else it is added */
+	bool is_row;   /* the items are cells, else columns */
+	bool has_time; /* else the time is added */
 	unsigned items_cnt;
-	size_t factor, growth; /* what is written is at most so much longer */
-	size_t start_len;    /* from behind the frame's length on, with the
-				type of the first item */
-	uint8_t head[4];     /* what stands before the length */
-	uint8_t start[TEMPLATE_START_MAX];
+	size_t factor, growth; /* see template_room */
+	size_t start_len;      /* bytes of `start` */
+	uint8_t head[4];       /* the frame's bytes before its length */
+	uint8_t start[TEMPLATE_START_MAX]; /* the bytes after the header, up to
+					      the type of the first item */
 };
 
 struct templates {
 	struct template all[TEMPLATES_MAX];
 	unsigned cnt;
-	unsigned last; /* the one found last */
-	unsigned next; /* the one to be replaced next */
+	unsigned last; /* index of the one found last */
+	unsigned next; /* index of the one to be replaced next */
 };
 
-/* An update that came as a frame of its own: little-endian, asynchronous and
- * not compressed; u points into it. */
+/* Makes a template of the frame (little-endian, asynchronous, not compressed)
+ * of an accepted update u, which points into it.  Replaces the oldest one if
+ * all are in use; does nothing if the beginning is known or unsuitable. */
 void template_learn(struct templates *s, const uint8_t *frame,
 		    const struct update *u);
 
-/* Of a frame of len bytes; NULL if it begins like none. */
+/* The template of a frame of len bytes; NULL if there is none.  Good until the
+ * next template_learn. */
 const struct template *template_of(struct templates *s, const uint8_t *frame,
 				   size_t len);
 
-/* Of the frame at `at`, whose length is set; NULL also if the frame is not
- * whole in the avail bytes. */
+/* The template of the frame at `at`; NULL also if the avail bytes do not hold
+ * the whole frame.  *out_len is the frame's length as announced, 0 if its first
+ * bytes are missing. */
 static inline const struct template *
 template_find(struct templates *s, const uint8_t *at, size_t avail,
 	      uint64_t *out_len)
@@ -68,7 +71,8 @@ template_find(struct templates *s, const uint8_t *at, size_t avail,
 						   : template_of(s, at, len);
 }
 
-/* How many bytes template_write may touch for a frame of len bytes. */
+/* How many bytes of its output template_write may touch for a frame of len
+ * bytes. */
 static inline uint64_t
 template_room(const struct template *template, uint64_t len)
 {
@@ -76,11 +80,11 @@ template_room(const struct template *template, uint64_t len)
 }
 
 /*
- * Writes the message to be published of a frame of this template, into
- * template_room bytes.  Returns its length, or 0: an item is not a usual one,
- * or there are no rows; else *out_rows is set.  `avail` (at least len) bytes
- * can be read from the frame's beginning on: those after the frame may be
- * touched, and mean nothing.  local_ns as in update_write.
+ * Writes the published message of a frame of this template into template_room
+ * bytes.  Returns its length and sets *out_rows; or returns 0 if an item is not
+ * a usual one or there are no rows: take the general way then.  `avail` (at
+ * least len) bytes are readable from the start of the frame; the bytes after
+ * the frame may be read, but have no effect.  local_ns as in update_write.
  */
 size_t template_write(const struct template *template, const uint8_t *frame,
 		      size_t len, size_t avail, int64_t local_ns, uint8_t *at,

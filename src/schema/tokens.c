@@ -34,7 +34,7 @@ skip_line(struct tokens *w)
 	}
 }
 
-/* At the start of a line: is c all that is in it? */
+/* At the start of a line: whether c and blanks are all that the line has. */
 static bool
 is_lone(const struct tokens *w, char c)
 {
@@ -49,8 +49,8 @@ is_lone(const struct tokens *w, char c)
 }
 
 /*
- * Comments that must begin a line: `/ text`; a lone / up to a lone \; and a
- * lone \ without that, which ends a script.
+ * Skips a comment that must begin a line: `/ text`; a lone / up to a lone \; or
+ * a lone \ that closes no comment, which ends the script.
  */
 static bool
 skip_comment_lines(struct tokens *w)
@@ -103,7 +103,7 @@ span_of(const char *at, const char *end, const char *extra)
 	return (size_t)(at - from);
 }
 
-/* The length of a string with its quotes; 0 where the line ends first. */
+/* The length of a string with its quotes; 0 if the line ends first. */
 static size_t
 span_of_string(const char *at, const char *end)
 {
@@ -159,9 +159,10 @@ tokens_next(struct tokens *w)
 	t.text = w->at;
 	t.line = w->line;
 	t.column = (unsigned)(w->at - w->line_begin) + 1;
-	t.is_behind_blank = w->at != from;
+	t.is_after_blank = w->at != from;
 	if (w->at < w->end) {
-		/* A definition goes on behind a blank, or with its ) or ]. */
+		/* A line that begins with a blank, ) or ] continues a
+		 * definition. */
 		if (t.column == 1 && w->break_line != w->line &&
 		    strchr(")]", *w->at) == NULL) {
 			w->break_line = w->line;
@@ -177,7 +178,7 @@ tokens_next(struct tokens *w)
 void
 tokens_begin(struct tokens *w, const char *text, size_t len)
 {
-	static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8 */
+	static const char mark[] = "\xef\xbb\xbf"; /* byte order, in UTF-8 */
 
 	*w = (struct tokens){
 		.at = text,

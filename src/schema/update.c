@@ -11,14 +11,14 @@
 #include "wire/skip.h"
 #include "wire/wire.h"
 
-enum { REFUSAL_BYTES = 160 }; /* text of an error: names are cut at 48 */
+enum { REFUSAL_BYTES = 160 }; /* the text of an error; names are cut at 48 */
 
-/* State of one parse, so that the steps below read straight down. */
+/* The state of one parse. */
 struct parse {
 	struct wire_reader r;
 	const struct schema_column *columns;
 	enum check_mode check;
-	const char *refused; /* the first thing that was wrong */
+	const char *refused; /* the text of the first refusal, or NULL */
 	struct update u;
 };
 
@@ -28,18 +28,20 @@ type_at(const struct wire_reader *r)
 	return (int8_t)*r->at;
 }
 
-/* Of a column, or of an atom that is extended to one. */
+/* Whether a column of this type may be a column of strings; an atom counts as
+ * the column that it is extended to. */
 static bool
 may_be_strings(int type)
 {
 	return type == KT_LIST || type == KT_CHAR || type == -KT_CHAR;
 }
 
-/* Of the running parse: an update that is good does not pay for its bytes. */
+/* Static and not in struct parse, so that no good update pays for clearing it.
+ */
 static char refusal[REFUSAL_BYTES];
 
-/* Begins with the word that q would have for it. c is NULL where it is about
- * the update as a whole. */
+/* Refuses the update; `word` is q's word for the error.  c is NULL if the error
+ * is about the whole update. */
 __attribute__((cold, noinline, format(printf, 4, 5))) static void
 refuse(struct parse *p, const char *word, const struct schema_column *c,
        const char *format, ...)
@@ -83,8 +85,8 @@ refuse_cell(struct parse *p, const struct schema_column *c, int came)
 						       : "");
 }
 
-/* As many items came as the table has not. A time column of another type is
- * taken for one that was left out, as in q. */
+/* The number of items is wrong.  A first column that does not have the type of
+ * the time column means that the time was left out, as in q. */
 __attribute__((cold, noinline)) static void
 refuse_count(struct parse *p, int first_type, uint64_t cnt)
 {
@@ -124,7 +126,7 @@ check_cell_type(struct parse *p, const struct schema_column *c, int type)
 		refuse_cell(p, c, type);
 }
 
-/* Bytes of the vector of n equal atoms. */
+/* The length of a vector of n equal atoms. */
 static uint64_t
 extended_len(uint64_t atom_data_len, uint64_t n)
 {
@@ -133,8 +135,8 @@ extended_len(uint64_t atom_data_len, uint64_t n)
 
 /* ---- the items of an update ---- */
 
-/* The rows of a first column. What it says is believed only until the column
- * itself is passed. */
+/* The rows of the first column.  Its count is not yet checked: parse_column
+ * does that. */
 static inline uint64_t
 first_rows(const struct wire_reader *r)
 {
@@ -144,8 +146,8 @@ first_rows(const struct wire_reader *r)
 	return skip_header(type_at(r), &at, r->end, &cnt) ? cnt : wire_count(r);
 }
 
-/* Moves behind the next item, if there is one. Whether what it needs can be
- * told now: it is there, well-formed, and not to be rewritten first. */
+/* Moves past the next item.  Returns whether it can be checked further: there
+ * is one, it is well-formed, and it need not be rewritten first. */
 static bool
 next_item(struct parse *p, int *out_type)
 {
@@ -154,7 +156,7 @@ next_item(struct parse *p, int *out_type)
 	return p->r.bad == NULL && !p->r.has_long_counts;
 }
 
-/* Of a char as a string of one. */
+/* The length of a string of one char. */
 enum { STRING_OF_CHAR_BYTES = WIRE_LIST_HEADER_BYTES + 1 };
 
 static void
@@ -181,9 +183,9 @@ parse_list_of_strings(struct parse *p, const struct schema_column *c,
 }
 
 /*
- * A column of strings that are not all char vectors. q makes a char of "2" in
- * ("one";"2"), and one char vector of ("1";"2"): in this column these chars
- * are strings of one.
+ * A column of strings that are not all char vectors.  In q, "2" in ("one";"2")
+ * is a char, and ("1";"2") is one char vector: in a column of strings, each of
+ * these chars is a string of one.
  */
 static void
 parse_strings(struct parse *p, const struct schema_column *c, const uint8_t *at,
@@ -234,7 +236,8 @@ parse_column(struct parse *p, const struct schema_column *c)
 	check_column_type(p, c, type);
 }
 
-/* A string cell given as a char becomes a list of one string of one char. */
+/* The length of a string cell given as a char: a list of one string of one
+ * char. */
 #define CHAR_AS_STRING_BYTES (WIRE_LIST_HEADER_BYTES + STRING_OF_CHAR_BYTES)
 
 static void
@@ -263,7 +266,8 @@ parse_cell(struct parse *p, const struct schema_column *c)
 
 /* ---- the forms of x ---- */
 
-/* Sets what depends on whether the first column is the time. */
+/* Sets the fields that depend on whether the first item is the time, and checks
+ * the number of items.  Returns the column of the first item. */
 static const struct schema_column *
 expect_columns(struct parse *p, int first_type, uint64_t cnt)
 {
@@ -289,8 +293,8 @@ add_time_len(struct parse *p)
 		p->u.frame_len += extended_len(width, p->u.rows);
 }
 
-/* Reads on through what was refused, so that malformed bytes behind a wrong
- * column are still found: the connection is then closed, not answered. */
+/* Reads the items of a refused update, so that malformed bytes in them are
+ * still found: the connection is then closed, not answered. */
 static void
 pass_items(struct parse *p, uint64_t cnt)
 {
@@ -404,7 +408,7 @@ parse_atom(struct parse *p)
 	parse_cells(p, 1);
 }
 
-/* Whether these are the schema's names, with or without the first. */
+/* Whether the names are those of the schema, with or without the first. */
 static bool
 names_match(const struct schema_table *t, struct wire_reader names,
 	    uint64_t cnt)
@@ -566,7 +570,7 @@ put_list_of_strings(uint8_t *at, const uint8_t *from, size_t len, uint64_t rows)
 	return at;
 }
 
-/* What parse_strings has seen. */
+/* Writes a column that parse_strings has read. */
 static uint8_t *
 put_strings(uint8_t *at, const uint8_t *from, size_t len, uint64_t rows)
 {

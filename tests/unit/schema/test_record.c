@@ -37,7 +37,7 @@ random_frame(struct chance *chance, const struct schema_table *t, uint8_t *at)
 		chance_between(chance, FRAME_RECORD_MIN + 100, FRAME_MAX));
 }
 
-/* The beginning of a record of trade, by hand: (`upd;`trade;(3 columns)). */
+/* The start of a record of trade, by hand: (`upd;`trade;(3 columns)). */
 static void
 test_record_is_what_q_logs(void **state)
 {
@@ -49,7 +49,7 @@ test_record_is_what_q_logs(void **state)
 	(void)state;
 	len = record_from_frame(t, frame, frame_make(frame, t, 7, 400), record);
 	assert_memory_equal(record, start, sizeof(start));
-	/* a general list of 3, as in the frame, and what is behind it */
+	/* a general list of 3, as in the frame, and the columns */
 	assert_memory_equal(record + sizeof(start), "\0\0\3\0\0\0", 6);
 	assert_memory_equal(record + sizeof(start) + 6, frame + prefix,
 			    400 - prefix);
@@ -58,7 +58,8 @@ test_record_is_what_q_logs(void **state)
 	assert_int_equal(record_frame_start_len(t), prefix - 6);
 }
 
-/* There and back, each table, each length; not a byte more is written. */
+/* Frame to record and back, each table, each length; nothing else is written.
+ */
 static void
 test_there_and_back(void **state)
 {
@@ -82,7 +83,7 @@ test_there_and_back(void **state)
 	}
 }
 
-/* A frame put together out of its start and pieces of the record. */
+/* A frame made of its start and pieces of the record. */
 static void
 test_in_pieces(void **state)
 {

@@ -20,12 +20,12 @@ enum {
 	CELL_BYTES = 64,
 	COLUMNS_MAX = 24,
 	MESSAGES_MAX = 12,
-	LEN_MAX = 1 << 20, /* of a message of the model */
+	LEN_MAX = 1 << 20, /* bytes of a message of the model */
 };
 
 static struct chance chance;
 
-/* Columns are named by their types, but for the first two. */
+/* Columns are named after their types, except the first two. */
 static void
 add_table(const char *name, const char *time_type, const char *sym_type,
 	  const char *const *types)
@@ -76,7 +76,7 @@ tear_down(void **state)
 
 /* ---- a message whose cells are known ---- */
 
-/* What a row has in a column, as an object of its own. */
+/* The item of one row and column, as an object of its own. */
 struct cell {
 	uint8_t bytes[CELL_BYTES];
 	size_t len;
@@ -96,7 +96,7 @@ cell_type(const struct cell *c)
 	return (int8_t)c->bytes[0];
 }
 
-/* Of a vector that all these cells make, else 0. */
+/* The type of the vector that the cells make; 0 if they make a list. */
 static int
 vector_type(const struct cell *const *cells, uint32_t cnt)
 {
@@ -122,7 +122,7 @@ put_cells(struct wire_writer *w, const struct cell *const *cells, uint32_t cnt,
 	}
 }
 
-/* A type 1..19 that there is. */
+/* A random type of 1..19. */
 static int
 any_type(void)
 {
@@ -183,7 +183,7 @@ make_object(struct cell *c)
 		c->len = hex_bytes(objects[which], c->bytes, CELL_BYTES);
 }
 
-/* Fills a column that the schema's type allows, or any. */
+/* Fills a column with items of the schema's type, or of any type. */
 static void
 make_column(struct cell *cells, uint32_t rows, const struct schema_column *c,
 	    bool is_wild)
@@ -222,7 +222,7 @@ update_frame(const struct schema_table *t, const uint8_t *x, size_t len,
 	return u.frame_len;
 }
 
-/* As update_parse does it in a column of strings. */
+/* Makes strings of chars, as update_write does in a column of strings. */
 static void
 make_strings_of_chars(struct cell *cells, uint32_t rows)
 {
@@ -239,7 +239,7 @@ make_strings_of_chars(struct cell *cells, uint32_t rows)
 	}
 }
 
-/* What makes vectors is sent as a general list now and then. */
+/* Sends some columns that could be vectors as general lists. */
 static void
 send_columns(struct message *m)
 {
@@ -293,14 +293,14 @@ free_message(struct message *m)
 	free(m->frame);
 }
 
-/* ---- what comes out ---- */
+/* ---- expected messages ---- */
 
 struct place {
 	const struct message *message;
 	uint32_t row;
 };
 
-/* The message of these rows, as it should be. Returns its length. */
+/* Writes the expected message of these rows.  Returns its length. */
 static size_t
 expect(const struct place *places, uint32_t cnt, uint8_t sym_attr, uint8_t *at)
 {
@@ -328,7 +328,7 @@ expect(const struct place *places, uint32_t cnt, uint8_t sym_attr, uint8_t *at)
 
 static uint8_t expected[LEN_MAX];
 
-/* At the fence, behind a byte that must stay. */
+/* Room that ends at the fence and follows a byte that must stay. */
 static uint8_t *
 room(size_t len)
 {
@@ -472,7 +472,7 @@ test_random_rows(void **state)
 	}
 }
 
-/* Millions of rows, of which each symbol says which it is. */
+/* Millions of rows whose symbols are their numbers. */
 static void
 test_many_rows(void **state)
 {
@@ -575,7 +575,7 @@ test_merge(void **state)
 
 /* ---- known bytes ---- */
 
-/* x in hex of a message of the table */
+/* The rows of an update of the table, given in hex. */
 static struct rows
 rows_of_hex(const struct schema_table *t, const char *hex, uint8_t **frame)
 {

@@ -19,7 +19,7 @@
 
 static const char letters[] = "bgxhijefcspmdznuvt";
 
-/* ---- what was understood, in one line ---- */
+/* ---- a parsed schema in one line ---- */
 
 __attribute__((format(printf, 3, 4))) static void
 append(char *out, size_t out_len, const char *format, ...)
@@ -57,7 +57,7 @@ describe(const struct schema *s, char *out, size_t out_len)
 	}
 }
 
-/* Parses a copy that ends where its memory ends. */
+/* Parses a copy of the text whose memory ends with the text. */
 static int
 parse(struct schema *s, const char *text, size_t len, struct schema_error *err)
 {
@@ -115,7 +115,7 @@ test_reads_the_kdb_tick_schema(void **state)
 		     "quote time:n sym:s#g bid:f ask:f bsize:j asize:j mode:c "
 		     "ex:c|trade time:n sym:s#g price:f size:j stop:b cond:c "
 		     "ex:c");
-	/* a byte order mark; an attribute in front of the name */
+	/* a byte order mark; an attribute before the name */
 	assert_reads("\xef\xbb\xbf" "t:([]`s#time:\"p\"$();`g#sym:`$())",
 		     "t time:p#s sym:s#g");
 }
@@ -329,7 +329,7 @@ test_knows_all_types(void **state)
 	assert_adds("string", KT_LIST, true);
 }
 
-/* ---- what is refused ---- */
+/* ---- refused text ---- */
 
 static void
 test_refuses_what_is_no_definition(void **state)
@@ -348,7 +348,7 @@ test_refuses_what_is_no_definition(void **state)
 	assert_refuses("t", 1, 1, "\"t\" begins no table");
 	assert_refuses(".u.t:([]time:())", 1, 1, "\".u.t\" cannot be a name");
 	assert_refuses("t.u:([]time:())", 1, 1, "\"t.u\" cannot be a name");
-	/* a byte order mark is no mistake where it is the first thing */
+	/* a byte order mark is good only at the very start */
 	assert_refuses(" \xef\xbb\xbft:1", 1, 2, "\"?\"");
 	assert_refuses("t:flip`time`sym!\"NS\"$\\:() x", 1, 27,
 		       "\"x\" is not understood here; allowed: ; or a new");

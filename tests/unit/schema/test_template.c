@@ -53,7 +53,7 @@ enum form { ROW, COLUMNS };
 
 struct frame {
 	uint8_t bytes[LEN_MAX + AFTER_MAX];
-	size_t len, x; /* where the data begins */
+	size_t len, x; /* x: where the data begins */
 };
 
 static void
@@ -95,7 +95,7 @@ put_vector(struct wire_writer *w, int type, uint32_t rows)
 		put_data(w, type);
 }
 
-/* Mostly what the column is of. */
+/* A random type, mostly that of the column. */
 static int
 any_type(const struct schema_column *c)
 {
@@ -142,7 +142,7 @@ make_frame(struct frame *f, const struct schema_table *t, enum form form,
 
 /* ---- both ways ---- */
 
-/* The one way: length of the message, or 0. */
+/* Parses and writes the general way.  Returns the message's length, or 0. */
 static size_t
 write_generally(const struct frame *f, const struct schema_table *t,
 		struct update *u, uint8_t *at)
@@ -158,24 +158,24 @@ write_generally(const struct frame *f, const struct schema_table *t,
 	return u->rows > 0 ? u->frame_len : 0;
 }
 
-/* The other. */
+/* The same by a template, if there is one. */
 static size_t
 write_by_template(const struct frame *f, uint8_t **out_at, uint64_t *out_rows)
 {
-	/* What is left of longer ones stands behind it. */
+	/* The bytes of earlier, longer frames follow this one. */
 	size_t avail = f->len + chance_below(&chance, AFTER_MAX);
 	const uint8_t *copy = fence_place(&in_fence, f->bytes, avail);
 	const struct template *template = template_of(&templates, copy, f->len);
 
 	if (template == NULL)
 		return 0;
-	/* It touches no more than it says. */
+	/* The write stays within template_room. */
 	*out_at = fence_room(&out_fence, template_room(template, f->len));
 	return template_write(template, copy, f->len, avail, NOW, *out_at,
 			      out_rows);
 }
 
-/* What is written by a template is what would be written anyway. */
+/* A template writes the same bytes as the general way. */
 static bool
 check_both(const struct frame *f, const struct schema_table *t)
 {
@@ -218,12 +218,13 @@ test_taken_from_the_second_on(void **state)
 			make_frame(&f, t, form, n % 2 == 0, 1 + n % ROWS_MAX);
 			taken += check_both(&f, t);
 		}
-		/* a boolean is looked at by the general way */
+		/* booleans take the general way, which checks them */
 		assert_in_range(taken, has_bool ? 0 : 300, has_bool ? 0 : 396);
 	}
 }
 
-/* Tables and forms by turns, more of them than are known; any bytes changed. */
+/* Tables and forms in random order, more than there are templates, with some
+ * bytes changed. */
 static void
 test_any_walk(void **state)
 {
@@ -242,11 +243,11 @@ test_any_walk(void **state)
 		make_frame(&f, t, chance_below(&chance, 2) ? ROW : COLUMNS,
 			   chance_below(&chance, 3) > 0,
 			   (uint32_t)chance_below(&chance, 4));
-		/* of the data: what stands before it is not update_parse's */
+		/* only in the data: update_parse does not read the rest */
 		for (; changes > 0; changes--)
 			f.bytes[chance_between(&chance, f.x, f.len - 1)] =
 				(uint8_t)chance_below(&chance, 256);
-		/* too short, or with something behind it */
+		/* cut short, or with bytes after the data */
 		if (chance_below(&chance, 20) == 0)
 			f.len = chance_between(&chance, WIRE_FRAME_MIN,
 					       f.len + 8);
@@ -256,8 +257,8 @@ test_any_walk(void **state)
 }
 
 /*
- * CHECK_SHAPE takes a long where the sym, a timespan, should be.  A timespan in
- * its place is the time, and so one item is missing: they are two templates.
+ * CHECK_SHAPE accepts a long for the sym, which is a timespan.  A timespan
+ * there is the time, and one item is then missing: these are two templates.
  */
 static void
 test_the_first_type_counts(void **state)
@@ -307,7 +308,8 @@ test_the_head_counts(void **state)
 	}
 }
 
-/* What begins otherwise is another template, though it means the same. */
+/* A frame with another beginning is another template, even if it means the
+ * same. */
 static void
 test_the_oldest_goes(void **state)
 {
@@ -326,7 +328,7 @@ test_the_oldest_goes(void **state)
 	for (unsigned n = 0; n <= TEMPLATES_MAX; n++) {
 		*attribute = (uint8_t)n;
 		template_learn(&templates, f.bytes, &u);
-		template_learn(&templates, f.bytes, &u); /* once is enough */
+		template_learn(&templates, f.bytes, &u); /* adds nothing */
 		assert_non_null(template_of(&templates, f.bytes, f.len));
 	}
 	for (unsigned n = 0; n <= TEMPLATES_MAX; n++) {

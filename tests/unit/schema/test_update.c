@@ -18,7 +18,7 @@
 
 enum { LEN_MAX = 1 << 16 };
 
-/* 2026.11.22D09:30:00.123456789, and what of it is stamped */
+/* 2026.11.22D09:30:00.123456789, and its stamp in each type of time */
 #define NOW	  848655000123456789ll
 #define STAMP_P	  "15bd37eb3907c70b"
 #define STAMP_N	  "15bd35d61a1f0000"
@@ -27,7 +27,7 @@ enum { LEN_MAX = 1 << 16 };
 #define TIME_N(s) "1000 01000000" s
 #define TIME_T(s) "1300 01000000" s
 
-static struct update u; /* of the last update that was taken */
+static struct update u; /* the last accepted update */
 
 static void
 add_table(const char *name, const char *const *columns)
@@ -86,8 +86,8 @@ tear_down(void **state)
 
 /* ---- one update ---- */
 
-/* Writes the last update, checks all of the frame but its columns, and
- * returns those. */
+/* Writes the last update, checks the frame up to its columns, and returns the
+ * columns. */
 static const uint8_t *
 write_columns(size_t *out_len)
 {
@@ -104,7 +104,7 @@ write_columns(size_t *out_len)
 	assert_memory_equal(at + WIRE_HEADER_BYTES,
 			    t->publish_prefix + WIRE_HEADER_BYTES,
 			    prefix - WIRE_HEADER_BYTES);
-	/* a subscriber can read it, and nobody has to rewrite it */
+	/* a subscriber can read the frame, and it needs no rewriting */
 	assert_null(wire_check_body(at + WIRE_HEADER_BYTES,
 				    len - WIRE_HEADER_BYTES, false,
 				    &has_long_counts));
@@ -113,7 +113,8 @@ write_columns(size_t *out_len)
 	return at + prefix;
 }
 
-/* Every prefix is malformed, and so is anything behind; *out is untouched. */
+/* Every prefix is malformed, and so is x with a byte after it; *out is not
+ * changed. */
 static void
 check_broken(const struct schema_table *t, const uint8_t *x, size_t len,
 	     enum check_mode check)
@@ -142,7 +143,7 @@ check_broken(const struct schema_table *t, const uint8_t *x, size_t len,
 	assert_memory_equal(&none, &before, sizeof(none));
 }
 
-/* The word is kdb+'s; a sentence follows. */
+/* The error is kdb+'s word, followed by a sentence. */
 static void
 check_word(const char *why, const char *word)
 {
@@ -152,7 +153,7 @@ check_word(const char *why, const char *word)
 		fail_msg("%s: is no '%s", why, word);
 }
 
-/* x as columns in hex, or an error's word behind a quote */
+/* `expected` is the columns in hex, or a quote and the word of an error. */
 static void
 check_bytes(const char *name, const uint8_t *x, size_t len,
 	    enum check_mode check, const char *expected)
@@ -197,7 +198,7 @@ check(const char *name, const char *x_hex, const char *expected)
 	check_as(CHECK_TYPES, name, x_hex, expected);
 }
 
-/* Pieces: vectors of two, atoms, and what the atoms become. */
+/* Pieces: vectors of two, atoms, and the vectors that the atoms become. */
 #define LIST(n) "0000 0" #n "000000"
 #define TIMES	"1000 02000000 0100000000000000 0200000000000000"
 #define TIMES_P "0c00 02000000 0100000000000000 0200000000000000"
@@ -220,7 +221,7 @@ check(const char *name, const char *x_hex, const char *expected)
 
 /* ---- bulk columns ---- */
 
-/* tick-contract.md section 9: what a feed sends, and what is published. */
+/* tick-contract.md section 9: sent data and the published columns. */
 static void
 test_golden(void **state)
 {
@@ -255,8 +256,7 @@ test_bulk(void **state)
 	check("clock", LIST(3) TIMES_T SYMS PRICES, TIMES_T SYMS PRICES);
 }
 
-/* The time that is missing is stamped, in the column's own type, the same for
- * every row. */
+/* A missing time is added, in the column's own type, the same for every row. */
 static void
 test_bulk_without_time(void **state)
 {
@@ -271,7 +271,8 @@ test_bulk_without_time(void **state)
 	      "1300 02000000" STAMP_T STAMP_T SYMS PRICES);
 }
 
-/* A time of another type is no time of this table: one column too many. */
+/* A time of another type is not the time of this table, but one column too
+ * many. */
 static void
 test_another_type_of_time(void **state)
 {
@@ -343,7 +344,8 @@ test_extended_atoms(void **state)
 	check("trade", LIST(3) TIMES SYM_A LONG_A, "'type");
 }
 
-/* What many rows make of one long atom is counted, not written. */
+/* The length of one long atom extended to many rows is computed, not written.
+ */
 static void
 test_extended_beyond_4_gib(void **state)
 {
@@ -437,7 +439,7 @@ test_row(void **state)
 	check("trade", LIST(2) TIME_A SYM_A, "'length");
 	check("trade", LIST(3) SYM_A PRICE_A PRICE_A, "'length");
 	check("trade", LIST(3) TIME_A SYM_A LONG_A, "'type");
-	/* the first item says that this is a row: a list cell is nested */
+	/* the first item makes this a row: a list among the cells is nested */
 	check("trade", LIST(3) TIME_A SYM_A PRICES, "'type");
 }
 
@@ -504,13 +506,13 @@ test_strings(void **state)
 	check("news", LIST(3) TIMES SYMS LIST(2) SYM_A SYM_A, "'type");
 	check("news", LIST(3) TIMES SYMS LIST(2) "0a00 01000000 79" LONG_A,
 	      "'type");
-	/* a text where a list of texts must be */
+	/* a text instead of a list of texts */
 	check("news", LIST(3) TIMES SYMS "0a00 05000000 68656c6c6f", "'length");
 	check("news", LIST(3) "1000 00000000 0b00 00000000 0000 00000000",
 	      "1000 00000000 0b00 00000000 0000 00000000");
 }
 
-/* One row: the text is one cell, however long; a char is a text of one. */
+/* One row: a text is one cell, however long; a char is a text of one char. */
 static void
 test_string_cells(void **state)
 {
@@ -531,7 +533,7 @@ test_string_cells(void **state)
 	      "0a00 01000000 61 0a00 01000000 62" LIST(1) "0a00 01000000 63");
 }
 
-/* Anything goes into an untyped column; only its length is looked at. */
+/* An untyped column takes any items; only its length is checked. */
 static void
 test_untyped(void **state)
 {
@@ -554,7 +556,7 @@ test_untyped(void **state)
 	check("any", LIST(3) TIME_A SYM_A "6500", TIME_1 SYM_1 LIST(1) "6500");
 	check("any", LIST(3) TIME_A SYM_A "f678",
 	      TIME_1 SYM_1 "0a00 01000000 78");
-	/* but as a column neither a dictionary nor a function */
+	/* but the column itself may not be a dictionary or a function */
 	check("any", LIST(3) TIMES SYMS "63" SYM_1 LONG_1, "'type");
 	check("any", LIST(3) TIMES SYMS "6500", "'type");
 }
@@ -590,7 +592,7 @@ test_table(void **state)
 	      TIMES "0b04 02000000 4100 424300" PRICES);
 }
 
-/* Columns are not put in order for the feed: wrong names are refused. */
+/* Columns are not reordered for the feed: wrong names are refused. */
 static void
 test_table_names(void **state)
 {
@@ -613,7 +615,7 @@ test_table_names(void **state)
 	      "'length");
 }
 
-/* What is no data: a keyed table, a dictionary, a function. */
+/* Objects that are not data: a keyed table, a dictionary, a function. */
 static void
 test_no_data(void **state)
 {
@@ -681,7 +683,7 @@ make_bulk(uint8_t *x, size_t room, int type)
 	return wire_written(&w);
 }
 
-/* Parses into u; on success the value's column is as was sent. */
+/* Parses into u; on success the value's column is as it was sent. */
 static enum update_result
 take(const struct schema_table *t, const uint8_t *x, size_t len,
      enum check_mode mode, const char **why)
@@ -715,7 +717,7 @@ check_types(const struct schema_table *t, int column, int sent)
 					 UPDATE_REFUSED);
 			check_word(why, "type");
 		}
-		/* as tick.q: the types are the subscriber's affair */
+		/* as in tick.q: the subscriber has to check the types */
 		assert_int_equal(take(t, x, len, CHECK_SHAPE, &why), UPDATE_OK);
 	}
 }
@@ -753,7 +755,7 @@ test_shape_only(void **state)
 		 TIMES SYMS LONGS);
 	check_as(CHECK_SHAPE, "trade", "0b00 02000000 49424d00 4e00",
 		 TIME_N(STAMP_N) SYM_1 "0b00 01000000 4e00");
-	/* lengths are always looked at, and what is no column at all */
+	/* always refused: wrong lengths, and objects that are not columns */
 	check_as(CHECK_SHAPE, "trade", LIST(3) TIMES LONG_1 SYMS, "'length");
 	check_as(CHECK_SHAPE, "trade", LIST(2) TIMES SYMS, "'length");
 	check_as(CHECK_SHAPE, "trade", LIST(3) TIMES SYMS "6500", "'type");
@@ -762,7 +764,8 @@ test_shape_only(void **state)
 
 /* ---- 8-byte counts ---- */
 
-/* Wherever one is: it has to be rewritten, and is then as any other. */
+/* An update with such a count has to be rewritten, and is then like any other.
+ */
 static void
 check_long(const char *name, const char *x_hex, const char *expected)
 {
@@ -811,13 +814,13 @@ test_long_counts(void **state)
 		   "6200 63 0b80 0200000000000000" N_SYM N_PRICE LIST(2)
 			   SYMS PRICES,
 		   "1000 02000000" STAMP_N STAMP_N SYMS PRICES);
-	/* also where it will be refused: only then is it known */
+	/* also an update that is refused, which only then becomes known */
 	check_long("trade", LIST(2) "0b80 0100000000000000 4100" LONG_1,
 		   "'type");
 	check_long("trade", LIST(1) "0b80 0100000000000000 4100", "'length");
 }
 
-/* ---- malformed behind what is refused anyway ---- */
+/* ---- malformed bytes after a reason to refuse ---- */
 
 static void
 check_bad(const char *name, const char *x_hex)
