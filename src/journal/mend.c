@@ -18,7 +18,7 @@
  * is mended, at places where its size does not tell: so all of it is read once
  * more, this long after, and then after ten times as long.
  */
-#define RECHECK_NS     (1 * NS_PER_S)
+#define RECHECK_NS     (100 * NS_PER_MS)
 #define RECHECK_MAX_NS (100 * NS_PER_S)
 
 enum {
