@@ -381,8 +381,10 @@ drop_readers(struct server *s)
 		next = clients_next(&s->clients, c);
 		if (consumer_holds_file(&c->consumer) &&
 		    c->state != CONNECTION_CLOSING)
-			session_close(s, c, CLOSE_unreadable,
-				      "the journal was cut under the daemon");
+			session_close(
+				s, c, CLOSE_unreadable,
+				"the journal was cut while the daemon was "
+				"running");
 	}
 }
 

@@ -258,8 +258,8 @@ open_before(const struct settings *set, const struct epochs *e,
 			       path, sizeof(path), err, sizeof(err));
 	if (out->before == NULL)
 		log_line(LOG_WARN, "journal_day_before_unusable",
-			 "why=%s hint=\"today runs without it; who rejoins "
-			 "in that day has to begin anew\"",
+			 "why=%s hint=\"today runs without it; a subscriber "
+			 "that rejoins in that day has to begin anew\"",
 			 LOG_QUOTED(err));
 }
 
@@ -282,16 +282,17 @@ warn_of_clock(int32_t today, int32_t newest)
 
 	if (newest != INT32_MIN &&
 	    (newest > today + 1 || newest < today - FAR_DAYS))
-		log_line(LOG_WARN, "clock_far",
-			 "clock=%s newest_file=%s hint=\"%s\"",
-			 clock_date_text(clock, today),
-			 clock_date_text(file, newest),
-			 newest > today
-				 ? "its day runs on, since a day with records "
-				   "is never gone back behind: where the clock "
-				   "is right, move that file away and start "
-				   "again"
-				 : "is the clock right?");
+		log_line(
+			LOG_WARN, "clock_far",
+			"clock=%s newest_file=%s hint=\"%s\"",
+			clock_date_text(clock, today),
+			clock_date_text(file, newest),
+			newest > today
+				? "its day continues: a day with records is "
+				  "never left for an earlier one. If the clock "
+				  "is right, move that file away and start "
+				  "again"
+				: "is the clock right?");
 }
 
 /* An epoch after all earlier ones: the seconds since 2000.01.01, by the clock
@@ -317,17 +318,17 @@ tell(const struct settings *set, const struct epochs *e, uint64_t before,
 			       set->journal.name);
 		log_line(LOG_ERROR, "epoch_unknown",
 			 "file=%s was=%s epoch=%" PRIu64
-			 " hint=\"what was counted before is not known any "
-			 "more: subscribers have to begin the day anew\"",
+			 " hint=\"earlier epochs are no longer known: "
+			 "subscribers have to begin the day anew\"",
 			 LOG_QUOTED(path),
 			 found == EPOCH_NONE ? "missing" : "spoilt", e->now);
 	}
 	if (is_changed)
 		log_line(LOG_ERROR, "journal_changed",
 			 "directory=%s name=%s epoch=%" PRIu64
-			 " hint=\"a file has less in it than at the last stop, "
-			 "or something else: who had its records has to begin "
-			 "the day anew\"",
+			 " hint=\"a file is shorter or has other records than "
+			 "at the last stop: subscribers that have its records "
+			 "must begin the day anew\"",
 			 LOG_QUOTED(directory), set->journal.name, e->now);
 }
 

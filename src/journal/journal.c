@@ -640,9 +640,9 @@ has_lost(const struct journal *j)
 	if (lost > 0)
 		log_line(LOG_ERROR, "journal_lost",
 			 "file=%s first_record=%" PRIu64 " records=%" PRIu64
-			 " bytes=%" PRIu64 " hint=\"they were accepted and "
-			 "could not be written before the stop; send them "
-			 "again\"",
+			 " bytes=%" PRIu64 " hint=\"these updates were "
+			 "accepted but could not be written before the stop; "
+			 "send them again\"",
 			 LOG_QUOTED(j->state.path), j->state.records, lost,
 			 j->main->head_pos - j->state.written_pos);
 	return lost > 0;

@@ -130,7 +130,7 @@ succeeded(struct journal *j, const char *how, int64_t now_ns)
 		log_line(LOG_ERROR, "journal_brought_back",
 			 "file=%s bytes=%" PRIu64
 			 " how=%s hint=\"the file was deleted, moved or "
-			 "replaced under the daemon\"",
+			 "replaced while the daemon was running\"",
 			 LOG_QUOTED(j->state.path), j->written.off, how);
 	j->is_gone = j->state.is_nameless = false;
 	m->step = MEND_IDLE;
@@ -295,17 +295,17 @@ tell_lock(struct journal *j)
 
 	if (m->lock > 0 || (m->is_lock_lost && !is_lost))
 		log_line(LOG_WARN, "journal_lock_back",
-			 "directory=%s name=%s hint=\"the file of the lock was "
-			 "deleted or replaced under the daemon; it is there "
-			 "again\"",
+			 "directory=%s name=%s hint=\"the lock file was "
+			 "deleted or replaced while the daemon was running; it "
+			 "is there again\"",
 			 LOG_QUOTED(m->settings->journal.directory),
 			 m->settings->journal.name);
 	else if (is_lost && !m->is_lock_lost)
 		log_line(LOG_ERROR, "journal_lock_lost",
-			 "directory=%s name=%s error=\"%s\" hint=\"the file of "
-			 "the lock was deleted or replaced under the daemon: "
-			 "another one could begin the next day's file, see "
-			 "whether there is one with: fuser -v on the files "
+			 "directory=%s name=%s error=\"%s\" hint=\"the lock "
+			 "file was deleted or replaced while the daemon was "
+			 "running: another daemon could begin the next day's "
+			 "file; look for one with: fuser -v on the files "
 			 "there\"",
 			 LOG_QUOTED(m->settings->journal.directory),
 			 m->settings->journal.name,
@@ -322,8 +322,8 @@ tell_aside(const struct journal *j)
 	if (a->path[0] != '\0')
 		log_line(LOG_ERROR, "journal_put_aside",
 			 "file=%s aside=%s hint=\"another file was given the "
-			 "journal's name under the daemon: it is whole in "
-			 "aside; find out who does that\"",
+			 "journal's name while the daemon was running: it is "
+			 "complete in aside; find out which program did that\"",
 			 LOG_QUOTED(j->state.path), LOG_QUOTED(a->path));
 }
 
@@ -543,8 +543,8 @@ journal_save_unnamed(struct journal *j)
 		log_line(LOG_ERROR, "journal_unnamed",
 			 "file=%s records=%" PRIu64 " copy=%s hint=\"the file "
 			 "was deleted or replaced, and could not be brought "
-			 "back before the stop: what was accepted is in the "
-			 "copy, give it the name\"",
+			 "back before the stop: the accepted updates are in "
+			 "the copy; give it the file's name\"",
 			 LOG_QUOTED(j->state.path), j->state.records,
 			 LOG_QUOTED(m->copy.path));
 	else

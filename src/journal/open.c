@@ -110,7 +110,7 @@ journal_lock(const char *directory, const char *name, char *err, size_t err_len)
 	if (fd == -EWOULDBLOCK)
 		(void)fail_with(-fd, err, err_len,
 				"the journals \"%s\" in %s are in use by "
-				"another ringtickd; see who has them with: "
+				"another ringtickd; find its process with: "
 				"fuser %s",
 				name, directory, path);
 	else if (access(directory, F_OK) != 0)
@@ -150,7 +150,7 @@ journal_lock_file(const char *path, int fd, bool is_past, char *err,
 		return true;
 	return fail_with(EWOULDBLOCK, err, err_len,
 			 "%s is in use by another ringtickd, or by ringtick "
-			 "log --repair; see who has it with: fuser %s",
+			 "log --repair; find its process with: fuser %s",
 			 path, path);
 }
 
@@ -182,12 +182,13 @@ journal_tell_left(const char *directory, const char *name)
 		tell_left(directory, name, entry->d_name, "rescue",
 			  "journal_half_copy",
 			  "a daemon ended while it copied a deleted journal to "
-			  "this file: its whole records are good, and the only "
-			  "ones left; move it away when you have them");
+			  "this file: its complete records are good, and no "
+			  "other copy is left; save them, then move it away");
 		tell_left(directory, name, entry->d_name, "aside",
 			  "journal_aside",
-			  "it was given the journal's name under a daemon, "
-			  "which put it aside; move it to where it belongs");
+			  "it was given the journal's name while a daemon was "
+			  "running, which put it aside; move it to where it "
+			  "belongs");
 	}
 	(void)closedir(dir);
 }
@@ -215,9 +216,10 @@ cut_tail(const char *path, int fd, const struct journal_check *check,
 	if (check->behind_records > 0)
 		log_line(LOG_ERROR, "journal_torn_records",
 			 "side_file=%s records=%" PRIu64 " at_byte=%" PRIu64
-			 " hint=\"no crash does that: a count before them is "
-			 "damaged, look at the disk (dmesg). Nobody gets them "
-			 "any more: save them with (head -c 8 %s; tail -c "
+			 " hint=\"no crash does that: a count before these "
+			 "records is damaged, check the disk (dmesg). They are "
+			 "no longer served: save them with (head -c 8 %s; tail "
+			 "-c "
 			 "+%" PRIu64 " %s) >BEHIND, see ringtick log BEHIND, "
 			 "publish them with ringtick log --replay HOST:PORT "
 			 "BEHIND\"",
@@ -237,19 +239,19 @@ judge(const char *path, int fd, const struct journal_check *check,
 	case JOURNAL_TORN:
 		return cut_tail(path, fd, check, bytes, err, err_len);
 	case JOURNAL_DAMAGED:
-		return fail_with(EBADMSG, err, err_len,
-				 "%s is damaged in the middle: record %" PRIu64
-				 " at byte %" PRIu64
-				 " is no record (%s), and records go on at "
-				 "byte %" PRIu64
-				 "; look at it with: ringtick log --verify %s, "
-				 "then move it away or restore it",
-				 path, check->records, check->good_bytes,
-				 check->why, check->next_record_off, path);
+		return fail_with(
+			EBADMSG, err, err_len,
+			"%s is damaged in the middle: record %" PRIu64
+			" at byte %" PRIu64
+			" is invalid (%s), and valid records follow at "
+			"byte %" PRIu64 "; look at the file with: ringtick log "
+			"--verify %s, then move it away or restore it",
+			path, check->records, check->good_bytes, check->why,
+			check->next_record_off, path);
 	case JOURNAL_FOREIGN:
 		return fail_with(EINVAL, err, err_len,
-				 "%s is no kdb+ journal (%s); move it away, or "
-				 "change journal.directory or journal.name",
+				 "%s is not a kdb+ journal (%s); move it away, "
+				 "or change journal.directory or journal.name",
 				 path, check->why);
 	}
 	return false;
@@ -280,10 +282,10 @@ tell_unreadable(const char *path, int fd, uint64_t len, char *err,
 	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size < len)
 		return fail_with(ESTALE, err, err_len,
 				 "%s was cut while it was checked: find out "
-				 "who does that",
+				 "which program did that",
 				 path);
 	return fail_with(EBADMSG, err, err_len,
-			 "%s cannot be read everywhere; see dmesg, and take "
+			 "parts of %s cannot be read; see dmesg, and restore "
 			 "the file from a copy",
 			 path);
 }
@@ -362,8 +364,8 @@ check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	if (check.unknown_records > 0)
 		log_line(LOG_WARN, "journal_unknown",
 			 "file=%s records=%" PRIu64 " first_record=%" PRIu64
-			 " why=\"%s\" hint=\"kept as they are; nobody gets "
-			 "them from here\"",
+			 " why=\"%s\" hint=\"these records are kept as they "
+			 "are, but not served to subscribers\"",
 			 LOG_QUOTED(path), check.unknown_records,
 			 check.unknown_first, check.unknown_why);
 	log_line(LOG_NOTE, "journal_recovered",

@@ -183,10 +183,10 @@ tell(const struct journal *j, const struct journal_salvage *k, uint64_t lost)
 		 "file=%s bytes=%" PRIu64 " should_be=%" PRIu64
 		 " kept_records=%" PRIu64 " lost_records=%" PRIu64
 		 " side_file=%s epoch=%" PRIu64
-		 " hint=\"the file was cut or overwritten under the daemon: "
-		 "records from kept_records on, so many as are lost, are "
-		 "nowhere any more, and those after them have new numbers; "
-		 "find out who does that\"",
+		 " hint=\"the file was cut or overwritten while the daemon "
+		 "was running: the lost_records records after the first "
+		 "kept_records are gone, and later records have new numbers; "
+		 "find out which program did that\"",
 		 LOG_QUOTED(j->state.path), k->size, k->end_off,
 		 k->good_records, lost,
 		 k->side[0] == '\0' ? "-" : LOG_QUOTED(k->side),

@@ -88,9 +88,9 @@ journal_reserve_open(struct journal_reserve *r, const char *directory,
 	else
 		log_line(LOG_WARN, "journal_no_reserve",
 			 "file=%s bytes=%llu error=\"%s\" hint=\"a stop "
-			 "with a full disk may lose what was accepted and not "
-			 "written; make room for twice that, or set "
-			 "journal.reserve = false\"",
+			 "with a full disk may lose accepted updates that are "
+			 "not yet written; make room for twice that size, or "
+			 "set journal.reserve = false\"",
 			 LOG_QUOTED(r->path), (unsigned long long)bytes,
 			 strerror(-err));
 }
@@ -99,9 +99,9 @@ static void
 tell_used(struct journal_reserve *r)
 {
 	log_line(LOG_WARN, "journal_reserve_used",
-		 "file=%s bytes=%llu hint=\"the disk is full: what was "
-		 "accepted is written in its place; it is made again at the "
-		 "next start\"",
+		 "file=%s bytes=%llu hint=\"the disk is full: accepted "
+		 "updates are written in place of this file; the next start "
+		 "makes it again\"",
 		 LOG_QUOTED(r->path), (unsigned long long)r->bytes);
 	r->bytes = 0;
 }

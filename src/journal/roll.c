@@ -57,9 +57,9 @@ open_done(struct file_job *job, int64_t now_ns)
 		roll_failed(j, now_ns);
 	else if (n->file == NULL)
 		log_line(LOG_ERROR, "journal_next_failed",
-			 "why=%s hint=\"mend it before the day ends: "
-			 "updates wait in the ring when it cannot be opened "
-			 "then\"",
+			 "why=%s hint=\"mend it before the day ends: if the "
+			 "next file cannot be opened then, updates wait in the "
+			 "ring\"",
 			 LOG_QUOTED(n->err));
 	else if (!n->is_awaited)
 		log_line(LOG_INFO, "journal_next",

@@ -19,11 +19,12 @@ advice(int err)
 	case EPERM:
 		return "another file has the journal's name and stays there "
 		       "(journal_lock_lost: it may be another ringtickd's): "
-		       "move it away; until then the day is in this process "
-		       "and, to the second, in .rescue.N beside it";
+		       "move it away; until then the day is only in this "
+		       "process and, up to the last second, in .rescue.N "
+		       "beside it";
 	case ESTALE:
 		return "the file is cut or written to again and again: find "
-		       "out who does that";
+		       "out which program does that";
 	case EFBIG:
 		return "the limit of the size of a file is reached; raise it "
 		       "with: prlimit --fsize=unlimited --pid, and for the "
@@ -37,8 +38,8 @@ advice(int err)
 static const char *
 promise(const struct journal *j)
 {
-	return j->is_gone ? "the day's file has lost its name, and goes with "
-			    "this process: do not kill it"
+	return j->is_gone ? "the day's file has lost its name and vanishes "
+			    "with this process: do not kill it"
 			  : "nothing is lost while the ring has room (then "
 			    "feeds wait)";
 }
@@ -127,8 +128,8 @@ journal_watch_lag(struct journal *j, int64_t now_ns)
 		log_line(LOG_WARN, "journal_slow",
 			 "file=%s lag_bytes=%" PRIu64 " ring_pct=%" PRIu64
 			 " seconds=%lld write_max_ms=%lld hint=\"the journal "
-			 "is the laggard: no consumer leaves for it; feeds "
-			 "wait when the ring is full\"",
+			 "is the slowest reader: no consumer is disconnected "
+			 "or moved for it; feeds wait when the ring is full\"",
 			 LOG_QUOTED(j->state.path), lag, lag * 100 / ring,
 			 (now_ns - j->slow_since_ns) / NS_PER_S,
 			 (long long)(j->write_max_ns / NS_PER_MS));

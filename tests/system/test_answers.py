@@ -69,8 +69,8 @@ def test_what_is_no_comment(start, connect):
 
 
 def test_too_long_is_told(start, connect):
-    """Protects who sends too much from a closed door without a word: 'limit, also
-    where the length is in the compressed frame or above 32 bits."""
+    """Protects clients that send too much from being closed without a reason: the
+    answer is 'limit, also if the length is in a compressed frame or above 32 bits."""
     daemon = start()
     long = kdb.text("a" * 200000)
     for data in (kdb.frame(long, kdb.SYNC), kdb.compress(kdb.frame(long, kdb.SYNC)),

@@ -60,8 +60,8 @@ def test_turns_and_the_end_of_a_client(start, connect, mode):
 
 
 def test_dear_where_every_turn_is_full(start, connect):
-    """Protects who asks one dear thing from many who end every turn with what is
-    cheap: it is not put off until they have nothing more to do."""
+    """Protects a client with one expensive request from many that fill every turn
+    with cheap ones: its request does not wait until they have nothing more to do."""
     daemon = start({"engine": {"mode": "direct"},
                     "connections": {"receive_buffer": "256K"}})
     sub, one = connect(daemon), connect(daemon)

@@ -337,8 +337,8 @@ def test_no_memory_where_locking_is_free(tmp_path, mode, call):
 
 @pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS, errno.EACCES])
 def test_no_io_uring(tmp_path, error):
-    """Protects those in a container or on a hardened host: one line says that
-    io_uring is forbidden or missing, by what, and what to change."""
+    """Protects operators in a container or on a hardened host: one line says that
+    io_uring is forbidden or missing, what forbids it, and what to change."""
     done = run("-c", write_config(tmp_path / "c.conf"),
                preexec_fn=without_call(IO_URING_SETUP, error))
     said = one_line(done, 78)

@@ -61,8 +61,8 @@ def test_enough_cpus_mean_sqpoll(start):
 
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_sqpoll_that_cannot_help(start, connect, cpus):
-    """Protects who sets it against the machine: it is done, does not spin, and
-    the log warns once, with a hint."""
+    """Protects operators who set sqpoll on a machine with too few CPUs: the daemon
+    obeys, does not spin, and warns once in the log, with a hint."""
     if len(CPUS) < cpus:
         pytest.skip("one CPU")
     daemon = start({"engine": {"mode": "sqpoll"}}, preexec=on(CPUS[:cpus]))

@@ -414,7 +414,7 @@ def test_foreign_file(tmp_path, folder, content):
     path = journal.path_now(folder)
     path.write_bytes(content)
     line = refused(tmp_path, folder, 78)
-    assert str(path) in line and "no kdb+ journal" in line and "move it away" in line
+    assert str(path) in line and "not a kdb+ journal" in line and "move it away" in line
 
 
 def test_directory_in_place_of_the_file(tmp_path, folder):

@@ -161,8 +161,8 @@ def test_descriptors_for_the_journal(start, connect, tmp_path, mode):
 
 
 def test_started_with_few_descriptors(start):
-    """Protects those who run it under a low RLIMIT_NOFILE: with fewer than
-    connections.max it says so and how to raise it, and does not start."""
+    """Protects operators with a low RLIMIT_NOFILE: if it is too low for
+    connections.max, the daemon says so and how to raise it, and does not start."""
     daemon = start({"connections": {"max": 64}}, preexec=few_descriptors(24),
                    wait=False)
     assert daemon.process.wait(20) == 75

@@ -233,8 +233,8 @@ def test_count_and_tables(journal):
 
 
 def test_ranges(journal):
-    """Protects what is looked for: from is within, to is not, on numbers and
-    on times in columns of any type."""
+    """Protects the records that --from and --to select: the range includes from and
+    excludes to, for numbers and for times in columns of any type."""
     path = journal()
     assert numbers("--from", 2, path) == [2, 3, 4, 5]
     assert numbers("--from", 2, "--to", 4, path) == [2, 3]
@@ -362,8 +362,8 @@ def test_repair(journal):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs files of another user")
 def test_repair_beside_a_daemon_of_another_user(journal):
-    """Protects what a daemon writes from who is told nothing by the kernel: it
-    gives leases of files to their owner only.  The file's lock decides then."""
+    """Protects a running daemon's file from a repair by another user: the kernel
+    gives leases only to the owner of a file.  The file's lock decides then."""
     path = journal(tail=b"\0" * 3)
     os.chown(path, 12345, -1)
     before = path.read_bytes()

@@ -62,8 +62,8 @@ def test_malformed_closes_its_own_connection(start, connect, kind):
 
 
 def test_malformed_behind_good(start, connect):
-    """Protects what came before: good messages in the same segment as a bad one
-    are done and answered, nothing after it is."""
+    """Protects the messages before a malformed one: good messages in the same
+    segment are executed and answered, those after the bad one are not."""
     daemon = start()
     witness = connect(daemon)
     witness.subscribe()

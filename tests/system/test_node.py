@@ -138,7 +138,8 @@ ASKED = {
 
 @pytest.mark.parametrize("text", ASKED)
 def test_node_q_asks(start, script, text):
-    """Protects what people and monitors ask, as node-q decodes it."""
+    """Protects the usual questions of people and monitors, as node-q decodes the
+    answers."""
     modules()
     reply, = script("ask.js", start().port, text).finish()
     assert reply == ASKED[text]

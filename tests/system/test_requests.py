@@ -146,8 +146,8 @@ def test_odd_table_names_in_errors(start, connect):
 @pytest.mark.parametrize("name", ["sub_str_tbl_syms", "sub_list_tbl_syms",
                                   "sub_strfn_tbl_syms", "sub_symvec_tbl_sym"])
 def test_filters_in_each_form(start, connect, name):
-    """Protects who asks for some symbols, in each form of the request: these rows
-    come and no others."""
+    """Protects subscribers to some symbols, in each form of the request: they get
+    the rows of these symbols and no others."""
     daemon = start()
     client, feed = connect(daemon), connect(daemon)
     assert client.ask_raw(VECTORS[name]) == SUB_TRADE
@@ -246,7 +246,7 @@ def test_unknown_things_get_an_error(start, connect):
     (lst(sym(".u.upd"), sym("trade"), NIL, NIL), b"rank"),
 ])
 def test_error_texts(start, connect, asked, error):
-    """Protects those who read errors: they are named as q names them."""
+    """Protects the readers of errors: errors have the names that q gives them."""
     daemon = start()
     client = connect(daemon)
     assert client.sync(asked) == Error(error)

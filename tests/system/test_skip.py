@@ -45,8 +45,8 @@ def up_to(last, daemon, feed, **clients):
 
 
 def test_told_what_is_skipped(start, connect, mode):
-    """Protects who asked: each gap in its stream is announced at its place, with
-    the numbers of the records; who did not ask gets updates only."""
+    """Protects a subscriber that asked for it: each gap in its stream is announced
+    at its place, with the numbers of the records; others get updates only."""
     daemon = start(settings(mode))
     feed = connect(daemon)
     asked = connect(daemon, user="asked", receive_buffer=65536)

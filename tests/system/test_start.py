@@ -142,8 +142,8 @@ def test_limit_of_files(tmp_path):
 
 
 def test_refused_calls(tmp_path):
-    """Protects those in a container: what is refused is named, and not taken for
-    a kernel that sends wrong bytes, or for too large a ring."""
+    """Protects operators in a container: the error names the refused system call,
+    and does not blame a kernel that sends wrong bytes, or too large a ring."""
     for mode in ("direct", "sqpoll"):
         config = write_config(tmp_path / "c.conf", {"engine": {"mode": mode}})
         for number, name in ((IO_URING_ENTER, "io_uring_enter"),
@@ -356,8 +356,8 @@ def test_names_in_the_log(start, connect, tmp_path):
 
 
 def test_files_are_not_for_everybody(start, connect, folder):
-    """Protects what the journal holds: whatever the umask, only the owner and the
-    group can read its files."""
+    """Protects the contents of the journal: whatever the umask, only the owner and
+    the group can read its files."""
     path = journal.path_now(folder)
     journal.write(path, journal.record("trade", trade(0)),
                   journal.record("trade", trade(0))[:-1])

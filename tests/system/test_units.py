@@ -61,8 +61,8 @@ def test_sockets_are_as_the_daemon_makes_them():
 
 
 def test_installed_configuration_has_a_journal(tmp_path):
-    """Protects who follows the README: what `make install` installs differs from
-    the sample in the folder of the journal, which is the unit's."""
+    """Protects the reader of the README: the configuration that `make install`
+    installs is the sample with the journal in the unit's folder."""
     folder = pathlib.Path(find_ringtickd()).parent
     subprocess.run(["make", "-s", "-C", folder, "install-data-local",
                     "DESTDIR=%s" % tmp_path, "sysconfdir=/etc"],

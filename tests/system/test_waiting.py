@@ -81,8 +81,8 @@ def test_refused_flood(start, connect):
 
 
 def test_question_beside_long_updates(start, connect):
-    """Protects who reads a selection and asks while feeds send long updates without
-    a pause: the answer comes between two of them, and not when they end."""
+    """Protects a subscriber with a selection that asks while feeds send long updates
+    without a pause: the answer comes between two updates, not after the last."""
     daemon = start({"schema": {"tables": [{"name": "tick", "columns": [
         "time timespan", "sym symbol"]}]}, "ring": {"size": "16M"},
                     "streams": {"ring": "16M"}, "message": {"max": "4M"}})
@@ -150,8 +150,8 @@ def test_pause(start, connect, clients, mode):
 
 
 def test_pause_of_a_stop(start, connect):
-    """Protects what a stop still owes: a pause longer than stop.timeout does not
-    count as a client's fault either."""
+    """Protects the data that a stop still has to send: a pause longer than
+    stop.timeout is not held against a client."""
     daemon = start({"stop": {"timeout": "2s"}, "ring": {"size": "8M"},
                     "connections": {"send_buffer": "64K"}})
     reader = connect(daemon, receive_buffer=65536)
