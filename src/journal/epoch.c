@@ -314,8 +314,8 @@ since_of(const struct epochs *e, const struct epoch_run *run,
 	return was == NULL ? 0 : min_u64(was->since, is->records);
 }
 
-/* Of an epoch behind all that were, no claim is older than this run: what it
- * counts was sent under these settings. */
+/* Moves to an epoch after all earlier ones.  No claim in it is older than this
+ * run: the records that it counts were sent under these settings. */
 static void
 skip_to(struct epochs *e, uint64_t at_least, struct epoch_file *files,
 	unsigned cnt)

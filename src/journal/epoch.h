@@ -69,7 +69,7 @@ extern const char *const epoch_found_names[];
 bool epoch_load(struct epochs *e, const char *directory, const char *name,
 		enum epoch_found *out, char *err, size_t err_len);
 
-/* What a run has found at its start. */
+/* The state that a run finds at its start. */
 struct epoch_run {
 	uint64_t settings;
 	uint64_t at_least; /* later than every earlier epoch: for the case that

@@ -24,8 +24,8 @@
 
 enum { HISTORY_HEAD_BYTES = 256 };
 
-/* A file's first bytes, as far as it has so many: another one that is copied
- * over it has others. */
+/* The first bytes of a file, fewer if it is shorter: they differ if another
+ * file is copied over it. */
 struct history_head {
 	size_t len;
 	uint8_t bytes[HISTORY_HEAD_BYTES];

@@ -266,7 +266,7 @@ bool journal_open(struct journal *j, const struct settings *settings,
 bool journal_redate(struct journal *j, const struct journal_moment *now,
 		    int64_t now_ns);
 
-/* Does what is due of staging, writing, syncing and rolling.  today is the
+/* Stages, writes, syncs and rolls as far as each is due.  today is the
  * running day, local_ns the time in the zone of days, in ns since 2000.01.01;
  * now_ns, here and below, is monotonic. */
 void journal_run(struct journal *j, int32_t today, int64_t local_ns,

@@ -14,9 +14,10 @@
 /* A copy that fails was work for nothing, so the next one waits longer. */
 #define COPY_AGAIN_NS (10 * NS_PER_S)
 /*
- * Who has copied over the file, or redirected into it, may still write when it
- * is mended, at places where its size does not tell: so all of it is read once
- * more, this long after, and then after ten times as long.
+ * The program that copied over the file, or redirected into it, may still write
+ * after the file is mended, at places where the size does not show it.  So the
+ * whole file is read again this long after, then after ten times as long, and
+ * so on.
  */
 #define RECHECK_NS     (100 * NS_PER_MS)
 #define RECHECK_MAX_NS (100 * NS_PER_S)

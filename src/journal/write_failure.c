@@ -34,7 +34,7 @@ advice(int err)
 	}
 }
 
-/* What is safe meanwhile. */
+/* The sentence of the hint that says which updates are safe meanwhile. */
 static const char *
 promise(const struct journal *j)
 {

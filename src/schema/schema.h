@@ -68,7 +68,7 @@ struct schema_error {
  * Reads the text of a kdb+tick schema file (sym.q), in the spellings listed in
  * doc/configuration.md.  Adds its tables to *s (zeroed or already holding
  * tables), on an error perhaps some of them; schema_fini releases them.  0, or
- * an errno negated, with *err set.
+ * -EINVAL or -ENOMEM, with *err set.
  */
 int schema_parse(struct schema *s, const char *text, size_t len,
 		 struct schema_error *err);

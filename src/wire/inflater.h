@@ -60,8 +60,8 @@ bool inflater_is_free(const struct inflater *u, int64_t now_ns);
  * Inflates the frame of an owner, or the next piece of it.  The frame must be
  * the same in each call; `whole` is what inflate_length returned for it, at
  * most the len_max of inflater_open.  A frame of owner NULL is inflated whole
- * in this call.  On UNPACK_DONE *out is the message, good until the next call
- * for another owner, or inflater_forget.
+ * in this call; a long one takes the place from its owner, who begins again.
+ * On UNPACK_DONE *out is the message, good until a call for another frame.
  */
 enum inflater_result inflater_inflate(struct inflater *u, const void *owner,
 				      int64_t now_ns, const uint8_t *frame,
