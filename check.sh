@@ -169,7 +169,7 @@ distcheck()
 		DISTCHECK_CONFIGURE_FLAGS="CFLAGS='-O1'"
 }
 
-# Stands behind the system tests where both want a CPU.
+# Gives way to the system tests where both want a CPU.
 behind()
 {
 	renice -n 5 $BASHPID >/dev/null
@@ -177,7 +177,7 @@ behind()
 
 # ---- the stages ----
 
-# The system tests wait much of their time: what only computes stands beside
+# The system tests wait much of their time: what only computes runs beside
 # them.
 export PYTHONPYCACHEPREFIX=$PWD/build/pycache
 

@@ -24,9 +24,9 @@ SETTINGS = {
 
 
 def runs_of_two(value):
-    """A frame with a value that ends in an empty vector of bytes, which is made as
-    long as is allowed, of zeros.  It is compressed so that each two of
-    these are a token: so most is done for them."""
+    """A compressed frame whose value ends in a vector of zeros of the greatest length
+    allowed.  Each two zeros are a token of their own, which makes inflating them
+    as expensive as it can be."""
     whole = frame(value, SYNC)
     begin = whole[:-4]
     words = (len(begin) + 4 + 15) // 8  # up to two zeros, which can be repeated

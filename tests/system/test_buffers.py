@@ -43,8 +43,9 @@ def publish(feed, sizes):
 
 
 def test_claimed_lengths(start, connect, mode):
-    """Protects long messages from who claims to send some: a buffer is for bytes
-    that are here; and from who begins one and stops: it goes when one is needed."""
+    """Protects long messages from clients that only claim to send one: a buffer is
+    for bytes that have arrived; and from clients that begin one and stop: their
+    buffer goes to a client that needs it."""
     daemon = start(kdb_settings(mode))
     feed, other = (connect(daemon, user=user, timeout=8) for user in ("feed", "other"))
     long = update("trade", trade(0, LONG), kind=kdb.SYNC)

@@ -116,9 +116,9 @@ def test_who_reads_the_past_asks(start, connect, folder):
 
 
 def test_subfrom_of_who_is_behind(start, connect, folder):
-    """Protects who reads the journal, as who subscribes in this trouble does in
-    batches: .ringtick.subfrom of what is written is answered, and not when the
-    disk has room again."""
+    """Protects subscribers that read the journal, as those do that subscribe in
+    batches in this trouble: .ringtick.subfrom of what is written is answered at
+    once, and not when the disk has room again."""
     daemon = start(settings(folder, {"publish": {"interval": "20ms"}}))
     limit = Limit(daemon)
     feed, sub, other = (connect(daemon) for _ in range(3))

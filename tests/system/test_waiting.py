@@ -13,8 +13,8 @@ from traffic import Flood, Template, trade, update
 
 
 def test_between_two_files(start, connect, folder, mode):
-    """Protects feeds from who asks for .u.i while the next day's file cannot be
-    opened: they continue; a client that asks gets an error in the end."""
+    """Protects feeds from a client that asks for .u.i while the next day's file
+    cannot be opened: they continue; the client gets an error in the end."""
     daemon = start(journal.settings(folder, {
         "engine": {"mode": mode}, "message": {"timeout": "500ms"}}))
     feed, one, two = connect(daemon), connect(daemon), connect(daemon, user="two")

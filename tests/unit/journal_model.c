@@ -36,7 +36,7 @@ enum {
 struct day {
 	int32_t date;
 	uint64_t first;	 /* number of its first record */
-	uint64_t pos;	 /* in the stream, behind the mark before it */
+	uint64_t pos;	 /* in the stream, after the mark before it */
 	uint64_t off;	 /* of its first record, in its file */
 	uint64_t before; /* records that its file had already */
 };
@@ -141,7 +141,7 @@ last_of(const struct day *d)
 	return d + 1 < days + days_cnt ? d[1].first : m.records;
 }
 
-/* The records up to n are whole in the day's file, and behind them is nothing
+/* The records up to n are whole in the day's file, and after them is nothing
  * but the beginning of those that follow. Returns its length. */
 static uint64_t
 check_file(const char *path, const struct day *d, uint64_t n)
@@ -392,7 +392,7 @@ void
 disk_drain(void)
 {
 	model_turn(0);
-	/* Pages are given back behind the last record too. */
+	/* Pages after the last record are given back too. */
 	for (unsigned i = 0;
 	     i < TURNS_MAX &&
 	     (m.synced < m.records || !journal_has_drained(&m.journal));

@@ -10,11 +10,11 @@
  * time is a number.
  * log_line and die are defined here too, to be looked at.
  *
- * The model is all records committed, as the files must have them, one behind
- * the other.  After every call below holds, or the test fails:
+ * The model is all records committed, in the order in which the files must have
+ * them.  After every call below holds, or the test fails:
  *
  * - the file has `written` whole records of the day, the right ones, and while
- *   a write is in flight the beginning of what follows, else nothing behind;
+ *   a write is in flight the beginning of what follows, else nothing more;
  * - what the journal tells of itself (struct journal_state) says the same;
  * - `synced` are those that an fdatasync was begun for when they were written,
  *   and that has succeeded (with journal.sync = none it is as `written`);
@@ -113,22 +113,22 @@ bool model_rise(char *err, size_t err_len);
 /* For the end of a test; removes the files. */
 int model_stop(void **state);
 
-/* ---- what goes on ---- */
+/* ---- what happens ---- */
 
-/* Commits an update with so many bytes of text. false if there is no room. */
+/* Commits an update with text_len bytes of text.  false: there is no room. */
 bool model_put(size_t text_len);
 
-/* Short ones, for which there is room. */
+/* Commits cnt short updates, for which there is room. */
 void model_put_many(unsigned cnt);
 
-/* The day ends; the next one comes after so many that are skipped. false if
- * there is no room for the mark. */
+/* Ends the day; `skipped` days are left out before the next one.  false: there
+ * is no room for the mark. */
 bool model_end_day(int32_t skipped);
 
 /*
- * ns later: turns as of the server, until there is nothing more to do at this
- * moment.  That comes soon (nobody turns in circles), and what is left has a
- * completion or a time to come.
+ * Turns as the server does, ns later, until there is nothing more to do at this
+ * moment.  That must come soon, and what is left must wait for a completion or
+ * a time.
  */
 void model_turn(int64_t ns);
 
@@ -153,13 +153,13 @@ void disk_drain(void);
 
 /* ---- to look at ---- */
 
-/* Lines of an event in the log, of its first so many. */
+/* Lines of an event among the first lines of the log. */
 unsigned model_said(const char *event);
 
-/* The file of a day. In a buffer of its own. */
+/* The path of a day's file, in a static buffer. */
 const char *model_path(int32_t date);
 
-/* Where the stream was behind the first n records. */
+/* The position in the stream after the first n records. */
 uint64_t model_pos(uint64_t n);
 
 /* Bytes of all records in the files. */
