@@ -28,7 +28,7 @@
 #include "io/engine.h"
 #include "journal/history.h"
 #include "ring/filter.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 
 enum {
 	CATCHUP_READ_BYTES = 256 << 10,

@@ -29,7 +29,7 @@
 #include "client/slow_policy.h"
 #include "config/settings.h"
 #include "journal/history.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 #include "schema/mark.h"
 
 /* Each consumer's buffer for the past, or for a rest. */

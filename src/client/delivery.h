@@ -23,7 +23,7 @@
 #include "client/connection.h"
 #include "io/engine.h"
 #include "journal/state.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 
 struct delivery {
 	struct engine *engine;

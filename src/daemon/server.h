@@ -39,7 +39,7 @@
 #include "io/file_jobs.h"
 #include "journal/journal.h"
 #include "journal/space.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 #include "tick/tick.h"
 
 /* The consumers that are being logged, some in each turn. */

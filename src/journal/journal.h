@@ -42,7 +42,7 @@
 #include "journal/reserve.h"
 #include "journal/state.h"
 #include "ring/ring.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 
 enum journal_phase {
 	JOURNAL_READY, /* nothing in flight */

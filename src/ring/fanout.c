@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ring/batch.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 #include "ring/stream_private.h"
 #include "schema/record.h"
 

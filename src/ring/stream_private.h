@@ -5,7 +5,7 @@
 #ifndef RINGTICK_RING_STREAM_PRIVATE_H
 #define RINGTICK_RING_STREAM_PRIVATE_H
 
-#include "ring/stream.h"
+#include "ring/streams.h"
 
 /* bytes: size of the ring. touch: allocate all the memory now. unit_max: as in
  * struct stream.  Returns 0 or -errno; stream_close must follow in either

@@ -1,11 +1,12 @@
 #include "config.h"
 
+#include "ring/streams.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ring/batch.h"
-#include "ring/stream.h"
 #include "ring/stream_private.h"
 #include "schema/record.h"
 

@@ -19,7 +19,7 @@
 #include "journal/state.h"
 #include "q/eval.h"
 #include "ring/selection.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 #include "schema/template.h"
 #include "tick/request_text.h"
 #include "wire/inflater.h"

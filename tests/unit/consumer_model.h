@@ -21,7 +21,7 @@
 #include "journal/history.h"
 #include "schema/schema.h"
 #include "ring/selection.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 
 enum {
 	RING_BYTES = 16384,

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "schema/schema.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 
 /* ---- chance ---- */
 

@@ -34,7 +34,7 @@
 #include "io/engine.h"
 #include "journal/journal.h"
 #include "config/settings.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 
 enum {
 	MODEL_RING_BYTES = 16 << 10,

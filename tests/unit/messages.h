@@ -13,7 +13,7 @@
 #include "frames.h"
 #include "schema/schema.h"
 #include "ring/selection.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 #include "ring/symbols.h"
 
 enum {

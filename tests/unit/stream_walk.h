@@ -15,7 +15,7 @@
 #include "messages.h"
 #include "schema/schema.h"
 #include "ring/selection.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 #include "ring/symbols.h"
 
 enum {

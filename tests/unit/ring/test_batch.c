@@ -19,7 +19,7 @@
 #include "schema/mark.h"
 #include "schema/record.h"
 #include "schema/row_ops.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 #include "schema/update.h"
 #include "base/util.h"
 #include "wire/wire.h"

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "ring/stream.h"
+#include "ring/streams.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "ring/stream.h"
+#include "ring/streams.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

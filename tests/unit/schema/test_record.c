@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "../frames.h"
-#include "ring/stream.h"
+#include "ring/streams.h"
 #include "wire/wire.h"
 
 enum { FRAME_MAX = 5000 };
