@@ -160,9 +160,14 @@ journal_days_open(const struct settings *set, const char *path,
 		return f;
 	(void)snprintf(err, err_len, "%s cannot be brought to the disk: %s",
 		       path, strerror(errno));
-	/* A second fdatasync would succeed and prove nothing. */
-	journal_unsynced_note(set->journal.directory, set->journal.name, path,
-			      JOURNAL_HEADER_BYTES, 0);
+	/* A second fdatasync would succeed and prove nothing: so a file without
+	 * records is made anew by the next try, and others are in doubt. */
+	if (f->first_off == JOURNAL_HEADER_BYTES)
+		(void)unlink(path);
+	else
+		journal_unsynced_note(set->journal.directory,
+				      set->journal.name, path,
+				      JOURNAL_HEADER_BYTES, 0);
 	history_file_free(f);
 	errno = EBADMSG;
 	return NULL;

@@ -14,7 +14,8 @@ import pytest
 
 
 class HangingDisk:
-    """Mounted at .path.  hang(names) lets these calls hang until go_on()."""
+    """Mounted at .path.  hang(names) lets these calls hang until go_on(); fail_sync()
+    lets each fsync fail until then."""
 
     def __init__(self, directory):
         self.path, self.below = directory / "hanging", directory / "below"
@@ -34,6 +35,12 @@ class HangingDisk:
         """From now on these calls hang: open, stat, cut, sync, write, release."""
         for name in names:
             (self.orders / name).touch()
+
+    def fail_sync(self):
+        (self.orders / "no-sync").touch()
+
+    def has_failed(self):
+        return (self.orders / "has-failed").exists()
 
     def hanging(self, timeout=20):
         """Waits until some call hangs; returns its name."""
@@ -126,6 +133,9 @@ def serve(below, path, orders):
 
         def fsync(self, name, datasync, fh):
             maybe_hang("sync")
+            if (orders / "no-sync").exists():
+                (orders / "has-failed").touch()
+                raise OSError(errno.EIO, name)
             os.fsync(fh)
 
         def fsyncdir(self, name, datasync, fh):

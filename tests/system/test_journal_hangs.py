@@ -166,3 +166,24 @@ def test_opening_hangs_behind_a_full_ring(disk, start, connect):
     disk.go_on()
     daemon.wait_log("journal_rolled")
     assert used < 0.3
+
+
+def test_next_file_cannot_be_synced(disk, start, connect):
+    """Protects the days after a short trouble of the disk: a next file that could
+    not be brought to the disk is made anew, so that nothing in it is in doubt and
+    a later start does not refuse it."""
+    daemon = start(journal.settings(disk.path, sync="batch"))
+    feed = connect(daemon)
+    assert feed.update("trade", trade(0)) == NIL
+    disk.fail_sync()
+    feed.send(kdb.frame(".u.endofday[]", kdb.SYNC))
+    daemon.wait_log("journal_failing", operation="roll")
+    assert disk.has_failed()
+    disk.go_on()
+    daemon.wait_log("journal_mended")
+    feed.read_response()
+    assert feed.update("trade", trade(1)) == NIL
+    assert not list(disk.below.glob("*.unsynced"))
+    _, path = journal.count_and_path(feed)
+    daemon.stop()
+    assert journal.read(path).records == [journal.record("trade", trade(1))]
