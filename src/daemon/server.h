@@ -103,6 +103,8 @@ struct server {
 	uint64_t gathered_pos;	/* the main stream's head after the last turn */
 	uint64_t delivered_pos; /* ... and at the last delivery */
 	bool is_stopping;
+	bool refuses_updates; /* a stop while the journal fails: the space kept
+				 back is for those that were accepted */
 	int64_t stop_deadline_ns;
 	unsigned drain_turns; /* since the stop began */
 	int signal_fd;

@@ -113,7 +113,11 @@ begin_stop(struct server *s)
 	if (s->is_stopping)
 		return;
 	s->is_stopping = true;
-	drain_begin(s);
+	s->refuses_updates = journal_is_failing(&s->journal);
+	if (s->refuses_updates)
+		s->tick.is_held = true;
+	else
+		drain_begin(s);
 	for (unsigned i = 0; i < s->listeners.cnt; i++)
 		engine_cancel(s->engine, accept_ticket(i),
 			      (struct ticket){ .kind = ENGINE_NOTHING });
@@ -314,7 +318,7 @@ judge_consumers(struct server *s)
 		if (c->consumer.lag.is_slow && c->state != CONNECTION_CLOSING)
 			has_slow = true;
 	}
-	s->tick.is_held = is_held;
+	s->tick.is_held = is_held || s->refuses_updates;
 	s->has_slow = has_slow;
 }
 
@@ -425,8 +429,9 @@ has_drained(struct server *s)
 {
 	struct connection *c = NULL;
 
-	if (!drain_is_done(s) || s->waiting_cnt > 0 ||
-	    !journal_has_drained(&s->journal))
+	if (!s->refuses_updates && (!drain_is_done(s) || s->waiting_cnt > 0))
+		return false;
+	if (!journal_has_drained(&s->journal))
 		return false;
 	while ((c = clients_next(&s->clients, c)) != NULL) {
 		if (consumer_is_busy(&c->consumer) ||

@@ -496,6 +496,12 @@ journal_trouble(const struct journal *j)
 	return j->slow_since_ns != 0 && j->is_slow_told ? " journal=slow" : "";
 }
 
+bool
+journal_is_failing(const struct journal *j)
+{
+	return j->failing_since_ns != 0;
+}
+
 int64_t
 journal_stuck_ns(const struct journal *j, int64_t now_ns)
 {

@@ -291,6 +291,9 @@ int64_t journal_due_ns(const struct journal *j);
  * no trouble. */
 const char *journal_trouble(const struct journal *j);
 
+/* Whether the last operation on the file failed, and is tried again. */
+bool journal_is_failing(const struct journal *j);
+
 /* How long accepted messages have waited without any being written; 0: the
  * journal is not stuck. */
 int64_t journal_stuck_ns(const struct journal *j, int64_t now_ns);

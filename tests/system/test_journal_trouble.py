@@ -351,6 +351,25 @@ def test_stop_with_a_full_disk_and_a_reserve(disk, start, connect, mode):
     assert journal.count_and_path(connect(again)) == (accepted, path)
 
 
+@pytest.mark.parametrize("mode", ["sqpoll", "direct"])
+def test_stop_with_a_full_disk_beside_a_flood(disk, start, connect, mode):
+    """Protects the promise of the reserve: what is kept back is enough for what was
+    accepted before the stop, so a feed that waits for room is not read any more."""
+    disk.resize(16 << 20)
+    daemon = start(settings(disk.path, {
+        "engine": {"mode": mode}, "ring": {"size": "1M"}}))
+    path = journal.path_now(disk.path)
+    disk.fill(leave=300_000)
+    flood = Flood(connect(daemon), Template(ROWS), 100_000)
+    daemon.wait_log("journal_failing")
+    accepted = wait_held(daemon).number("in_records")
+    daemon.stop()
+    assert daemon.wait_log("stop").number("in_records") == accepted
+    assert not daemon.logged("journal_lost") and daemon.logged("unread")
+    assert len(journal.read(path)) == accepted
+    flood.join(20)
+
+
 def test_stop_with_a_full_disk_and_no_file(disk, start, connect):
     """Protects a day whose file was deleted while the disk is full: at a stop the
     reserve makes room for the copy, which is all there is of the day."""
