@@ -418,8 +418,8 @@ journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 		return;
 	journal_prepare(j, today, local_ns, now_ns);
 	stage(j, now_ns);
-	journal_watch_lag(j, now_ns);
 	journal_watch_progress(j, now_ns);
+	journal_watch_lag(j, now_ns);
 	if (j->phase == JOURNAL_FAILED && j->is_stopping &&
 	    (j->last_error == ENOSPC || j->last_error == EDQUOT))
 		journal_reserve_give_up(&j->reserve, j->jobs);

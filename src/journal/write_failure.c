@@ -109,15 +109,17 @@ journal_watch_lag(struct journal *j, int64_t now_ns)
 	uint64_t ring = j->main->ring.size;
 	/* With less lag, too, it may keep feeds waiting, if others lag. */
 	bool is_waited_for = j->main->wanted_bytes > 0 && lag > ring / 4;
+	/* An operation hangs: that is to be told however little is waiting. */
+	bool hangs = j->state.is_stuck && j->failing_since_ns == 0;
 
 	if (j->slow_since_ns == 0) {
-		if (lag < ring / 2 && !is_waited_for)
+		if (lag < ring / 2 && !is_waited_for && !hangs)
 			return;
 		j->slow_since_ns = now_ns;
-		j->next_slow_ns = now_ns + SLOW_NS;
+		j->next_slow_ns = hangs ? now_ns : now_ns + SLOW_NS;
 		j->is_slow_told = false;
 	}
-	if (lag < ring / 4) {
+	if (lag < ring / 4 && !hangs) {
 		if (j->is_slow_told)
 			log_line(LOG_NOTE, "journal_kept_up",
 				 "file=%s slow_seconds=%lld",

@@ -187,3 +187,20 @@ def test_next_file_cannot_be_synced(disk, start, connect):
     _, path = journal.count_and_path(feed)
     daemon.stop()
     assert journal.read(path).records == [journal.record("trade", trade(1))]
+
+
+@pytest.mark.parametrize("call", ["write", "sync"])
+def test_a_hang_is_told(disk, start, connect, call):
+    """Protects the operator from silence: a disk that hangs is in the log and in
+    STATUS after about a second, however little waits for it, and so is its end."""
+    daemon = start(journal.settings(disk.path, sync="batch"))
+    feed = connect(daemon)
+    assert feed.update("trade", trade(0)) == NIL
+    disk.hang(call)
+    feed.send(update("trade", trade(1)))
+    assert disk.hanging() == call
+    assert daemon.wait_log("journal_slow").number("ring_pct") <= 1
+    disk.go_on()
+    daemon.wait_log("journal_kept_up")
+    assert feed.update("trade", trade(2)) == NIL
+    assert len(daemon.logged("journal_slow")) == 1
