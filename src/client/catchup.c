@@ -415,13 +415,9 @@ catchup_run(struct catchup *cu, int64_t now_ns)
 static struct connection *
 owner_of(const struct catchup_read *read)
 {
-	struct connection *c = read->owner;
+	struct connection *c = catchup_owner(read->owner, read->generation);
 
-	return c->generation == read->generation &&
-			       c->state != CONNECTION_CLOSING &&
-			       consumer_needs_read(&c->consumer)
-		       ? c
-		       : NULL;
+	return c != NULL && consumer_needs_read(&c->consumer) ? c : NULL;
 }
 
 /* Gives a consumer its records out of a read. */

@@ -122,24 +122,12 @@ is_for(const struct catchup *cu, const struct connection *c)
 	       made->changes == cu->history->changes;
 }
 
-/* The consumer that the frame is made for; NULL if it has ended. */
-static struct connection *
-owner_of(const struct catchup_made *made)
-{
-	struct connection *c = made->owner;
-
-	return c->generation == made->generation &&
-			       c->state != CONNECTION_CLOSING
-		       ? c
-		       : NULL;
-}
-
 /* Drops the frame.  A consumer that waits for it queues again. */
 static void
 let_go(struct catchup *cu)
 {
 	struct catchup_made *made = &cu->made;
-	struct connection *c = owner_of(made);
+	struct connection *c = catchup_owner(made->owner, made->generation);
 
 	if (catchup_is_making(cu)) {
 		catchup_read_end(&cu->long_read);
@@ -271,7 +259,7 @@ catchup_long_run(struct catchup *cu)
 	made->is_awaited = false;
 	if (made->stage == MAKE_NOTHING)
 		return;
-	c = owner_of(made);
+	c = catchup_owner(made->owner, made->generation);
 	if (c == NULL || !is_for(cu, c)) {
 		let_go(cu);
 		return;

@@ -22,6 +22,16 @@ struct catchup_found {
 				none */
 };
 
+/* The connection that a piece of work is for; NULL if it has ended, or its slot
+ * has another connection by now. */
+static inline struct connection *
+catchup_owner(struct connection *c, uint32_t generation)
+{
+	return c->generation == generation && c->state != CONNECTION_CLOSING
+		       ? c
+		       : NULL;
+}
+
 /* ---- catchup.c ---- */
 
 /* Starts to read up to len_max bytes at off of the consumer's file, into

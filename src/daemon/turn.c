@@ -311,7 +311,6 @@ judge_consumers(struct server *s)
 		return;
 	s->next_judge_ns = s->now_ns + server_walk_pause_ns(s);
 	for (c = clients_next(&s->clients, NULL); c != NULL; c = next) {
-
 		next = clients_next(&s->clients, c);
 		if (slow_consumers_judge(s, c))
 			is_held = true;
@@ -381,7 +380,6 @@ drop_readers(struct server *s)
 
 	s->losses = s->journal.state.losses;
 	for (c = clients_next(&s->clients, NULL); c != NULL; c = next) {
-
 		next = clients_next(&s->clients, c);
 		if (consumer_holds_file(&c->consumer) &&
 		    c->state != CONNECTION_CLOSING)
