@@ -40,7 +40,7 @@ static void
 close_tick(void)
 {
 	while (cursors_cnt > 0)
-		cursor_detach(&cursors[--cursors_cnt]);
+		streams_detach(&cursors[--cursors_cnt]);
 	tick_close(&tick);
 	streams_close(&streams);
 }

@@ -77,9 +77,9 @@ change_stream(struct consumer *c)
 
 	/* Attach first, then detach: a stream that loses its last cursor
 	 * becomes free. */
-	cursor_detach(&c->here);
+	streams_detach(&c->here);
 	cursor_attach(&c->here, stream, pos);
-	cursor_detach(&c->next);
+	streams_detach(&c->next);
 	consumer_move(c, CONSUMER_LIVE);
 }
 
@@ -103,7 +103,7 @@ change_past(struct consumer *c)
 {
 	struct past *p = &c->past;
 
-	cursor_detach(&c->here);
+	streams_detach(&c->here);
 	selection_keep(consumer_symbols(c), &p->selection, &p->next_selection);
 	selection_drop(consumer_symbols(c), &p->next_selection);
 	p->backlog = p->next_backlog;
@@ -670,7 +670,7 @@ consumer_skip(struct consumer *c, uint8_t *buffer,
 		 * any longer. */
 		if (c->here.stream != NULL)
 			skip_cursor(c, &c->here, end_pos(c), &skipped);
-		cursor_detach(&c->here);
+		streams_detach(&c->here);
 		if (c->state == CONSUMER_LIVE)
 			consumer_move(c, CONSUMER_NONE);
 		if (c->next.stream != NULL)
@@ -713,8 +713,8 @@ consumer_fini(struct consumer *c)
 	CHECK(c->writing == PART_NONE);
 	if (c->state != CONSUMER_NONE)
 		consumer_move(c, CONSUMER_NONE);
-	cursor_detach(&c->here);
-	cursor_detach(&c->next);
+	streams_detach(&c->here);
+	streams_detach(&c->next);
 	if (c->past.at.file != NULL)
 		c->past.at.file->readers--;
 	if (c->past.next.place.file != NULL)

@@ -104,8 +104,8 @@ consumer_leave(struct consumer *c, const struct history_place *place,
 			       &c->next.stream->selection);
 		p->next_backlog = backlog_of(c, &c->next, now_ns, &age_ns);
 	}
-	cursor_detach(&c->here);
-	cursor_detach(&c->next);
+	streams_detach(&c->here);
+	streams_detach(&c->next);
 	p->at = *place;
 	p->at.file->readers++;
 	p->time_ns = now_ns - age_ns;

@@ -729,7 +729,7 @@ journal_close(struct journal *j, int32_t day_floor, int64_t until_ns)
 		status = EXIT_OTHER;
 	if (j->end.sync_err != 0)
 		status = EXIT_DISK;
-	cursor_detach(&j->cursor);
+	(void)cursor_detach(&j->cursor);
 	/* A write that hangs still reads from the staging ring. */
 	if (j->ops_cnt == 0)
 		ring_close(&j->staging);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "ring/fanout.h"
 #include "ring/stream_private.h"
 #include "schema/record.h"
 #include "schema/row_ops.h"
@@ -86,13 +87,6 @@ batch_close(struct streams *all)
 	free(b->tables);
 	free(b);
 	all->batch = NULL;
-}
-
-void
-streams_show_batch(struct streams *all, uint64_t pos, int64_t now_ns)
-{
-	stream_show(&all->main, pos, now_ns);
-	all->shown.pos = pos;
 }
 
 /* ---- making a batch ---- */
@@ -206,12 +200,12 @@ give_out(struct streams *all, const struct schema_table *t)
 	unsigned cnt = all->filtered_cnt;
 
 	merge(all, t);
-	streams_find_receivers(all, t, frame);
+	fanout_find_receivers(all, t, frame);
 	for (unsigned i = 0; (i = bits_next(all->receivers, i, cnt)) < cnt;
 	     i++) {
 		struct stream *s = &all->filtered[i];
 
-		s->batch_len += streams_write_selected(
+		s->batch_len += fanout_write_selected(
 			all, s, t, frame, stream_head(s) + s->batch_len);
 		s->batch_cnt++;
 	}
@@ -226,7 +220,7 @@ leave_out_full(struct streams *all)
 
 	for (unsigned i = 0; (i = bits_next(all->group, i, cnt)) < cnt; i++)
 		if (!stream_has_room(&all->filtered[i], all->batch->bytes_max))
-			streams_leave_out(all, &all->filtered[i]);
+			fanout_leave_out(all, &all->filtered[i]);
 }
 
 static void
@@ -257,7 +251,7 @@ give_batch(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
 		if (all->batch->tables[i].cnt > 0)
 			give_out(all, &all->schema->tables[i]);
 	commit(all, from, records, now_ns);
-	streams_fed(all, to, records + all->batch->cnt);
+	fanout_note_fed(all, to, records + all->batch->cnt);
 }
 
 /* Whether the batch has updates of a table that the stream wants. */
@@ -297,26 +291,17 @@ give_long_batch(struct streams *all, uint64_t from, uint64_t to,
 {
 	unsigned cnt = all->filtered_cnt, i = 0;
 	size_t bytes = all->words * sizeof(*all->group);
-	bool is_over = streams_is_time_over(all);
+	bool is_over = fanout_is_time_over(all);
 
 	memcpy(all->group_of, all->group, bytes);
 	while (!is_over && bits_next(all->group_of, i, cnt) < cnt) {
 		i = begin_group(all, i);
 		give_batch(all, from, to, records, now_ns);
-		is_over = streams_is_time_over(all);
+		is_over = fanout_is_time_over(all);
 	}
 	memcpy(all->group, all->group_of, bytes);
 	if (bits_next(all->group_of, i, cnt) < cnt)
-		streams_cut(all, all->group_of, i, from, records);
-}
-
-size_t
-batch_write_alone(const struct schema_table *t, const uint8_t *frame,
-		  uint8_t *at)
-{
-	struct rows_source source = { .rows = row_ops_of_frame(t, frame) };
-
-	return row_ops_merge(t, &source, 1, KA_GROUPED, at);
+		fanout_cut(all, all->group_of, i, from, records);
 }
 
 /* A batch of one long update is fed like a long message: a piece that has been
@@ -327,9 +312,9 @@ give_alone(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
 {
 	const uint8_t *frame = ring_at(&all->main.ring, from);
 
-	streams_feed_long(all, from, records, record_table(all->schema, frame),
-			  frame, now_ns);
-	streams_fed(all, to, records + 1);
+	fanout_long(all, from, records, record_table(all->schema, frame), frame,
+		    now_ns);
+	fanout_note_fed(all, to, records + 1);
 }
 
 void
@@ -338,20 +323,20 @@ batch_feed(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 	unsigned first = bits_next(all->group, 0, all->filtered_cnt);
 	uint64_t records = all->filtered[first].fed_records;
 
-	while (from != to && streams_is_any_here(all)) {
+	while (from != to && streams_is_any_left(all)) {
 		const uint8_t *frame = ring_at(&all->main.ring, from);
 		bool is_long;
 		uint64_t end;
 
 		if (!stream_frame_is_record(frame)) {
-			streams_feed_message(all, from, records, now_ns);
+			fanout_message(all, from, records, now_ns);
 			from += stream_frame_len(frame);
-			streams_fed(all, from, records);
+			fanout_note_fed(all, from, records);
 			continue;
 		}
 		end = collect(all, from, to);
 		leave_out_full(all);
-		if (!streams_is_any_here(all))
+		if (!streams_is_any_left(all))
 			return;
 		is_long = streams_is_long(all, all->batch->bytes_max);
 		if (is_long && all->batch->cnt == 1)

@@ -37,11 +37,6 @@ uint64_t batch_memory(size_t message_max);
 void batch_feed(struct streams *all, uint64_t from, uint64_t to,
 		int64_t now_ns);
 
-/* Writes a batch that consists of one message, for a stream that wants all its
- * rows.  Returns its length, at most the frame's. */
-size_t batch_write_alone(const struct schema_table *t, const uint8_t *frame,
-			 uint8_t *at);
-
 /* ---- a batch of one selection, made outside the streams ---- */
 
 void batch_start(struct streams *all);

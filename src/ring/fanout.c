@@ -1,11 +1,13 @@
 #include "config.h"
 
+#include "ring/fanout.h"
+
 #include <string.h>
 
-#include "ring/batch.h"
-#include "ring/streams.h"
 #include "ring/stream_private.h"
 #include "schema/record.h"
+#include "schema/row_ops.h"
+#include "wire/wire.h"
 
 /* The time limit of one streams_feed for long messages. */
 #define FEED_NS (2 * NS_PER_MS)
@@ -29,8 +31,8 @@ find_receivers(struct streams *all, const struct filter *f,
 }
 
 void
-streams_find_receivers(struct streams *all, const struct schema_table *t,
-		       const uint8_t *frame)
+fanout_find_receivers(struct streams *all, const struct schema_table *t,
+		      const uint8_t *frame)
 {
 	if (t != NULL && all->filterers[t->idx] > 0)
 		filter_look(&all->filter, t, row_ops_of_frame(t, frame));
@@ -38,9 +40,9 @@ streams_find_receivers(struct streams *all, const struct schema_table *t,
 }
 
 size_t
-streams_write_selected(struct streams *all, const struct stream *s,
-		       const struct schema_table *t, const uint8_t *frame,
-		       uint8_t *at)
+fanout_write_selected(struct streams *all, const struct stream *s,
+		      const struct schema_table *t, const uint8_t *frame,
+		      uint8_t *at)
 {
 	size_t len = stream_frame_len(frame);
 	uint32_t cnt;
@@ -57,8 +59,8 @@ streams_write_selected(struct streams *all, const struct stream *s,
  * length of that part costs about as much as to write it; mostly there is room
  * for the whole message, and the length is not needed. */
 static bool
-has_room_for(struct filter *f, struct stream *s,
-	     const struct schema_table *t, const uint8_t *frame)
+has_room_for(struct filter *f, struct stream *s, const struct schema_table *t,
+	     const uint8_t *frame)
 {
 	uint32_t cnt;
 
@@ -74,14 +76,14 @@ has_room_for(struct filter *f, struct stream *s,
 }
 
 void
-streams_leave_out(struct streams *all, const struct stream *s)
+fanout_leave_out(struct streams *all, const struct stream *s)
 {
 	bits_set(all->group, s->id - 1, false);
 	bits_set(all->no_room, s->id - 1, true);
 }
 
 bool
-streams_is_time_over(struct streams *all)
+fanout_is_time_over(struct streams *all)
 {
 	int64_t now_ns;
 
@@ -94,15 +96,15 @@ streams_is_time_over(struct streams *all)
 }
 
 void
-streams_cut(struct streams *all, const uint64_t *those, unsigned idx,
-	    uint64_t pos, uint64_t records)
+fanout_cut(struct streams *all, const uint64_t *those, unsigned idx,
+	   uint64_t pos, uint64_t records)
 {
 	unsigned cnt = all->filtered_cnt;
 
 	for (; (idx = bits_next(those, idx, cnt)) < cnt; idx++) {
 		all->filtered[idx].fed.pos = pos;
 		all->filtered[idx].fed_records = records;
-		streams_leave_out(all, &all->filtered[idx]);
+		fanout_leave_out(all, &all->filtered[idx]);
 	}
 	all->is_cut = true;
 }
@@ -120,7 +122,7 @@ leave_out_full(struct streams *all, uint64_t pos)
 
 		if (s->wants_len > 0 && s->wants_pos == pos &&
 		    !stream_has_room(s, s->wants_len))
-			streams_leave_out(all, s);
+			fanout_leave_out(all, s);
 	}
 }
 
@@ -142,7 +144,7 @@ look_in_time(struct streams *all, const struct schema_table *t, uint64_t pos,
 		all->look_pos = pos;
 	}
 	while (!filter_look_some(f, rows_max))
-		if (streams_is_time_over(all))
+		if (fanout_is_time_over(all))
 			return false;
 	return true;
 }
@@ -174,12 +176,22 @@ write_in_time(struct streams *all, struct stream *s, uint64_t pos, size_t len,
 		all->half_id = s->id;
 	}
 	while (!filter_write_some(f, rows_max, &len))
-		if (streams_is_time_over(all))
+		if (fanout_is_time_over(all))
 			return false;
 	all->half = NULL;
 	stream_commit(s, len, 1, now_ns);
 	all->feeds++;
 	return true;
+}
+
+/* Writes the message that a batch of this one update becomes, for a stream that
+ * wants all its rows.  Returns its length, at most the frame's. */
+static size_t
+write_as_batch(const struct schema_table *t, const uint8_t *frame, uint8_t *at)
+{
+	struct rows_source source = { .rows = row_ops_of_frame(t, frame) };
+
+	return row_ops_merge(t, &source, 1, KA_GROUPED, at);
 }
 
 /* Feeds the long message to one stream, or leaves the stream out if it has no
@@ -192,13 +204,13 @@ feed_long_to(struct streams *all, struct stream *s, uint64_t pos,
 
 	if (!is_half_written(all, s) &&
 	    !has_room_for(&all->long_filter, s, t, frame)) {
-		streams_leave_out(all, s);
+		fanout_leave_out(all, s);
 		return true;
 	}
 	if (t != NULL && selection_filters(&s->selection, t->idx))
 		return write_in_time(all, s, pos, len, now_ns);
 	if (t != NULL && all->batch != NULL)
-		len = batch_write_alone(t, frame, stream_head(s));
+		len = write_as_batch(t, frame, stream_head(s));
 	else
 		memcpy(stream_head(s), frame, len);
 	stream_commit(s, len, t != NULL, now_ns);
@@ -222,21 +234,20 @@ find_concerned(struct streams *all, const struct schema_table *t)
 }
 
 void
-streams_feed_long(struct streams *all, uint64_t pos, uint64_t records,
-		  const struct schema_table *t, const uint8_t *frame,
-		  int64_t now_ns)
+fanout_long(struct streams *all, uint64_t pos, uint64_t records,
+	    const struct schema_table *t, const uint8_t *frame, int64_t now_ns)
 {
 	unsigned cnt = all->filtered_cnt;
 	bool has_look = t != NULL && all->filterers[t->idx] > 0;
 
 	leave_out_full(all, pos);
-	if (!streams_is_any_here(all))
+	if (!streams_is_any_left(all))
 		return;
 	/* An earlier message may have used up the time; else it begins here. */
-	if (streams_is_time_over(all) ||
+	if (fanout_is_time_over(all) ||
 	    (has_look && !look_in_time(all, t, pos, frame))) {
 		find_concerned(all, t);
-		streams_cut(all, all->receivers, 0, pos, records);
+		fanout_cut(all, all->receivers, 0, pos, records);
 		return;
 	}
 	find_receivers(all, &all->long_filter, t);
@@ -247,12 +258,12 @@ streams_feed_long(struct streams *all, uint64_t pos, uint64_t records,
 		s->fed.pos = pos;
 		s->fed_records = records;
 		if (!feed_long_to(all, s, pos, t, frame, now_ns)) {
-			streams_cut(all, all->receivers, i, pos, records);
+			fanout_cut(all, all->receivers, i, pos, records);
 			return;
 		}
 		if (bits_next(all->receivers, i + 1, cnt) < cnt &&
-		    streams_is_time_over(all)) {
-			streams_cut(all, all->receivers, i + 1, pos, records);
+		    fanout_is_time_over(all)) {
+			fanout_cut(all, all->receivers, i + 1, pos, records);
 			return;
 		}
 	}
@@ -261,8 +272,8 @@ streams_feed_long(struct streams *all, uint64_t pos, uint64_t records,
 }
 
 void
-streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
-		     int64_t now_ns)
+fanout_message(struct streams *all, uint64_t pos, uint64_t records,
+	       int64_t now_ns)
 {
 	const uint8_t *frame = ring_at(&all->main.ring, pos);
 	const struct schema_table *t = NULL;
@@ -271,10 +282,10 @@ streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 	if (stream_frame_is_record(frame))
 		t = record_table(all->schema, frame);
 	if (streams_is_long(all, stream_frame_len(frame))) {
-		streams_feed_long(all, pos, records, t, frame, now_ns);
+		fanout_long(all, pos, records, t, frame, now_ns);
 		return;
 	}
-	streams_find_receivers(all, t, frame);
+	fanout_find_receivers(all, t, frame);
 	for (unsigned i = 0; (i = bits_next(all->receivers, i, cnt)) < cnt;
 	     i++) {
 		struct stream *s = &all->filtered[i];
@@ -283,48 +294,17 @@ streams_feed_message(struct streams *all, uint64_t pos, uint64_t records,
 		s->fed.pos = pos;
 		s->fed_records = records;
 		if (!has_room_for(&all->filter, s, t, frame)) {
-			streams_leave_out(all, s);
+			fanout_leave_out(all, s);
 			continue;
 		}
-		len = streams_write_selected(all, s, t, frame, stream_head(s));
+		len = fanout_write_selected(all, s, t, frame, stream_head(s));
 		stream_commit(s, len, t != NULL, now_ns);
 		all->feeds++;
 	}
 }
 
-/* Puts the streams that have been fed least, except the full ones, into
- * all->group. *out_lack: bytes of the main stream that they lack; *out_next:
- * bytes that the next streams lack, 0 if there are none. */
-static void
-find_hindmost(struct streams *all, uint64_t *out_lack, uint64_t *out_next)
-{
-	unsigned cnt = all->filtered_cnt;
-	uint64_t longest = 0, next = 0;
-
-	memset(all->group, 0, all->words * sizeof(*all->group));
-	for (unsigned i = 0; (i = bits_next(all->in_use, i, cnt)) < cnt; i++) {
-		uint64_t lack =
-			all->main.visible_pos - all->filtered[i].fed.pos;
-
-		if (lack == 0 || bits_has(all->no_room, i))
-			continue;
-		if (lack < longest) {
-			next = max_u64(next, lack);
-			continue;
-		}
-		if (lack > longest) {
-			next = longest;
-			longest = lack;
-			memset(all->group, 0, all->words * sizeof(*all->group));
-		}
-		bits_set(all->group, i, true);
-	}
-	*out_lack = longest;
-	*out_next = next;
-}
-
 void
-streams_fed(struct streams *all, uint64_t to, uint64_t records)
+fanout_note_fed(struct streams *all, uint64_t to, uint64_t records)
 {
 	unsigned cnt = all->filtered_cnt;
 
@@ -332,47 +312,4 @@ streams_fed(struct streams *all, uint64_t to, uint64_t records)
 		all->filtered[i].fed.pos = to;
 		all->filtered[i].fed_records = records;
 	}
-}
-
-/* Feeds all->group, whose streams have been fed up to `from`, up to `to`, or
- * until none of them has room. */
-static void
-feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
-{
-	unsigned first = bits_next(all->group, 0, all->filtered_cnt);
-	uint64_t records = all->filtered[first].fed_records;
-
-	while (from != to && streams_is_any_here(all)) {
-		const uint8_t *frame = ring_at(&all->main.ring, from);
-
-		streams_feed_message(all, from, records, now_ns);
-		from += stream_frame_len(frame);
-		records += stream_frame_is_record(frame);
-	}
-	streams_fed(all, from, records);
-}
-
-void
-streams_feed(struct streams *all, int64_t now_ns)
-{
-	uint64_t visible = all->main.visible_pos, lack, next;
-
-	all->is_cut = false;
-	all->until_ns = 0;
-	memset(all->no_room, 0, all->words * sizeof(*all->no_room));
-	/* Ends when no other streams lag less: then all are level, or full. */
-	do {
-		find_hindmost(all, &lack, &next);
-		if (lack == 0)
-			break;
-		if (all->batch != NULL)
-			batch_feed(all, visible - lack, visible - next, now_ns);
-		else
-			feed_together(all, visible - lack, visible - next,
-				      now_ns);
-	} while (next > 0);
-	if (all->is_cut)
-		return;
-	all->looked = NULL;
-	all->half = NULL;
 }

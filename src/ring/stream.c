@@ -50,19 +50,16 @@ cursor_attach(struct cursor *c, struct stream *s, uint64_t pos)
 	list_append(&s->cursors, &c->node);
 }
 
-void
+bool
 cursor_detach(struct cursor *c)
 {
 	struct stream *s = c->stream;
 
 	if (s == NULL)
-		return;
+		return false;
 	list_remove(&c->node);
 	c->stream = NULL;
-	/* A filtered stream without readers is free, and holds no bytes of the
-	 * main one. */
-	if (!s->is_main && list_is_empty(&s->cursors))
-		streams_end_filtered(s);
+	return list_is_empty(&s->cursors);
 }
 
 void

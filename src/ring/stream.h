@@ -130,9 +130,10 @@ void stream_show(struct stream *s, uint64_t pos, int64_t now_ns);
  * pointer to it until cursor_detach. */
 void cursor_attach(struct cursor *c, struct stream *s, uint64_t pos);
 
-/* Detaches a cursor; without effect on a detached one.  A filtered stream
- * becomes free with its last cursor. */
-void cursor_detach(struct cursor *c);
+/* Detaches a cursor; without effect on a detached one.  Returns whether the
+ * stream has no cursor since then: a reader of a filtered stream leaves by
+ * streams_detach, which frees the stream in that case. */
+bool cursor_detach(struct cursor *c);
 
 /* Visible bytes after the cursor; 0 if it is detached. */
 static inline uint64_t

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ring/batch.h"
+#include "ring/fanout.h"
 #include "ring/stream_private.h"
 #include "schema/record.h"
 
@@ -129,6 +130,13 @@ streams_commit(struct streams *all, unsigned table_idx, uint64_t len,
 	stream_commit(&all->main, len, 1, now_ns);
 }
 
+void
+streams_show_batch(struct streams *all, uint64_t pos, int64_t now_ns)
+{
+	stream_show(&all->main, pos, now_ns);
+	all->shown.pos = pos;
+}
+
 /* ---- receivers ---- */
 
 /* Notes that a filtered stream gets messages of its selection from now on, or
@@ -152,14 +160,24 @@ note_use(struct streams *all, struct stream *s, bool is_in_use)
 		symbols_want(&f->symbols, s->selection.symbols, idx, is_in_use);
 }
 
-void
-streams_end_filtered(struct stream *s)
+/* Frees a filtered stream, whose last cursor is gone. */
+static void
+end_filtered(struct stream *s)
 {
 	if (s->all->half == s)
 		s->all->half = NULL;
 	note_use(s->all, s, false);
 	selection_drop(&s->all->filter.symbols, &s->selection);
-	cursor_detach(&s->fed);
+	(void)cursor_detach(&s->fed);
+}
+
+void
+streams_detach(struct cursor *cursor)
+{
+	struct stream *s = cursor->stream;
+
+	if (cursor_detach(cursor) && !s->is_main)
+		end_filtered(s);
 }
 
 /* ---- filtered streams ---- */
@@ -188,8 +206,7 @@ selected_len(struct streams *all, const struct selection *selection,
 /* The stream of a selection, else a free one that the address may have, else
  * NULL. */
 static struct stream *
-choose(struct streams *all, const struct selection *selection,
-       uint64_t address)
+choose(struct streams *all, const struct selection *selection, uint64_t address)
 {
 	struct stream *unused = NULL;
 	unsigned unused_cnt = 0, begun_cnt = 0;
@@ -404,6 +421,82 @@ streams_may_be_slow(struct streams *all, unsigned percent)
 		if (stream_may_be_slow(&all->filtered[i], percent))
 			may = true;
 	return may;
+}
+
+/* ---- feeding ---- */
+
+/* Puts the streams that have been fed least, except the full ones, into
+ * all->group. *out_lack: bytes of the main stream that they lack; *out_next:
+ * bytes that the next streams lack, 0 if there are none. */
+static void
+find_hindmost(struct streams *all, uint64_t *out_lack, uint64_t *out_next)
+{
+	unsigned cnt = all->filtered_cnt;
+	uint64_t longest = 0, next = 0;
+
+	memset(all->group, 0, all->words * sizeof(*all->group));
+	for (unsigned i = 0; (i = bits_next(all->in_use, i, cnt)) < cnt; i++) {
+		uint64_t lack =
+			all->main.visible_pos - all->filtered[i].fed.pos;
+
+		if (lack == 0 || bits_has(all->no_room, i))
+			continue;
+		if (lack < longest) {
+			next = max_u64(next, lack);
+			continue;
+		}
+		if (lack > longest) {
+			next = longest;
+			longest = lack;
+			memset(all->group, 0, all->words * sizeof(*all->group));
+		}
+		bits_set(all->group, i, true);
+	}
+	*out_lack = longest;
+	*out_next = next;
+}
+
+/* Feeds all->group, whose streams have been fed up to `from`, up to `to`, or
+ * until none of them has room. */
+static void
+feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
+{
+	unsigned first = bits_next(all->group, 0, all->filtered_cnt);
+	uint64_t records = all->filtered[first].fed_records;
+
+	while (from != to && streams_is_any_left(all)) {
+		const uint8_t *frame = ring_at(&all->main.ring, from);
+
+		fanout_message(all, from, records, now_ns);
+		from += stream_frame_len(frame);
+		records += stream_frame_is_record(frame);
+	}
+	fanout_note_fed(all, from, records);
+}
+
+void
+streams_feed(struct streams *all, int64_t now_ns)
+{
+	uint64_t visible = all->main.visible_pos, lack, next;
+
+	all->is_cut = false;
+	all->until_ns = 0;
+	memset(all->no_room, 0, all->words * sizeof(*all->no_room));
+	/* Ends when no other streams lag less: then all are level, or full. */
+	do {
+		find_hindmost(all, &lack, &next);
+		if (lack == 0)
+			break;
+		if (all->batch != NULL)
+			batch_feed(all, visible - lack, visible - next, now_ns);
+		else
+			feed_together(all, visible - lack, visible - next,
+				      now_ns);
+	} while (next > 0);
+	if (all->is_cut)
+		return;
+	all->looked = NULL;
+	all->half = NULL;
 }
 
 /* ---- totals ---- */

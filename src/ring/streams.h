@@ -141,6 +141,11 @@ bool streams_resume(struct streams *all, const struct selection *selection,
 		    uint64_t address, uint64_t main_pos,
 		    struct cursor *cursor);
 
+/* Detaches a reader's cursor; without effect on a detached one.  A filtered
+ * stream becomes free with its last cursor, and then holds no bytes of the main
+ * one. */
+void streams_detach(struct cursor *cursor);
+
 /* The totals of the selection's tables in the visible part of the main stream,
  * since the start of the daemon; the bytes include marks.  Of a filtered table
  * all rows are counted. */

@@ -206,12 +206,12 @@ apply(struct client *c, const struct tick_outcome *out, bool is_sync,
 	if (out->has_past) {
 		CHECK(out->past.place.file == &world->file);
 		CHECK(out->past.record <= out->past.end_record);
-		cursor_detach(&c->cursor);
+		streams_detach(&c->cursor);
 	}
 	if (out->stream == NULL || out->stream == c->cursor.stream)
 		return;
 	CHECK(streams_is_level(&world->streams, out->stream));
-	cursor_detach(&c->cursor);
+	streams_detach(&c->cursor);
 	cursor_attach(&c->cursor, out->stream, out->stream->head_pos);
 }
 
@@ -383,10 +383,10 @@ stop(void)
 		streams_feed(&world->streams, now_ns);
 	}
 	read_all(&other);
-	cursor_detach(&other);
+	streams_detach(&other);
 	for (size_t i = 0; i < CLIENTS; i++) {
 		read_all(&clients[i].cursor);
-		cursor_detach(&clients[i].cursor);
+		streams_detach(&clients[i].cursor);
 		selection_drop(symbols, &clients[i].selection);
 	}
 	CHECK(symbols->keys_cnt == 0);

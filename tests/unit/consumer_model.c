@@ -98,7 +98,7 @@ model_stop(void)
 	     n = n->next)
 		assert_int_equal(
 			container_of(n, struct history_file, node)->readers, 0);
-	cursor_detach(&m.journal);
+	streams_detach(&m.journal);
 	assert_true(stream_has_room(&m.all.main, RING_BYTES));
 	history_close(&m.history);
 	streams_close(&m.all);

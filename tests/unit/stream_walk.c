@@ -52,7 +52,7 @@ walk_open(const struct streams_options *options, uint64_t pos, bool is_gated)
 void
 walk_close(void)
 {
-	cursor_detach(&shown);
+	streams_detach(&shown);
 	streams_close(&all);
 }
 

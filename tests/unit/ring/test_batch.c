@@ -389,7 +389,7 @@ begin(struct reader *r)
 static void
 end(struct reader *r)
 {
-	cursor_detach(&r->c);
+	streams_detach(&r->c);
 	selection_drop(symbols(), &r->kind.selection);
 }
 
@@ -752,7 +752,7 @@ test_growth(void **state)
 		c.pos += len;
 	}
 	assert_int_equal(s->records, 4);
-	cursor_detach(&c);
+	streams_detach(&c);
 	streams_close(&all);
 	schema_fini(&lists);
 }

@@ -354,7 +354,7 @@ begin(struct reader *r)
 static void
 end(struct reader *r)
 {
-	cursor_detach(&r->c);
+	streams_detach(&r->c);
 	selection_drop(symbols(), &r->kind.selection);
 }
 

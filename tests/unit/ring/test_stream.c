@@ -208,9 +208,9 @@ test_room_with_a_reader(void **state)
 	assert_true(put(TRADE, 1024));
 	assert_int_equal(all.main.wanted_bytes, 0);
 	assert_false(stream_is_in_the_way(&all.main, c.pos));
-	cursor_detach(&c);
+	streams_detach(&c);
 	assert_true(stream_has_room(&all.main, RING_BYTES));
-	cursor_detach(&c);
+	streams_detach(&c);
 }
 
 /* The start of a half-sent frame is still needed. */
@@ -231,7 +231,7 @@ test_a_torn_frame_is_kept(void **state)
 	assert_int_equal(place.frame_end, 2048);
 	c.pos++;
 	assert_true(stream_has_room(&all.main, 2048));
-	cursor_detach(&c);
+	streams_detach(&c);
 }
 
 static void
@@ -252,7 +252,7 @@ test_may_be_slow(void **state)
 	assert_true(streams_may_be_slow(&all, 99));
 	assert_true(stream_has_room(&all.main, 1));
 	assert_false(streams_may_be_slow(&all, 99));
-	cursor_detach(&c);
+	streams_detach(&c);
 }
 
 /* ---- a random walk over one stream, against a list of its frames ---- */
@@ -347,7 +347,7 @@ walk_cursors(struct chance *chance, struct cursor *cursors)
 	if (c->stream == NULL)
 		cursor_attach(c, &all.main, all.main.head_pos);
 	else if (chance_below(chance, 200) == 0)
-		cursor_detach(c);
+		streams_detach(c);
 	else if (chance_below(chance, 10) == 0)
 		c->pos = all.main.head_pos;
 	else if (cursor_lag(c) > 0)
@@ -423,7 +423,7 @@ walk(struct chance *chance, uint64_t start_pos)
 	}
 	assert_true(log_cnt > 1000);
 	for (size_t i = 0; i < CURSORS; i++)
-		cursor_detach(&cursors[i]);
+		streams_detach(&cursors[i]);
 	streams_close(&all);
 }
 
@@ -463,7 +463,7 @@ test_locate_every_byte(void **state)
 		for (uint64_t pos = c.pos; pos != all.main.head_pos; pos++)
 			check_place(pos);
 		check_place(all.main.head_pos);
-		cursor_detach(&c);
+		streams_detach(&c);
 		streams_close(&all);
 	}
 }
@@ -485,7 +485,7 @@ test_time_of_a_place(void **state)
 		assert_true(stream_locate(&all.main, pos).time_ns >
 			    now - 10 * NS_PER_MS);
 	}
-	cursor_detach(&c);
+	streams_detach(&c);
 }
 
 /* ---- filtered streams ---- */
@@ -505,16 +505,16 @@ test_equal_selections_share(void **state)
 	assert_ptr_not_equal(trades, quotes);
 	cursor_attach(&c, trades, trades->head_pos);
 	/* the same set in another order is the same set */
-	cursor_detach(&c);
+	streams_detach(&c);
 	trades = find("tq");
 	cursor_attach(&c, trades, trades->head_pos);
 	assert_ptr_equal(find("qt"), trades);
 	/* and all tables are the main stream, however named */
 	assert_ptr_equal(find("tqr"), &all.main);
-	cursor_detach(&a);
+	streams_detach(&a);
 	assert_ptr_equal(find("q"), quotes);
-	cursor_detach(&b);
-	cursor_detach(&c);
+	streams_detach(&b);
+	streams_detach(&c);
 }
 
 /* The last reader frees a stream: it no longer holds the main ring, and another
@@ -538,7 +538,7 @@ test_freed_and_used_again(void **state)
 	streams_feed(&all, now);
 	freed = cursors[1].stream;
 	assert_int_equal(cursor_lag(&cursors[1]), 500);
-	cursor_detach(&cursors[1]);
+	streams_detach(&cursors[1]);
 	assert_null(freed->fed.stream);
 	assert_true(put(REF, 300));
 	assert_ptr_equal(find("r"), freed);
@@ -551,7 +551,7 @@ test_freed_and_used_again(void **state)
 	streams_feed(&all, now);
 	assert_int_equal(cursor_lag(&cursors[1]), 200);
 	for (size_t i = 0; i < FILTERED_MAX; i++)
-		cursor_detach(&cursors[i]);
+		streams_detach(&cursors[i]);
 	assert_true(stream_has_room(&all.main, RING_BYTES));
 }
 
@@ -573,7 +573,7 @@ test_level(void **state)
 	streams_feed(&all, now);
 	assert_true(streams_is_level(&all, s));
 	assert_int_equal(cursor_lag(&c), 0);
-	cursor_detach(&c);
+	streams_detach(&c);
 }
 
 /* Compares what a cursor reads with frames of the wanted tables and marks,
@@ -646,7 +646,7 @@ test_feed(void **state)
 			records += tables[k] != MARK &&
 				   selection_has(&wanted, tables[k]);
 		assert_int_equal(cursors[i].stream->records, records);
-		cursor_detach(&cursors[i]);
+		streams_detach(&cursors[i]);
 	}
 }
 
@@ -687,7 +687,7 @@ test_a_full_filtered_ring_holds_the_main_ring(void **state)
 	}
 	assert_int_equal(got_cnt, put_cnt);
 	assert_true(streams_is_level(&all, s));
-	cursor_detach(&c);
+	streams_detach(&c);
 }
 
 /* The reader that is in the way goes: both rings are free at once. */
@@ -703,7 +703,7 @@ test_a_full_filtered_ring_is_let_go(void **state)
 		streams_feed(&all, now);
 	while (put(TRADE, 1024));
 	assert_false(streams_is_level(&all, s));
-	cursor_detach(&c);
+	streams_detach(&c);
 	/* and no writer waits for it any more */
 	assert_true(streams_is_level(&all, s));
 	assert_true(put(TRADE, 1024));
@@ -715,7 +715,7 @@ test_a_full_filtered_ring_is_let_go(void **state)
 	streams_feed(&all, now);
 	assert_int_equal(cursor_lag(&c), 1024);
 	assert_int_equal(s->wanted_bytes, 0);
-	cursor_detach(&c);
+	streams_detach(&c);
 }
 
 /* ---- selections ---- */

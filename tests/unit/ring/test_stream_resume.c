@@ -357,7 +357,7 @@ walk_reader(struct reader *r)
 		else
 			subscribe(r);
 	} else if (chance_below(&chance, 20) == 0) {
-		cursor_detach(&r->c);
+		streams_detach(&r->c);
 	} else {
 		read_bytes(r, walk_part(cursor_lag(&r->c), 2));
 	}
@@ -392,7 +392,7 @@ walk(uint64_t pos, bool is_gated)
 			check();
 	}
 	for (size_t i = 0; i < READERS; i++)
-		cursor_detach(&readers[i].c);
+		streams_detach(&readers[i].c);
 	assert_true(main_returns > 50 && joined > 50 && begun > 20);
 	assert_true(behind_tail > 30 && rare_returns > 5 && thinned > 20);
 	assert_true(refused.main_gone > 50 && refused.filtered_gone > 5);

@@ -63,7 +63,7 @@ open_plant(struct plant *p)
 static void
 close_plant(struct plant *p)
 {
-	cursor_detach(&p->reader);
+	streams_detach(&p->reader);
 	free(p->client.reply);
 	tick_close(&p->tick);
 	streams_close(&p->streams);

@@ -82,7 +82,7 @@ static int
 stop(void **state)
 {
 	(void)state;
-	cursor_detach(&reader);
+	streams_detach(&reader);
 	free(client.reply);
 	tick_close(&tick);
 	streams_close(&streams);
@@ -641,7 +641,7 @@ test_subscribe_one(void **state)
 	assert_ptr_equal(out.stream, first);
 	assert_int_equal(counters.requests, 3);
 	assert_int_equal(counters.request_errors, 0);
-	cursor_detach(&c);
+	streams_detach(&c);
 }
 
 static void
@@ -764,7 +764,7 @@ test_no_stream_left(void **state)
 	assert_true(
 		selection_is_equal(&out.selection, &(struct selection){ 0 }));
 	for (unsigned i = 0; i < FILTERED_MAX; i++)
-		cursor_detach(&cursors[i]);
+		streams_detach(&cursors[i]);
 }
 
 /* ---- other requests ---- */
@@ -1071,7 +1071,7 @@ test_reply_behind_what_was_committed(void **state)
 	client.stream = stream;
 	c.pos = stream->head_pos;
 	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_DONE);
-	cursor_detach(&c);
+	streams_detach(&c);
 }
 
 /* An update and a subscription in one request: the update comes by the old
@@ -1100,7 +1100,7 @@ test_update_and_subscribe(void **state)
 			 TICK_DONE);
 	assert_ptr_equal(out.stream, stream);
 	assert_true(streams_is_level(&streams, stream));
-	cursor_detach(&c);
+	streams_detach(&c);
 }
 
 /* While streams lack a long update the next one waits.  What counts is the
