@@ -410,6 +410,24 @@ evaluate_text(struct evaluation *e, struct text text, struct request_arg *out)
 
 /* ---- objects ---- */
 
+/* What is the name: pykx_probe.h. */
+static const char *
+answer_probe(struct evaluation *e, struct text name, struct request_arg *out)
+{
+	const char *error =
+		probe_knows(name) ? NULL : evaluate_name(e, name, out);
+	const char *marker;
+	size_t off = wire_written(&e->work);
+
+	if (error != NULL)
+		return error;
+	marker = probe_marker(name, out);
+	if (marker == NULL)
+		return NULL;
+	wire_put_symbol(&e->work, marker);
+	return evaluation_take(e, off, out);
+}
+
 /* Applies the first part to the others.  If it is a text, its value is
  * applied. */
 static const char *
@@ -424,7 +442,7 @@ call_parts(struct evaluation *e, const struct request_arg *parts, unsigned cnt,
 	if (text.at == NULL || value_type(&f) == -KT_SYMBOL)
 		return evaluate_apply(e, &f, parts + 1, cnt - 1, out);
 	if (cnt == 2 && value_type(&parts[1]) == -KT_SYMBOL && probe_is(text))
-		return probe_answer(e, &parts[1], out);
+		return answer_probe(e, value_symbol(&parts[1]), out);
 	error = evaluate_text(e, text, &f);
 	return error != NULL ? error
 			     : evaluate_apply(e, &f, parts + 1, cnt - 1, out);

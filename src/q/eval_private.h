@@ -1,6 +1,6 @@
 /*
- * A request that is being evaluated: shared by eval.c (nodes, names, objects),
- * apply.c (functions) and pykx_probe.c.
+ * A request that is being evaluated: shared by eval.c (nodes, names, objects)
+ * and apply.c (functions), which call each other.
  *
  * A value is bytes in the request, in the literals of a text, or in the work
  * area, which is a stack.  The *out of a function is either below the top that

@@ -20,24 +20,16 @@ probe_is(struct text text)
 	return hash == PROBE_HASH;
 }
 
-const char *
-probe_answer(struct evaluation *e, const struct request_arg *name,
-	     struct request_arg *out)
+bool
+probe_knows(struct text name)
 {
-	struct text asked = value_symbol(name);
-	/* q has this namespace, and the library asks for it first. */
-	bool is_space = asked.len == 2 && memcmp(asked.at, ".q", 2) == 0;
-	const char *error =
-		is_space ? NULL : evaluate_name(e, asked, out);
-	size_t off = wire_written(&e->work);
+	return name.len == 2 && memcmp(name.at, ".q", 2) == 0;
+}
 
-	if (error != NULL)
-		return error;
-	if (is_space || value_is_own(out, OWN_SPACE))
-		wire_put_symbol(&e->work, "_pykx_ctx_marker");
-	else if (value_is_function(out))
-		wire_put_symbol(&e->work, "_pykx_fn_marker");
-	else
-		return NULL;
-	return evaluation_take(e, off, out);
+const char *
+probe_marker(struct text name, const struct request_arg *value)
+{
+	if (probe_knows(name) || value_is_own(value, OWN_SPACE))
+		return "_pykx_ctx_marker";
+	return value_is_function(value) ? "_pykx_fn_marker" : NULL;
 }

@@ -10,12 +10,17 @@
 #ifndef RINGTICK_Q_PYKX_PROBE_H
 #define RINGTICK_Q_PYKX_PROBE_H
 
-#include "q/eval_private.h"
+#include <stdbool.h>
+
+#include "q/value.h"
 
 bool probe_is(struct text text);
 
-/* Sets *out to the answer.  Returns NULL or the error text. */
-const char *probe_answer(struct evaluation *e, const struct request_arg *name,
-			 struct request_arg *out);
+/* Whether the answer does not depend on a value: q has this namespace, which
+ * the library asks for first. */
+bool probe_knows(struct text name);
+
+/* The symbol to answer instead of the name's value; NULL: the value. */
+const char *probe_marker(struct text name, const struct request_arg *value);
 
 #endif
