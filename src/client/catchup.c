@@ -77,79 +77,7 @@ catchup_is_reading(const struct catchup *cu)
 	return cu->long_read.file != NULL && !catchup_is_making(cu);
 }
 
-/* ---- queues ---- */
-
-static struct connection *
-connection_of(struct list *node)
-{
-	return container_of(node, struct connection, consumer.past.node);
-}
-
-void
-catchup_wake(struct catchup *cu, struct connection *c)
-{
-	struct past *p = &c->consumer.past;
-
-	delivery_wake(cu->delivery, c);
-	if (!p->is_reading && !list_is_linked(&p->node) &&
-	    consumer_needs_read(&c->consumer))
-		list_append(&cu->need_read, &p->node);
-}
-
-enum catchup_outcome
-catchup_next_outcome(struct catchup *cu, struct connection **out)
-{
-	struct list *first = cu->outcomes.next;
-
-	if (list_is_empty(&cu->outcomes))
-		return OUTCOME_NONE;
-	list_remove(first);
-	*out = connection_of(first);
-	return (*out)->consumer.past.outcome;
-}
-
-static void
-give_back_memory(struct connection *c)
-{
-	(void)madvise(c->consumer.past.buffer, CATCHUP_BUFFER_BYTES,
-		      MADV_DONTNEED);
-	c->consumer.past.is_touched = false;
-}
-
-void
-catchup_stop(struct connection *c)
-{
-	list_remove(&c->consumer.past.node);
-}
-
-void
-catchup_forget(struct connection *c)
-{
-	catchup_stop(c);
-	if (c->consumer.past.is_touched)
-		give_back_memory(c);
-}
-
-void
-catchup_tell(struct catchup *cu, struct connection *c,
-	     enum catchup_outcome outcome)
-{
-	list_remove(&c->consumer.past.node);
-	list_append(&cu->outcomes, &c->consumer.past.node);
-	c->consumer.past.outcome = outcome;
-}
-
-void
-catchup_note_first(struct past *p, bool is_record, size_t len)
-{
-	int64_t time_ns = history_time(&p->at);
-
-	p->first_len = len;
-	p->is_first_record = is_record;
-	/* Never back in time: messages come in order. */
-	if (time_ns > p->time_ns)
-		p->time_ns = time_ns;
-}
+/* ---- serving ---- */
 
 /* Keeps the last `wanted` bytes of a frame that was written after the buffer's
  * end. */
@@ -169,12 +97,6 @@ static bool
 has_room(const struct past *p, size_t frame_len)
 {
 	return frame_len <= CATCHUP_BUFFER_BYTES - p->len;
-}
-
-void
-catchup_empty_buffer(struct past *p)
-{
-	p->len = p->sent = p->first_len = 0;
 }
 
 /* false: it has no room. */
@@ -271,34 +193,6 @@ serve_mark(struct catchup *cu, struct connection *c)
 
 /* ---- reading ---- */
 
-void
-catchup_read_start(struct catchup *cu, struct catchup_read *read, unsigned slot,
-		   struct connection *c, uint64_t off, size_t len_max)
-{
-	struct past *p = &c->consumer.past;
-	uint64_t left = p->at.file->written_off - off;
-
-	read->file = p->at.file;
-	read->file->readers++;
-	read->off = off;
-	read->len = (size_t)min_u64(left, len_max);
-	read->owner = c;
-	read->generation = c->generation;
-	read->changes = cu->history->changes;
-	list_remove(&p->node);
-	p->is_reading = true;
-	engine_read(cu->engine, read->file->fd, read->at, read->len, read->off,
-		    (struct ticket){ .slot = (uint16_t)slot,
-				     .kind = ENGINE_CATCHUP });
-}
-
-void
-catchup_read_end(struct catchup_read *read)
-{
-	read->file->readers--;
-	read->file = NULL;
-}
-
 static struct catchup_read *
 free_read(struct catchup *cu)
 {
@@ -328,7 +222,7 @@ return_to_ring(struct catchup *cu, struct connection *c, int64_t now_ns)
 	if (!may_return(cu, &c->consumer.past) ||
 	    !consumer_return(&c->consumer, now_ns))
 		return false;
-	give_back_memory(c);
+	catchup_free_buffer(c);
 	catchup_tell(cu, c, OUTCOME_CAUGHT_UP);
 	delivery_wake(cu->delivery, c);
 	return true;
@@ -399,7 +293,7 @@ catchup_run(struct catchup *cu, int64_t now_ns)
 
 	catchup_long_run(cu);
 	for (n = cu->need_read.next; n != &cu->need_read; n = next) {
-		struct connection *c = connection_of(n);
+		struct connection *c = catchup_connection(n);
 
 		next = n->next;
 		if (consumer_needs_read(&c->consumer))
@@ -445,7 +339,7 @@ take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
 
 	for (n = cu->need_read.next; n != &cu->need_read && left > 0;
 	     n = next) {
-		struct connection *c = connection_of(n);
+		struct connection *c = catchup_connection(n);
 		struct past *p = &c->consumer.past;
 
 		next = n->next;

@@ -92,7 +92,10 @@ struct catchup {
 	struct catchup_read reads[CATCHUP_READS];
 	struct catchup_read long_read; /* ... and its bytes in the file */
 	struct list need_read;
-	struct list outcomes;	  /* consumers with an outcome to report */
+	struct list outcomes; /* consumers with an outcome to report: a queue,
+				 since one walk of need_read can find many, and
+				 to act on one (its connection may end, or its
+				 next request be executed) changes need_read */
 	uint64_t refused_records; /* records in files that do not fit the
 				     schema */
 	unsigned doubts;	  /* consecutive reads that were doubted */

@@ -1,7 +1,9 @@
 /*
- * Shared by the files of catching up: catchup.c (the queue for reads, and short
- * records), catchup_frame.c (one record), catchup_long.c (a record longer than
- * a read), catchup_check.c (whether another process had cut the file).
+ * Shared by the files of catching up: catchup.c (the reads, and short records),
+ * catchup_long.c (a record longer than a read), catchup_frame.c (one record),
+ * catchup_check.c (whether another process had cut the file), and
+ * catchup_reader.c (a consumer's queue, buffer and read).  Each calls only
+ * those after it.
  */
 #ifndef RINGTICK_CLIENT_CATCHUP_PRIVATE_H
 #define RINGTICK_CLIENT_CATCHUP_PRIVATE_H
@@ -32,7 +34,13 @@ catchup_owner(struct connection *c, uint32_t generation)
 		       : NULL;
 }
 
-/* ---- catchup.c ---- */
+/* ---- catchup_reader.c: a consumer in the queues ---- */
+
+static inline struct connection *
+catchup_connection(struct list *node)
+{
+	return container_of(node, struct connection, consumer.past.node);
+}
 
 /* Starts to read up to len_max bytes at off of the consumer's file, into
  * read->at.  The consumer leaves the queue until the completion. */
@@ -47,6 +55,9 @@ void catchup_read_end(struct catchup_read *read);
 void catchup_note_first(struct past *p, bool is_record, size_t len);
 
 void catchup_empty_buffer(struct past *p);
+
+/* Gives back the memory of the consumer's buffer. */
+void catchup_free_buffer(struct connection *c);
 
 void catchup_tell(struct catchup *cu, struct connection *c,
 		  enum catchup_outcome outcome);

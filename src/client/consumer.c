@@ -35,9 +35,8 @@ consumer_move(struct consumer *c, enum consumer_state to)
 	c->state = to;
 }
 
-/* The end of the part of `here` that may be sent now. */
-static uint64_t
-end_pos(const struct consumer *c)
+uint64_t
+consumer_end_pos(const struct consumer *c)
 {
 	uint64_t pos = c->here.pos;
 	uint64_t visible = c->here.stream->visible_pos;
@@ -50,7 +49,7 @@ end_pos(const struct consumer *c)
 static uint64_t
 here_lag(const struct consumer *c)
 {
-	return c->here.stream == NULL ? 0 : end_pos(c) - c->here.pos;
+	return c->here.stream == NULL ? 0 : consumer_end_pos(c) - c->here.pos;
 }
 
 static bool
@@ -333,6 +332,21 @@ end_rest(struct consumer *c)
 	return rest == c->past.buffer ? NULL : rest;
 }
 
+/* Ends a rest that was read from the journal and is sent. */
+static void
+end_read(struct consumer *c)
+{
+	struct past *p = &c->past;
+
+	CHECK(c->state == CONSUMER_REST);
+	p->at.file->readers--;
+	p->at.file = NULL;
+	consumer_move(c, c->here.stream != NULL ? CONSUMER_LIVE
+						: CONSUMER_NONE);
+	selection_drop(consumer_symbols(c), &p->selection);
+	p->len = p->sent = p->first_len = 0;
+}
+
 uint8_t *
 consumer_written(struct consumer *c, size_t accepted)
 {
@@ -359,7 +373,7 @@ consumer_written(struct consumer *c, size_t accepted)
 			break;
 		c->rest_sent = min_u64(c->rest_sent + accepted, c->rest_len);
 		if (c->past.sent == c->past.len && c->past.skip_bytes == 0)
-			consumer_end_read(c);
+			end_read(c);
 		break;
 	case PART_STREAM:
 		c->here.pos += accepted;
@@ -449,7 +463,7 @@ static uint64_t
 last_pos(const struct consumer *c, const struct cursor *cursor)
 {
 	return consumer_is_open(c, cursor) ? cursor->stream->visible_pos
-					   : end_pos(c);
+					   : consumer_end_pos(c);
 }
 
 struct stream_total
@@ -578,62 +592,7 @@ consumer_lag_records(const struct consumer *c, int64_t now_ns,
 		*out_age_ns = now_ns - c->past.time_ns;
 }
 
-/* ---- leaving ---- */
-
-size_t
-consumer_torn_bytes(const struct consumer *c)
-{
-	CHECK(c->writing != PART_STREAM);
-	if (here_lag(c) == 0)
-		return 0;
-	return (size_t)(stream_locate(c->here.stream, c->here.pos).frame_end -
-			c->here.pos);
-}
-
-uint64_t
-consumer_torn_end(const struct consumer *c)
-{
-	return stream_main_end(c->here.stream,
-			       c->here.pos + consumer_torn_bytes(c));
-}
-
-/* Prepares the notice for an addition.  Bytes that are not in flight are built
- * anew; if they are, the addition goes into a second notice. */
-static void
-keep_notice_open(struct consumer *c)
-{
-	struct notice *n = &c->notice;
-	bool is_on_its_way = n->sent > 0 || c->writing == PART_NOTICE;
-
-	if (is_on_its_way && n->is_all)
-		n->has_mark = n->has_range = false;
-	if (!is_on_its_way)
-		n->len = 0;
-	n->is_all = false;
-	n->is_after_reply = c->reply_sent > 0 || c->writing == PART_REPLY;
-}
-
-/* Moves a cursor to to_pos, and adds the records between to *skipped. */
-static void
-skip_cursor(struct consumer *c, struct cursor *cursor, uint64_t to_pos,
-	    struct skipped *skipped)
-{
-	const struct stream *s = cursor->stream;
-	uint64_t pos = cursor->pos;
-	int32_t day;
-
-	if (skipped->records == 0)
-		skipped->from_record = stream_main_record(s, pos);
-	skipped->to_record = stream_main_record(s, to_pos);
-	skipped->records +=
-		stream_locate(s, to_pos).record - stream_locate(s, pos).record;
-	cursor->pos = to_pos;
-	if (!stream_find_mark(s, pos, to_pos, &day))
-		return;
-	keep_notice_open(c);
-	c->notice.has_mark = true;
-	c->notice.mark_day = day;
-}
+/* ---- a rest ---- */
 
 void
 consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer)
@@ -652,55 +611,6 @@ consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer)
 	c->rest_len = len;
 	c->rest_sent = 0;
 	c->here.pos += len;
-}
-
-struct skipped
-consumer_skip(struct consumer *c, uint8_t *buffer,
-	      const struct history_place *place)
-{
-	struct skipped skipped = { 0 };
-	size_t torn = consumer_torn_bytes(c);
-
-	if (place != NULL)
-		consumer_read_rest(c, torn, place);
-	else
-		consumer_keep_rest(c, torn, buffer);
-	if (!consumer_is_open(c, &c->here)) {
-		/* The stream after the reply is kept; the old one is not held
-		 * any longer. */
-		if (c->here.stream != NULL)
-			skip_cursor(c, &c->here, end_pos(c), &skipped);
-		streams_detach(&c->here);
-		if (c->state == CONSUMER_LIVE)
-			consumer_move(c, CONSUMER_NONE);
-		if (c->next.stream != NULL)
-			skip_cursor(c, &c->next, c->next.stream->visible_pos,
-				    &skipped);
-	} else if (c->here.stream != NULL) {
-		uint64_t visible = c->here.stream->visible_pos;
-
-		/* A reply in the middle of the skipped messages comes next. */
-		if (c->limit_pos - c->here.pos < visible - c->here.pos)
-			c->limit_pos = visible;
-		skip_cursor(c, &c->here, visible, &skipped);
-	}
-	c->skips++;
-	c->skipped_records += skipped.records;
-	if (c->writing == PART_NONE)
-		consumer_step(c);
-	return skipped;
-}
-
-void
-consumer_tell_skip(struct consumer *c, uint64_t from_record, uint64_t to_record)
-{
-	struct notice *n = &c->notice;
-
-	keep_notice_open(c);
-	if (!n->has_range)
-		n->from_record = from_record;
-	n->to_record = to_record;
-	n->has_range = true;
 }
 
 /* ---- the end ---- */

@@ -138,20 +138,6 @@ consumer_read_rest(struct consumer *c, size_t len,
 	c->here.pos += len;
 }
 
-void
-consumer_end_read(struct consumer *c)
-{
-	struct past *p = &c->past;
-
-	CHECK(c->state == CONSUMER_REST);
-	p->at.file->readers--;
-	p->at.file = NULL;
-	consumer_move(c, c->here.stream != NULL ? CONSUMER_LIVE
-						 : CONSUMER_NONE);
-	selection_drop(consumer_symbols(c), &p->selection);
-	p->len = p->sent = p->first_len = 0;
-}
-
 bool
 consumer_needs_read(const struct consumer *c)
 {

@@ -1,6 +1,7 @@
 /*
- * Shared by consumer.c (parts and streams) and consumer_journal.c (the journal
- * instead).
+ * Shared by consumer.c (parts and streams), consumer_journal.c (the journal
+ * instead) and consumer_skip.c (neither: messages are left out).  Each calls
+ * those before it.
  */
 #ifndef RINGTICK_CLIENT_CONSUMER_PRIVATE_H
 #define RINGTICK_CLIENT_CONSUMER_PRIVATE_H
@@ -16,6 +17,9 @@ consumer_symbols(const struct consumer *c)
 /* The only way from one state to another. */
 void consumer_move(struct consumer *c, enum consumer_state to);
 
+/* The end of the part of `here` that may be sent now. */
+uint64_t consumer_end_pos(const struct consumer *c);
+
 /* Copies the next len bytes of `here` to the rest: to `buffer`, a pool buffer,
  * or, if it is NULL, to the consumer's own. */
 void consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer);
@@ -24,9 +28,6 @@ void consumer_keep_rest(struct consumer *c, size_t len, uint8_t *buffer);
  * them. */
 void consumer_read_rest(struct consumer *c, size_t len,
 			const struct history_place *place);
-
-/* Ends a rest that was read from the journal and is sent. */
-void consumer_end_read(struct consumer *c);
 
 /* Whether the rest of a frame has to be sent first. */
 static inline bool
