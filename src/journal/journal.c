@@ -18,112 +18,7 @@
 enum {
 	STAGING_BYTES_MIN = 4 << 20,
 	RESERVE_SPARE = 64 << 10,
-	RECYCLE_BYTES = 64 << 20, /* given back to the kernel at a time */
 };
-
-#define RETRY_NS (250 * NS_PER_MS)
-
-/* ---- how far it is ---- */
-
-static void
-set_written(struct journal *j, struct journal_point to)
-{
-	struct history_file *file = history_last(&j->history);
-
-	file->written_off = to.off;
-	file->written_pos = to.pos;
-	file->written_records =
-		j->state.records + to.records - j->written.records;
-	j->state.records += to.records - j->written.records;
-	j->state.stream_records = to.records;
-	j->state.written_pos = to.pos;
-	j->written = to;
-}
-
-/* Keeps the last bytes written, with which readers check the file. */
-static void
-note_tail(struct journal *j, uint64_t from_off)
-{
-	struct history_tail *tail = &j->history.tail;
-	uint64_t end_off = j->written.off;
-
-	tail->len = (size_t)min_u64(end_off - from_off, sizeof(tail->bytes));
-	tail->off = end_off - tail->len;
-	memcpy(tail->bytes, ring_at(&j->staging, tail->off + j->shift),
-	       tail->len);
-}
-
-/* The file's first bytes, for who asks whether it is still ours. */
-static void
-note_head(struct journal *j)
-{
-	struct history_head *head = &history_last(&j->history)->head;
-	size_t more = (size_t)min_u64(sizeof(head->bytes), j->written.off) -
-		      head->len;
-
-	memcpy(head->bytes + head->len,
-	       ring_at(&j->staging, head->len + j->shift), more);
-	head->len += more;
-}
-
-static void
-set_synced(struct journal *j, struct journal_point to)
-{
-	j->synced_off = to.off;
-	j->state.synced_pos = to.pos;
-	j->state.synced_records =
-		j->state.records - (j->written.records - to.records);
-}
-
-/* Whether the journal decides how much of the main stream is visible. */
-static bool
-is_gate(const struct journal *j)
-{
-	return j->main->is_gated && j->settings->publish.interval == 0;
-}
-
-/*
- * The ring keeps the messages that are not staged; where the journal is the
- * gate, also those that are not visible yet, since consumers begin there.
- */
-static void
-hold(struct journal *j)
-{
-	uint64_t visible_pos = j->main->visible_pos;
-
-	/* Visible messages may have to be staged once more (recover.c). */
-	j->cursor.pos = is_gate(j) && (int64_t)(visible_pos - j->staged.pos) < 0
-				? visible_pos
-				: j->staged.pos;
-}
-
-uint64_t
-journal_safe_pos(const struct journal *j)
-{
-	uint64_t visible_pos = j->main->visible_pos;
-	uint64_t safe_pos = j->main->head_pos;
-
-	switch (j->settings->publish.after) {
-	case AFTER_RING:
-		break;
-	case AFTER_JOURNAL:
-		safe_pos = j->state.written_pos;
-		break;
-	case AFTER_SYNC:
-		safe_pos = j->state.synced_pos;
-		break;
-	}
-	/* Messages stay visible while they are written once more. */
-	return (int64_t)(safe_pos - visible_pos) < 0 ? visible_pos : safe_pos;
-}
-
-void
-journal_show(struct journal *j, int64_t now_ns)
-{
-	if (is_gate(j))
-		stream_show(j->main, journal_safe_pos(j), now_ns);
-	hold(j);
-}
 
 /* ---- staging ---- */
 
@@ -165,7 +60,7 @@ stage(struct journal *j, int64_t now_ns)
 		j->staged.records++;
 		j->staged.pos += len;
 	}
-	hold(j);
+	journal_hold_ring(j);
 }
 
 /* ---- writing ---- */
@@ -218,19 +113,14 @@ is_sync_due(const struct journal *j, int64_t now_ns)
 static void
 recycle(struct journal *j)
 {
-	while (j->written.off - j->dropped_off >= 2 * (uint64_t)RECYCLE_BYTES) {
-		engine_recycle_file(j->engine, j->state.fd, j->dropped_off,
-				    RECYCLE_BYTES, journal_ticket(OP_RECYCLE));
-		j->ops_cnt++;
-		j->dropped_off += RECYCLE_BYTES;
-	}
-}
+	const uint32_t len = JOURNAL_RECYCLE_BYTES;
 
-void
-journal_try_later(struct journal *j, int64_t now_ns)
-{
-	j->phase = JOURNAL_FAILED;
-	j->retry_ns = now_ns + RETRY_NS;
+	while (j->written.off - j->dropped_off >= 2 * (uint64_t)len) {
+		engine_recycle_file(j->engine, j->state.fd, j->dropped_off,
+				    len, journal_ticket(OP_RECYCLE));
+		j->ops_cnt++;
+		j->dropped_off += len;
+	}
 }
 
 /*
@@ -248,7 +138,6 @@ static void
 on_write(struct journal *j, int32_t result, int64_t now_ns)
 {
 	int64_t took = now_ns - j->write_since_ns;
-	uint64_t from_off = j->written.off;
 
 	j->phase = JOURNAL_READY;
 	if (result == -EINTR || result == -EAGAIN)
@@ -265,15 +154,12 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 		submit_write(j, now_ns);
 		return;
 	}
-	set_written(j, j->batch);
-	note_tail(j, from_off);
-	if (from_off < HISTORY_HEAD_BYTES)
-		note_head(j);
+	journal_set_written(j, j->batch);
 	j->look.is_due = true;
 	journal_recovered(j, now_ns);
 	recycle(j);
 	if (j->settings->journal.sync == SYNC_NONE)
-		set_synced(j, j->written);
+		journal_set_synced(j, j->written);
 	journal_show(j, now_ns);
 }
 
@@ -316,7 +202,7 @@ on_sync(struct journal *j, int32_t result, int64_t now_ns)
 		    "could be believed; check the disk, then start again",
 		    j->state.path, strerror(-result), j->state.synced_records);
 	}
-	set_synced(j, j->batch);
+	journal_set_synced(j, j->batch);
 	j->next_sync_ns = now_ns + j->settings->journal.sync_interval;
 	j->syncs++;
 	journal_show(j, now_ns);
@@ -344,49 +230,6 @@ journal_completed(struct journal *j, struct ticket ticket, int32_t result,
 	case OP_RECYCLE: /* only advice: a failure costs speed */
 		break;
 	}
-}
-
-void
-journal_reset_written(struct journal *j)
-{
-	struct history_file *file = history_last(&j->history);
-
-	j->batch = j->written;
-	j->batch_off = j->written.off;
-	j->dropped_off = j->written.off - j->written.off % RECYCLE_BYTES;
-	j->state.written_pos = j->written.pos;
-	j->state.stream_records = j->written.records;
-	set_synced(j, j->written);
-	file->written_off = j->written.off;
-	file->written_pos = j->written.pos;
-	file->written_records = j->state.records;
-	file->head.len = (size_t)min_u64(file->head.len, j->written.off);
-	journal_look_anew(j);
-	hold(j);
-}
-
-void
-journal_take_file(struct journal *j, const char *path, struct history_file *f,
-		  int32_t day, uint64_t pos)
-{
-	history_begin(&j->history, f, pos);
-	j->state.day = day;
-	(void)snprintf(j->state.path, sizeof(j->state.path), "%s", path);
-	j->state.fd = f->fd;
-	j->state.is_nameless = false;
-	j->state.records = f->first_record;
-	j->shift += j->staged.off - f->first_off;
-	j->staging_begin_off = f->first_off;
-	j->staged =
-		(struct journal_point){ f->first_off, pos, j->written.records };
-	j->written = j->staged;
-	j->mend.seen_off = f->first_off;
-	j->mend.look.inode = 0;
-	j->mend.next_ns = 0;
-	j->mend.recheck_ns = INT64_MAX;
-	j->mend.is_rechecking = j->mend.is_spoilt = false;
-	j->is_rolling = false;
-	journal_reset_written(j);
 }
 
 /* ---- the turn ---- */
@@ -513,17 +356,6 @@ journal_is_trying(const struct journal *j)
 {
 	return j->failing_since_ns != 0 &&
 	       (j->phase == JOURNAL_WRITING || j->phase == JOURNAL_CUTTING);
-}
-
-bool
-journal_has_drained(const struct journal *j)
-{
-	return !j->state.is_on ||
-	       (j->ops_cnt == 0 && j->phase == JOURNAL_READY &&
-		!journal_is_mending(j) &&
-		j->state.written_pos == j->main->head_pos &&
-		(j->settings->publish.after != AFTER_SYNC ||
-		 j->state.synced_pos == j->main->head_pos));
 }
 
 bool

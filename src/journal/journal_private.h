@@ -2,6 +2,7 @@
  * The journal, among its own files:
  *
  *   journal.c        staging, writing, syncing; the turn; open and close
+ *   state.c          how far it is
  *   write_failure.c  logs that the disk fails or is slow
  *   watch.c          looks at the file with each batch
  *   mend.c           looks after the file, and mends it
@@ -21,8 +22,6 @@
 
 #include "journal/journal.h"
 
-/* ---- journal.c ---- */
-
 /* The kind of an operation of the journal: the slot of its ticket. */
 enum journal_op { OP_WRITE, OP_SYNC, OP_RECYCLE, OP_LOOK };
 
@@ -31,6 +30,18 @@ journal_ticket(enum journal_op op)
 {
 	return (struct ticket){ .slot = (uint16_t)op, .kind = ENGINE_JOURNAL };
 }
+
+/* ---- state.c ---- */
+
+enum { JOURNAL_RECYCLE_BYTES = 64 << 20 }; /* given back to the kernel at a
+					      time */
+
+/* The file has all bytes before a place, or they are on the disk. */
+void journal_set_written(struct journal *j, struct journal_point to);
+void journal_set_synced(struct journal *j, struct journal_point to);
+
+/* Holds the messages that the journal needs in the ring. */
+void journal_hold_ring(struct journal *j);
 
 /* Enters JOURNAL_FAILED, with a time for the next try. */
 void journal_try_later(struct journal *j, int64_t now_ns);
@@ -85,9 +96,16 @@ void journal_look_anew(struct journal *j);
 
 /* ---- mend.c ---- */
 
-/* Whether the file was cut and cannot be mended: nothing may be written until
- * it is. */
-bool journal_is_barred(const struct journal *j);
+/*
+ * Whether the file was cut and cannot be mended: nothing may be written until
+ * it is.  Records written after a cut would not be at their known places, and
+ * memory would let go of them.  A stop has no time to wait for the mending.
+ */
+static inline bool
+journal_is_barred(const struct journal *j)
+{
+	return j->mend.is_barred && !j->is_stopping;
+}
 
 /* Looks after the file, once a second.  false: nothing may be written now. */
 bool journal_tend(struct journal *j, int64_t now_ns);
@@ -103,7 +121,13 @@ bool journal_is_looked_after(struct journal *j, int64_t now_ns);
 void journal_note_write(struct journal *j);
 
 /* Whether the file is being mended, or waits for that. */
-bool journal_is_mending(const struct journal *j);
+static inline bool
+journal_is_mending(const struct journal *j)
+{
+	return j->mend.step != MEND_IDLE ||
+	       (j->mend.job.is_busy && j->mend.what != MEND_LOOK &&
+		j->mend.what != MEND_RECHECK);
+}
 
 /* When mending continues by the clock, if writing or rolling waits for it;
  * INT64_MAX: a completion continues it. */

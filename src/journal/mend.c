@@ -440,14 +440,6 @@ done(struct file_job *job, int64_t now_ns)
 
 /* ---- for the journal ---- */
 
-/* Records written after a cut would not be at their known places, and memory
- * would let go of them.  A stop has no time to wait for the mending. */
-bool
-journal_is_barred(const struct journal *j)
-{
-	return j->mend.is_barred && !j->is_stopping;
-}
-
 bool
 journal_tend(struct journal *j, int64_t now_ns)
 {
@@ -501,14 +493,6 @@ void
 journal_note_write(struct journal *j)
 {
 	j->mend.is_quiet = j->mend.is_looked_after = false;
-}
-
-bool
-journal_is_mending(const struct journal *j)
-{
-	return j->mend.step != MEND_IDLE ||
-	       (j->mend.job.is_busy && j->mend.what != MEND_LOOK &&
-		j->mend.what != MEND_RECHECK);
 }
 
 int64_t
