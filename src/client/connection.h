@@ -129,7 +129,8 @@ struct connection {
 	struct log_limit skip_log;
 	struct log_limit change_log;
 	uint64_t skips_reported;  /* consumer.skips when last reported */
-	const char *state_logged; /* the state last logged; NULL: none yet */
+	const char *state_logged; /* the state last logged; NULL: none yet;
+				     "": its line was held back */
 };
 
 /* Turns a free slot into a connection in state HELLO; fd is the connection's

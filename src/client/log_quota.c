@@ -11,6 +11,17 @@
 #define PAUSE_NS   (1 * NS_PER_S)  /* without a line: the burst has ended */
 #define LONGEST_NS (10 * NS_PER_S) /* a longer burst is summed up in parts */
 
+const char *const peers_event_names[PEERS_EVENTS] = {
+	[PEERS_CONNECT] = "connect",
+	[PEERS_DISCONNECT] = "disconnect",
+	[PEERS_SUBSCRIBE] = "subscribe",
+	[PEERS_REJECTED] = "rejected",
+	[PEERS_REQUEST_FAILED] = "request_failed",
+	[PEERS_CONSUMER] = "consumer",
+	[PEERS_SKIP] = "skip",
+	[PEERS_UNREAD] = "unread",
+};
+
 void
 peers_init(struct peers *p, uint64_t burst, uint64_t seed)
 {
@@ -60,7 +71,8 @@ key_of(const struct peers *p, const struct peers_line *line, const char *user)
 
 	hash = add_text(hash, line->peer, address_len(line->peer));
 	hash = add_text(hash, user, strlen(user));
-	hash = add_text(hash, line->event, strlen(line->event));
+	hash = add_text(hash, peers_event_names[line->event],
+			strlen(peers_event_names[line->event]));
 	hash = add_text(hash, line->reason, strlen(line->reason));
 	return hash ^ hash >> 32;
 }
@@ -83,6 +95,24 @@ hold(struct peers_held *held, const struct peers_line *line, uint64_t key,
 	held->last_ns = now_ns;
 }
 
+/*
+ * Counts the addresses: of those that set one of the bits that are still clear,
+ * as many again as hit one that was set.
+ */
+static void
+note_address(struct peers_total *total, uint64_t hash)
+{
+	unsigned bit = (unsigned)((hash ^ hash >> 32) % PEERS_BITS);
+	uint64_t mask = UINT64_C(1) << bit % 64;
+
+	if ((total->seen[bit / 64] & mask) != 0)
+		return;
+	total->held.addresses +=
+		(double)PEERS_BITS / (double)(PEERS_BITS - total->seen_cnt);
+	total->seen[bit / 64] |= mask;
+	total->seen_cnt++;
+}
+
 static bool
 is_used_up(const struct peers *p, int64_t *used_until_ns, int64_t line_ns,
 	   int64_t now_ns)
@@ -96,38 +126,60 @@ bool
 peers_may(struct peers *p, const struct peers_line *line, int64_t now_ns)
 {
 	uint64_t key = key_of(p, line, line->user);
+	uint64_t address = key_of(p, line, "");
 	unsigned idx = (unsigned)(key % PEERS_ROWS);
-	unsigned of = (unsigned)(key_of(p, line, "") % PEERS_ROWS);
+	unsigned of = (unsigned)(address % PEERS_ROWS);
+	struct peers_total *total = &p->totals[line->event];
 	int64_t *used = &p->rows[idx].used_until_ns;
 	int64_t *used_of = &p->rows[of].address_until_ns;
+	int64_t *used_all = &total->used_until_ns[line->is_known];
 
 	/* Names are not checked: a client in a loop may give a new one each
 	 * time. */
-	if (is_used_up(p, used, LINE_NS, now_ns))
-		of = idx;
-	else if (!is_used_up(p, used_of, LINE_NS / PEERS_NAMES, now_ns)) {
+	if (is_used_up(p, used, LINE_NS, now_ns)) {
+		hold(&p->rows[idx].held, line, key, now_ns);
+	} else if (is_used_up(p, used_of, LINE_NS / PEERS_NAMES, now_ns)) {
+		hold(&p->rows[of].held, line, key, now_ns);
+	} else if (is_used_up(p, used_all, LINE_NS / PEERS_ALL, now_ns)) {
+		hold(&total->held, line, key, now_ns);
+		note_address(total, address);
+	} else {
 		*used += LINE_NS;
 		*used_of += LINE_NS / PEERS_NAMES;
+		*used_all += LINE_NS / PEERS_ALL;
 		return true;
 	}
-	hold(&p->rows[of].held, line, key, now_ns);
 	return false;
+}
+
+/* Whether there are lines to be summed up; if so, takes them. */
+static bool
+take_held(struct peers_held *held, int64_t now_ns, bool wants_all,
+	  struct peers_held *out)
+{
+	if (held->lines == 0 ||
+	    (!wants_all && now_ns - held->last_ns < PAUSE_NS &&
+	     now_ns - held->first_ns < LONGEST_NS))
+		return false;
+	*out = *held;
+	*held = (struct peers_held){ 0 };
+	return true;
 }
 
 bool
 peers_next_held(struct peers *p, unsigned *idx, int64_t now_ns, bool wants_all,
 		struct peers_held *out)
 {
-	for (; *idx < PEERS_ROWS; (*idx)++) {
-		struct peers_held *held = &p->rows[*idx].held;
+	while (*idx < PEERS_ROWS)
+		if (take_held(&p->rows[(*idx)++].held, now_ns, wants_all, out))
+			return true;
+	while (*idx < PEERS_ROWS + PEERS_EVENTS) {
+		struct peers_total *total = &p->totals[(*idx)++ - PEERS_ROWS];
 
-		if (held->lines == 0 ||
-		    (!wants_all && now_ns - held->last_ns < PAUSE_NS &&
-		     now_ns - held->first_ns < LONGEST_NS))
+		if (!take_held(&total->held, now_ns, wants_all, out))
 			continue;
-		*out = *held;
-		*held = (struct peers_held){ 0 };
-		(*idx)++;
+		memset(total->seen, 0, sizeof(total->seen));
+		total->seen_cnt = 0;
 		return true;
 	}
 	return false;

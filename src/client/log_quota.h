@@ -1,11 +1,13 @@
 /*
- * Limits the lines that one client may cause in the log: a burst, then one line
- * per second, of each kind.  A client is an address and the user name of its
- * handshake, whatever its port.  All names of one address together may cause as
- * many lines as PEERS_NAMES of them.
+ * Limits the lines that clients may cause in the log.  One client: a burst, then
+ * one line per second, of each kind.  A client is an address and the user name
+ * of its handshake, whatever its port.  All names of one address together may
+ * cause as many lines as PEERS_NAMES of them; all clients together, for each
+ * event, as many as PEERS_ALL of them.  Those who publish or subscribe have a
+ * share of their own in that, so a scanner cannot hide their lines.
  *
- * A fixed table: clients that hash to the same row share its lines, so any
- * number of clients is bounded.  Pure; called by daemon/report.c.
+ * A fixed table: clients that hash to the same row share its lines.  Pure;
+ * called by daemon/report.c.
  */
 #ifndef RINGTICK_CLIENT_LOG_QUOTA_H
 #define RINGTICK_CLIENT_LOG_QUOTA_H
@@ -21,26 +23,57 @@ enum {
 	PEERS_BURST_MIN = 64, /* shortest burst, in lines */
 	PEERS_BURST_MAX = 1024,
 	PEERS_NAMES = 4,
+	PEERS_ALL = 8,
+	PEERS_BITS = 1 << 14, /* to count addresses */
 };
+
+/* Events that clients cause. */
+enum peers_event {
+	PEERS_CONNECT,
+	PEERS_DISCONNECT,
+	PEERS_SUBSCRIBE,
+	PEERS_REJECTED,
+	PEERS_REQUEST_FAILED,
+	PEERS_CONSUMER,
+	PEERS_SKIP,
+	PEERS_UNREAD,
+	PEERS_EVENTS,
+};
+
+extern const char *const peers_event_names[PEERS_EVENTS];
 
 /* A line to be written. */
 struct peers_line {
-	const char *peer;   /* address and port, or "unix" */
-	const char *user;   /* safe for the log */
-	const char *event;  /* constant: the line's event, ... */
-	const char *reason; /* ... and its kind, or "": also constant */
+	const char *peer; /* address and port, or "unix" */
+	const char *user; /* safe for the log */
+	enum peers_event event;
+	const char *reason; /* distinguishes lines of one event, or "";
+			       constant */
+	bool is_known; /* the client publishes or subscribes, or has
+			  published */
 };
 
-/* The lines of a row held back since they were last summed up. */
+/* Lines held back since they were last summed up: of a row, or of all
+ * clients. */
 struct peers_held {
 	uint64_t lines;
 	int64_t first_ns, last_ns;
-	/* The first of the lines; other clients may share the row. */
+	/* The first of the lines; others may be of other clients. */
 	char address[PEERS_ADDRESS_BYTES];
 	char user[PEERS_USER_BYTES];
-	const char *event, *reason;
+	enum peers_event event;
+	const char *reason;
 	uint64_t key;
 	bool has_others;
+	double addresses; /* how many, about; 0: not counted */
+};
+
+/* The lines of one event, of all clients. */
+struct peers_total {
+	int64_t used_until_ns[2]; /* by is_known */
+	struct peers_held held;
+	uint64_t seen[PEERS_BITS / 64]; /* hashes of the addresses held back */
+	unsigned seen_cnt;
 };
 
 struct peers {
@@ -53,6 +86,7 @@ struct peers {
 					     address */
 		struct peers_held held;
 	} rows[PEERS_ROWS];
+	struct peers_total totals[PEERS_EVENTS];
 };
 
 void peers_init(struct peers *p, uint64_t burst, uint64_t seed);
@@ -62,9 +96,9 @@ void peers_init(struct peers *p, uint64_t burst, uint64_t seed);
 bool peers_may(struct peers *p, const struct peers_line *line, int64_t now_ns);
 
 /*
- * Returns, and resets, the next row to be summed up: its burst has ended, or it
- * has held lines back for 10 s; with wants_all, any row with lines.  *idx is 0
- * for the first call; false: no more.
+ * Returns, and resets, the next lines to be summed up: their burst has ended, or
+ * some have been held back for 10 s; with wants_all, any.  *idx is 0 for the
+ * first call; false: no more.
  */
 bool peers_next_held(struct peers *p, unsigned *idx, int64_t now_ns,
 		     bool wants_all, struct peers_held *out);

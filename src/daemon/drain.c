@@ -74,7 +74,7 @@ drain_tell(struct server *s)
 		uint64_t bytes = unread_bytes(c) + c->filled - c->parsed;
 
 		if (bytes > 0 && c->state == CONNECTION_OPEN &&
-		    report_may(s, c, "unread", ""))
+		    report_may(s, c, PEERS_UNREAD, ""))
 			log_line(LOG_WARN, "unread",
 				 "conn=%u user=%s peer=%s in_records=%llu "
 				 "unread_bytes=%llu",

@@ -35,13 +35,17 @@ report_open(struct server *s)
 }
 
 bool
-report_may(struct server *s, const struct connection *c, const char *event,
-	   const char *reason)
+report_may(struct server *s, const struct connection *c,
+	   enum peers_event event, const char *reason)
 {
-	const struct peers_line line = { .peer = c->peer,
-					 .user = c->user,
-					 .event = event,
-					 .reason = reason };
+	const struct peers_line line = {
+		.peer = c->peer,
+		.user = c->user,
+		.event = event,
+		.reason = reason,
+		.is_known = c->is_publisher ||
+			    consumer_is_subscribed(&c->consumer),
+	};
 
 	if (peers_may(&s->peers, &line, s->now_ns))
 		return true;
@@ -53,16 +57,24 @@ void
 report_held(struct server *s, bool wants_all)
 {
 	struct peers_held held;
+	char addresses[40];
 	unsigned idx = 0;
 
-	while (peers_next_held(&s->peers, &idx, s->now_ns, wants_all, &held))
+	while (peers_next_held(&s->peers, &idx, s->now_ns, wants_all, &held)) {
+		addresses[0] = '\0';
+		if (held.addresses > 0)
+			(void)snprintf(addresses, sizeof(addresses),
+				       " addresses=%.0f", held.addresses);
 		log_line(LOG_WARN, "lines_held",
 			 "of=%s reason=%s user=%s address=%s others=%s "
-			 "lines=%llu seconds=%.1f",
-			 held.event, held.reason[0] == '\0' ? "-" : held.reason,
-			 held.user, held.address,
-			 held.has_others ? "yes" : "no", (ull)held.lines,
-			 (double)(held.last_ns - held.first_ns) / 1e9);
+			 "lines=%llu seconds=%.1f%s",
+			 peers_event_names[held.event],
+			 held.reason[0] == '\0' ? "-" : held.reason, held.user,
+			 held.address, held.has_others ? "yes" : "no",
+			 (ull)held.lines,
+			 (double)(held.last_ns - held.first_ns) / 1e9,
+			 addresses);
+	}
 }
 
 /* ---- one connection ---- */
@@ -70,7 +82,7 @@ report_held(struct server *s, bool wants_all)
 void
 report_connect(struct server *s, struct connection *c)
 {
-	c->is_told = report_may(s, c, "connect", "");
+	c->is_told = report_may(s, c, PEERS_CONNECT, "");
 	if (!c->is_told)
 		return;
 	log_line(LOG_INFO, "connect", "conn=%u user=%s peer=%s policy=%s",
@@ -98,7 +110,8 @@ report_disconnect(struct server *s, struct connection *c, const char *detail)
 
 	/* A connection whose start was logged has its end logged too. */
 	if (!c->is_told &&
-	    !report_may(s, c, "disconnect", close_reason_names[c->reason]))
+	    !report_may(s, c, PEERS_DISCONNECT,
+			close_reason_names[c->reason]))
 		return;
 	consumer_lag_records(&c->consumer, s->now_ns, &records, &age_ns);
 	log_line(close_reason_levels[c->reason], "disconnect",
@@ -128,7 +141,7 @@ report_rejected(struct server *s, struct connection *c,
 	size_t len;
 
 	if (!log_may(&c->reject_log, s->now_ns, &held) ||
-	    !report_may(s, c, "rejected", ""))
+	    !report_may(s, c, PEERS_REJECTED, ""))
 		return;
 	/* The name of the table may be any value. */
 	name = request_arg_text(&out->table, &len);
@@ -148,7 +161,7 @@ report_failed(struct server *s, struct connection *c,
 	uint64_t held;
 
 	if (!log_may(&c->failed_log, s->now_ns, &held) ||
-	    !report_may(s, c, "request_failed", ""))
+	    !report_may(s, c, PEERS_REQUEST_FAILED, ""))
 		return;
 	log_line(LOG_WARN, "request_failed",
 		 "conn=%u user=%s peer=%s asked=\"%s\" error=\"%s\" "
@@ -174,7 +187,7 @@ report_subscribe(struct server *s, const struct connection *c,
 {
 	char tables[512], id[16];
 
-	if (!report_may(s, c, "subscribe", ""))
+	if (!report_may(s, c, PEERS_SUBSCRIBE, ""))
 		return;
 	log_line(LOG_INFO, "subscribe",
 		 "consumer=%u user=%s peer=%s tables=%s stream=%s policy=%s",
@@ -288,8 +301,12 @@ report_change(struct server *s, struct connection *c)
 {
 	uint64_t held;
 
-	if (log_may(&c->change_log, s->now_ns, &held))
+	if (!log_may(&c->change_log, s->now_ns, &held))
+		return;
+	if (report_may(s, c, PEERS_CONSUMER, ""))
 		report_consumer(s, c);
+	else
+		c->state_logged = "";
 }
 
 void
@@ -299,7 +316,8 @@ report_skip(struct server *s, struct connection *c,
 	uint64_t held;
 
 	/* A consumer that never keeps up is moved many times a second. */
-	if (!log_may(&c->skip_log, s->now_ns, &held))
+	if (!log_may(&c->skip_log, s->now_ns, &held) ||
+	    !report_may(s, c, PEERS_SKIP, ""))
 		return;
 	log_line(LOG_WARN, "skip",
 		 "consumer=%u user=%s peer=%s lost_records=%llu "
@@ -317,8 +335,9 @@ report_one(struct server *s, struct connection *c)
 	bool is_changed = c->state_logged != NULL &&
 			  strcmp(c->state_logged, report_state(s, c)) != 0;
 
-	if (s->report_of == REPORT_ALL ? consumer_is_subscribed(&c->consumer)
-				       : is_changed) {
+	if (s->report_of == REPORT_ALL
+		    ? consumer_is_subscribed(&c->consumer)
+		    : is_changed && report_may(s, c, PEERS_CONSUMER, "")) {
 		report_consumer(s, c);
 		s->reported_cnt++;
 	}

@@ -19,11 +19,10 @@ void report_subscribe(struct server *s, const struct connection *c,
 /* Must be called before the first connection. */
 void report_open(struct server *s);
 
-/* Whether a line about a client may be written, within the limit of lines that
- * one client may cause.  `reason` distinguishes lines of one event, or is
- * "". */
+/* Whether a line about a client may be written, within the limits of lines that
+ * one client and all clients may cause (client/log_quota.h). */
 bool report_may(struct server *s, const struct connection *c,
-		const char *event, const char *reason);
+		enum peers_event event, const char *reason);
 
 /* Logs sums of the lines held back: in bursts that have ended, or (wants_all)
  * in all bursts. */

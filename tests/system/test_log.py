@@ -224,6 +224,32 @@ def test_a_loop_does_not_flood_the_log(start, connect):
     assert daemon.summary().number("lines_held") > 300
 
 
+def test_many_addresses_do_not_flood_the_log(start, connect):
+    """Protects the disk from a scanner that has many addresses: a limited number of
+    lines of each kind in all, then a sum with the number of addresses.  It does not
+    hide who publishes."""
+    daemon = start({"connections": {"max": 64}})
+    with connect(daemon, user="feed") as feed:
+        feed.update("trade", trade(1))
+    addresses = ["127.%d.%d.7" % (1 + n // 200, 1 + n % 200) for n in range(1200)]
+    for address in addresses:
+        kdb.Client(daemon.port, creds=b"looper:pw\x03", source=address).close()
+    mark = daemon.mark()
+    connect(daemon, user="feed")
+    daemon.wait_log("connect", after=mark, user="feed")
+
+    def told():
+        sums = daemon.logged("lines_held", of="connect")
+        written = daemon.logged("connect", user="looper")
+        held = sum(line.number("lines") for line in sums)
+        return (sums, len(written)) if len(written) + held >= 1200 else None
+    sums, written = daemon._await(told, 20, "a sum")
+    assert 64 <= written < 800 and len(sums) < 10
+    many = sum(line.number("addresses") for line in sums)
+    assert 0.9 < many / (1200 - written) < 1.1
+    assert all(line["others"] == "yes" for line in sums)
+
+
 def made_by_another_user():
     """How to start a daemon whose stderr is a pipe that it may not open again,
     as a pipe of another user is."""

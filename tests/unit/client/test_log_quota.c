@@ -13,8 +13,9 @@
 
 static struct peers peers;
 
-static const struct peers_line scanner = { "10.0.0.9:1", "-", "disconnect",
-					   "bad_handshake" };
+static const struct peers_line scanner = { "10.0.0.9:1", "-",
+					   PEERS_DISCONNECT, "bad_handshake",
+					   false };
 
 static unsigned
 passed(const struct peers_line *line, unsigned tries, int64_t now_ns)
@@ -52,12 +53,12 @@ static void
 test_who(void **state)
 {
 	static const struct peers_line others[] = {
-		{ "10.0.0.8:1", "-", "disconnect", "bad_handshake" },
-		{ "10.0.0.9:1", "rdb", "disconnect", "bad_handshake" },
-		{ "10.0.0.9:1", "-", "connect", "" },
-		{ "10.0.0.9:1", "-", "disconnect", "http" },
-		{ "[::1]:1", "-", "disconnect", "bad_handshake" },
-		{ "unix", "-", "disconnect", "bad_handshake" },
+		{ "10.0.0.8:1", "-", PEERS_DISCONNECT, "bad_handshake", false },
+		{ "10.0.0.9:1", "rdb", PEERS_DISCONNECT, "bad_handshake", false },
+		{ "10.0.0.9:1", "-", PEERS_CONNECT, "", false },
+		{ "10.0.0.9:1", "-", PEERS_DISCONNECT, "http", false },
+		{ "[::1]:1", "-", PEERS_DISCONNECT, "bad_handshake", false },
+		{ "unix", "-", PEERS_DISCONNECT, "bad_handshake", false },
 	};
 	struct peers_line same = scanner;
 	int64_t t = NS_PER_S;
@@ -130,32 +131,62 @@ test_sums(void **state)
 	assert_int_equal(held.lines, 1000 - 9);
 }
 
-/* The log is bounded for any number of clients. */
-static void
-test_many(void **state)
+/* One line of each of cnt addresses.  Returns how many passed. */
+static unsigned
+passed_of_many(struct peers_line line, unsigned cnt, int64_t now_ns)
 {
-	unsigned cnt = 0, sums = 0, idx = 0;
-	struct peers_held held;
-	uint64_t lines = 0;
+	unsigned all = 0;
 
-	(void)state;
-	peers_init(&peers, 1, 99);
-	for (unsigned i = 0; i < 100000; i++) {
+	for (unsigned i = 0; i < cnt; i++) {
 		char peer[32];
-		struct peers_line line = scanner;
 
 		(void)snprintf(peer, sizeof(peer), "[2001:db8::%x]:1", i);
 		line.peer = peer;
-		cnt += peers_may(&peers, &line, NS_PER_S);
+		all += peers_may(&peers, &line, now_ns);
 	}
-	assert_int_equal(cnt, PEERS_ROWS * PEERS_BURST_MIN);
-	while (peers_next_held(&peers, &idx, NS_PER_S, true, &held)) {
-		assert_true(held.has_others);
-		lines += held.lines;
-		sums++;
-	}
-	assert_int_equal(sums, PEERS_ROWS);
-	assert_int_equal(lines, 100000 - cnt);
+	return all;
+}
+
+/* The log is bounded for any number of addresses; what was held back is one sum
+ * with their number. */
+static void
+test_many(void **state)
+{
+	unsigned burst = PEERS_ALL * PEERS_BURST_MIN, idx = 0;
+	int64_t t = 1000 * NS_PER_S;
+	struct peers_held held;
+
+	(void)state;
+	peers_init(&peers, 1, 99);
+	assert_int_equal(passed_of_many(scanner, 50000, t), burst);
+	assert_int_equal(passed_of_many(scanner, 50000, t + NS_PER_S),
+			 PEERS_ALL);
+	assert_true(peers_next_held(&peers, &idx, t + 2 * NS_PER_S, false,
+				    &held));
+	assert_int_equal(held.lines, 100000 - burst - PEERS_ALL);
+	assert_true(held.has_others);
+	assert_true(held.addresses > 45000 && held.addresses < 55000);
+	assert_false(peers_next_held(&peers, &idx, t, true, &held));
+}
+
+/* A flood of one event leaves the lines of other events, and of those who
+ * publish or subscribe, who may cause as many again. */
+static void
+test_flood_hides_nobody(void **state)
+{
+	struct peers_line known = scanner, other = scanner;
+	int64_t t = NS_PER_S;
+
+	(void)state;
+	known.is_known = true;
+	other.event = PEERS_CONNECT;
+	peers_init(&peers, 1, 99);
+	(void)passed_of_many(scanner, 10000, t);
+	assert_int_equal(passed_of_many(scanner, 10000, t), 0);
+	assert_true(peers_may(&peers, &known, t));
+	assert_true(peers_may(&peers, &other, t));
+	assert_int_equal(passed_of_many(known, 10000, t),
+			 PEERS_ALL * PEERS_BURST_MIN - 1);
 }
 
 int
@@ -167,6 +198,7 @@ main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_flood_hides_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
