@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/log.h"
 #include "client/catchup_private.h"
 #include "ring/batch.h"
 
@@ -291,6 +290,7 @@ catchup_run(struct catchup *cu, int64_t now_ns)
 {
 	struct list *n, *next;
 
+	cu->now_ns = now_ns;
 	catchup_long_run(cu);
 	for (n = cu->need_read.next; n != &cu->need_read; n = next) {
 		struct connection *c = catchup_connection(n);
@@ -372,13 +372,11 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 	is_again = engine_is_again(result);
 	if (c != NULL)
 		c->consumer.past.is_reading = false;
-	if (c != NULL && result <= 0 && !is_again) {
-		log_line(LOG_ERROR, "journal_unreadable", "off=%llu why=\"%s\"",
-			 (unsigned long long)read->off,
-			 result == 0 ? "the file is shorter than it was"
-				     : strerror(-result));
-		catchup_tell(cu, c, OUTCOME_UNREADABLE);
-	}
+	if (c != NULL && result <= 0 && !is_again)
+		catchup_unreadable(cu, c, read->off,
+				   result == 0 ? "the file is shorter than it "
+						 "was"
+					       : strerror(-result));
 	if (c != NULL && result > 0) {
 		if (is_long)
 			catchup_long_completed(cu, c, (size_t)result);

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "base/util.h"
 #include "client/connection.h"
 #include "client/delivery.h"
@@ -96,6 +97,8 @@ struct catchup {
 				 since one walk of need_read can find many, and
 				 to act on one (its connection may end, or its
 				 next request be executed) changes need_read */
+	int64_t now_ns;	  /* of the last catchup_run */
+	struct log_limit unreadable_log;
 	uint64_t refused_records; /* records in files that do not fit the
 				     schema */
 	unsigned doubts;	  /* consecutive reads that were doubted */

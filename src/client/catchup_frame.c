@@ -18,6 +18,20 @@ catchup_tell_refused(struct catchup *cu, const struct journal_record *r)
 		 log_value(table, sizeof(table), r->table, r->table_len));
 }
 
+void
+catchup_unreadable(struct catchup *cu, struct connection *c, uint64_t off,
+		   const char *why)
+{
+	uint64_t held;
+
+	if (log_may(&cu->unreadable_log, cu->now_ns, &held))
+		log_line(LOG_ERROR, "journal_unreadable",
+			 "off=%llu held=%llu why=\"%s\"",
+			 (unsigned long long)off, (unsigned long long)held,
+			 why);
+	catchup_tell(cu, c, OUTCOME_UNREADABLE);
+}
+
 /*
  * Records from before this run may have any form that q logs: they are read
  * like an update from a feed.  A record that does not fit the schema any more

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "base/log.h"
 #include "schema/record.h"
 
 /* Time for the work on a frame in one turn. */
@@ -387,7 +386,5 @@ catchup_long_completed(struct catchup *cu, struct connection *c, size_t len)
 	}
 	if (len >= cu->settings->message.max && pass_too_long(cu, c))
 		return;
-	log_line(LOG_ERROR, "journal_unreadable", "off=%llu why=\"%s\"",
-		 (unsigned long long)read->off, why);
-	catchup_tell(cu, c, OUTCOME_UNREADABLE);
+	catchup_unreadable(cu, c, read->off, why);
 }

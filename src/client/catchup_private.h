@@ -81,6 +81,10 @@ void catchup_frame_write(const struct catchup *cu,
 
 void catchup_tell_refused(struct catchup *cu, const struct journal_record *r);
 
+/* Logs that nothing could be read for c at an offset, and tells its outcome. */
+void catchup_unreadable(struct catchup *cu, struct connection *c, uint64_t off,
+			const char *why);
+
 /* ---- catchup_long.c: consumers with past.long_bytes ---- */
 
 enum { CATCHUP_LONG_READ = CATCHUP_READS }; /* slot of its ticket */

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "client/consumer.h"
+#include "client/log_quota.h"
 #include "client/wait_reason.h"
 #include "config/settings.h"
 #include "ring/selection.h"
@@ -124,8 +125,8 @@ struct connection {
 	uint64_t rejected; /* updates that were rejected */
 	uint64_t failed;   /* other asynchronous requests that ended with an
 			      error */
-	struct log_limit reject_log;
-	struct log_limit failed_log;
+	struct faults reject_log;
+	struct faults failed_log;
 	struct log_limit skip_log;
 	struct log_limit change_log;
 	uint64_t skips_reported;  /* consumer.skips when last reported */

@@ -7,6 +7,7 @@
 
 #include "base/util.h"
 
+#define HASH_BEGIN UINT64_C(14695981039346656037)
 #define LINE_NS	   (1 * NS_PER_S)  /* one more line is free after each */
 #define PAUSE_NS   (1 * NS_PER_S)  /* without a line: the burst has ended */
 #define LONGEST_NS (10 * NS_PER_S) /* a longer burst is summed up in parts */
@@ -54,8 +55,7 @@ add_text(uint64_t hash, const char *text, size_t len)
 uint64_t
 peers_address(const char *peer)
 {
-	return add_text(UINT64_C(14695981039346656037), peer,
-			address_len(peer));
+	return add_text(HASH_BEGIN, peer, address_len(peer));
 }
 
 uint64_t
@@ -183,4 +183,36 @@ peers_next_held(struct peers *p, unsigned *idx, int64_t now_ns, bool wants_all,
 		return true;
 	}
 	return false;
+}
+
+uint64_t
+fault_hash(const char *of, const char *error)
+{
+	return add_text(add_text(HASH_BEGIN, of, strlen(of)), error,
+			strlen(error));
+}
+
+static bool
+is_told(const struct faults *f, uint64_t fault)
+{
+	for (unsigned i = 0; i < f->told_cnt; i++)
+		if (f->told[i] == fault)
+			return true;
+	return false;
+}
+
+bool
+faults_may(struct faults *f, uint64_t fault, int64_t now_ns)
+{
+	uint64_t held;
+
+	return (f->told_cnt < FAULTS_TOLD && !is_told(f, fault)) ||
+	       log_may(&f->limit, now_ns, &held);
+}
+
+void
+faults_note(struct faults *f, uint64_t fault)
+{
+	if (f->told_cnt < FAULTS_TOLD && !is_told(f, fault))
+		f->told[f->told_cnt++] = fault;
 }

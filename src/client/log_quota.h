@@ -1,10 +1,10 @@
 /*
- * Limits the lines that clients may cause in the log.  One client: a burst, then
- * one line per second, of each kind.  A client is an address and the user name
- * of its handshake, whatever its port.  All names of one address together may
- * cause as many lines as PEERS_NAMES of them; all clients together, for each
- * event, as many as PEERS_ALL of them.  Those who publish or subscribe have a
- * share of their own in that, so a scanner cannot hide their lines.
+ * Limits the lines that clients may cause in the log.  One client has a burst,
+ * then one line per second, of each kind.  A client is an address and the user
+ * name of its handshake, whatever its port.  All names of one address together
+ * may cause as many lines as PEERS_NAMES of them; all clients together, for
+ * each event, as many as PEERS_ALL.  Those who publish or subscribe have as
+ * many again for themselves, so a scanner cannot hide their lines.
  *
  * A fixed table: clients that hash to the same row share its lines.  Pure;
  * called by daemon/report.c.
@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/log.h"
 
 enum {
 	PEERS_ROWS = 256,
@@ -96,12 +98,33 @@ void peers_init(struct peers *p, uint64_t burst, uint64_t seed);
 bool peers_may(struct peers *p, const struct peers_line *line, int64_t now_ns);
 
 /*
- * Returns, and resets, the next lines to be summed up: their burst has ended, or
- * some have been held back for 10 s; with wants_all, any.  *idx is 0 for the
+ * Returns, and resets, the next lines to be summed up: their burst has ended,
+ * or some have been held back for 10 s; with wants_all, any.  *idx is 0 for the
  * first call; false: no more.
  */
 bool peers_next_held(struct peers *p, unsigned *idx, int64_t now_ns,
 		     bool wants_all, struct peers_held *out);
+
+/*
+ * The faults of one connection: each of the first FAULTS_TOLD that differ has a
+ * line when it is first met; other lines come once a second.
+ */
+enum { FAULTS_TOLD = 8 };
+
+struct faults {
+	struct log_limit limit;
+	uint64_t told[FAULTS_TOLD]; /* hashes */
+	unsigned told_cnt;
+};
+
+/* Of a request or table, and the error. */
+uint64_t fault_hash(const char *of, const char *error);
+
+/* Whether this connection may have a line about the fault now. */
+bool faults_may(struct faults *f, uint64_t fault, int64_t now_ns);
+
+/* The line was written. */
+void faults_note(struct faults *f, uint64_t fault);
 
 /* Hashes of a peer's address, without the port; and of a user name at such an
  * address. */

@@ -136,19 +136,20 @@ report_rejected(struct server *s, struct connection *c,
 		const struct tick_outcome *out)
 {
 	char table[64], error[ERROR_BYTES];
-	const char *name;
-	uint64_t held;
+	uint64_t fault;
 	size_t len;
+	/* The name of the table may be any value. */
+	const char *name = request_arg_text(&out->table, &len);
 
-	if (!log_may(&c->reject_log, s->now_ns, &held) ||
+	(void)log_value(table, sizeof(table), name, name != NULL ? len : 0);
+	fault = fault_hash(table, out->why);
+	if (!faults_may(&c->reject_log, fault, s->now_ns) ||
 	    !report_may(s, c, PEERS_REJECTED, ""))
 		return;
-	/* The name of the table may be any value. */
-	name = request_arg_text(&out->table, &len);
+	faults_note(&c->reject_log, fault);
 	log_line(LOG_WARN, "rejected",
 		 "conn=%u user=%s peer=%s table=%s error=\"%s\" rejected=%llu",
-		 c->slot, c->user, c->peer,
-		 log_value(table, sizeof(table), name, name != NULL ? len : 0),
+		 c->slot, c->user, c->peer, table,
 		 log_text(error, sizeof(error), out->why, strlen(out->why)),
 		 (ull)c->rejected);
 }
@@ -158,11 +159,12 @@ report_failed(struct server *s, struct connection *c,
 	      const struct tick_outcome *out)
 {
 	char error[ERROR_BYTES];
-	uint64_t held;
+	uint64_t fault = fault_hash(out->asked, out->error);
 
-	if (!log_may(&c->failed_log, s->now_ns, &held) ||
+	if (!faults_may(&c->failed_log, fault, s->now_ns) ||
 	    !report_may(s, c, PEERS_REQUEST_FAILED, ""))
 		return;
+	faults_note(&c->failed_log, fault);
 	log_line(LOG_WARN, "request_failed",
 		 "conn=%u user=%s peer=%s asked=\"%s\" error=\"%s\" "
 		 "failed=%llu",

@@ -29,8 +29,8 @@ bool report_may(struct server *s, const struct connection *c,
 void report_held(struct server *s, bool wants_all);
 
 /* Logs that an update was refused, or that an asynchronous request had an
- * error.  At most one line a second for each connection; its counters have the
- * totals. */
+ * error: each fault of a connection once, then one line a second (struct
+ * faults).  Its counters have the totals. */
 void report_rejected(struct server *s, struct connection *c,
 		     const struct tick_outcome *out);
 void report_failed(struct server *s, struct connection *c,

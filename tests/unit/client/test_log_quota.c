@@ -54,7 +54,8 @@ test_who(void **state)
 {
 	static const struct peers_line others[] = {
 		{ "10.0.0.8:1", "-", PEERS_DISCONNECT, "bad_handshake", false },
-		{ "10.0.0.9:1", "rdb", PEERS_DISCONNECT, "bad_handshake", false },
+		{ "10.0.0.9:1", "rdb", PEERS_DISCONNECT, "bad_handshake",
+		  false },
 		{ "10.0.0.9:1", "-", PEERS_CONNECT, "", false },
 		{ "10.0.0.9:1", "-", PEERS_DISCONNECT, "http", false },
 		{ "[::1]:1", "-", PEERS_DISCONNECT, "bad_handshake", false },
@@ -189,6 +190,35 @@ test_flood_hides_nobody(void **state)
 			 PEERS_ALL * PEERS_BURST_MIN - 1);
 }
 
+/* Of two faults in turns each has a line at once, then one a second; any number
+ * of faults is bounded. */
+static void
+test_faults(void **state)
+{
+	struct faults f = { .told_cnt = 0 };
+	int64_t t = NS_PER_S;
+	unsigned cnt = 0;
+
+	(void)state;
+	assert_true(fault_hash("ab", "c") != fault_hash("a", "bc"));
+	for (uint64_t i = 0; i < 2000; i++) {
+		bool may = faults_may(&f, i % 2, t + (int64_t)i * NS_PER_MS);
+
+		if (may)
+			faults_note(&f, i % 2);
+		if (i < 2)
+			assert_true(may);
+		cnt += may;
+	}
+	assert_int_equal(cnt, 2 + 2);
+	for (uint64_t i = 10; i < 1000; i++)
+		if (faults_may(&f, i, t + 3 * NS_PER_S)) {
+			faults_note(&f, i);
+			cnt++;
+		}
+	assert_int_equal(cnt, 2 + 2 + FAULTS_TOLD - 2 + 1);
+}
+
 int
 main(void)
 {
@@ -199,6 +229,7 @@ main(void)
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_flood_hides_nobody),
+		cmocka_unit_test(test_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
