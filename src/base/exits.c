@@ -27,6 +27,7 @@ exit_status_of(int err)
 	case EROFS:
 		return EXIT_MEND;
 	case EBADMSG:
+	case EIO:
 		return EXIT_DISK;
 	default:
 		return EXIT_OTHER;

@@ -18,7 +18,8 @@ enum exit_status {
 /*
  * The exit status for an errno that made the start fail: EXIT_ROOM if a
  * resource is lacking, EXIT_MEND for a value, path or permission that cannot
- * work, EXIT_DISK for EBADMSG (a journal that is not as it was written).
+ * work, EXIT_DISK for EIO and for EBADMSG (a journal that is not as it was
+ * written).
  */
 enum exit_status exit_status_of(int err);
 

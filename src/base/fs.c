@@ -28,6 +28,22 @@ fs_write_all(int fd, const void *bytes, size_t len)
 }
 
 int
+fs_write_file(const char *path, const void *bytes, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = fs_write_all(fd, bytes, len);
+	if (err == 0 && fsync(fd) != 0)
+		err = -errno;
+	if (close(fd) != 0 && err == 0)
+		err = -errno;
+	return err;
+}
+
+int
 fs_rename_new(const char *from, const char *to)
 {
 	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)

@@ -11,6 +11,10 @@
 /* Writes all len bytes, in as many calls as it takes.  0 or -errno. */
 int fs_write_all(int fd, const void *bytes, size_t len);
 
+/* Writes a whole file, and brings its bytes to the disk: a new one, or over an
+ * older one, which is lost if that fails.  0 or -errno. */
+int fs_write_file(const char *path, const void *bytes, size_t len);
+
 /* Renames, but never over an existing file: then -EEXIST.  0 or -errno. */
 int fs_rename_new(const char *from, const char *to);
 

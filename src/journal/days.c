@@ -149,28 +149,70 @@ find_floor(const struct settings *set, const struct journal_moment *now,
 
 /* ---- opening ---- */
 
-struct history_file *
-journal_days_open(const struct settings *set, const char *path,
-		  enum journal_use use, char *err, size_t err_len)
-{
-	struct history_file *f = journal_open_file(path, use, err, err_len);
+/* What is known of a file before it is opened. */
+struct known {
+	int32_t day;
+	const struct epochs *epochs;
+	enum epoch_found found;
+};
 
-	if (f == NULL || set->journal.sync == SYNC_NONE ||
-	    fdatasync(f->fd) == 0)
-		return f;
-	(void)snprintf(err, err_len, "%s cannot be brought to the disk: %s",
-		       path, strerror(errno));
-	/* A second fdatasync would succeed and prove nothing: so a file without
-	 * records is made anew by the next try, and others are in doubt. */
-	if (f->first_off == JOURNAL_HEADER_BYTES)
+/*
+ * An fdatasync has failed (error is an errno).  A second one would succeed and
+ * prove nothing: so a file without records is made anew by the next try, and
+ * what no earlier fdatasync has covered is noted as in doubt.
+ */
+static void
+explain_unsynced(const struct settings *set, const char *path,
+		 const struct history_file *f, const struct known *k, int error,
+		 char *err, size_t err_len)
+{
+	struct epoch_file is = { .day = k->day,
+				 .records = f->first_record,
+				 .bytes = f->first_off };
+	struct epoch_file synced = { .bytes = JOURNAL_HEADER_BYTES };
+	int res;
+
+	(void)epoch_synced(k->epochs, k->found, &is, &synced);
+	if (is.bytes == JOURNAL_HEADER_BYTES)
 		(void)unlink(path);
-	else
-		journal_unsynced_note(set->journal.directory,
-				      set->journal.name, path,
-				      JOURNAL_HEADER_BYTES, 0);
-	history_file_free(f);
-	errno = EBADMSG;
-	return NULL;
+	if (is.bytes == synced.bytes) {
+		(void)fail_with(error, err, err_len,
+				"%s cannot be brought to the disk (%s); "
+				"nothing in it is in doubt; check the disk "
+				"(dmesg)",
+				path, strerror(error));
+		return;
+	}
+	res = journal_unsynced_note(set->journal.directory, set->journal.name,
+				    path, synced.bytes, synced.records);
+	(void)fail_with(error, err, err_len,
+			"%s cannot be brought to the disk (%s): from byte "
+			"%" PRIu64 " (record %" PRIu64 ") on it is in doubt, "
+			"and %s/%s.unsynced %s%s%s; check the disk (dmesg)%s; "
+			"the next try writes that part anew",
+			path, strerror(error), synced.bytes, synced.records,
+			set->journal.directory, set->journal.name,
+			res == 0 ? "says so" : "is not on the disk (",
+			res == 0 ? "" : strerror(-res), res == 0 ? "" : ")",
+			res == 0 ? "" : ", compare the file with another copy");
+}
+
+/* Brings what the file has to the disk, since its records count as there.  With
+ * journal.sync "none" that matters only for those of earlier runs.  0; or
+ * -errno with err, and the file must not be used. */
+static int
+bring_to_disk(const struct settings *set, const char *path,
+	      const struct history_file *f, const struct known *k, char *err,
+	      size_t err_len)
+{
+	int error;
+
+	if ((set->journal.sync == SYNC_NONE && f->first_record == 0) ||
+	    fdatasync(f->fd) == 0)
+		return 0;
+	error = errno;
+	explain_unsynced(set, path, f, k, error, err, err_len);
+	return -error;
 }
 
 static void
@@ -183,28 +225,47 @@ tell_not_stored(const struct settings *set, int err)
 }
 
 void
-journal_days_note(const struct settings *set, const struct epochs *e)
+journal_days_note(const struct settings *set, const struct epochs *e, int *told)
 {
-	tell_not_stored(set, epoch_store(e, set->journal.directory,
-					 set->journal.name));
+	int err = epoch_store(e, set->journal.directory, set->journal.name);
+
+	if (err != *told)
+		tell_not_stored(set, err);
+	*told = err;
 }
 
 struct history_file *
 journal_days_open_next(const struct settings *set, int32_t day,
 		       const char *path, char *err, size_t err_len)
 {
-	struct history_file *f =
-		journal_days_open(set, path, JOURNAL_WRITE, err, err_len);
-	enum epoch_found found;
+	struct known known = { .day = day };
+	struct journal_found seen;
+	struct history_file *f;
 	struct epochs e;
 	char why[1024];
+	int res;
 
-	if (f == NULL || f->first_record == 0)
+	if (!epoch_load(&e, set->journal.directory, set->journal.name,
+			&known.found, why, sizeof(why)))
+		known.found = EPOCH_SPOILT;
+	known.epochs = &e;
+	if (!journal_unsynced_mend(set->journal.directory, set->journal.name,
+				   path, err, err_len))
+		return NULL;
+	f = journal_open_file(path, JOURNAL_WRITE, &seen, err, err_len);
+	if (f == NULL)
+		return NULL;
+	res = bring_to_disk(set, path, f, &known, err, err_len);
+	if (res != 0) {
+		history_file_free(f);
+		errno = -res;
+		return NULL;
+	}
+	journal_tell_found(path, &seen);
+	if (f->first_record == 0)
 		return f;
 	f->since = f->first_record;
-	if (epoch_load(&e, set->journal.directory, set->journal.name, &found,
-		       why, sizeof(why)) &&
-	    found == EPOCH_OPEN)
+	if (known.found == EPOCH_OPEN)
 		tell_not_stored(set,
 				epoch_note_file(
 					&e, set->journal.directory,
@@ -217,14 +278,29 @@ journal_days_open_next(const struct settings *set, int32_t day,
 	return f;
 }
 
+/* At a start, whatever the disk says of a failed fdatasync, somebody must look
+ * at it: EBADMSG. */
 static struct history_file *
-open_day(const struct settings *set, int32_t day, enum journal_use use,
-	 char *path, size_t path_len, char *err, size_t err_len)
+open_day(const struct settings *set, const struct known *k,
+	 enum journal_use use, char *path, size_t path_len, char *err,
+	 size_t err_len)
 {
-	if (!journal_path(set->journal.directory, set->journal.name, day, path,
-			  path_len, err, err_len))
+	struct journal_found seen;
+	struct history_file *f;
+
+	if (!journal_path(set->journal.directory, set->journal.name, k->day,
+			  path, path_len, err, err_len))
 		return NULL;
-	return journal_days_open(set, path, use, err, err_len);
+	f = journal_open_file(path, use, &seen, err, err_len);
+	if (f == NULL)
+		return NULL;
+	if (bring_to_disk(set, path, f, k, err, err_len) != 0) {
+		history_file_free(f);
+		errno = EBADMSG;
+		return NULL;
+	}
+	journal_tell_found(path, &seen);
+	return f;
 }
 
 /*
@@ -252,13 +328,14 @@ open_before(const struct settings *set, const struct epochs *e,
 	    enum epoch_found found, int32_t newest_before, bool is_again,
 	    struct journal_days *out)
 {
+	struct known known = { newest_before, e, found };
 	char path[4096], err[4096 + 512];
 
 	if (newest_before == INT32_MIN ||
 	    !is_next_to(e, found, newest_before, out->day))
 		return;
 	out->before_day = newest_before;
-	out->before = open_day(set, newest_before,
+	out->before = open_day(set, &known,
 			       is_again ? JOURNAL_AGAIN : JOURNAL_PAST,
 			       path, sizeof(path), err, sizeof(err));
 	if (out->before == NULL)
@@ -403,7 +480,7 @@ journal_days_begin(const struct settings *set, const struct journal_moment *now,
 		if (!look_through(set, floor, &folder, err, err_len))
 			return false;
 	}
-	out->file = open_day(set, out->day,
+	out->file = open_day(set, &(struct known){ out->day, e, found },
 			     now->is_again ? JOURNAL_AGAIN : JOURNAL_WRITE,
 			     out->path, sizeof(out->path), err, err_len);
 	if (out->file == NULL)

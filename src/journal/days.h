@@ -42,24 +42,21 @@ struct journal_days {
 	int32_t before_day;
 };
 
-/* journal_open_file, and then fdatasync, since the records in the file count as
- * on the disk; not with journal.sync "none". */
-struct history_file *journal_days_open(const struct settings *settings,
-				       const char *path, enum journal_use use,
-				       char *err, size_t err_len);
-
 /*
- * The same for the next day, while a run is open.  If the file has records
- * already, no stream of this run had them: a client that comes over the end of
- * the day counts from after them, a client that begins with record 0 counts
- * them.  This is noted in the epoch file for the next run.
+ * Opens the file of the next day, while a run is open; if it is in doubt, it is
+ * mended first, as at a start.  If the file has records already, no stream of
+ * this run had them: a client that comes over the end of the day counts from
+ * after them, a client that begins with record 0 counts them.  This is noted in
+ * the epoch file for the next run.  NULL with err and errno: the disk's own.
  */
 struct history_file *journal_days_open_next(const struct settings *settings,
 					    int32_t day, const char *path,
 					    char *err, size_t err_len);
 
-/* Stores e while the run continues; logs an error. */
-void journal_days_note(const struct settings *settings, const struct epochs *e);
+/* Stores e while the run continues.  Logs an error (-errno) unless *told is the
+ * same, and then sets that. */
+void journal_days_note(const struct settings *settings, const struct epochs *e,
+		       int *told);
 
 /* Decides the day, opens its files, and begins the epoch.  false with err and
  * errno: nothing is open then. */

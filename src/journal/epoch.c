@@ -3,13 +3,11 @@
 #include "journal/epoch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -77,23 +75,6 @@ put_lines(struct text *t, const struct epochs *e, const char *state)
 	put(t, "end\n");
 }
 
-/* 0 or -errno. */
-static int
-write_file(const char *path, const struct text *t)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = fs_write_all(fd, t->at, t->len);
-	if (err == 0 && fsync(fd) != 0)
-		err = -errno;
-	if (close(fd) != 0 && err == 0)
-		err = -errno;
-	return err;
-}
-
 /* Replaces the file in one step: writes a new one and renames it.  0 or
  * -errno. */
 static int
@@ -107,7 +88,7 @@ store(const struct epochs *e, const char *directory, const char *name,
 	put_lines(&t, e, state);
 	path_of(directory, name, "", path, sizeof(path));
 	path_of(directory, name, ".new", aside, sizeof(aside));
-	err = write_file(aside, &t);
+	err = fs_write_file(aside, t.at, t.len);
 	if (err == 0 && rename(aside, path) != 0)
 		err = -errno;
 	return err == 0 ? fs_sync_directory_of(path) : err;
@@ -296,6 +277,20 @@ has_lost(const struct epochs *e, enum epoch_found found,
 	return found == EPOCH_CLEAN && was != NULL &&
 	       (is->records < was->records || is->bytes < was->bytes ||
 		(is->records == was->records && is->bytes != was->bytes));
+}
+
+bool
+epoch_synced(const struct epochs *e, enum epoch_found found,
+	     const struct epoch_file *is, struct epoch_file *out)
+{
+	const struct epoch_file *was = find_file(e, is->day);
+
+	if ((found != EPOCH_CLEAN && found != EPOCH_OPEN) || was == NULL ||
+	    is->bytes < was->bytes || is->records < was->records ||
+	    (found == EPOCH_CLEAN && is->bytes != was->bytes))
+		return false;
+	*out = *was;
+	return true;
 }
 
 /*

@@ -13,6 +13,9 @@
  *   begin 3 9821 2026.11.21 511
  *   end
  *
+ * Invariant: an fdatasync had brought all bytes that a "file" line counts to
+ * the disk before the line was written, whatever journal.sync is.
+ *
  * The epoch is a number that grows whenever records may be gone that
  * subscribers have: at each start after an unclean stop, and when the files
  * have lost records.
@@ -68,6 +71,14 @@ extern const char *const epoch_found_names[];
  * if it cannot be read, or was written by a newer ringtickd. */
 bool epoch_load(struct epochs *e, const char *directory, const char *name,
 		enum epoch_found *out, char *err, size_t err_len);
+
+/*
+ * Which part of the file `is` an earlier run has brought to the disk, by its
+ * last fdatasync that is known: *out has the bytes and records.  false if that
+ * is not known, or if the file is not the one that the run has left.
+ */
+bool epoch_synced(const struct epochs *e, enum epoch_found found,
+		  const struct epoch_file *is, struct epoch_file *out);
 
 /* The state that a run finds at its start. */
 struct epoch_run {

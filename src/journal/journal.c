@@ -163,6 +163,23 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 	journal_show(j, now_ns);
 }
 
+static void
+note_doubt(const struct journal *j, const char *path, uint64_t off,
+	   uint64_t record)
+{
+	const char *directory = j->settings->journal.directory;
+	const char *name = j->settings->journal.name;
+	int err = journal_unsynced_note(directory, name, path, off, record);
+
+	if (err != 0)
+		log_line(LOG_ERROR, "unsynced_not_noted",
+			 "file=%s from_byte=%" PRIu64 " error=\"%s\" "
+			 "hint=\"%s.unsynced is not on the disk, and the next "
+			 "start may not know of the doubt: compare the file "
+			 "with another copy first\"",
+			 LOG_QUOTED(path), off, strerror(-err), name);
+}
+
 /* Logs a failed fdatasync (an errno), and notes it for the next start. */
 static void
 note_unsynced(const struct journal *j, int error)
@@ -178,9 +195,7 @@ note_unsynced(const struct journal *j, int error)
 		 "(dmesg); the next start writes that part anew and reads it "
 		 "back\"",
 		 LOG_QUOTED(j->state.path), off, record, strerror(error));
-	journal_unsynced_note(j->settings->journal.directory,
-			      j->settings->journal.name, j->state.path, off,
-			      record);
+	note_doubt(j, j->state.path, off, record);
 }
 
 /*
@@ -398,7 +413,7 @@ begin(struct journal *j, const struct journal_moment *now, char *err,
 
 	journal_tell_left(set->journal.directory, set->journal.name);
 	if (!journal_unsynced_mend(set->journal.directory, set->journal.name,
-				   err, err_len) ||
+				   NULL, err, err_len) ||
 	    !journal_days_begin(set, now, &j->state.epochs, &days, err,
 				err_len))
 		return false;
@@ -486,6 +501,27 @@ has_lost(const struct journal *j)
 	return lost > 0;
 }
 
+/* With journal.sync "none" the file of the day before was not brought to the
+ * disk when it ended.  0 or an errno. */
+static int
+sync_before(const struct journal *j)
+{
+	const struct history_file *f =
+		history_before(&j->history, history_last(&j->history));
+	char path[JOURNAL_PATH_MAX], err[256];
+	int error;
+
+	if (f == NULL || j->settings->journal.sync != SYNC_NONE ||
+	    fdatasync(f->fd) == 0)
+		return 0;
+	error = errno;
+	if (journal_path(j->settings->journal.directory,
+			 j->settings->journal.name, f->day, path, sizeof(path),
+			 err, sizeof(err)))
+		note_doubt(j, path, JOURNAL_HEADER_BYTES, 0);
+	return error;
+}
+
 /* On the other thread.  The records must be on the disk before the word "clean"
  * is.  After it the files and their locks are not needed any more. */
 static void
@@ -497,7 +533,9 @@ run_end(struct file_job *job)
 	e->sync_err = fdatasync(j->state.fd) == 0 ? 0 : errno;
 	if (e->sync_err != 0)
 		note_unsynced(j, e->sync_err);
-	else if (e->is_clean)
+	else
+		e->sync_err = sync_before(j);
+	if (e->sync_err == 0 && e->is_clean)
 		journal_days_end(j->settings, &j->state.epochs, &j->history,
 				 j->state.day, e->day_floor);
 	e->is_unnamed = !j->mend.is_looked_after && journal_save_unnamed(j);

@@ -284,7 +284,7 @@ tell_unreadable(const char *path, int fd, uint64_t len, char *err,
 				 "%s was cut while it was checked: find out "
 				 "which program did that",
 				 path);
-	return fail_with(EBADMSG, err, err_len,
+	return fail_with(EIO, err, err_len,
 			 "parts of %s cannot be read; see dmesg, and restore "
 			 "the file from a copy",
 			 path);
@@ -338,8 +338,8 @@ date_index(struct history_file *f, int64_t written_ns)
 }
 
 static bool
-check_file(const char *path, struct history_file *f, uint64_t len, char *err,
-	   size_t err_len)
+check_file(const char *path, struct history_file *f, uint64_t len,
+	   struct journal_found *out, char *err, size_t err_len)
 {
 	struct check_work work = { .len = len, .index = &f->index };
 	struct journal_check check;
@@ -361,23 +361,35 @@ check_file(const char *path, struct history_file *f, uint64_t len, char *err,
 	since = clock_monotonic_ns() - since;
 	if (!judge(path, f->fd, &check, len, err, err_len))
 		return false;
-	if (check.unknown_records > 0)
-		log_line(LOG_WARN, "journal_unknown",
-			 "file=%s records=%" PRIu64 " first_record=%" PRIu64
-			 " why=\"%s\" hint=\"these records are kept as they "
-			 "are, but not served to subscribers\"",
-			 LOG_QUOTED(path), check.unknown_records,
-			 check.unknown_first, check.unknown_why);
-	log_line(LOG_NOTE, "journal_recovered",
-		 "file=%s records=%" PRIu64 " bytes=%" PRIu64
-		 " seconds=%.3f mb_s=%.0f",
-		 LOG_QUOTED(path), check.records, check.good_bytes,
-		 (double)since / (double)NS_PER_S,
-		 (double)len * 1e3 / (double)(since + 1));
+	*out = (struct journal_found){
+		.bytes = len, .took_ns = since, .check = check
+	};
 	f->first_record = check.records;
 	f->first_off = check.good_bytes;
 	date_index(f, written_ns);
 	return true;
+}
+
+void
+journal_tell_found(const char *path, const struct journal_found *found)
+{
+	const struct journal_check *check = &found->check;
+
+	if (found->is_new)
+		return;
+	if (check->unknown_records > 0)
+		log_line(LOG_WARN, "journal_unknown",
+			 "file=%s records=%" PRIu64 " first_record=%" PRIu64
+			 " why=\"%s\" hint=\"these records are kept as they "
+			 "are, but not served to subscribers\"",
+			 LOG_QUOTED(path), check->unknown_records,
+			 check->unknown_first, check->unknown_why);
+	log_line(LOG_NOTE, "journal_recovered",
+		 "file=%s records=%" PRIu64 " bytes=%" PRIu64
+		 " seconds=%.3f mb_s=%.0f",
+		 LOG_QUOTED(path), check->records, check->good_bytes,
+		 (double)found->took_ns / (double)NS_PER_S,
+		 (double)found->bytes * 1e3 / (double)(found->took_ns + 1));
 }
 
 /* Syncs the name before the file gets its header: if that fails, the next try
@@ -427,8 +439,8 @@ read_head(const char *path, struct history_file *f, char *err, size_t err_len)
 
 /* Checks or begins the file that f->fd is open on. */
 static bool
-take_open_file(const char *path, struct history_file *f, char *err,
-	       size_t err_len)
+take_open_file(const char *path, struct history_file *f,
+	       struct journal_found *out, char *err, size_t err_len)
 {
 	struct stat st;
 
@@ -437,14 +449,16 @@ take_open_file(const char *path, struct history_file *f, char *err,
 				 strerror(errno));
 	/* New, or cut off while it was made: nothing is lost. */
 	if (st.st_size < JOURNAL_HEADER_BYTES &&
-	    is_header_start(f->fd, (size_t)st.st_size))
+	    is_header_start(f->fd, (size_t)st.st_size)) {
+		out->is_new = true;
 		return begin_file(path, f, err, err_len);
-	return check_file(path, f, (uint64_t)st.st_size, err, err_len);
+	}
+	return check_file(path, f, (uint64_t)st.st_size, out, err, err_len);
 }
 
 struct history_file *
-journal_open_file(const char *path, enum journal_use use, char *err,
-		  size_t err_len)
+journal_open_file(const char *path, enum journal_use use,
+		  struct journal_found *out, char *err, size_t err_len)
 {
 	struct history_file *f = calloc(1, sizeof(*f));
 
@@ -458,16 +472,19 @@ journal_open_file(const char *path, enum journal_use use, char *err,
 		     0640);
 	if (f->fd < 0) {
 		(void)fail_with(errno, err, err_len,
-				"%s cannot be opened: %s; the daemon's user "
-				"must be able to write in journal.directory",
-				path, strerror(errno));
+				"%s cannot be opened: %s; %s", path,
+				strerror(errno),
+				errno == EIO ? "check the disk (dmesg)"
+					     : "the daemon's user must be able "
+					       "to write in "
+					       "journal.directory");
 		free(f);
 		return NULL;
 	}
 	if ((use != JOURNAL_AGAIN &&
 	     !journal_lock_file(path, f->fd, use == JOURNAL_PAST, err,
 				err_len)) ||
-	    !take_open_file(path, f, err, err_len) ||
+	    !take_open_file(path, f, out, err, err_len) ||
 	    !read_head(path, f, err, err_len)) {
 		history_file_free(f);
 		return NULL;

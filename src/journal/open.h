@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "journal/file.h"
 #include "journal/history.h"
 
 /* Writes the absolute path `<directory>/<name>YYYY.MM.DD`.  false with err and
@@ -60,12 +61,27 @@ enum journal_use {
 	JOURNAL_PAST,  /* must exist; its lock is shared */
 };
 
+/* What the check of an existing file has found. */
+struct journal_found {
+	bool is_new; /* the file did not exist */
+	uint64_t bytes;
+	int64_t took_ns;
+	struct journal_check check;
+};
+
 /*
  * Opens and locks the journal at path, writes its header if it is new, checks
- * and indexes every record, and moves a torn tail into `path.torn.N`.  The
- * caller frees the file, or gives it to the history.  NULL with err and errno.
+ * and indexes every record, and moves a torn tail into `path.torn.N`.  Nothing
+ * but the copy of that tail is brought to the disk.  The caller frees the file,
+ * or gives it to the history.  NULL with err and errno.
  */
 struct history_file *journal_open_file(const char *path, enum journal_use use,
-				       char *err, size_t err_len);
+				       struct journal_found *out, char *err,
+				       size_t err_len);
+
+/* Logs that an existing file was checked, and what is unknown in it: to be
+ * called once when it is taken, since an opening may be tried again and again.
+ */
+void journal_tell_found(const char *path, const struct journal_found *found);
 
 #endif

@@ -22,7 +22,8 @@ run_open(struct file_job *job)
 	n->stale = NULL;
 	/* After a crash, too, the day before has ended. */
 	if (n->is_early)
-		journal_days_note(n->settings, &n->epochs);
+		journal_days_note(n->settings, &n->epochs,
+				  &n->epoch_err);
 	if (journal_path(n->settings->journal.directory,
 			 n->settings->journal.name, n->day, n->path,
 			 sizeof(n->path), n->err, sizeof(n->err)))

@@ -186,6 +186,8 @@ journal_salvage_good(struct journal_salvage *k, const char *path, int fd)
 	if (err == 0 && k->good_off < k->size)
 		err = torn_tail_cut(fd, path, k->good_off, k->size, k->side,
 				    sizeof(k->side));
+	if (err == 0 && k->side[0] != '\0' && fsync(fd) != 0)
+		err = -errno;
 	if (err == 0 && k->good_off == 0)
 		err = put_header(k, fd);
 	return err;

@@ -91,9 +91,7 @@ torn_tail_cut(int fd, const char *path, uint64_t good_bytes, uint64_t bytes,
 		err = check_unchanged(fd, bytes);
 	if (err == 0 && ftruncate(fd, (off_t)good_bytes) != 0)
 		err = -errno;
-	if (err < 0) {
+	if (err < 0)
 		(void)unlink(out_side);
-		return err;
-	}
-	return fsync(fd) == 0 ? 0 : -errno;
+	return err;
 }

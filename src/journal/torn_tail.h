@@ -4,8 +4,9 @@
  *
  * Invariant: no byte of a journal is gone before its copy is on the disk, and
  * no file is overwritten.  Reads without a map, so that a disk that cannot be
- * read is an error and not a SIGBUS.  Called by open.c, salvage.c and
- * tools/log_repair.c; logs nothing.
+ * read is an error and not a SIGBUS.  The caller brings the shorter journal to
+ * the disk: if that fails, what is before the tail is in doubt too.  Called by
+ * open.c, salvage.c and tools/log_repair.c; logs nothing.
  */
 #ifndef RINGTICK_JOURNAL_TORN_TAIL_H
 #define RINGTICK_JOURNAL_TORN_TAIL_H
@@ -19,8 +20,7 @@
  * whose mode is the journal's, less the umask.  good_bytes < bytes.
  *
  * 0 with the name of that file in out_side; or -errno, and then the journal is
- * as it was and there is no such file, unless only the last step, bringing the
- * shorter journal to the disk, failed.  -ESTALE if the journal is no longer
+ * as it was and there is no such file.  -ESTALE if the journal is no longer
  * `bytes` long or has been deleted.
  */
 int torn_tail_cut(int fd, const char *path, uint64_t good_bytes, uint64_t bytes,

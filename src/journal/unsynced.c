@@ -20,14 +20,29 @@
 enum {
 	PIECE_BYTES = 1 << 20,
 	BLOCK_BYTES = 4096, /* the unit in which a disk loses bytes */
+	DOUBTS_MAX = 8,	    /* more than the files that a run has open */
 };
 
-static const char first_line[] = "ringtick unsynced 1\n";
+static const char first_line[] = "ringtick unsynced 2\n";
+static const char first_line_1[] = "ringtick unsynced 1\n"; /* one file */
+
+/* A file that is in doubt from byte off on. */
+struct doubt {
+	uint64_t off, record;
+	char file[NAME_MAX + 1];
+};
+
+struct note {
+	char path[PATH_MAX];
+	struct doubt doubts[DOUBTS_MAX];
+	unsigned cnt;
+};
 
 /* The file that is being mended. */
 struct work {
 	char path[PATH_MAX];
 	uint64_t off, record; /* from there on it is in doubt */
+	bool is_dry;	      /* nothing is written */
 	uint64_t size;
 	int fd, disk_fd;
 	uint8_t *cached, *disk; /* PIECE_BYTES each */
@@ -37,60 +52,140 @@ struct work {
 	uint64_t last_zeros_off; /* the same, with no other bytes yet */
 };
 
+/* ---- the note ---- */
+
 static void
 note_path(const char *directory, const char *name, char *path)
 {
 	(void)snprintf(path, PATH_MAX, "%s/%s.unsynced", directory, name);
 }
 
-/* ---- remembering ---- */
+static bool
+read_doubt(const char *line, struct doubt *d)
+{
+	int end = 0, n;
 
-void
+	n = sscanf(line, "%" SCNu64 " %" SCNu64 " %255[^\n/]%n", &d->off,
+		   &d->record, d->file, &end);
+	return n == 3 && strcmp(line + end, "\n") == 0;
+}
+
+static bool
+read_lines(FILE *f, struct note *n)
+{
+	char line[NAME_MAX + 64];
+
+	if (fgets(line, sizeof(line), f) == NULL ||
+	    (strcmp(line, first_line) != 0 && strcmp(line, first_line_1) != 0))
+		return false;
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (n->cnt == DOUBTS_MAX ||
+		    !read_doubt(line, &n->doubts[n->cnt++]))
+			return false;
+	return !ferror(f) && n->cnt > 0;
+}
+
+/* Reads the note at path; no note is one without doubts.  0; -EBADMSG if it
+ * is not a note; or -errno. */
+static int
+read_note(const char *path, struct note *n)
+{
+	FILE *f = fopen(path, "re");
+	bool is_good;
+
+	n->cnt = 0;
+	if (f == NULL)
+		return errno == ENOENT ? 0 : -errno;
+	is_good = read_lines(f, n);
+	(void)fclose(f);
+	return is_good ? 0 : -EBADMSG;
+}
+
+/* Whether the file at path has these doubts, be they on the disk or not. */
+static bool
+has_doubts(const char *path, const struct note *wanted)
+{
+	struct note is;
+
+	if (read_note(path, &is) != 0 || is.cnt != wanted->cnt)
+		return false;
+	for (unsigned i = 0; i < is.cnt; i++)
+		if (is.doubts[i].off != wanted->doubts[i].off ||
+		    strcmp(is.doubts[i].file, wanted->doubts[i].file) != 0)
+			return false;
+	return true;
+}
+
+/*
+ * Replaces the note in one step; without doubts, removes it.  0 or -errno.  A
+ * note that cannot be brought to the disk is good until the machine crashes,
+ * and after that a start that finds it empty refuses.
+ */
+static int
+store_note(const struct note *n)
+{
+	char text[sizeof(first_line) + DOUBTS_MAX * (NAME_MAX + 64)];
+	char aside[PATH_MAX + 4];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%s", first_line);
+	int err, dir_err;
+
+	if (n->cnt == 0) {
+		if (unlink(n->path) != 0)
+			return -errno;
+		return fs_sync_directory_of(n->path);
+	}
+	for (unsigned i = 0; i < n->cnt; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"%" PRIu64 " %" PRIu64 " %s\n",
+					n->doubts[i].off, n->doubts[i].record,
+					n->doubts[i].file);
+	(void)snprintf(aside, sizeof(aside), "%s.new", n->path);
+	err = fs_write_file(aside, text, len);
+	if (err != 0 && !has_doubts(aside, n)) {
+		(void)unlink(aside);
+		return err;
+	}
+	if (rename(aside, n->path) != 0)
+		return -errno;
+	dir_err = fs_sync_directory_of(n->path);
+	return err != 0 ? err : dir_err;
+}
+
+/* Adds a doubt, or widens one.  false: there is no room for it. */
+static bool
+add_doubt(struct note *n, const char *file, uint64_t off, uint64_t record)
+{
+	struct doubt *d = n->doubts;
+
+	while (d < n->doubts + n->cnt && strcmp(d->file, file) != 0)
+		d++;
+	if (d == n->doubts + DOUBTS_MAX)
+		return false;
+	if (d < n->doubts + n->cnt && d->off <= off)
+		return true;
+	d->off = off;
+	d->record = record;
+	(void)snprintf(d->file, sizeof(d->file), "%s", file);
+	if (d == n->doubts + n->cnt)
+		n->cnt++;
+	return true;
+}
+
+int
 journal_unsynced_note(const char *directory, const char *name,
 		      const char *path, uint64_t off, uint64_t record)
 {
-	const char *file = strrchr(path, '/') + 1;
-	char note[PATH_MAX];
-	FILE *f;
-	bool ok;
+	struct note n;
+	int err;
 
-	note_path(directory, name, note);
-	f = fopen(note, "we");
-	ok = f != NULL &&
-	     fprintf(f, "%s%" PRIu64 " %" PRIu64 " %s\n", first_line, off,
-		     record, file) > 0 &&
-	     fflush(f) == 0 && fsync(fileno(f)) == 0;
-	if (f != NULL)
-		(void)fclose(f);
-	if (!ok || fs_sync_directory_of(note) != 0)
-		log_line(LOG_ERROR, "unsynced_not_noted",
-			 "file=%s hint=\"the next start may not know that "
-			 "the journal is in doubt from byte %" PRIu64
-			 " on: compare it with another copy first\"",
-			 LOG_QUOTED(note), off);
-}
-
-/* 1: there is something to mend; 0: nothing; -1: it cannot be read. */
-static int
-read_note(const char *directory, const char *note, struct work *w)
-{
-	char line[sizeof(first_line)], file[NAME_MAX + 1];
-	FILE *f = fopen(note, "re");
-	int n;
-
-	if (f == NULL)
-		return errno == ENOENT ? 0 : -1;
-	n = fgets(line, sizeof(line), f) != NULL &&
-			    strcmp(line, first_line) == 0
-		    ? fscanf(f, "%" SCNu64 " %" SCNu64 " %255[^\n]", &w->off,
-			     &w->record, file)
-		    : 0;
-	(void)fclose(f);
-	errno = EBADMSG;
-	if (n != 3 || strchr(file, '/') != NULL)
-		return -1;
-	n = snprintf(w->path, sizeof(w->path), "%s/%s", directory, file);
-	return n > 0 && (size_t)n < sizeof(w->path) ? 1 : -1;
+	note_path(directory, name, n.path);
+	err = read_note(n.path, &n);
+	/* A spoilt note stays: with it no start believes any file. */
+	if (err != 0)
+		return err;
+	if (!add_doubt(&n, strrchr(path, '/') + 1, off, record))
+		return -E2BIG;
+	return store_note(&n);
 }
 
 /* ---- mending ---- */
@@ -168,11 +263,19 @@ write_all_anew(struct work *w)
 		if (n != (ssize_t)len)
 			return n < 0 ? -errno : -EIO;
 		look_for_zeros(w, off, len);
-		res = write_anew(w, off, len);
+		res = w->is_dry ? 0 : write_anew(w, off, len);
 		if (res != 0)
 			return res;
 	}
-	return fdatasync(w->fd) != 0 ? -errno : 0;
+	return !w->is_dry && fdatasync(w->fd) != 0 ? -errno : 0;
+}
+
+/* The errno for a part that could not be mended for a reason (-errno): room may
+ * come, but all else is the disk's. */
+static int
+error_of(int res)
+{
+	return res == -ENOSPC || res == -EDQUOT || res == -EIO ? -res : EBADMSG;
 }
 
 /* 0; -EBADMSG if the disk does not have the written bytes; or -errno. */
@@ -206,15 +309,20 @@ mend(struct work *w, const char *note, char *err, size_t err_len)
 	int res = write_all_anew(w);
 
 	if (res != 0)
-		return fail_with(EBADMSG, err, err_len, doubt, w->path, w->off,
-				 w->record, "it could not be written anew",
+		return fail_with(error_of(res), err, err_len, doubt, w->path,
+				 w->off, w->record,
+				 "it could not be written anew",
 				 strerror(-res), note);
-	res = read_back(w);
+	res = w->is_dry ? 0 : read_back(w);
 	if (res != 0)
-		return fail_with(EBADMSG, err, err_len, doubt, w->path, w->off,
-				 w->record,
-				 "the disk does not have what was written anew",
-				 strerror(-res), note);
+		return fail_with(error_of(res), err, err_len, doubt, w->path,
+				 w->off, w->record,
+				 res == -EBADMSG ? "the disk does not have "
+						   "what was written anew"
+						 : "it could not be read back",
+				 res == -EBADMSG ? "other bytes"
+						 : strerror(-res),
+				 note);
 	if (w->zeros_off != 0)
 		return fail_with(EBADMSG, err, err_len,
 				 "%s: an fdatasync had failed, and from byte "
@@ -223,6 +331,8 @@ mend(struct work *w, const char *note, char *err, size_t err_len)
 				 "log "
 				 "%s, and remove %s to take the file as it is",
 				 w->path, w->zeros_off, w->path, note);
+	if (w->is_dry)
+		return true;
 	log_line(LOG_WARN, "journal_rewritten",
 		 "file=%s from_byte=%" PRIu64 " from_record=%" PRIu64
 		 " bytes=%" PRIu64 " differing_bytes=%" PRIu64
@@ -238,7 +348,7 @@ open_and_mend(struct work *w, const char *note, char *err, size_t err_len)
 {
 	struct stat st;
 
-	w->fd = open(w->path, O_RDWR | O_CLOEXEC);
+	w->fd = open(w->path, (w->is_dry ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	/* Moved away, or deleted: the operator has dealt with it. */
 	if (w->fd < 0 && errno == ENOENT)
 		return true;
@@ -263,41 +373,109 @@ open_and_mend(struct work *w, const char *note, char *err, size_t err_len)
 	return mend(w, note, err, err_len);
 }
 
-bool
-journal_unsynced_mend(const char *directory, const char *name, char *err,
-		      size_t err_len)
+/* Mends, or only judges, one file of the note. */
+static bool
+work_on(struct work *w, const char *directory, const struct note *n,
+	const struct doubt *d, char *err, size_t err_len)
 {
-	struct work w = { .fd = -1, .disk_fd = -1 };
-	char note[PATH_MAX];
-	int error;
+	int error, len;
 	bool ok;
 
-	note_path(directory, name, note);
-	switch (read_note(directory, note, &w)) {
-	case 0:
-		return true;
-	case 1:
-		break;
-	default:
-		return fail_with(errno, err, err_len,
-				 "%s cannot be read (%s): an fdatasync had "
-				 "failed, and which records are in doubt is "
-				 "not known; check the disk and the journal, "
-				 "then remove it",
-				 note, strerror(errno));
-	}
-	ok = open_and_mend(&w, note, err, err_len);
+	w->fd = w->disk_fd = -1;
+	w->off = d->off;
+	w->record = d->record;
+	len = snprintf(w->path, sizeof(w->path), "%s/%s", directory, d->file);
+	if (len < 0 || (size_t)len >= sizeof(w->path))
+		return fail_with(ENAMETOOLONG, err, err_len,
+				 "journal.directory is too long");
+	ok = open_and_mend(w, n->path, err, err_len);
 	error = errno;
-	if (w.fd >= 0)
-		(void)close(w.fd);
-	if (w.disk_fd >= 0)
-		(void)close(w.disk_fd);
-	free(w.cached);
-	free(w.disk);
+	if (w->fd >= 0)
+		(void)close(w->fd);
+	if (w->disk_fd >= 0)
+		(void)close(w->disk_fd);
+	free(w->cached);
+	free(w->disk);
 	errno = error;
-	if (ok && (unlink(note) != 0 || fs_sync_directory_of(note) != 0))
-		return fail_with(errno, err, err_len,
-				 "%s cannot be removed: %s",
-				 note, strerror(errno));
 	return ok;
+}
+
+static bool
+begin(struct note *n, const char *directory, const char *name, char *err,
+      size_t err_len)
+{
+	int res;
+
+	note_path(directory, name, n->path);
+	res = read_note(n->path, n);
+	if (res == 0)
+		return true;
+	return fail_with(-res, err, err_len,
+			 "%s cannot be read (%s): an fdatasync had failed, and "
+			 "which records are in doubt is not known; check the "
+			 "disk and the journal, then remove it",
+			 n->path,
+			 res == -EBADMSG ? "it is spoilt, or of a newer "
+					   "ringtickd"
+					 : strerror(-res));
+}
+
+bool
+journal_unsynced_mend(const char *directory, const char *name,
+		      const char *path, char *err, size_t err_len)
+{
+	struct note n;
+	unsigned i = 0;
+	int res;
+
+	if (!begin(&n, directory, name, err, err_len))
+		return false;
+	while (i < n.cnt) {
+		struct doubt *d = &n.doubts[i];
+		struct work w = { .is_dry = false };
+
+		if (path != NULL && strcmp(d->file, strrchr(path, '/') + 1)) {
+			i++;
+			continue;
+		}
+		if (!work_on(&w, directory, &n, d, err, err_len))
+			return false;
+		*d = n.doubts[--n.cnt];
+		res = store_note(&n);
+		if (res != 0)
+			return fail_with(-res, err, err_len,
+					 "%s cannot be %s: %s", n.path,
+					 n.cnt == 0 ? "removed" : "shortened",
+					 strerror(-res));
+	}
+	return true;
+}
+
+bool
+journal_unsynced_foresee(const char *directory, const char *name, char *text,
+			 size_t text_len, char *err, size_t err_len)
+{
+	struct note n;
+	size_t len = 0;
+
+	text[0] = '\0';
+	if (!begin(&n, directory, name, err, err_len))
+		return false;
+	for (unsigned i = 0; i < n.cnt && len < text_len; i++) {
+		const struct doubt *d = &n.doubts[i];
+		struct work w = { .is_dry = true };
+
+		if (!work_on(&w, directory, &n, d, err, err_len))
+			return false;
+		len += (size_t)snprintf(
+			text + len, text_len - len,
+			"%s%s is in doubt from byte %" PRIu64
+			" (record %" PRIu64 ") on, since an fdatasync failed: "
+			"a start writes %" PRIu64 " bytes anew and reads them "
+			"back, and refuses with status %d if the disk does "
+			"not have them then",
+			i > 0 ? "; " : "", w.path, w.off, w.record,
+			w.size > w.off ? w.size - w.off : 0, EXIT_DISK);
+	}
+	return true;
 }

@@ -22,6 +22,9 @@ advice(int err)
 		       "move it away; until then the day is only in this "
 		       "process and, up to the last second, in .rescue.N "
 		       "beside it";
+	case EBADMSG:
+		return "the next day's file is damaged or in doubt: see "
+		       "journal_roll_failed";
 	case ESTALE:
 		return "the file is cut or written to again and again: find "
 		       "out which program does that";
@@ -60,7 +63,8 @@ journal_complain(struct journal *j, const char *what, int err, int64_t now_ns)
 		 "file=%s operation=%s error=\"%s\" failures=%" PRIu64
 		 " seconds=%lld waiting_bytes=%" PRIu64
 		 " hint=\"%s; %s\"",
-		 LOG_QUOTED(j->state.path), LOG_QUOTED(what), strerror(err),
+		 LOG_QUOTED(j->state.path), LOG_QUOTED(what),
+		 err == EBADMSG ? "the file is damaged" : strerror(err),
 		 j->failures, (now_ns - j->failing_since_ns) / NS_PER_S,
 		 j->main->head_pos - j->state.written_pos, promise(j),
 		 advice(err));

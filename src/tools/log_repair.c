@@ -54,6 +54,8 @@ log_repair_cut(struct mapped_file *m, const struct journal_check *torn)
 			    "tickerplant and its readers first");
 	err = torn_tail_cut(m->fd, m->path, torn->good_bytes, m->len, side,
 			    sizeof(side));
+	if (err == 0 && fsync(m->fd) != 0)
+		err = -errno;
 	if (err == -ESTALE)
 		return fail(m->path, err,
 			    "it is being changed; stop the tickerplant first");
