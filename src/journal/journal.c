@@ -543,6 +543,7 @@ run_end(struct file_job *job)
 	history_close(&j->history);
 	if (j->mend.copy.fd >= 0)
 		(void)close(j->mend.copy.fd);
+	rescue_release(&j->mend.copy);
 	(void)close(j->lock_fd);
 }
 

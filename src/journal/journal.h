@@ -58,6 +58,7 @@ enum mend_what {
 	MEND_LINK,
 	MEND_COPY,
 	MEND_COPY_LAST,
+	MEND_RELEASE, /* closes the file that was copied */
 	MEND_KEEP,  /* the good records of a file that others have changed */
 	MEND_EPOCH, /* stores the epoch that begins then */
 	MEND_RECHECK, /* reads a piece of the file some time after that */

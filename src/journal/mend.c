@@ -57,11 +57,15 @@ run(struct file_job *job)
 		m->err = -rescue_link(m->path, m->fd, m->must_sync, &m->aside);
 		break;
 	case MEND_COPY:
-		m->err = -rescue_copy(&m->copy, m->path, m->fd, m->len);
+		m->err = -rescue_copy(&m->copy, m->path, m->fd, m->len,
+				      m->must_sync);
 		break;
 	case MEND_COPY_LAST:
 		m->err = -rescue_copy_finish(&m->copy, m->path, m->fd, m->len,
 					     m->must_sync, &m->aside);
+		break;
+	case MEND_RELEASE:
+		rescue_release(&m->copy);
 		break;
 	case MEND_KEEP:
 		m->err = -journal_salvage_good(&m->keep, m->path, m->fd);
@@ -398,6 +402,9 @@ done(struct file_job *job, int64_t now_ns)
 		if (m->is_epoch_owed && m->step == MEND_IDLE &&
 		    !m->job.is_busy && !m->has_failed)
 			store_epoch(j);
+		else if (m->copy.old_fd >= 0 && m->step == MEND_IDLE &&
+			 !m->job.is_busy)
+			start(j, MEND_RELEASE);
 		break;
 	case MEND_LINK:
 		tell_aside(j);
@@ -419,6 +426,8 @@ done(struct file_job *job, int64_t now_ns)
 			       now_ns);
 		else
 			came_back(j, now_ns);
+		break;
+	case MEND_RELEASE:
 		break;
 	case MEND_KEEP:
 		if (m->err == ESTALE && ++m->tries < TRIES_MAX)
@@ -517,11 +526,12 @@ journal_save_unnamed(struct journal *j)
 
 	if (look.is_linked || look.name == RESCUE_NAMED)
 		return false;
-	err = rescue_copy(&m->copy, j->state.path, j->state.fd, INT64_MAX);
+	err = rescue_copy(&m->copy, j->state.path, j->state.fd, INT64_MAX,
+			  false);
 	if ((err == -ENOSPC || err == -EDQUOT) &&
 	    journal_reserve_give_up_now(&j->reserve))
 		err = rescue_copy(&m->copy, j->state.path, j->state.fd,
-				  INT64_MAX);
+				  INT64_MAX, false);
 	if (err == 0 && fdatasync(m->copy.fd) != 0)
 		err = -errno;
 	if (err == 0)
@@ -592,6 +602,6 @@ void
 journal_init_mend(struct journal *j)
 {
 	j->mend.job = (struct file_job){ .run = run, .done = done };
-	j->mend.copy.fd = -1;
+	j->mend.copy.fd = j->mend.copy.old_fd = -1;
 	j->cut.job = (struct file_job){ .run = run_cut, .done = cut_done };
 }

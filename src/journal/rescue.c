@@ -14,7 +14,9 @@
 
 enum {
 	NAMES_MAX = 10000,
-	COPY_BYTES = 1 << 30, /* with one system call */
+	/* Copied and synced at a time: a sync of the journal that runs beside
+	 * it has to wait for as much. */
+	PIECE_BYTES = 8 << 20,
 };
 
 /* ---- the name ---- */
@@ -126,11 +128,11 @@ copy_begin(struct rescue_copy *c, const char *path)
 }
 
 static int
-copy_on(struct rescue_copy *c, int fd, uint64_t len)
+copy_on(struct rescue_copy *c, int fd, uint64_t len, bool must_sync)
 {
 	while (c->len < len) {
 		off_t from = (off_t)c->len, to = (off_t)c->len;
-		size_t wanted = min_u64(len - c->len, COPY_BYTES);
+		size_t wanted = min_u64(len - c->len, PIECE_BYTES);
 		ssize_t n = copy_file_range(fd, &from, c->fd, &to, wanted, 0);
 
 		if (n < 0 && errno == EINTR)
@@ -139,9 +141,19 @@ copy_on(struct rescue_copy *c, int fd, uint64_t len)
 			return -errno;
 		if (n == 0) /* the end of fd */
 			break;
+		if (must_sync && fdatasync(c->fd) != 0)
+			return -errno;
 		c->len += (uint64_t)n;
 	}
 	return 0;
+}
+
+void
+rescue_release(struct rescue_copy *c)
+{
+	if (c->old_fd >= 0)
+		(void)close(c->old_fd);
+	c->old_fd = -1;
 }
 
 void
@@ -155,12 +167,13 @@ rescue_copy_drop(struct rescue_copy *c)
 }
 
 int
-rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len)
+rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len,
+	    bool must_sync)
 {
 	int err = c->fd < 0 ? copy_begin(c, path) : 0;
 
 	if (err == 0)
-		err = copy_on(c, fd, len);
+		err = copy_on(c, fd, len, must_sync);
 	if (err != 0)
 		rescue_copy_drop(c);
 	return err;
@@ -170,15 +183,10 @@ int
 rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
 		   uint64_t len, bool must_sync, struct rescue_aside *aside)
 {
-	int err = rescue_copy(c, path, fd, INT64_MAX);
+	int err = rescue_copy(c, path, fd, INT64_MAX, must_sync);
 
 	if (err != 0)
 		return err;
-	if (must_sync && fdatasync(c->fd) != 0) {
-		err = -errno;
-		rescue_copy_drop(c);
-		return err;
-	}
 	/* Locked as the file that it replaces (open.h). */
 	(void)flock(c->fd, LOCK_EX | LOCK_NB);
 	err = take_name(fs_rename_new, c->path, path, aside);
@@ -189,6 +197,8 @@ rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
 		return err;
 	}
 	/* It has the name: a failure from here on loses no record. */
+	rescue_release(c);
+	c->old_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (dup3(c->fd, fd, O_CLOEXEC) < 0)
 		err = -errno;
 	(void)close(c->fd);

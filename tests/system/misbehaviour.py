@@ -668,11 +668,11 @@ def no_descriptor_at_the_end_of_day(scene):
 # ---- files ----
 
 
-def long_file(folder, days=0):
+def long_file(folder, days=0, size=60_000_000):
     """A good journal of today, or of `days` days later; it takes 50 ms to check."""
     day = journal.local_day(journal.noon_zone()) + days
     one = journal.record("trade", trade(0)) * 1000
-    journal.write(journal.path_of(folder, day), *[one] * (60_000_000 // len(one)))
+    journal.write(journal.path_of(folder, day), *[one] * (size // len(one)))
 
 
 @row(only="journal", own={}, answers=False)
@@ -704,10 +704,18 @@ def deleted(scene, path):
     path.unlink()
 
 
-@row(only="journal", own={"prepare": long_file})
+def very_long_file(folder):
+    """When it is closed without a name, the kernel takes 100 ms to free it."""
+    long_file(folder, size=300_000_000)
+
+
+@row(only="journal", own={"prepare": very_long_file})
 def long_journal_deleted(scene):
+    """It is copied, and the copy takes its place; a look later it is closed."""
+    mark = scene.daemon.mark()
     journal.path_now(scene.folder).unlink()
-    scene.hold(200)
+    scene.daemon.wait_log("journal_brought_back", after=mark)
+    scene.hold(600)
 
 
 @_file_row

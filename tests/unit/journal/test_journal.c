@@ -276,6 +276,64 @@ test_copy_while_writing(void **state)
 	assert_int_equal(access(model_path(m.today), F_OK), 0);
 }
 
+static unsigned syncs;
+
+int
+fdatasync(int fd)
+{
+	syncs++;
+	return fsync(fd);
+}
+
+/* Files of the folder that are open and have no name. */
+static unsigned
+nameless(void)
+{
+	unsigned cnt = 0;
+
+	for (unsigned fd = 0; fd < FDS; fd++) {
+		char link[64], path[256] = "";
+
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%u", fd);
+		(void)!readlink(link, path, sizeof(path) - 1);
+		cnt += strstr(path, "/ringtick-test-") != NULL &&
+		       strstr(path, " (deleted)") != NULL;
+	}
+	return cnt;
+}
+
+/* While a copy takes the file's place nothing is written, so what takes long is
+ * done before it and after it: syncing the copy, closing the file. */
+static void
+test_copy_takes_the_place(void **state)
+{
+	(void)state;
+	model_start(SYNC_BATCH, AFTER_RING);
+	model_put_many(3);
+	disk_drain();
+	m.are_jobs_held = true;
+	assert_int_equal(unlink(model_path(m.today)), 0);
+	model_turn(NS_PER_S);
+	disk_do_job(); /* the look */
+	syncs = 0;
+	disk_do_job(); /* the copy */
+	assert_int_equal(syncs, 1);
+	model_turn(0);
+	disk_do_job(); /* it takes the place */
+	assert_int_equal(model_said("journal_brought_back"), 1);
+	assert_int_equal(syncs, 1);
+	assert_int_equal(nameless(), 1);
+	model_put_many(1);
+	model_turn(NS_PER_S);
+	disk_do_job(); /* the next look */
+	assert_int_equal(m.jobs_cnt, 1);
+	disk_write_all(); /* before the file is closed */
+	disk_do_job();
+	assert_int_equal(nameless(), 0);
+	m.are_jobs_held = false;
+	disk_drain();
+}
+
 /* ---- on disk, and visible ---- */
 
 /* The rule that every step of every test checks, here in numbers: the records
@@ -754,7 +812,7 @@ main(void)
 		TEST(test_disk_full),	    TEST(test_disk_full_for_long),
 		TEST(test_disk_hangs),	    TEST(test_file_deleted),
 		TEST(test_job_hangs),	    TEST(test_cut_hangs),
-		TEST(test_copy_while_writing),
+		TEST(test_copy_while_writing), TEST(test_copy_takes_the_place),
 		TEST(test_visible),	    TEST(test_sync_batch),
 		TEST(test_sync_interval),   TEST(test_sync_interval_passes),
 		TEST(test_sync_interrupted), TEST(test_sync_fails),
