@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "column.h"
 #include "measure.h"
 #include "schema/update.h"
 #include "tick_in_memory.h"
@@ -74,14 +75,6 @@ put_symbols(struct wire_writer *w, uint32_t rows, uint32_t below)
 
 		wire_put_symbol_item(w, name, len);
 	}
-}
-
-static void
-put_numbers(struct wire_writer *w, int type, uint32_t rows)
-{
-	wire_put_list(w, type, KA_NONE, rows);
-	for (uint32_t i = 0; i < rows; i++)
-		wire_put_u64(w, i);
 }
 
 static size_t

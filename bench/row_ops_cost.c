@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "column.h"
 #include "schema/row_ops.h"
 #include "schema/schema.h"
 #include "schema/update.h"
@@ -49,14 +50,6 @@ make_table(void)
 	CHECK(schema_parse(&schema, text, strlen(text), &err) == 0);
 	CHECK(schema_finish(&schema, &err) == 0);
 	table = &schema.tables[0];
-}
-
-static void
-put_numbers(struct wire_writer *w, int type, uint32_t rows)
-{
-	wire_put_list(w, type, KA_NONE, rows);
-	for (uint32_t i = 0; i < rows; i++)
-		wire_put_u64(w, i);
 }
 
 static void

@@ -264,6 +264,14 @@ echo "$bare_c" | grep '//' >"$found"
 report "comments are /* */"
 
 awk '
+/^(struct|enum|union) [a-z_0-9]+ \{/ {
+	if ($2 in place)
+		print FILENAME ":" FNR ": " $1 " " $2 " is at " place[$2] " too"
+	place[$2] = FILENAME ":" FNR
+}' src/*/*.[ch] >"$found"
+report "a tag means one thing"
+
+awk '
 /^{/ { start = FNR }
 /^}/ {
 	if (start && FNR - start + 1 > 70)

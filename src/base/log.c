@@ -38,7 +38,6 @@ static struct {
 	enum log_way way;
 	bool is_terminal;
 	bool is_torn;	  /* half a line was taken: the next begins anew */
-	uint64_t dropped; /* since the start */
 	uint64_t unnoted; /* dropped, but not yet reported in a line */
 } out = { .fd = STDERR_FILENO };
 
@@ -139,12 +138,10 @@ log_line(enum log_level level, const char *event, const char *format, ...)
 		len += (size_t)n;
 	}
 	line[len++] = '\n';
-	if (write_line(line, len)) {
+	if (write_line(line, len))
 		out.unnoted = 0;
-	} else {
-		out.dropped++;
+	else
 		out.unnoted++;
-	}
 	(void)pthread_mutex_unlock(&mutex);
 }
 
@@ -205,10 +202,4 @@ die(enum exit_status status, const char *format, ...)
 	line[len++] = '\n';
 	write_last(line, len);
 	exit((int)status);
-}
-
-uint64_t
-log_dropped(void)
-{
-	return out.dropped;
 }

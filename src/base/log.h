@@ -33,9 +33,6 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
 _Noreturn void die(enum exit_status status, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Lines dropped since the start. */
-uint64_t log_dropped(void);
-
 /*
  * Makes a name from outside (user, symbol) safe as a logfmt value: printable
  * ASCII without spaces, quotes and '='; every other byte becomes '?'; an empty

@@ -32,13 +32,13 @@ path_of(const char *directory, const char *name, const char *suffix, char *path,
 
 /* ---- writing ---- */
 
-struct text {
+struct epoch_text {
 	char at[TEXT_MAX];
 	size_t len;
 };
 
 __attribute__((format(printf, 2, 3))) static void
-put(struct text *t, const char *format, ...)
+put(struct epoch_text *t, const char *format, ...)
 {
 	va_list args;
 	int n;
@@ -51,7 +51,7 @@ put(struct text *t, const char *format, ...)
 }
 
 static void
-put_lines(struct text *t, const struct epochs *e, const char *state)
+put_lines(struct epoch_text *t, const struct epochs *e, const char *state)
 {
 	char date[16];
 
@@ -82,7 +82,7 @@ store(const struct epochs *e, const char *directory, const char *name,
       const char *state)
 {
 	char path[PATH_MAX], aside[PATH_MAX];
-	struct text t = { .len = 0 };
+	struct epoch_text t = { .len = 0 };
 	int err;
 
 	put_lines(&t, e, state);

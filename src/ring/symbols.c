@@ -14,15 +14,6 @@ __extension__ typedef unsigned __int128 uint128;
 enum { HASH_PRIME_BITS = 61 };
 #define HASH_PRIME ((UINT64_C(1) << HASH_PRIME_BITS) - 1)
 
-struct symbol_key {
-	uint32_t hash;
-	uint32_t next; /* next key in the bucket, or in the list of free keys */
-	uint32_t sets; /* number of sets that contain it; 0: free */
-	uint16_t table_idx;
-	uint16_t len;
-	uint8_t text[SYMBOL_BYTES_MAX + 6];
-};
-
 _Static_assert(sizeof(struct symbol_key) == 256, "a key is four cache lines");
 
 /* ---- open and close ---- */
@@ -140,9 +131,9 @@ multiply(uint64_t a, uint64_t b)
  * equal at no more than n points.  So two symbols, even if an adversary chose
  * them, share a bucket with a probability of at most 2 n / buckets.
  */
-uint32_t
-symbols_hash(const struct symbols *s, unsigned table_idx, const uint8_t *symbol,
-	     size_t len)
+static uint32_t
+hash_symbol(const struct symbols *s, unsigned table_idx, const uint8_t *symbol,
+	    size_t len)
 {
 	uint64_t h = (uint64_t)table_idx << 16 | len, word;
 
@@ -178,7 +169,7 @@ uint32_t
 symbols_find(const struct symbols *s, unsigned table_idx, const uint8_t *symbol,
 	     size_t len)
 {
-	uint32_t hash = symbols_hash(s, table_idx, symbol, len);
+	uint32_t hash = hash_symbol(s, table_idx, symbol, len);
 
 	return find_hashed(s, hash, table_idx, symbol, len);
 }
@@ -189,7 +180,7 @@ static uint32_t
 new_key(struct symbols *s, unsigned table_idx, const uint8_t *symbol,
 	size_t len)
 {
-	uint32_t hash = symbols_hash(s, table_idx, symbol, len);
+	uint32_t hash = hash_symbol(s, table_idx, symbol, len);
 	uint32_t key = s->free_key;
 	uint32_t *bucket = &s->buckets[hash & s->buckets_mask];
 	struct symbol_key *k;

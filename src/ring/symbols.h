@@ -40,7 +40,14 @@ struct symbol_set {
 	uint64_t *bits; /* by key */
 };
 
-struct symbol_key;
+struct symbol_key {
+	uint32_t hash;
+	uint32_t next; /* next key in the bucket, or in the list of free keys */
+	uint32_t sets; /* number of sets that contain it; 0: free */
+	uint16_t table_idx;
+	uint16_t len;
+	uint8_t text[SYMBOL_BYTES_MAX + 6];
+};
 
 struct symbols {
 	struct symbol_key *keys;
@@ -78,10 +85,6 @@ uint64_t symbols_memory(uint32_t keys_max, uint32_t sets_max,
 
 /* The number of a key; SYMBOLS_NONE if no set contains it. */
 uint32_t symbols_find(const struct symbols *s, unsigned table_idx,
-		      const uint8_t *symbol, size_t len);
-
-/* The hash of a key; public only for the unit tests. */
-uint32_t symbols_hash(const struct symbols *s, unsigned table_idx,
 		      const uint8_t *symbol, size_t len);
 
 /* ---- sets ---- */

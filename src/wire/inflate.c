@@ -59,7 +59,7 @@ inflate_length(const uint8_t *frame, size_t len, size_t len_max,
 
 /* The state of a running decoder, in local variables: the bytes that it writes
  * cannot alias them, so that they stay in registers. */
-struct work {
+struct decoder {
 	const uint8_t *in, *in_end;
 	uint8_t *out;
 	size_t written, out_len, registered;
@@ -67,7 +67,7 @@ struct work {
 };
 
 static inline void
-register_pairs(struct work *w, size_t end)
+register_pairs(struct decoder *w, size_t end)
 {
 	for (; w->registered < end; w->registered++) {
 		const uint8_t *at = w->out + w->registered;
@@ -103,7 +103,7 @@ copy_run(uint8_t *to, const uint8_t *from, size_t len, size_t room)
 }
 
 static const char *
-inflate_copy(struct work *w)
+inflate_copy(struct decoder *w)
 {
 	size_t from, len, start = w->written;
 
@@ -125,7 +125,7 @@ inflate_copy(struct work *w)
 }
 
 static const char *
-inflate_literal(struct work *w)
+inflate_literal(struct decoder *w)
 {
 	if (w->in == w->in_end)
 		return "the compressed stream is shorter than announced";
@@ -137,7 +137,7 @@ inflate_literal(struct work *w)
 /* Decodes until `end` bytes are written; stops only after all tokens of a
  * control byte, or at the end of the frame. */
 static inline const char *
-inflate_until(struct work *w, size_t end)
+inflate_until(struct decoder *w, size_t end)
 {
 	while (w->written < end) {
 		unsigned control;
@@ -182,7 +182,7 @@ const char *
 inflate_some(struct inflate *z, const uint8_t *frame, size_t len, uint8_t *out,
 	     size_t more)
 {
-	struct work w = {
+	struct decoder w = {
 		.in = frame + z->read,
 		.in_end = frame + len,
 		.out = out,

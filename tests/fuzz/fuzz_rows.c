@@ -15,6 +15,7 @@
 #include "schema/row_ops.h"
 #include "schema/update.h"
 #include "base/util.h"
+#include "fuzz_tables.h"
 #include "wire/wire.h"
 
 enum {
@@ -23,43 +24,6 @@ enum {
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static struct schema schema;
-
-static void
-add_table(const char *name, const char *time_type, const char *sym_type,
-	  const char *const *types)
-{
-	char column[] = "a";
-	struct schema_table *t;
-	struct schema_error err;
-
-	CHECK(schema_add_table(&schema, name, &t, &err) == 0);
-	CHECK(schema_add_column(t, "time", time_type, KA_NONE, &err) == 0);
-	CHECK(schema_add_column(t, "sym", sym_type, KA_NONE, &err) == 0);
-	for (; *types != NULL; types++, column[0]++)
-		CHECK(schema_add_column(t, column, *types, KA_NONE, &err) == 0);
-}
-
-static void
-make_schema(void)
-{
-	static const char *const none[] = { NULL };
-	static const char *const price[] = { "f", NULL };
-	static const char *const texts[] = { "string", "c", NULL };
-	static const char *const any[] = { "list", "s", NULL };
-	static const char *const types[] = { "b", "g", "x", "h", "i", "j", "e",
-					     "f", "c", "s", "p", "m", "d", "z",
-					     "n", "u", "v", "t", NULL };
-	struct schema_error err;
-
-	add_table("none", "n", "s", none);
-	add_table("price", "p", "j", price);
-	add_table("texts", "t", "s", texts);
-	add_table("any", "n", "list", any);
-	add_table("types", "n", "s", types);
-	CHECK(schema_finish(&schema, &err) == 0);
-}
 
 /* Each column has that many rows, of any type; and there are as many keys. */
 static struct rows
@@ -190,7 +154,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	uint8_t *frame;
 
 	if (schema.tables_cnt == 0)
-		make_schema();
+		make_schema("j", "list");
 	if (len < 1 || len > FRAME_MAX)
 		return 0;
 	t = &schema.tables[data[0] % schema.tables_cnt];

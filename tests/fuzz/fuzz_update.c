@@ -15,6 +15,7 @@
 #include "schema/template.h"
 #include "schema/update.h"
 #include "base/util.h"
+#include "fuzz_tables.h"
 #include "wire/wire.h"
 
 enum { FRAME_MAX = 1 << 20 };
@@ -22,42 +23,6 @@ enum { FRAME_MAX = 1 << 20 };
 #define STAMP (9822 * NS_PER_DAY + 1)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static struct schema schema;
-
-static void
-add_table(const char *name, const char *time_type, const char *const *types)
-{
-	char column[] = "a";
-	struct schema_table *t;
-	struct schema_error err;
-
-	CHECK(schema_add_table(&schema, name, &t, &err) == 0);
-	CHECK(schema_add_column(t, "time", time_type, KA_NONE, &err) == 0);
-	CHECK(schema_add_column(t, "sym", "s", KA_NONE, &err) == 0);
-	for (; *types != NULL; types++, column[0]++)
-		CHECK(schema_add_column(t, column, *types, KA_NONE, &err) == 0);
-}
-
-static void
-make_schema(void)
-{
-	static const char *const none[] = { NULL };
-	static const char *const price[] = { "f", NULL };
-	static const char *const texts[] = { "string", "c", NULL };
-	static const char *const any[] = { "list", "s", NULL };
-	static const char *const types[] = { "b", "g", "x", "h", "i", "j", "e",
-					     "f", "c", "s", "p", "m", "d", "z",
-					     "n", "u", "v", "t", NULL };
-	struct schema_error err;
-
-	add_table("none", "n", none);
-	add_table("price", "p", price);
-	add_table("texts", "t", texts);
-	add_table("any", "n", any);
-	add_table("types", "n", types);
-	CHECK(schema_finish(&schema, &err) == 0);
-}
 
 /* The frame that a feed sends x in. Returns its length. */
 static size_t
@@ -135,7 +100,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct update u;
 
 	if (schema.tables_cnt == 0)
-		make_schema();
+		make_schema("s", "s");
 	if (len < 1 || len > FRAME_MAX)
 		return 0;
 	t = &schema.tables[data[0] % schema.tables_cnt];

@@ -87,6 +87,20 @@ def lock_of_another(daemon, folder):
         yield
 
 
+@contextlib.contextmanager
+def name_of_another(start, connect, folder):
+    """A daemon with one record, while another daemon has the lock and the name of
+    its file: yields it, a client, and the path."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    assert client.update("trade", trade(0)) == NIL
+    with lock_of_another(daemon, folder):
+        journal.write(folder / "other")
+        (folder / "other").rename(path)
+        yield daemon, client, path
+
+
 def kill(daemon, *clients):
     daemon.signal(signal.SIGKILL)
     daemon.process.wait()
@@ -189,13 +203,7 @@ def test_another_daemon_has_the_name(start, connect, folder):
     """Protects two daemons from taking the name from each other again and again:
     while another one has the lock, its file stays where it is. What was accepted is
     in a copy; the log says where, and the exit status of a stop is not 0."""
-    daemon = start(settings(folder))
-    client = connect(daemon)
-    path = journal.path_now(folder)
-    assert client.update("trade", trade(0)) == NIL
-    with lock_of_another(daemon, folder):
-        journal.write(folder / "other")
-        (folder / "other").rename(path)
+    with name_of_another(start, connect, folder) as (daemon, client, path):
         failing = daemon.wait_log("journal_failing")
         assert failing["operation"] == "bring back"
         assert "File exists" in failing["error"]
@@ -222,13 +230,7 @@ def test_another_daemon_has_the_name(start, connect, folder):
 def test_stop_after_another_has_gone(start, connect, folder):
     """Protects a stop right after the other file was moved away: the journal gets
     its name back, and the stop is a clean one."""
-    daemon = start(settings(folder))
-    client = connect(daemon)
-    path = journal.path_now(folder)
-    assert client.update("trade", trade(0)) == NIL
-    with lock_of_another(daemon, folder):
-        journal.write(folder / "other")
-        (folder / "other").rename(path)
+    with name_of_another(start, connect, folder) as (daemon, client, path):
         assert client.update("trade", trade(1)) == NIL
         client.close()
         daemon.wait_log("journal_failing")

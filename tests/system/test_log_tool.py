@@ -18,7 +18,7 @@ import daemon as daemon_module
 import kdb
 import pytest
 from test_node import HERE, modules
-from test_tools import find_ringtick
+from test_tools import begin, find_ringtick
 from traffic import NAMES, published, quote, trade
 
 HEADER = bytes.fromhex("ff01000000000000")
@@ -444,18 +444,7 @@ def test_filter_on_full_disk(journal):
 def follow(clients):
     """follow(path, ...) is a running --follow --json."""
     def run(path, *arguments):
-        process = subprocess.Popen(
-            [find_ringtick(), "log", "--follow", "--json", *map(str, arguments),
-             str(path)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True)
-
-        def end():
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-        clients.callback(end)
-        return process
+        return begin(clients, "log", "--follow", "--json", *arguments, path)
     return run
 
 

@@ -31,22 +31,25 @@ def find_ringtick():
     pytest.fail("ringtick is not here; set RINGTICK=/path/to/ringtick")
 
 
+def begin(clients, *command):
+    """ringtick COMMAND ...: a running process, which ends with the test."""
+    process = subprocess.Popen(
+        [find_ringtick(), *map(str, command)], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def end():
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+    clients.callback(end)
+    return process
+
+
 @pytest.fixture
 def tool(clients):
     """tool("sub", daemon, ...) is the running process."""
     def run(command, daemon, *arguments):
-        process = subprocess.Popen(
-            [find_ringtick(), command, "-p", str(daemon.port),
-             *map(str, arguments)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True)
-
-        def end():
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-        clients.callback(end)
-        return process
+        return begin(clients, command, "-p", daemon.port, *arguments)
     return run
 
 
