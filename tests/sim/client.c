@@ -1,0 +1,148 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "world.h"
+
+enum { READ_BYTES = 65536 };
+
+static struct client *
+client_of(struct peer *p)
+{
+	return container_of(p, struct client, peer);
+}
+
+void
+client_flush(struct client *c)
+{
+	size_t n;
+
+	while (c->socket != NULL && c->out.len > 0 &&
+	       (n = net_send(c->socket, c->out.at, c->out.len)) > 0)
+		bytes_drop(&c->out, n);
+}
+
+static void
+forget(struct client *c)
+{
+	if (c->socket != NULL)
+		net_leave(c->socket);
+	c->socket = NULL;
+	c->has_hello = false;
+	c->in.len = c->out.len = 0;
+}
+
+void
+client_leave(struct client *c)
+{
+	forget(c);
+}
+
+/* The daemon's answer to the handshake is one byte. */
+static bool
+take_hello(struct client *c)
+{
+	if (c->in.len == 0)
+		return false;
+	SIM_CHECK(c->in.at[0] == 3, "the handshake of %s is answered with %u",
+		  c->user, c->in.at[0]);
+	bytes_drop(&c->in, 1);
+	c->has_hello = true;
+	c->ready(c);
+	return true;
+}
+
+static void
+take_frames(struct client *c)
+{
+	size_t done = 0;
+
+	if (!c->has_hello && !take_hello(c))
+		return;
+	while (c->socket != NULL && done < c->in.len) {
+		struct seen s = read_frame(c->in.at + done, c->in.len - done);
+
+		if (s.kind == SEEN_MORE)
+			break;
+		SIM_CHECK(s.kind != SEEN_BAD, "%s gets a frame that is none",
+			  c->user);
+		world.counts.frames++;
+		c->frame(c, &s, c->in.at + done);
+		done += s.len;
+	}
+	/* A handler may have left. */
+	if (c->socket != NULL)
+		bytes_drop(&c->in, done);
+}
+
+static void
+read_on(void *who, uint64_t what)
+{
+	struct client *c = who;
+
+	(void)what;
+	c->is_timed = false;
+	client_go_on(c);
+}
+
+/* One read.  Returns whether there may be more at once. */
+static bool
+read_some(struct client *c)
+{
+	uint8_t piece[READ_BYTES];
+	size_t most = sizeof(piece), n;
+
+	if (c->read_most > 0)
+		most = min_u64(most, c->read_most);
+	n = net_read(c->socket, piece, most);
+	if (n == 0)
+		return false;
+	bytes_add(&c->in, piece, n);
+	take_frames(c);
+	if (c->read_most == 0)
+		return true;
+	c->is_timed = true;
+	sim_at(sim_now_ns() + c->read_ns, read_on, c, 0);
+	return false;
+}
+
+void
+client_go_on(struct client *c)
+{
+	client_flush(c);
+	while (c->socket != NULL && !c->is_paused && !c->is_timed &&
+	       read_some(c))
+		;
+	if (c->socket != NULL && !c->is_paused && net_is_over(c->socket)) {
+		forget(c);
+		c->over(c);
+	}
+}
+
+static void
+wake(struct peer *p)
+{
+	client_go_on(client_of(p));
+}
+
+void
+client_init(struct client *c, const char *user)
+{
+	*c = (struct client){ .peer = { .wake = wake } };
+	memcpy(c->user, user, strlen(user) + 1);
+}
+
+bool
+client_connect(struct client *c)
+{
+	CHECK(c->socket == NULL);
+	c->socket = net_connect(&c->peer);
+	if (c->socket == NULL)
+		return false;
+	world.counts.connects++;
+	c->start = world.starts;
+	bytes_add(&c->out, c->user, strlen(c->user));
+	bytes_add(&c->out, "\3", 2);
+	client_flush(c);
+	return true;
+}

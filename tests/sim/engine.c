@@ -1,0 +1,571 @@
+/*
+ * io/engine.h on the simulated machine.  An operation is tried after a moment;
+ * if it cannot be done it waits until its socket changes, and is tried again.
+ * So operations complete in any order that a kernel may choose.  Until an
+ * operation completes, the bytes that were handed over must stay as they are.
+ */
+#include "config.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "io/engine.h"
+#include "machine.h"
+
+enum {
+	OPS_MAX = 4096,
+	SLOTS_MAX = 1024,
+	TURN_NS = 1000,	    /* a turn of the daemon, with nothing to do */
+	COMPLETION_NS = 500, /* what each completion costs it */
+	TRY_MIN_NS = 300,
+	TRY_MAX_NS = 20000,
+	DISK_MIN_NS = 8000,
+	DISK_MAX_NS = 300000,
+	SPINS_MAX = 1000000, /* turns that did not wait and had nothing */
+};
+
+enum op_kind {
+	OP_FREE,
+	OP_ACCEPT,
+	OP_RECV,
+	OP_WRITE,
+	OP_POLL,
+	OP_CANCEL,
+	OP_SIGNAL,
+	OP_APPEND,
+	OP_READ,
+	OP_STAT,
+	OP_SYNC,
+	OP_NOTE, /* the jobs' event */
+};
+
+struct op {
+	enum op_kind kind;
+	bool is_trying; /* an event will try it */
+	uint32_t generation;
+	struct ticket ticket, victim;
+	struct socket *socket;
+	struct inode *inode;
+	void *at;
+	const void *from;
+	size_t len;
+	uint64_t off, sum;
+	const char *path;
+};
+
+struct engine {
+	struct op ops[OPS_MAX];
+	unsigned ops_end; /* all after are free */
+	struct socket *slots[SLOTS_MAX];
+	struct completion done[OPS_MAX];
+	unsigned done_cnt;
+	unsigned spins;
+	struct engine_counters counters;
+	uint32_t signals; /* bits: pending */
+	bool has_jobs;
+};
+
+static struct engine engine;
+
+static void try_op(void *who, uint64_t what);
+
+/* ---- operations ---- */
+
+static uint64_t
+sum_of(const struct op *op)
+{
+	const uint8_t *from = op->from;
+	uint64_t sum = 0, word;
+	size_t i;
+
+	if (from == NULL)
+		return 0;
+	for (i = 0; i + 8 <= op->len; i += 8) {
+		memcpy(&word, from + i, sizeof(word));
+		sum = (sum ^ word) * 0x100000001b3;
+	}
+	for (; i < op->len; i++)
+		sum = (sum ^ from[i]) * 0x100000001b3;
+	return sum;
+}
+
+static void
+try_later(struct op *op, int64_t min_ns, int64_t max_ns)
+{
+	uint64_t idx = (uint64_t)(op - engine.ops);
+
+	if (op->is_trying)
+		return;
+	op->is_trying = true;
+	sim_at_machine(sim_now_ns() + sim_between(min_ns, max_ns), try_op,
+		       &engine, idx | (uint64_t)op->generation << 32);
+}
+
+static struct op *
+add_op(struct op op)
+{
+	unsigned i = 0;
+	uint32_t generation;
+
+	while (i < OPS_MAX && engine.ops[i].kind != OP_FREE)
+		i++;
+	SIM_CHECK(i < OPS_MAX, "too many operations are in flight");
+	if (i >= engine.ops_end)
+		engine.ops_end = i + 1;
+	generation = engine.ops[i].generation + 1;
+	engine.ops[i] = op;
+	engine.ops[i].generation = generation;
+	engine.ops[i].sum = sum_of(&op);
+	if (op.socket != NULL)
+		op.socket->ops++;
+	if (op.inode != NULL)
+		fs_hold(op.inode);
+	return &engine.ops[i];
+}
+
+static void
+complete(struct op *op, int64_t result, bool is_last)
+{
+	SIM_CHECK(op->sum == sum_of(op),
+		  "bytes in flight have changed (kind %d, slot %u)", op->kind,
+		  op->ticket.slot);
+	CHECK(engine.done_cnt < OPS_MAX);
+	engine.done[engine.done_cnt++] = (struct completion){
+		op->ticket, (int32_t)result, is_last
+	};
+	sim_mix((uint64_t)result << 8 | op->kind);
+	sim_trace("  op %d slot %u: %lld", op->kind, op->ticket.slot,
+		  (long long)result);
+	if (!is_last)
+		return;
+	if (op->socket != NULL)
+		op->socket->ops--;
+	if (op->inode != NULL)
+		fs_release(op->inode);
+	op->kind = OP_FREE;
+}
+
+static void
+try_accept(struct op *op)
+{
+	struct socket *s;
+
+	if (net_backlog() == 0)
+		return;
+	if (sim_chance(net_faults.accept_per_mille)) {
+		complete(op, -EMFILE, true);
+		return;
+	}
+	s = net_take_request();
+	complete(op, net_accept(s), false);
+	if (net_backlog() > 0)
+		try_later(op, TRY_MIN_NS, TRY_MAX_NS);
+}
+
+/* Writes at the end: who else has cut or written does not matter. */
+static int64_t
+append(struct op *op)
+{
+	return fs_write_at(op->inode, op->from, op->len, fs_size(op->inode));
+}
+
+static int64_t
+look_at(struct op *op)
+{
+	struct inode *i = fs_find(op->path);
+	struct statx *out = op->at;
+	struct stat st;
+
+	if (i == NULL)
+		return -ENOENT;
+	fs_stat(i, &st);
+	out->stx_ino = st.st_ino;
+	out->stx_size = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* The first pending signal; 0: none. */
+static int
+take_signal(void)
+{
+	for (int n = 1; n < 32; n++)
+		if ((engine.signals >> n & 1) != 0) {
+			engine.signals &= ~(UINT32_C(1) << n);
+			return n;
+		}
+	return 0;
+}
+
+static void
+try_signal(struct op *op)
+{
+	struct signalfd_siginfo *info = op->at;
+	int number = take_signal();
+
+	if (number == 0)
+		return;
+	*info = (struct signalfd_siginfo){ .ssi_signo = (uint32_t)number };
+	complete(op, sizeof(*info), true);
+}
+
+static struct op *
+find_op(struct ticket t)
+{
+	for (unsigned i = 0; i < engine.ops_end; i++) {
+		struct op *op = &engine.ops[i];
+
+		if (op->kind != OP_FREE && op->kind != OP_CANCEL &&
+		    memcmp(&op->ticket, &t, sizeof(t)) == 0)
+			return op;
+	}
+	return NULL;
+}
+
+static void
+try_cancel(struct op *op)
+{
+	struct op *victim = find_op(op->victim);
+
+	if (victim == NULL) {
+		complete(op, -ENOENT, true);
+	} else if (victim->is_trying && sim_chance(500)) {
+		/* It is being worked on: it completes by itself. */
+		complete(op, -EALREADY, true);
+	} else {
+		complete(victim, -ECANCELED, true);
+		complete(op, 0, true);
+	}
+}
+
+static void
+try_op(void *who, uint64_t what)
+{
+	struct op *op = &engine.ops[(uint32_t)what];
+
+	(void)who;
+	if (op->kind == OP_FREE || op->generation != what >> 32)
+		return;
+	op->is_trying = false;
+	if (op->inode != NULL)
+		fs_count_step();
+	switch (op->kind) {
+	case OP_FREE:
+		break;
+	case OP_ACCEPT:
+		try_accept(op);
+		break;
+	case OP_RECV:
+		if (net_can_receive(op->socket))
+			complete(op, net_receive(op->socket, op->at, op->len),
+				 true);
+		break;
+	case OP_WRITE:
+		if (net_can_write(op->socket))
+			complete(op,
+				 net_write(op->socket, op->from, op->len),
+				 true);
+		break;
+	case OP_POLL:
+		if (op->socket->client_ended || op->socket->is_reset ||
+		    op->socket->daemon_deaf)
+			complete(op, 1, true);
+		break;
+	case OP_CANCEL:
+		try_cancel(op);
+		break;
+	case OP_SIGNAL:
+		try_signal(op);
+		break;
+	case OP_APPEND:
+		complete(op, append(op), true);
+		break;
+	case OP_READ:
+		complete(op,
+			 fs_read_at(op->inode, op->at, op->len, op->off),
+			 true);
+		break;
+	case OP_STAT:
+		complete(op, look_at(op), true);
+		break;
+	case OP_SYNC:
+		complete(op, fs_sync(op->inode), true);
+		break;
+	case OP_NOTE:
+		if (engine.has_jobs) {
+			engine.has_jobs = false;
+			complete(op, 8, true);
+		}
+		break;
+	}
+}
+
+void
+engine_touch(struct socket *s)
+{
+	for (unsigned i = 0; i < engine.ops_end; i++) {
+		struct op *op = &engine.ops[i];
+
+		if (op->kind != OP_FREE &&
+		    (s == NULL ? op->kind == OP_ACCEPT : op->socket == s))
+			try_later(op, TRY_MIN_NS, TRY_MAX_NS);
+	}
+}
+
+static void
+touch_kind(enum op_kind kind)
+{
+	for (unsigned i = 0; i < engine.ops_end; i++)
+		if (engine.ops[i].kind == kind)
+			try_later(&engine.ops[i], TRY_MIN_NS, TRY_MAX_NS);
+}
+
+void
+process_signal(int number)
+{
+	engine.signals |= UINT32_C(1) << number;
+	touch_kind(OP_SIGNAL);
+}
+
+void
+engine_post_jobs(void)
+{
+	engine.has_jobs = true;
+	touch_kind(OP_NOTE);
+}
+
+/* What was submitted may be done after the end of a process; or never. */
+void
+engine_crash(void)
+{
+	for (unsigned i = 0; i < engine.ops_end; i++) {
+		struct op *op = &engine.ops[i];
+
+		if (op->kind != OP_FREE && op->socket != NULL)
+			op->socket->ops--;
+		if (op->kind == OP_APPEND && disk.crash_in == 0 &&
+		    sim_chance(500))
+			(void)append(op);
+		if (op->kind != OP_FREE && op->inode != NULL)
+			fs_release(op->inode);
+		op->kind = OP_FREE;
+	}
+	engine.ops_end = engine.done_cnt = engine.spins = 0;
+	engine.signals = 0;
+	engine.has_jobs = false;
+	memset(engine.slots, 0, sizeof(engine.slots));
+}
+
+/* ---- engine.h ---- */
+
+bool
+engine_can_sqpoll(void)
+{
+	return true;
+}
+
+struct engine *
+engine_open(const struct engine_options *options, char *err, size_t err_len)
+{
+	(void)options;
+	(void)err;
+	(void)err_len;
+	return &engine;
+}
+
+void
+engine_close(struct engine *e)
+{
+	(void)e;
+}
+
+bool
+engine_register(struct engine *e, void *base, size_t len, char *err,
+		size_t err_len)
+{
+	(void)e;
+	(void)base;
+	(void)len;
+	(void)err;
+	(void)err_len;
+	return true;
+}
+
+int
+engine_bind(struct engine *e, unsigned slot, int fd)
+{
+	CHECK(slot < SLOTS_MAX);
+	e->slots[slot] = fd < 0 ? NULL : fd_get(fd)->socket;
+	return 0;
+}
+
+void
+engine_accept(struct engine *e, int fd, struct ticket ticket)
+{
+	(void)e;
+	(void)fd;
+	try_later(add_op((struct op){ .kind = OP_ACCEPT, .ticket = ticket }),
+		  TRY_MIN_NS, TRY_MAX_NS);
+}
+
+static void
+add_socket_op(struct engine *e, struct op op)
+{
+	op.socket = e->slots[op.ticket.slot];
+	SIM_CHECK(op.socket != NULL, "an operation of the empty slot %u",
+		  op.ticket.slot);
+	for (unsigned i = 0; i < e->ops_end; i++)
+		SIM_CHECK(e->ops[i].kind != op.kind ||
+				  e->ops[i].socket != op.socket,
+			  "two operations of kind %d at one socket", op.kind);
+	try_later(add_op(op), TRY_MIN_NS, TRY_MAX_NS);
+}
+
+void
+engine_recv(struct engine *e, void *at, size_t len, struct ticket ticket)
+{
+	add_socket_op(e, (struct op){ .kind = OP_RECV,
+				      .ticket = ticket,
+				      .at = at,
+				      .len = len });
+}
+
+void
+engine_send(struct engine *e, const void *at, size_t len, struct ticket ticket)
+{
+	add_socket_op(e, (struct op){ .kind = OP_WRITE,
+				      .ticket = ticket,
+				      .from = at,
+				      .len = len });
+}
+
+void
+engine_write(struct engine *e, const void *at, size_t len, struct ticket ticket)
+{
+	engine_send(e, at, len, ticket);
+}
+
+void
+engine_poll_end(struct engine *e, struct ticket ticket)
+{
+	add_socket_op(e, (struct op){ .kind = OP_POLL, .ticket = ticket });
+}
+
+void
+engine_cancel(struct engine *e, struct ticket victim, struct ticket ticket)
+{
+	(void)e;
+	try_later(add_op((struct op){ .kind = OP_CANCEL,
+				      .ticket = ticket,
+				      .victim = victim }),
+		  TRY_MIN_NS, TRY_MAX_NS);
+}
+
+static void
+add_file_op(int fd, struct op op)
+{
+	struct descriptor *d = fd_get(fd);
+	int64_t slow_ns = disk.slow_ns > 0 ? sim_between(0, disk.slow_ns) : 0;
+
+	SIM_CHECK(d != NULL && d->inode != NULL,
+		  "a file operation of descriptor %d", fd);
+	op.inode = d->inode;
+	try_later(add_op(op), DISK_MIN_NS + slow_ns, DISK_MAX_NS + slow_ns);
+}
+
+void
+engine_append_file(struct engine *e, int fd, const void *at, size_t len,
+		   uint64_t off, struct ticket ticket)
+{
+	(void)e;
+	add_file_op(fd, (struct op){ .kind = OP_APPEND,
+				     .ticket = ticket,
+				     .from = at,
+				     .len = len,
+				     .off = off });
+}
+
+void
+engine_read(struct engine *e, int fd, void *at, size_t len, uint64_t off,
+	    struct ticket ticket)
+{
+	struct op op = { .ticket = ticket, .at = at, .len = len, .off = off };
+
+	(void)e;
+	if (ticket.kind == ENGINE_SIGNAL || ticket.kind == ENGINE_FILE_JOBS) {
+		op.kind = ticket.kind == ENGINE_SIGNAL ? OP_SIGNAL : OP_NOTE;
+		try_later(add_op(op), TRY_MIN_NS, TRY_MAX_NS);
+		return;
+	}
+	op.kind = OP_READ;
+	add_file_op(fd, op);
+}
+
+void
+engine_stat(struct engine *e, const char *path, struct statx *out,
+	    struct ticket ticket)
+{
+	(void)e;
+	try_later(add_op((struct op){ .kind = OP_STAT,
+				      .ticket = ticket,
+				      .at = out,
+				      .path = path }),
+		  DISK_MIN_NS, DISK_MAX_NS);
+}
+
+void
+engine_sync_file(struct engine *e, int fd, struct ticket ticket)
+{
+	(void)e;
+	add_file_op(fd, (struct op){ .kind = OP_SYNC, .ticket = ticket });
+}
+
+void
+engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
+		    struct ticket ticket)
+{
+	(void)off;
+	(void)len;
+	engine_sync_file(e, fd, ticket);
+}
+
+/* ---- the turn ---- */
+
+static unsigned
+take_done(struct engine *e, struct completion *out, unsigned max)
+{
+	unsigned n = e->done_cnt < max ? e->done_cnt : max;
+
+	memcpy(out, e->done, n * sizeof(*out));
+	e->done_cnt -= n;
+	memmove(e->done, e->done + n, e->done_cnt * sizeof(*out));
+	sim_spend((int64_t)n * COMPLETION_NS);
+	return n;
+}
+
+unsigned
+engine_turn(struct engine *e, struct completion *out, unsigned max,
+	    int64_t wait_ns)
+{
+	int64_t until_ns;
+
+	sim_spend(TURN_NS);
+	until_ns = sim_now_ns() + wait_ns;
+	while (sim_step(sim_now_ns()))
+		;
+	if (e->done_cnt == 0 && wait_ns > 0)
+		e->counters.waits++;
+	while (e->done_cnt == 0 && sim_step(until_ns))
+		;
+	e->spins = e->done_cnt > 0 || wait_ns > 0 ? 0 : e->spins + 1;
+	SIM_CHECK(e->spins < SPINS_MAX,
+		  "the daemon turns and turns, and has nothing to do");
+	return take_done(e, out, max);
+}
+
+const struct engine_counters *
+engine_counters(const struct engine *e)
+{
+	return &e->counters;
+}

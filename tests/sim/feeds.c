@@ -1,0 +1,281 @@
+/*
+ * Feeds: each sends numbered updates in all forms, by turns lazily, steadily
+ * and in floods, synchronous ones among them, and now and then a wrong one.  It
+ * knows of each update what may have become of it.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "world.h"
+
+enum { FEEDS_MAX = 8, OUT_MAX = 256 << 10 };
+
+/* What a feed knows about an update. */
+enum fate {
+	FATE_SENT,	/* and the connection is well */
+	FATE_ACKED,	/* answered: it is accepted */
+	FATE_UNCERTAIN, /* the connection broke before an answer came */
+	FATE_MASK = 3,
+	FATE_STAMPED = 4, /* without a time of its own */
+};
+
+enum { ANSWER_OF_WRONG = UINT32_MAX };
+
+struct feed {
+	struct client c;
+	unsigned number;
+	struct bytes fates;  /* enum fate of each update */
+	struct bytes asked;  /* uint32_t: updates that wait for an answer */
+	uint32_t certain;    /* all before are not FATE_SENT any more */
+	int64_t pace_ns;
+	unsigned burst;
+	bool is_done; /* it sends nothing more */
+};
+
+static struct feed feeds[FEEDS_MAX];
+static unsigned cnt;
+
+static struct feed *
+feed_of(struct client *c)
+{
+	return container_of(c, struct feed, c);
+}
+
+static uint32_t
+sent(const struct feed *f)
+{
+	return (uint32_t)f->fates.len;
+}
+
+static void
+set_fate(struct feed *f, uint32_t number, enum fate fate)
+{
+	f->fates.at[number] =
+		(uint8_t)(f->fates.at[number] & FATE_STAMPED) | (uint8_t)fate;
+}
+
+/* ---- sending ---- */
+
+static struct form
+draw_form(void)
+{
+	return (struct form){ .is_sync = sim_chance(150),
+			      .is_big_endian = sim_chance(60),
+			      .is_table = sim_chance(100),
+			      .is_stamped = sim_chance(300),
+			      .is_name_text = sim_chance(200) };
+}
+
+static void
+ask(struct feed *f, uint32_t number)
+{
+	bytes_add(&f->asked, &number, sizeof(number));
+}
+
+static void
+send_wrong(struct feed *f, struct form form)
+{
+	put_wrong_update(&f->c.out, form);
+	if (form.is_sync)
+		ask(f, ANSWER_OF_WRONG);
+}
+
+static void
+send_update(struct feed *f)
+{
+	struct form form = draw_form();
+	uint8_t fate = FATE_SENT;
+
+	if (form.is_table)
+		form.is_stamped = false;
+	if (sim_chance(10)) {
+		send_wrong(f, form);
+		return;
+	}
+	if (form.is_sync)
+		ask(f, sent(f));
+	if (form.is_stamped)
+		fate |= FATE_STAMPED;
+	put_update(&f->c.out, (struct update){ f->number, sent(f) }, form);
+	bytes_add(&f->fates, &fate, 1);
+	world.counts.updates++;
+}
+
+static void
+draw_pace(struct feed *f)
+{
+	static const int64_t paces[] = { NS_PER_MS / 5, 5 * NS_PER_MS,
+					 100 * NS_PER_MS, 2 * NS_PER_S,
+					 30 * NS_PER_S };
+
+	f->pace_ns = paces[sim_below(ARRAY_LEN(paces))];
+	f->burst = sim_chance(200) ? 50 : 3;
+}
+
+static void
+tick(void *who, uint64_t what)
+{
+	struct feed *f = who;
+	unsigned burst = (unsigned)sim_below(f->burst) + 1;
+
+	(void)what;
+	if (f->is_done)
+		return;
+	if (sim_chance(20))
+		draw_pace(f);
+	if (f->c.socket == NULL)
+		(void)client_connect(&f->c);
+	while (f->c.has_hello && f->c.out.len < OUT_MAX && burst-- > 0)
+		send_update(f);
+	client_flush(&f->c);
+	sim_at(sim_now_ns() + sim_between(1, 2 * f->pace_ns), tick, f, 0);
+}
+
+/* ---- answers ---- */
+
+static void
+ready(struct client *c)
+{
+	(void)c;
+}
+
+static void
+take_answer(struct client *c, const struct seen *s, const uint8_t *at)
+{
+	struct feed *f = feed_of(c);
+	uint32_t number;
+
+	(void)at;
+	SIM_CHECK(s->kind == SEEN_REPLY || s->kind == SEEN_ERROR,
+		  "feed %u gets what it did not ask for", f->number);
+	SIM_CHECK(f->asked.len > 0, "feed %u gets one answer too many",
+		  f->number);
+	memcpy(&number, f->asked.at, sizeof(number));
+	bytes_drop(&f->asked, sizeof(number));
+	if (number == ANSWER_OF_WRONG) {
+		SIM_CHECK(s->kind == SEEN_ERROR, "a wrong update is accepted");
+		return;
+	}
+	SIM_CHECK(s->kind == SEEN_REPLY, "update %u of feed %u is refused: %s",
+		  number, f->number, s->error);
+	set_fate(f, number, FATE_ACKED);
+}
+
+/* The connection has broken: what was not answered may have been accepted. */
+static void
+doubt(struct feed *f)
+{
+	for (; f->certain < sent(f); f->certain++)
+		if ((f->fates.at[f->certain] & FATE_MASK) == FATE_SENT)
+			set_fate(f, f->certain, FATE_UNCERTAIN);
+	f->asked.len = 0;
+}
+
+static void
+over(struct client *c)
+{
+	struct feed *f = feed_of(c);
+
+	SIM_CHECK(world.is_stopping || !process_is_running() ||
+			  c->start < world.starts,
+		  "feed %u is cut off", f->number);
+	doubt(f);
+}
+
+/* ---- for the world ---- */
+
+void
+feeds_open(unsigned how_many)
+{
+	char user[16];
+
+	for (cnt = 0; cnt < how_many && cnt < FEEDS_MAX; cnt++) {
+		struct feed *f = &feeds[cnt];
+
+		(void)snprintf(user, sizeof(user), "feed%u", cnt);
+		client_init(&f->c, user);
+		f->c.ready = ready;
+		f->c.frame = take_answer;
+		f->c.over = over;
+		f->number = cnt;
+		draw_pace(f);
+		sim_at(sim_now_ns() + sim_between(0, NS_PER_S), tick, f, 0);
+	}
+}
+
+void
+feeds_stop(void)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		feeds[i].is_done = true;
+}
+
+bool
+feeds_are_quiet(void)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (feeds[i].c.socket != NULL &&
+		    (feeds[i].c.out.len > 0 || feeds[i].asked.len > 0 ||
+		     feeds[i].c.socket->up.len > 0))
+			return false;
+	return true;
+}
+
+void
+feeds_daemon_ended(bool has_lost_power)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		struct feed *f = &feeds[i];
+
+		doubt(f);
+		/* An answer promises what is on the disk only where syncs were
+		 * asked for. */
+		for (uint32_t n = 0; has_lost_power && n < sent(f); n++)
+			if (world.sync != SYNC_BATCH &&
+			    world.after != AFTER_SYNC &&
+			    (f->fates.at[n] & FATE_MASK) == FATE_ACKED)
+				set_fate(f, n, FATE_UNCERTAIN);
+	}
+}
+
+void
+feeds_check_sent(struct update u, int64_t stamp_ns)
+{
+	SIM_CHECK(u.feed < cnt && u.number < sent(&feeds[u.feed]),
+		  "an update %u of feed %u appears, which never was sent",
+		  u.number, u.feed);
+	SIM_CHECK((feeds[u.feed].fates.at[u.number] & FATE_STAMPED) != 0 ||
+			  stamp_ns == update_time(u),
+		  "update %u of feed %u has another time than was sent",
+		  u.number, u.feed);
+}
+
+void
+feeds_check_fates(bool (*was_accepted)(struct update u))
+{
+	for (unsigned i = 0; i < cnt; i++)
+		for (uint32_t n = 0; n < sent(&feeds[i]); n++) {
+			unsigned fate = feeds[i].fates.at[n] & FATE_MASK;
+
+			SIM_CHECK(fate == FATE_UNCERTAIN ||
+					  was_accepted((struct update){ i, n }),
+				  "update %u of feed %u is lost, and it was %s",
+				  n, i,
+				  fate == FATE_ACKED ? "answered"
+						     : "sent well");
+		}
+}
+
+unsigned
+feeds_cnt(void)
+{
+	return cnt;
+}
+
+uint32_t
+feed_sent(unsigned feed)
+{
+	return sent(&feeds[feed]);
+}

@@ -1,0 +1,274 @@
+/*
+ * The judge knows one thing: the order of the records of each day.  It learns
+ * each place of it from the first who sees it, the journal's reader or a
+ * subscriber, and from then on all others must see the same.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "world.h"
+
+enum { DAYS_MAX = 64 };
+
+struct record {
+	struct update u;
+	int64_t stamp_ns;
+};
+
+struct day {
+	int32_t day;
+	struct bytes records; /* struct record */
+	bool has_ended;
+	uint64_t read_off, read_records; /* of the journal's file */
+};
+
+static struct day days[DAYS_MAX];
+static unsigned cnt;
+
+/* Of each feed the last update in the order. */
+static int64_t last_numbers[16];
+
+static struct day *
+find(int32_t number)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (days[i].day == number)
+			return &days[i];
+	SIM_CHECK(cnt < DAYS_MAX, "too many days");
+	days[cnt] = (struct day){ .day = number };
+	if (cnt == 0)
+		for (size_t i = 0; i < ARRAY_LEN(last_numbers); i++)
+			last_numbers[i] = -1;
+	return &days[cnt++];
+}
+
+static uint64_t
+count(const struct day *d)
+{
+	return d->records.len / sizeof(struct record);
+}
+
+static const struct record *
+record(const struct day *d, uint64_t idx)
+{
+	return (const struct record *)(const void *)d->records.at + idx;
+}
+
+uint64_t
+judge_count(int32_t day)
+{
+	return count(find(day));
+}
+
+bool
+judge_knows(int32_t day, uint64_t idx, struct update *u, int64_t *stamp_ns)
+{
+	const struct day *d = find(day);
+
+	if (idx >= count(d))
+		return false;
+	*u = record(d, idx)->u;
+	*stamp_ns = record(d, idx)->stamp_ns;
+	return true;
+}
+
+void
+judge_tell(int32_t day, uint64_t idx, struct update u, int64_t stamp_ns)
+{
+	struct day *d = find(day);
+	struct record r;
+
+	/* Its padding too. */
+	memset(&r, 0, sizeof(r));
+	r.u = u;
+	r.stamp_ns = stamp_ns;
+	if (idx < count(d)) {
+		const struct record *is = record(d, idx);
+
+		SIM_CHECK(is->u.feed == u.feed && is->u.number == u.number &&
+				  is->stamp_ns == stamp_ns,
+			  "record %" PRIu64 " of day %d: update %u of feed %u "
+			  "for one, %u of %u for another",
+			  idx, day, is->u.number, is->u.feed, u.number,
+			  u.feed);
+		return;
+	}
+	SIM_CHECK(idx == count(d), "day %d has %" PRIu64 " records, and %" PRIu64
+		  " was seen", day, count(d), idx);
+	SIM_CHECK(!d->has_ended, "day %d goes on after its end", day);
+	feeds_check_sent(u, stamp_ns);
+	SIM_CHECK((int64_t)u.number > last_numbers[u.feed],
+		  "update %u of feed %u comes after %" PRId64, u.number, u.feed,
+		  last_numbers[u.feed]);
+	last_numbers[u.feed] = u.number;
+	bytes_add(&d->records, &r, sizeof(r));
+	sim_mix((uint64_t)u.feed << 32 | u.number);
+}
+
+bool
+judge_has_ended(int32_t day)
+{
+	return find(day)->has_ended;
+}
+
+bool
+judge_tell_end(int32_t day, uint64_t records)
+{
+	struct day *d = find(day);
+
+	if (records == UINT64_MAX)
+		return d->has_ended;
+	SIM_CHECK(records == count(d) || (!d->has_ended && records > count(d)),
+		  "day %d ends after %" PRIu64 " records, and it has %" PRIu64,
+		  day, records, count(d));
+	if (records > count(d))
+		return false;
+	d->has_ended = true;
+	return true;
+}
+
+/* ---- the journal, as another process reads it ---- */
+
+static struct inode *
+file_of(const struct day *d)
+{
+	char path[64], date[16];
+
+	(void)snprintf(path, sizeof(path), "/journal/sym%s",
+		       clock_date_text(date, d->day));
+	return fs_find(path);
+}
+
+static void
+read_more(struct day *d)
+{
+	static const uint8_t header[] = { 0xff, 1, 0, 0, 0, 0, 0, 0 };
+	const struct inode *file = file_of(d);
+	const struct bytes *b;
+
+	if (file == NULL)
+		return;
+	b = fs_bytes(file);
+	if (d->read_off == 0 && b->len >= sizeof(header)) {
+		SIM_CHECK(memcmp(b->at, header, sizeof(header)) == 0,
+			  "the journal's header");
+		d->read_off = sizeof(header);
+	}
+	SIM_CHECK(b->len >= d->read_off, "the journal of day %d was cut",
+		  d->day);
+	while (d->read_off > 0 && d->read_off < b->len) {
+		const uint8_t *at = b->at + d->read_off;
+		struct seen s = read_record(at, b->len - d->read_off);
+		struct bytes wanted = { 0 };
+
+		if (s.kind == SEEN_MORE)
+			break;
+		judge_tell(d->day, d->read_records, s.update, s.stamp_ns);
+		put_record(&wanted, s.update, s.stamp_ns);
+		SIM_CHECK(wanted.len == s.len &&
+				  memcmp(wanted.at, at, s.len) == 0,
+			  "record %" PRIu64 " of day %d in the journal has "
+			  "other bytes than were sent",
+			  d->read_records, d->day);
+		bytes_free(&wanted);
+		d->read_off += s.len;
+		d->read_records++;
+	}
+}
+
+static void
+find_days(void)
+{
+	const struct inode *folder = fs_find("/journal");
+	const char *name;
+	int32_t day;
+
+	for (unsigned i = 0; (name = fs_entry(folder, i)) != NULL; i++)
+		if (strncmp(name, "sym", 3) == 0 && strlen(name) == 13 &&
+		    clock_read_date(name + 3, &day))
+			(void)find(day);
+}
+
+void
+judge_read_journal(void)
+{
+	find_days();
+	for (unsigned i = 0; i < cnt; i++)
+		read_more(&days[i]);
+}
+
+/* ---- after a crash ---- */
+
+static bool
+has_later_records(const struct day *d)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (days[i].day > d->day && count(&days[i]) > 0)
+			return true;
+	return false;
+}
+
+static void
+recover_day(struct day *d, bool has_lost_power)
+{
+	uint64_t before = d->read_records;
+
+	d->read_off = d->read_records = 0;
+	read_more(d);
+	SIM_CHECK(has_lost_power || d->read_records >= before,
+		  "day %d had %" PRIu64 " records in the journal, and after "
+		  "the crash of the process %" PRIu64,
+		  d->day, before, d->read_records);
+	if (d->read_records < count(d)) {
+		sim_trace("day %d: %" PRIu64 " of %" PRIu64 " records are left",
+			  d->day, d->read_records, count(d));
+		d->records.len = d->read_records * sizeof(struct record);
+	}
+	/* Its end comes again, if nothing is left of what followed. */
+	if (!has_later_records(d))
+		d->has_ended = false;
+	subscribers_recovered(d->day, d->read_records);
+}
+
+void
+judge_recover(bool has_lost_power)
+{
+	find_days();
+	for (unsigned i = 0; i < cnt; i++)
+		recover_day(&days[i], has_lost_power);
+}
+
+/* ---- the end ---- */
+
+static struct bytes accepted[16];
+
+static bool
+was_accepted(struct update u)
+{
+	return accepted[u.feed].at[u.number] != 0;
+}
+
+void
+judge_finish(void)
+{
+	judge_read_journal();
+	for (unsigned i = 0; i < feeds_cnt(); i++)
+		bytes_resize(&accepted[i], feed_sent(i));
+	for (unsigned i = 0; i < cnt; i++) {
+		SIM_CHECK(days[i].read_records == count(&days[i]),
+			  "the journal of day %d has %" PRIu64 " of %" PRIu64
+			  " records",
+			  days[i].day, days[i].read_records, count(&days[i]));
+		for (uint64_t n = 0; n < count(&days[i]); n++) {
+			struct update u = record(&days[i], n)->u;
+
+			accepted[u.feed].at[u.number] = 1;
+		}
+	}
+	feeds_check_fates(was_accepted);
+}

@@ -1,0 +1,184 @@
+/*
+ * The simulated machine on which the daemon runs, as the world around it sees
+ * and disturbs it, and what its parts know of each other.
+ */
+#ifndef RINGTICK_TESTS_SIM_MACHINE_H
+#define RINGTICK_TESTS_SIM_MACHINE_H
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "sim.h"
+
+/* ---- the daemon's process (process.c) ---- */
+
+/*
+ * Starts the daemon, with the configuration in /etc/ringtick.conf, and returns
+ * when it has ended: its exit status, or PROCESS_CRASHED.
+ */
+int process_run(void);
+
+enum { PROCESS_CRASHED = -1 };
+
+/* From within process_run: the process, or with it the whole machine, is gone
+ * at once. */
+_Noreturn void process_crash(void);
+
+/* Ends this program, not the simulated one. */
+_Noreturn void process_leave(int status);
+
+void process_signal(int number);
+bool process_is_running(void);
+
+/* Memory that the daemon maps: it ends with the process. */
+void process_note_map(void *at, size_t len);
+void process_forget_map(void *at, size_t len);
+
+/* ---- what the machine tells the world (world.c) ---- */
+
+#define WATCHDOG_NS (20 * NS_PER_S)
+
+void world_daemon_ready(void);
+void world_log(const char *line, size_t len);
+void world_watchdog(void);
+
+/* ---- descriptors ---- */
+
+enum fd_kind { FD_FREE, FD_FILE, FD_SOCKET, FD_LISTENER, FD_SIGNAL, FD_LOG };
+
+/* Those of the simulated machine begin here; lower ones are real. */
+enum { FD_FIRST = 1000, FD_MAX = 512 };
+
+struct descriptor {
+	enum fd_kind kind;
+	struct inode *inode;
+	struct socket *socket;
+	uint64_t off;
+	bool is_append, is_direct;
+};
+
+int fd_open(struct descriptor d); /* -1 with errno: EMFILE */
+struct descriptor *fd_get(int fd); /* NULL: not of the simulated machine */
+int fd_close(int fd);
+void fd_close_all(void);
+void calls_crash(void);
+
+/* ---- sockets ---- */
+
+struct net_faults {
+	unsigned torn_per_mille;   /* of transfers that take only a part */
+	unsigned accept_per_mille; /* of accepts that fail */
+};
+
+extern struct net_faults net_faults;
+
+/* Who uses the other end of a connection. */
+struct peer {
+	/* Something has happened to the connection: it can be read or written
+	 * again, or has ended. */
+	void (*wake)(struct peer *p);
+};
+
+/* One connection, until both ends have let go of it. */
+struct socket {
+	struct bytes up;   /* sent by the client, not received yet */
+	struct bytes down; /* sent by the daemon, not read by the client */
+	size_t up_max, down_max;
+	struct peer *peer; /* NULL: the client has let go */
+	int fd;		   /* the daemon's; -1: not accepted, or closed */
+	unsigned port;
+	bool client_ended; /* FIN of the client is behind `up` */
+	bool is_reset;
+	bool daemon_ended; /* FIN of the daemon is behind `down` */
+	bool daemon_deaf;  /* SHUT_RD */
+	bool is_told;	   /* the peer's wake is under way */
+	unsigned ops;	   /* operations of the engine that wait for it */
+};
+
+/* NULL: nobody listens. */
+struct socket *net_connect(struct peer *peer);
+
+/* What fits; 0 also if the connection is over. */
+size_t net_send(struct socket *s, const void *bytes, size_t len);
+size_t net_read(struct socket *s, void *at, size_t len);
+
+/* Whether everything that came was read, and nothing more will come. */
+bool net_is_over(const struct socket *s);
+void net_end(struct socket *s);	  /* FIN */
+void net_leave(struct socket *s); /* closes: RST if something is unread */
+
+bool net_is_listening(void);
+unsigned net_backlog(void);
+
+/* For the engine: what is left of a connection request; NULL: none. */
+struct socket *net_take_request(void);
+int net_accept(struct socket *s);
+bool net_can_receive(const struct socket *s);
+/* Bytes received or -errno. */
+int32_t net_receive(struct socket *s, void *at, size_t len);
+bool net_can_write(const struct socket *s);
+int32_t net_write(struct socket *s, const void *at, size_t len);
+void net_close(struct socket *s); /* by the daemon */
+void net_shutdown(struct socket *s, int how);
+void net_close_listener(int fd);
+void net_crash(void); /* all connections of the machine are gone */
+
+/* ---- the engine ---- */
+
+/* Something about a socket has changed: NULL: the listener's. */
+void engine_touch(struct socket *s);
+void engine_post_jobs(void);
+void engine_crash(void);
+void jobs_crash(void);
+
+/* ---- files (fs.c) ---- */
+
+struct disk_faults {
+	bool is_full;
+	unsigned eio_per_mille;	  /* of writes, and reads of the journal */
+	unsigned sync_per_mille;  /* of syncs that fail */
+	unsigned short_per_mille; /* of writes that are short */
+	int64_t slow_ns;	  /* added to each operation at random */
+	uint64_t crash_in;	  /* steps until the process crashes; 0: none */
+	bool is_power_loss;	  /* that crash */
+};
+
+extern struct disk_faults disk;
+
+struct inode *fs_find(const char *path);
+bool fs_is_at(const struct inode *i, uint64_t ino);
+void fs_put(const char *path, const char *text);
+const struct bytes *fs_bytes(const struct inode *i);
+void fs_cut(struct inode *i, uint64_t len);
+
+/* What is not on the disk is lost, but for some of it. */
+void fs_lose_power(void);
+
+/* A step of the daemon at a file has begun: it may be its last. */
+void fs_count_step(void);
+
+/* As the kernel's; -errno.  Of operations of the engine. */
+int64_t fs_write_at(struct inode *i, const void *bytes, size_t len,
+		    uint64_t off);
+int64_t fs_read_at(const struct inode *i, void *at, size_t len, uint64_t off);
+int64_t fs_read_disk(const struct inode *i, void *at, size_t len, uint64_t off);
+int fs_sync(struct inode *i);
+void fs_sync_names(void);
+int fs_truncate(struct inode *i, uint64_t len);
+uint64_t fs_size(const struct inode *i);
+void fs_stat(const struct inode *i, struct stat *st);
+void fs_hold(struct inode *i);
+void fs_release(struct inode *i);
+int fs_open(const char *path, int flags, struct inode **out);
+int fs_link(struct inode *i, const char *path);
+int fs_unlink(const char *path);
+int fs_rename(const char *from, const char *to, bool is_new_only);
+bool fs_lock(struct inode *i, int fd);
+void fs_unlock(struct inode *i, int fd);
+uint64_t fs_free_bytes(void);
+/* The name of entry n of a directory; NULL: there are no more. */
+const char *fs_entry(const struct inode *dir, unsigned n);
+bool fs_is_directory(const struct inode *i);
+const char *fs_path_of(const struct inode *i); /* NULL: it has no name */
+
+#endif

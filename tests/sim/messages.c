@@ -1,0 +1,508 @@
+#include "config.h"
+
+#include "messages.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *const table_names[TABLES] = { "note", "quote", "trade" };
+const char *const symbol_names[SYMBOLS] = { "A",   "AAPL", "B",	 "BP",
+					    "IBM", "MSFT", "NN", "ORCL",
+					    "X",   "YHOO", "Z",	 "" };
+
+const char schema_text[] =
+	"schema = { tables = (\n"
+	"{ name = \"note\"; columns = ( \"time timestamp\", \"sym symbol\","
+	" \"feed long\", \"number long\", \"row long\", \"text string\" ); },\n"
+	"{ name = \"quote\"; columns = ( \"time timestamp\", \"sym symbol\","
+	" \"feed long\", \"number long\", \"row long\", \"bid float\" ); },\n"
+	"{ name = \"trade\"; columns = ( \"time timestamp\", \"sym symbol\","
+	" \"feed long\", \"number long\", \"row long\", \"price float\" ); }"
+	" ); };\n";
+
+static const char *const last_columns[TABLES] = { "text", "bid", "price" };
+
+enum { COLUMNS = 6, HEADER_BYTES = 8, ROWS_MAX = 64, TEXT_MAX = 3000 };
+
+/* ---- what follows from a name ---- */
+
+static uint64_t
+chance_of(struct update u, unsigned salt)
+{
+	uint64_t z = (uint64_t)u.feed << 40 ^ (uint64_t)u.number << 8 ^ salt;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+unsigned
+update_table(struct update u)
+{
+	return (unsigned)(chance_of(u, 1) % TABLES);
+}
+
+static unsigned
+rows_of(struct update u)
+{
+	uint64_t c = chance_of(u, 2);
+
+	return c % 4 != 0 ? 1 : 1 + (unsigned)(c / 4 % ROWS_MAX);
+}
+
+static unsigned
+symbol_of(struct update u, unsigned row)
+{
+	return (unsigned)(chance_of(u, 16 + row) % SYMBOLS);
+}
+
+static size_t
+text_len(struct update u, unsigned row)
+{
+	uint64_t c = chance_of(u, 128 + row);
+
+	return c % 16 != 0 ? c / 16 % 20 : c / 16 % TEXT_MAX;
+}
+
+int64_t
+update_time(struct update u)
+{
+	return (int64_t)(chance_of(u, 3) % 1000000) * NS_PER_S;
+}
+
+static bool
+is_row_wanted(struct update u, unsigned row, struct selection s)
+{
+	return (s.symbols >> symbol_of(u, row) & 1) != 0;
+}
+
+bool
+update_is_wanted(struct update u, struct selection s)
+{
+	if ((s.tables >> update_table(u) & 1) == 0)
+		return false;
+	for (unsigned row = 0; row < rows_of(u); row++)
+		if (is_row_wanted(u, row, s))
+			return true;
+	return false;
+}
+
+/* ---- writing ---- */
+
+struct out {
+	struct bytes *b;
+	bool is_big;
+};
+
+static void
+put(struct out o, uint64_t v, unsigned len)
+{
+	uint8_t at[8];
+
+	for (unsigned i = 0; i < len; i++)
+		at[o.is_big ? len - 1 - i : i] = (uint8_t)(v >> 8 * i);
+	bytes_add(o.b, at, len);
+}
+
+static void
+put_list(struct out o, unsigned type, uint64_t cnt)
+{
+	put(o, type, 1);
+	put(o, 0, 1);
+	put(o, cnt, 4);
+}
+
+static void
+put_name(struct out o, const char *name)
+{
+	bytes_add(o.b, name, strlen(name) + 1);
+}
+
+static void
+put_symbol(struct out o, const char *name)
+{
+	put(o, 0xf5, 1);
+	put_name(o, name);
+}
+
+static void
+put_chars(struct out o, const char *text, size_t len)
+{
+	put_list(o, 10, len);
+	bytes_add(o.b, text, len);
+}
+
+/* Returns where the frame starts. */
+static size_t
+begin_frame(struct out o, unsigned message)
+{
+	size_t start = o.b->len;
+
+	put(o, o.is_big ? 0 : 1, 1);
+	put(o, message, 1);
+	put(o, 0, 6);
+	return start;
+}
+
+static void
+end_frame(struct out o, size_t start)
+{
+	struct bytes len = { 0 };
+
+	put((struct out){ &len, o.is_big }, o.b->len - start, 4);
+	memcpy(o.b->at + start + 4, len.at, 4);
+	bytes_free(&len);
+}
+
+static void
+put_text(struct out o, struct update u, unsigned row)
+{
+	char text[TEXT_MAX];
+	size_t len = text_len(u, row);
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = (char)('a' + (i * 7 + u.number + row) % 26);
+	put_chars(o, text, len);
+}
+
+/* The item of a column: as an atom, or as an item of a vector. */
+static void
+put_item(struct out o, struct update u, unsigned column, unsigned row,
+	 int64_t time_ns, bool is_atom)
+{
+	static const uint8_t types[COLUMNS] = { 12, 11, 7, 7, 7, 9 };
+	uint64_t value = row;
+
+	if (column == 5 && update_table(u) == TABLE_NOTE) {
+		put_text(o, u, row);
+		return;
+	}
+	if (is_atom)
+		put(o, (uint8_t)-types[column], 1);
+	if (column == 1) {
+		put_name(o, symbol_names[symbol_of(u, row)]);
+		return;
+	}
+	if (column == 0)
+		value = (uint64_t)time_ns;
+	else if (column == 2)
+		value = u.feed;
+	else if (column == 3)
+		value = u.number;
+	else if (column == 5)
+		value = UINT64_C(0x4050000000000000) + (chance_of(u, 5) >> 16) +
+			row;
+	put(o, value, 8);
+}
+
+static unsigned
+count_rows(struct update u, struct selection s)
+{
+	unsigned cnt = 0;
+
+	for (unsigned row = 0; row < rows_of(u); row++)
+		cnt += is_row_wanted(u, row, s);
+	return cnt;
+}
+
+static void
+put_columns(struct out o, struct update u, unsigned from, int64_t time_ns,
+	    struct selection s)
+{
+	static const uint8_t types[COLUMNS] = { 12, 11, 7, 7, 7, 9 };
+
+	put_list(o, 0, COLUMNS - from);
+	for (unsigned column = from; column < COLUMNS; column++) {
+		bool is_text = column == 5 && update_table(u) == TABLE_NOTE;
+
+		put_list(o, is_text ? 0 : types[column], count_rows(u, s));
+		for (unsigned row = 0; row < rows_of(u); row++)
+			if (is_row_wanted(u, row, s))
+				put_item(o, u, column, row, time_ns, false);
+	}
+}
+
+static void
+put_names(struct out o, unsigned table)
+{
+	static const char *const names[] = { "time", "sym", "feed", "number",
+					     "row" };
+
+	put_list(o, 11, COLUMNS);
+	for (unsigned i = 0; i < COLUMNS - 1; i++)
+		put_name(o, names[i]);
+	put_name(o, last_columns[table]);
+}
+
+static void
+put_table(struct out o, struct update u, int64_t time_ns, struct selection s)
+{
+	put(o, 98, 1);
+	put(o, 0, 1);
+	put(o, 99, 1);
+	put_names(o, update_table(u));
+	put_columns(o, u, 0, time_ns, s);
+}
+
+static const struct selection everything = { TABLES_ALL, SYMBOLS_ALL };
+
+static size_t
+begin_update(struct out o, struct form form, unsigned table)
+{
+	size_t start = begin_frame(o, form.is_sync);
+
+	put_list(o, 0, 3);
+	if (form.is_name_text)
+		put_chars(o, ".u.upd", 6);
+	else
+		put_symbol(o, ".u.upd");
+	put_symbol(o, table_names[table]);
+	return start;
+}
+
+void
+put_update(struct bytes *b, struct update u, struct form form)
+{
+	struct out o = { b, form.is_big_endian };
+	size_t start = begin_update(o, form, update_table(u));
+	unsigned from = form.is_stamped;
+
+	if (form.is_table) {
+		put_table(o, u, update_time(u), everything);
+	} else if (rows_of(u) > 1 || chance_of(u, 6) % 2 == 0) {
+		put_columns(o, u, from, update_time(u), everything);
+	} else {
+		put_list(o, 0, COLUMNS - from);
+		for (unsigned i = from; i < COLUMNS; i++)
+			put_item(o, u, i, 0, update_time(u), true);
+	}
+	end_frame(o, start);
+}
+
+void
+put_wrong_update(struct bytes *b, struct form form)
+{
+	struct out o = { b, form.is_big_endian };
+	size_t start = begin_update(o, form, TABLE_TRADE);
+
+	put_list(o, 0, 2);
+	put_symbol(o, "A");
+	put_symbol(o, "B");
+	end_frame(o, start);
+}
+
+void
+put_request(struct bytes *b, const char *text, bool is_sync)
+{
+	struct out o = { b, false };
+	size_t start = begin_frame(o, is_sync);
+
+	put_chars(o, text, strlen(text));
+	end_frame(o, start);
+}
+
+void
+put_message(struct bytes *b, struct update u, int64_t stamp_ns,
+	    struct selection s)
+{
+	struct out o = { b, false };
+	size_t start = begin_frame(o, 0);
+
+	put_list(o, 0, 3);
+	put_symbol(o, "upd");
+	put_symbol(o, table_names[update_table(u)]);
+	put_table(o, u, stamp_ns, s);
+	end_frame(o, start);
+}
+
+void
+put_record(struct bytes *b, struct update u, int64_t stamp_ns)
+{
+	struct out o = { b, false };
+
+	put_list(o, 0, 3);
+	put_symbol(o, "upd");
+	put_symbol(o, table_names[update_table(u)]);
+	put_columns(o, u, 0, stamp_ns, everything);
+}
+
+/* ---- reading ---- */
+
+struct in {
+	const uint8_t *at, *end;
+	bool is_short; /* there was less than was read */
+};
+
+static uint64_t
+get(struct in *i, unsigned len)
+{
+	uint64_t v = 0;
+
+	if ((size_t)(i->end - i->at) < len) {
+		i->is_short = true;
+		i->at = i->end;
+		return 0;
+	}
+	for (unsigned n = 0; n < len; n++)
+		v |= (uint64_t)i->at[n] << 8 * n;
+	i->at += len;
+	return v;
+}
+
+static void
+get_name(struct in *i, char *out, size_t room)
+{
+	size_t n = 0;
+	char c;
+
+	do {
+		c = (char)get(i, 1);
+		if (n < room - 1)
+			out[n++] = c;
+	} while (c != '\0' && !i->is_short);
+	out[n] = '\0';
+}
+
+static uint32_t
+get_list(struct in *i)
+{
+	(void)get(i, 2);
+	return (uint32_t)get(i, 4);
+}
+
+static void
+skip_vector(struct in *i)
+{
+	unsigned type = (unsigned)get(i, 1);
+	uint32_t cnt;
+	char name[64];
+
+	(void)get(i, 1);
+	cnt = (uint32_t)get(i, 4);
+	for (uint32_t n = 0; n < cnt && !i->is_short; n++)
+		if (type == 0)
+			skip_vector(i);
+		else if (type == 11)
+			get_name(i, name, sizeof(name));
+		else
+			(void)get(i, type == 10 ? 1 : 8);
+}
+
+/* Reads the columns of an update; its name is in the third and fourth. */
+static void
+read_columns(struct in *i, struct seen *s)
+{
+	uint32_t cnt = get_list(i);
+
+	for (uint32_t column = 0; column < cnt && !i->is_short; column++) {
+		struct in first = *i;
+
+		(void)get_list(&first);
+		if (column == 0)
+			s->stamp_ns = (int64_t)get(&first, 8);
+		else if (column == 2)
+			s->update.feed = (unsigned)get(&first, 8);
+		else if (column == 3)
+			s->update.number = (uint32_t)get(&first, 8);
+		skip_vector(i);
+	}
+	s->kind = SEEN_UPDATE;
+}
+
+struct seen
+read_record(const uint8_t *at, size_t len)
+{
+	struct in i = { at, at + len, false };
+	struct seen s = { .kind = SEEN_BAD };
+	char name[16];
+
+	(void)get_list(&i);
+	(void)get(&i, 1);
+	get_name(&i, name, sizeof(name));
+	(void)get(&i, 1);
+	get_name(&i, name, sizeof(name));
+	read_columns(&i, &s);
+	s.len = (size_t)(i.at - at);
+	if (i.is_short)
+		s.kind = SEEN_MORE;
+	return s;
+}
+
+static void
+read_published(struct in *i, struct seen *s)
+{
+	char name[32];
+	uint32_t cnt = get_list(i);
+
+	(void)get(i, 1);
+	get_name(i, name, sizeof(name));
+	if (strcmp(name, ".u.end") == 0 && cnt == 2) {
+		(void)get(i, 1);
+		s->day = (int32_t)get(i, 4);
+		s->kind = SEEN_END;
+	} else if (strcmp(name, ".ringtick.skipped") == 0) {
+		for (unsigned n = 0; n < 2; n++) {
+			(void)get(i, 1);
+			s->numbers[n] = (int64_t)get(i, 8);
+		}
+		s->kind = SEEN_SKIPS;
+	} else if (strcmp(name, "upd") == 0 && cnt == 3) {
+		(void)get(i, 1);
+		get_name(i, name, sizeof(name));
+		(void)get(i, 3);
+		skip_vector(i);
+		read_columns(i, s);
+	}
+}
+
+/* A reply: `::`, or a list of longs, dates and longs. */
+static void
+read_reply(struct in *i, struct seen *s)
+{
+	unsigned type = *i->at;
+	uint32_t cnt;
+
+	s->kind = SEEN_REPLY;
+	if (type == 0x80) {
+		(void)get(i, 1);
+		get_name(i, s->error, sizeof(s->error));
+		s->kind = SEEN_ERROR;
+		return;
+	}
+	if (type != 0 && type != 7)
+		return;
+	cnt = get_list(i);
+	for (uint32_t n = 0; n < cnt && n < ARRAY_LEN(s->numbers); n++) {
+		unsigned item = type == 0 ? (unsigned)get(i, 1) : 0xf9;
+
+		s->numbers[n] = item == 0xf9 ? (int64_t)get(i, 8)
+					     : (int32_t)get(i, 4);
+		s->numbers_cnt = n + 1;
+	}
+}
+
+struct seen
+read_frame(const uint8_t *at, size_t len)
+{
+	struct in i = { at, at + len, false };
+	struct seen s = { .kind = SEEN_MORE };
+	unsigned order, message;
+
+	order = (unsigned)get(&i, 1);
+	message = (unsigned)get(&i, 1);
+	(void)get(&i, 2);
+	s.len = (size_t)get(&i, 4);
+	if (i.is_short || s.len > len)
+		return s;
+	s.kind = SEEN_BAD;
+	if (order != 1 || s.len < HEADER_BYTES + 2)
+		return s;
+	i.end = at + s.len;
+	if (message == 2)
+		read_reply(&i, &s);
+	else if (message == 0)
+		read_published(&i, &s);
+	if (i.is_short)
+		s.kind = SEEN_BAD;
+	return s;
+}

@@ -1,0 +1,88 @@
+/*
+ * What feeds send and what comes out of it, byte by byte: a codec of its own,
+ * which shares nothing with the daemon's.  An update is named by its feed and
+ * its number; all else of it follows from these two, so the judge needs only
+ * the names to know the bytes.
+ */
+#ifndef RINGTICK_TESTS_SIM_MESSAGES_H
+#define RINGTICK_TESTS_SIM_MESSAGES_H
+
+#include "sim.h"
+
+enum { TABLE_NOTE, TABLE_QUOTE, TABLE_TRADE, TABLES };
+enum { TABLES_ALL = (1 << TABLES) - 1, SYMBOLS = 12, SYMBOLS_ALL = -1 };
+
+extern const char *const table_names[TABLES];
+extern const char *const symbol_names[SYMBOLS];
+
+/* The schema, as the configuration has it. */
+extern const char schema_text[];
+
+struct update {
+	unsigned feed;
+	uint32_t number;
+};
+
+/* The rows that a subscriber wants: of these tables (bits), of all symbols or
+ * of those in a set (bits). */
+struct selection {
+	unsigned tables;
+	int symbols;
+};
+
+/* How an update is sent. */
+struct form {
+	bool is_sync;
+	bool is_big_endian;
+	bool is_table;	   /* not a list of columns */
+	bool is_stamped;   /* the daemon puts the time in front */
+	bool is_name_text; /* ".u.upd" and not `.u.upd */
+};
+
+/* Whether a selection gets anything of an update. */
+bool update_is_wanted(struct update u, struct selection s);
+unsigned update_table(struct update u);
+
+/* What a feed sends.  With kind of `wrong` it cannot be accepted. */
+void put_update(struct bytes *b, struct update u, struct form form);
+void put_wrong_update(struct bytes *b, struct form form);
+
+/* A request: a text.  */
+void put_request(struct bytes *b, const char *text, bool is_sync);
+
+/* What subscribers get, and what is in the journal; stamp_ns: the time in its
+ * rows. */
+void put_message(struct bytes *b, struct update u, int64_t stamp_ns,
+		 struct selection s);
+void put_record(struct bytes *b, struct update u, int64_t stamp_ns);
+
+/* The time that a feed puts into the rows of an update itself. */
+int64_t update_time(struct update u);
+
+/* ---- reading ---- */
+
+enum seen_kind {
+	SEEN_MORE, /* the bytes are the beginning of something */
+	SEEN_UPDATE,
+	SEEN_END,   /* (`.u.end;date) */
+	SEEN_SKIPS, /* (`.ringtick.skipped;from;to) */
+	SEEN_REPLY,
+	SEEN_ERROR,
+	SEEN_BAD,
+};
+
+struct seen {
+	enum seen_kind kind;
+	size_t len;
+	struct update update;
+	int64_t stamp_ns;
+	int32_t day;	     /* of an end */
+	int64_t numbers[4];  /* of a reply that is a list of numbers, or skips */
+	unsigned numbers_cnt;
+	char error[64];
+};
+
+struct seen read_frame(const uint8_t *at, size_t len);
+struct seen read_record(const uint8_t *at, size_t len);
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * The daemon as a process: its start, its end, signals, and what it asks the
+ * system about itself.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "config/settings_load.h"
+#include "daemon/selftest.h"
+#include "daemon/server_open.h"
+#include "daemon/turn.h"
+#include "machine.h"
+#include "wrap.h"
+
+enum { MAPS_MAX = 4096 };
+
+static struct {
+	jmp_buf top;
+	int status;
+	bool is_running;
+	struct map {
+		void *at;
+		size_t len;
+	} maps[MAPS_MAX];
+	unsigned maps_cnt;
+} process;
+
+int REAL(munmap)(void *at, size_t len);
+_Noreturn void REAL(exit)(int status);
+
+/* ---- life ---- */
+
+static struct settings settings;
+static struct server server;
+
+static int
+run(void)
+{
+	char err[1024];
+	int res, status;
+
+	log_open();
+	res = settings_load(&settings, "/etc/ringtick.conf", err, sizeof(err));
+	if (res != 0)
+		sim_fail("the configuration: %s", err);
+	server_open(&server, &settings);
+	process.is_running = true;
+	world_daemon_ready();
+	status = turn_run(&server);
+	process.is_running = false;
+	server_close(&server);
+	settings_fini(&settings);
+	return status;
+}
+
+/* As after the end of a process: nothing of it is left. */
+static void
+bury(void)
+{
+	process.is_running = false;
+	sim_end_machine();
+	engine_crash();
+	jobs_crash();
+	net_crash();
+	calls_crash();
+	while (process.maps_cnt > 0) {
+		struct map *m = &process.maps[--process.maps_cnt];
+
+		(void)REAL(munmap)(m->at, m->len);
+	}
+}
+
+int
+process_run(void)
+{
+	if (setjmp(process.top) == 0)
+		process.status = run();
+	bury();
+	return process.status;
+}
+
+static _Noreturn void
+leave_daemon(int status)
+{
+	process.status = status;
+	longjmp(process.top, 1);
+}
+
+void
+process_crash(void)
+{
+	leave_daemon(PROCESS_CRASHED);
+}
+
+WRAP(void, exit, int status)
+{
+	leave_daemon(status);
+}
+
+/* A failed CHECK of the daemon. */
+WRAP(void, abort, void)
+{
+	(void)REAL(abort);
+	sim_fail("the daemon has ended itself");
+}
+
+void
+process_leave(int status)
+{
+	REAL(exit)(status);
+}
+
+bool
+process_is_running(void)
+{
+	return process.is_running;
+}
+
+/* ---- memory ---- */
+
+void
+process_note_map(void *at, size_t len)
+{
+	CHECK(process.maps_cnt < MAPS_MAX);
+	process.maps[process.maps_cnt++] = (struct map){ at, len };
+}
+
+/* A ring gives back the ends of what it has reserved. */
+void
+process_forget_map(void *at, size_t len)
+{
+	for (unsigned i = 0; i < process.maps_cnt; i++) {
+		struct map *m = &process.maps[i];
+
+		if ((char *)at < (char *)m->at ||
+		    (char *)at >= (char *)m->at + m->len)
+			continue;
+		if (at == m->at && len == m->len) {
+			*m = process.maps[--process.maps_cnt];
+		} else if (at == m->at) {
+			m->at = (char *)at + len;
+			m->len -= len;
+		} else {
+			m->len = (size_t)((char *)at - (char *)m->at);
+		}
+		return;
+	}
+}
+
+/* ---- what it asks about itself ---- */
+
+WRAP(int, signalfd, int fd, const sigset_t *set, int flags)
+{
+	(void)REAL(signalfd);
+	(void)fd;
+	(void)set;
+	(void)flags;
+	return fd_open((struct descriptor){ .kind = FD_SIGNAL });
+}
+
+WRAP(int, sigpending, sigset_t *set)
+{
+	(void)REAL(sigpending);
+	return sigemptyset(set);
+}
+
+WRAP(int, sigprocmask, int how, const sigset_t *set, sigset_t *before)
+{
+	(void)REAL(sigprocmask);
+	(void)how;
+	(void)set;
+	(void)before;
+	return 0;
+}
+
+WRAP(pid_t, getpid, void)
+{
+	(void)REAL(getpid);
+	return 4242;
+}
+
+WRAP(int, gethostname, char *name, size_t len)
+{
+	(void)REAL(gethostname);
+	(void)snprintf(name, len, "simulated");
+	return 0;
+}
+
+WRAP(int, getrlimit, int what, struct rlimit *out)
+{
+	(void)REAL(getrlimit);
+	(void)what;
+	*out = (struct rlimit){ .rlim_cur = 1024, .rlim_max = 1024 };
+	return 0;
+}
+
+WRAP(int, sched_getaffinity, pid_t pid, size_t len, cpu_set_t *set)
+{
+	(void)REAL(sched_getaffinity);
+	(void)pid;
+	memset(set, 0, len);
+	for (size_t i = 0; i < 2; i++)
+		CPU_SET(i, set);
+	return 0;
+}
+
+WRAP(char *, getenv, const char *name)
+{
+	(void)REAL(getenv);
+	(void)name;
+	return NULL;
+}
+
+/* systemd is not there, but its watchdog is. */
+
+WRAP(int, sd_watchdog_enabled, int unset, uint64_t *period_us)
+{
+	(void)REAL(sd_watchdog_enabled);
+	(void)unset;
+	*period_us = WATCHDOG_NS / 1000;
+	return 1;
+}
+
+WRAP(int, sd_notify, int unset, const char *state)
+{
+	(void)REAL(sd_notify);
+	(void)unset;
+	if (strcmp(state, "WATCHDOG=1") == 0)
+		world_watchdog();
+	return 1;
+}
+
+WRAP(int, sd_notifyf, int unset, const char *format, ...)
+{
+	(void)REAL(sd_notifyf);
+	(void)unset;
+	(void)format;
+	return 1;
+}
+
+WRAP(int, sd_listen_fds, int unset)
+{
+	(void)REAL(sd_listen_fds);
+	(void)unset;
+	return 0;
+}
+
+/* ---- the self-test, which needs the kernel ---- */
+
+bool
+selftest_straddle(struct engine *e, const struct ring *ring, size_t before,
+		  char *err, size_t err_len)
+{
+	(void)e;
+	(void)ring;
+	(void)before;
+	(void)err;
+	(void)err_len;
+	return true;
+}
+
+size_t
+selftest_message_len(void)
+{
+	return 0;
+}

@@ -1,0 +1,522 @@
+/*
+ * Subscribers of all kinds.  Each compares the bytes of what it gets with what
+ * was sent, and keeps the names in a queue, which is compared with the order as
+ * soon as that is known.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "world.h"
+
+enum { SUBSCRIBERS_MAX = 16 };
+
+/* Where a subscriber is, or what it has seen next. */
+struct item {
+	enum { ITEM_UPDATE, ITEM_END, ITEM_JUMP } kind;
+	struct update u;
+	int64_t stamp_ns;
+	int32_t day;
+	uint64_t idx; /* of a jump */
+};
+
+/* What it says about itself when it rejoins: since record `base` of `day` it
+ * has had cnt messages. */
+struct claim {
+	bool is_made;
+	int64_t epoch;
+	int32_t day;
+	uint64_t base, cnt;
+	unsigned unclean; /* world.unclean when it was last true */
+	bool is_beyond;	  /* a crash took some of what it has had */
+};
+
+struct subscriber {
+	struct client c;
+	struct selection sel;
+	char tables[64], symbols[64]; /* as in a request */
+	enum { ASK_SUB, ASK_FROM, ASK_REJOIN } asked;
+	enum { HABIT_PROMPT, HABIT_SLOW, HABIT_STOP_AND_GO } habit;
+	bool is_vanishing;
+	bool is_placed; /* its request was answered */
+	uint64_t from;	/* what it asked for with ASK_FROM */
+	int64_t new_epoch;
+	struct claim claim;
+	struct bytes items;
+	int32_t day; /* the place of the first item */
+	uint64_t idx;
+};
+
+static struct subscriber all[SUBSCRIBERS_MAX];
+static unsigned cnt;
+static bool is_stopped;
+
+static struct subscriber *
+subscriber_of(struct client *c)
+{
+	return container_of(c, struct subscriber, c);
+}
+
+/* ---- the order ---- */
+
+/* Whether the next record of the selection is known, and then it is the item's:
+ * else some other one was left out, or came twice. */
+static bool
+pass_update(struct subscriber *s, const struct item *item)
+{
+	struct update u;
+	int64_t stamp_ns;
+	bool sees_all = s->sel.tables == TABLES_ALL &&
+			s->sel.symbols == SYMBOLS_ALL;
+
+	if (sees_all && s->idx == judge_count(s->day))
+		judge_tell(s->day, s->idx, item->u, item->stamp_ns);
+	while (judge_knows(s->day, s->idx, &u, &stamp_ns)) {
+		s->idx++;
+		if (!update_is_wanted(u, s->sel))
+			continue;
+		SIM_CHECK(u.feed == item->u.feed && u.number == item->u.number &&
+				  stamp_ns == item->stamp_ns,
+			  "%s gets update %u of feed %u, and record %" PRIu64
+			  " of day %d is %u of %u",
+			  s->c.user, item->u.number, item->u.feed, s->idx - 1,
+			  s->day, u.number, u.feed);
+		return true;
+	}
+	return false;
+}
+
+/* The first record from the place on that the selection wants. */
+static bool
+find_wanted(const struct subscriber *s, uint64_t *idx)
+{
+	struct update u;
+	int64_t stamp_ns;
+
+	for (*idx = s->idx; judge_knows(s->day, *idx, &u, &stamp_ns); (*idx)++)
+		if (update_is_wanted(u, s->sel))
+			return true;
+	return false;
+}
+
+static bool
+pass_end(struct subscriber *s, const struct item *item)
+{
+	bool sees_all = s->sel.tables == TABLES_ALL &&
+			s->sel.symbols == SYMBOLS_ALL;
+	uint64_t idx;
+
+	SIM_CHECK(item->day == s->day, "%s is in day %d and gets the end of %d",
+		  s->c.user, s->day, item->day);
+	if (!judge_tell_end(s->day, sees_all ? s->idx : UINT64_MAX))
+		return false;
+	SIM_CHECK(!find_wanted(s, &idx),
+		  "%s gets the end of day %d before its record %" PRIu64,
+		  s->c.user, s->day, idx);
+	s->day++;
+	s->idx = 0;
+	return true;
+}
+
+static bool
+pass(struct subscriber *s, const struct item *item)
+{
+	switch (item->kind) {
+	case ITEM_UPDATE:
+		return pass_update(s, item);
+	case ITEM_END:
+		return pass_end(s, item);
+	case ITEM_JUMP:
+		s->day = item->day;
+		s->idx = item->idx;
+		return true;
+	}
+	return true;
+}
+
+static void
+check(struct subscriber *s)
+{
+	const struct item *items = (const void *)s->items.at;
+	size_t n = 0, many = s->items.len / sizeof(*items);
+
+	while (n < many && pass(s, &items[n]))
+		n++;
+	bytes_drop(&s->items, n * sizeof(*items));
+}
+
+void
+subscribers_check(void)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		check(&all[i]);
+}
+
+static void
+add_item(struct subscriber *s, struct item item)
+{
+	bytes_add(&s->items, &item, sizeof(item));
+	check(s);
+}
+
+/* ---- requests ---- */
+
+static void
+ask(struct subscriber *s, const char *call, const char *where)
+{
+	char text[300];
+
+	(void)snprintf(text, sizeof(text),
+		       "(count %s[%s;%s%s];.u.i;.u.d;.ringtick.epoch)", call,
+		       s->tables, s->symbols, where);
+	sim_trace("%s asks %s", s->c.user, text);
+	put_request(&s->c.out, text, true);
+}
+
+static void
+ask_from(struct subscriber *s, uint64_t from)
+{
+	char where[32];
+
+	(void)snprintf(where, sizeof(where), ";%" PRIu64, from);
+	s->asked = ASK_FROM;
+	s->from = from;
+	ask(s, ".ringtick.subfrom", where);
+}
+
+static void
+ask_rejoin(struct subscriber *s)
+{
+	char where[128], date[16];
+
+	(void)snprintf(where, sizeof(where),
+		       ";(%" PRId64 ";%s;%" PRIu64 ";%" PRIu64 ")",
+		       s->claim.epoch, clock_date_text(date, s->claim.day),
+		       s->claim.base, s->claim.cnt);
+	s->asked = ASK_REJOIN;
+	ask(s, ".ringtick.rejoin", where);
+}
+
+static void
+ready(struct client *c)
+{
+	struct subscriber *s = subscriber_of(c);
+
+	s->is_placed = false;
+	if (s->claim.is_made && !sim_chance(100))
+		ask_rejoin(s);
+	else if (sim_chance(500) || strchr(s->tables + 1, '`') != NULL)
+		ask_from(s, 0);
+	else {
+		s->asked = ASK_SUB;
+		ask(s, ".u.sub", "");
+	}
+	client_flush(c);
+}
+
+/* ---- answers ---- */
+
+static void
+refused(struct subscriber *s, const struct seen *seen)
+{
+	bool is_old = strcmp(seen->error, "day") == 0;
+	bool is_lost = strcmp(seen->error, "epoch") == 0 ||
+		       strcmp(seen->error, "range") == 0;
+
+	sim_trace("%s is refused: %s", s->c.user, seen->error);
+	SIM_CHECK(s->asked == ASK_REJOIN &&
+			  (is_old ||
+			   (is_lost && s->claim.unclean < world.unclean)),
+		  "%s is refused: %s", s->c.user, seen->error);
+	s->claim.is_made = false;
+	ask_from(s, 0);
+	client_flush(&s->c);
+}
+
+static void
+placed(struct subscriber *s, const struct seen *seen)
+{
+	uint64_t idx = s->asked == ASK_FROM ? s->from
+					    : (uint64_t)seen->numbers[1];
+	int32_t day = (int32_t)seen->numbers[2];
+
+	SIM_CHECK(seen->numbers_cnt == 4, "the reply to %s has %u numbers",
+		  s->c.user, seen->numbers_cnt);
+	s->is_placed = true;
+	s->new_epoch = seen->numbers[3];
+	if (s->asked == ASK_REJOIN) {
+		SIM_CHECK(!s->claim.is_beyond || s->sel.tables != TABLES_ALL ||
+				  s->sel.symbols != SYMBOLS_ALL,
+			  "%s has records that a crash took, and rejoins",
+			  s->c.user);
+		return;
+	}
+	/* What is said to be in the file is there. */
+	judge_read_journal();
+	SIM_CHECK(idx <= judge_count(day),
+		  "%s is told to replay %" PRIu64 " records of %" PRIu64,
+		  s->c.user, idx, judge_count(day));
+	s->claim = (struct claim){ .is_made = true,
+				   .epoch = s->new_epoch,
+				   .day = day,
+				   .base = idx,
+				   .unclean = world.unclean };
+	add_item(s, (struct item){ .kind = ITEM_JUMP, .day = day, .idx = idx });
+}
+
+static void
+took_update(struct subscriber *s, const struct seen *seen, const uint8_t *at)
+{
+	struct bytes wanted = { 0 };
+
+	feeds_check_sent(seen->update, seen->stamp_ns);
+	put_message(&wanted, seen->update, seen->stamp_ns, s->sel);
+	SIM_CHECK(wanted.len == seen->len &&
+			  memcmp(wanted.at, at, seen->len) == 0,
+		  "%s gets other bytes of update %u of feed %u than it should",
+		  s->c.user, seen->update.number, seen->update.feed);
+	bytes_free(&wanted);
+	s->claim.cnt++;
+	add_item(s, (struct item){ .kind = ITEM_UPDATE,
+				   .u = seen->update,
+				   .stamp_ns = seen->stamp_ns });
+}
+
+static void
+took_end(struct subscriber *s, int32_t day)
+{
+	sim_trace("%s gets the end of day %d", s->c.user, day);
+	s->claim.day = day + 1;
+	s->claim.base = s->claim.cnt = 0;
+	add_item(s, (struct item){ .kind = ITEM_END, .day = day });
+}
+
+static void
+take(struct client *c, const struct seen *seen, const uint8_t *at)
+{
+	struct subscriber *s = subscriber_of(c);
+
+	if (!s->is_placed) {
+		if (seen->kind == SEEN_ERROR)
+			refused(s, seen);
+		else {
+			SIM_CHECK(seen->kind == SEEN_REPLY,
+				  "%s gets something before its reply",
+				  c->user);
+			placed(s, seen);
+		}
+		return;
+	}
+	/* Something after the reply: the claim was right. */
+	s->claim.epoch = s->new_epoch;
+	s->claim.unclean = world.unclean;
+	if (seen->kind == SEEN_UPDATE)
+		took_update(s, seen, at);
+	else if (seen->kind == SEEN_END)
+		took_end(s, seen->day);
+	else
+		sim_fail("%s gets what it did not ask for", c->user);
+}
+
+/* ---- habits ---- */
+
+static void come_back(void *who, uint64_t what);
+
+static void
+come_later(struct subscriber *s)
+{
+	sim_at(sim_now_ns() + sim_between(NS_PER_MS, 3 * NS_PER_S), come_back,
+	       s, 0);
+}
+
+static void
+come_back(void *who, uint64_t what)
+{
+	struct subscriber *s = who;
+
+	(void)what;
+	if (is_stopped)
+		return;
+	if (s->c.socket == NULL && !client_connect(&s->c))
+		come_later(s);
+}
+
+static void
+over(struct client *c)
+{
+	struct subscriber *s = subscriber_of(c);
+	bool may_be_refused = s->asked == ASK_REJOIN &&
+			      s->claim.unclean < world.unclean;
+
+	SIM_CHECK(world.is_stopping || c->start < world.starts ||
+			  !process_is_running() || may_be_refused,
+		  "%s is cut off", c->user);
+	if (may_be_refused && c->start == world.starts && process_is_running())
+		s->claim.is_made = false;
+	come_later(s);
+}
+
+static void
+change_habit(void *who, uint64_t what)
+{
+	struct subscriber *s = who;
+
+	(void)what;
+	if (is_stopped)
+		return;
+	if (s->is_vanishing && s->c.socket != NULL && sim_chance(300)) {
+		client_leave(&s->c);
+		come_later(s);
+	}
+	if (s->habit == HABIT_STOP_AND_GO) {
+		s->c.is_paused = !s->c.is_paused;
+		client_go_on(&s->c);
+	}
+	sim_at(sim_now_ns() + sim_between(NS_PER_MS, 20 * NS_PER_S),
+	       change_habit, s, 0);
+}
+
+/* ---- for the world ---- */
+
+static void
+draw_selection(struct subscriber *s)
+{
+	static const char *const kinds[] = { "`", "`trade", "`quote", "`note",
+					     "`quote`trade" };
+	static const unsigned tables[] = { TABLES_ALL, 1 << TABLE_TRADE,
+					   1 << TABLE_QUOTE, 1 << TABLE_NOTE,
+					   1 << TABLE_QUOTE | 1 << TABLE_TRADE };
+	size_t kind = sim_chance(500) ? 0 : sim_below(ARRAY_LEN(kinds));
+	size_t len = 0;
+
+	s->sel = (struct selection){ tables[kind], SYMBOLS_ALL };
+	(void)snprintf(s->tables, sizeof(s->tables), "%s", kinds[kind]);
+	(void)snprintf(s->symbols, sizeof(s->symbols), "`");
+	if (sim_chance(600))
+		return;
+	s->sel.symbols = 0;
+	/* Not the last one, the null symbol: as a filter it means all. */
+	for (unsigned i = 0; i < SYMBOLS - 1; i++)
+		if (sim_chance(250) || (i == 0 && sim_chance(500))) {
+			s->sel.symbols |= 1 << i;
+			len += (size_t)snprintf(s->symbols + len,
+						sizeof(s->symbols) - len,
+						"`%s", symbol_names[i]);
+		}
+	if (s->sel.symbols == 0)
+		s->sel.symbols = SYMBOLS_ALL;
+}
+
+static void
+draw_habit(struct subscriber *s)
+{
+	s->is_vanishing = sim_chance(300);
+	if (sim_chance(250)) {
+		s->habit = HABIT_SLOW;
+		s->c.read_most = 1 + sim_below(2000);
+		s->c.read_ns = sim_between(NS_PER_MS / 10, 20 * NS_PER_MS);
+	} else if (sim_chance(300)) {
+		s->habit = HABIT_STOP_AND_GO;
+	}
+}
+
+void
+subscribers_open(unsigned how_many)
+{
+	char user[16];
+
+	for (cnt = 0; cnt < how_many && cnt < SUBSCRIBERS_MAX; cnt++) {
+		struct subscriber *s = &all[cnt];
+
+		(void)snprintf(user, sizeof(user), "sub%u", cnt);
+		client_init(&s->c, user);
+		s->c.ready = ready;
+		s->c.frame = take;
+		s->c.over = over;
+		draw_selection(s);
+		draw_habit(s);
+		/* The first is well behaved, and wants all. */
+		if (cnt == 0) {
+			s->sel = (struct selection){ TABLES_ALL, SYMBOLS_ALL };
+			memcpy(s->tables, "`", 2);
+			memcpy(s->symbols, "`", 2);
+			s->habit = HABIT_PROMPT;
+			s->is_vanishing = false;
+			s->c.read_most = 0;
+		}
+		come_later(s);
+		change_habit(s, 0);
+	}
+}
+
+/* The connections are gone with it; what was seen before is compared. */
+void
+subscribers_daemon_ended(void)
+{
+	subscribers_check();
+}
+
+static uint64_t
+count_wanted(const struct subscriber *s, uint64_t from, uint64_t until)
+{
+	uint64_t n = 0;
+	struct update u;
+	int64_t stamp_ns;
+
+	for (; from < until && judge_knows(s->claim.day, from, &u, &stamp_ns);
+	     from++)
+		n += update_is_wanted(u, s->sel);
+	return n;
+}
+
+void
+subscribers_recovered(int32_t day, uint64_t records)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		struct subscriber *s = &all[i];
+
+		/* What is not compared yet is behind what is left. */
+		s->items.len = 0;
+		if (s->claim.is_made && s->claim.day == day &&
+		    (s->claim.base > records ||
+		     count_wanted(s, s->claim.base, records) < s->claim.cnt))
+			s->claim.is_beyond = true;
+		SIM_CHECK(!s->claim.is_beyond || world.after == AFTER_RING ||
+				  (world.has_lost_power &&
+				   world.after != AFTER_SYNC),
+			  "%s has seen what a crash took", s->c.user);
+	}
+}
+
+void
+subscribers_stop(void)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		struct subscriber *s = &all[i];
+
+		s->habit = HABIT_PROMPT;
+		s->is_vanishing = false;
+		s->c.is_paused = false;
+		s->c.read_most = 0;
+		client_go_on(&s->c);
+	}
+}
+
+bool
+subscribers_are_quiet(void)
+{
+	uint64_t idx;
+
+	for (unsigned i = 0; i < cnt; i++) {
+		struct subscriber *s = &all[i];
+
+		if (s->c.socket == NULL || !s->is_placed || s->items.len > 0 ||
+		    find_wanted(s, &idx))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,201 @@
+#include "config.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "world.h"
+
+enum { CONFIG_MAX = 8192 };
+
+/* How long all may take to become quiet when the feeds have stopped. */
+#define QUIET_NS (600 * NS_PER_S)
+
+struct world world;
+
+/* ---- the configuration ---- */
+
+static const char *const after_names[] = { "ring", "journal", "sync" };
+static const char *const sync_names[] = { "none", "interval", "batch" };
+
+static void
+draw_settings(void)
+{
+	world.after = sim_below(3);
+	world.sync = sim_below(3);
+	/* With "none" nothing is ever on disk. */
+	if (world.after == AFTER_SYNC && world.sync == SYNC_NONE)
+		world.sync = SYNC_BATCH;
+}
+
+static void
+write_configuration(void)
+{
+	char text[CONFIG_MAX];
+
+	(void)snprintf(
+		text, sizeof(text),
+		"listen = { port = 5010; unix_socket = false; };\n"
+		"connections = { max = 32; receive_buffer = \"%uK\"; };\n"
+		"ring = { size = \"%uK\"; };\n"
+		"journal = { directory = \"/journal\"; sync = \"%s\";"
+		" reserve = false; };\n"
+		"publish = { after = \"%s\"; };\n"
+		"log = { report = \"1m\"; };\n"
+		"day = { zone = \"utc\"; };\n"
+		"%s",
+		4u << sim_below(5), 256u << sim_below(4),
+		sync_names[world.sync], after_names[world.after], schema_text);
+	fs_put("/etc/ringtick.conf", text);
+}
+
+/* ---- the daemon, from outside ---- */
+
+void
+world_log(const char *line, size_t len)
+{
+	while (len > 0 && line[len - 1] == '\n')
+		len--;
+	sim_trace("log: %.*s", (int)len, line);
+}
+
+void
+world_watchdog(void)
+{
+	world.watchdog_ns = sim_now_ns();
+}
+
+void
+world_daemon_ready(void)
+{
+	world.starts++;
+	world.is_stopping = false;
+	world.watchdog_ns = sim_now_ns();
+	sim_trace("the daemon is ready");
+	if (world.starts > 1)
+		judge_recover(world.has_lost_power);
+	world.has_lost_power = false;
+}
+
+static void
+daemon_ended(int status)
+{
+	sim_trace("the daemon has ended: %d", status);
+	SIM_CHECK(status == 0 || status == PROCESS_CRASHED,
+		  "the daemon has ended with status %d", status);
+	SIM_CHECK(status != 0 || world.is_stopping,
+		  "the daemon has stopped by itself");
+	judge_read_journal();
+	subscribers_daemon_ended();
+	feeds_daemon_ended(world.has_lost_power);
+	if (status == 0) {
+		world.counts.stops++;
+		return;
+	}
+	world.counts.crashes++;
+	world.unclean++;
+	if (world.has_lost_power)
+		fs_lose_power();
+}
+
+/* ---- what happens to it ---- */
+
+static void
+end_feeds(void *who, uint64_t what)
+{
+	(void)who;
+	(void)what;
+	world.is_ending = true;
+	feeds_stop();
+	subscribers_stop();
+}
+
+static void
+stop(void)
+{
+	world.is_stopping = true;
+	process_signal(SIGTERM);
+}
+
+static void
+look(void *who, uint64_t what)
+{
+	(void)who;
+	(void)what;
+	judge_read_journal();
+	subscribers_check();
+	if (process_is_running())
+		SIM_CHECK(sim_now_ns() - world.watchdog_ns < WATCHDOG_NS,
+			  "the watchdog was not fed");
+	if (world.is_ending && !world.is_stopping && process_is_running() &&
+	    feeds_are_quiet() && subscribers_are_quiet()) {
+		world.is_over = true;
+		stop();
+	}
+	SIM_CHECK(sim_now_ns() < world.end_ns + QUIET_NS,
+		  "the feeds have stopped, but it does not become quiet");
+	sim_at(sim_now_ns() + sim_between(NS_PER_MS, 2 * NS_PER_S), look, NULL,
+	       0);
+}
+
+static void
+crash(void *who, uint64_t what)
+{
+	(void)who;
+	(void)what;
+	sim_at(sim_now_ns() + sim_between(NS_PER_S, 200 * NS_PER_S), crash,
+	       NULL, 0);
+	if (!process_is_running() || world.is_stopping || world.is_ending)
+		return;
+	if (sim_chance(300)) {
+		stop();
+		return;
+	}
+	world.has_lost_power = sim_chance(500);
+	process_crash();
+}
+
+static void
+open_world(double days, unsigned faults)
+{
+	int64_t start_ns = (9823 + (int64_t)sim_below(300)) * NS_PER_DAY +
+			   (int64_t)(sim_random() % (uint64_t)NS_PER_DAY);
+
+	/* Midnight is near, mostly. */
+	if (sim_chance(600))
+		start_ns += NS_PER_DAY - start_ns % NS_PER_DAY -
+			    sim_between(0, 300 * NS_PER_S);
+	sim_set_utc(start_ns);
+	world.faults = faults;
+	world.end_ns = sim_now_ns() + (int64_t)(days * (double)NS_PER_DAY);
+	fs_put("", NULL);
+	fs_put("/etc", NULL);
+	fs_put("/journal", NULL);
+	draw_settings();
+	if ((faults & FAULTS_NET) != 0)
+		net_faults.torn_per_mille = (unsigned)sim_below(400);
+	feeds_open(1 + (unsigned)sim_below(4));
+	subscribers_open(1 + (unsigned)sim_below(10));
+	sim_at(world.end_ns, end_feeds, NULL, 0);
+	sim_at(sim_now_ns(), look, NULL, 0);
+	if ((faults & FAULTS_CRASH) != 0)
+		sim_at(sim_now_ns() + sim_between(0, 100 * NS_PER_S), crash,
+		       NULL, 0);
+}
+
+void
+world_run(double days, unsigned faults)
+{
+	open_world(days, faults);
+	while (!world.is_over) {
+		int64_t pause_ns = sim_between(0, 10 * NS_PER_S);
+
+		write_configuration();
+		daemon_ended(process_run());
+		if (!world.is_over)
+			for (pause_ns += sim_now_ns(); sim_step(pause_ns);)
+				;
+	}
+	judge_finish();
+}

@@ -1,0 +1,112 @@
+/*
+ * The world around the daemon: its clients, its operator, and the judge.
+ */
+#ifndef RINGTICK_TESTS_SIM_WORLD_H
+#define RINGTICK_TESTS_SIM_WORLD_H
+
+#include "machine.h"
+#include "messages.h"
+
+/* ---- the whole (world.c) ---- */
+
+enum world_faults {
+	FAULTS_NET = 1,
+	FAULTS_DISK = 2,
+	FAULTS_CRASH = 4,
+	FAULTS_ALL = 7,
+};
+
+/* What was decided for this run. */
+struct world {
+	unsigned faults;
+	int64_t end_ns; /* when feeds stop */
+	bool is_ending; /* the last requests: all must become quiet */
+	bool is_stopping, is_over;
+	bool has_lost_power; /* the last end of the daemon */
+	unsigned unclean; /* ends of the daemon that were not stops */
+	unsigned starts;
+	int64_t watchdog_ns; /* when it was last fed */
+	enum { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC } after;
+	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
+	struct world_counts {
+		uint64_t updates, frames, connects, crashes, stops;
+	} counts;
+};
+
+extern struct world world;
+
+/* Runs days of simulated time, with faults, and returns if all was well. */
+void world_run(double days, unsigned faults);
+
+/* ---- a client's connection (client.c) ---- */
+
+struct client {
+	struct peer peer;
+	struct socket *socket; /* NULL: not connected */
+	struct bytes in, out;
+	unsigned start; /* of the daemon, when it connected */
+	char user[16];
+	bool has_hello;	  /* the daemon's answer has come */
+	bool is_paused;	  /* reads nothing */
+	size_t read_most; /* bytes read at a time; 0: all */
+	int64_t read_ns;  /* then a pause of this length */
+	bool is_timed;	  /* an event will read on */
+	void (*ready)(struct client *c);
+	void (*frame)(struct client *c, const struct seen *s,
+		      const uint8_t *at);
+	void (*over)(struct client *c);
+};
+
+void client_init(struct client *c, const char *user);
+bool client_connect(struct client *c);
+void client_flush(struct client *c); /* sends what is in `out` */
+void client_go_on(struct client *c); /* reads, and sends */
+void client_leave(struct client *c); /* closes, without `over` */
+
+/* ---- feeds (feeds.c) ---- */
+
+void feeds_open(unsigned cnt);
+void feeds_stop(void);
+bool feeds_are_quiet(void);
+
+/* Whether an update with this name, and this time in its rows, was sent. */
+void feeds_check_sent(struct update u, int64_t stamp_ns);
+
+/* All was accepted that had to be; found() says what was. */
+void feeds_check_fates(bool (*was_accepted)(struct update u));
+unsigned feeds_cnt(void);
+uint32_t feed_sent(unsigned feed);
+
+/* The daemon has ended: what was not acknowledged may be lost. */
+void feeds_daemon_ended(bool has_lost_power);
+
+/* ---- subscribers (subscribers.c) ---- */
+
+void subscribers_open(unsigned cnt);
+void subscribers_check(void); /* what they have seen, against the order */
+void subscribers_daemon_ended(void);
+void subscribers_recovered(int32_t day, uint64_t records);
+bool subscribers_are_quiet(void);
+void subscribers_stop(void);
+
+/* ---- the judge (judge.c) ---- */
+
+/* The update that is record idx of a day: says what it is, or if that is not
+ * known yet false.  An observer who knows the place tells the judge. */
+bool judge_knows(int32_t day, uint64_t idx, struct update *u,
+		 int64_t *stamp_ns);
+void judge_tell(int32_t day, uint64_t idx, struct update u, int64_t stamp_ns);
+uint64_t judge_count(int32_t day);
+
+/* The end of a day after `records`; or UINT64_MAX if the observer does not know
+ * how many.  Whether that many are known already. */
+bool judge_tell_end(int32_t day, uint64_t records);
+bool judge_has_ended(int32_t day);
+
+void judge_read_journal(void);
+
+/* After an unclean end: reads the journal anew. */
+void judge_recover(bool has_lost_power);
+void judge_finish(void);
+
+#endif
