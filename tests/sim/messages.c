@@ -22,7 +22,7 @@ const char schema_text[] =
 
 static const char *const last_columns[TABLES] = { "text", "bid", "price" };
 
-enum { COLUMNS = 6, HEADER_BYTES = 8, ROWS_MAX = 64, TEXT_MAX = 3000 };
+enum { COLUMNS = 6, HEADER_BYTES = 8, ROWS_MAX = 64, TEXT_MAX = 1000 };
 
 /* ---- what follows from a name ---- */
 

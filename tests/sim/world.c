@@ -24,6 +24,7 @@ draw_settings(void)
 {
 	world.after = sim_below(3);
 	world.sync = sim_below(3);
+	world.ring_kb = 64u << sim_below(4);
 	/* With "none" nothing is ever on disk. */
 	if (world.after == AFTER_SYNC && world.sync == SYNC_NONE)
 		world.sync = SYNC_BATCH;
@@ -45,7 +46,7 @@ write_configuration(void)
 		"log = { report = \"1m\"; };\n"
 		"day = { zone = \"utc\"; };\n"
 		"%s",
-		4u << sim_below(5), 256u << sim_below(4),
+		4u << sim_below(5), world.ring_kb,
 		sync_names[world.sync], after_names[world.after], schema_text);
 	fs_put("/etc/ringtick.conf", text);
 }
@@ -123,11 +124,12 @@ look(void *who, uint64_t what)
 {
 	(void)who;
 	(void)what;
-	judge_read_journal();
-	subscribers_check();
-	if (process_is_running())
+	if (process_is_running()) {
+		judge_read_journal();
+		subscribers_check();
 		SIM_CHECK(sim_now_ns() - world.watchdog_ns < WATCHDOG_NS,
 			  "the watchdog was not fed");
+	}
 	if (world.is_ending && !world.is_stopping && process_is_running() &&
 	    feeds_are_quiet() && subscribers_are_quiet()) {
 		world.is_over = true;

@@ -28,6 +28,7 @@ struct world {
 	int64_t watchdog_ns; /* when it was last fed */
 	enum { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC } after;
 	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
+	unsigned ring_kb;
 	struct world_counts {
 		uint64_t updates, frames, connects, crashes, stops;
 	} counts;
