@@ -107,6 +107,17 @@ read_some(struct client *c)
 }
 
 void
+client_read_rest(struct client *c)
+{
+	uint64_t most = c->read_most;
+
+	c->read_most = 0;
+	while (c->socket != NULL && read_some(c))
+		;
+	c->read_most = most;
+}
+
+void
 client_go_on(struct client *c)
 {
 	client_flush(c);

@@ -62,6 +62,7 @@ void client_init(struct client *c, const char *user);
 bool client_connect(struct client *c);
 void client_flush(struct client *c); /* sends what is in `out` */
 void client_go_on(struct client *c); /* reads, and sends */
+void client_read_rest(struct client *c); /* at once, also if it is slow */
 void client_leave(struct client *c); /* closes, without `over` */
 
 /* ---- feeds (feeds.c) ---- */
