@@ -14,7 +14,7 @@ folders='base wire schema config io ring journal q client tick daemon tools'
 # The client tools use these folders and headers, and nothing else.
 tools_use='base wire schema tools journal/file.h journal/torn_tail.h'
 
-C_FILES=$(find src tests/unit tests/fuzz bench -name '*.[ch]' | sort)
+C_FILES=$(find src tests/unit tests/fuzz tests/sim bench -name '*.[ch]' | sort)
 TEXT_FILES="$C_FILES configure.ac Makefile.am $(find . \
 	'(' -path ./.git -o -path ./build -o -name node_modules \
 	-o -name autom4te.cache ')' -prune -o -type f '(' -name '*.sh' \

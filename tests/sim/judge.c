@@ -98,8 +98,9 @@ judge_tell(int32_t day, uint64_t idx, struct update u, int64_t stamp_ns)
 			  u.feed);
 		return;
 	}
-	SIM_CHECK(idx == count(d), "day %d has %" PRIu64 " records, and %" PRIu64
-		  " was seen", day, count(d), idx);
+	SIM_CHECK(idx == count(d),
+		  "record %" PRIu64 " of day %d is seen, which has %" PRIu64,
+		  idx, day, count(d));
 	SIM_CHECK(!d->has_ended, "day %d goes on after its end", day);
 	feeds_check_sent(u, stamp_ns);
 	SIM_CHECK((int64_t)u.number > last_numbers[u.feed],

@@ -77,7 +77,7 @@ struct seen {
 	struct update update;
 	int64_t stamp_ns;
 	int32_t day;	     /* of an end */
-	int64_t numbers[4];  /* of a reply that is a list of numbers, or skips */
+	int64_t numbers[4];  /* of a reply that is a list of them; or skips */
 	unsigned numbers_cnt;
 	char error[64];
 };

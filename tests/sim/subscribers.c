@@ -79,7 +79,8 @@ pass_update(struct subscriber *s, const struct item *item)
 		s->idx++;
 		if (!update_is_wanted(u, s->sel))
 			continue;
-		SIM_CHECK(u.feed == item->u.feed && u.number == item->u.number &&
+		SIM_CHECK(u.feed == item->u.feed &&
+				  u.number == item->u.number &&
 				  stamp_ns == item->stamp_ns,
 			  "%s gets update %u of feed %u, and record %" PRIu64
 			  " of day %d is %u of %u",
@@ -387,9 +388,10 @@ draw_selection(struct subscriber *s)
 {
 	static const char *const kinds[] = { "`", "`trade", "`quote", "`note",
 					     "`quote`trade" };
-	static const unsigned tables[] = { TABLES_ALL, 1 << TABLE_TRADE,
-					   1 << TABLE_QUOTE, 1 << TABLE_NOTE,
-					   1 << TABLE_QUOTE | 1 << TABLE_TRADE };
+	static const unsigned tables[] = {
+		TABLES_ALL, 1 << TABLE_TRADE, 1 << TABLE_QUOTE, 1 << TABLE_NOTE,
+		1 << TABLE_QUOTE | 1 << TABLE_TRADE
+	};
 	size_t kind = sim_chance(500) ? 0 : sim_below(ARRAY_LEN(kinds));
 	size_t len = 0;
 
@@ -492,11 +494,13 @@ subscribers_recovered(int32_t day, uint64_t records)
 
 		/* What is not compared yet is behind what is left. */
 		s->items.len = 0;
-		if (s->claim.is_made && s->claim.day == day &&
-		    (s->claim.base > records ||
-		     count_wanted(s, s->claim.base, records) < s->claim.cnt))
-			s->claim.is_beyond = true;
-		SIM_CHECK(!s->claim.is_beyond || world.after == AFTER_RING ||
+		if (!s->claim.is_made || s->claim.is_beyond ||
+		    s->claim.day != day ||
+		    (s->claim.base <= records &&
+		     count_wanted(s, s->claim.base, records) >= s->claim.cnt))
+			continue;
+		s->claim.is_beyond = true;
+		SIM_CHECK(world.after == AFTER_RING ||
 				  (world.has_lost_power &&
 				   world.after != AFTER_SYNC),
 			  "%s has seen what a crash took", s->c.user);
