@@ -1,0 +1,66 @@
+#!/bin/sh
+# The whole daemon in a deterministic simulation (TAP): fixed seeds, seeds that
+# were found to fail once, and some new ones.
+#
+#   SIM_SECONDS=3600 tests/simulation.sh   new seeds for so long, by hand
+set -u
+
+sim=./tests/sim/ringtick-sim
+seeds=${srcdir:-$(dirname "$0")/..}/tests/sim/seeds
+tests_cnt=0
+failed=0
+
+report()
+{
+	tests_cnt=$((tests_cnt + 1))
+	if [ -z "$2" ]; then
+		echo "ok $tests_cnt - $1"
+	else
+		failed=1
+		echo "not ok $tests_cnt - $1"
+		echo "$2" | sed 's/^/# /'
+	fi
+}
+
+# Not once more of the same objects.
+case " ${CFLAGS--O2} " in
+*" -O2 "*)	;;
+*)
+	echo "1..0 # SKIP it runs in the build with -O2"
+	exit 0
+	;;
+esac
+
+# The lines of a run that say what is wrong.
+run()
+{
+	"$sim" "$@" 2>&1 | grep -v ': ok, '
+}
+
+if [ -n "${SIM_SECONDS-}" ]; then
+	end=$(($(date +%s) + SIM_SECONDS))
+	seed=$(date +%s)0000
+	while [ "$(date +%s)" -lt "$end" ]; do
+		"$sim" --seed "$seed" --seeds 20 --days "${SIM_DAYS:-0.05}" ||
+			failed=1
+		seed=$((seed + 20))
+	done
+	exit $failed
+fi
+
+report "one seed is one course of events" "$(
+	"$sim" --seed 7 --days 0.01 --trace | cksum >sim.once
+	"$sim" --seed 7 --days 0.01 --trace | cksum | diff sim.once - >&2 ||
+		echo "two runs of seed 7 differ"
+	rm -f sim.once)"
+report "fixed seeds" "$(run --seed 1 --seeds 50 --days 0.002)"
+while read -r seed days faults why; do
+	report "$why" "$(run --seed "$seed" --days "$days" --faults "$faults")"
+done <<END
+$(grep -v '^#' "$seeds")
+END
+new=$(date +%s)00
+report "new seeds, from $new on" "$(run --seed "$new" --seeds 20 --days 0.002)"
+
+echo "1..$tests_cnt"
+exit $failed
