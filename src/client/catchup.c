@@ -12,7 +12,7 @@
 /* ---- open and close ---- */
 
 static uint8_t *
-map(size_t len)
+map_memory(size_t len)
 {
 	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -32,10 +32,10 @@ catchup_open(struct catchup *cu, const struct settings *settings,
 				.delivery = delivery };
 	list_init(&cu->need_read);
 	list_init(&cu->outcomes);
-	cu->memory = map(CATCHUP_READS * CATCHUP_READ_BYTES);
+	cu->memory = map_memory(CATCHUP_READS * CATCHUP_READ_BYTES);
 	/* Not taken from message.buffers: readers of the past must not wait for
 	 * other clients. */
-	cu->scratch = map(CATCHUP_SCRATCHES * settings->message.max);
+	cu->scratch = map_memory(CATCHUP_SCRATCHES * settings->message.max);
 	if (cu->memory == NULL || cu->scratch == NULL ||
 	    catchup_long_open(cu) != 0)
 		return -ENOMEM;
@@ -136,8 +136,8 @@ comes_in_batches(const struct catchup *cu, const struct past *p)
  * buffer become one message per table.
  */
 static void
-serve(struct catchup *cu, struct connection *c, const uint8_t *bytes,
-      uint64_t off, size_t len)
+fill_buffer(struct catchup *cu, struct connection *c, const uint8_t *bytes,
+	    uint64_t off, size_t len)
 {
 	struct past *p = &c->consumer.past;
 	bool in_batch = comes_in_batches(cu, p);
@@ -238,7 +238,7 @@ catchup_try_return(struct catchup *cu, struct connection *c, int64_t now_ns)
 
 /* Does the next step for a consumer that needs a read. */
 static void
-feed(struct catchup *cu, struct connection *c, int64_t now_ns)
+serve_consumer(struct catchup *cu, struct connection *c, int64_t now_ns)
 {
 	struct past *p = &c->consumer.past;
 	struct catchup_read *read;
@@ -297,7 +297,7 @@ catchup_run(struct catchup *cu, int64_t now_ns)
 
 		next = n->next;
 		if (consumer_needs_read(&c->consumer))
-			feed(cu, c, now_ns);
+			serve_consumer(cu, c, now_ns);
 		else
 			list_remove(n);
 	}
@@ -316,13 +316,13 @@ owner_of(const struct catchup_read *read)
 
 /* Gives a consumer its records out of a read. */
 static void
-take(struct catchup *cu, struct connection *c, const struct catchup_read *read,
-     size_t len)
+take_records(struct catchup *cu, struct connection *c,
+	     const struct catchup_read *read, size_t len)
 {
 	struct past *p = &c->consumer.past;
 	uint64_t before = p->at.off;
 
-	serve(cu, c, read->at, read->off, len);
+	fill_buffer(cu, c, read->at, read->off, len);
 	/* No whole record from the start of the read: it is long. */
 	if (p->at.off == before && before == read->off &&
 	    p->at.pos != consumer_past_end(&c->consumer))
@@ -349,7 +349,7 @@ take_others(struct catchup *cu, const struct catchup_read *read, size_t len)
 		    !consumer_needs_read(&c->consumer))
 			continue;
 		list_remove(n);
-		take(cu, c, read, len);
+		take_records(cu, c, read, len);
 		catchup_wake(cu, c);
 		left--;
 	}
@@ -383,7 +383,7 @@ catchup_completed(struct catchup *cu, struct ticket ticket, int32_t result)
 		else if (c->consumer.past.long_len > 0)
 			catchup_piece_take(c, read->at, (size_t)result);
 		else
-			take(cu, c, read, (size_t)result);
+			take_records(cu, c, read, (size_t)result);
 	}
 	if (c != NULL)
 		catchup_wake(cu, c);

@@ -12,7 +12,7 @@ enum { DOUBTS_MAX = 3 };
 /* Asks the journal to look at its file before the next read.  Returns -EAGAIN,
  * or 0 after DOUBTS_MAX doubts. */
 static int32_t
-doubt(struct catchup *cu)
+doubt_file(struct catchup *cu)
 {
 	cu->history->is_doubted = true;
 	if (cu->doubted_changes != cu->history->changes)
@@ -48,7 +48,7 @@ catchup_check_end(struct catchup *cu, struct catchup_read *read, int32_t result)
 		return result;
 	if (read->got == 0 || (size_t)result < read->wanted.len ||
 	    memcmp(read->found, read->wanted.bytes, read->wanted.len) != 0)
-		return doubt(cu);
+		return doubt_file(cu);
 	cu->doubts = 0;
 	return read->got;
 }

@@ -123,7 +123,7 @@ is_for(const struct catchup *cu, const struct connection *c)
 
 /* Drops the frame.  A consumer that waits for it queues again. */
 static void
-let_go(struct catchup *cu)
+drop_frame(struct catchup *cu)
 {
 	struct catchup_made *made = &cu->made;
 	struct connection *c = catchup_owner(made->owner, made->generation);
@@ -144,7 +144,7 @@ let_go(struct catchup *cu)
 
 /* Ends the making of a frame; frame_len: 0 if no row is wanted. */
 static void
-done(struct catchup *cu, size_t frame_len)
+end_frame(struct catchup *cu, size_t frame_len)
 {
 	struct catchup_made *made = &cu->made;
 
@@ -156,7 +156,7 @@ done(struct catchup *cu, size_t frame_len)
 
 /* Gives a piece of the frame to a consumer that needs it. */
 static void
-take(struct catchup *cu, struct connection *c)
+give_piece(struct catchup *cu, struct connection *c)
 {
 	struct catchup_made *made = &cu->made;
 	const struct past_message *m = &made->message;
@@ -174,7 +174,7 @@ take(struct catchup *cu, struct connection *c)
 		pass_piece(c, m, len);
 	}
 	if (!is_for(cu, c))
-		let_go(cu);
+		drop_frame(cu);
 }
 
 /* For a record from before this run: writes the frame with all its rows, which
@@ -192,7 +192,8 @@ rows_of_foreign(struct catchup *cu, const struct catchup_found *f)
 
 /* Starts to make the frame of the record that was read for a consumer. */
 static void
-begin(struct catchup *cu, struct connection *c, const struct catchup_found *f)
+begin_frame(struct catchup *cu, struct connection *c,
+	    const struct catchup_found *f)
 {
 	struct catchup_made *made = &cu->made;
 	struct past *p = &c->consumer.past;
@@ -210,7 +211,7 @@ begin(struct catchup *cu, struct connection *c, const struct catchup_found *f)
 	made->message = f->message;
 	if (!selection_filters(&p->selection, f->table->idx)) {
 		update_write(&f->u, 0, made->frame);
-		done(cu, f->message.frame_len);
+		end_frame(cu, f->message.frame_len);
 		return;
 	}
 	made->stage = MAKE_LOOK;
@@ -227,7 +228,7 @@ begin_write(struct catchup *cu)
 	uint32_t cnt = filter_pick(&made->filter, made->symbols);
 
 	if (cnt == 0) {
-		done(cu, 0);
+		end_frame(cu, 0);
 		return;
 	}
 	filter_write_begin(&made->filter, cnt, made->frame);
@@ -244,7 +245,7 @@ make_some(struct catchup *cu)
 		if (filter_look_some(&made->filter, STREAM_PIECE_ROWS))
 			begin_write(cu);
 	} else if (filter_write_some(&made->filter, STREAM_PIECE_ROWS, &len)) {
-		done(cu, len);
+		end_frame(cu, len);
 	}
 }
 
@@ -260,7 +261,7 @@ catchup_long_run(struct catchup *cu)
 		return;
 	c = catchup_owner(made->owner, made->generation);
 	if (c == NULL || !is_for(cu, c)) {
-		let_go(cu);
+		drop_frame(cu);
 		return;
 	}
 	if (!catchup_is_making(cu))
@@ -293,7 +294,7 @@ catchup_long_feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 	struct past *p = &c->consumer.past;
 
 	if (made->stage == MAKE_DONE && is_for(cu, c)) {
-		take(cu, c);
+		give_piece(cu, c);
 		list_remove(&p->node);
 		catchup_wake(cu, c);
 		return;
@@ -305,7 +306,7 @@ catchup_long_feed(struct catchup *cu, struct connection *c, int64_t now_ns)
 			made->is_awaited = true;
 			return;
 		}
-		let_go(cu);
+		drop_frame(cu);
 	}
 	catchup_read_start(cu, &cu->long_read, CATCHUP_LONG_READ, c, p->at.off,
 			   min_u64(p->long_bytes, cu->settings->message.max));
@@ -338,7 +339,7 @@ take_record(struct catchup *cu, struct connection *c,
 		pass_whole(c, m);
 	} else if (!f->is_verbatim ||
 		   selection_filters(&p->selection, f->table->idx)) {
-		begin(cu, c, f);
+		begin_frame(cu, c, f);
 	} else if (consumer_wants(&c->consumer, m) == 0) {
 		pass_whole(c, m);
 	} else {

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 static uint8_t *
-map(size_t len)
+map_memory(size_t len)
 {
 	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -16,7 +16,7 @@ map(size_t len)
 }
 
 static void
-unmap(uint8_t *at, size_t len)
+unmap_memory(uint8_t *at, size_t len)
 {
 	if (at != NULL)
 		(void)munmap(at, len);
@@ -33,9 +33,9 @@ clients_open(struct clients *all, unsigned max, size_t receive_bytes,
 	list_init(&all->open);
 	list_init(&all->hello);
 	all->slots = calloc(max, sizeof(*all->slots));
-	all->receive_memory = map(max * receive_bytes);
-	all->reply_memory = map(max * reply_bytes);
-	all->journal_memory = map(max * (size_t)CATCHUP_BUFFER_BYTES);
+	all->receive_memory = map_memory(max * receive_bytes);
+	all->reply_memory = map_memory(max * reply_bytes);
+	all->journal_memory = map_memory(max * (size_t)CATCHUP_BUFFER_BYTES);
 	if (all->slots == NULL || all->receive_memory == NULL ||
 	    all->reply_memory == NULL || all->journal_memory == NULL) {
 		clients_close(all);
@@ -61,9 +61,10 @@ clients_open(struct clients *all, unsigned max, size_t receive_bytes,
 void
 clients_close(struct clients *all)
 {
-	unmap(all->receive_memory, all->max * all->receive_bytes);
-	unmap(all->reply_memory, all->max * all->reply_bytes);
-	unmap(all->journal_memory, all->max * (size_t)CATCHUP_BUFFER_BYTES);
+	unmap_memory(all->receive_memory, all->max * all->receive_bytes);
+	unmap_memory(all->reply_memory, all->max * all->reply_bytes);
+	unmap_memory(all->journal_memory,
+		     all->max * (size_t)CATCHUP_BUFFER_BYTES);
 	free(all->slots);
 }
 

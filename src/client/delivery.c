@@ -94,7 +94,7 @@ delivery_wake(struct delivery *d, struct connection *c)
 
 /* Takes a write out of the count, so that others can use its share. */
 static void
-uncount(struct delivery *d, struct consumer *c)
+uncount_write(struct delivery *d, struct consumer *c)
 {
 	if (!c->is_counted)
 		return;
@@ -115,7 +115,7 @@ uncount_parked(struct delivery *d, int64_t now_ns)
 
 		if (now_ns - oldest->writing_since_ns < PARKED_NS)
 			return;
-		uncount(d, oldest);
+		uncount_write(d, oldest);
 	}
 }
 
@@ -142,7 +142,7 @@ wake_idle(struct delivery *d)
 }
 
 static void
-submit(struct delivery *d, struct connection *c, int64_t now_ns)
+submit_write(struct delivery *d, struct connection *c, int64_t now_ns)
 {
 	struct consumer *consumer = &c->consumer;
 	struct span span;
@@ -173,7 +173,7 @@ submit_first(struct delivery *d, struct list *ready, int64_t now_ns)
 	struct list *first = ready->next;
 
 	list_remove(first);
-	submit(d, connection_of(first), now_ns);
+	submit_write(d, connection_of(first), now_ns);
 }
 
 void
@@ -197,7 +197,7 @@ delivery_completed(struct delivery *d, struct connection *c, int32_t result)
 
 	CHECK(sum_of(c->consumer.writing_at, c->consumer.writing_len) ==
 	      c->consumer.writing_sum);
-	uncount(d, &c->consumer);
+	uncount_write(d, &c->consumer);
 	pool_give(d->pool, consumer_written(&c->consumer, accepted));
 	/* No byte was sent, and no error occurred: the write is tried again. */
 	if (engine_is_again(result))

@@ -24,7 +24,7 @@ enum {
 };
 
 static struct listener *
-add(struct listeners *l, int fd, bool is_unix)
+add_listener(struct listeners *l, int fd, bool is_unix)
 {
 	struct listener *added = &l->all[l->cnt];
 
@@ -173,7 +173,7 @@ listen_tcp(struct listeners *l, const struct settings *s, char *err,
 	fd = open_tcp(found);
 	freeaddrinfo(found);
 	if (fd >= 0) {
-		(void)add(l, fd, false);
+		(void)add_listener(l, fd, false);
 		l->port = port_of(fd);
 		return true;
 	}
@@ -206,7 +206,7 @@ listen_unix(struct listeners *l, char *err, size_t err_len)
 	int error, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && bind_and_listen(fd, (struct sockaddr *)&at, len) == 0) {
-		(void)add(l, fd, true);
+		(void)add_listener(l, fd, true);
 		return true;
 	}
 	error = errno;
@@ -249,7 +249,7 @@ take_over(struct listeners *l, int passed, char *err, size_t err_len)
 			errno = EINVAL;
 			return false;
 		}
-		(void)add(l, fd, port == 0);
+		(void)add_listener(l, fd, port == 0);
 		if (l->port == 0)
 			l->port = port;
 	}

@@ -78,8 +78,8 @@ key_of(const struct peers *p, const struct peers_line *line, const char *user)
 }
 
 static void
-hold(struct peers_held *held, const struct peers_line *line, uint64_t key,
-     int64_t now_ns)
+hold_line(struct peers_held *held, const struct peers_line *line, uint64_t key,
+	  int64_t now_ns)
 {
 	if (held->lines++ == 0) {
 		held->first_ns = now_ns;
@@ -137,11 +137,11 @@ peers_may(struct peers *p, const struct peers_line *line, int64_t now_ns)
 	/* Names are not checked: a client in a loop may give a new one each
 	 * time. */
 	if (is_used_up(p, used, LINE_NS, now_ns)) {
-		hold(&p->rows[idx].held, line, key, now_ns);
+		hold_line(&p->rows[idx].held, line, key, now_ns);
 	} else if (is_used_up(p, used_of, LINE_NS / PEERS_NAMES, now_ns)) {
-		hold(&p->rows[of].held, line, key, now_ns);
+		hold_line(&p->rows[of].held, line, key, now_ns);
 	} else if (is_used_up(p, used_all, LINE_NS / PEERS_ALL, now_ns)) {
-		hold(&total->held, line, key, now_ns);
+		hold_line(&total->held, line, key, now_ns);
 		note_address(total, address);
 	} else {
 		*used += LINE_NS;

@@ -9,7 +9,7 @@
 #define AWAITED_MAX_NS (3600 * NS_PER_S)
 
 static struct publisher *
-find(const struct publishers *p, uint64_t key)
+find_publisher(const struct publishers *p, uint64_t key)
 {
 	for (unsigned i = 0; i < p->cnt; i++)
 		if (p->all[i].key == key)
@@ -46,7 +46,7 @@ publishers_came(struct publishers *p, const char *name, uint64_t address,
 		int64_t now_ns)
 {
 	uint64_t key = peers_client(address, name);
-	struct publisher *one = find(p, key);
+	struct publisher *one = find_publisher(p, key);
 
 	if (one == NULL) {
 		one = make_room(p, address);
@@ -62,7 +62,7 @@ void
 publishers_left(struct publishers *p, const char *name, uint64_t address,
 		int64_t now_ns)
 {
-	struct publisher *one = find(p, peers_client(address, name));
+	struct publisher *one = find_publisher(p, peers_client(address, name));
 	int64_t for_ns;
 
 	if (one == NULL || one->here == 0 || --one->here > 0)
@@ -80,7 +80,7 @@ publishers_left(struct publishers *p, const char *name, uint64_t address,
 bool
 publishers_know(const struct publishers *p, const char *name, uint64_t address)
 {
-	return find(p, peers_client(address, name)) != NULL;
+	return find_publisher(p, peers_client(address, name)) != NULL;
 }
 
 bool

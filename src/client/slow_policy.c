@@ -7,8 +7,8 @@
 #include "base/util.h"
 
 static enum lag_action
-act(const struct lag_state *state, const struct lag_limits *limits,
-    enum slow_policy policy, int64_t now_ns)
+action_of(const struct lag_state *state, const struct lag_limits *limits,
+	  enum slow_policy policy, int64_t now_ns)
 {
 	switch (policy) {
 	case SLOW_SPILL:
@@ -39,7 +39,7 @@ lag_judge(struct lag_state *state, const struct lag_limits *limits,
 	} else if (state->is_slow && lag_bytes < back) {
 		state->is_slow = false;
 	}
-	return state->is_slow ? act(state, limits, policy, now_ns)
+	return state->is_slow ? action_of(state, limits, policy, now_ns)
 			      : LAG_NOTHING;
 }
 

@@ -5,7 +5,7 @@
 #include "base/util.h"
 
 static void
-look(struct budget *b)
+look_at_clock(struct budget *b)
 {
 	b->looked_ns = b->clock_ns();
 	b->unseen = 0;
@@ -41,7 +41,7 @@ budget_charge(struct budget *b, unsigned steps)
 	if (b->used >= BUDGET_SHARE_STEPS)
 		b->is_share_over = true;
 	if (b->unseen >= BUDGET_LOOK_STEPS)
-		look(b);
+		look_at_clock(b);
 }
 
 void

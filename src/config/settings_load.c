@@ -70,7 +70,7 @@ path_of(config_setting_t *at)
 
 /* A value from the file, shortened if it is too long. */
 static struct phrase
-show(config_setting_t *at)
+show_value(config_setting_t *at)
 {
 	const char *string;
 
@@ -101,7 +101,7 @@ refuse(struct reader *r, config_setting_t *at, const char *complaint,
 {
 	return fail(r, "%s:%u: setting %s: %s %s; allowed: %s", r->path,
 		    config_setting_source_line(at), path_of(at).text,
-		    show(at).text, complaint, allowed);
+		    show_value(at).text, complaint, allowed);
 }
 
 /* The same with the complaint of schema/schema.h. */

@@ -113,7 +113,7 @@ find_stream(struct server *s, struct connection *c, const char **error)
 
 /* Refuses the rest of a request whose updates were already taken. */
 static void
-refuse(struct server *s, struct connection *c, const char *error)
+refuse_rest(struct server *s, struct connection *c, const char *error)
 {
 	struct answer *a = &c->answer;
 
@@ -147,7 +147,7 @@ answer_place(struct server *s, struct connection *c)
 		return false;
 	}
 	if (needs_stream && stream == NULL)
-		refuse(s, c, error);
+		refuse_rest(s, c, error);
 	wait_end(s, c);
 	a->is_kept = false;
 	answer_give(s, c, &(struct tick_outcome){

@@ -8,7 +8,7 @@
 /* ---- the stack ---- */
 
 static bool
-look(struct evaluation *e)
+look_at_clock(struct evaluation *e)
 {
 	const struct request_world *world = e->world;
 
@@ -27,7 +27,7 @@ evaluation_spend(struct evaluation *e, uint64_t steps)
 		return false;
 	}
 	e->steps -= (unsigned)steps;
-	return e->steps > e->look_at || look(e);
+	return e->steps > e->look_at || look_at_clock(e);
 }
 
 bool

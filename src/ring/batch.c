@@ -128,7 +128,7 @@ batch_take(struct streams *all, const struct schema_table *t, struct rows rows,
 /* Adds the updates from `from` on, at least one, and returns the position where
  * the batch ends. */
 static uint64_t
-collect(struct streams *all, uint64_t from, uint64_t to)
+collect_updates(struct streams *all, uint64_t from, uint64_t to)
 {
 	batch_start(all);
 	while (from != to) {
@@ -151,7 +151,7 @@ collect(struct streams *all, uint64_t from, uint64_t to)
 
 /* Writes all rows of a table, as one message, to b->merged. */
 static void
-merge(struct streams *all, const struct schema_table *t)
+merge_rows(struct streams *all, const struct schema_table *t)
 {
 	struct batch *b = all->batch;
 	const struct batch_table *of = &b->tables[t->idx];
@@ -175,7 +175,7 @@ batch_write(struct streams *all, const struct selection *selection, uint8_t *at)
 
 		if (b->tables[i].cnt == 0)
 			continue;
-		merge(all, t);
+		merge_rows(all, t);
 		if (!selection_filters(selection, i)) {
 			memcpy(at, b->merged, stream_frame_len(b->merged));
 			at += stream_frame_len(b->merged);
@@ -199,7 +199,7 @@ give_out(struct streams *all, const struct schema_table *t)
 	const uint8_t *frame = all->batch->merged;
 	unsigned cnt = all->filtered_cnt;
 
-	merge(all, t);
+	merge_rows(all, t);
 	fanout_find_receivers(all, t, frame);
 	for (unsigned i = 0; (i = bits_next(all->receivers, i, cnt)) < cnt;
 	     i++) {
@@ -224,7 +224,8 @@ leave_out_full(struct streams *all)
 }
 
 static void
-commit(struct streams *all, uint64_t from, uint64_t records, int64_t now_ns)
+commit_batch(struct streams *all, uint64_t from, uint64_t records,
+	     int64_t now_ns)
 {
 	unsigned cnt = all->filtered_cnt;
 
@@ -250,7 +251,7 @@ give_batch(struct streams *all, uint64_t from, uint64_t to, uint64_t records,
 	for (unsigned i = 0; i < all->schema->tables_cnt; i++)
 		if (all->batch->tables[i].cnt > 0)
 			give_out(all, &all->schema->tables[i]);
-	commit(all, from, records, now_ns);
+	commit_batch(all, from, records, now_ns);
 	fanout_note_fed(all, to, records + all->batch->cnt);
 }
 
@@ -334,7 +335,7 @@ batch_feed(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 			fanout_note_fed(all, from, records);
 			continue;
 		}
-		end = collect(all, from, to);
+		end = collect_updates(all, from, to);
 		leave_out_full(all);
 		if (!streams_is_any_left(all))
 			return;

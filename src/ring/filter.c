@@ -73,7 +73,7 @@ filter_close(struct filter *f)
 }
 
 static void
-want(struct filter *f, uint32_t key)
+note_wanted(struct filter *f, uint32_t key)
 {
 	const uint64_t *bits = symbols_wanted_by(f->known, key);
 
@@ -112,7 +112,7 @@ filter_look_some(struct filter *f, uint32_t rows_max)
 			f->keys[i] = symbols_find(f->known, table->idx,
 						  key.at, key.len);
 		if (f->keys[i] != SYMBOLS_NONE)
-			want(f, f->keys[i]);
+			note_wanted(f, f->keys[i]);
 	}
 	f->left = keys;
 	f->looked_cnt = i;

@@ -206,7 +206,8 @@ selected_len(struct streams *all, const struct selection *selection,
 /* The stream of a selection, else a free one that the address may have, else
  * NULL. */
 static struct stream *
-choose(struct streams *all, const struct selection *selection, uint64_t address)
+choose_stream(struct streams *all, const struct selection *selection,
+	      uint64_t address)
 {
 	struct stream *unused = NULL;
 	unsigned unused_cnt = 0, begun_cnt = 0;
@@ -318,7 +319,7 @@ struct stream *
 streams_find(struct streams *all, const struct selection *selection,
 	     uint64_t address)
 {
-	struct stream *s = choose(all, selection, address);
+	struct stream *s = choose_stream(all, selection, address);
 
 	if (s != NULL && !stream_is_in_use(s))
 		begin_filtered(all, s, selection, address,
@@ -329,7 +330,7 @@ streams_find(struct streams *all, const struct selection *selection,
 /* Moves the tail back to pos or before, if the bytes there have not been
  * overwritten. false if the ring, or its index, does not go back that far. */
 static bool
-reclaim(struct stream *s, uint64_t pos)
+reclaim_bytes(struct stream *s, uint64_t pos)
 {
 	const struct index_entry *e = index_find(&s->index, pos);
 	uint64_t end_pos = s->head_pos;
@@ -384,7 +385,7 @@ bool
 streams_resume(struct streams *all, const struct selection *selection,
 	       uint64_t address, uint64_t main_pos, struct cursor *cursor)
 {
-	struct stream *s = choose(all, selection, address);
+	struct stream *s = choose_stream(all, selection, address);
 	uint64_t pos = main_pos;
 
 	if (s == NULL)
@@ -393,12 +394,12 @@ streams_resume(struct streams *all, const struct selection *selection,
 	    !find_filtered(all, s, main_pos, &pos))
 		return false;
 	if (!s->is_main && !stream_is_in_use(s)) {
-		if (!reclaim(&all->main, main_pos))
+		if (!reclaim_bytes(&all->main, main_pos))
 			return false;
 		begin_filtered(all, s, selection, address, main_pos);
 		pos = s->head_pos;
 	}
-	if (!reclaim(s, pos))
+	if (!reclaim_bytes(s, pos))
 		return false;
 	cursor_attach(cursor, s, pos);
 	return true;

@@ -237,7 +237,7 @@ take_set(struct symbols *s)
 }
 
 static void
-insert(struct symbols *s, struct symbol_set *set, uint32_t key)
+insert_key(struct symbols *s, struct symbol_set *set, uint32_t key)
 {
 	if (symbols_has(set, key))
 		return;
@@ -276,7 +276,7 @@ symbols_begin(struct symbols *s, const struct symbol_set *from)
 		return set;
 	memcpy(set->tables, from->tables, sizeof(set->tables));
 	for (; (key = next_key(s, from, key)) != SYMBOLS_NONE; key++)
-		insert(s, set, key);
+		insert_key(s, set, key);
 	return set;
 }
 
@@ -311,7 +311,7 @@ symbols_add(struct symbols *s, struct symbol_set *set, unsigned table_idx,
 		key = new_key(s, table_idx, symbol, len);
 	if (key == SYMBOLS_NONE)
 		return -ENOSPC;
-	insert(s, set, key);
+	insert_key(s, set, key);
 	return 0;
 }
 

@@ -40,7 +40,7 @@ accept(struct parser *p, char c)
 
 /* Sets the place of *err, whose text is set already, to that of a token. */
 static int
-place(struct parser *p, const struct token *t, int code)
+place_error(struct parser *p, const struct token *t, int code)
 {
 	p->err->line = t->line;
 	p->err->column = t->column;
@@ -53,7 +53,7 @@ struct shown {
 };
 
 static struct shown
-show(const struct token *t)
+show_token(const struct token *t)
 {
 	struct shown s = { { 0 } };
 	const char *quote = t->len > 0 && t->text[0] == '"' ? "" : "\"";
@@ -77,8 +77,8 @@ refuse(struct parser *p, const struct token *t, const char *complaint,
        const char *allowed)
 {
 	snprintf(p->err->text, sizeof(p->err->text), "%s %s; allowed: %s",
-		 show(t).text, complaint, allowed);
-	return place(p, t, -EINVAL);
+		 show_token(t).text, complaint, allowed);
+	return place_error(p, t, -EINVAL);
 }
 
 static int
@@ -315,7 +315,7 @@ add_column(struct parser *p, struct schema_table *t, const struct token *name,
 
 	if (res == 0)
 		return 0;
-	return place(p, res == -ENOENT ? &c->type_token : name, res);
+	return place_error(p, res == -ENOENT ? &c->type_token : name, res);
 }
 
 /* An attribute such as `g# before a column's name; KA_NONE if there is none. */
@@ -531,7 +531,7 @@ parse_definition(struct parser *p)
 		return refuse(p, &name, "begins no table", a_definition);
 	res = schema_add_table(p->schema, name_of(&name).text, &t, p->err);
 	if (res != 0)
-		return place(p, &name, res);
+		return place_error(p, &name, res);
 	if (accept(p, '(')) {
 		res = parse_brackets(p, t);
 	} else if (token_is_word(&p->tokens.token, "flip")) {

@@ -179,8 +179,8 @@ gather_width(uint8_t *to, const uint8_t *from, size_t width,
 }
 
 static void
-gather(uint8_t *to, const uint8_t *from, size_t width,
-       const struct picked *picked)
+gather_items(uint8_t *to, const uint8_t *from, size_t width,
+	     const struct picked *picked)
 {
 	switch (width) {
 	case 1:
@@ -207,7 +207,7 @@ pick_fixed(struct out *out, const struct wire_reader *r, size_t width,
 	   const struct picked *picked)
 {
 	if (out->base != NULL)
-		gather(out->base + out->len, r->at, width, picked);
+		gather_items(out->base + out->len, r->at, width, picked);
 	out->len += width * picked->cnt;
 }
 
@@ -340,8 +340,8 @@ pick_all(struct out *out, struct wire_reader *r, const struct picked *all,
 }
 
 static void
-pick(struct out *out, const struct schema_table *t, const struct rows *from,
-     const struct picked *picked)
+pick_rows(struct out *out, const struct schema_table *t,
+	  const struct rows *from, const struct picked *picked)
 {
 	struct wire_reader r = wire_reader(from->columns, from->len, false);
 
@@ -362,7 +362,7 @@ row_ops_picked_len(const struct schema_table *t, const struct rows *from,
 {
 	struct out out = { .base = NULL };
 
-	pick(&out, t, from, &(struct picked){ picked, cnt });
+	pick_rows(&out, t, from, &(struct picked){ picked, cnt });
 	return out.len;
 }
 
@@ -372,7 +372,7 @@ row_ops_pick(const struct schema_table *t, const struct rows *from,
 {
 	struct out out = { .base = at };
 
-	pick(&out, t, from, &(struct picked){ picked, cnt });
+	pick_rows(&out, t, from, &(struct picked){ picked, cnt });
 	end_message(&out);
 	return out.len;
 }
@@ -580,8 +580,8 @@ merge_items(struct out *out, struct rows_source *s, int type)
 }
 
 static void
-merge(struct out *out, const struct schema_table *t, const struct sources *from,
-      uint8_t sym_attr)
+merge_rows(struct out *out, const struct schema_table *t,
+	   const struct sources *from, uint8_t sym_attr)
 {
 	struct rows_source *end = from->items + from->cnt;
 
@@ -619,7 +619,7 @@ row_ops_merge(const struct schema_table *t, struct rows_source *sources,
 	struct sources from = start_sources(sources, cnt);
 	struct out out = { .base = at };
 
-	merge(&out, t, &from, sym_attr);
+	merge_rows(&out, t, &from, sym_attr);
 	end_message(&out);
 	return out.len;
 }

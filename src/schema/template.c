@@ -26,7 +26,7 @@ is_word_equal(const uint8_t *a, const uint8_t *b)
 /* Compares the last word first: the table's name is there.  A beginning has at
  * least a word: the list of three, and the function's name. */
 static inline bool
-begins(const struct template *template, const uint8_t *frame, size_t len)
+has_beginning(const struct template *template, const uint8_t *frame, size_t len)
 {
 	const uint8_t *start = frame + WIRE_HEADER_BYTES;
 	size_t last = template->start_len - WORD;
@@ -44,10 +44,10 @@ begins(const struct template *template, const uint8_t *frame, size_t len)
 const struct template *
 template_of(struct templates *s, const uint8_t *frame, size_t len)
 {
-	if (s->cnt > 0 && begins(&s->all[s->last], frame, len))
+	if (s->cnt > 0 && has_beginning(&s->all[s->last], frame, len))
 		return &s->all[s->last];
 	for (unsigned i = 0; i < s->cnt; i++) {
-		if (!begins(&s->all[i], frame, len))
+		if (!has_beginning(&s->all[i], frame, len))
 			continue;
 		s->last = i;
 		return &s->all[i];

@@ -196,7 +196,8 @@ match_update(struct call *c, const uint8_t *body, size_t len)
 }
 
 static const char *
-evaluate(struct call *c, const uint8_t *body, size_t len, struct wire_writer *w)
+evaluate_request(struct call *c, const uint8_t *body, size_t len,
+		 struct wire_writer *w)
 {
 	struct tick *t = c->tick;
 	unsigned steps_max = c->client->is_brief ? REQUEST_BRIEF_STEPS
@@ -348,7 +349,7 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 	value = w.at;
 	error = c->cannot_stand;
 	if (error == NULL)
-		error = evaluate(c, body, len, &w);
+		error = evaluate_request(c, body, len, &w);
 
 	/* (.u.i;.u.sub[...]): the count was asked for before it was known that
 	 * it is for a subscription.  Evaluate again. */
@@ -357,7 +358,7 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		w.at = value;
 		c->has_told_lag = false;
 		subscribe_undo(c);
-		error = evaluate(c, body, len, &w);
+		error = evaluate_request(c, body, len, &w);
 	}
 	if (error == NULL && would_wait_in_vain(c))
 		error = no_journal_now;

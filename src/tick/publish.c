@@ -5,7 +5,7 @@
 #include "schema/update.h"
 
 static const char *
-refuse(struct call *c, const struct request_arg *table, const char *text)
+refuse_update(struct call *c, const struct request_arg *table, const char *text)
 {
 	c->tick->counters->rejected++;
 	c->out->why = text;
@@ -23,7 +23,8 @@ must_be_fed(const struct call *c, uint64_t len)
 }
 
 static const char *
-publish(struct call *c, const struct request_arg *table, const struct update *u)
+try_publish(struct call *c, const struct request_arg *table,
+	    const struct update *u)
 {
 	struct tick *t = c->tick;
 	struct stream *s = &t->streams->main;
@@ -36,7 +37,7 @@ publish(struct call *c, const struct request_arg *table, const struct update *u)
 			    : stream_has_room(s, u->frame_len) ? WAIT_NOTHING
 							       : WAIT_ROOM;
 	if (c->out->waits_for != WAIT_NOTHING)
-		return c->has_effects ? refuse(c, table, "full")
+		return c->has_effects ? refuse_update(c, table, "full")
 				      : request_must_wait;
 	c->has_effects = true;
 	update_write(u, t->local_ns, stream_head(s));
@@ -71,7 +72,7 @@ publish_update(struct call *c, const struct request_arg *table,
 	if (must_be_fed(c, x->len))
 		return call_must_wait(c, WAIT_FED);
 	if ((int8_t)table->at[0] != -KT_SYMBOL)
-		return refuse(c, table, "type: table: symbol wanted");
+		return refuse_update(c, table, "type: table: symbol wanted");
 	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
 			    table->len - 2);
 	if (found == NULL && !is_whole_object(x)) {
@@ -79,7 +80,7 @@ publish_update(struct call *c, const struct request_arg *table,
 		return request_is_malformed;
 	}
 	if (found == NULL)
-		return refuse(c, table, call_name_error(t, table));
+		return refuse_update(c, table, call_name_error(t, table));
 	/* In tick.q batches are made by insert, which checks the types. */
 	if (t->settings->publish.interval > 0)
 		check = CHECK_TYPES;
@@ -87,7 +88,7 @@ publish_update(struct call *c, const struct request_arg *table,
 	case UPDATE_OK:
 		break;
 	case UPDATE_REFUSED:
-		return refuse(c, table, why);
+		return refuse_update(c, table, why);
 	case UPDATE_BAD:
 		c->out->why = why;
 		c->out->is_too_long = why == wire_too_many;
@@ -97,10 +98,10 @@ publish_update(struct call *c, const struct request_arg *table,
 		return request_is_malformed;
 	}
 	if (u.frame_len > t->settings->message.max)
-		return refuse(c, table, "limit");
+		return refuse_update(c, table, "limit");
 	if (c->frame != NULL && c->is_matched)
 		template_learn(&t->templates, c->frame, &u);
-	return publish(c, table, &u);
+	return try_publish(c, table, &u);
 }
 
 const char *

@@ -16,7 +16,7 @@ struct asked {
 };
 
 static void
-put(struct asked *a, const char *s, size_t len)
+put_chars(struct asked *a, const char *s, size_t len)
 {
 	for (size_t i = 0; i < len && !a->is_cut; i++) {
 		char c = s[i];
@@ -36,7 +36,7 @@ put(struct asked *a, const char *s, size_t len)
 static void
 put_name(struct asked *a, const char *name)
 {
-	put(a, name, strlen(name));
+	put_chars(a, name, strlen(name));
 }
 
 /* Writes names and texts as they are, and the type of any other item.  Returns
@@ -52,14 +52,14 @@ put_item(struct asked *a, struct wire_reader *r)
 		r->at++;
 		name = wire_get_symbol(r, &len);
 		if (name != NULL)
-			put(a, name, len);
+			put_chars(a, name, len);
 		return r->bad == NULL;
 	}
 	if (type == KT_CHAR) {
 		r->at++;
 		len = (size_t)wire_get_count(r, 1, NULL);
 		if (r->bad == NULL)
-			put(a, (const char *)r->at, len);
+			put_chars(a, (const char *)r->at, len);
 		r->at += r->bad == NULL ? len : 0;
 		return r->bad == NULL;
 	}
@@ -84,22 +84,22 @@ asked_text(char *buf, const uint8_t *body, size_t len)
 		bool is_known = true;
 
 		cnt = wire_get_count(&r, 1, NULL);
-		put(&a, "(", 1);
+		put_chars(&a, "(", 1);
 		for (uint64_t i = 0; i < cnt && is_known && !a.is_cut; i++) {
 			const char *name = NULL;
 
 			if (i > 0)
-				put(&a, ";", 1);
+				put_chars(&a, ";", 1);
 			if (is_names)
 				name = wire_get_symbol(&r, &len);
 			if (name != NULL)
-				put(&a, name, len);
+				put_chars(&a, name, len);
 			else
 				is_known = !is_names && put_item(&a, &r);
 			if (!is_known && i + 1 < cnt)
 				put_name(&a, ";..");
 		}
-		put(&a, ")", 1);
+		put_chars(&a, ")", 1);
 	}
 	buf[a.len] = '\0';
 	return buf;

@@ -203,8 +203,8 @@ take_some(struct call *c, const struct schema_table *t,
 }
 
 static const char *
-take(struct call *c, const struct schema_table *t,
-     const struct request_arg *filter)
+take_table(struct call *c, const struct schema_table *t,
+	   const struct request_arg *filter)
 {
 	return is_null_symbol(filter) ? take_whole(c, t)
 				      : take_some(c, t, filter);
@@ -222,7 +222,7 @@ take_more(struct call *c, const struct schema_table *t,
 	bool had_all;
 
 	if (!selection_has(&c->out->selection, t->idx))
-		return take(c, t, filter);
+		return take_table(c, t, filter);
 	if (filters_of(c) == NULL)
 		return too_many;
 	had_all = !symbols_is_filtered(c->filters, t->idx);
@@ -285,7 +285,7 @@ const char *
 subscribe_tables(struct call *c, const struct request_arg *table,
 	       const struct request_arg *symbols, struct wire_writer *out)
 {
-	return select_tables(c, table, take, symbols, out);
+	return select_tables(c, table, take_table, symbols, out);
 }
 
 const char *

@@ -163,7 +163,7 @@ print_trips(const struct feed *f)
 
 /* Once a second, also while a send is stuck. */
 static void
-report(struct feed *f, int64_t now_ns)
+report_rates(struct feed *f, int64_t now_ns)
 {
 	int64_t behind_ns = now_ns - due_ns(f, f->sent, now_ns);
 
@@ -185,7 +185,7 @@ static void
 report_if_due(struct feed *f, int64_t now_ns)
 {
 	if (now_ns >= f->report_ns)
-		report(f, now_ns);
+		report_rates(f, now_ns);
 }
 
 /* ---- sending ---- */
@@ -306,7 +306,7 @@ send_some(struct feed *f, uint64_t due, int64_t now_ns)
 
 /* Waits until the server has taken everything that was sent. */
 static int
-chase(struct feed *f)
+confirm_all(struct feed *f)
 {
 	int err =
 		client_chase(&f->client, clock_monotonic_ns() + FEED_ANSWER_NS);
@@ -387,7 +387,7 @@ report_and_confirm(struct feed *f, int64_t now_ns)
 	bool is_due = now_ns >= f->report_ns;
 
 	report_if_due(f, now_ns);
-	return is_due && f->options.is_reconnecting ? chase(f) : 0;
+	return is_due && f->options.is_reconnecting ? confirm_all(f) : 0;
 }
 
 static int
@@ -435,7 +435,7 @@ feed_all(struct feed *f)
 	err = run(f);
 	cli_resume();
 	while (err == 0) {
-		err = chase(f);
+		err = confirm_all(f);
 		if (!is_lost(f, err))
 			break;
 		err = reconnect(f);
@@ -465,7 +465,7 @@ feed_all(struct feed *f)
 /* ---- the whole ---- */
 
 static int
-prepare(struct feed *f)
+prepare_messages(struct feed *f)
 {
 	f->rows = f->options.rows;
 	f->messages_cnt = f->options.tables_cnt;
@@ -492,7 +492,7 @@ feed_main(int argc, char **argv)
 	feed_options_read(&f->options, argc, argv);
 	zone_init(&f->zone, true, 0);
 	cli_catch_signals();
-	if (prepare(f) < 0) {
+	if (prepare_messages(f) < 0) {
 		fputs("ringtick feed: no memory for messages of that size; "
 		      "take fewer rows\n",
 		      stderr);

@@ -323,7 +323,7 @@ is_stopped(const struct log_tool *t)
 }
 
 static int
-walk(struct log_tool *t)
+walk_records(struct log_tool *t)
 {
 	struct journal_check *c = &t->check;
 	int got = 1;
@@ -416,7 +416,7 @@ repair(struct log_tool *t)
 
 /* Prints the result. err is that of the walk.  The exit status. */
 static int
-finish(struct log_tool *t, int err, int64_t span_ns)
+print_result(struct log_tool *t, int err, int64_t span_ns)
 {
 	int status = err < 0 ? CLI_EXIT_TROUBLE : 0;
 
@@ -475,8 +475,8 @@ run(struct log_tool *t)
 		return CLI_EXIT_TROUBLE;
 	if (t->mode == LOG_REPLAY && log_replay_open(&t->replay) < 0)
 		return CLI_EXIT_TROUBLE;
-	err = walk(t);
-	return finish(t, err, clock_monotonic_ns() - start_ns);
+	err = walk_records(t);
+	return print_result(t, err, clock_monotonic_ns() - start_ns);
 }
 
 /* ---- the whole ---- */

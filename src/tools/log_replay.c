@@ -69,7 +69,7 @@ send_all(struct log_replay *r, const uint8_t *bytes, size_t len)
 }
 
 static int
-flush(struct log_replay *r)
+send_batch(struct log_replay *r)
 {
 	size_t len = r->len;
 
@@ -95,7 +95,7 @@ static int
 nap_until(struct log_replay *r, int64_t due_ns)
 {
 	int64_t now_ns = clock_monotonic_ns();
-	int err = now_ns < due_ns ? flush(r) : 0;
+	int err = now_ns < due_ns ? send_batch(r) : 0;
 
 	while (err == 0 && now_ns < due_ns && !cli_stopped()) {
 		int64_t nap_ns = due_ns - now_ns < REPLAY_NAP_NS
@@ -117,7 +117,7 @@ nap_until(struct log_replay *r, int64_t due_ns)
  * the next day.
  */
 static void
-advance(struct log_replay *r, int type, struct qtime when)
+advance_time(struct log_replay *r, int type, struct qtime when)
 {
 	int64_t *base_ns = &r->base_ns[type];
 	int64_t at_ns;
@@ -149,7 +149,7 @@ wait_turn(struct log_replay *r, const struct log_payload *payload)
 		return 0;
 	if (r->start_ns == 0)
 		r->start_ns = clock_monotonic_ns();
-	advance(r, payload->time_type, when);
+	advance_time(r, payload->time_type, when);
 	due_ns = (double)r->start_ns + (double)r->passed_ns / r->speed;
 	return nap_until(r, due_ns < (double)INT64_MAX ? (int64_t)due_ns
 						       : INT64_MAX);
@@ -187,7 +187,7 @@ send_sync(struct log_replay *r, const struct pieces *p)
 {
 	uint8_t *frame = malloc(p->total);
 	struct wire_writer w = wire_writer(frame, p->total);
-	int err = flush(r);
+	int err = send_batch(r);
 
 	if (frame == NULL)
 		return fail(r, -ENOMEM, "no memory for a record that long");
@@ -206,8 +206,8 @@ send_sync(struct log_replay *r, const struct pieces *p)
 
 /* Counts a refused record, and reports the first of its kind. */
 static void
-refuse(struct log_replay *r, struct kind *kind, const struct pieces *p,
-       uint64_t len, uint64_t number, const char *error)
+note_refused(struct log_replay *r, struct kind *kind, const struct pieces *p,
+	     uint64_t len, uint64_t number, const char *error)
 {
 	char sentence[640];
 
@@ -233,7 +233,7 @@ send_async(struct log_replay *r, const struct pieces *p)
 	int err = 0;
 
 	if (p->total > sizeof(r->batch) - r->len)
-		err = flush(r);
+		err = send_batch(r);
 	if (err < 0)
 		return err;
 	w = wire_writer(r->batch + r->len, sizeof(r->batch) - r->len);
@@ -243,7 +243,7 @@ send_async(struct log_replay *r, const struct pieces *p)
 	r->len += wire_written(&w);
 	if (p->total <= sizeof(r->batch))
 		return 0;
-	err = flush(r);
+	err = send_batch(r);
 	return err < 0 ? err : send_all(r, p->columns, p->columns_len);
 }
 
@@ -271,7 +271,7 @@ send_record(struct log_replay *r, struct kind *kind, const struct pieces *p,
 	case KIND_TAKEN:
 		return send_async(r, p);
 	case KIND_REFUSED:
-		refuse(r, kind, p, len, number, NULL);
+		note_refused(r, kind, p, len, number, NULL);
 		return -EREMOTEIO;
 	case KIND_UNKNOWN:
 		break;
@@ -281,7 +281,7 @@ send_record(struct log_replay *r, struct kind *kind, const struct pieces *p,
 		kind_taken(kind, len);
 	if (err != -EREMOTEIO)
 		return err;
-	refuse(r, kind, p, len, number, r->client.error);
+	note_refused(r, kind, p, len, number, r->client.error);
 	if (strcmp(r->client.error, "limit") == 0)
 		err = reopen(r);
 	return err < 0 ? err : -EREMOTEIO;
@@ -345,7 +345,7 @@ log_replay_close(struct log_replay *r, int err)
 	double seconds;
 
 	if (err == 0)
-		err = flush(r);
+		err = send_batch(r);
 	if (err == 0) {
 		cli_resume();
 		err = client_chase(&r->client,

@@ -34,7 +34,7 @@ on_bus_error(int signal_number)
 
 /* The map is longer than the file, so that it need not be moved often. */
 static int
-map(struct mapped_file *m, uint64_t len)
+map_bytes(struct mapped_file *m, uint64_t len)
 {
 	uint64_t room = (len / AHEAD_BYTES + 1) * AHEAD_BYTES;
 	void *bytes =
@@ -71,7 +71,7 @@ mapped_file_open(struct mapped_file *m, const char *path, bool is_writable)
 	else if (!S_ISREG(st.st_mode))
 		err = -EINVAL;
 	else
-		err = map(m, (uint64_t)st.st_size);
+		err = map_bytes(m, (uint64_t)st.st_size);
 	if (err < 0) {
 		mapped_file_close(m);
 		return err;
@@ -105,14 +105,14 @@ mapped_file_grow(struct mapped_file *m)
 		return -ESTALE;
 	if ((uint64_t)st.st_size == m->len)
 		return st.st_nlink == 0 ? -ENOENT : 0;
-	err = map(m, (uint64_t)st.st_size);
+	err = map_bytes(m, (uint64_t)st.st_size);
 	return err < 0 ? err : 1;
 }
 
 /* Watches the open file, even if its name now belongs to another, and the
  * folder for the next day's file. */
 static int
-watch(struct mapped_file *m)
+watch_file(struct mapped_file *m)
 {
 	char path[PATH_MAX];
 
@@ -175,7 +175,7 @@ next_has_begun(struct mapped_file *m)
 
 /* 1, 0 or -errno as from mapped_file_wait; -EAGAIN: nothing has happened. */
 static int
-look(struct mapped_file *m)
+look_again(struct mapped_file *m)
 {
 	int got;
 
@@ -196,7 +196,7 @@ mapped_file_wait(struct mapped_file *m)
 {
 	struct pollfd pollfd = { .events = POLLIN };
 	sigset_t ends, before;
-	int got = m->watch_fd < 0 ? watch(m) : 0;
+	int got = m->watch_fd < 0 ? watch_file(m) : 0;
 
 	if (got < 0)
 		return got;
@@ -208,7 +208,7 @@ mapped_file_wait(struct mapped_file *m)
 	sigaddset(&ends, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &ends, &before);
 	/* After the watch began, so that no growth is missed. */
-	while ((got = look(m)) == -EAGAIN) {
+	while ((got = look_again(m)) == -EAGAIN) {
 		(void)ppoll(&pollfd, 1, NULL, &before);
 		take_events(m);
 	}

@@ -228,7 +228,7 @@ tell_tables(struct wire_reader r, bool is_nested)
  * that: in a later epoch the same claim could mean other records.
  */
 static void
-confirm(struct sub *s)
+confirm_claim(struct sub *s)
 {
 	s->place.epoch = s->epoch;
 	s->fruitless = 0;
@@ -283,7 +283,7 @@ take_response(struct sub *s, const struct client_frame *frame)
 		is_good = sub_rejoin_read_epoch(&r, &s->epoch);
 		break;
 	case REQUEST_SIGN:
-		confirm(s);
+		confirm_claim(s);
 		break;
 	}
 	return is_good ? 0
@@ -307,7 +307,7 @@ take_frames(struct sub *s)
 			return fail(s, -EBADMSG, s->client.error);
 		s->stats.counts.bytes += frame.wire_len;
 		if (frame.message == WIRE_ASYNC) {
-			confirm(s);
+			confirm_claim(s);
 			err = take_async(s, &frame);
 		} else if (frame.message == WIRE_RESPONSE)
 			err = take_response(s, &frame);
@@ -345,7 +345,7 @@ receive(struct sub *s, size_t max, int64_t deadline_ns)
 
 /* Sends a frame that was begun at 0, and waits for its response. */
 static int
-ask(struct sub *s, struct wire_writer *w, enum sub_request what)
+ask_server(struct sub *s, struct wire_writer *w, enum sub_request what)
 {
 	int64_t deadline_ns = clock_monotonic_ns() + SUB_REPLY_NS;
 	size_t sent;
@@ -386,7 +386,7 @@ subscribe_one(struct sub *s, const char *table, size_t table_len)
 	sub_rejoin_put_names(&w, s->options.symbols);
 	if (w.is_full)
 		return fail(s, -EINVAL, "--table or --symbols is too long");
-	return ask(s, &w, REQUEST_SUB);
+	return ask_server(s, &w, REQUEST_SUB);
 }
 
 /* Subscribes to all tables in one request, which also asks where their stream
@@ -404,7 +404,7 @@ subscribe_first(struct sub *s)
 		return fail(s, -EINVAL,
 			    "--table has a name that is not a table's, or too "
 			    "many");
-	return ask(s, &w, REQUEST_FIRST);
+	return ask_server(s, &w, REQUEST_FIRST);
 }
 
 static int
@@ -444,13 +444,13 @@ rejoin(struct sub *s)
 
 	(void)wire_begin_frame(&w, WIRE_SYNC);
 	sub_rejoin_put_epoch(&w);
-	err = ask(s, &w, REQUEST_EPOCH);
+	err = ask_server(s, &w, REQUEST_EPOCH);
 	if (err < 0)
 		return err;
 	w = wire_writer(frame, sizeof(frame));
 	(void)wire_begin_frame(&w, WIRE_SYNC);
 	sub_rejoin_put(&w, &s->place, s->options.wanted, s->options.symbols);
-	err = ask(s, &w, REQUEST_REJOIN);
+	err = ask_server(s, &w, REQUEST_REJOIN);
 	if (err < 0)
 		return err;
 	fprintf(stderr, "ringtick sub: connected again, in epoch %lld\n",
@@ -459,7 +459,7 @@ rejoin(struct sub *s)
 	w = wire_writer(frame, sizeof(frame));
 	(void)wire_begin_frame(&w, WIRE_SYNC);
 	wire_put_string(&w, "");
-	return ask(s, &w, REQUEST_SIGN);
+	return ask_server(s, &w, REQUEST_SIGN);
 }
 
 /* Tries until the stream continues, or the tool must end: 0, or -errno. */

@@ -157,7 +157,7 @@ pass_vector(struct wire_reader *r, int type)
 enum { LOOKS_SYMBOL = 2, LOOKS_OBJECT = 8 };
 
 static inline void
-look(struct wire_reader *r, uint64_t looks)
+count_looks(struct wire_reader *r, uint64_t looks)
 {
 	r->looks += looks;
 	if (r->looks_max > 0 && r->looks > r->looks_max)
@@ -372,7 +372,7 @@ pass_object(struct wire_reader *r, unsigned depth)
 
 	if (depth > WIRE_DEPTH_MAX)
 		wire_fail(r, "the objects are nested too deeply");
-	look(r, LOOKS_OBJECT);
+	count_looks(r, LOOKS_OBJECT);
 	if (r->bad != NULL)
 		return s;
 	if (s.type < KT_LIST) {
@@ -462,7 +462,7 @@ check_error(const uint8_t *body, size_t len)
 }
 
 static const char *
-check(struct wire_reader r, bool *out_has_long_counts)
+check_object(struct wire_reader r, bool *out_has_long_counts)
 {
 	if (r.at < r.end && (int8_t)*r.at == KT_ERROR) {
 		const char *fault = check_error(r.at, (size_t)(r.end - r.at));
@@ -484,8 +484,8 @@ const char *
 wire_check_body(const uint8_t *body, size_t len, bool is_big_endian,
 		bool *out_has_long_counts)
 {
-	return check(wire_reader(body, len, is_big_endian),
-		     out_has_long_counts);
+	return check_object(wire_reader(body, len, is_big_endian),
+			    out_has_long_counts);
 }
 
 const char *
@@ -495,7 +495,7 @@ wire_check_bounded(const uint8_t *body, size_t len, bool is_big_endian,
 	struct wire_reader r = wire_reader(body, len, is_big_endian);
 
 	wire_bound(&r);
-	return check(r, out_has_long_counts);
+	return check_object(r, out_has_long_counts);
 }
 
 /* ---- short ways ---- */
