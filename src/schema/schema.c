@@ -59,6 +59,14 @@ schema_type_name(int type)
 	return "function";
 }
 
+const char *
+schema_type_form(int type)
+{
+	if (wire_is_atom(type))
+		return " atom";
+	return wire_is_list(type) && type != KT_LIST ? " vector" : "";
+}
+
 /* ---- tables and columns ---- */
 
 __attribute__((format(printf, 3, 4))) static int

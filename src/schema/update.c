@@ -71,8 +71,16 @@ __attribute__((cold, noinline)) static void
 refuse_column(struct parse *p, const struct schema_column *c, int came)
 {
 	refuse(p, "type", c, "%s wanted, %s came", wanted_name(c),
-	       c->is_string && came == KT_LIST ? "list of other things"
-					       : schema_type_name(came));
+	       schema_type_name(came));
+}
+
+/* A cell of a column of strings. */
+__attribute__((cold, noinline)) static void
+refuse_string(struct parse *p, const struct schema_column *c, int came,
+	      uint32_t row)
+{
+	refuse(p, "type", c, "string wanted, %s%s came in row %u",
+	       schema_type_name(came), schema_type_form(came), row);
 }
 
 __attribute__((cold, noinline)) static void
@@ -80,9 +88,7 @@ refuse_cell(struct parse *p, const struct schema_column *c, int came)
 {
 	refuse(p, "type", c, "%s%s wanted, %s%s came", wanted_name(c),
 	       c->is_string ? "" : " atom", schema_type_name(came),
-	       wire_is_atom(came)		       ? " atom"
-	       : wire_is_list(came) && came != KT_LIST ? " vector"
-						       : "");
+	       schema_type_form(came));
 }
 
 /* The number of items is wrong.  A first column that does not have the type of
@@ -97,7 +103,7 @@ refuse_count(struct parse *p, int first_type, uint64_t cnt)
 		       t->columns_cnt, (unsigned long long)cnt);
 	else
 		refuse(p, "length", NULL,
-		       "%u columns wanted behind the time (%s), %llu came, the "
+		       "%u columns wanted after the time (%s), %llu came, the "
 		       "first %s",
 		       t->columns_cnt - 1, wanted_name(&t->columns[0]),
 		       (unsigned long long)cnt, schema_type_name(first_type));
@@ -175,7 +181,7 @@ parse_list_of_strings(struct parse *p, const struct schema_column *c,
 			p->u.is_verbatim = false;
 			p->u.frame_len += STRING_OF_CHAR_BYTES - 2;
 		} else if (type != KT_CHAR && p->check != CHECK_SHAPE) {
-			refuse_column(p, c, KT_LIST);
+			refuse_string(p, c, type, i);
 			return;
 		}
 		wire_skip(&r);
@@ -352,7 +358,8 @@ parse_list(struct parse *p)
 	if (p->r.bad != NULL)
 		return;
 	if (cnt == 0) {
-		refuse(p, "length", NULL, "no columns came");
+		refuse(p, "length", NULL, "%u columns wanted, none came",
+		       p->u.table->columns_cnt);
 		return;
 	}
 	first = type_at(&p->r);
@@ -362,7 +369,7 @@ parse_list(struct parse *p)
 		parse_cells(p, cnt);
 	} else {
 		refuse(p, "type", NULL,
-		       "columns or cells wanted, first came a %s",
+		       "columns or cells wanted, the first is a %s",
 		       schema_type_name(first));
 		pass_items(p, cnt);
 	}
@@ -408,23 +415,40 @@ parse_atom(struct parse *p)
 	parse_cells(p, 1);
 }
 
-/* Whether the names are those of the schema, with or without the first. */
 static bool
-names_match(const struct schema_table *t, struct wire_reader names,
-	    uint64_t cnt)
+is_name(const struct schema_column *c, const char *name, size_t len)
 {
-	const struct schema_column *c =
-		t->columns + (cnt == t->columns_cnt ? 0 : 1);
-	bool same = cnt == t->columns_cnt || cnt + 1 == t->columns_cnt;
+	return strlen(c->name) == len && memcmp(c->name, name, len) == 0;
+}
 
-	for (uint64_t i = 0; i < cnt && same; i++) {
+/* Refuses names that are not those of the schema, with or without the first. */
+static void
+check_names(struct parse *p, struct wire_reader names, uint64_t cnt)
+{
+	const struct schema_table *t = p->u.table;
+	const struct schema_column *c = t->columns;
+	const struct schema_column *end = c + t->columns_cnt;
+
+	for (uint64_t i = 0; i < cnt; i++, c++) {
 		size_t len;
 		const char *name = wire_get_symbol(&names, &len);
 
-		same = strlen(c[i].name) == len &&
-		       memcmp(c[i].name, name, len) == 0;
+		if (i == 0 && cnt < t->columns_cnt && !is_name(c, name, len))
+			c++;
+		if (c == end) {
+			refuse(p, "mismatch", NULL,
+			       "%u columns wanted, also %.48s came",
+			       t->columns_cnt, name);
+			return;
+		}
+		if (!is_name(c, name, len)) {
+			refuse(p, "mismatch", c, "column wanted, %.48s came",
+			       len == 0 ? "no name" : name);
+			return;
+		}
 	}
-	return same;
+	if (c != end)
+		refuse(p, "mismatch", c, "column wanted, none came");
 }
 
 static void
@@ -437,10 +461,9 @@ parse_table(struct parse *p)
 	if (p->r.bad != NULL || p->r.has_long_counts)
 		return;
 	t = wire_open_table(&whole);
-	if (!names_match(p->u.table, t.names, t.columns_cnt)) {
-		refuse(p, "mismatch", NULL, "a table of other columns came");
+	check_names(p, t.names, t.columns_cnt);
+	if (p->refused != NULL)
 		return;
-	}
 	p->r.at = t.columns.at;
 	parse_columns(p, t.columns_cnt);
 }

@@ -2,6 +2,8 @@
 
 #include "tick/publish.h"
 
+#include <stdio.h>
+
 #include "schema/update.h"
 
 static const char *
@@ -11,6 +13,31 @@ refuse_update(struct call *c, const struct request_arg *table, const char *text)
 	c->out->why = text;
 	c->out->table = *table;
 	return text;
+}
+
+static const char *
+refuse_table(struct call *c, const struct request_arg *table)
+{
+	int came = (int8_t)table->at[0];
+
+	(void)snprintf(c->tick->error, sizeof(c->tick->error),
+		       "type: table: symbol wanted, %s%s came",
+		       schema_type_name(came), schema_type_form(came));
+	return refuse_update(c, table, c->tick->error);
+}
+
+/* The update is too long as it would be published. */
+static const char *
+refuse_long(struct call *c, const struct request_arg *table,
+	    const struct update *u)
+{
+	(void)snprintf(c->tick->error, sizeof(c->tick->error),
+		       "limit: %.48s: %llu bytes wanted at most (message.max), "
+		       "%llu came",
+		       u->table->name,
+		       (unsigned long long)c->tick->settings->message.max,
+		       (unsigned long long)u->frame_len);
+	return refuse_update(c, table, c->tick->error);
 }
 
 /* Of two long updates all streams have one before the next is accepted. */
@@ -72,7 +99,7 @@ publish_update(struct call *c, const struct request_arg *table,
 	if (must_be_fed(c, x->len))
 		return call_must_wait(c, WAIT_FED);
 	if ((int8_t)table->at[0] != -KT_SYMBOL)
-		return refuse_update(c, table, "type: table: symbol wanted");
+		return refuse_table(c, table);
 	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
 			    table->len - 2);
 	if (found == NULL && !is_whole_object(x)) {
@@ -98,7 +125,7 @@ publish_update(struct call *c, const struct request_arg *table,
 		return request_is_malformed;
 	}
 	if (u.frame_len > t->settings->message.max)
-		return refuse_update(c, table, "limit");
+		return refuse_long(c, table, &u);
 	if (c->frame != NULL && c->is_matched)
 		template_learn(&t->templates, c->frame, &u);
 	return try_publish(c, table, &u);

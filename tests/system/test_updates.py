@@ -333,11 +333,19 @@ WHY = {
     "length: trade.size: 1 rows wanted, 2 came": lst(
         vec("n", [T0]), syms("a"), vec("f", [1]), vec("j", [1, 2])),
     "length: trade: 4 columns wanted, 2 came": lst(vec("n", [T0]), syms("a")),
-    "length: trade: 3 columns wanted behind the time (timespan), 4 came, the first "
+    "length: trade: 4 columns wanted, none came": lst(),
+    "length: trade: 3 columns wanted after the time (timespan), 4 came, the first "
     "timestamp": lst(vec("p", [T0]), syms("a"), vec("f", [1]), vec("j", [1])),
     "type: trade: columns wanted, a function came": NIL,
-    "mismatch: trade: a table of other columns came": kdb.table(
+    "type: trade: columns or cells wanted, the first is a function": lst(NIL, NIL),
+    "mismatch: trade.sym: column wanted, a came": kdb.table(
         "a b", vec("j", [1]), vec("j", [1])),
+    "mismatch: trade.price: column wanted, size came": kdb.table(
+        "time sym size price", *trade(1).items),
+    "mismatch: trade.size: column wanted, none came": kdb.table(
+        "time sym price", *trade(1).items[:3]),
+    "mismatch: trade: 4 columns wanted, also venue came": kdb.table(
+        "time sym price size venue", *trade(1).items, syms("a")),
 }
 
 
@@ -347,6 +355,8 @@ def test_a_refusal_says_what_is_wrong(plant):
     p = plant()
     for why, x in WHY.items():
         assert p.feed.update("trade", x) == Error(why.encode())
+    assert p.feed.update("news", lst(vec("n", [T0, T0]), syms("a", "b"), lst(
+        text("a"), atom("j", 1)))) == Error(b"type: news.text: string wanted, long atom came in row 1")
     silent = kdb.Client(p.daemon.port, creds=b"silent:pw\x03")
     silent.send(update("trade", WHY["length: trade.size: 1 rows wanted, 2 came"]))
     p.daemon.wait_log("rejected", user="silent", table="trade",
@@ -355,7 +365,7 @@ def test_a_refusal_says_what_is_wrong(plant):
     silent = kdb.Client(p.daemon.port, creds=b"texts:pw\x03")
     silent.async_(lst(sym(".u.upd"), text("trade"), trade(1)))
     p.daemon.wait_log("rejected", user="texts", table="trade",
-                      error=lambda e: e.startswith("type: table"))
+                      error="type: table: symbol wanted, char vector came")
     silent.close()
     p.expect_nothing()
 

@@ -353,14 +353,14 @@ test_update_errors(void **state)
 	check_refused(CALL(DOT_UPD, L2 IBM PRICE),
 		      "type: pair.n: long atom wanted, float atom came");
 	check_refused(CALL(DOT_UPD, L3 IBM LONG5 LONG5),
-		      "length: pair: 2 columns wanted behind the time "
+		      "length: pair: 2 columns wanted after the time "
 		      "(timespan), 3 came, the first symbol");
 	check_refused(L3 DOT_UPD FOO L2 IBM LONG5, "foo");
 	assert_int_equal(out.table.len, 5);
 	check_refused(L3 UPD LONG5 L2 IBM LONG5,
-		      "type: table: symbol wanted");
+		      "type: table: symbol wanted, long atom came");
 	check_refused(L3 UPD "0a00 04000000 70616972" L2 IBM LONG5,
-		      "type: table: symbol wanted");
+		      "type: table: symbol wanted, char vector came");
 	/* the name byte for byte, as q has it */
 	check_refused(L3 UPD SYM("6120623d0a") L2 IBM LONG5, "a b=\n");
 	assert_int_equal(counters.in_records, 0);
@@ -401,6 +401,7 @@ test_limit(void **state)
 {
 	enum { ROWS = 1500 };
 	uint8_t *frame = calloc(1, MESSAGE_MAX);
+	char limit[128];
 	struct wire_writer w;
 	size_t header;
 
@@ -417,7 +418,11 @@ test_limit(void **state)
 	wire_put_long(&w, 5);
 	wire_end_frame(&w, header);
 	assert_int_equal(handle(frame, wire_written(&w)), TICK_DONE);
-	check_error("limit");
+	(void)snprintf(limit, sizeof(limit),
+		       "limit: pair: %u bytes wanted at most (message.max), "
+		       "25569 came",
+		       (unsigned)MESSAGE_MAX);
+	check_error(limit);
 	check_nothing_published();
 	settings.message.max = 2 * MESSAGE_MAX;
 	assert_int_equal(handle(frame, wire_written(&w)), TICK_DONE);
