@@ -618,7 +618,7 @@ report_memory(const struct server *s)
 	uint64_t replies = n * s->tick.reply_max;
 	uint64_t pool = set->message.buffers * set->message.max;
 	uint64_t scratch = set->message.max + s->tick.work_len +
-			   inflater_memory(set->message.max) +
+			   inflate_long_memory(set->message.max) +
 			   2 * filter_memory(set->message.max) +
 			   (is_batched ? batch_memory(set->message.max) : 0);
 	uint64_t table = n * sizeof(struct connection);

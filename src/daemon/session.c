@@ -56,7 +56,7 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 {
 	c->reason = reason;
 	list_remove(&c->hello_node);
-	inflater_forget(&s->tick.inflater, c);
+	inflate_long_forget(&s->tick.inflate_long, c);
 	if (c->has_published)
 		publishers_left(&s->publishers, c->name,
 				c->consumer.address, s->now_ns);

@@ -22,7 +22,7 @@ static const char *const waiting_for[WAIT_REASONS] = {
 	[WAIT_FILE] = "the journal's file",
 	[WAIT_BUFFER] = "a buffer of message.buffers",
 	[WAIT_REPLY] = "a buffer of message.buffers",
-	[WAIT_INFLATER] = "another compressed message to be inflated",
+	[WAIT_INFLATE] = "another compressed message to be inflated",
 	[WAIT_TURN] = "its turn",
 	[WAIT_DEAR] = "its turn",
 };
@@ -65,7 +65,7 @@ count_wait(struct counters *counters, enum wait_reason why)
 		why == WAIT_ROOM || why == WAIT_HOLD || why == WAIT_DAY ||
 		why == WAIT_FED;
 	counters->buffer_waits += why == WAIT_BUFFER || why == WAIT_REPLY;
-	counters->turn_waits += is_turn(why) || why == WAIT_INFLATER;
+	counters->turn_waits += is_turn(why) || why == WAIT_INFLATE;
 }
 
 void

@@ -8,7 +8,7 @@
  *   fed             all streams have a long message     no other
  *   level, file     the stream, the journal             no other
  *   buffer, reply   a free buffer                       all before it
- *   inflater        another long message is inflated    all before it
+ *   inflate         another long message is inflated    all before it
  *   turn, dear      the next turns                      all before it
  *
  * Each reason has a queue.  While a connection waits nothing is received from

@@ -40,8 +40,8 @@ may_go_on(struct server *s, const struct connection *c)
 		return buffers_may_take(s, c, POOL_INPUT);
 	case WAIT_REPLY:
 		return buffers_may_take(s, c, POOL_REPLY);
-	case WAIT_INFLATER:
-		return inflater_is_free(&s->tick.inflater, s->now_ns);
+	case WAIT_INFLATE:
+		return inflate_long_is_free(&s->tick.inflate_long, s->now_ns);
 	case WAIT_TURN:
 	case WAIT_DEAR:
 		return true;

@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/guarded.h"
+#include "base/sigbus.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "journal/file.h"
@@ -353,7 +353,7 @@ check_file(const char *path, struct history_file *f, uint64_t len,
 				 path, strerror(errno));
 	populate(bytes, len);
 	work.bytes = bytes;
-	could_read = guarded_run(bytes, len, check_bytes, &work);
+	could_read = sigbus_guard(bytes, len, check_bytes, &work);
 	(void)munmap(bytes, len);
 	if (!could_read)
 		return tell_unreadable(path, f->fd, len, err, err_len);

@@ -14,7 +14,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
-#include "base/uncached.h"
+#include "base/disk_read.h"
 #include "base/util.h"
 
 enum {
@@ -228,7 +228,7 @@ look_for_zeros(struct work *w, uint64_t off, size_t len)
 static int
 write_anew(struct work *w, uint64_t off, size_t len)
 {
-	ssize_t on_disk = uncached_read(w->disk_fd, w->disk, PIECE_BYTES, off);
+	ssize_t on_disk = disk_read_at(w->disk_fd, w->disk, PIECE_BYTES, off);
 	size_t done = 0;
 
 	if (on_disk < 0)
@@ -253,7 +253,7 @@ write_anew(struct work *w, uint64_t off, size_t len)
 static int
 write_all_anew(struct work *w)
 {
-	uint64_t off = w->off - w->off % UNCACHED_ALIGN;
+	uint64_t off = w->off - w->off % DISK_READ_ALIGN;
 
 	for (; off < w->size; off += PIECE_BYTES) {
 		size_t len = (size_t)min_u64(w->size - off, PIECE_BYTES);
@@ -282,11 +282,11 @@ error_of(int res)
 static int
 read_back(const struct work *w)
 {
-	uint64_t off = w->off - w->off % UNCACHED_ALIGN, sum = 0;
+	uint64_t off = w->off - w->off % DISK_READ_ALIGN, sum = 0;
 
 	for (; off < w->size; off += PIECE_BYTES) {
 		size_t len = (size_t)min_u64(w->size - off, PIECE_BYTES);
-		ssize_t n = uncached_read(w->disk_fd, w->disk, PIECE_BYTES,
+		ssize_t n = disk_read_at(w->disk_fd, w->disk, PIECE_BYTES,
 					  off);
 
 		if (n < 0)
@@ -356,7 +356,7 @@ open_and_mend(struct work *w, const char *note, char *err, size_t err_len)
 		return fail_with(errno, err, err_len, "%s: %s", w->path,
 				 strerror(errno));
 	w->size = (uint64_t)st.st_size;
-	w->disk_fd = uncached_open(w->path);
+	w->disk_fd = disk_read_open(w->path);
 	if (w->disk_fd < 0)
 		return fail_with(EBADMSG, err, err_len,
 				 "%s: an fdatasync had failed, and its file "
@@ -365,8 +365,8 @@ open_and_mend(struct work *w, const char *note, char *err, size_t err_len)
 				 "%" PRIu64 " on, and remove %s to take it as "
 				 "it is",
 				 w->path, strerror(-w->disk_fd), w->off, note);
-	w->cached = aligned_alloc(UNCACHED_ALIGN, PIECE_BYTES);
-	w->disk = aligned_alloc(UNCACHED_ALIGN, PIECE_BYTES);
+	w->cached = aligned_alloc(DISK_READ_ALIGN, PIECE_BYTES);
+	w->disk = aligned_alloc(DISK_READ_ALIGN, PIECE_BYTES);
 	if (w->cached == NULL || w->disk == NULL)
 		return fail_with(ENOMEM, err, err_len,
 				 "no memory for reading the journal");

@@ -466,29 +466,29 @@ handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
 	c->out->is_too_long = *why == inflate_too_long;
 	if (whole == 0)
 		return TICK_BAD;
-	if (!inflater_has(&t->inflater, who)) {
+	if (!inflate_long_has(&t->inflate_long, who)) {
 		c->out->waits_for = must_wait_whole(t, whole);
 		if (c->out->waits_for != WAIT_NOTHING)
 			return TICK_WAIT;
 	}
-	switch (inflater_inflate(&t->inflater, who, t->now_ns, frame, len,
+	switch (inflate_long_next(&t->inflate_long, who, t->now_ns, frame, len,
 				 whole, &plain, why)) {
-	case UNPACK_DONE:
+	case INFLATE_DONE:
 		break;
-	case UNPACK_MORE:
+	case INFLATE_MORE:
 		c->out->waits_for = WAIT_DEAR;
 		return TICK_WAIT;
-	case UNPACK_BUSY:
-		c->out->waits_for = WAIT_INFLATER;
+	case INFLATE_BUSY:
+		c->out->waits_for = WAIT_INFLATE;
 		return TICK_WAIT;
-	case UNPACK_BAD:
+	case INFLATE_BAD:
 		return TICK_BAD;
 	}
 	result = handle_body(c, is_sync, plain, whole);
 	if (result == TICK_DONE || result == TICK_BAD)
-		inflater_forget(&t->inflater, who);
+		inflate_long_forget(&t->inflate_long, who);
 	else if (result == TICK_WAIT && c->out->waits_for != WAIT_DEAR)
-		inflater_wait(&t->inflater, who);
+		inflate_long_wait(&t->inflate_long, who);
 	return result;
 }
 

@@ -52,7 +52,7 @@ tick_open(struct tick *t, const struct settings *settings,
 		REQUEST_WORK_BYTES + max_u64(2 * t->reply_max, scratch);
 	t->work = map_scratch(t->work_len);
 	if (t->rewritten != NULL && t->work != NULL &&
-	    inflater_open(&t->inflater, scratch) == 0)
+	    inflate_long_open(&t->inflate_long, scratch) == 0)
 		return 0;
 	tick_close(t);
 	return -ENOMEM;
@@ -61,7 +61,7 @@ tick_open(struct tick *t, const struct settings *settings,
 void
 tick_close(struct tick *t)
 {
-	inflater_close(&t->inflater);
+	inflate_long_close(&t->inflate_long);
 	if (t->rewritten != NULL)
 		(void)munmap(t->rewritten, t->settings->message.max);
 	if (t->work != NULL)

@@ -22,7 +22,7 @@
 #include "ring/streams.h"
 #include "schema/template.h"
 #include "tick/request_text.h"
-#include "wire/inflater.h"
+#include "wire/inflate_long.h"
 #include "wire/wire.h"
 
 /* The connections as q values (doc/protocol.md). */
@@ -59,7 +59,7 @@ struct tick {
 	int64_t now_ns;	   /* the same time, monotonic */
 	bool is_held;	   /* a consumer holds the feeds: no updates */
 	bool is_day_pending; /* the mark has no room yet: no updates */
-	struct inflater inflater; /* for compressed frames */
+	struct inflate_long inflate_long; /* for compressed frames */
 	uint8_t *rewritten;   /* scratch of message.max bytes: a byte-swapped
 				 frame, within one call */
 	uint8_t *work;	      /* scratch for the evaluation of a request */
@@ -90,7 +90,7 @@ struct tick_client {
 				   stream */
 	const char *user;	/* its user name; NULL: none */
 	const void *who;	/* key of its long compressed frame
-				   (wire/inflater.h); NULL: such a frame is
+				   (wire/inflate_long.h); NULL: such a frame is
 				   inflated in one go */
 	bool is_brief;		/* other clients wait: a request that is
 				   more than brief (q/eval.h) waits with

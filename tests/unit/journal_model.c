@@ -17,7 +17,7 @@
 #include "frames.h"
 #include "journal/file.h"
 #include "base/log.h"
-#include "base/uncached.h"
+#include "base/disk_read.h"
 #include "schema/update.h"
 #include "base/util.h"
 #include "wire/wire.h"
@@ -263,18 +263,18 @@ engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
 /* ---- what is on the disk ---- */
 
 int
-uncached_open(const char *path)
+disk_read_open(const char *path)
 {
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 ssize_t
-uncached_read(int fd, void *at, size_t len, uint64_t off)
+disk_read_at(int fd, void *at, size_t len, uint64_t off)
 {
 	ssize_t n = pread(fd, at, len, (off_t)off);
 
-	assert_int_equal((uintptr_t)at % UNCACHED_ALIGN, 0);
-	assert_int_equal(off % UNCACHED_ALIGN, 0);
+	assert_int_equal((uintptr_t)at % DISK_READ_ALIGN, 0);
+	assert_int_equal(off % DISK_READ_ALIGN, 0);
 	if (m.lost_off != 0 && off + (uint64_t)n > m.lost_off) {
 		uint64_t from = max_u64(m.lost_off, off) - off;
 

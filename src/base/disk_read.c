@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "base/uncached.h"
+#include "base/disk_read.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 int
-uncached_open(const char *path)
+disk_read_open(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 
@@ -15,7 +15,7 @@ uncached_open(const char *path)
 }
 
 ssize_t
-uncached_read(int fd, void *at, size_t len, uint64_t off)
+disk_read_at(int fd, void *at, size_t len, uint64_t off)
 {
 	size_t done = 0;
 
@@ -30,7 +30,7 @@ uncached_read(int fd, void *at, size_t len, uint64_t off)
 		done += (size_t)n;
 		/* Short only at the end of the file: after that no offset is
 		 * aligned. */
-		if (n == 0 || done % UNCACHED_ALIGN != 0)
+		if (n == 0 || done % DISK_READ_ALIGN != 0)
 			break;
 	}
 	return (ssize_t)done;

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "wire/inflater.h"
+#include "wire/inflate_long.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,12 +13,12 @@
 #include "wire/wire.h"
 
 enum {
-	LONG_BYTES = 3 * INFLATER_PIECE_BYTES,
+	LONG_BYTES = 3 * INFLATE_PIECE_BYTES,
 	SHORT_BYTES = 1000,
 	PACKED_MAX = 2 * LONG_BYTES,
 };
 
-static struct inflater u;
+static struct inflate_long u;
 static uint8_t *packed;
 static size_t packed_len;
 static const uint8_t *out;
@@ -31,14 +31,14 @@ set_up(void **state)
 {
 	(void)state;
 	packed = malloc(PACKED_MAX);
-	return packed == NULL || inflater_open(&u, LONG_BYTES) != 0;
+	return packed == NULL || inflate_long_open(&u, LONG_BYTES) != 0;
 }
 
 static int
 tear_down(void **state)
 {
 	(void)state;
-	inflater_close(&u);
+	inflate_long_close(&u);
 	free(packed);
 	return 0;
 }
@@ -61,10 +61,10 @@ pack(size_t whole, uint8_t byte)
 	wire_store_u32(packed + 4, (uint32_t)packed_len);
 }
 
-static enum inflater_result
+static enum inflate_long_result
 go_on(const int *owner, int64_t now_ns, size_t whole)
 {
-	return inflater_inflate(&u, owner, now_ns, packed, packed_len, whole,
+	return inflate_long_next(&u, owner, now_ns, packed, packed_len, whole,
 				&out, &why);
 }
 
@@ -84,24 +84,24 @@ test_pieces(void **state)
 
 	(void)state;
 	pack(LONG_BYTES, 7);
-	while (go_on(&anna, now, LONG_BYTES) == UNPACK_MORE) {
+	while (go_on(&anna, now, LONG_BYTES) == INFLATE_MORE) {
 		pieces++;
 		pack(SHORT_BYTES, 9);
-		assert_int_equal(go_on(&bert, now, SHORT_BYTES), UNPACK_DONE);
+		assert_int_equal(go_on(&bert, now, SHORT_BYTES), INFLATE_DONE);
 		check_out(SHORT_BYTES, 9);
 		pack(LONG_BYTES, 7);
-		assert_int_equal(go_on(&bert, now, LONG_BYTES), UNPACK_BUSY);
+		assert_int_equal(go_on(&bert, now, LONG_BYTES), INFLATE_BUSY);
 	}
 	assert_int_equal(pieces, 3);
 	check_out(LONG_BYTES, 7);
 	/* A further call finds the message still there. */
-	assert_int_equal(go_on(&anna, now, LONG_BYTES), UNPACK_DONE);
+	assert_int_equal(go_on(&anna, now, LONG_BYTES), INFLATE_DONE);
 	check_out(LONG_BYTES, 7);
-	assert_false(inflater_is_free(&u, now));
-	inflater_forget(&u, &bert);
-	assert_true(inflater_has(&u, &anna));
-	inflater_forget(&u, &anna);
-	assert_true(inflater_is_free(&u, now));
+	assert_false(inflate_long_is_free(&u, now));
+	inflate_long_forget(&u, &bert);
+	assert_true(inflate_long_has(&u, &anna));
+	inflate_long_forget(&u, &anna);
+	assert_true(inflate_long_is_free(&u, now));
 }
 
 /* A waiting message loses the place to another owner and is inflated again. */
@@ -110,19 +110,20 @@ test_taken_away(void **state)
 {
 	(void)state;
 	pack(LONG_BYTES, 3);
-	while (go_on(&anna, now, LONG_BYTES) == UNPACK_MORE)
+	while (go_on(&anna, now, LONG_BYTES) == INFLATE_MORE)
 		;
-	inflater_wait(&u, &bert);
-	assert_int_equal(go_on(&bert, now, LONG_BYTES), UNPACK_BUSY);
-	inflater_wait(&u, &anna);
-	assert_int_equal(go_on(&bert, now, LONG_BYTES), UNPACK_MORE);
-	assert_int_equal(go_on(&anna, now, LONG_BYTES), UNPACK_BUSY);
+	inflate_long_wait(&u, &bert);
+	assert_int_equal(go_on(&bert, now, LONG_BYTES), INFLATE_BUSY);
+	inflate_long_wait(&u, &anna);
+	assert_int_equal(go_on(&bert, now, LONG_BYTES), INFLATE_MORE);
+	assert_int_equal(go_on(&anna, now, LONG_BYTES), INFLATE_BUSY);
 	/* Bert stops calling. */
-	assert_int_equal(go_on(&anna, now + NS_PER_S, LONG_BYTES), UNPACK_BUSY);
+	assert_int_equal(go_on(&anna, now + NS_PER_S, LONG_BYTES),
+			 INFLATE_BUSY);
 	assert_int_equal(go_on(&anna, now + NS_PER_S + 1, LONG_BYTES),
-			 UNPACK_MORE);
-	assert_false(inflater_has(&u, &bert));
-	inflater_forget(&u, &anna);
+			 INFLATE_MORE);
+	assert_false(inflate_long_has(&u, &bert));
+	inflate_long_forget(&u, &anna);
 }
 
 /* A message without an owner is inflated at once; a bad one frees the place. */
@@ -131,15 +132,15 @@ test_at_once(void **state)
 {
 	(void)state;
 	pack(LONG_BYTES, 4);
-	assert_int_equal(go_on(NULL, now, LONG_BYTES), UNPACK_DONE);
+	assert_int_equal(go_on(NULL, now, LONG_BYTES), INFLATE_DONE);
 	check_out(LONG_BYTES, 4);
-	assert_true(inflater_is_free(&u, now));
+	assert_true(inflate_long_is_free(&u, now));
 	packed_len -= 1;
-	while (go_on(&anna, now, LONG_BYTES) == UNPACK_MORE)
+	while (go_on(&anna, now, LONG_BYTES) == INFLATE_MORE)
 		;
 	assert_string_equal(why,
 			    "the compressed stream is shorter than announced");
-	assert_true(inflater_is_free(&u, now));
+	assert_true(inflate_long_is_free(&u, now));
 }
 
 int

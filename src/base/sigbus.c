@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "base/guarded.h"
+#include "base/sigbus.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -31,7 +31,7 @@ on_bus_error(int number, siginfo_t *info, void *context)
 }
 
 bool
-guarded_run(const void *bytes, size_t len, void (*run)(void *work), void *work)
+sigbus_guard(const void *bytes, size_t len, void (*run)(void *work), void *work)
 {
 	struct sigaction action = { .sa_sigaction = on_bus_error,
 				    .sa_flags = SA_SIGINFO };

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "base/guarded.h"
+#include "base/sigbus.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -64,7 +64,7 @@ test_cut(void **state)
 	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
 		struct work w = open_work(cuts[i]);
 
-		assert_int_equal(guarded_run(w.bytes, LEN, sum_up, &w),
+		assert_int_equal(sigbus_guard(w.bytes, LEN, sum_up, &w),
 				 cuts[i] < 0);
 		close_work(&w);
 	}
@@ -84,7 +84,7 @@ test_elsewhere(void **state)
 		static uint8_t other[16];
 
 		(void)alarm(20);
-		(void)guarded_run(other, sizeof(other), sum_up, &w);
+		(void)sigbus_guard(other, sizeof(other), sum_up, &w);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);

@@ -7,8 +7,8 @@
  * A fault anywhere else ends the process, as it should.  Called by
  * journal/open.c.
  */
-#ifndef RINGTICK_BASE_GUARDED_H
-#define RINGTICK_BASE_GUARDED_H
+#ifndef RINGTICK_BASE_SIGBUS_H
+#define RINGTICK_BASE_SIGBUS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@
  * these pages could not be read: then run was left in the middle, so it must
  * hold nothing that has to be released, and its results must not be used.
  */
-bool guarded_run(const void *bytes, size_t len, void (*run)(void *work),
+bool sigbus_guard(const void *bytes, size_t len, void (*run)(void *work),
 		 void *work);
 
 #endif
