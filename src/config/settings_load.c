@@ -11,6 +11,7 @@
 
 #include "base/util.h"
 #include "config/options.h"
+#include "config/source_text.h"
 #include "wire/wire.h"
 
 enum {
@@ -211,77 +212,19 @@ read_file(const char *path, char **out, size_t *out_len)
 	return 0;
 }
 
-/* The length of a string, comment, word or number of libconfig; otherwise 1. */
-static size_t
-span_of_word(const char *at)
-{
-	static const char word[] = "0123456789_-*.abcdefghijklmnopqrstuvwxyz"
-				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-	const char *end;
-
-	if (*at == '"') {
-		for (end = at + 1; *end != '\0' && *end != '"'; end++)
-			if (*end == '\\' && end[1] != '\0')
-				end++;
-		return (size_t)(end - at) + (*end == '"');
-	}
-	if (at[0] == '/' && at[1] == '*') {
-		end = strstr(at + 2, "*/");
-		return end == NULL ? strlen(at) : (size_t)(end + 2 - at);
-	}
-	if (*at == '#' || (at[0] == '/' && at[1] == '/'))
-		return strcspn(at, "\n");
-	return max_u64(1, strspn(at, word));
-}
-
-static bool
-is_wide_integer(const char *word, size_t len)
-{
-	bool is_hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
-	const char *digits = is_hex ? "0123456789abcdefABCDEF" : "0123456789";
-	size_t prefix = is_hex ? 2 : *word == '-';
-
-	if (len <= prefix || strspn(word + prefix, digits) < len - prefix)
-		return false;
-	return strtoull(word + prefix, NULL, is_hex ? 16 : 10) > INT_MAX;
-}
-
-/*
- * libconfig 1.5 cuts an integer without a final L down to 32 bits and says
- * nothing: 4362076160 would be accepted as 64M.  So large integers get their L
- * here.  Included files would escape this, so @include is refused.
- */
+/* Mends or refuses what libconfig would misread.  The caller frees *out. */
 static int
-widen_integers(struct reader *r, const char *text, size_t len, char **out)
+prepare(struct reader *r, const char *text, size_t len, char **out)
 {
-	/* At most one L for ten characters. */
-	char *wide = malloc(len + len / 10 + 1);
-	char *to = wide;
-	unsigned line = 1;
+	struct source_fault f;
 
-	if (wide == NULL)
+	*out = source_text_prepare(text, len, &f);
+	if (*out != NULL)
+		return 0;
+	if (f.why == NULL)
 		return fail_memory(r);
-	while (*text != '\0' && *text != '@') {
-		size_t span = span_of_word(text);
-
-		for (size_t i = 0; i < span; i++)
-			line += text[i] == '\n';
-		memcpy(to, text, span);
-		to += span;
-		if (is_wide_integer(text, span))
-			*to++ = 'L';
-		text += span;
-	}
-	*to = '\0';
-	if (*text == '@') {
-		free(wide);
-		return fail(r,
-			    "%s:%u: @ is not understood; allowed: one file, "
-			    "without @include",
-			    r->path, line);
-	}
-	*out = wide;
-	return 0;
+	return fail(r, "%s:%u: %.*s %s", r->path, f.line,
+		    (int)min_u64(f.word_len, 100), f.word, f.why);
 }
 
 /* ---- the schema ---- */
@@ -732,7 +675,7 @@ settings_load(struct settings *s, const char *path, char *err, size_t err_len)
 	if (strlen(text) < len)
 		res = fail(&r, "%s: cannot be read: it contains a NUL", path);
 	if (res == 0)
-		res = widen_integers(&r, text, len, &wide);
+		res = prepare(&r, text, len, &wide);
 	if (res == 0 && !option_store_defaults(s))
 		res = fail_memory(&r);
 	if (res == 0)

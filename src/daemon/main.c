@@ -123,6 +123,29 @@ parse_command_line(int argc, char **argv)
 	return line;
 }
 
+/* Ends as a start would that refuses; warns of what a start would do. */
+static void
+check(const struct settings *settings, const char *file)
+{
+	char err[JOURNAL_PATH_MAX + 1024], warning[8192], *next;
+
+	if (!listeners_check(settings, err, sizeof(err)))
+		die(EXIT_MEND, "%s", err);
+	if (!journal_folder_check(settings, err, sizeof(err)) ||
+	    !journal_folder_foresee(settings, warning, sizeof(warning), err,
+				    sizeof(err)))
+		die(exit_status_of(errno), "%s", err);
+	for (char *at = warning; at != NULL && *at != '\0'; at = next) {
+		next = strchr(at, '\n');
+		if (next != NULL)
+			*next++ = '\0';
+		fprintf(stderr, "ringtickd: warning: %s\n", at);
+	}
+	journal_folder_text(settings, err, sizeof(err));
+	printf("%s: good, %u tables, %s\n", file, settings->tables.tables_cnt,
+	       err);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -145,13 +168,7 @@ main(int argc, char **argv)
 	if (line.has_port)
 		settings.listen.port = line.port;
 	if (line.is_check) {
-		if (!listeners_check(&settings, err, sizeof(err)))
-			die(EXIT_MEND, "%s", err);
-		if (!journal_folder_check(&settings, err, sizeof(err)))
-			die(exit_status_of(errno), "%s", err);
-		journal_folder_text(&settings, err, sizeof(err));
-		printf("%s: good, %u tables, %s\n", line.file,
-		       settings.tables.tables_cnt, err);
+		check(&settings, line.file);
 	} else if (line.is_self_test) {
 		status = selftest_run(&settings) ? EXIT_SUCCESS : EXIT_BUG;
 	} else {

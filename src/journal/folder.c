@@ -15,6 +15,9 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "journal/epoch.h"
+#include "journal/reserve.h"
+#include "journal/unsynced.h"
 
 static const char *
 user_name(uid_t uid, char *buf, size_t buf_len)
@@ -148,6 +151,55 @@ journal_folder_text(const struct settings *s, char *buf, size_t buf_len)
 		       is_in_use(directory, s->journal.name)
 			       ? "in use by a daemon"
 			       : "not in use");
+}
+
+/* A start writes NAME.epoch anew: that needs a block and a file. */
+static bool
+has_room_to_start(const struct settings *s, char *err, size_t err_len)
+{
+	const char *directory = s->journal.directory;
+	struct statvfs disk;
+
+	if (statvfs(directory, &disk) != 0)
+		return fail_with(errno, err, err_len,
+				 "journal.directory \"%s\": %s", directory,
+				 strerror(errno));
+	if ((geteuid() == 0 ? disk.f_bfree : disk.f_bavail) > 0 &&
+	    (disk.f_files == 0 || disk.f_ffree > 0))
+		return true;
+	return fail_with(ENOSPC, err, err_len,
+			 "journal.directory \"%s\": %s: a start cannot write "
+			 "%s.epoch",
+			 directory, strerror(ENOSPC), s->journal.name);
+}
+
+bool
+journal_folder_foresee(const struct settings *s, char *warning,
+		       size_t warning_len, char *err, size_t err_len)
+{
+	const char *directory = s->journal.directory, *name = s->journal.name;
+	uint64_t reserve = journal_reserve_bytes(s);
+	enum epoch_found found;
+	struct epochs epochs;
+	size_t len;
+
+	warning[0] = '\0';
+	if (directory[0] == '\0')
+		return true;
+	if (!epoch_load(&epochs, directory, name, &found, err, err_len) ||
+	    !journal_unsynced_foresee(directory, name, warning, warning_len,
+				      err, err_len) ||
+	    !has_room_to_start(s, err, err_len))
+		return false;
+	len = strlen(warning);
+	if (reserve > 0 && journal_reserve_foresee(directory, name, reserve))
+		(void)snprintf(warning + len, warning_len - len,
+			       "%s%s/%s.reserve: no room for twice its %llu "
+			       "bytes: a stop with a full disk may lose "
+			       "accepted updates",
+			       len > 0 ? "\n" : "", directory, name,
+			       (unsigned long long)reserve);
+	return true;
 }
 
 /* ---- what the operator can rely on ---- */

@@ -18,6 +18,14 @@ bool journal_folder_check(const struct settings *s, char *err, size_t err_len);
  * it now, as one line without a newline. */
 void journal_folder_text(const struct settings *s, char *buf, size_t buf_len);
 
+/*
+ * For --check: whether a start finds room and can read what earlier runs have
+ * left.  false with err and errno as the start would end.  warning: what it
+ * would warn of or do, one sentence a line; "" if nothing.
+ */
+bool journal_folder_foresee(const struct settings *s, char *warning,
+			    size_t warning_len, char *err, size_t err_len);
+
 /* Logs the line event=promise: which records can be lost, and when. */
 void journal_promise_log(const struct settings *s);
 

@@ -15,11 +15,6 @@
 #include "journal/unsynced.h"
 #include "schema/record.h"
 
-enum {
-	STAGING_BYTES_MIN = 4 << 20,
-	RESERVE_SPARE = 64 << 10,
-};
-
 /* ---- staging ---- */
 
 /* The index entry of the record that is staged next. */
@@ -384,25 +379,6 @@ journal_may_close(struct journal *j, int64_t now_ns)
 
 /* ---- open and close ---- */
 
-static size_t
-staging_bytes(const struct settings *settings)
-{
-	size_t bytes = STAGING_BYTES_MIN;
-
-	while (bytes < settings->message.max)
-		bytes *= 2;
-	return bytes;
-}
-
-/* The most that can be accepted and not in the file, and a little more. */
-static uint64_t
-reserve_bytes(const struct journal *j)
-{
-	return j->settings->journal.reserve
-		       ? j->main->ring.size + j->staging.size + RESERVE_SPARE
-		       : 0;
-}
-
 /* The part of the start that needs the lock. */
 static bool
 begin(struct journal *j, const struct journal_moment *now, char *err,
@@ -426,7 +402,7 @@ begin(struct journal *j, const struct journal_moment *now, char *err,
 	journal_take_file(j, days.path, days.file, days.day,
 			  j->main->head_pos);
 	journal_reserve_open(&j->reserve, set->journal.directory,
-			     set->journal.name, reserve_bytes(j));
+			     set->journal.name, journal_reserve_bytes(set));
 	j->state.is_on = true;
 	return true;
 }
@@ -467,7 +443,8 @@ journal_open(struct journal *j, const struct settings *settings,
 	journal_init_redate(j);
 	if (directory[0] == '\0')
 		return true;
-	res = ring_open(&j->staging, staging_bytes(settings), false, true);
+	res = ring_open(&j->staging, journal_staging_bytes(settings), false,
+			true);
 	if (res == 0)
 		ring_hide_from_core(&j->staging);
 	if (res != 0)

@@ -13,6 +13,11 @@
 #include "base/log.h"
 #include "base/util.h"
 
+enum {
+	STAGING_BYTES_MIN = 4 << 20,
+	SPARE_BYTES = 64 << 10,
+};
+
 static void
 run_give_up(struct file_job *job)
 {
@@ -29,20 +34,61 @@ given_up(struct file_job *job, int64_t now_ns)
 	(void)now_ns;
 }
 
-/* Whether the file can grow to `bytes` and as much again stays free.  0 or
- * -errno. */
+size_t
+journal_staging_bytes(const struct settings *settings)
+{
+	size_t bytes = STAGING_BYTES_MIN;
+
+	while (bytes < settings->message.max)
+		bytes *= 2;
+	return bytes;
+}
+
+uint64_t
+journal_reserve_bytes(const struct settings *settings)
+{
+	return settings->journal.reserve
+		       ? settings->ring.size +
+				 journal_staging_bytes(settings) + SPARE_BYTES
+		       : 0;
+}
+
+/* Whether a file of which `blocks` exist can grow to `bytes`, and as much again
+ * stays free. */
+static bool
+has_room(const struct statvfs *disk, blkcnt_t blocks, uint64_t bytes)
+{
+	uint64_t has = (uint64_t)blocks * 512;
+
+	return has >= bytes ||
+	       (uint64_t)disk->f_bavail * disk->f_frsize + has >= 2 * bytes;
+}
+
+int
+journal_reserve_foresee(const char *directory, const char *name, uint64_t bytes)
+{
+	char path[PATH_MAX];
+	struct statvfs disk;
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/%s.reserve", directory, name);
+	if (stat(path, &st) != 0)
+		st.st_blocks = 0;
+	if (statvfs(directory, &disk) != 0)
+		return -errno;
+	return has_room(&disk, st.st_blocks, bytes) ? 0 : -ENOSPC;
+}
+
+/* 0 or -errno. */
 static int
 check_room(int fd, uint64_t bytes)
 {
 	struct statvfs disk;
 	struct stat st;
-	uint64_t has, avail;
 
 	if (fstat(fd, &st) != 0 || fstatvfs(fd, &disk) != 0)
 		return -errno;
-	has = (uint64_t)st.st_blocks * 512;
-	avail = (uint64_t)disk.f_bavail * disk.f_frsize;
-	return has >= bytes || avail + has >= 2 * bytes ? 0 : -ENOSPC;
+	return has_room(&disk, st.st_blocks, bytes) ? 0 : -ENOSPC;
 }
 
 /* 0 or -errno. */

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/settings.h"
 #include "io/file_jobs.h"
 
 struct journal_reserve {
@@ -19,6 +20,18 @@ struct journal_reserve {
 	char path[PATH_MAX];
 	uint64_t bytes; /* 0: no reserve */
 };
+
+/* The size of the ring in which records wait for their write. */
+size_t journal_staging_bytes(const struct settings *settings);
+
+/* The most that can be accepted and not in the file, and a little more: the
+ * size of the reserve.  0 if the settings want none. */
+uint64_t journal_reserve_bytes(const struct settings *settings);
+
+/* Whether `bytes` fit into the folder beside what else needs room, with what
+ * the reserve has already.  Writes nothing.  0 or -errno. */
+int journal_reserve_foresee(const char *directory, const char *name,
+			    uint64_t bytes);
 
 /* Makes the file, or keeps it if it exists; bytes 0 removes it.  Logs why it
  * cannot be made: if it does not fit twice, it would itself fill the disk. */

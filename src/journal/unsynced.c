@@ -474,7 +474,7 @@ journal_unsynced_foresee(const char *directory, const char *name, char *text,
 			"a start writes %" PRIu64 " bytes anew and reads them "
 			"back, and refuses with status %d if the disk does "
 			"not have them then",
-			i > 0 ? "; " : "", w.path, w.off, w.record,
+			i > 0 ? "\n" : "", w.path, w.off, w.record,
 			w.size > w.off ? w.size - w.off : 0, EXIT_DISK);
 	}
 	return true;

@@ -43,9 +43,9 @@ bool journal_unsynced_mend(const char *directory, const char *name,
 			   const char *path, char *err, size_t err_len);
 
 /*
- * For --check: what a start would do about the note, as sentences in text; ""
- * without a note.  false with err and errno if the start would refuse, as far
- * as that is seen without writing.
+ * For --check: what a start would do about the note, as a line for each
+ * file in text; "" without a note.  false with err and errno if the start would
+ * refuse, as far as that is seen without writing.
  */
 bool journal_unsynced_foresee(const char *directory, const char *name,
 			      char *text, size_t text_len, char *err,

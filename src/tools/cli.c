@@ -38,6 +38,17 @@ cli_fail(const struct argp_state *state, const char *format, ...)
 	exit(CLI_EXIT_TROUBLE);
 }
 
+_Noreturn static void
+refuse_number(const struct argp_state *state, const char *option,
+	      const char *text, uint64_t min, uint64_t max)
+{
+	cli_fail(state,
+		 "%s: \"%s\" is not allowed; give a whole number from %llu to "
+		 "%llu",
+		 option, text, (unsigned long long)min,
+		 (unsigned long long)max);
+}
+
 uint64_t
 cli_number(const struct argp_state *state, const char *option,
 	   const char *text, uint64_t min, uint64_t max)
@@ -50,11 +61,7 @@ cli_number(const struct argp_state *state, const char *option,
 	if (errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0' &&
 	    value >= min && value <= max)
 		return value;
-	cli_fail(state,
-		 "%s: \"%s\" is not allowed; give a whole number from %llu to "
-		 "%llu",
-		 option, text, (unsigned long long)min,
-		 (unsigned long long)max);
+	refuse_number(state, option, text, min, max);
 }
 
 uint64_t
@@ -65,17 +72,18 @@ cli_size(const struct argp_state *state, const char *option, const char *text,
 	size_t digits = strspn(text, "0123456789");
 	const char *unit = text[digits] == '\0' ? NULL
 						: strchr(units, text[digits]);
-	char number[24];
+	unsigned long long number;
 	unsigned shift;
-	uint64_t size;
 
-	if (unit == NULL || text[digits + 1] != '\0' ||
-	    digits >= sizeof(number))
+	if (unit == NULL || text[digits + 1] != '\0')
 		return cli_number(state, option, text, min, max);
 	shift = 10 * ((unsigned)(unit - units) + 1);
-	(void)snprintf(number, sizeof(number), "%.*s", (int)digits, text);
-	size = cli_number(state, option, number, 0, max >> shift) << shift;
-	return size >= min ? size : cli_number(state, option, "0", min, max);
+	errno = 0;
+	number = strtoull(text, NULL, 10);
+	if (errno == 0 && digits > 0 && number <= max >> shift &&
+	    number << shift >= min)
+		return number << shift;
+	refuse_number(state, option, text, min, max);
 }
 
 /* ---- signals ---- */

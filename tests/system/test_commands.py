@@ -100,6 +100,8 @@ BAD_FILES = {
     "zone": ({"day": {"zone": "Mars"}}, ["day.zone", "Mars"]),
     "user with a colon": (
         {"slow": {"users": [{"user": "a:b", "policy": "skip"}]}}, ["a:b", "colon"]),
+    "NUL in a text": ({"slow": {"users": Raw('({ user = "a\\x00b"; policy = "skip"; })')}},
+                      ["a\\x00b", "NUL"]),
     "user too long": ({"slow": {"users": [{"user": "a" * 128, "policy": "skip"}]}},
                       ["slow.users", "127"]),
     "user without policy": ({"slow": {"users": [{"user": "a"}]}}, ["slow.users"]),

@@ -309,3 +309,29 @@ def test_next_file_in_doubt(start, connect, folder, syncs):
     assert not note.exists()
     daemon.stop()
     assert len(journal.read(path)) == 4
+
+
+def test_check_tells_of_the_note(tmp_path, folder):
+    """Protects a restart: --check says what a start will do about a doubt, and ends as
+    the start would where that refuses; it changes nothing."""
+    records = [journal.record("trade", trade(n, ROWS)) for n in range(9)]
+    path, note, off = leave(folder, records)
+    config = daemon_module.write_config(tmp_path / "ringtick.conf",
+                                        journal.settings(folder))
+
+    def check():
+        before = path.read_bytes(), note.read_bytes()
+        done = daemon_module.run("-c", config, "--check", timeout=20)
+        assert (path.read_bytes(), note.read_bytes()) == before
+        return done
+
+    done = check()
+    assert done.returncode == 0 and "good" in done.stdout
+    assert "warning" in done.stderr and str(path) in done.stderr
+    assert "from byte %d (record 5)" % off in done.stderr
+    path.write_bytes(path.read_bytes() + bytes(8192) + records[0])
+    done = check()
+    assert done.returncode == 74 and "zeros" in done.stderr and not done.stdout
+    note.write_text("ringtick unsynced 3\n")
+    done = check()
+    assert done.returncode == 74 and "cannot be read" in done.stderr

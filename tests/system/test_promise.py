@@ -57,3 +57,28 @@ def test_folder_that_the_unit_makes_read_only(tmp_path):
             assert "ReadWritePaths=%s" % folder in done.stderr.splitlines()[-1]
     finally:
         disk.close()
+
+
+def test_check_looks_at_the_room(tmp_path):
+    """Protects a restart: --check ends as a start on a full disk would, and warns where
+    the start would."""
+    disk = journal.SmallDisk(tmp_path / "disk", 1 << 20)
+    try:
+        config = write_config(tmp_path / "c.conf", journal.settings(disk.path))
+        done = check(config)
+        assert done.returncode == 0 and "sym.reserve" in done.stderr
+        with open(disk.path / "ballast", "wb", buffering=0) as file:
+            while disk.free() > 0:
+                file.write(bytes(4096))
+        for done in (check(config), daemon_module.run("-c", config, timeout=20)):
+            assert done.returncode == 75 and "No space left" in done.stderr
+    finally:
+        disk.close()
+
+
+def test_check_reads_the_epochs(tmp_path, folder):
+    """Protects a downgrade: --check refuses what a start refuses."""
+    (folder / "sym.epoch").write_text("ringtick-epochs 9\n")
+    config = write_config(tmp_path / "c.conf", journal.settings(folder))
+    for done in (check(config), daemon_module.run("-c", config, timeout=20)):
+        assert done.returncode == 78 and "newer ringtickd" in done.stderr

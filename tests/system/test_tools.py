@@ -535,3 +535,4 @@ def test_numbers():
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert (done.returncode, done.stdout) == (2, ""), (option, wrong)
         assert "ringtick feed: %s: " % option in done.stderr and " to " in done.stderr
+        assert '"%s"' % wrong in done.stderr
