@@ -79,6 +79,7 @@ deadline_begin_turn(struct server *s, int64_t late_ns)
 	if (s->next_deadline_ns != INT64_MAX)
 		s->next_deadline_ns += late_ns;
 	s->next_buffers_check_ns += late_ns;
+	journal_excuse(&s->journal, late_ns);
 	s->look_until_ns = s->now_ns + LOOK_NS;
 	if (late_ns < LOGGED_NS)
 		return;

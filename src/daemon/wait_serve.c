@@ -34,8 +34,9 @@ may_go_on(struct server *s, const struct connection *c)
 			       ? answer_has_place(s, c)
 			       : streams_is_level(&s->streams, c->wait_stream);
 	case WAIT_FILE:
-		return s->streams.main.marks == s->journal.state.marks &&
-		       !s->journal.state.is_nameless;
+		return s->journal.state.is_file_stuck ||
+		       (s->streams.main.marks == s->journal.state.marks &&
+			!s->journal.state.is_nameless);
 	case WAIT_BUFFER:
 		return buffers_may_take(s, c, POOL_INPUT);
 	case WAIT_REPLY:

@@ -44,9 +44,13 @@ take_first(struct file_job **first)
 static struct file_job *
 wait_for_job(struct file_jobs *fj)
 {
+	struct file_job *job;
+
 	while (fj->waiting == NULL && !fj->is_ending)
 		(void)pthread_cond_wait(&fj->has_work, &fj->mutex);
-	return take_first(&fj->waiting);
+	job = take_first(&fj->waiting);
+	fj->running = job;
+	return job;
 }
 
 static void *
@@ -61,6 +65,7 @@ run_jobs(void *arg)
 		(void)pthread_mutex_unlock(&fj->mutex);
 		job->run(job);
 		(void)pthread_mutex_lock(&fj->mutex);
+		fj->running = NULL;
 		put_last(&fj->finished, job);
 		(void)pthread_cond_signal(&fj->has_finished);
 		/* Cannot fail: an eventfd's counter has 64 bits. */
@@ -157,12 +162,24 @@ file_job_start(struct file_jobs *fj, struct file_job *job)
 	(void)pthread_mutex_unlock(&fj->mutex);
 }
 
+const char *
+file_jobs_running(struct file_jobs *fj)
+{
+	const char *what;
+
+	(void)pthread_mutex_lock(&fj->mutex);
+	what = fj->running == NULL ? NULL : fj->running->what;
+	(void)pthread_mutex_unlock(&fj->mutex);
+	return what;
+}
+
 static void
 call_done(struct file_jobs *fj, struct file_job *job, int64_t now_ns)
 {
 	CHECK(job->is_busy && fj->busy_cnt > 0);
 	job->is_busy = false;
 	fj->busy_cnt--;
+	fj->done_cnt++;
 	job->done(job, now_ns);
 }
 

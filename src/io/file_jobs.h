@@ -31,6 +31,7 @@
 struct file_job {
 	void (*run)(struct file_job *job); /* on the other thread */
 	void (*done)(struct file_job *job, int64_t now_ns);
+	const char *what; /* that it does, for the log */
 	struct file_job *next;
 	bool is_busy; /* started, `done` not called yet */
 };
@@ -42,11 +43,13 @@ struct file_jobs {
 	pthread_cond_t has_work;
 	pthread_cond_t has_finished;
 	struct file_job *waiting; /* oldest first */
+	const struct file_job *running; /* NULL: none */
 	struct file_job *finished;
 	bool is_ending;
 	int event_fd;	   /* wakes the turn; -1: not open */
 	uint64_t events;   /* target of the read of event_fd in flight */
 	unsigned busy_cnt; /* jobs started whose `done` was not called yet */
+	uint64_t done_cnt; /* jobs whose `done` was called */
 };
 
 /*
@@ -77,6 +80,9 @@ file_jobs_are_busy(const struct file_jobs *fj)
 {
 	return fj->busy_cnt > 0;
 }
+
+/* What the running job does; NULL: no job runs. */
+const char *file_jobs_running(struct file_jobs *fj);
 
 /* Ends the thread; no job may be busy.  Accepts one that is not open (event_fd
  * is -1). */

@@ -358,7 +358,15 @@ journal_is_failing(const struct journal *j)
 int64_t
 journal_stuck_ns(const struct journal *j, int64_t now_ns)
 {
-	return j->state.is_stuck ? now_ns - j->moved_ns : 0;
+	return j->state.is_stuck ? now_ns - j->writing.moved_ns : 0;
+}
+
+void
+journal_excuse(struct journal *j, int64_t ns)
+{
+	j->writing.moved_ns += ns;
+	j->working.moved_ns += ns;
+	j->naming.moved_ns += ns;
 }
 
 bool
@@ -544,7 +552,9 @@ look_again(struct journal *j, int64_t until_ns)
 static bool
 end_files(struct journal *j, int64_t until_ns)
 {
-	j->end.job = (struct file_job){ .run = run_end, .done = end_done };
+	j->end.job = (struct file_job){ .run = run_end,
+				       .done = end_done,
+				       .what = "close the files" };
 	j->end.is_clean = journal_has_drained(j) && j->mend.is_looked_after;
 	file_job_start(j->jobs, &j->end.job);
 	return file_jobs_finish(j->jobs, until_ns);

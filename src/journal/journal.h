@@ -192,6 +192,13 @@ struct journal_point {
 	uint64_t records; /* of the main stream */
 };
 
+/* Whether work moves. */
+struct journal_progress {
+	uint64_t seen;	  /* a measure of the work, which only grows ... */
+	int64_t moved_ns; /* ... and when it last grew or nothing was to do */
+	bool has_work;	  /* in the last turn */
+};
+
 struct journal {
 	const struct settings *settings;
 	struct engine *engine;
@@ -229,9 +236,10 @@ struct journal {
 	int64_t slow_since_ns; /* 0: it keeps up */
 	int64_t next_slow_ns;
 	bool is_slow_told;
-	uint64_t watched_pos; /* state.written_pos ... */
-	int64_t moved_ns;     /* ... and when it last moved or had no need */
-	bool is_behind;	      /* messages are not written, or a sync runs */
+	bool hangs; /* the file system has not answered for a second */
+	struct journal_progress writing; /* accepted messages are not safe */
+	struct journal_progress working; /* jobs run */
+	struct journal_progress naming;	 /* the file has no name */
 	bool is_gone; /* the file could not be mended yet */
 
 	struct journal_reserve reserve;
@@ -295,6 +303,9 @@ const char *journal_trouble(const struct journal *j);
 
 /* Whether the last operation on the file failed, and is tried again. */
 bool journal_is_failing(const struct journal *j);
+
+/* The turn was overlong by so much, in which no work could move. */
+void journal_excuse(struct journal *j, int64_t ns);
 
 /* How long accepted messages have waited without any being written; 0: the
  * journal is not stuck. */

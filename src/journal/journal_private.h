@@ -69,11 +69,12 @@ void journal_complain(struct journal *j, const char *what, int err,
 /* The file works again: logs the end of a failure, if there was one. */
 void journal_recovered(struct journal *j, int64_t now_ns);
 
-/* Sets state.is_stuck: the journal fails, or has not moved for a second. */
+/* Sets state.is_stuck and state.is_file_stuck: the journal fails, or has not
+ * moved for a second. */
 void journal_watch_progress(struct journal *j, int64_t now_ns);
 
-/* Logs that the disk is slow: after a second, then every minute, and when it
- * has kept up again. */
+/* Logs that the disk is slow or hangs: after a second, then every minute, and
+ * when it has kept up again. */
 void journal_watch_lag(struct journal *j, int64_t now_ns);
 
 /* ---- watch.c ---- */

@@ -83,12 +83,24 @@ run(struct file_job *job)
 
 /* ---- on the application's thread ---- */
 
+static const char *const whats[] = {
+	[MEND_LOOK] = "look at the file",
+	[MEND_LINK] = "give the file its name",
+	[MEND_COPY] = "copy the file",
+	[MEND_COPY_LAST] = "copy the file",
+	[MEND_RELEASE] = "close the deleted file",
+	[MEND_KEEP] = "read the file",
+	[MEND_EPOCH] = "store the epoch",
+	[MEND_RECHECK] = "read the file",
+};
+
 static void
 start(struct journal *j, enum mend_what what)
 {
 	struct journal_mend *m = &j->mend;
 
 	m->what = what;
+	m->job.what = whats[what];
 	m->path = j->state.path;
 	m->fd = j->state.fd;
 	m->len = j->written.off;
@@ -603,5 +615,7 @@ journal_init_mend(struct journal *j)
 {
 	j->mend.job = (struct file_job){ .run = run, .done = done };
 	j->mend.copy.fd = j->mend.copy.old_fd = -1;
-	j->cut.job = (struct file_job){ .run = run_cut, .done = cut_done };
+	j->cut.job = (struct file_job){ .run = run_cut,
+				       .done = cut_done,
+				       .what = "truncate" };
 }

@@ -108,7 +108,9 @@ done(struct file_job *job, int64_t now_ns)
 void
 journal_init_redate(struct journal *j)
 {
-	j->redate.job = (struct file_job){ .run = run, .done = done };
+	j->redate.job = (struct file_job){ .run = run,
+					  .done = done,
+					  .what = "correct the date" };
 	history_init(&j->redate.old);
 }
 

@@ -144,6 +144,7 @@ copy_on(struct rescue_copy *c, int fd, uint64_t len, bool must_sync)
 		if (must_sync && fdatasync(c->fd) != 0)
 			return -errno;
 		c->len += (uint64_t)n;
+		c->steps++;
 	}
 	return 0;
 }

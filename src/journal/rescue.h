@@ -49,6 +49,8 @@ int rescue_link(const char *path, int fd, bool must_sync,
 struct rescue_copy {
 	int fd; /* -1: not begun */
 	uint64_t len; /* bytes that it has */
+	_Atomic uint64_t steps; /* pieces of copies so far; may be read while
+				   one is being made */
 	char path[PATH_MAX];
 	int old_fd; /* the file that the last copy replaced; -1: none */
 };

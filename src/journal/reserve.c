@@ -120,7 +120,8 @@ journal_reserve_open(struct journal_reserve *r, const char *directory,
 	int err;
 
 	*r = (struct journal_reserve){
-		.job = { .run = run_give_up, .done = given_up },
+		.job = { .run = run_give_up, .done = given_up,
+			 .what = "give up the reserve" },
 	};
 	(void)snprintf(r->path, sizeof(r->path), "%s/%s.reserve", directory,
 		       name);

@@ -191,6 +191,10 @@ journal_trim(struct journal *j)
 void
 journal_init_roll(struct journal *j)
 {
-	j->next.job = (struct file_job){ .run = run_open, .done = open_done };
-	j->old.job = (struct file_job){ .run = run_free, .done = free_done };
+	j->next.job = (struct file_job){ .run = run_open,
+					.done = open_done,
+					.what = "open the next file" };
+	j->old.job = (struct file_job){ .run = run_free,
+				       .done = free_done,
+				       .what = "close an old file" };
 }

@@ -31,7 +31,8 @@ void
 journal_space_init(struct journal_space *sp, const char *directory)
 {
 	*sp = (struct journal_space){
-		.job = { .run = run_look, .done = looked },
+		.job = { .run = run_look, .done = looked,
+			 .what = "look for free space" },
 		.directory = directory,
 		.free_bytes = -1,
 	};

@@ -28,6 +28,8 @@ struct journal_state {
 	bool is_nameless; /* the file has lost its name, and cannot be
 			     replayed before it has the name again */
 	bool is_stuck;		 /* it does not move: not to be waited for */
+	bool is_file_stuck; /* the next file, or the name, does not come
+			       soon: not to be waited for */
 	uint64_t marks;		 /* of the main stream, passed by rolling */
 	uint64_t losses;	 /* times that records in the file were lost:
 				    places known from before are void */

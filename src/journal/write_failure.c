@@ -93,17 +93,76 @@ has_stopped(const struct journal *j)
 		journal_is_barred(j));
 }
 
+/* Whether something that was to be done has not moved for a second. */
+static bool
+is_still(struct journal_progress *p, bool has_work, uint64_t measure,
+	 int64_t now_ns)
+{
+	if (measure != p->seen || !has_work || !p->has_work) {
+		p->seen = measure;
+		p->moved_ns = now_ns;
+	}
+	p->has_work = has_work;
+	return now_ns - p->moved_ns >= STUCK_NS;
+}
+
+/* Whether a message is not yet where replies wait for it. */
+static bool
+is_behind(const struct journal *j)
+{
+	return j->state.written_pos != j->main->head_pos ||
+	       j->phase == JOURNAL_SYNCING ||
+	       (j->settings->journal.sync == SYNC_BATCH &&
+		j->state.synced_pos != j->state.written_pos);
+}
+
 void
 journal_watch_progress(struct journal *j, int64_t now_ns)
 {
-	uint64_t pos = j->state.written_pos;
+	struct journal_state *s = &j->state;
+	uint64_t copied = j->mend.copy.steps;
+	bool is_between = s->marks != j->main->marks;
+	bool has_no_name = is_still(&j->naming, s->is_nameless, copied, now_ns);
 
-	if (pos != j->watched_pos || !j->is_behind) {
-		j->watched_pos = pos;
-		j->moved_ns = now_ns;
-	}
-	j->is_behind = pos != j->main->head_pos || j->phase == JOURNAL_SYNCING;
-	j->state.is_stuck = has_stopped(j) || now_ns - j->moved_ns >= STUCK_NS;
+	s->is_stuck = is_still(&j->writing, is_behind(j), s->written_pos,
+			       now_ns) ||
+		      has_stopped(j);
+	s->is_file_stuck = has_no_name ||
+			   ((is_between || s->is_nameless) && s->is_stuck);
+	j->hangs = (s->is_stuck && j->failing_since_ns == 0) ||
+		   is_still(&j->working, file_jobs_are_busy(j->jobs),
+			    j->jobs->done_cnt + copied, now_ns);
+}
+
+/* What the file system does, or does not do. */
+static const char *
+operation(const struct journal *j)
+{
+	const char *job = NULL;
+
+	if (j->phase == JOURNAL_WRITING)
+		return "write";
+	if (j->phase == JOURNAL_SYNCING)
+		return "sync";
+	job = file_jobs_running(j->jobs);
+	return job == NULL ? "-" : job;
+}
+
+static void
+tell_slow(const struct journal *j, uint64_t lag, int64_t now_ns)
+{
+	log_line(LOG_WARN, "journal_slow",
+		 "file=%s operation=%s lag_bytes=%" PRIu64 " ring_pct=%" PRIu64
+		 " seconds=%lld write_max_ms=%lld hint=\"%s\"",
+		 LOG_QUOTED(j->state.path), LOG_QUOTED(operation(j)), lag,
+		 lag * 100 / j->main->ring.size,
+		 (now_ns - j->slow_since_ns) / NS_PER_S,
+		 (long long)(j->write_max_ns / NS_PER_MS),
+		 j->hangs ? "the file system does not answer; updates wait in "
+			    "the ring, and feeds when that is full"
+			  : "the journal is the slowest reader: no consumer is "
+			    "disconnected or moved for it; feeds wait when the "
+			    "ring is full");
 }
 
 void
@@ -113,8 +172,8 @@ journal_watch_lag(struct journal *j, int64_t now_ns)
 	uint64_t ring = j->main->ring.size;
 	/* With less lag, too, it may keep feeds waiting, if others lag. */
 	bool is_waited_for = j->main->wanted_bytes > 0 && lag > ring / 4;
-	/* An operation hangs: that is to be told however little is waiting. */
-	bool hangs = j->state.is_stuck && j->failing_since_ns == 0;
+	/* That is to be told however little is waiting. */
+	bool hangs = j->hangs;
 
 	if (j->slow_since_ns == 0) {
 		if (lag < ring / 2 && !is_waited_for && !hangs)
@@ -131,14 +190,7 @@ journal_watch_lag(struct journal *j, int64_t now_ns)
 				 (now_ns - j->slow_since_ns) / NS_PER_S);
 		j->slow_since_ns = 0;
 	} else if (now_ns >= j->next_slow_ns) {
-		log_line(LOG_WARN, "journal_slow",
-			 "file=%s lag_bytes=%" PRIu64 " ring_pct=%" PRIu64
-			 " seconds=%lld write_max_ms=%lld hint=\"the journal "
-			 "is the slowest reader: no consumer is disconnected "
-			 "or moved for it; feeds wait when the ring is full\"",
-			 LOG_QUOTED(j->state.path), lag, lag * 100 / ring,
-			 (now_ns - j->slow_since_ns) / NS_PER_S,
-			 (long long)(j->write_max_ns / NS_PER_MS));
+		tell_slow(j, lag, now_ns);
 		j->next_slow_ns = now_ns + COMPLAIN_NS;
 		j->is_slow_told = true;
 	}

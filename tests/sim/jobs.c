@@ -10,7 +10,6 @@
 enum { JOB_MIN_NS = 10000, JOB_MAX_NS = 2000000 };
 
 static struct file_jobs *jobs;
-static bool is_running;
 
 static void
 start_next(void);
@@ -32,7 +31,7 @@ run_job(void *who, uint64_t what)
 	(void)what;
 	job->run(job);
 	put_last(&jobs->finished, job);
-	is_running = false;
+	jobs->running = NULL;
 	engine_post_jobs();
 	start_next();
 }
@@ -43,19 +42,13 @@ start_next(void)
 	struct file_job *job = jobs->waiting;
 	int64_t slow_ns = disk.slow_ns > 0 ? sim_between(0, disk.slow_ns) : 0;
 
-	if (job == NULL || is_running)
+	if (job == NULL || jobs->running != NULL)
 		return;
 	jobs->waiting = job->next;
-	is_running = true;
+	jobs->running = job;
 	sim_at_machine(sim_now_ns() + slow_ns +
 			       sim_between(JOB_MIN_NS, JOB_MAX_NS),
 		       run_job, job, 0);
-}
-
-void
-jobs_crash(void)
-{
-	is_running = false;
 }
 
 int
@@ -89,6 +82,7 @@ call_done(struct file_jobs *fj)
 	CHECK(job->is_busy && fj->busy_cnt > 0);
 	job->is_busy = false;
 	fj->busy_cnt--;
+	fj->done_cnt++;
 	job->done(job, sim_now_ns());
 }
 
@@ -121,6 +115,12 @@ file_jobs_finish(struct file_jobs *fj, int64_t until_ns)
 		call_done(fj);
 	}
 	return true;
+}
+
+const char *
+file_jobs_running(struct file_jobs *fj)
+{
+	return fj->running == NULL ? NULL : fj->running->what;
 }
 
 void

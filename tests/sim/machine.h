@@ -129,7 +129,6 @@ void net_crash(void); /* all connections of the machine are gone */
 void engine_touch(struct socket *s);
 void engine_post_jobs(void);
 void engine_crash(void);
-void jobs_crash(void);
 
 /* ---- files (fs.c) ---- */
 

@@ -71,7 +71,6 @@ bury(void)
 	process.is_running = false;
 	sim_end_machine();
 	engine_crash();
-	jobs_crash();
 	net_crash();
 	calls_crash();
 	while (process.maps_cnt > 0) {

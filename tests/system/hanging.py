@@ -32,7 +32,7 @@ class HangingDisk:
                         self.process.communicate()[1].strip()[-200:])
 
     def hang(self, *names):
-        """From now on these calls hang: open, stat, cut, sync, write, release."""
+        """From now on these calls hang: open, stat, cut, sync, write, release, link."""
         for name in names:
             (self.orders / name).touch()
 
@@ -148,6 +148,7 @@ def serve(below, path, orders):
             os.unlink(self.at(name))
 
         def link(self, new, old):
+            maybe_hang("link")
             os.link(self.at(old), self.at(new))
 
         def chmod(self, name, mode):

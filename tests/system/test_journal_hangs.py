@@ -204,3 +204,95 @@ def test_a_hang_is_told(disk, start, connect, call):
     daemon.wait_log("journal_kept_up")
     assert feed.update("trade", trade(2)) == NIL
     assert len(daemon.logged("journal_slow")) == 1
+
+
+JOURNAL = kdb.Error(b"journal")
+
+
+def has_recovered(daemon, mark):
+    """Waits until the log and STATUS say that nothing hangs any more."""
+    daemon.wait_log("journal_kept_up", after=mark)
+    daemon.wait_status(lambda status: "journal" not in status)
+
+
+def test_the_next_file_hangs(disk, start, connect):
+    """Protects who asks between two days while the next day's file hangs in open:
+    the log and STATUS say so, and whoever waits for the file, or asks for it later,
+    gets an error after about a second and not after message.timeout; the answer
+    when it is there."""
+    daemon = start(journal.settings(disk.path, {"log": {"report": "1h"}}))
+    feed, *waiting = (connect(daemon) for _ in range(6))
+    assert feed.update("trade", trade(0)) == NIL
+    disk.hang("open")
+    feed.async_(kdb.text(".u.endofday[]"))
+    daemon.wait_log("end_of_day")
+    asked = [".u.i", ".u.L", journal.JOIN, ".u.sub[`trade;`]",
+             ".ringtick.subfrom[`;`;0]"]
+    began = time.monotonic()
+    for client, what in zip(waiting, asked):
+        client.send(kdb.frame(what, kdb.SYNC))
+    feed.send(update("trade", trade(1)))
+    for client in waiting:
+        assert kdb.decode(client.read_response()[8:]) == JOURNAL
+    assert time.monotonic() - began < 8
+    assert daemon.wait_log("journal_slow")["operation"] == "open the next file"
+    daemon.wait_status(lambda status: status.get("journal") == "slow")
+    began = time.monotonic()
+    assert waiting[0].sync(".u.i") == waiting[1].sync(journal.JOIN) == JOURNAL
+    assert feed.sync("3") == JOURNAL
+    assert time.monotonic() - began < 1
+    assert isinstance(connect(daemon).subscribe("trade"), kdb.List)
+    mark = daemon.mark()
+    disk.go_on()
+    daemon.wait_log("journal_rolled")
+    has_recovered(daemon, mark)
+    assert feed.update("trade", trade(2)) == NIL
+    assert waiting[0].sync(".u.i") == kdb.atom("j", 2)
+    assert len(daemon.logged("journal_slow")) == 1
+
+
+def test_nothing_waits_for_what_hangs(disk, start, connect, clock):
+    """Protects the operator from a surprise at midnight: a file system that hangs
+    is told also while nothing waits for it yet."""
+    daemon = start(journal.settings(disk.path, {
+        "log": {"report": "1h"}, "day": {"zone": "utc"}}),
+        environment=clock.environment())
+    feed = connect(daemon)
+    day = feed.sync(".u.d").value
+    disk.hang("open")
+    clock.set_before_the_end(day, 30)
+    assert feed.update("trade", trade(0)) == NIL
+    line = daemon.wait_log("journal_slow")
+    assert line["operation"] == "open the next file"
+    daemon.wait_status(lambda status: status.get("journal") == "slow")
+    assert feed.update("trade", trade(1)) == NIL
+    assert feed.sync(".u.i") == kdb.atom("j", 2)
+    disk.go_on()
+    has_recovered(daemon, daemon.index(line))
+    clock.set_before_the_end(day, -1)
+    assert feed.update("trade", trade(2)) == NIL
+    assert feed.sync(".u.i") == kdb.atom("j", 1)
+
+
+def test_bringing_back_hangs(disk, start, connect):
+    """The same while a file that was moved gets its name back."""
+    daemon = start(journal.settings(disk.path, {"log": {"report": "1h"}}))
+    feed, asker, sub = connect(daemon), connect(daemon), connect(daemon)
+    assert feed.update("trade", trade(0)) == NIL
+    _, path = journal.count_and_path(asker)
+    sub.subscribe()
+    disk.hang("link")
+    path.rename(disk.path / "moved")
+    assert disk.hanging() == "link"
+    began = time.monotonic()
+    assert asker.sync(".u.i") == JOURNAL
+    assert time.monotonic() - began < 8
+    feed.send(update("trade", trade(1)))
+    assert sub.read_frame() == published("trade", trade(1).items)
+    line = daemon.wait_log("journal_slow")
+    assert line["operation"] == "give the file its name"
+    disk.go_on()
+    daemon.wait_log("journal_brought_back", how="linked")
+    has_recovered(daemon, daemon.index(line))
+    assert feed.sync("3") == kdb.atom("j", 3)
+    assert journal.count_and_path(asker) == (2, path)

@@ -293,6 +293,14 @@ file_job_start(struct file_jobs *jobs, struct file_job *job)
 	assert_true(m.jobs_cnt < ARRAY_LEN(m.job));
 	job->is_busy = true;
 	m.job[m.jobs_cnt++] = job;
+	m.jobs.busy_cnt++;
+}
+
+const char *
+file_jobs_running(struct file_jobs *jobs)
+{
+	assert_ptr_equal(jobs, &m.jobs);
+	return m.jobs_cnt > 0 ? m.job[0]->what : NULL;
 }
 
 bool
@@ -317,6 +325,8 @@ disk_do_job(void)
 	memmove(m.job, m.job + 1, m.jobs_cnt * sizeof(m.job[0]));
 	job->run(job);
 	job->is_busy = false;
+	m.jobs.busy_cnt--;
+	m.jobs.done_cnt++;
 	job->done(job, m.now_ns);
 }
 
@@ -542,7 +552,7 @@ open_on(int32_t date, char *err, size_t err_len)
 			START_POS);
 	ends[0].pos = START_POS;
 	m.records = m.written = m.synced = 0;
-	m.jobs_cnt = 0;
+	m.jobs_cnt = m.jobs.busy_cnt = 0;
 	m.are_jobs_held = m.are_looks_held = false;
 	m.look_at = NULL;
 	m.rolled = m.ops_cnt = days_cnt = events_cnt = 0;

@@ -138,15 +138,18 @@ test_hangs(void **state)
 	(void)state;
 	assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
 	slow = work(gate[0]);
+	slow.job.what = "read";
 	file_job_start(&jobs, &slow.job);
 	file_job_start(&jobs, &next.job);
 	assert_false(turn(NS_PER_MS));
 	assert_false(file_jobs_finish(&jobs, clock_monotonic_ns() + NS_PER_MS));
 	assert_int_equal(slow.done + next.done, 0);
+	assert_string_equal(file_jobs_running(&jobs), "read");
 	assert_int_equal(write(gate[1], "x", 1), 1);
 	while (jobs.busy_cnt > 0)
 		assert_true(turn(20 * NS_PER_S));
 	assert_true(slow.ran < next.ran);
+	assert_null(file_jobs_running(&jobs));
 	(void)close(gate[0]);
 	(void)close(gate[1]);
 }

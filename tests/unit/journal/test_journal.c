@@ -199,9 +199,14 @@ test_job_hangs(void **state)
 	assert_int_equal(m.rolled, 0);
 	assert_int_equal(journal_due_ns(&m.journal), INT64_MAX);
 	assert_int_equal(m.jobs_cnt, 2);
+	assert_true(m.journal.state.is_file_stuck);
+	assert_int_equal(model_said("journal_slow"), 1);
 	m.are_jobs_held = false;
 	disk_drain();
+	model_turn(0);
+	assert_false(m.journal.state.is_file_stuck);
 	assert_int_equal(model_said("journal_failing"), 0);
+	assert_int_equal(model_said("journal_kept_up"), 1);
 }
 
 /* Nothing is written after the remains of a failed write: first they are cut
