@@ -48,9 +48,9 @@ bool journal_lock_file(const char *path, int fd, bool is_past, char *err,
 void journal_tell_left(const char *directory, const char *name);
 
 /*
- * Called, unless NULL, after each stretch of a file that was read for its
- * check, with the bytes done and the bytes of the file.  Only set during the
- * start, not while updates flow.
+ * Called, unless NULL, for each stretch of a file that is read for its check,
+ * or written anew (unsynced.c), with the bytes done and the bytes of the file.
+ * Only set during the start, not while updates flow.
  */
 extern void (*journal_start_progress)(uint64_t done, uint64_t bytes);
 

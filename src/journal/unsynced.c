@@ -16,9 +16,11 @@
 #include "base/log.h"
 #include "base/disk_read.h"
 #include "base/util.h"
+#include "journal/open.h"
 
 enum {
 	PIECE_BYTES = 1 << 20,
+	PROGRESS_BYTES = 64 << 20, /* it is told after each such stretch */
 	BLOCK_BYTES = 4096, /* the unit in which a disk loses bytes */
 	DOUBTS_MAX = 8,	    /* more than the files that a run has open */
 };
@@ -248,6 +250,16 @@ write_anew(struct work *w, uint64_t off, size_t len)
 	return 0;
 }
 
+static void
+tell_progress(const struct work *w, uint64_t off)
+{
+	uint64_t begin = w->off - w->off % DISK_READ_ALIGN;
+
+	if (journal_start_progress != NULL &&
+	    (off - begin) % PROGRESS_BYTES == 0)
+		journal_start_progress(off, w->size);
+}
+
 /* Where the page cache differs from the disk, it has the written bytes: so they
  * are written once more.  0 or -errno. */
 static int
@@ -260,6 +272,7 @@ write_all_anew(struct work *w)
 		ssize_t n = pread(w->fd, w->cached, len, (off_t)off);
 		int res;
 
+		tell_progress(w, off);
 		if (n != (ssize_t)len)
 			return n < 0 ? -errno : -EIO;
 		look_for_zeros(w, off, len);
@@ -289,6 +302,7 @@ read_back(const struct work *w)
 		ssize_t n = disk_read_at(w->disk_fd, w->disk, PIECE_BYTES,
 					  off);
 
+		tell_progress(w, off);
 		if (n < 0)
 			return (int)n;
 		if ((size_t)n < len)

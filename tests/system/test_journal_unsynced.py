@@ -3,6 +3,7 @@ written anew.  (The failure itself is tested in tests/unit/journal/test_journal.
 since no disk fails here.)"""
 
 import os
+import signal
 import time
 
 import daemon as daemon_module
@@ -335,3 +336,37 @@ def test_check_tells_of_the_note(tmp_path, folder):
     note.write_text("ringtick unsynced 3\n")
     done = check()
     assert done.returncode == 74 and "cannot be read" in done.stderr
+
+
+def test_stopped_while_it_is_written_anew(start, folder):
+    """Protects a long start from TimeoutStartSec=, and `systemctl stop` during it: the
+    progress is told, and the part stays in doubt."""
+    _, note, _ = leave(folder, [journal.record("trade", trade(n)) for n in range(9)])
+    text = note.read_text()
+
+    def be_stopped():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    daemon = start(journal.settings(folder), preexec=be_stopped, wait=False)
+    assert daemon.process.wait(20) == 0
+    daemon.stop()
+    assert "EXTEND_TIMEOUT_USEC=60000000" in daemon.notes
+    assert not daemon.logged("journal_rewritten") and note.read_text() == text
+
+
+def test_both_files_of_a_run_without_syncs(start, connect, folder, syncs):
+    """Protects the day before: with journal.sync "none", too, a clean stop is one after
+    which all is on the disk; what is not is noted."""
+    daemon = start(journal.settings(folder, sync="none"), environment=syncs.environment)
+    feed = connect(daemon)
+    assert feed.update("trade", trade(0)) == NIL
+    path = journal.count_and_path(feed)[1]
+    feed.sync(".u.endofday[]")
+    assert feed.update("trade", trade(1)) == NIL
+    assert journal.count_and_path(feed)[1] != path
+    feed.close()
+    syncs.fail("*" + path.name)
+    daemon.stop(74)
+    assert "8 0 %s\n" % path.name in (folder / "sym.unsynced").read_text()
+    assert "open" in (folder / "sym.epoch").read_text()
