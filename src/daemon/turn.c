@@ -155,10 +155,10 @@ correct_date(struct server *s)
 		.day_floor = t->day_floor,
 	};
 
-	if (tick_right_day(t) == t->day && !s->journal.redate.has_changed)
+	if (tick_right_day(t) == t->day && !s->journal.wrong_day.has_changed)
 		return;
 	if (s->journal.state.is_on &&
-	    journal_redate(&s->journal, &now, s->now_ns))
+	    journal_correct_day(&s->journal, &now, s->now_ns))
 		tick_begin_day(&s->tick, s->journal.state.day,
 			       s->journal.state.epochs.day);
 }

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "journal/file.h"
-#include "journal/fits.h"
+#include "journal/settings_hash.h"
 #include "journal/open.h"
 #include "journal/unsynced.h"
 
@@ -423,7 +423,7 @@ begin_epoch(const struct settings *set, const struct journal_moment *now,
 	uint64_t before = e->now;
 	bool is_changed;
 	struct epoch_run run = {
-		.settings = fits_fingerprint(set),
+		.settings = settings_hash(set),
 		.at_least = late_epoch(now, days->day),
 		.day = floor,
 	};

@@ -5,7 +5,7 @@
  *   ringtick-epochs 2
  *   epoch 3 open                 the running one; "clean" after a clean stop
  *   day 9822 2026.11.22          the days before it have ended, and may not run
- *   settings 8d1f02c93a5be6f7    decides which records are sent (fits.h)
+ *   settings 8d1f02c93a5be6f7    which records are sent (settings_hash.h)
  *   file 9821 2026.11.21 511 40960 0
  *   file 9822 2026.11.22 0 8 0   a journal's file: day, records, bytes, and the
  *                                record from which on claims can be checked

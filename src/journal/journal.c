@@ -448,7 +448,7 @@ journal_open(struct journal *j, const struct settings *settings,
 	history_init(&j->history);
 	journal_init_mend(j);
 	journal_init_roll(j);
-	journal_init_redate(j);
+	journal_init_wrong_day(j);
 	if (directory[0] == '\0')
 		return true;
 	res = ring_open(&j->staging, journal_staging_bytes(settings), false,
@@ -528,7 +528,7 @@ run_end(struct file_job *job)
 	history_close(&j->history);
 	if (j->mend.copy.fd >= 0)
 		(void)close(j->mend.copy.fd);
-	rescue_release(&j->mend.copy);
+	lost_name_release(&j->mend.copy);
 	(void)close(j->lock_fd);
 }
 

@@ -35,10 +35,10 @@
 #include "io/engine.h"
 #include "io/file_jobs.h"
 #include "journal/days.h"
+#include "journal/good_records.h"
 #include "journal/history.h"
-#include "journal/salvage.h"
+#include "journal/lost_name.h"
 #include "journal/open.h"
-#include "journal/rescue.h"
 #include "journal/reserve.h"
 #include "journal/state.h"
 #include "ring/ring.h"
@@ -99,11 +99,11 @@ struct journal_mend {
 	uint64_t len; /* bytes written when the job began */
 	const struct settings *settings;
 	bool must_sync;
-	struct rescue_look look;
-	struct rescue_copy copy;
-	struct rescue_aside aside;
-	struct journal_salvage keep;
-	struct journal_salvage recheck;
+	struct lost_name_look look;
+	struct lost_name_copy copy;
+	struct lost_name_aside aside;
+	struct good_records keep;
+	struct good_records recheck;
 	struct epochs epochs;
 	int lock_fd;
 	int lock; /* MEND_LOOK: result of journal_lock_again */
@@ -155,12 +155,12 @@ struct journal_next {
 };
 
 /* Replaces the files of a day that a wrong clock has begun by those of the
- * right day: redate.c. */
-struct journal_redate {
+ * right day: wrong_day.c. */
+struct journal_wrong_day {
 	struct file_job job; /* opens the new files, or closes the old ones */
 	bool is_closing;
 	int64_t retry_ns;
-	bool has_changed; /* the next journal_redate returns true */
+	bool has_changed; /* the next journal_correct_day returns true */
 	const struct settings *settings;
 	struct journal_moment now;
 	struct journal_days days;
@@ -251,7 +251,7 @@ struct journal {
 	struct journal_cut cut;
 	struct journal_next next;
 	struct journal_old old;
-	struct journal_redate redate;
+	struct journal_wrong_day wrong_day;
 	struct journal_end end;
 };
 
@@ -273,8 +273,8 @@ bool journal_open(struct journal *j, const struct settings *settings,
  * flight.  To be called until it returns true: then state.day and
  * state.epochs.day are new.
  */
-bool journal_redate(struct journal *j, const struct journal_moment *now,
-		    int64_t now_ns);
+bool journal_correct_day(struct journal *j, const struct journal_moment *now,
+			 int64_t now_ns);
 
 /* Stages, writes, syncs and rolls as far as each is due.  today is the
  * running day, local_ns the time in the zone of days, in ns since 2000.01.01;

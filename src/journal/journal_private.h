@@ -6,9 +6,9 @@
  *   write_failure.c  logs that the disk fails or is slow
  *   watch.c          looks at the file with each batch
  *   mend.c           looks after the file, and mends it
- *   recover.c        continues after what is left of a file that was cut
+ *   refill.c         continues after what is left of a file that was cut
  *   roll.c           the next day's file
- *   redate.c         the right day's file, where a wrong clock has begun this
+ *   wrong_day.c      the right day's file, where a wrong clock has begun this
  *                    one
  *
  * All of it runs on the application's thread and never blocks; slow file work
@@ -141,14 +141,14 @@ bool journal_save_unnamed(struct journal *j);
 /* After a failed write: starts to cut the file to its last whole record. */
 void journal_cut_back(struct journal *j);
 
-/* ---- recover.c ---- */
+/* ---- refill.c ---- */
 
 /*
  * Only the good records of k are left of the file: continues after them with
  * the records that memory has.  Returns whether records are lost; then there is
  * a new epoch, and state.losses has grown.
  */
-bool journal_continue_after(struct journal *j, const struct journal_salvage *k);
+bool journal_refill(struct journal *j, const struct good_records *k);
 
 /* ---- roll.c ---- */
 
@@ -166,7 +166,7 @@ void journal_trim(struct journal *j);
 
 /* ---- set up the jobs of each file ---- */
 
-void journal_init_redate(struct journal *j);
+void journal_init_wrong_day(struct journal *j);
 void journal_init_mend(struct journal *j);
 void journal_init_roll(struct journal *j);
 

@@ -47,28 +47,30 @@ run(struct file_job *job)
 
 	switch (m->what) {
 	case MEND_LOOK:
-		m->look = rescue_look(m->path, m->fd);
+		m->look = lost_name_look(m->path, m->fd);
 		m->err = m->look.err;
 		m->lock = journal_lock_again(m->settings->journal.directory,
 					     m->settings->journal.name,
 					     m->lock_fd);
 		break;
 	case MEND_LINK:
-		m->err = -rescue_link(m->path, m->fd, m->must_sync, &m->aside);
+		m->err = -lost_name_link(m->path, m->fd, m->must_sync,
+					 &m->aside);
 		break;
 	case MEND_COPY:
-		m->err = -rescue_copy(&m->copy, m->path, m->fd, m->len,
-				      m->must_sync);
+		m->err = -lost_name_copy(&m->copy, m->path, m->fd, m->len,
+					 m->must_sync);
 		break;
 	case MEND_COPY_LAST:
-		m->err = -rescue_copy_finish(&m->copy, m->path, m->fd, m->len,
-					     m->must_sync, &m->aside);
+		m->err = -lost_name_copy_finish(&m->copy, m->path, m->fd,
+						m->len, m->must_sync,
+						&m->aside);
 		break;
 	case MEND_RELEASE:
-		rescue_release(&m->copy);
+		lost_name_release(&m->copy);
 		break;
 	case MEND_KEEP:
-		m->err = -journal_salvage_good(&m->keep, m->path, m->fd);
+		m->err = -good_records_keep(&m->keep, m->path, m->fd);
 		break;
 	case MEND_EPOCH:
 		m->err = -epoch_store(&m->epochs,
@@ -76,7 +78,7 @@ run(struct file_job *job)
 				      m->settings->journal.name);
 		break;
 	case MEND_RECHECK:
-		m->err = -journal_salvage_recheck(&m->recheck, m->fd);
+		m->err = -good_records_recheck(&m->recheck, m->fd);
 		break;
 	}
 }
@@ -230,7 +232,7 @@ keep(struct journal *j)
 	m->keep.size = m->look.size;
 	m->keep.head = &file->head;
 	known = journal_index_find_off(&file->index,
-				       journal_salvage_safe_off(&m->keep));
+				       good_records_safe_off(&m->keep));
 	m->keep.known_off = known == NULL ? JOURNAL_HEADER_BYTES : known->off;
 	m->keep.known_record = known == NULL ? 0 : known->record;
 	start(j, MEND_KEEP);
@@ -291,7 +293,7 @@ kept(struct journal *j, int64_t now_ns)
 	m->uncut_bytes = 0;
 	j->history.is_doubted = false;
 	j->history.changes++;
-	lost = journal_continue_after(j, &m->keep);
+	lost = journal_refill(j, &m->keep);
 	j->history.tail = m->keep.tail;
 	if (!lost) {
 		succeeded(j, NULL, now_ns);
@@ -334,7 +336,7 @@ tell_lock(struct journal *j)
 static void
 tell_aside(const struct journal *j)
 {
-	const struct rescue_aside *a = &j->mend.aside;
+	const struct lost_name_aside *a = &j->mend.aside;
 
 	if (a->path[0] != '\0')
 		log_line(LOG_ERROR, "journal_put_aside",
@@ -366,23 +368,23 @@ looked(struct journal *j, int64_t now_ns)
 		if (m->len == j->batch.off)
 			m->seen_off = m->len;
 	}
-	j->state.is_nameless = m->look.name != RESCUE_NAMED;
+	j->state.is_nameless = m->look.name != NAME_KEPT;
 	switch (m->look.name) {
-	case RESCUE_NAMED:
+	case NAME_KEPT:
 		if (!is_whole(j))
 			keep(j);
 		else
 			succeeded(j, NULL, now_ns);
 		break;
-	case RESCUE_MOVED:
+	case NAME_MOVED:
 		start(j, MEND_LINK);
 		break;
-	case RESCUE_DELETED:
+	case NAME_DELETED:
 		m->step = MEND_COPYING;
 		m->rounds = 0;
 		start(j, MEND_COPY);
 		break;
-	case RESCUE_UNKNOWN:
+	case NAME_UNKNOWN:
 		failed(j, LOOK_NS, now_ns);
 		break;
 	}
@@ -533,17 +535,17 @@ bool
 journal_save_unnamed(struct journal *j)
 {
 	struct journal_mend *m = &j->mend;
-	struct rescue_look look = rescue_look(j->state.path, j->state.fd);
+	struct lost_name_look look = lost_name_look(j->state.path, j->state.fd);
 	int err;
 
-	if (look.is_linked || look.name == RESCUE_NAMED)
+	if (look.is_linked || look.name == NAME_KEPT)
 		return false;
-	err = rescue_copy(&m->copy, j->state.path, j->state.fd, INT64_MAX,
-			  false);
+	err = lost_name_copy(&m->copy, j->state.path, j->state.fd, INT64_MAX,
+			     false);
 	if ((err == -ENOSPC || err == -EDQUOT) &&
 	    journal_reserve_give_up_now(&j->reserve))
-		err = rescue_copy(&m->copy, j->state.path, j->state.fd,
-				  INT64_MAX, false);
+		err = lost_name_copy(&m->copy, j->state.path, j->state.fd,
+				     INT64_MAX, false);
 	if (err == 0 && fdatasync(m->copy.fd) != 0)
 		err = -errno;
 	if (err == 0)

@@ -57,7 +57,7 @@ extern void (*journal_start_progress)(uint64_t done, uint64_t bytes);
 enum journal_use {
 	JOURNAL_WRITE, /* created if it does not exist */
 	JOURNAL_AGAIN, /* the same, but this process may still have it open:
-			  it is not locked here (redate.c) */
+			  it is not locked here (wrong_day.c) */
 	JOURNAL_PAST,  /* must exist; its lock is shared */
 };
 

@@ -81,7 +81,7 @@ journal_hold_ring(struct journal *j)
 {
 	uint64_t visible_pos = j->main->visible_pos;
 
-	/* Visible messages may have to be staged once more (recover.c). */
+	/* Visible messages may have to be staged once more (refill.c). */
 	j->cursor.pos = is_gate(j) && (int64_t)(visible_pos - j->staged.pos) < 0
 				? visible_pos
 				: j->staged.pos;

@@ -42,7 +42,7 @@ submit(struct journal *j, int64_t now_ns)
 static bool
 is_another(const struct journal *j)
 {
-	const struct rescue_look *own = &j->mend.look;
+	const struct lost_name_look *own = &j->mend.look;
 	const struct statx *seen = &j->look.seen;
 
 	return own->inode != 0 &&

@@ -4,8 +4,8 @@
  * counts the records that it is sent, so its count means the same in two runs
  * only if the same records fit in both.  Pure.
  */
-#ifndef RINGTICK_JOURNAL_FITS_H
-#define RINGTICK_JOURNAL_FITS_H
+#ifndef RINGTICK_JOURNAL_SETTINGS_HASH_H
+#define RINGTICK_JOURNAL_SETTINGS_HASH_H
 
 #include <stdint.h>
 
@@ -13,6 +13,6 @@
 
 /* A hash of all settings that decide which records fit: if it is equal in two
  * runs, the same records fit in both. */
-uint64_t fits_fingerprint(const struct settings *settings);
+uint64_t settings_hash(const struct settings *settings);
 
 #endif

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "journal/fits.h"
+#include "journal/settings_hash.h"
 
 #include <stddef.h>
 
 enum {
 	/* To be raised with each change in which updates update_parse accepts,
-	 * or in the length of its result; tests/unit/journal/test_fits.c
-	 * notices such a change. */
-	FITS_RULES = 2,
+	 * or in the length of its result;
+	 * tests/unit/journal/test_settings_hash.c notices such a change. */
+	FIT_RULES = 2,
 };
 
 /* FNV-1a, 64 bits. */
@@ -32,11 +32,11 @@ mix_number(uint64_t *hash, uint64_t number)
 }
 
 uint64_t
-fits_fingerprint(const struct settings *s)
+settings_hash(const struct settings *s)
 {
 	uint64_t hash = 0xcbf29ce484222325u;
 
-	mix_number(&hash, FITS_RULES);
+	mix_number(&hash, FIT_RULES);
 	mix_number(&hash, s->message.max);
 	mix_number(&hash, s->schema.check);
 	/* In batches a message is not a record. */

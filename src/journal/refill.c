@@ -118,7 +118,7 @@ find_in_staging(const struct journal *j, uint64_t good_off)
 
 /* Chooses the ring that has more.  The walk over the main ring costs more. */
 static struct source
-find_source(const struct journal *j, const struct journal_salvage *k)
+find_source(const struct journal *j, const struct good_records *k)
 {
 	const struct history_file *f = history_last(&j->history);
 	uint64_t from_pos = is_before(j->main->tail_pos, f->first_pos)
@@ -177,7 +177,7 @@ begin_epoch(struct journal *j)
 }
 
 static void
-tell(const struct journal *j, const struct journal_salvage *k, uint64_t lost)
+tell(const struct journal *j, const struct good_records *k, uint64_t lost)
 {
 	log_line(LOG_ERROR, "journal_cut",
 		 "file=%s bytes=%" PRIu64 " should_be=%" PRIu64
@@ -194,7 +194,7 @@ tell(const struct journal *j, const struct journal_salvage *k, uint64_t lost)
 }
 
 bool
-journal_continue_after(struct journal *j, const struct journal_salvage *k)
+journal_refill(struct journal *j, const struct good_records *k)
 {
 	struct source from = find_source(j, k);
 	uint64_t lost = from.record - k->good_records;

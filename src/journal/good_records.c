@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal/salvage.h"
+#include "journal/good_records.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ enum {
 };
 
 uint64_t
-journal_salvage_safe_off(const struct journal_salvage *k)
+good_records_safe_off(const struct good_records *k)
 {
 	uint64_t missing = k->end_off - k->size;
 
@@ -89,9 +89,9 @@ count_records(int fd, uint64_t *off, uint64_t end_off, uint64_t *records)
 
 /* 1: the file begins as it did; 0: it does not; or -errno. */
 static int
-has_head(const struct journal_salvage *k, int fd)
+has_head(const struct good_records *k, int fd)
 {
-	size_t len = (size_t)min_u64(k->head->len, journal_salvage_safe_off(k));
+	size_t len = (size_t)min_u64(k->head->len, good_records_safe_off(k));
 	uint8_t bytes[HISTORY_HEAD_BYTES];
 	int err = read_all(fd, bytes, len, 0);
 
@@ -100,10 +100,10 @@ has_head(const struct journal_salvage *k, int fd)
 
 /* Finds the good records.  0 or -errno. */
 static int
-find_good(struct journal_salvage *k, int fd)
+find_good(struct good_records *k, int fd)
 {
 	uint64_t off = JOURNAL_HEADER_BYTES, records = 0;
-	uint64_t safe_off = journal_salvage_safe_off(k);
+	uint64_t safe_off = good_records_safe_off(k);
 	int err;
 
 	k->good_off = k->good_records = 0;
@@ -123,7 +123,7 @@ find_good(struct journal_salvage *k, int fd)
 }
 
 int
-journal_salvage_recheck(struct journal_salvage *k, int fd)
+good_records_recheck(struct good_records *k, int fd)
 {
 	uint64_t from_off = k->good_off, *off = &k->good_off;
 	uint64_t end_off = min_u64(k->known_off, from_off + PIECE_BYTES);
@@ -147,7 +147,7 @@ journal_salvage_recheck(struct journal_salvage *k, int fd)
 }
 
 static int
-put_header(struct journal_salvage *k, int fd)
+put_header(struct good_records *k, int fd)
 {
 	ssize_t n = pwrite(fd, journal_header, JOURNAL_HEADER_BYTES, 0);
 
@@ -159,7 +159,7 @@ put_header(struct journal_salvage *k, int fd)
 
 /* Readers compare the file with these bytes until more is written. */
 static int
-read_tail(struct journal_salvage *k, int fd)
+read_tail(struct good_records *k, int fd)
 {
 	struct history_tail *tail = &k->tail;
 
@@ -169,7 +169,7 @@ read_tail(struct journal_salvage *k, int fd)
 }
 
 int
-journal_salvage_good(struct journal_salvage *k, const char *path, int fd)
+good_records_keep(struct good_records *k, const char *path, int fd)
 {
 	struct stat st;
 	int err;

@@ -3,11 +3,11 @@
  * answers of update_parse to some thousands of updates, and the fingerprint
  * that a run leaves for the next to compare.  If the first changes, other
  * records of a journal fit than before, and a client's count means something
- * else: then FITS_RULES must be raised, so that the second changes with it.
+ * else: then FIT_RULES must be raised, so that the second changes with it.
  */
 #include "config.h"
 
-#include "journal/fits.h"
+#include "journal/settings_hash.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -150,14 +150,14 @@ test_rules(void **state)
 			accepted = hash_of_answers(&settings.tables.tables[i],
 						   modes[k], accepted);
 	settings.message.max = 1 << 20;
-	fingerprint = fits_fingerprint(&settings);
+	fingerprint = settings_hash(&settings);
 	schema_fini(&settings.tables);
 	if (accepted == accepted_is && fingerprint == fingerprint_is)
 		return;
 	fail_msg("other updates are accepted than before, or records are "
-		 "compared in another way. Raise FITS_RULES in "
-		 "src/journal/fits.c if the first number changed, then put "
-		 "both here: %#llx, %#llx",
+		 "compared in another way. Raise FIT_RULES in "
+		 "src/journal/settings_hash.c if the first number changed, "
+		 "then put both here: %#llx, %#llx",
 		 (unsigned long long)accepted, (unsigned long long)fingerprint);
 }
 

@@ -14,15 +14,15 @@
  *
  * May take long: runs as a job (io/file_jobs.h).  Logs nothing.
  */
-#ifndef RINGTICK_JOURNAL_SALVAGE_H
-#define RINGTICK_JOURNAL_SALVAGE_H
+#ifndef RINGTICK_JOURNAL_GOOD_RECORDS_H
+#define RINGTICK_JOURNAL_GOOD_RECORDS_H
 
 #include <limits.h>
 #include <stdint.h>
 
 #include "journal/history.h"
 
-struct journal_salvage {
+struct good_records {
 	uint64_t end_off;      /* the size that the file should have */
 	uint64_t seen_off;     /* the file once had all bytes before it */
 	uint64_t size;	       /* of the file now */
@@ -36,7 +36,7 @@ struct journal_salvage {
 };
 
 /* safe_off: the end of the bytes that a cut cannot have moved. */
-uint64_t journal_salvage_safe_off(const struct journal_salvage *k);
+uint64_t good_records_safe_off(const struct good_records *k);
 
 /*
  * Keeps all whole records before safe_off, if the file begins with head and
@@ -45,13 +45,13 @@ uint64_t journal_salvage_safe_off(const struct journal_salvage *k);
  * has changed again.  After an error the file is as it was, unless only the
  * last step failed: syncing the shorter file, or writing its header.
  */
-int journal_salvage_good(struct journal_salvage *k, const char *path, int fd);
+int good_records_keep(struct good_records *k, const char *path, int fd);
 
 /*
  * Reads a piece of the file: from good_off, which has good_records before it
  * (at first: the header's end, and none), towards known_off.  0; -EBADMSG if
  * the file has not what was written to it; or -errno.
  */
-int journal_salvage_recheck(struct journal_salvage *k, int fd);
+int good_records_recheck(struct good_records *k, int fd);
 
 #endif

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "journal/rescue.h"
+#include "journal/lost_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,10 +21,10 @@ enum {
 
 /* ---- the name ---- */
 
-struct rescue_look
-rescue_look(const char *path, int fd)
+struct lost_name_look
+lost_name_look(const char *path, int fd)
 {
-	struct rescue_look look = { .name = RESCUE_UNKNOWN };
+	struct lost_name_look look = { .name = NAME_UNKNOWN };
 	struct stat file, named;
 	int err;
 
@@ -40,9 +40,9 @@ rescue_look(const char *path, int fd)
 	err = stat(path, &named) == 0 || lstat(path, &named) == 0 ? 0 : errno;
 	if (err == 0 && named.st_ino == file.st_ino &&
 	    named.st_dev == file.st_dev)
-		look.name = RESCUE_NAMED;
+		look.name = NAME_KEPT;
 	else if (err == 0 || err == ENOENT)
-		look.name = look.is_linked ? RESCUE_MOVED : RESCUE_DELETED;
+		look.name = look.is_linked ? NAME_MOVED : NAME_DELETED;
 	else
 		look.err = err;
 	return look;
@@ -50,7 +50,7 @@ rescue_look(const char *path, int fd)
 
 /* Renames what has the name.  0, also if it is gone by now, or -errno. */
 static int
-put_aside(const char *path, struct rescue_aside *a)
+put_aside(const char *path, struct lost_name_aside *a)
 {
 	int err = -EEXIST;
 
@@ -73,7 +73,7 @@ put_aside(const char *path, struct rescue_aside *a)
  * `from` if it is free. */
 static int
 take_name(int (*give)(const char *from, const char *path), const char *from,
-	  const char *path, struct rescue_aside *aside)
+	  const char *path, struct lost_name_aside *aside)
 {
 	int err;
 
@@ -94,8 +94,8 @@ give_link(const char *from, const char *path)
 }
 
 int
-rescue_link(const char *path, int fd, bool must_sync,
-	    struct rescue_aside *aside)
+lost_name_link(const char *path, int fd, bool must_sync,
+	       struct lost_name_aside *aside)
 {
 	char from[64];
 	int err;
@@ -108,7 +108,7 @@ rescue_link(const char *path, int fd, bool must_sync,
 /* ---- a copy ---- */
 
 static int
-copy_begin(struct rescue_copy *c, const char *path)
+copy_begin(struct lost_name_copy *c, const char *path)
 {
 	for (unsigned n = 1; n <= NAMES_MAX; n++) {
 		int len = snprintf(c->path, sizeof(c->path), "%s.rescue.%u",
@@ -128,7 +128,7 @@ copy_begin(struct rescue_copy *c, const char *path)
 }
 
 static int
-copy_on(struct rescue_copy *c, int fd, uint64_t len, bool must_sync)
+copy_on(struct lost_name_copy *c, int fd, uint64_t len, bool must_sync)
 {
 	while (c->len < len) {
 		off_t from = (off_t)c->len, to = (off_t)c->len;
@@ -150,7 +150,7 @@ copy_on(struct rescue_copy *c, int fd, uint64_t len, bool must_sync)
 }
 
 void
-rescue_release(struct rescue_copy *c)
+lost_name_release(struct lost_name_copy *c)
 {
 	if (c->old_fd >= 0)
 		(void)close(c->old_fd);
@@ -158,7 +158,7 @@ rescue_release(struct rescue_copy *c)
 }
 
 void
-rescue_copy_drop(struct rescue_copy *c)
+lost_name_copy_drop(struct lost_name_copy *c)
 {
 	if (c->fd < 0)
 		return;
@@ -168,23 +168,24 @@ rescue_copy_drop(struct rescue_copy *c)
 }
 
 int
-rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len,
-	    bool must_sync)
+lost_name_copy(struct lost_name_copy *c, const char *path, int fd, uint64_t len,
+	       bool must_sync)
 {
 	int err = c->fd < 0 ? copy_begin(c, path) : 0;
 
 	if (err == 0)
 		err = copy_on(c, fd, len, must_sync);
 	if (err != 0)
-		rescue_copy_drop(c);
+		lost_name_copy_drop(c);
 	return err;
 }
 
 int
-rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
-		   uint64_t len, bool must_sync, struct rescue_aside *aside)
+lost_name_copy_finish(struct lost_name_copy *c, const char *path, int fd,
+		      uint64_t len, bool must_sync,
+		      struct lost_name_aside *aside)
 {
-	int err = rescue_copy(c, path, fd, INT64_MAX, must_sync);
+	int err = lost_name_copy(c, path, fd, INT64_MAX, must_sync);
 
 	if (err != 0)
 		return err;
@@ -194,11 +195,11 @@ rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
 	if (err != 0) {
 		/* ENOENT: others have removed the copy. */
 		if (err == -ENOENT || c->len != len)
-			rescue_copy_drop(c);
+			lost_name_copy_drop(c);
 		return err;
 	}
 	/* It has the name: a failure from here on loses no record. */
-	rescue_release(c);
+	lost_name_release(c);
 	c->old_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (dup3(c->fd, fd, O_CLOEXEC) < 0)
 		err = -errno;

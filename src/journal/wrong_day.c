@@ -9,13 +9,13 @@
 static struct journal *
 journal_of(struct file_job *job)
 {
-	return container_of(job, struct journal, redate.job);
+	return container_of(job, struct journal, wrong_day.job);
 }
 
 /* ---- on the other thread ---- */
 
 static void
-lock_new(struct journal_redate *r)
+lock_new(struct journal_wrong_day *r)
 {
 	char err[1024];
 
@@ -29,7 +29,7 @@ lock_new(struct journal_redate *r)
 static void
 run(struct file_job *job)
 {
-	struct journal_redate *r = &journal_of(job)->redate;
+	struct journal_wrong_day *r = &journal_of(job)->wrong_day;
 
 	if (r->is_closing) {
 		/* The new file is locked before the old ones are free, or, if
@@ -63,7 +63,7 @@ is_untouched(struct journal *j)
 static void
 take_days(struct journal *j, int64_t now_ns)
 {
-	struct journal_redate *r = &j->redate;
+	struct journal_wrong_day *r = &j->wrong_day;
 	struct journal_days *days = &r->days;
 
 	history_hand_over(&j->history, &r->old);
@@ -81,7 +81,7 @@ static void
 done(struct file_job *job, int64_t now_ns)
 {
 	struct journal *j = journal_of(job);
-	struct journal_redate *r = &j->redate;
+	struct journal_wrong_day *r = &j->wrong_day;
 
 	if (r->is_closing)
 		return;
@@ -106,19 +106,19 @@ done(struct file_job *job, int64_t now_ns)
 }
 
 void
-journal_init_redate(struct journal *j)
+journal_init_wrong_day(struct journal *j)
 {
-	j->redate.job = (struct file_job){ .run = run,
+	j->wrong_day.job = (struct file_job){ .run = run,
 					  .done = done,
 					  .what = "correct the date" };
-	history_init(&j->redate.old);
+	history_init(&j->wrong_day.old);
 }
 
 bool
-journal_redate(struct journal *j, const struct journal_moment *now,
-	       int64_t now_ns)
+journal_correct_day(struct journal *j, const struct journal_moment *now,
+		    int64_t now_ns)
 {
-	struct journal_redate *r = &j->redate;
+	struct journal_wrong_day *r = &j->wrong_day;
 	const struct history_file *before =
 		history_before(&j->history, history_last(&j->history));
 

@@ -8,45 +8,45 @@
  * Every function may take long: they run as jobs (io/file_jobs.h), and log
  * nothing.  mend.c decides when.
  */
-#ifndef RINGTICK_JOURNAL_RESCUE_H
-#define RINGTICK_JOURNAL_RESCUE_H
+#ifndef RINGTICK_JOURNAL_LOST_NAME_H
+#define RINGTICK_JOURNAL_LOST_NAME_H
 
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum rescue_name {
-	RESCUE_NAMED,	/* the open file has the name */
-	RESCUE_MOVED,	/* it has another name, and not this one */
-	RESCUE_DELETED, /* it has no name */
-	RESCUE_UNKNOWN,
+enum lost_name {
+	NAME_KEPT,	/* the open file has the name */
+	NAME_MOVED,	/* it has another name, and not this one */
+	NAME_DELETED, /* it has no name */
+	NAME_UNKNOWN,
 };
 
-struct rescue_look {
-	enum rescue_name name;
+struct lost_name_look {
+	enum lost_name name;
 	bool is_linked; /* it has a name, this one or another */
 	uint64_t size;
 	uint64_t device, inode;
-	int err;	/* RESCUE_UNKNOWN: why */
+	int err;	/* NAME_UNKNOWN: why */
 };
 
 /* Looks whether path names the file open as fd. */
-struct rescue_look rescue_look(const char *path, int fd);
+struct lost_name_look lost_name_look(const char *path, int fd);
 
 /* How to treat another file that has the name. */
-struct rescue_aside {
+struct lost_name_aside {
 	bool is_allowed;     /* it may be put aside; else -EEXIST */
 	char path[PATH_MAX]; /* out: path.aside.N, where it is now; "" if no
 				file was put aside */
 };
 
-/* RESCUE_MOVED: gives fd's file the name again, and syncs it if must_sync.  0
+/* NAME_MOVED: gives fd's file the name again, and syncs it if must_sync.  0
  * or -errno. */
-int rescue_link(const char *path, int fd, bool must_sync,
-		struct rescue_aside *aside);
+int lost_name_link(const char *path, int fd, bool must_sync,
+		   struct lost_name_aside *aside);
 
 /* A copy that is being made, as path.rescue.N until it is whole. */
-struct rescue_copy {
+struct lost_name_copy {
 	int fd; /* -1: not begun */
 	uint64_t len; /* bytes that it has */
 	_Atomic uint64_t steps; /* pieces of copies so far; may be read while
@@ -60,27 +60,27 @@ struct rescue_copy {
  * all that fd has.  With must_sync in each call the copy is on the disk, too.
  * 0; or -errno, and then the copy is removed.
  */
-int rescue_copy(struct rescue_copy *c, const char *path, int fd, uint64_t len,
-		bool must_sync);
+int lost_name_copy(struct lost_name_copy *c, const char *path, int fd,
+		   uint64_t len, bool must_sync);
 
 /*
  * The same for all bytes that are left in fd; then gives the copy the name,
  * syncs that if must_sync, and makes fd refer to the copy, so that readers of
  * fd continue in it.  Writing stands still meanwhile, so the file that fd was
- * stays open: rescue_release closes it.
+ * stays open: lost_name_release closes it.
  * 0 or -errno.  After an error the copy is kept for the next try if it has
  * exactly the len bytes that were written, and only could not get the name;
  * else it is removed.
  */
-int rescue_copy_finish(struct rescue_copy *c, const char *path, int fd,
-		       uint64_t len, bool must_sync,
-		       struct rescue_aside *aside);
+int lost_name_copy_finish(struct lost_name_copy *c, const char *path, int fd,
+			  uint64_t len, bool must_sync,
+			  struct lost_name_aside *aside);
 
 /* Closes the file that was replaced, if there is one.  The kernel then gives
  * its pages and blocks back, which takes some 0.3 s for 1 GB. */
-void rescue_release(struct rescue_copy *c);
+void lost_name_release(struct lost_name_copy *c);
 
 /* Removes a copy that is not needed any more.  Accepts one with fd -1. */
-void rescue_copy_drop(struct rescue_copy *c);
+void lost_name_copy_drop(struct lost_name_copy *c);
 
 #endif
