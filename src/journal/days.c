@@ -389,8 +389,8 @@ late_epoch(const struct journal_moment *now, int32_t newest)
 }
 
 static void
-tell(const struct settings *set, const struct epochs *e, uint64_t before,
-     enum epoch_found found, bool is_changed)
+tell_epochs(const struct settings *set, const struct epochs *e, uint64_t before,
+	    enum epoch_found found, bool is_changed)
 {
 	const char *directory = set->journal.directory;
 	char path[PATH_MAX];
@@ -438,7 +438,7 @@ begin_epoch(const struct settings *set, const struct journal_moment *now,
 	if (!epoch_begin(e, set->journal.directory, set->journal.name, found,
 			 &run, &is_changed, err, err_len))
 		return false;
-	tell(set, e, before, found, is_changed);
+	tell_epochs(set, e, before, found, is_changed);
 	days->file->since = e->files[e->files_cnt - 1].since;
 	if (days->before != NULL)
 		days->before->since = e->files[0].since;

@@ -78,8 +78,8 @@ put_lines(struct epoch_text *t, const struct epochs *e, const char *state)
 /* Replaces the file in one step: writes a new one and renames it.  0 or
  * -errno. */
 static int
-store(const struct epochs *e, const char *directory, const char *name,
-      const char *state)
+replace_file(const struct epochs *e, const char *directory, const char *name,
+	     const char *state)
 {
 	char path[PATH_MAX], aside[PATH_MAX];
 	struct epoch_text t = { .len = 0 };
@@ -359,7 +359,7 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 	e->settings = run->settings;
 	e->files_cnt = run->files_cnt;
 	memcpy(e->files, files, run->files_cnt * sizeof(files[0]));
-	res = store(e, directory, name, "open");
+	res = replace_file(e, directory, name, "open");
 	if (res == 0)
 		return true;
 	(void)snprintf(err, err_len, "%s/%s.epoch cannot be written: %s",
@@ -383,7 +383,7 @@ epoch_next(struct epochs *e, const struct epoch_begin *begins, unsigned cnt)
 int
 epoch_store(const struct epochs *e, const char *directory, const char *name)
 {
-	return store(e, directory, name, "open");
+	return replace_file(e, directory, name, "open");
 }
 
 int
@@ -393,13 +393,13 @@ epoch_note_file(struct epochs *e, const char *directory, const char *name,
 	if (e->files_cnt == EPOCH_FILES)
 		e->files[0] = e->files[--e->files_cnt];
 	e->files[e->files_cnt++] = file;
-	return store(e, directory, name, "open");
+	return replace_file(e, directory, name, "open");
 }
 
 int
 epoch_end(const struct epochs *e, const char *directory, const char *name)
 {
-	return store(e, directory, name, "clean");
+	return replace_file(e, directory, name, "clean");
 }
 
 /* Whether the beginnings of all epochs after this one are still known. */

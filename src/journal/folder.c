@@ -31,9 +31,9 @@ user_name(uid_t uid, char *buf, size_t buf_len)
 	return buf;
 }
 
-/* Writes what mends an errno of look(). */
+/* Writes what mends an errno of check_folder(). */
 static void
-advise(int error, const char *directory, char *buf, size_t buf_len)
+write_advice(int error, const char *directory, char *buf, size_t buf_len)
 {
 	char user[64];
 
@@ -61,7 +61,7 @@ advise(int error, const char *directory, char *buf, size_t buf_len)
 
 /* 0 or an errno. */
 static int
-look(const char *directory)
+check_folder(const char *directory)
 {
 	struct stat st;
 
@@ -83,10 +83,10 @@ journal_folder_check(const struct settings *s, char *err, size_t err_len)
 
 	if (directory[0] == '\0')
 		return true;
-	error = look(directory);
+	error = check_folder(directory);
 	if (error == 0)
 		return true;
-	advise(error, directory, advice, sizeof(advice));
+	write_advice(error, directory, advice, sizeof(advice));
 	(void)snprintf(err, err_len, "journal.directory \"%s\": %s; %s",
 		       directory, strerror(error), advice);
 	errno = error;

@@ -224,7 +224,7 @@ history_time(const struct history_place *place)
 }
 
 static void
-forget(struct history_file *f)
+forget_file(struct history_file *f)
 {
 	list_remove(&f->node);
 	history_file_free(f);
@@ -281,5 +281,5 @@ void
 history_close(struct history *h)
 {
 	while (!list_is_empty(&h->files))
-		forget(file_of(h->files.next));
+		forget_file(file_of(h->files.next));
 }

@@ -49,7 +49,7 @@ journal_index_add(struct journal_index *x, struct journal_index_entry e)
 /* The last entry whose field (at field_off) is at or before a value; NULL if
  * there is no such entry. */
 static const struct journal_index_entry *
-find(const struct journal_index *x, size_t field_off, uint64_t value)
+find_last(const struct journal_index *x, size_t field_off, uint64_t value)
 {
 	size_t cnt = sorted_count(
 		&(struct sorted_fields){
@@ -66,19 +66,20 @@ find(const struct journal_index *x, size_t field_off, uint64_t value)
 const struct journal_index_entry *
 journal_index_find_pos(const struct journal_index *x, uint64_t pos)
 {
-	return find(x, offsetof(struct journal_index_entry, pos), pos);
+	return find_last(x, offsetof(struct journal_index_entry, pos), pos);
 }
 
 const struct journal_index_entry *
 journal_index_find_record(const struct journal_index *x, uint64_t record)
 {
-	return find(x, offsetof(struct journal_index_entry, record), record);
+	return find_last(x, offsetof(struct journal_index_entry, record),
+			 record);
 }
 
 const struct journal_index_entry *
 journal_index_find_off(const struct journal_index *x, uint64_t off)
 {
-	return find(x, offsetof(struct journal_index_entry, off), off);
+	return find_last(x, offsetof(struct journal_index_entry, off), off);
 }
 
 const struct journal_index_entry *

@@ -32,7 +32,7 @@ next_entry(const struct journal *j, int64_t now_ns)
 
 /* Copies records until the staging ring is full, or a mark comes next. */
 static void
-stage(struct journal *j, int64_t now_ns)
+stage_records(struct journal *j, int64_t now_ns)
 {
 	struct history_file *file = history_last(&j->history);
 
@@ -106,7 +106,7 @@ is_sync_due(const struct journal *j, int64_t now_ns)
  * the disk and their pages given back, all but the last whole stretch.
  */
 static void
-recycle(struct journal *j)
+recycle_pages(struct journal *j)
 {
 	const uint32_t len = JOURNAL_RECYCLE_BYTES;
 
@@ -152,7 +152,7 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 	journal_set_written(j, j->batch);
 	j->look.is_due = true;
 	journal_recovered(j, now_ns);
-	recycle(j);
+	recycle_pages(j);
 	if (j->settings->journal.sync == SYNC_NONE)
 		journal_set_synced(j, j->written);
 	journal_show(j, now_ns);
@@ -270,7 +270,7 @@ journal_run(struct journal *j, int32_t today, int64_t local_ns, int64_t now_ns)
 	if (!j->state.is_on)
 		return;
 	journal_prepare(j, today, local_ns, now_ns);
-	stage(j, now_ns);
+	stage_records(j, now_ns);
 	journal_watch_progress(j, now_ns);
 	journal_watch_lag(j, now_ns);
 	if (j->phase == JOURNAL_FAILED && j->is_stopping &&
@@ -389,8 +389,8 @@ journal_may_close(struct journal *j, int64_t now_ns)
 
 /* The part of the start that needs the lock. */
 static bool
-begin(struct journal *j, const struct journal_moment *now, char *err,
-      size_t err_len)
+begin_locked(struct journal *j, const struct journal_moment *now, char *err,
+	     size_t err_len)
 {
 	const struct settings *set = j->settings;
 	struct journal_days days;
@@ -461,7 +461,7 @@ journal_open(struct journal *j, const struct settings *settings,
 				  err_len);
 	if (j->lock_fd < 0)
 		return false;
-	if (begin(j, now, err, err_len))
+	if (begin_locked(j, now, err, err_len))
 		return true;
 	res = errno;
 	(void)close(j->lock_fd);

@@ -41,7 +41,7 @@ journal_of(struct file_job *job)
 /* ---- on the other thread ---- */
 
 static void
-run(struct file_job *job)
+run_job(struct file_job *job)
 {
 	struct journal_mend *m = &journal_of(job)->mend;
 
@@ -97,7 +97,7 @@ static const char *const whats[] = {
 };
 
 static void
-start(struct journal *j, enum mend_what what)
+start_job(struct journal *j, enum mend_what what)
 {
 	struct journal_mend *m = &j->mend;
 
@@ -119,11 +119,11 @@ start_look(struct journal *j)
 {
 	j->mend.is_quiet = true;
 	j->mend.is_looked_after = j->mend.is_asked = false;
-	start(j, MEND_LOOK);
+	start_job(j, MEND_LOOK);
 }
 
 static void
-failed(struct journal *j, int64_t again_ns, int64_t now_ns)
+mending_failed(struct journal *j, int64_t again_ns, int64_t now_ns)
 {
 	struct journal_mend *m = &j->mend;
 
@@ -140,7 +140,7 @@ failed(struct journal *j, int64_t again_ns, int64_t now_ns)
 }
 
 static void
-succeeded(struct journal *j, const char *how, int64_t now_ns)
+mending_succeeded(struct journal *j, const char *how, int64_t now_ns)
 {
 	struct journal_mend *m = &j->mend;
 	bool was_gone = j->is_gone;
@@ -165,7 +165,7 @@ succeeded(struct journal *j, const char *how, int64_t now_ns)
 static void
 came_back(struct journal *j, int64_t now_ns)
 {
-	succeeded(j, "copied", now_ns);
+	mending_succeeded(j, "copied", now_ns);
 	j->mend.look.inode = 0; /* the next look finds the copy's */
 	journal_look_anew(j);
 	if (j->mend.copy.len != j->written.off) {
@@ -179,7 +179,7 @@ start_last(struct journal *j)
 {
 	j->mend.step = MEND_LAST;
 	j->mend.is_quiet = true;
-	start(j, j->mend.next);
+	start_job(j, j->mend.next);
 }
 
 /* Starts a job that needs the file to rest, now or later. */
@@ -196,7 +196,7 @@ static void
 store_epoch(struct journal *j)
 {
 	j->mend.epochs = j->state.epochs;
-	start(j, MEND_EPOCH);
+	start_job(j, MEND_EPOCH);
 }
 
 /* Until the epoch is stored, a start after a crash would use its number again.
@@ -216,7 +216,7 @@ tell_epoch(struct journal *j)
 
 /* Others have cut the file, or written to it: keeps the good records. */
 static void
-keep(struct journal *j)
+keep_good(struct journal *j)
 {
 	struct journal_mend *m = &j->mend;
 	const struct history_file *file = history_last(&j->history);
@@ -235,7 +235,7 @@ keep(struct journal *j)
 				       good_records_safe_off(&m->keep));
 	m->keep.known_off = known == NULL ? JOURNAL_HEADER_BYTES : known->off;
 	m->keep.known_record = known == NULL ? 0 : known->record;
-	start(j, MEND_KEEP);
+	start_job(j, MEND_KEEP);
 }
 
 static void
@@ -264,11 +264,11 @@ start_recheck(struct journal *j)
 			known == NULL ? JOURNAL_HEADER_BYTES : known->off;
 		m->recheck.known_record = known == NULL ? 0 : known->record;
 	}
-	start(j, MEND_RECHECK);
+	start_job(j, MEND_RECHECK);
 }
 
 static void
-rechecked(struct journal *j, int64_t now_ns)
+recheck_done(struct journal *j, int64_t now_ns)
 {
 	struct journal_mend *m = &j->mend;
 
@@ -282,7 +282,7 @@ rechecked(struct journal *j, int64_t now_ns)
 }
 
 static void
-kept(struct journal *j, int64_t now_ns)
+good_kept(struct journal *j, int64_t now_ns)
 {
 	struct journal_mend *m = &j->mend;
 	bool lost;
@@ -296,7 +296,7 @@ kept(struct journal *j, int64_t now_ns)
 	lost = journal_refill(j, &m->keep);
 	j->history.tail = m->keep.tail;
 	if (!lost) {
-		succeeded(j, NULL, now_ns);
+		mending_succeeded(j, NULL, now_ns);
 		return;
 	}
 	/* Nothing is written before the new epoch is stored. */
@@ -358,7 +358,7 @@ is_whole(const struct journal *j)
 }
 
 static void
-looked(struct journal *j, int64_t now_ns)
+look_done(struct journal *j, int64_t now_ns)
 {
 	struct journal_mend *m = &j->mend;
 
@@ -372,39 +372,39 @@ looked(struct journal *j, int64_t now_ns)
 	switch (m->look.name) {
 	case NAME_KEPT:
 		if (!is_whole(j))
-			keep(j);
+			keep_good(j);
 		else
-			succeeded(j, NULL, now_ns);
+			mending_succeeded(j, NULL, now_ns);
 		break;
 	case NAME_MOVED:
-		start(j, MEND_LINK);
+		start_job(j, MEND_LINK);
 		break;
 	case NAME_DELETED:
 		m->step = MEND_COPYING;
 		m->rounds = 0;
-		start(j, MEND_COPY);
+		start_job(j, MEND_COPY);
 		break;
 	case NAME_UNKNOWN:
-		failed(j, LOOK_NS, now_ns);
+		mending_failed(j, LOOK_NS, now_ns);
 		break;
 	}
 }
 
 static void
-copied(struct journal *j)
+copy_done(struct journal *j)
 {
 	struct journal_mend *m = &j->mend;
 
 	if (j->written.off - m->copy.len > LAST_BYTES &&
 	    ++m->rounds < ROUNDS_MAX) {
-		start(j, MEND_COPY);
+		start_job(j, MEND_COPY);
 		return;
 	}
 	start_when_quiet(j, MEND_COPY_LAST);
 }
 
 static void
-done(struct file_job *job, int64_t now_ns)
+job_done(struct file_job *job, int64_t now_ns)
 {
 	struct journal *j = journal_of(job);
 	struct journal_mend *m = &j->mend;
@@ -412,32 +412,33 @@ done(struct file_job *job, int64_t now_ns)
 	switch (m->what) {
 	case MEND_LOOK:
 		tell_lock(j);
-		looked(j, now_ns);
+		look_done(j, now_ns);
 		if (m->is_epoch_owed && m->step == MEND_IDLE &&
 		    !m->job.is_busy && !m->has_failed)
 			store_epoch(j);
 		else if (m->copy.old_fd >= 0 && m->step == MEND_IDLE &&
 			 !m->job.is_busy)
-			start(j, MEND_RELEASE);
+			start_job(j, MEND_RELEASE);
 		break;
 	case MEND_LINK:
 		tell_aside(j);
 		if (m->err != 0)
-			failed(j, LOOK_NS, now_ns);
+			mending_failed(j, LOOK_NS, now_ns);
 		else
-			succeeded(j, "linked", now_ns);
+			mending_succeeded(j, "linked", now_ns);
 		break;
 	case MEND_COPY:
 		if (m->err != 0)
-			failed(j, COPY_AGAIN_NS, now_ns);
+			mending_failed(j, COPY_AGAIN_NS, now_ns);
 		else
-			copied(j);
+			copy_done(j);
 		break;
 	case MEND_COPY_LAST:
 		tell_aside(j);
 		if (m->err != 0)
-			failed(j, m->copy.fd < 0 ? COPY_AGAIN_NS : LOOK_NS,
-			       now_ns);
+			mending_failed(
+				j, m->copy.fd < 0 ? COPY_AGAIN_NS : LOOK_NS,
+				now_ns);
 		else
 			came_back(j, now_ns);
 		break;
@@ -445,18 +446,18 @@ done(struct file_job *job, int64_t now_ns)
 		break;
 	case MEND_KEEP:
 		if (m->err == ESTALE && ++m->tries < TRIES_MAX)
-			start(j, MEND_LOOK);
+			start_job(j, MEND_LOOK);
 		else if (m->err != 0)
-			failed(j, LOOK_NS, now_ns);
+			mending_failed(j, LOOK_NS, now_ns);
 		else
-			kept(j, now_ns);
+			good_kept(j, now_ns);
 		break;
 	case MEND_EPOCH:
 		tell_epoch(j);
-		succeeded(j, NULL, now_ns);
+		mending_succeeded(j, NULL, now_ns);
 		break;
 	case MEND_RECHECK:
-		rechecked(j, now_ns);
+		recheck_done(j, now_ns);
 		break;
 	}
 }
@@ -615,7 +616,7 @@ journal_cut_back(struct journal *j)
 void
 journal_init_mend(struct journal *j)
 {
-	j->mend.job = (struct file_job){ .run = run, .done = done };
+	j->mend.job = (struct file_job){ .run = run_job, .done = job_done };
 	j->mend.copy.fd = j->mend.copy.old_fd = -1;
 	j->cut.job = (struct file_job){ .run = run_cut,
 				       .done = cut_done,

@@ -230,8 +230,8 @@ cut_tail(const char *path, int fd, const struct journal_check *check,
 }
 
 static bool
-judge(const char *path, int fd, const struct journal_check *check,
-      uint64_t bytes, char *err, size_t err_len)
+judge_file(const char *path, int fd, const struct journal_check *check,
+	   uint64_t bytes, char *err, size_t err_len)
 {
 	switch (check->verdict) {
 	case JOURNAL_WHOLE:
@@ -296,7 +296,7 @@ tell_unreadable(const char *path, int fd, uint64_t len, char *err,
  * the faults come one by one.
  */
 static void
-populate(uint8_t *bytes, uint64_t len)
+read_ahead(uint8_t *bytes, uint64_t len)
 {
 	(void)madvise(bytes, len, MADV_SEQUENTIAL);
 	for (uint64_t off = 0; off < len; off += POPULATE_BYTES) {
@@ -351,7 +351,7 @@ check_file(const char *path, struct history_file *f, uint64_t len,
 	if (bytes == MAP_FAILED)
 		return fail_with(errno, err, err_len, "%s cannot be mapped: %s",
 				 path, strerror(errno));
-	populate(bytes, len);
+	read_ahead(bytes, len);
 	work.bytes = bytes;
 	could_read = sigbus_guard(bytes, len, check_bytes, &work);
 	(void)munmap(bytes, len);
@@ -359,7 +359,7 @@ check_file(const char *path, struct history_file *f, uint64_t len,
 		return tell_unreadable(path, f->fd, len, err, err_len);
 	check = work.check;
 	since = clock_monotonic_ns() - since;
-	if (!judge(path, f->fd, &check, len, err, err_len))
+	if (!judge_file(path, f->fd, &check, len, err, err_len))
 		return false;
 	*out = (struct journal_found){
 		.bytes = len, .took_ns = since, .check = check

@@ -136,7 +136,7 @@ find_source(const struct journal *j, const struct good_records *k)
 
 /* Moves the staged records, so that they continue at good_off in the file. */
 static void
-restage(struct journal *j, const struct source *from, uint64_t good_off)
+restage_from(struct journal *j, const struct source *from, uint64_t good_off)
 {
 	/* If the records keep their place, those before them keep theirs. */
 	if (from->is_ring || from->at.off != good_off)
@@ -177,7 +177,7 @@ begin_epoch(struct journal *j)
 }
 
 static void
-tell(const struct journal *j, const struct good_records *k, uint64_t lost)
+tell_cut(const struct journal *j, const struct good_records *k, uint64_t lost)
 {
 	log_line(LOG_ERROR, "journal_cut",
 		 "file=%s bytes=%" PRIu64 " should_be=%" PRIu64
@@ -200,7 +200,7 @@ journal_refill(struct journal *j, const struct good_records *k)
 	uint64_t lost = from.record - k->good_records;
 
 	j->state.records = k->good_records;
-	restage(j, &from, k->good_off);
+	restage_from(j, &from, k->good_off);
 	/* Otherwise the records go to where they were, as in the index. */
 	if (from.is_ring || lost > 0)
 		history_cut(&j->history, k->good_off);
@@ -210,6 +210,6 @@ journal_refill(struct journal *j, const struct good_records *k)
 		begin_epoch(j);
 		j->state.losses++;
 	}
-	tell(j, k, lost);
+	tell_cut(j, k, lost);
 	return lost > 0;
 }

@@ -93,7 +93,7 @@ check_room(int fd, uint64_t bytes)
 
 /* 0 or -errno. */
 static int
-make(const char *path, uint64_t bytes)
+make_file(const char *path, uint64_t bytes)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	int err;
@@ -129,7 +129,7 @@ journal_reserve_open(struct journal_reserve *r, const char *directory,
 		(void)unlink(r->path);
 		return;
 	}
-	err = make(r->path, bytes);
+	err = make_file(r->path, bytes);
 	if (err == 0)
 		r->bytes = bytes;
 	else

@@ -19,7 +19,7 @@ run_look(struct file_job *job)
 }
 
 static void
-looked(struct file_job *job, int64_t now_ns)
+look_done(struct file_job *job, int64_t now_ns)
 {
 	struct journal_space *sp = container_of(job, struct journal_space, job);
 
@@ -31,7 +31,7 @@ void
 journal_space_init(struct journal_space *sp, const char *directory)
 {
 	*sp = (struct journal_space){
-		.job = { .run = run_look, .done = looked,
+		.job = { .run = run_look, .done = look_done,
 			 .what = "look for free space" },
 		.directory = directory,
 		.free_bytes = -1,

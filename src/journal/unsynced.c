@@ -313,7 +313,7 @@ read_back(const struct work *w)
 }
 
 static bool
-mend(struct work *w, const char *note, char *err, size_t err_len)
+mend_file(struct work *w, const char *note, char *err, size_t err_len)
 {
 	static const char doubt[] =
 		"%s: an fdatasync had failed, and from byte %" PRIu64
@@ -384,7 +384,7 @@ open_and_mend(struct work *w, const char *note, char *err, size_t err_len)
 	if (w->cached == NULL || w->disk == NULL)
 		return fail_with(ENOMEM, err, err_len,
 				 "no memory for reading the journal");
-	return mend(w, note, err, err_len);
+	return mend_file(w, note, err, err_len);
 }
 
 /* Mends, or only judges, one file of the note. */

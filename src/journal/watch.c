@@ -27,7 +27,7 @@
 enum finding { GOOD, UNSURE, BAD };
 
 static void
-submit(struct journal *j, int64_t now_ns)
+submit_look(struct journal *j, int64_t now_ns)
 {
 	struct journal_look *l = &j->look;
 
@@ -52,7 +52,7 @@ is_another(const struct journal *j)
 }
 
 static enum finding
-judge(const struct journal *j, int32_t result)
+judge_look(const struct journal *j, int32_t result)
 {
 	uint64_t from_off = j->look.from_off, upto_off = j->batch.off;
 	uint64_t size = j->look.seen.stx_size;
@@ -88,7 +88,7 @@ journal_look_run(struct journal *j, int64_t now_ns)
 	/* During a write a look would be unsure: its end is better. */
 	if (j->look.is_due && !j->look.is_busy && may_look(j) &&
 	    j->phase != JOURNAL_WRITING && now_ns >= j->look.next_ns)
-		submit(j, now_ns);
+		submit_look(j, now_ns);
 }
 
 void
@@ -98,7 +98,7 @@ journal_look_completed(struct journal *j, int32_t result, int64_t now_ns)
 
 	l->is_busy = l->is_held = false;
 	if (may_look(j) && !l->is_stale) {
-		switch (judge(j, result)) {
+		switch (judge_look(j, result)) {
 		case GOOD:
 			j->mend.seen_off = l->from_off;
 			l->unsure_since_ns = 0;

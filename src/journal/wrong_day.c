@@ -27,7 +27,7 @@ lock_new(struct journal_wrong_day *r)
 /* As at a start: the epoch file says that a run is open, so the next epoch
  * begins.  Clients that were told the wrong day claim it in the last one. */
 static void
-run(struct file_job *job)
+run_job(struct file_job *job)
 {
 	struct journal_wrong_day *r = &journal_of(job)->wrong_day;
 
@@ -78,7 +78,7 @@ take_days(struct journal *j, int64_t now_ns)
 }
 
 static void
-done(struct file_job *job, int64_t now_ns)
+job_done(struct file_job *job, int64_t now_ns)
 {
 	struct journal *j = journal_of(job);
 	struct journal_wrong_day *r = &j->wrong_day;
@@ -108,9 +108,9 @@ done(struct file_job *job, int64_t now_ns)
 void
 journal_init_wrong_day(struct journal *j)
 {
-	j->wrong_day.job = (struct file_job){ .run = run,
-					  .done = done,
-					  .what = "correct the date" };
+	j->wrong_day.job = (struct file_job){ .run = run_job,
+					     .done = job_done,
+					     .what = "correct the date" };
 	history_init(&j->wrong_day.old);
 }
 
