@@ -1,13 +1,14 @@
 /*
- * Messages to systemd (sd_notify), and the sockets that it hands over.  Every
- * function does nothing if the process was not started by systemd.
+ * Messages to systemd (sd_notify(3)), and the sockets that it hands over.
+ * Every function does nothing if the process was not started by systemd.  Only
+ * those for the start wait for a reader that is slow.
  */
 #ifndef RINGTICK_BASE_NOTIFY_H
 #define RINGTICK_BASE_NOTIFY_H
 
 #include <stdint.h>
 
-/* STATUS= and the formatted text, cut at 511 bytes. */
+/* STATUS= and the formatted text, cut at 511 bytes in all. */
 void notify_status(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 

@@ -6,6 +6,7 @@ the waiting test, so nothing here sleeps or polls.
 """
 
 import collections
+import contextlib
 import copy
 import fcntl
 import os
@@ -154,8 +155,9 @@ class Daemon:
         self.status = {}
         self.fds_at_start = None
         self.stopped = False
-        self.log_is_read = threading.Event()
+        self.log_is_read, self.notes_are_read = threading.Event(), threading.Event()
         self.log_is_read.set()
+        self.notes_are_read.set()
         self._news = threading.Condition()
         self._stderr_open = True
         # abstract: tmp_path may be longer than a socket name can be
@@ -198,6 +200,7 @@ class Daemon:
     def _read_notes(self):
         while True:
             note = self._notify.recv(65536).decode()
+            self.notes_are_read.wait()
             if note == "QUIT":
                 return
             with self._news:
@@ -208,6 +211,14 @@ class Daemon:
                     if row.startswith("STATUS="):
                         self.status = Line(row[len("STATUS="):])
                 self._news.notify_all()
+
+    def fill_notes(self):
+        """Leaves no room in the socket from which notes are read."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filling:
+            filling.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    filling.sendto(b"\n", "\0" + self._notify_name)
 
     # waiting
 

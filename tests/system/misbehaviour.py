@@ -760,3 +760,14 @@ def log_unread(scene):
         kdb.Client(scene.daemon.port, creds=b"evil:pw\x03").close()
     scene.again_and_again(step)
     scene.hold(300)
+
+
+@row()
+def notes_unread(scene):
+    """systemd is stuck, and has room for no STATUS more."""
+    scene.daemon.notes_are_read.clear()
+    scene.clients.callback(scene.daemon.notes_are_read.set)
+    scene.daemon.fill_notes()
+    for _ in range(2):
+        scene.daemon.wait_log("report", after=scene.daemon.mark())
+    scene.hold(120)
