@@ -265,6 +265,7 @@ journal_days_open_next(const struct settings *set, int32_t day,
 	if (f->first_record == 0)
 		return f;
 	f->since = f->first_record;
+	f->since_epoch = EPOCH_NEVER;
 	if (known.found == EPOCH_OPEN)
 		tell_not_stored(set,
 				epoch_note_file(
@@ -274,7 +275,9 @@ journal_days_open_next(const struct settings *set, int32_t day,
 						.day = day,
 						.records = f->first_record,
 						.bytes = f->first_off,
-						.since = f->since }));
+						.since = f->since,
+						.since_epoch =
+							f->since_epoch }));
 	return f;
 }
 
@@ -345,13 +348,21 @@ open_before(const struct settings *set, const struct epochs *e,
 			 LOG_QUOTED(err));
 }
 
+static void
+take_since(struct history_file *f, const struct epoch_file *from)
+{
+	f->since = from->since;
+	f->since_epoch = from->since_epoch;
+}
+
 static struct epoch_file
 epoch_file_of(int32_t day, const struct history_file *f)
 {
 	return (struct epoch_file){ .day = day,
 				    .records = f->written_records,
 				    .bytes = f->written_off,
-				    .since = f->since };
+				    .since = f->since,
+				    .since_epoch = f->since_epoch };
 }
 
 /* ---- begin and end ---- */
@@ -439,9 +450,9 @@ begin_epoch(const struct settings *set, const struct journal_moment *now,
 			 &run, &is_changed, err, err_len))
 		return false;
 	tell_epochs(set, e, before, found, is_changed);
-	days->file->since = e->files[e->files_cnt - 1].since;
+	take_since(days->file, &e->files[e->files_cnt - 1]);
 	if (days->before != NULL)
-		days->before->since = e->files[0].since;
+		take_since(days->before, &e->files[0]);
 	return true;
 }
 

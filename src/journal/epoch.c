@@ -14,7 +14,7 @@
 #include "base/util.h"
 
 enum {
-	FILE_VERSION = 2,
+	FILE_VERSION = 3,
 	LINE_MAX_BYTES = 96,
 	TEXT_MAX = (EPOCHS_KEPT + EPOCH_FILES + 8) * LINE_MAX_BYTES,
 };
@@ -64,9 +64,11 @@ put_lines(struct epoch_text *t, const struct epochs *e, const char *state)
 		put(t, "settings %016" PRIx64 "\n", e->settings);
 	for (unsigned i = 0; i < e->files_cnt; i++)
 		put(t,
-		    "file %" PRId32 " %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+		    "file %" PRId32 " %s %" PRIu64 " %" PRIu64 " %" PRIu64
+		    " %" PRIu64 "\n",
 		    e->files[i].day, clock_date_text(date, e->files[i].day),
-		    e->files[i].records, e->files[i].bytes, e->files[i].since);
+		    e->files[i].records, e->files[i].bytes, e->files[i].since,
+		    e->files[i].since_epoch);
 	for (unsigned i = 0; i < e->begins_cnt; i++)
 		put(t, "begin %" PRIu64 " %" PRId32 " %s %" PRIu64 "\n",
 		    e->begins[i].epoch, e->begins[i].day,
@@ -126,7 +128,8 @@ is_whole(const char *line, int got, int wanted, int end)
 	return got == wanted && line[end] == '\0';
 }
 
-/* Reads a line of version 2.  false if it is not one. */
+/* Reads a line of version 2 or 3, which has since_epoch.  false if it is no
+ * such line. */
 static bool
 read_line(struct epochs *e, const char *line, enum epoch_found *out)
 {
@@ -147,9 +150,13 @@ read_line(struct epochs *e, const char *line, enum epoch_found *out)
 		return true;
 	}
 	n = sscanf(line,
-		   "file %" SCNd32 " %*s %" SCNu64 " %" SCNu64 " %" SCNu64 "%n",
-		   &f.day, &f.records, &f.bytes, &f.since, &end);
-	if (is_whole(line, n, 4, end) && e->files_cnt < EPOCH_FILES) {
+		   "file %" SCNd32 " %*s %" SCNu64 " %" SCNu64 " %" SCNu64
+		   "%n %" SCNu64 "%n",
+		   &f.day, &f.records, &f.bytes, &f.since, &end, &f.since_epoch,
+		   &end);
+	if (n == 4)
+		f.since_epoch = EPOCH_NEVER;
+	if (n >= 4 && line[end] == '\0' && e->files_cnt < EPOCH_FILES) {
 		e->files[e->files_cnt++] = f;
 		return true;
 	}
@@ -204,15 +211,15 @@ read_text(struct epochs *e, char *text, int *out_version)
 			continue;
 		if (*out_version > FILE_VERSION)
 			break;
-		if (*out_version == FILE_VERSION && strcmp(line, "end") == 0)
+		if (*out_version > 1 && strcmp(line, "end") == 0)
 			has_end = true;
-		else if (*out_version == FILE_VERSION)
+		else if (*out_version > 1)
 			is_good = read_line(e, line, &found) && is_good;
 		else
 			is_good = read_line_1(e, line, is_first, &found) &&
 				  is_good;
 	}
-	has_end = has_end || *out_version != FILE_VERSION;
+	has_end = has_end || *out_version == 1;
 	return is_good && has_end ? found : EPOCH_SPOILT;
 }
 
@@ -293,20 +300,32 @@ epoch_synced(const struct epochs *e, enum epoch_found found,
 	return true;
 }
 
+static bool
+has_settings(const struct epochs *e, const struct epoch_run *run)
+{
+	return e->has_settings && e->settings == run->settings;
+}
+
 /*
- * The record from which on all runs had the same settings, so that the records
- * that fit now are those that were sent.  A file that no run has noted was
- * begun by the last one.
+ * Sets the record from which on all runs had the same settings, so that the
+ * records that fit now are those that were sent.  A file that no run has noted
+ * was begun by the last one.
  */
-static uint64_t
-since_of(const struct epochs *e, const struct epoch_run *run,
-	 const struct epoch_file *is)
+static void
+set_since(const struct epochs *e, const struct epoch_run *run,
+	  struct epoch_file *is)
 {
 	const struct epoch_file *was = find_file(e, is->day);
+	struct epoch_file before = { .since = 0 };
 
-	if (!e->has_settings || e->settings != run->settings)
-		return is->records;
-	return was == NULL ? 0 : min_u64(was->since, is->records);
+	if (!has_settings(e, run))
+		before = (struct epoch_file){ .since = is->records,
+					      .since_epoch = EPOCH_NEVER };
+	else if (was != NULL)
+		before = *was;
+	is->since = min_u64(before.since, is->records);
+	is->since_epoch =
+		is->since == 0 ? 0 : min_u64(before.since_epoch, e->now + 1);
 }
 
 /* Moves to an epoch after all earlier ones.  No claim in it is older than this
@@ -335,7 +354,7 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 	*out_is_changed = false;
 	for (unsigned i = 0; i < run->files_cnt; i++) {
 		files[i] = run->files[i];
-		files[i].since = since_of(e, run, &files[i]);
+		set_since(e, run, &files[i]);
 		has_records = has_records || files[i].records > 0;
 		/* The file may be another one: no record is sure. */
 		sure[i] = files[i].records;
@@ -348,7 +367,8 @@ epoch_begin(struct epochs *e, const char *directory, const char *name,
 		skip_to(e, run->at_least, files, run->files_cnt);
 		found = EPOCH_SPOILT;
 	}
-	if (found == EPOCH_OPEN || found == EPOCH_SPOILT || *out_is_changed) {
+	if (found == EPOCH_OPEN || found == EPOCH_SPOILT || *out_is_changed ||
+	    (has_records && !has_settings(e, run))) {
 		e->now++;
 		for (unsigned i = 0; i < run->files_cnt; i++)
 			add_begin(e, (struct epoch_begin){ e->now, files[i].day,

@@ -2,13 +2,14 @@
  * The epochs, and other facts that a run leaves for the next one in
  * `<directory>/<name>.epoch`:
  *
- *   ringtick-epochs 2
+ *   ringtick-epochs 3
  *   epoch 3 open                 the running one; "clean" after a clean stop
  *   day 9822 2026.11.22          the days before it have ended, and may not run
  *   settings 8d1f02c93a5be6f7    which records are sent (settings_hash.h)
- *   file 9821 2026.11.21 511 40960 0
- *   file 9822 2026.11.22 0 8 0   a journal's file: day, records, bytes, and the
- *                                record from which on claims can be checked
+ *   file 9821 2026.11.21 511 40960 0 0
+ *   file 9822 2026.11.22 0 8 0 0 a journal's file: day, records, bytes, and the
+ *                                record from which on claims can be checked in
+ *                                epochs before the last number
  *   begin 2 9820 2026.11.20 104  epoch, day, and records left in its file
  *   begin 3 9821 2026.11.21 511
  *   end
@@ -18,7 +19,8 @@
  *
  * The epoch is a number that grows whenever records may be gone that
  * subscribers have: at each start after an unclean stop, and when the files
- * have lost records.
+ * have lost records.  It also grows when the settings decide anew which records
+ * are sent: a count of an earlier epoch is then one of other records.
  */
 #ifndef RINGTICK_JOURNAL_EPOCH_H
 #define RINGTICK_JOURNAL_EPOCH_H
@@ -43,7 +45,10 @@ struct epoch_file {
 	uint64_t records;
 	uint64_t bytes;
 	uint64_t since; /* from this record on, the records that fit the
-			   settings now are those that were sent then */
+			   settings now are those that were sent ... */
+	uint64_t since_epoch; /* ... in earlier epochs; in this one and later
+				 ones all of them are.  EPOCH_NEVER: in no
+				 epoch of this run */
 };
 
 struct epochs {
@@ -56,6 +61,8 @@ struct epochs {
 	struct epoch_begin begins[EPOCHS_KEPT]; /* oldest first */
 	unsigned begins_cnt;
 };
+
+#define EPOCH_NEVER UINT64_MAX
 
 /* How the last run ended. */
 enum epoch_found {
@@ -86,15 +93,15 @@ struct epoch_run {
 	uint64_t at_least; /* later than every earlier epoch: for the case that
 			      the last epoch is not known */
 	int32_t day;
-	struct epoch_file files[EPOCH_FILES]; /* oldest first; `since` is not
-						 used */
+	struct epoch_file files[EPOCH_FILES]; /* oldest first; without
+						 `since` */
 	unsigned files_cnt;
 };
 
 /*
  * Begins a run and stores that: in the next epoch if the last run did not end
- * well, or if a file has less than at its end, or something else
- * (*out_is_changed).  Sets e->files, with their `since`.  false with err and
+ * well or had other settings, or if a file has less than at its end, or
+ * something else (*out_is_changed).  Sets e->files, with their `since`.  false with err and
  * errno if it cannot be stored.
  */
 bool epoch_begin(struct epochs *e, const char *directory, const char *name,

@@ -48,7 +48,8 @@ struct history_file {
 	bool is_past;	  /* it ended before this run, or the next file has
 			     lost records: see history_follow */
 	bool is_end_told; /* the mark was sent to a reader of the file */
-	uint64_t since;	  /* claims can be checked from this record on */
+	uint64_t since;	  /* claims can be checked from this record on, ... */
+	uint64_t since_epoch; /* ... those of this epoch on from the first */
 	unsigned readers; /* who hold a place in the file */
 	struct history_head head;
 	struct journal_index index;

@@ -156,7 +156,8 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 	    (uint64_t)claim.i + (uint64_t)claim.n > sure)
 		return "epoch";
 	/* With the schema of that time, other records were sent. */
-	if (claim.n > 0 && (uint64_t)claim.i < file->since)
+	if (claim.n > 0 && (uint64_t)claim.i < file->since &&
+	    (uint64_t)claim.epoch < file->since_epoch)
 		return "schema";
 	/* Only written records can be counted for the client. */
 	if (!file->is_ended &&

@@ -38,7 +38,8 @@ WIDER = dict(TRADE, columns=TRADE["columns"] + ["venue symbol"])
 def test_a_change_of_what_fits(start, connect, folder, change):
     """Protects the RDB from a silent hole: the updates that it has counted were
     sent under other settings, so its answer is 'schema, and it starts the day anew;
-    updates since the change are counted as ever, also after the next restart."""
+    what it has had since the change is counted as ever, also after the next
+    restart, the updates from before the change among it."""
     base = {"schema": {"check": "shape"}}
     daemon = start(journal.settings(folder, base))
     feed = Pair(connect(daemon))
@@ -50,26 +51,36 @@ def test_a_change_of_what_fits(start, connect, folder, change):
     if "schema" in change:
         changed["schema"] = {**base["schema"], **change["schema"]}
     wide = change.get("schema", {}).get("tables", [None])[0] is WIDER
+    begin, had = [] if wide else feed.of("trade"), 0
     for turn in range(2):
         daemon = start(changed)
         client = connect(daemon)
         for claim in ((0, day, 0, 10), (0, day, 3, 1), (0, day, 9, 1)):
             assert rejoin(client, claim, sym("trade")) == Error(b"schema"), claim
-        assert rejoin(client, (0, day, 0, 11 + 5 * turn)) == Error(b"epoch")
-        assert is_accepted(rejoin(client, (0, day, 10, 5 * turn), sym("trade")))
+        assert rejoin(client, (0, day, 0, 11)) == Error(b"epoch")
+        assert client.sync(".ringtick.epoch") == atom("j", 1)
+        assert is_accepted(rejoin(client, (1, day, 10, 5 * turn), sym("trade")))
+        anew = connect(daemon)
+        assert is_accepted(subfrom(anew, 0, sym("trade")) if turn == 0 else rejoin(
+            anew, (1, day, 0, had), sym("trade")))
         feed = connect(daemon)
         for n in range(5):
             columns = trade(n)
             if wide:
                 columns = lst(*columns.items, kdb.syms("X"))
             assert feed.update("trade", columns) == NIL
-        for n in range(5):
-            names = "time sym price size venue" if wide else None
-            assert client.read_frame() == published("trade", columns.items[:3] + (
-                kdb.vec("j", [n]),) + columns.items[4:], names)
+        names = "time sym price size venue" if wide else None
+        fresh = [published("trade", columns.items[:3] + (
+            kdb.vec("j", [n]),) + columns.items[4:], names) for n in range(5)]
+        assert [client.read_frame() for _ in fresh] == fresh
         client.expect_silence()
-        client.close()
-        feed.close()
+        had += len(begin) + 5
+        assert [anew.read_frame() for _ in begin] == begin
+        assert [anew.read_frame() for _ in fresh] == fresh
+        begin = []
+        anew.expect_silence()
+        for one in (client, anew, feed):
+            one.close()
         daemon.stop()
 
 
@@ -390,7 +401,7 @@ def test_a_clock_before_the_release(start, clock):
 # ---- the file that knows ----
 
 
-@pytest.mark.parametrize("text", [b"", b"ringtick-epochs 2\nepoch 0 cl", None])
+@pytest.mark.parametrize("text", [b"", b"ringtick-epochs 3\nepoch 0 cl", None])
 def test_a_spoilt_epoch_file(start, connect, folder, text):
     """Protects from an epoch that comes twice: where the number cannot be read the
     next one is later than any before, and the log says so."""
@@ -425,7 +436,7 @@ def test_a_spoilt_epoch_file(start, connect, folder, text):
 def test_a_newer_epoch_file(folder, tmp_path):
     """Protects a downgrade to an older release: refused, by name."""
     from daemon import write_config
-    (folder / "sym.epoch").write_text("ringtick-epochs 3\n")
+    (folder / "sym.epoch").write_text("ringtick-epochs 4\n")
     config = write_config(tmp_path / "ringtick.conf", journal.settings(folder))
     done = run("-c", config)
     assert done.returncode == 78
@@ -445,6 +456,7 @@ class Model:
         self.events = []     # ("record", table, frame) or ("end", day, frame)
         self.day_starts = {}  # day: index of its first event
         self.changes = {}    # day: index; before it other settings were in force
+        self.changed_epoch = 0  # claims in later ones are of these settings
         self.clients = []
         self.tables = ("trade", "quote")
         self.ahead = 0       # days that the clock was set ahead
@@ -513,6 +525,7 @@ class Model:
             self.tables = {2: ("trade",), 1: ("trade", "quote")}[len(self.tables)]
             at = len(self.events)
             self.changes = {one: at for one in self.known}
+            self.changed_epoch = self.epoch + 1
         self.run()
 
     def lose(self):
@@ -570,8 +583,9 @@ class Model:
         """Rejoins. Whether it was accepted, which it must be if it can be."""
         claim = one["claim"]
         reply = rejoin(client, tuple(claim), sym(one["table"]))
-        has_changed = claim[3] > 0 and one["from_at"] < self.changes.get(
-            self.day_of(one["from_at"]), 0)
+        has_changed = (claim[3] > 0 and claim[0] < self.changed_epoch and
+                       one["from_at"] < self.changes.get(
+                           self.day_of(one["from_at"]), 0))
         is_old = (self.day_of(one["from_at"]) not in self.known[-2:]
                   or claim[1] not in self.known)  # skipped; or it may be
         if is_accepted(reply):

@@ -125,7 +125,7 @@ end(const struct epochs *e)
 
 /* ---- the file ---- */
 
-#define HEAD "ringtick-epochs 2\n"
+#define HEAD "ringtick-epochs 3\n"
 #define SET  "settings 0000000000000abc\n"
 
 /* Protects the count over restarts: the first run is epoch 0, a clean stop
@@ -140,20 +140,20 @@ test_runs(void **state)
 	assert_true(begin(&e, 9819, 0));
 	assert_int_equal(e.now, 0);
 	assert_int_equal(e.begins_cnt, 0);
-	assert_file(HEAD "epoch 0 open\n" SET "file 9819 2026.11.19 0 8 0\n"
+	assert_file(HEAD "epoch 0 open\n" SET "file 9819 2026.11.19 0 8 0 0\n"
 			 "end\n");
 	e.files[0].records = 5;
 	e.files[0].bytes = 58;
 	e.day = 9819;
 	end(&e);
 	assert_file(HEAD "epoch 0 clean\nday 9819 2026.11.19\n" SET
-			 "file 9819 2026.11.19 5 58 0\nend\n");
+			 "file 9819 2026.11.19 5 58 0 0\nend\n");
 	assert_true(begin(&e, 9820, 7));
 	assert_int_equal(e.now, 0);
 	assert_false(begin(&e, 9820, 104));
 	assert_int_equal(e.now, 1);
 	assert_file(HEAD "epoch 1 open\n" SET
-			 "file 9820 2026.11.20 104 1048 0\n"
+			 "file 9820 2026.11.20 104 1048 0 0\n"
 			 "begin 1 9820 2026.11.20 104\nend\n");
 	end(&e);
 	assert_true(begin(&e, 9822, 1));
@@ -176,14 +176,32 @@ test_the_first_version(void **state)
 	(void)state;
 	put("2 clean\n1 9820 2026.11.20 104\n2 9822 2026.11.22 511\n");
 	assert_true(begin(&e, 9822, 600));
-	assert_int_equal(e.now, 2);
-	assert_int_equal(e.begins_cnt, 2);
+	/* What was sent in epoch 2 is not known. */
+	assert_int_equal(e.now, 3);
+	assert_int_equal(e.begins_cnt, 3);
 	assert_int_equal(e.files[0].since, 600);
+	assert_int_equal(e.files[0].since_epoch, 3);
 	end(&e);
 	put("2 open\n1 9820 2026.11.20 104\n2 9822 2026.11.22 511\n");
 	assert_false(begin(&e, 9822, 600));
 	assert_int_equal(e.now, 3);
 	assert_int_equal(e.begins_cnt, 3);
+}
+
+/* The same of the version without since_epoch: no claim of its epochs is older
+ * than `since`. */
+static void
+test_the_second_version(void **state)
+{
+	struct epochs e;
+
+	(void)state;
+	put("ringtick-epochs 2\nepoch 5 clean\n" SET
+	    "file 9830 2026.11.30 77 800 20\nend\n");
+	assert_true(begin(&e, 9830, 80));
+	assert_int_equal(e.now, 5);
+	assert_int_equal(e.files[0].since, 20);
+	assert_int_equal(e.files[0].since_epoch, 6);
 }
 
 /* Protects a downgrade: an older release does not guess at facts that it cannot
@@ -196,11 +214,11 @@ test_a_newer_version(void **state)
 	char err[512];
 
 	(void)state;
-	put("ringtick-epochs 3\nepoch of another kind\n");
+	put("ringtick-epochs 4\nepoch of another kind\n");
 	assert_false(epoch_load(&e, folder, "sym", &found, err, sizeof(err)));
 	assert_non_null(strstr(err, path));
-	assert_non_null(strstr(err, "newer ringtickd (version 3"));
-	assert_file("ringtick-epochs 3\nepoch of another kind\n");
+	assert_non_null(strstr(err, "newer ringtickd (version 4"));
+	assert_file("ringtick-epochs 4\nepoch of another kind\n");
 }
 
 /* Protects the range of numbers: days before 2000, many records. */
@@ -353,18 +371,33 @@ test_since(void **state)
 	run.settings++;
 	(void)begin_run(&e, &run);
 	assert_int_equal(e.files[0].since, 10);
+	/* Who begins anew can be told from who has the messages of before. */
+	assert_int_equal(e.now, 2);
+	assert_int_equal(e.files[0].since_epoch, 2);
 	/* A crash takes a few; the next day's file was not noted. */
 	run.files[0].records = 8;
 	run.files[1] = (struct epoch_file){ .day = 9831, .records = 30 };
 	run.files_cnt = 2;
 	(void)begin_run(&e, &run);
+	assert_int_equal(e.now, 3);
 	assert_int_equal(e.files[0].since, 8);
+	assert_int_equal(e.files[0].since_epoch, 2);
 	assert_int_equal(e.files[1].since, 0);
 	end(&e);
 	run.settings--;
 	(void)begin_run(&e, &run);
 	assert_int_equal(e.files[0].since, 8);
 	assert_int_equal(e.files[1].since, 30);
+	assert_int_equal(e.now, 4);
+	assert_int_equal(e.files[0].since_epoch, 4);
+	assert_int_equal(e.files[1].since_epoch, 4);
+	/* A file that others had begun when the run came to it. */
+	e.files[1].since_epoch = EPOCH_NEVER;
+	end(&e);
+	(void)begin_run(&e, &run);
+	assert_int_equal(e.now, 4);
+	assert_int_equal(e.files[0].since_epoch, 4);
+	assert_int_equal(e.files[1].since_epoch, 5);
 }
 
 /* Protects the operator: if the file cannot be written the start is refused,
@@ -564,6 +597,7 @@ main(void)
 		cmocka_unit_test_teardown(test_a_newer_version, remove_files),
 		cmocka_unit_test_teardown(test_spoilt_files, remove_files),
 		cmocka_unit_test_teardown(test_changed_files, remove_files),
+		cmocka_unit_test_teardown(test_the_second_version, remove_files),
 		cmocka_unit_test_teardown(test_since, remove_files),
 		cmocka_unit_test_teardown(test_no_place, remove_files),
 		cmocka_unit_test(test_sure_records),
