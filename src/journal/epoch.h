@@ -101,8 +101,8 @@ struct epoch_run {
 /*
  * Begins a run and stores that: in the next epoch if the last run did not end
  * well or had other settings, or if a file has less than at its end, or
- * something else (*out_is_changed).  Sets e->files, with their `since`.  false with err and
- * errno if it cannot be stored.
+ * something else (*out_is_changed).  Sets e->files, with their `since`.  false
+ * with err and errno if it cannot be stored.
  */
 bool epoch_begin(struct epochs *e, const char *directory, const char *name,
 		 enum epoch_found found, const struct epoch_run *run,
