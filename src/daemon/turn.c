@@ -490,7 +490,7 @@ turn_run(struct server *s)
 	while (!s->is_stopping ||
 	       (!has_drained(s) && s->now_ns < s->stop_deadline_ns))
 		turn(s);
-	is_whole = journal_may_close(&s->journal, s->now_ns);
+	is_whole = journal_has_drained(&s->journal);
 	if (!has_drained(s))
 		log_line(LOG_WARN, "stop_cut",
 			 "connections=%u journal=%s hint=\"%s within "

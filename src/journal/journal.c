@@ -305,6 +305,8 @@ journal_stop(struct journal *j)
 	j->is_stopping = true;
 	/* A fault that kept the file from being mended may be gone by now. */
 	j->mend.next_ns = 0;
+	/* The last recheck begins anew. */
+	j->mend.is_rechecking = false;
 }
 
 /* When a journal in JOURNAL_READY has work other than a look. */
@@ -382,7 +384,8 @@ journal_may_close(struct journal *j, int64_t now_ns)
 	return !j->state.is_on ||
 	       (journal_has_drained(j) &&
 		(j->mend.has_failed_at_stop ||
-		 journal_is_looked_after(j, now_ns)));
+		 (journal_is_rechecked(j, now_ns) &&
+		  journal_is_looked_after(j, now_ns))));
 }
 
 /* ---- open and close ---- */

@@ -118,6 +118,13 @@ bool journal_tend(struct journal *j, int64_t now_ns);
  */
 bool journal_is_looked_after(struct journal *j, int64_t now_ns);
 
+/*
+ * At a stop: whether the file needs no more rechecks, or was read once more;
+ * true as well if it can be neither read nor mended.  If not, starts that: ask
+ * again when the job is done.
+ */
+bool journal_is_rechecked(struct journal *j, int64_t now_ns);
+
 /* A write was begun, or another file taken: the last look does not count. */
 void journal_note_write(struct journal *j);
 

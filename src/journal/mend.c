@@ -251,18 +251,14 @@ static void
 start_recheck(struct journal *j)
 {
 	struct journal_mend *m = &j->mend;
-	const struct history_file *file = history_last(&j->history);
-	const struct journal_index_entry *known =
-		journal_index_find_off(&file->index, j->written.off);
 
 	if (!m->is_rechecking) {
 		m->is_rechecking = true;
-		m->recheck.head = &file->head;
+		m->recheck.head = &history_last(&j->history)->head;
 		m->recheck.good_off = JOURNAL_HEADER_BYTES;
 		m->recheck.good_records = 0;
-		m->recheck.known_off =
-			known == NULL ? JOURNAL_HEADER_BYTES : known->off;
-		m->recheck.known_record = known == NULL ? 0 : known->record;
+		m->recheck.known_off = j->written.off;
+		m->recheck.known_record = j->state.records;
 	}
 	start_job(j, MEND_RECHECK);
 }
@@ -271,13 +267,17 @@ static void
 recheck_done(struct journal *j, int64_t now_ns)
 {
 	struct journal_mend *m = &j->mend;
+	bool is_over = m->err != 0 ||
+		       m->recheck.good_off == m->recheck.known_off;
 
 	if (m->err == EBADMSG) {
 		m->is_spoilt = j->history.is_doubted = true;
 		m->is_rechecking = false;
-	} else if (m->err != 0)
+	} else if (is_over && j->is_stopping)
+		m->recheck_ns = INT64_MAX;
+	else if (m->err != 0)
 		plan_recheck(m, m->recheck_wait_ns, now_ns);
-	else if (m->recheck.good_off == m->recheck.known_off)
+	else if (is_over)
 		plan_recheck(m, 10 * m->recheck_wait_ns, now_ns);
 }
 
@@ -510,6 +510,22 @@ journal_is_looked_after(struct journal *j, int64_t now_ns)
 		start_look(j);
 		m->is_asked = true;
 	}
+	return false;
+}
+
+bool
+journal_is_rechecked(struct journal *j, int64_t now_ns)
+{
+	struct journal_mend *m = &j->mend;
+	/* Right after the mending there is little to be seen yet. */
+	bool is_due = now_ns >= m->recheck_ns ||
+		      m->recheck_wait_ns > RECHECK_NS;
+
+	if (m->recheck_ns == INT64_MAX || m->has_failed)
+		return true;
+	if (is_due && m->step == MEND_IDLE && !m->job.is_busy &&
+	    !j->history.is_doubted)
+		start_recheck(j);
 	return false;
 }
 

@@ -206,6 +206,30 @@ def test_file_cut_before_a_stop(start, connect, folder, is_deleted):
     assert again.wait_log("journal")["last_stop"] == "clean"
 
 
+@pytest.mark.parametrize("content", [
+    b"what somebody else has to say", journal.HEADER + b"".join(records(1000, 1003))],
+    ids=["text", "records"])
+def test_written_to_before_a_stop(start, connect, folder, content):
+    """Protects the next start from `command >JOURNAL` and a slow `cp` right before a
+    stop: a file that was mended is read once more before it is closed."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path = journal.path_now(folder)
+    for n in range(100):
+        assert client.update("trade", trade(n)) == NIL
+    client.close()
+    with open(path, "r+b", buffering=0) as file:
+        file.truncate(0)
+        daemon.wait_log("journal_cut")
+        file.write(content)
+    mark = daemon.mark()
+    daemon.stop()
+    assert daemon.logged("journal_cut", after=mark, lost_records=0)
+    assert journal.read(path).records == records(0, 100)
+    again = start(settings(folder))
+    assert again.wait_log("journal")["last_stop"] == "clean"
+
+
 def test_cuts_are_seen_at_once(start, connect, folder, mode):
     """Protects the next start: a cut in the middle of a record is mended with the
     next batch, and not up to a second later: a crash before that would leave a
