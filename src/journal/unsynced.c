@@ -45,6 +45,7 @@ struct work {
 	char path[PATH_MAX];
 	uint64_t off, record; /* from there on it is in doubt */
 	bool is_dry;	      /* nothing is written */
+	bool is_gone;	      /* there is no such file */
 	uint64_t size;
 	int fd, disk_fd;
 	uint8_t *cached, *disk; /* PIECE_BYTES each */
@@ -362,9 +363,10 @@ open_and_mend(struct work *w, const char *note, char *err, size_t err_len)
 {
 	struct stat st;
 
-	w->fd = open(w->path, (w->is_dry ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	w->fd = open(w->path, O_RDWR | O_CLOEXEC);
 	/* Moved away, or deleted: the operator has dealt with it. */
-	if (w->fd < 0 && errno == ENOENT)
+	w->is_gone = w->fd < 0 && errno == ENOENT;
+	if (w->is_gone)
 		return true;
 	if (w->fd < 0 || fstat(w->fd, &st) != 0)
 		return fail_with(errno, err, err_len, "%s: %s", w->path,
@@ -465,6 +467,28 @@ journal_unsynced_mend(const char *directory, const char *name,
 	return true;
 }
 
+/* Writes a sentence about a file that was judged. */
+static void
+describe(const struct work *w, const struct note *n, char *text,
+	 size_t text_len)
+{
+	if (w->is_gone)
+		(void)snprintf(text, text_len,
+			       "%s, which %s says is in doubt, is gone: a "
+			       "start does not miss it",
+			       w->path, n->path);
+	else
+		(void)snprintf(text, text_len,
+			       "%s is in doubt from byte %" PRIu64
+			       " (record %" PRIu64 ") on, since an fdatasync "
+			       "failed: a start writes %" PRIu64 " bytes anew "
+			       "and reads them back, and refuses with status "
+			       "%d if the disk does not have them then",
+			       w->path, w->off, w->record,
+			       w->size > w->off ? w->size - w->off : 0,
+			       EXIT_DISK);
+}
+
 bool
 journal_unsynced_foresee(const char *directory, const char *name, char *text,
 			 size_t text_len, char *err, size_t err_len)
@@ -475,21 +499,15 @@ journal_unsynced_foresee(const char *directory, const char *name, char *text,
 	text[0] = '\0';
 	if (!begin(&n, directory, name, err, err_len))
 		return false;
-	for (unsigned i = 0; i < n.cnt && len < text_len; i++) {
-		const struct doubt *d = &n.doubts[i];
+	for (unsigned i = 0; i < n.cnt && len + 2 < text_len; i++) {
 		struct work w = { .is_dry = true };
 
-		if (!work_on(&w, directory, &n, d, err, err_len))
+		if (!work_on(&w, directory, &n, &n.doubts[i], err, err_len))
 			return false;
-		len += (size_t)snprintf(
-			text + len, text_len - len,
-			"%s%s is in doubt from byte %" PRIu64
-			" (record %" PRIu64 ") on, since an fdatasync failed: "
-			"a start writes %" PRIu64 " bytes anew and reads them "
-			"back, and refuses with status %d if the disk does "
-			"not have them then",
-			i > 0 ? "\n" : "", w.path, w.off, w.record,
-			w.size > w.off ? w.size - w.off : 0, EXIT_DISK);
+		if (i > 0)
+			text[len++] = '\n';
+		describe(&w, &n, text + len, text_len - len);
+		len += strlen(text + len);
 	}
 	return true;
 }

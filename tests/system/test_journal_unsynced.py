@@ -333,6 +333,14 @@ def test_check_tells_of_the_note(tmp_path, folder):
     path.write_bytes(path.read_bytes() + bytes(8192) + records[0])
     done = check()
     assert done.returncode == 74 and "zeros" in done.stderr and not done.stdout
+    aside = path.rename(folder / "aside")
+    done = daemon_module.run("-c", config, "--check", timeout=20)
+    assert done.returncode == 0 and "is gone" in done.stderr
+    path.mkdir()
+    done = daemon_module.run("-c", config, "--check", timeout=20)
+    assert done.returncode == 78 and "Is a directory" in done.stderr
+    path.rmdir()
+    aside.rename(path)
     note.write_text("ringtick unsynced 3\n")
     done = check()
     assert done.returncode == 74 and "cannot be read" in done.stderr
