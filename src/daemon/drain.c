@@ -66,20 +66,15 @@ drain_is_done(struct server *s)
 }
 
 void
-drain_tell(struct server *s)
+drain_tell(struct server *s, const struct connection *c)
 {
-	struct connection *c = NULL;
+	uint64_t bytes = unread_bytes(c) + c->filled - c->parsed;
 
-	while ((c = clients_next(&s->clients, c)) != NULL) {
-		uint64_t bytes = unread_bytes(c) + c->filled - c->parsed;
-
-		if (bytes > 0 && c->state == CONNECTION_OPEN &&
-		    report_may(s, c, PEERS_UNREAD, ""))
-			log_line(LOG_WARN, "unread",
-				 "conn=%u user=%s peer=%s in_records=%llu "
-				 "unread_bytes=%llu",
-				 c->slot, c->user, c->peer,
-				 (unsigned long long)c->in_records,
-				 (unsigned long long)bytes);
-	}
+	if (bytes > 0 && report_may(s, c, PEERS_UNREAD, ""))
+		log_line(LOG_WARN, "unread",
+			 "conn=%u user=%s peer=%s in_records=%llu "
+			 "unread_bytes=%llu",
+			 c->slot, c->user, c->peer,
+			 (unsigned long long)c->in_records,
+			 (unsigned long long)bytes);
 }

@@ -19,7 +19,11 @@ bool drain_wants(struct connection *c);
 /* Whether everything has been read.  Must be asked once a turn. */
 bool drain_is_done(struct server *s);
 
-/* Logs a line for each client that had sent more than was read. */
-void drain_tell(struct server *s);
+/*
+ * Logs how much of what a client has sent has arrived and was not accepted.  To
+ * be called when no recv is in flight any more, since its bytes are counted.
+ * What the client's own kernel still holds is lost too; nobody here knows it.
+ */
+void drain_tell(struct server *s, const struct connection *c);
 
 #endif

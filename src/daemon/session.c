@@ -91,6 +91,8 @@ session_reap(struct server *s, struct connection *c)
 {
 	if (c->state != CONNECTION_CLOSING || c->ops_cnt > 0)
 		return;
+	if (c->reason == CLOSE_stopping)
+		drain_tell(s, c);
 	catchup_forget(c);
 	delivery_forget(&s->delivery, c);
 	pool_give(&s->pool, connection_drop_input(c));
@@ -568,8 +570,10 @@ void
 session_received(struct server *s, struct connection *c, int32_t result)
 {
 	c->is_receiving = false;
-	if (c->state == CONNECTION_CLOSING)
+	if (c->state == CONNECTION_CLOSING) {
+		c->filled += result > 0 ? (size_t)result : 0;
 		return;
+	}
 	if (result == -EINTR || result == -EAGAIN) {
 		arm_recv(s, c);
 		return;

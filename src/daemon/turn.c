@@ -498,7 +498,6 @@ turn_run(struct server *s)
 			 s->clients.open_cnt, is_whole ? "whole" : "behind",
 			 is_whole ? "consumers had not taken everything"
 				  : "not everything was in the journal");
-	drain_tell(s);
 	close_all(s);
 	/* Closed here and not by the end of the process, which a disk that
 	 * hangs may delay. */
