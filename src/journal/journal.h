@@ -146,6 +146,7 @@ struct journal_next {
 	bool is_awaited; /* the day before has ended ... */
 	bool is_early;	 /* ... earlier than by the clock */
 	struct epochs epochs; /* is_early: to be stored */
+	struct lost_name_aside aside; /* of what has the name: at a stop */
 	int epoch_err;	      /* of that: the last one that was logged */
 	const struct settings *settings;
 	struct history_file *stale; /* of a day that did not come */

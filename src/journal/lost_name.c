@@ -48,12 +48,12 @@ lost_name_look(const char *path, int fd)
 	return look;
 }
 
-/* Renames what has the name.  0, also if it is gone by now, or -errno. */
-static int
-put_aside(const char *path, struct lost_name_aside *a)
+int
+lost_name_put_aside(const char *path, struct lost_name_aside *a)
 {
 	int err = -EEXIST;
 
+	a->path[0] = '\0';
 	if (!a->is_allowed)
 		return err;
 	for (unsigned n = 1; n <= NAMES_MAX && err == -EEXIST; n++) {
@@ -81,7 +81,7 @@ take_name(int (*give)(const char *from, const char *path), const char *from,
 	err = give(from, path);
 	if (err != -EEXIST)
 		return err;
-	err = put_aside(path, aside);
+	err = lost_name_put_aside(path, aside);
 	return err == 0 ? give(from, path) : err;
 }
 

@@ -40,6 +40,9 @@ struct lost_name_aside {
 				file was put aside */
 };
 
+/* Renames what has the name.  0, also if nothing has it by now, or -errno. */
+int lost_name_put_aside(const char *path, struct lost_name_aside *a);
+
 /* NAME_MOVED: gives fd's file the name again, and syncs it if must_sync.  0
  * or -errno. */
 int lost_name_link(const char *path, int fd, bool must_sync,

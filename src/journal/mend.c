@@ -333,17 +333,15 @@ tell_lock(struct journal *j)
 	m->is_lock_lost = is_lost;
 }
 
-static void
-tell_aside(const struct journal *j)
+void
+journal_tell_aside(const char *path, const struct lost_name_aside *a)
 {
-	const struct lost_name_aside *a = &j->mend.aside;
-
 	if (a->path[0] != '\0')
 		log_line(LOG_ERROR, "journal_put_aside",
 			 "file=%s aside=%s hint=\"another file was given the "
 			 "journal's name while the daemon was running: it is "
 			 "complete in aside; find out which program did that\"",
-			 LOG_QUOTED(j->state.path), LOG_QUOTED(a->path));
+			 LOG_QUOTED(path), LOG_QUOTED(a->path));
 }
 
 /* Whether the file has all written bytes, judged by its size. */
@@ -421,7 +419,7 @@ job_done(struct file_job *job, int64_t now_ns)
 			start_job(j, MEND_RELEASE);
 		break;
 	case MEND_LINK:
-		tell_aside(j);
+		journal_tell_aside(j->state.path, &m->aside);
 		if (m->err != 0)
 			mending_failed(j, LOOK_NS, now_ns);
 		else
@@ -434,7 +432,7 @@ job_done(struct file_job *job, int64_t now_ns)
 			copy_done(j);
 		break;
 	case MEND_COPY_LAST:
-		tell_aside(j);
+		journal_tell_aside(j->state.path, &m->aside);
 		if (m->err != 0)
 			mending_failed(
 				j, m->copy.fd < 0 ? COPY_AGAIN_NS : LOOK_NS,

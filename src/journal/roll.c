@@ -13,11 +13,28 @@
 
 /* ---- on the other thread ---- */
 
+static bool
+open_file(struct journal_next *n)
+{
+	n->file = journal_days_open_next(n->settings, n->day, n->path, n->err,
+					 sizeof(n->err));
+	return n->file != NULL;
+}
+
+/* Whether what has the name is no journal, or none of ours. */
+static bool
+is_stranger(int error)
+{
+	return error == EISDIR || error == EINVAL || error == EACCES ||
+	       error == ELOOP || error == ENXIO;
+}
+
 static void
 run_open(struct file_job *job)
 {
 	struct journal_next *n = container_of(job, struct journal_next, job);
 
+	n->aside.path[0] = '\0';
 	history_file_free(n->stale);
 	n->stale = NULL;
 	/* After a crash, too, the day before has ended. */
@@ -26,9 +43,10 @@ run_open(struct file_job *job)
 				  &n->epoch_err);
 	if (journal_path(n->settings->journal.directory,
 			 n->settings->journal.name, n->day, n->path,
-			 sizeof(n->path), n->err, sizeof(n->err)))
-		n->file = journal_days_open_next(n->settings, n->day, n->path,
-						 n->err, sizeof(n->err));
+			 sizeof(n->path), n->err, sizeof(n->err)) &&
+	    !open_file(n) && n->aside.is_allowed && is_stranger(errno) &&
+	    lost_name_put_aside(n->path, &n->aside) == 0)
+		(void)open_file(n);
 	n->error = n->file == NULL ? errno : 0;
 }
 
@@ -54,6 +72,7 @@ open_done(struct file_job *job, int64_t now_ns)
 	struct journal *j = container_of(job, struct journal, next.job);
 	struct journal_next *n = &j->next;
 
+	journal_tell_aside(n->path, &n->aside);
 	if (n->file == NULL && n->is_awaited)
 		roll_failed(j, now_ns);
 	else if (n->file == NULL)
@@ -82,6 +101,10 @@ open_next(struct journal *j, int32_t day, bool is_awaited, bool is_early)
 	n->file = NULL;
 	n->day = day;
 	n->is_awaited = is_awaited;
+	/* Before a stop somebody may still move it; at a stop, the accepted
+	 * records would be lost. */
+	n->aside.is_allowed = is_awaited && j->is_stopping &&
+			      j->mend.lock != -EWOULDBLOCK;
 	n->settings = j->settings;
 	file_job_start(j->jobs, &n->job);
 }

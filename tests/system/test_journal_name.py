@@ -199,6 +199,35 @@ def test_another_has_the_name_at_the_end(start, connect, folder, end):
     assert content(folder / line["aside"]) == OTHERS
 
 
+@pytest.mark.parametrize("stranger", ["folder", "file"])
+def test_stop_before_the_next_name_is_free(start, connect, folder, stranger):
+    """Protects what was accepted after the end of a day from a stop while something
+    else has the next file's name: that is put aside, and nothing is lost."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path, day = journal.path_now(folder), client.sync(".u.d").value
+    tomorrow = journal.path_of(folder, day + 1)
+    assert client.update("trade", trade(0)) == NIL
+    if stranger == "folder":
+        tomorrow.mkdir()
+        (tomorrow / "file").write_bytes(OTHERS)
+    else:
+        tomorrow.write_bytes(OTHERS)
+    client.async_(kdb.text(".u.endofday[]"))
+    for n in range(1, 5):
+        client.async_(kdb.lst(kdb.sym(".u.upd"), kdb.sym("trade"), trade(n)))
+    daemon.wait_log("journal_roll_failed")
+    client.close()
+    daemon.stop()
+    line, = daemon.logged("journal_put_aside")
+    assert line["file"] == str(tomorrow) and content(folder / line["aside"]) == OTHERS
+    assert journal.read(path).records == records(1)
+    assert journal.read(tomorrow).records == records(5)[1:]
+    again = start(settings(folder))
+    assert again.wait_log("journal")["last_stop"] == "clean"
+    assert again.logged("journal_aside")[0]["file"] == line["aside"]
+
+
 def test_another_daemon_has_the_name(start, connect, folder):
     """Protects two daemons from taking the name from each other again and again:
     while another one has the lock, its file stays where it is. What was accepted is
