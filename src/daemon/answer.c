@@ -21,6 +21,9 @@ answer_give(struct server *s, struct connection *c,
 	else if (out->is_subscribing || out->reply_len > 0)
 		consumer_queue(&c->consumer, out->reply_len, out->stream,
 			       out->gate);
+	/* It cannot come after a record that is not written. */
+	if (out->gate.is_early && consumer_has_question(&c->consumer))
+		(void)consumer_hurry_reply(&c->consumer);
 	/* An update without a reply has added nothing to its connection's
 	 * queue. */
 	if (out->is_subscribing || out->reply_len > 0 || !out->is_update)

@@ -5,6 +5,7 @@ they cannot get there, no client waits: the response is an error that says why."
 
 import select
 import signal
+import time
 
 import journal
 import kdb
@@ -137,6 +138,32 @@ def test_subfrom_of_who_is_behind(start, connect, folder):
     limit.lift()
     daemon.wait_log("journal_mended")
     other.read_frame()
+
+
+def test_who_waits_for_a_record_asks(start, connect, folder):
+    """Protects a connection whose asynchronous .ringtick.subfrom begins at a record
+    that is not written: each of its questions is answered at once, and not at the
+    next look at who waits, a second later; the record comes when it is written."""
+    daemon = start(settings(folder))
+    limit = Limit(daemon)
+    feed, late = connect(daemon), connect(daemon)
+    assert feed.update("trade", trade(0, ROWS)) == NIL
+    limit.set(8 + LENGTH + LENGTH // 2)
+    # in one turn: the write will fail
+    daemon.signal(signal.SIGSTOP)
+    feed.send(update("trade", trade(ROWS, ROWS)))
+    late.async_(kdb.lst(kdb.sym(".ringtick.subfrom"), kdb.sym("trade"), kdb.sym(""),
+                        kdb.atom("j", 2)))
+    daemon.signal(signal.SIGCONT)
+    daemon.wait_log("journal_failing")
+    began = time.monotonic()
+    for _ in range(8):
+        assert late.sync("3") == kdb.atom("j", 3)
+    assert time.monotonic() - began < 5
+    limit.lift()
+    daemon.wait_log("journal_mended")
+    feed.send(update("trade", trade(2 * ROWS, ROWS)))
+    assert late.read_frame() == published("trade", trade(2 * ROWS, ROWS).items)
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])
