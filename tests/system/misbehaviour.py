@@ -51,7 +51,7 @@ SETTINGS = {
 def row(*grows, only=None, own=None, answers=True):
     """only="journal": needs a journal.  own: a daemon of its own, with these
     further arguments of Daemon, settings, and prepare(folder) before it.  answers: whether
-    an update is answered, which is when it is in the journal."""
+    an update is answered beside a journal too, which is when it is in there."""
     def add(function):
         ROWS[function.__name__] = Row(function, grows, only, own, answers)
         return function
@@ -607,8 +607,9 @@ def false_claims(scene):
 # ---- the day ----
 
 
-@row(own={})
+@row(own={}, answers=False)
 def days_ended_in_a_loop(scene):
+    """A day that ends early is noted on the disk before its successor's file."""
     scene.flood(many(frame(".u.endofday[]"), 16 << 10))
     scene.hold()
 
