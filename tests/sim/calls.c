@@ -115,7 +115,9 @@ WRAP(int, open, const char *path, int flags, ...)
 	struct descriptor d = { .kind = FD_FILE };
 	int err;
 
-	(void)REAL(open);
+	/* What measures coverage writes its files at the end. */
+	if (process_is_left())
+		return REAL(open)(path, flags, 0644);
 	if (strcmp(path, "/proc/self/fd/2") == 0)
 		return fd_open((struct descriptor){ .kind = FD_LOG });
 	if (strcmp(path, "/dev/null") == 0)

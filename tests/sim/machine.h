@@ -26,6 +26,7 @@ _Noreturn void process_crash(void);
 
 /* Ends this program, not the simulated one. */
 _Noreturn void process_leave(int status);
+bool process_is_left(void);
 
 void process_signal(int number);
 bool process_is_running(void);

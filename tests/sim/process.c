@@ -28,7 +28,7 @@ enum { MAPS_MAX = 4096 };
 static struct {
 	jmp_buf top;
 	int status;
-	bool is_running;
+	bool is_running, is_left;
 	struct map {
 		void *at;
 		size_t len;
@@ -117,7 +117,14 @@ WRAP(void, abort, void)
 void
 process_leave(int status)
 {
+	process.is_left = true;
 	REAL(exit)(status);
+}
+
+bool
+process_is_left(void)
+{
+	return process.is_left;
 }
 
 bool
