@@ -26,7 +26,6 @@ struct change {
 	struct bytes bytes;
 	uint64_t off; /* of a write; else the size */
 	bool is_size;
-	bool is_dropped; /* the disk could not take it: it never gets there */
 };
 
 struct inode {
@@ -163,8 +162,6 @@ set_bytes(struct bytes *b, const void *from, size_t len, uint64_t off)
 static void
 apply(struct inode *i, const struct change *c, size_t len)
 {
-	if (c->is_dropped)
-		return;
 	if (c->is_size)
 		bytes_resize(&i->on_disk, c->off);
 	else
@@ -186,12 +183,9 @@ forget_changes(struct inode *i, size_t cnt)
 static void
 write_back(struct inode *i)
 {
-	size_t n;
-
-	/* What the disk has dropped stays known, so that it is missing. */
-	for (n = 0; n < i->changes_cnt && !i->changes[n].is_dropped; n++)
+	for (size_t n = 0; n < i->changes_cnt; n++)
 		apply(i, &i->changes[n], i->changes[n].bytes.len);
-	forget_changes(i, n);
+	forget_changes(i, i->changes_cnt);
 }
 
 int
@@ -200,8 +194,9 @@ fs_sync(struct inode *i)
 	if (i->is_directory)
 		return 0;
 	if (sim_chance(disk.sync_per_mille)) {
-		for (size_t n = 0; n < i->changes_cnt; n++)
-			i->changes[n].is_dropped = true;
+		/* The pages count as clean from now on, and the disk never
+		 * gets them. */
+		forget_changes(i, i->changes_cnt);
 		return -EIO;
 	}
 	write_back(i);

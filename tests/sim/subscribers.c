@@ -17,11 +17,12 @@ enum { SUBSCRIBERS_MAX = 16 };
 
 /* Where a subscriber is, or what it has seen next. */
 struct item {
-	enum { ITEM_UPDATE, ITEM_END, ITEM_JUMP } kind;
+	enum { ITEM_UPDATE, ITEM_END, ITEM_JUMP, ITEM_SKIPS } kind;
 	struct update u;
 	int64_t stamp_ns;
 	int32_t day;
-	uint64_t idx; /* of a jump */
+	uint64_t idx; /* of a jump; of skips the first record left out */
+	uint64_t end_idx; /* the first one after these */
 };
 
 /* What it says about itself when it rejoins: since record `base` of `day` it
@@ -41,6 +42,9 @@ struct subscriber {
 	char tables[64], symbols[64]; /* as in a request */
 	enum { ASK_SUB, ASK_FROM, ASK_REJOIN } asked;
 	enum { HABIT_PROMPT, HABIT_SLOW, HABIT_STOP_AND_GO } habit;
+	enum { POLICY_SPILL, POLICY_DISCONNECT, POLICY_SKIP, POLICY_BLOCK }
+		policy;
+	bool has_spill_limit;
 	bool is_vanishing;
 	bool is_placed; /* its request was answered */
 	uint64_t from;	/* what it asked for with ASK_FROM */
@@ -104,6 +108,37 @@ find_wanted(const struct subscriber *s, uint64_t *idx)
 	return false;
 }
 
+/* The end of a day after which it is, and which it may not have seen whole. */
+static bool
+skip_to_end(struct subscriber *s, const struct item *item)
+{
+	SIM_CHECK(item->day >= s->day,
+		  "%s is in day %d and gets the end of %d", s->c.user, s->day,
+		  item->day);
+	s->day = item->day + 1;
+	s->idx = 0;
+	return true;
+}
+
+/* It was told that all records left out are among these. */
+static bool
+pass_skips(struct subscriber *s, const struct item *item)
+{
+	uint64_t idx;
+
+	if (judge_count(s->day) < item->end_idx)
+		return false;
+	SIM_CHECK(!find_wanted(s, &idx) || idx >= item->end_idx ||
+			  idx >= item->idx,
+		  "%s is told that records from %" PRIu64 " to %" PRIu64
+		  " are left out, and %" PRIu64 " is",
+		  s->c.user, item->idx, item->end_idx, idx);
+	SIM_CHECK(s->idx <= item->end_idx,
+		  "%s is told of skips before its place", s->c.user);
+	s->idx = item->end_idx;
+	return true;
+}
+
 static bool
 pass_end(struct subscriber *s, const struct item *item)
 {
@@ -111,6 +146,8 @@ pass_end(struct subscriber *s, const struct item *item)
 			s->sel.symbols == SYMBOLS_ALL;
 	uint64_t idx;
 
+	if (s->policy == POLICY_SKIP)
+		return skip_to_end(s, item);
 	SIM_CHECK(item->day == s->day, "%s is in day %d and gets the end of %d",
 		  s->c.user, s->day, item->day);
 	if (!judge_tell_end(s->day, sees_all ? s->idx : UINT64_MAX))
@@ -131,6 +168,8 @@ pass(struct subscriber *s, const struct item *item)
 		return pass_update(s, item);
 	case ITEM_END:
 		return pass_end(s, item);
+	case ITEM_SKIPS:
+		return pass_skips(s, item);
 	case ITEM_JUMP:
 		s->day = item->day;
 		s->idx = item->idx;
@@ -172,8 +211,10 @@ ask(struct subscriber *s, const char *call, const char *where)
 	char text[300];
 
 	(void)snprintf(text, sizeof(text),
-		       "(count %s[%s;%s%s];.u.i;.u.d;.ringtick.epoch)", call,
-		       s->tables, s->symbols, where);
+		       "(count %s[%s;%s%s];.u.i;.u.d;.ringtick.epoch%s)", call,
+		       s->tables, s->symbols, where,
+		       s->policy == POLICY_SKIP ? ";.ringtick.tellskips[]"
+						: "");
 	sim_trace("%s asks %s", s->c.user, text);
 	put_request(&s->c.out, text, true);
 }
@@ -208,7 +249,7 @@ ready(struct client *c)
 	struct subscriber *s = subscriber_of(c);
 
 	s->is_placed = false;
-	if (s->claim.is_made && !sim_chance(100))
+	if (s->claim.is_made && s->policy != POLICY_SKIP && !sim_chance(100))
 		ask_rejoin(s);
 	else if (sim_chance(500) || strchr(s->tables + 1, '`') != NULL)
 		ask_from(s, 0);
@@ -221,6 +262,8 @@ ready(struct client *c)
 
 /* ---- answers ---- */
 
+static void come_later(struct subscriber *s);
+
 static void
 refused(struct subscriber *s, const struct seen *seen)
 {
@@ -229,6 +272,11 @@ refused(struct subscriber *s, const struct seen *seen)
 		       strcmp(seen->error, "range") == 0;
 
 	sim_trace("%s is refused: %s", s->c.user, seen->error);
+	if (strcmp(seen->error, "journal") == 0 && world.disk_faults > 0) {
+		client_leave(&s->c);
+		come_later(s);
+		return;
+	}
 	SIM_CHECK(s->asked == ASK_REJOIN &&
 			  (is_old ||
 			   (is_lost && s->claim.unclean < world.unclean)),
@@ -319,6 +367,11 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 		took_update(s, seen, at);
 	else if (seen->kind == SEEN_END)
 		took_end(s, seen->day);
+	else if (seen->kind == SEEN_SKIPS && s->policy == POLICY_SKIP)
+		add_item(s, (struct item){
+				    .kind = ITEM_SKIPS,
+				    .idx = (uint64_t)seen->numbers[0],
+				    .end_idx = (uint64_t)seen->numbers[1] });
 	else
 		sim_fail("%s gets what it did not ask for", c->user);
 }
@@ -354,7 +407,10 @@ over(struct client *c)
 			      s->claim.unclean < world.unclean;
 
 	SIM_CHECK(world.is_stopping || c->start < world.starts ||
-			  !process_is_running() || may_be_refused,
+			  !process_is_running() || may_be_refused ||
+			  world.disk_faults > 0 ||
+			  s->policy == POLICY_DISCONNECT ||
+			  s->policy == POLICY_BLOCK || s->has_spill_limit,
 		  "%s is cut off", c->user);
 	if (may_be_refused && c->start == world.starts && process_is_running())
 		s->claim.is_made = false;
@@ -413,6 +469,56 @@ draw_selection(struct subscriber *s)
 		s->sel.symbols = SYMBOLS_ALL;
 }
 
+static const char *const policy_names[] = { "spill", "disconnect", "skip",
+					    "block" };
+
+static void
+draw_policy(struct subscriber *s)
+{
+	if (sim_chance(400))
+		s->policy = sim_below(ARRAY_LEN(policy_names));
+	s->has_spill_limit = s->policy == POLICY_SPILL && sim_chance(100);
+}
+
+void
+subscribers_put_policies(char *to, size_t room)
+{
+	size_t len = 0;
+
+	to[0] = '\0';
+	for (unsigned i = 0; i < cnt; i++)
+		len += (size_t)snprintf(
+			to + len, room - len,
+			"%s{ user = \"%s\"; policy = \"%s\";%s }",
+			i > 0 ? ", " : "", all[i].c.user,
+			policy_names[all[i].policy],
+			all[i].has_spill_limit ? " spill_limit = \"1s\";"
+					       : "");
+}
+
+bool
+subscribers_may_end(const char *user, const char *reason)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		const struct subscriber *s = &all[i];
+
+		if (strcmp(s->c.user, user) != 0)
+			continue;
+		if (strcmp(reason, "slow") == 0)
+			return s->policy == POLICY_DISCONNECT;
+		if (strcmp(reason, "slow_block") == 0)
+			return s->policy == POLICY_BLOCK;
+		if (strcmp(reason, "slow_spill") == 0)
+			return s->has_spill_limit;
+		if (strcmp(reason, "no_buffer") == 0 ||
+		    strcmp(reason, "rest_timeout") == 0)
+			return s->policy == POLICY_SKIP;
+		if (strcmp(reason, "epoch") == 0)
+			return s->asked == ASK_REJOIN && world.unclean > 0;
+	}
+	return false;
+}
+
 static void
 draw_habit(struct subscriber *s)
 {
@@ -441,13 +547,15 @@ subscribers_open(unsigned how_many)
 		s->c.over = over;
 		draw_selection(s);
 		draw_habit(s);
+		draw_policy(s);
 		/* The first is well behaved, and wants all. */
 		if (cnt == 0) {
 			s->sel = (struct selection){ TABLES_ALL, SYMBOLS_ALL };
 			memcpy(s->tables, "`", 2);
 			memcpy(s->symbols, "`", 2);
 			s->habit = HABIT_PROMPT;
-			s->is_vanishing = false;
+			s->policy = POLICY_SPILL;
+			s->has_spill_limit = s->is_vanishing = false;
 			s->c.read_most = 0;
 		}
 		come_later(s);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "world.h"
 
 enum { CONFIG_MAX = 8192 };
@@ -33,25 +34,69 @@ draw_settings(void)
 static void
 write_configuration(void)
 {
-	char text[CONFIG_MAX];
+	static const char *const limits[] = { "50ms", "1s", "5s" };
+	char text[CONFIG_MAX], users[2048];
 
+	subscribers_put_policies(users, sizeof(users));
 	(void)snprintf(
 		text, sizeof(text),
 		"listen = { port = 5010; unix_socket = false; };\n"
 		"connections = { max = 32; receive_buffer = \"%uK\"; };\n"
 		"ring = { size = \"%uK\"; };\n"
 		"journal = { directory = \"/journal\"; sync = \"%s\";"
-		" reserve = false; };\n"
+		" reserve = %s; };\n"
 		"publish = { after = \"%s\"; };\n"
+		"slow = { block_limit = \"%s\"; users = ( %s ); };\n"
 		"log = { report = \"1m\"; };\n"
 		"day = { zone = \"utc\"; };\n"
 		"%s",
 		4u << sim_below(5), world.ring_kb,
-		sync_names[world.sync], after_names[world.after], schema_text);
+		sync_names[world.sync], sim_chance(500) ? "true" : "false",
+		after_names[world.after], limits[sim_below(3)], users,
+		schema_text);
 	fs_put("/etc/ringtick.conf", text);
 }
 
 /* ---- the daemon, from outside ---- */
+
+/* Copies the value of a field of a line of the log. */
+static bool
+find_field(const char *line, size_t len, const char *name, char *out,
+	   size_t room)
+{
+	const char *at = memmem(line, len, name, strlen(name));
+	size_t n = 0;
+
+	if (at == NULL)
+		return false;
+	at += strlen(name);
+	while (at + n < line + len && at[n] != ' ' && n < room - 1)
+		n++;
+	memcpy(out, at, n);
+	out[n] = '\0';
+	return true;
+}
+
+/* Each end of a connection has a reason that can be so. */
+static void
+check_end(const char *line, size_t len)
+{
+	char reason[32], user[32];
+
+	if (memmem(line, len, "event=disconnect ", 17) == NULL ||
+	    !find_field(line, len, " reason=", reason, sizeof(reason)) ||
+	    !find_field(line, len, " user=", user, sizeof(user)))
+		return;
+	SIM_CHECK(strcmp(reason, "peer_closed") == 0 ||
+			  strcmp(reason, "peer_reset") == 0 ||
+			  (strcmp(reason, "stopping") == 0 &&
+			   world.is_stopping) ||
+			  ((strcmp(reason, "journal") == 0 ||
+			    strcmp(reason, "unreadable") == 0) &&
+			   world.disk_faults > 0) ||
+			  subscribers_may_end(user, reason),
+		  "%s is ended with reason %s", user, reason);
+}
 
 void
 world_log(const char *line, size_t len)
@@ -59,6 +104,7 @@ world_log(const char *line, size_t len)
 	while (len > 0 && line[len - 1] == '\n')
 		len--;
 	sim_trace("log: %.*s", (int)len, line);
+	check_end(line, len);
 }
 
 void
@@ -79,11 +125,90 @@ world_daemon_ready(void)
 	world.has_lost_power = false;
 }
 
+/* ---- the disk ---- */
+
+static void
+heal_disk(void *who, uint64_t what)
+{
+	(void)who;
+	/* A new illness has begun since. */
+	if (what != 0 && what != world.disk_faults)
+		return;
+	disk.is_full = false;
+	disk.eio_per_mille = disk.sync_per_mille = disk.short_per_mille = 0;
+	disk.slow_ns = 0;
+	world.is_disk_ill = false;
+}
+
+static void
+delete_journal(void)
+{
+	const struct inode *folder = fs_find("/journal");
+	const char *name;
+
+	for (unsigned i = 0; (name = fs_entry(folder, i)) != NULL; i++) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "/journal/%s", name);
+		if (strlen(name) == 13 && sim_chance(500)) {
+			sim_trace("somebody removes %s", path);
+			(void)fs_unlink(path);
+			return;
+		}
+	}
+}
+
+static void
+make_disk_ill(void *who, uint64_t what)
+{
+	int64_t for_ns = sim_between(NS_PER_MS, NS_PER_S << sim_below(5));
+
+	(void)who;
+	(void)what;
+	sim_at(sim_now_ns() + sim_between(NS_PER_S, 200 * NS_PER_S),
+	       make_disk_ill, NULL, 0);
+	if (!process_is_running() || world.is_stopping || world.is_ending)
+		return;
+	world.disk_faults++;
+	world.is_disk_ill = true;
+	switch (sim_below(6)) {
+	case 0:
+		disk.is_full = true;
+		break;
+	case 1:
+		disk.eio_per_mille = 100 + (unsigned)sim_below(900);
+		break;
+	case 2:
+		disk.short_per_mille = (unsigned)sim_below(900);
+		break;
+	case 3:
+		disk.slow_ns = sim_between(NS_PER_MS, 3 * NS_PER_S);
+		break;
+	case 4:
+		disk.sync_per_mille = 100;
+		break;
+	default:
+		delete_journal();
+		break;
+	}
+	sim_trace("the disk is ill for %lld ms", (long long)for_ns / 1000000);
+	sim_at(sim_now_ns() + for_ns, heal_disk, NULL, world.disk_faults);
+}
+
+/* A start that the disk makes fail, or a failed sync. */
+static bool
+may_end_with(int status)
+{
+	return (status == EXIT_ROOM || status == EXIT_DISK) &&
+	       world.is_disk_ill;
+}
+
 static void
 daemon_ended(int status)
 {
 	sim_trace("the daemon has ended: %d", status);
-	SIM_CHECK(status == 0 || status == PROCESS_CRASHED,
+	SIM_CHECK(status == 0 || status == PROCESS_CRASHED ||
+			  may_end_with(status),
 		  "the daemon has ended with status %d", status);
 	SIM_CHECK(status != 0 || world.is_stopping,
 		  "the daemon has stopped by itself");
@@ -94,8 +219,10 @@ daemon_ended(int status)
 		world.counts.stops++;
 		return;
 	}
-	world.counts.crashes++;
+	world.counts.crashes += status == PROCESS_CRASHED;
 	world.unclean++;
+	if (status == EXIT_DISK)
+		heal_disk(NULL, 0);
 	if (world.has_lost_power)
 		fs_lose_power();
 }
@@ -115,6 +242,7 @@ end_feeds(void *who, uint64_t what)
 static void
 stop(void)
 {
+	heal_disk(NULL, 0);
 	world.is_stopping = true;
 	process_signal(SIGTERM);
 }
@@ -181,6 +309,9 @@ open_world(double days, unsigned faults)
 	subscribers_open(1 + (unsigned)sim_below(10));
 	sim_at(world.end_ns, end_feeds, NULL, 0);
 	sim_at(sim_now_ns(), look, NULL, 0);
+	if ((faults & FAULTS_DISK) != 0)
+		sim_at(sim_now_ns() + sim_between(0, 100 * NS_PER_S),
+		       make_disk_ill, NULL, 0);
 	if ((faults & FAULTS_CRASH) != 0)
 		sim_at(sim_now_ns() + sim_between(0, 100 * NS_PER_S), crash,
 		       NULL, 0);

@@ -29,6 +29,8 @@ struct world {
 	enum { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC } after;
 	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
 	unsigned ring_kb;
+	bool is_disk_ill; /* a fault of the disk goes on */
+	unsigned disk_faults; /* so far */
 	struct world_counts {
 		uint64_t updates, frames, connects, crashes, stops;
 	} counts;
@@ -85,6 +87,12 @@ void feeds_daemon_ended(bool has_lost_power);
 /* ---- subscribers (subscribers.c) ---- */
 
 void subscribers_open(unsigned cnt);
+
+/* Writes slow.users of the configuration. */
+void subscribers_put_policies(char *to, size_t room);
+
+/* Whether the user's connections may be ended for such a reason. */
+bool subscribers_may_end(const char *user, const char *reason);
 void subscribers_check(void); /* what they have seen, against the order */
 void subscribers_daemon_ended(void);
 void subscribers_recovered(int32_t day, uint64_t records);
