@@ -13,6 +13,10 @@ enum { CONFIG_MAX = 8192 };
 /* How long all may take to become quiet when the feeds have stopped. */
 #define QUIET_NS (600 * NS_PER_S)
 
+/* How long the daemon may take to see that its file was removed, and to bring
+ * it back. */
+#define BRING_BACK_NS (30 * NS_PER_S)
+
 struct world world;
 
 /* ---- the configuration ---- */
@@ -140,22 +144,18 @@ heal_disk(void *who, uint64_t what)
 	world.is_disk_ill = false;
 }
 
+/* Nothing is lost if it is the file of the running day, and the daemon lives on
+ * for long enough to bring it back. */
 static void
-delete_journal(void)
+remove_journal(void)
 {
-	const struct inode *folder = fs_find("/journal");
-	const char *name;
+	char path[64];
 
-	for (unsigned i = 0; (name = fs_entry(folder, i)) != NULL; i++) {
-		char path[64];
-
-		(void)snprintf(path, sizeof(path), "/journal/%s", name);
-		if (strlen(name) == 13 && sim_chance(500)) {
-			sim_trace("somebody removes %s", path);
-			(void)fs_unlink(path);
-			return;
-		}
-	}
+	if (!judge_running_file(path, sizeof(path)))
+		return;
+	sim_trace("somebody removes %s", path);
+	(void)fs_unlink(path);
+	world.removed_ns = sim_now_ns();
 }
 
 static void
@@ -188,7 +188,7 @@ make_disk_ill(void *who, uint64_t what)
 		disk.sync_per_mille = 100;
 		break;
 	default:
-		delete_journal();
+		remove_journal();
 		break;
 	}
 	sim_trace("the disk is ill for %lld ms", (long long)for_ns / 1000000);
@@ -276,7 +276,8 @@ crash(void *who, uint64_t what)
 	(void)what;
 	sim_at(sim_now_ns() + sim_between(NS_PER_S, 200 * NS_PER_S), crash,
 	       NULL, 0);
-	if (!process_is_running() || world.is_stopping || world.is_ending)
+	if (!process_is_running() || world.is_stopping || world.is_ending ||
+	    sim_now_ns() - world.removed_ns < BRING_BACK_NS)
 		return;
 	if (sim_chance(300)) {
 		stop();
