@@ -17,7 +17,8 @@ client_flush(struct client *c)
 {
 	size_t n;
 
-	while (c->socket != NULL && c->out.len > 0 &&
+	while (c->socket != NULL && !c->socket->client_ended &&
+	       c->out.len > 0 &&
 	       (n = net_send(c->socket, c->out.at, c->out.len)) > 0)
 		bytes_drop(&c->out, n);
 }

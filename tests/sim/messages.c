@@ -22,6 +22,7 @@ const char schema_text[] =
 
 static const char *const last_columns[TABLES] = { "text", "bid", "price" };
 
+enum { LONG_ATOM = 0xf9, DATE_ATOM = 0xf2 };
 enum { COLUMNS = 6, HEADER_BYTES = 8, ROWS_MAX = 64, TEXT_MAX = 1000 };
 
 /* ---- what follows from a name ---- */
@@ -473,10 +474,14 @@ read_reply(struct in *i, struct seen *s)
 		return;
 	cnt = get_list(i);
 	for (uint32_t n = 0; n < cnt && n < ARRAY_LEN(s->numbers); n++) {
-		unsigned item = type == 0 ? (unsigned)get(i, 1) : 0xf9;
+		unsigned item = type == 0 ? (unsigned)get(i, 1) : LONG_ATOM;
 
-		s->numbers[n] = item == 0xf9 ? (int64_t)get(i, 8)
-					     : (int32_t)get(i, 4);
+		if (item == LONG_ATOM)
+			s->numbers[n] = (int64_t)get(i, 8);
+		else if (item == DATE_ATOM)
+			s->numbers[n] = (int32_t)get(i, 4);
+		else
+			return;
 		s->numbers_cnt = n + 1;
 	}
 }

@@ -100,6 +100,11 @@ void subscribers_recovered(int32_t day, uint64_t records);
 bool subscribers_are_quiet(void);
 void subscribers_stop(void);
 
+/* ---- others (askers.c) ---- */
+
+void askers_open(unsigned cnt);
+void askers_stop(void);
+
 /* ---- the judge (judge.c) ---- */
 
 /* The update that is record idx of a day: says what it is, or if that is not

@@ -1,0 +1,232 @@
+/*
+ * Those who only ask, and those who do worse: an operator with his questions
+ * and his end of the day, requests that cost as much as they can, clients that
+ * break off in the middle, that send rubbish, or never say who they are.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+enum { ASKERS_MAX = 4, HOSTILE_MAX = 3, RUBBISH_MAX = 3000 };
+
+/* The longest time in which a question is answered, if the disk is well. */
+#define ANSWER_NS (40 * NS_PER_S)
+
+struct asker {
+	struct client c;
+	int64_t asked_ns; /* 0: no question is open */
+	const char *question;
+	bool is_hostile;
+	bool is_waiting; /* it will connect again */
+};
+
+static struct asker all[ASKERS_MAX + HOSTILE_MAX];
+static unsigned cnt;
+static bool is_stopped;
+
+static const char records_question[] = "(.u.j;.u.d)";
+static const char end_question[] = ".u.endofday[]";
+
+static struct asker *
+asker_of(struct client *c)
+{
+	return container_of(c, struct asker, c);
+}
+
+/* ---- questions ---- */
+
+/* As much as one request may cost, and more. */
+static const char *
+draw_expensive(void)
+{
+	static char text[60000];
+	static const char *const items[] = { "1;", "`a;", "\"ab\";", "(1;2);",
+					     "1 2 3;" };
+	const char *item = items[sim_below(ARRAY_LEN(items))];
+	size_t room = 1000u << sim_below(6), len = 0;
+
+	/* A longer message ends the connection. */
+	room = min_u64(room, world.ring_kb * 1024 / 4 - 64);
+	len += (size_t)snprintf(text, sizeof(text), "count(");
+	while (len + 16 < room && len + 16 < sizeof(text))
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s",
+					item);
+	(void)snprintf(text + len, sizeof(text) - len, "1)");
+	return text;
+}
+
+static const char *
+draw_question(void)
+{
+	static const char *const questions[] = {
+		".ringtick.lag[]", ".u.w", "tables[]", ".z.W", ".u `i`L",
+		"meta trade", "cols each tables[]", "trade", ".z.P", "",
+		"{x+}", ".nothing.here", "{.u.i}each 1 2 3", "1~(1;2;3)",
+		"@[{.u.sub[`none;`]};0;`e]", "\"\\\\p\"", "system\"p\"", "(.z.a;.z.u;.z.w)",
+		".ringtick.subfrom[`;`;100000000000]", "string .u.d", "`a`b!1 2",
+		".ringtick.rejoin[`;`;(900;2000.01.01;5;7)]",
+	};
+
+	if (sim_chance(300))
+		return records_question;
+	if (sim_chance(30))
+		return end_question;
+	if (sim_chance(200))
+		return draw_expensive();
+	return questions[sim_below(ARRAY_LEN(questions))];
+}
+
+static void
+ask(struct asker *a)
+{
+	a->question = draw_question();
+	a->asked_ns = sim_now_ns();
+	sim_trace("%s asks %.60s", a->c.user, a->question);
+	put_request(&a->c.out, a->question, true);
+	client_flush(&a->c);
+}
+
+/* ---- rubbish ---- */
+
+static void
+send_rubbish(struct asker *a)
+{
+	static const uint8_t headers[][8] = {
+		{ 1, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f },
+		{ 1, 1, 0, 0, 9, 0, 0, 0 },
+		{ 0, 1, 0, 0, 0, 0, 1, 0 },
+		{ 1, 1, 1, 0, 60, 0, 0, 0 },
+		{ 1, 2, 0, 0, 10, 0, 0, 0 },
+	};
+	uint8_t rubbish[RUBBISH_MAX];
+	size_t len = sim_below(sizeof(rubbish));
+
+	if (sim_chance(700))
+		bytes_add(&a->c.out, headers[sim_below(ARRAY_LEN(headers))], 8);
+	for (size_t i = 0; i < len; i++)
+		rubbish[i] = (uint8_t)sim_random();
+	bytes_add(&a->c.out, rubbish, len);
+	client_flush(&a->c);
+}
+
+/* ---- the connection ---- */
+
+static void
+ready(struct client *c)
+{
+	asker_of(c)->asked_ns = 0;
+}
+
+static void
+check_answer(const struct asker *a, const struct seen *s)
+{
+	if (a->question == records_question && s->kind == SEEN_REPLY) {
+		judge_read_journal();
+		SIM_CHECK(world.disk_faults > 0 ||
+				  judge_count((int32_t)s->numbers[1]) >=
+					  (uint64_t)s->numbers[0],
+			  "%s is told of more records than are in the journal",
+			  a->c.user);
+	}
+	if (a->question == end_question)
+		sim_trace("the end of the day is answered with %s",
+			  s->kind == SEEN_ERROR ? s->error : "::");
+}
+
+static void
+take(struct client *c, const struct seen *s, const uint8_t *at)
+{
+	struct asker *a = asker_of(c);
+
+	(void)at;
+	/* Some of them have subscribed. */
+	if (s->kind != SEEN_REPLY && s->kind != SEEN_ERROR)
+		return;
+	SIM_CHECK(a->is_hostile || a->asked_ns > 0,
+		  "%s gets an answer to nothing", c->user);
+	if (!a->is_hostile)
+		check_answer(a, s);
+	a->asked_ns = 0;
+}
+
+static void
+over(struct client *c)
+{
+	struct asker *a = asker_of(c);
+
+	a->asked_ns = 0;
+	SIM_CHECK(a->is_hostile || world.is_stopping ||
+			  !process_is_running() || c->start < world.starts ||
+			  world.disk_faults > 0,
+		  "%s is cut off", c->user);
+}
+
+static void
+misbehave(struct asker *a)
+{
+	if (a->c.socket == NULL)
+		return;
+	if (sim_chance(300))
+		send_rubbish(a);
+	else if (sim_chance(200))
+		client_leave(&a->c);
+	else if (sim_chance(200) && !a->c.socket->client_ended)
+		net_end(a->c.socket);
+	else if (a->c.has_hello)
+		ask(a);
+}
+
+static void
+tick(void *who, uint64_t what)
+{
+	struct asker *a = who;
+
+	(void)what;
+	if (is_stopped) {
+		if (a->c.socket != NULL && a->asked_ns == 0)
+			client_leave(&a->c);
+		return;
+	}
+	sim_at(sim_now_ns() + sim_between(NS_PER_MS, 20 * NS_PER_S), tick, a,
+	       0);
+	if (a->c.socket == NULL)
+		(void)client_connect(&a->c);
+	else if (a->is_hostile)
+		misbehave(a);
+	else if (a->c.has_hello && a->asked_ns == 0)
+		ask(a);
+	else if (a->c.has_hello)
+		SIM_CHECK(world.disk_faults > 0 ||
+				  sim_now_ns() - a->asked_ns < ANSWER_NS,
+			  "%s gets no answer to %s", a->c.user, a->question);
+}
+
+void
+askers_open(unsigned how_many)
+{
+	char user[16];
+
+	for (cnt = 0; cnt < how_many && cnt < ARRAY_LEN(all); cnt++) {
+		struct asker *a = &all[cnt];
+
+		a->is_hostile = sim_chance(400);
+		(void)snprintf(user, sizeof(user), "%s%u",
+			       a->is_hostile ? "bad" : "asker", cnt);
+		client_init(&a->c, user);
+		a->c.ready = ready;
+		a->c.frame = take;
+		a->c.over = over;
+		sim_at(sim_now_ns() + sim_between(0, 10 * NS_PER_S), tick, a,
+		       0);
+	}
+}
+
+void
+askers_stop(void)
+{
+	is_stopped = true;
+}
