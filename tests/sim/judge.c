@@ -135,37 +135,14 @@ judge_tell_end(int32_t day, uint64_t records)
 
 /* ---- the journal, as another process reads it ---- */
 
-static void
-path_of(const struct day *d, char *path, size_t room)
-{
-	char date[16];
-
-	(void)snprintf(path, room, "/journal/sym%s",
-		       clock_date_text(date, d->day));
-}
-
 static struct inode *
 file_of(const struct day *d)
 {
-	char path[64];
+	char path[64], date[16];
 
-	path_of(d, path, sizeof(path));
+	(void)snprintf(path, sizeof(path), "/journal/sym%s",
+		       clock_date_text(date, d->day));
 	return fs_find(path);
-}
-
-bool
-judge_running_file(char *path, size_t room)
-{
-	const struct day *last = NULL;
-
-	for (unsigned i = 0; i < cnt; i++)
-		if (count(&days[i]) > 0 &&
-		    (last == NULL || days[i].day > last->day))
-			last = &days[i];
-	if (last == NULL || last->has_ended)
-		return false;
-	path_of(last, path, room);
-	return true;
 }
 
 static void

@@ -111,6 +111,11 @@ world_log(const char *line, size_t len)
 		len--;
 	sim_trace("log: %.*s", (int)len, line);
 	check_end(line, len);
+	if (memmem(line, len, "event=journal ", 14) != NULL)
+		(void)find_field(line, len, " file=", world.journal,
+				 sizeof(world.journal));
+	(void)find_field(line, len, " new=", world.journal,
+			 sizeof(world.journal));
 }
 
 void
@@ -151,12 +156,8 @@ heal_disk(void *who, uint64_t what)
 static void
 remove_journal(void)
 {
-	char path[64];
-
-	if (!judge_running_file(path, sizeof(path)))
-		return;
-	sim_trace("somebody removes %s", path);
-	(void)fs_unlink(path);
+	sim_trace("somebody removes %s", world.journal);
+	(void)fs_unlink(world.journal);
 	world.removed_ns = sim_now_ns();
 }
 

@@ -32,6 +32,7 @@ struct world {
 	bool is_disk_ill; /* a fault of the disk goes on */
 	unsigned disk_faults; /* so far */
 	int64_t removed_ns;   /* when somebody removed the journal */
+	char journal[64];     /* the running day's file, as the log says */
 	struct world_counts {
 		uint64_t updates, frames, connects, crashes, stops;
 	} counts;
@@ -120,9 +121,6 @@ bool judge_tell_end(int32_t day, uint64_t records);
 bool judge_has_ended(int32_t day);
 
 void judge_read_journal(void);
-
-/* The path of the file of a day that has begun and not ended. */
-bool judge_running_file(char *path, size_t room);
 
 /* After an unclean end: reads the journal anew. */
 void judge_recover(bool has_lost_power);
