@@ -43,11 +43,16 @@ update_table(struct update u)
 	return (unsigned)(chance_of(u, 1) % TABLES);
 }
 
+unsigned messages_big_rows;
+
 static unsigned
 rows_of(struct update u)
 {
 	uint64_t c = chance_of(u, 2);
 
+	if (messages_big_rows > 0 && c / 7 % 150 == 0 &&
+	    update_table(u) != TABLE_NOTE)
+		return 1 + (unsigned)(c / 1000 % messages_big_rows);
 	return c % 4 != 0 ? 1 : 1 + (unsigned)(c / 4 % ROWS_MAX);
 }
 
@@ -207,19 +212,30 @@ count_rows(struct update u, struct selection s)
 }
 
 static void
+put_items(struct out o, struct part p, unsigned column, struct selection s)
+{
+	for (unsigned row = 0; row < rows_of(p.u); row++)
+		if (is_row_wanted(p.u, row, s))
+			put_item(o, p.u, column, row, p.stamp_ns, false);
+}
+
+static void
+begin_column(struct out o, struct update u, unsigned column, unsigned rows)
+{
+	static const uint8_t types[COLUMNS] = { 12, 11, 7, 7, 7, 9 };
+	bool is_text = column == 5 && update_table(u) == TABLE_NOTE;
+
+	put_list(o, is_text ? 0 : types[column], rows);
+}
+
+static void
 put_columns(struct out o, struct update u, unsigned from, int64_t time_ns,
 	    struct selection s)
 {
-	static const uint8_t types[COLUMNS] = { 12, 11, 7, 7, 7, 9 };
-
 	put_list(o, 0, COLUMNS - from);
 	for (unsigned column = from; column < COLUMNS; column++) {
-		bool is_text = column == 5 && update_table(u) == TABLE_NOTE;
-
-		put_list(o, is_text ? 0 : types[column], count_rows(u, s));
-		for (unsigned row = 0; row < rows_of(u); row++)
-			if (is_row_wanted(u, row, s))
-				put_item(o, u, column, row, time_ns, false);
+		begin_column(o, u, column, count_rows(u, s));
+		put_items(o, (struct part){ u, time_ns }, column, s);
 	}
 }
 
@@ -313,6 +329,43 @@ put_message(struct bytes *b, struct update u, int64_t stamp_ns,
 	put_symbol(o, "upd");
 	put_symbol(o, table_names[update_table(u)]);
 	put_table(o, u, stamp_ns, s);
+	end_frame(o, start);
+}
+
+static void
+put_batch_column(struct out o, const struct part *parts, size_t cnt,
+		 unsigned column, struct selection s)
+{
+	unsigned rows = 0;
+
+	for (size_t i = 0; i < cnt; i++)
+		rows += count_rows(parts[i].u, s);
+	begin_column(o, parts[0].u, column, rows);
+	/* `g#, for who has all rows. */
+	if (column == 1 && s.symbols == SYMBOLS_ALL)
+		o.b->at[o.b->len - 5] = 4;
+	for (size_t i = 0; i < cnt; i++)
+		put_items(o, parts[i], column, s);
+}
+
+void
+put_batch(struct bytes *b, const struct part *parts, size_t cnt,
+	  struct selection s)
+{
+	struct out o = { b, false };
+	size_t start = begin_frame(o, 0);
+	unsigned table = update_table(parts[0].u);
+
+	put_list(o, 0, 3);
+	put_symbol(o, "upd");
+	put_symbol(o, table_names[table]);
+	put(o, 98, 1);
+	put(o, 0, 1);
+	put(o, 99, 1);
+	put_names(o, table);
+	put_list(o, 0, COLUMNS);
+	for (unsigned column = 0; column < COLUMNS; column++)
+		put_batch_column(o, parts, cnt, column, s);
 	end_frame(o, start);
 }
 
@@ -453,6 +506,39 @@ read_published(struct in *i, struct seen *s)
 		(void)get(i, 3);
 		skip_vector(i);
 		read_columns(i, s);
+	}
+}
+
+void
+read_parts(const uint8_t *at, size_t len, struct bytes *out)
+{
+	struct in i = { at, at + len, false }, columns[COLUMNS];
+	uint32_t rows = 0;
+	char name[32];
+
+	(void)get(&i, 8);
+	(void)get_list(&i);
+	(void)get(&i, 1);
+	get_name(&i, name, sizeof(name));
+	(void)get(&i, 1);
+	get_name(&i, name, sizeof(name));
+	(void)get(&i, 3);
+	skip_vector(&i);
+	(void)get_list(&i);
+	for (unsigned n = 0; n < COLUMNS; n++) {
+		columns[n] = i;
+		rows = get_list(&columns[n]);
+		skip_vector(&i);
+	}
+	for (uint32_t n = 0; n < rows; n++) {
+		struct part p, *last = (void *)(out->at + out->len);
+
+		memset(&p, 0, sizeof(p));
+		p.stamp_ns = (int64_t)get(&columns[0], 8);
+		p.u.feed = (unsigned)get(&columns[2], 8);
+		p.u.number = (uint32_t)get(&columns[3], 8);
+		if (out->len == 0 || memcmp(&last[-1].u, &p.u, sizeof(p.u)) != 0)
+			bytes_add(out, &p, sizeof(p));
 	}
 }
 

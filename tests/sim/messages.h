@@ -39,6 +39,9 @@ struct form {
 	bool is_name_text; /* ".u.upd" and not `.u.upd */
 };
 
+/* Some updates have up to so many rows; 0: none has more than 64. */
+extern unsigned messages_big_rows;
+
 /* Whether a selection gets anything of an update. */
 bool update_is_wanted(struct update u, struct selection s);
 unsigned update_table(struct update u);
@@ -55,6 +58,15 @@ void put_request(struct bytes *b, const char *text, bool is_sync);
 void put_message(struct bytes *b, struct update u, int64_t stamp_ns,
 		 struct selection s);
 void put_record(struct bytes *b, struct update u, int64_t stamp_ns);
+
+/* Updates of one table, published together. */
+struct part {
+	struct update u;
+	int64_t stamp_ns;
+};
+
+void put_batch(struct bytes *b, const struct part *parts, size_t cnt,
+	       struct selection s);
 
 /* The time that a feed puts into the rows of an update itself. */
 int64_t update_time(struct update u);
@@ -82,6 +94,8 @@ struct seen {
 	char error[64];
 };
 
+/* The updates whose rows are in a published message: struct part. */
+void read_parts(const uint8_t *at, size_t len, struct bytes *out);
 struct seen read_frame(const uint8_t *at, size_t len);
 struct seen read_record(const uint8_t *at, size_t len);
 

@@ -17,7 +17,8 @@ enum { SUBSCRIBERS_MAX = 16 };
 
 /* Where a subscriber is, or what it has seen next. */
 struct item {
-	enum { ITEM_UPDATE, ITEM_END, ITEM_JUMP, ITEM_SKIPS } kind;
+	enum { ITEM_UPDATE, ITEM_END, ITEM_JUMP, ITEM_SKIPS, ITEM_CHANGE } kind;
+	struct selection sel; /* from a jump or change on */
 	struct update u;
 	int64_t stamp_ns;
 	int32_t day;
@@ -46,13 +47,20 @@ struct subscriber {
 		policy;
 	bool has_spill_limit;
 	bool is_vanishing;
+	bool is_fickle; /* changes its selection */
 	bool is_placed; /* its request was answered */
 	uint64_t from;	/* what it asked for with ASK_FROM */
 	int64_t new_epoch;
 	struct claim claim;
 	struct bytes items;
-	int32_t day; /* the place of the first item */
-	uint64_t idx;
+	/* The place of the first item; in batches each table has its own. */
+	int32_t day;
+	uint64_t idx[TABLES];
+	uint64_t passed; /* records of the day before it */
+	struct selection items_sel;
+	bool is_changing; /* its selection: the reply has not come yet */
+	struct selection next_sel;
+	bool is_lying; /* in its claim */
 };
 
 static struct subscriber all[SUBSCRIBERS_MAX];
@@ -67,45 +75,84 @@ subscriber_of(struct client *c)
 
 /* ---- the order ---- */
 
+static bool
+sees_all(struct selection sel)
+{
+	return sel.tables == TABLES_ALL && sel.symbols == SYMBOLS_ALL;
+}
+
+/* In batches the order is one of each table. */
+static unsigned
+lane_of(struct update u)
+{
+	return world.is_batched ? update_table(u) : 0;
+}
+
+static unsigned
+lanes(void)
+{
+	return world.is_batched ? TABLES : 1;
+}
+
+static void
+set_place(struct subscriber *s, int32_t day, uint64_t idx)
+{
+	s->day = day;
+	for (unsigned i = 0; i < TABLES; i++)
+		s->idx[i] = idx;
+	s->passed = idx;
+}
+
+/* The first record of a lane from the place on that the selection wants. */
+static bool
+find_wanted(const struct subscriber *s, unsigned lane, uint64_t *idx,
+	    struct update *u)
+{
+	int64_t stamp_ns;
+
+	for (*idx = s->idx[lane]; judge_knows(s->day, *idx, u, &stamp_ns);
+	     (*idx)++)
+		if (lane_of(*u) == lane && update_is_wanted(*u, s->items_sel))
+			return true;
+	return false;
+}
+
+/* The same, of all lanes; UINT64_MAX: there is none. */
+static uint64_t
+first_wanted(const struct subscriber *s)
+{
+	uint64_t first = UINT64_MAX, idx;
+	struct update u;
+
+	for (unsigned lane = 0; lane < lanes(); lane++)
+		if (find_wanted(s, lane, &idx, &u))
+			first = min_u64(first, idx);
+	return first;
+}
+
 /* Whether the next record of the selection is known, and then it is the item's:
  * else some other one was left out, or came twice. */
 static bool
 pass_update(struct subscriber *s, const struct item *item)
 {
+	unsigned lane = lane_of(item->u);
 	struct update u;
-	int64_t stamp_ns;
-	bool sees_all = s->sel.tables == TABLES_ALL &&
-			s->sel.symbols == SYMBOLS_ALL;
+	uint64_t idx;
 
-	if (sees_all && s->idx == judge_count(s->day))
-		judge_tell(s->day, s->idx, item->u, item->stamp_ns);
-	while (judge_knows(s->day, s->idx, &u, &stamp_ns)) {
-		s->idx++;
-		if (!update_is_wanted(u, s->sel))
-			continue;
-		SIM_CHECK(u.feed == item->u.feed &&
-				  u.number == item->u.number &&
-				  stamp_ns == item->stamp_ns,
-			  "%s gets update %u of feed %u, and record %" PRIu64
-			  " of day %d is %u of %u",
-			  s->c.user, item->u.number, item->u.feed, s->idx - 1,
-			  s->day, u.number, u.feed);
-		return true;
-	}
-	return false;
-}
-
-/* The first record from the place on that the selection wants. */
-static bool
-find_wanted(const struct subscriber *s, uint64_t *idx)
-{
-	struct update u;
-	int64_t stamp_ns;
-
-	for (*idx = s->idx; judge_knows(s->day, *idx, &u, &stamp_ns); (*idx)++)
-		if (update_is_wanted(u, s->sel))
-			return true;
-	return false;
+	if (!world.is_batched && sees_all(s->items_sel) &&
+	    s->idx[0] == judge_count(s->day))
+		judge_tell(s->day, s->idx[0], item->u, item->stamp_ns);
+	if (!find_wanted(s, lane, &idx, &u))
+		return false;
+	SIM_CHECK(u.feed == item->u.feed && u.number == item->u.number,
+		  "%s gets update %u of feed %u, and record %" PRIu64
+		  " of day %d is %u of %u",
+		  s->c.user, item->u.number, item->u.feed, idx, s->day,
+		  u.number, u.feed);
+	judge_tell(s->day, idx, item->u, item->stamp_ns);
+	s->idx[lane] = idx + 1;
+	s->passed++;
+	return true;
 }
 
 /* The end of a day after which it is, and which it may not have seen whole. */
@@ -115,8 +162,7 @@ skip_to_end(struct subscriber *s, const struct item *item)
 	SIM_CHECK(item->day >= s->day,
 		  "%s is in day %d and gets the end of %d", s->c.user, s->day,
 		  item->day);
-	s->day = item->day + 1;
-	s->idx = 0;
+	set_place(s, item->day + 1, 0);
 	return true;
 }
 
@@ -128,35 +174,51 @@ pass_skips(struct subscriber *s, const struct item *item)
 
 	if (judge_count(s->day) < item->end_idx)
 		return false;
-	SIM_CHECK(!find_wanted(s, &idx) || idx >= item->end_idx ||
-			  idx >= item->idx,
+	idx = first_wanted(s);
+	SIM_CHECK(idx >= item->idx,
 		  "%s is told that records from %" PRIu64 " to %" PRIu64
 		  " are left out, and %" PRIu64 " is",
 		  s->c.user, item->idx, item->end_idx, idx);
-	SIM_CHECK(s->idx <= item->end_idx,
-		  "%s is told of skips before its place", s->c.user);
-	s->idx = item->end_idx;
+	for (unsigned i = 0; i < TABLES; i++) {
+		SIM_CHECK(s->idx[i] <= item->end_idx,
+			  "%s is told of skips before its place", s->c.user);
+		s->idx[i] = item->end_idx;
+	}
+	s->passed = item->end_idx;
 	return true;
 }
 
 static bool
 pass_end(struct subscriber *s, const struct item *item)
 {
-	bool sees_all = s->sel.tables == TABLES_ALL &&
-			s->sel.symbols == SYMBOLS_ALL;
-	uint64_t idx;
-
 	if (s->policy == POLICY_SKIP)
 		return skip_to_end(s, item);
 	SIM_CHECK(item->day == s->day, "%s is in day %d and gets the end of %d",
 		  s->c.user, s->day, item->day);
-	if (!judge_tell_end(s->day, sees_all ? s->idx : UINT64_MAX))
+	if (!judge_tell_end(s->day,
+			    sees_all(s->items_sel) ? s->passed : UINT64_MAX))
 		return false;
-	SIM_CHECK(!find_wanted(s, &idx),
+	SIM_CHECK(first_wanted(s) == UINT64_MAX,
 		  "%s gets the end of day %d before its record %" PRIu64,
-		  s->c.user, s->day, idx);
-	s->day++;
-	s->idx = 0;
+		  s->c.user, s->day, first_wanted(s));
+	set_place(s, s->day + 1, 0);
+	return true;
+}
+
+/* Its selection changed at a record: up to there it has had all of the old one.
+ */
+static bool
+pass_change(struct subscriber *s, const struct item *item)
+{
+	if (judge_count(item->day) < item->idx)
+		return false;
+	SIM_CHECK(item->day == s->day && (first_wanted(s) >= item->idx ||
+					  s->policy == POLICY_SKIP),
+		  "%s changes its selection at record %" PRIu64
+		  ", and lacks record %" PRIu64,
+		  s->c.user, item->idx, first_wanted(s));
+	s->items_sel = item->sel;
+	set_place(s, item->day, item->idx);
 	return true;
 }
 
@@ -170,9 +232,11 @@ pass(struct subscriber *s, const struct item *item)
 		return pass_end(s, item);
 	case ITEM_SKIPS:
 		return pass_skips(s, item);
+	case ITEM_CHANGE:
+		return pass_change(s, item);
 	case ITEM_JUMP:
-		s->day = item->day;
-		s->idx = item->idx;
+		s->items_sel = item->sel;
+		set_place(s, item->day, item->idx);
 		return true;
 	}
 	return true;
@@ -233,12 +297,15 @@ ask_from(struct subscriber *s, uint64_t from)
 static void
 ask_rejoin(struct subscriber *s)
 {
+	struct claim c = s->claim;
 	char where[128], date[16];
 
+	s->is_lying = sim_chance(50);
+	if (s->is_lying)
+		*(sim_chance(500) ? &c.base : &c.cnt) += 1000000000;
 	(void)snprintf(where, sizeof(where),
 		       ";(%" PRId64 ";%s;%" PRIu64 ";%" PRIu64 ")",
-		       s->claim.epoch, clock_date_text(date, s->claim.day),
-		       s->claim.base, s->claim.cnt);
+		       c.epoch, clock_date_text(date, c.day), c.base, c.cnt);
 	s->asked = ASK_REJOIN;
 	ask(s, ".ringtick.rejoin", where);
 }
@@ -248,8 +315,8 @@ ready(struct client *c)
 {
 	struct subscriber *s = subscriber_of(c);
 
-	s->is_placed = false;
-	if (s->claim.is_made && s->policy != POLICY_SKIP && !sim_chance(100))
+	s->is_placed = s->is_changing = s->is_lying = false;
+	if (s->claim.is_made && !world.is_batched && s->policy != POLICY_SKIP && !sim_chance(100))
 		ask_rejoin(s);
 	else if (sim_chance(500) || strchr(s->tables + 1, '`') != NULL)
 		ask_from(s, 0);
@@ -278,9 +345,10 @@ refused(struct subscriber *s, const struct seen *seen)
 		return;
 	}
 	SIM_CHECK(s->asked == ASK_REJOIN &&
-			  (is_old ||
+			  (is_old || (is_lost && s->is_lying) ||
 			   (is_lost && s->claim.unclean < world.unclean)),
 		  "%s is refused: %s", s->c.user, seen->error);
+	s->is_lying = false;
 	s->claim.is_made = false;
 	ask_from(s, 0);
 	client_flush(&s->c);
@@ -298,9 +366,9 @@ placed(struct subscriber *s, const struct seen *seen)
 	s->is_placed = true;
 	s->new_epoch = seen->numbers[3];
 	if (s->asked == ASK_REJOIN) {
-		SIM_CHECK(!s->claim.is_beyond || s->sel.tables != TABLES_ALL ||
-				  s->sel.symbols != SYMBOLS_ALL,
-			  "%s has records that a crash took, and rejoins",
+		SIM_CHECK((!s->claim.is_beyond && !s->is_lying) ||
+				  !sees_all(s->sel),
+			  "%s has records that do not exist, and rejoins",
 			  s->c.user);
 		return;
 	}
@@ -314,7 +382,61 @@ placed(struct subscriber *s, const struct seen *seen)
 				   .day = day,
 				   .base = idx,
 				   .unclean = world.unclean };
-	add_item(s, (struct item){ .kind = ITEM_JUMP, .day = day, .idx = idx });
+	add_item(s, (struct item){ .kind = ITEM_JUMP,
+				   .sel = s->sel,
+				   .day = day,
+				   .idx = idx });
+}
+
+/* The reply is between the streams of the two selections. */
+static void
+changed(struct subscriber *s, const struct seen *seen)
+{
+	uint64_t idx = (uint64_t)seen->numbers[1];
+	int32_t day = (int32_t)seen->numbers[2];
+
+	s->is_changing = false;
+	if (seen->kind == SEEN_ERROR) {
+		SIM_CHECK(world.disk_faults > 0 &&
+				  strcmp(seen->error, "journal") == 0,
+			  "%s may not change its selection: %s", s->c.user,
+			  seen->error);
+		return;
+	}
+	s->sel = s->next_sel;
+	s->claim = (struct claim){ .is_made = true,
+				   .epoch = seen->numbers[3],
+				   .day = day,
+				   .base = idx,
+				   .unclean = world.unclean };
+	add_item(s, (struct item){ .kind = ITEM_CHANGE,
+				   .sel = s->sel,
+				   .day = day,
+				   .idx = idx });
+}
+
+static void
+took_batch(struct subscriber *s, const struct seen *seen, const uint8_t *at)
+{
+	struct bytes wanted = { 0 }, parts = { 0 };
+	const struct part *p;
+	size_t many;
+
+	read_parts(at, seen->len, &parts);
+	p = (const void *)parts.at;
+	many = parts.len / sizeof(*p);
+	for (size_t i = 0; i < many; i++)
+		feeds_check_sent(p[i].u, p[i].stamp_ns);
+	put_batch(&wanted, p, many, s->sel);
+	SIM_CHECK(wanted.len == seen->len &&
+			  memcmp(wanted.at, at, seen->len) == 0,
+		  "%s gets other bytes of a batch than it should", s->c.user);
+	for (size_t i = 0; i < many; i++)
+		add_item(s, (struct item){ .kind = ITEM_UPDATE,
+					   .u = p[i].u,
+					   .stamp_ns = p[i].stamp_ns });
+	bytes_free(&wanted);
+	bytes_free(&parts);
 }
 
 static void
@@ -360,10 +482,18 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 		}
 		return;
 	}
+	if (s->is_changing &&
+	    (seen->kind == SEEN_REPLY || seen->kind == SEEN_ERROR)) {
+		changed(s, seen);
+		return;
+	}
+	SIM_CHECK(!s->is_lying, "%s lies, and is served", s->c.user);
 	/* Something after the reply: the claim was right. */
 	s->claim.epoch = s->new_epoch;
 	s->claim.unclean = world.unclean;
-	if (seen->kind == SEEN_UPDATE)
+	if (seen->kind == SEEN_UPDATE && world.is_batched)
+		took_batch(s, seen, at);
+	else if (seen->kind == SEEN_UPDATE)
 		took_update(s, seen, at);
 	else if (seen->kind == SEEN_END)
 		took_end(s, seen->day);
@@ -378,11 +508,44 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 
 /* ---- habits ---- */
 
+static void
+draw_selection(struct subscriber *s, bool is_of_all_tables)
+{
+	static const char *const kinds[] = { "`", "`trade", "`quote", "`note",
+					     "`quote`trade" };
+	static const unsigned tables[] = {
+		TABLES_ALL, 1 << TABLE_TRADE, 1 << TABLE_QUOTE, 1 << TABLE_NOTE,
+		1 << TABLE_QUOTE | 1 << TABLE_TRADE
+	};
+	size_t kind = is_of_all_tables || sim_chance(500)
+			      ? 0
+			      : sim_below(ARRAY_LEN(kinds));
+	size_t len = 0;
+
+	s->sel = (struct selection){ tables[kind], SYMBOLS_ALL };
+	(void)snprintf(s->tables, sizeof(s->tables), "%s", kinds[kind]);
+	(void)snprintf(s->symbols, sizeof(s->symbols), "`");
+	if (sim_chance(600))
+		return;
+	s->sel.symbols = 0;
+	/* Not the last one, the null symbol: as a filter it means all. */
+	for (unsigned i = 0; i < SYMBOLS - 1; i++)
+		if (sim_chance(250) || (i == 0 && sim_chance(500))) {
+			s->sel.symbols |= 1 << i;
+			len += (size_t)snprintf(s->symbols + len,
+						sizeof(s->symbols) - len,
+						"`%s", symbol_names[i]);
+		}
+	if (s->sel.symbols == 0)
+		s->sel.symbols = SYMBOLS_ALL;
+}
+
 static void come_back(void *who, uint64_t what);
 
 static void
 come_later(struct subscriber *s)
 {
+	s->is_placed = s->is_changing = false;
 	sim_at(sim_now_ns() + sim_between(NS_PER_MS, 3 * NS_PER_S), come_back,
 	       s, 0);
 }
@@ -404,7 +567,8 @@ over(struct client *c)
 {
 	struct subscriber *s = subscriber_of(c);
 	bool may_be_refused = s->asked == ASK_REJOIN &&
-			      s->claim.unclean < world.unclean;
+			      (s->claim.unclean < world.unclean ||
+			       s->is_lying);
 
 	SIM_CHECK(world.is_stopping || c->start < world.starts ||
 			  !process_is_running() || may_be_refused ||
@@ -415,6 +579,20 @@ over(struct client *c)
 	if (may_be_refused && c->start == world.starts && process_is_running())
 		s->claim.is_made = false;
 	come_later(s);
+}
+
+/* The symbols are drawn again, of all tables. */
+static void
+change_selection(struct subscriber *s)
+{
+	struct selection before = s->sel;
+
+	draw_selection(s, true);
+	s->next_sel = s->sel;
+	s->sel = before;
+	s->is_changing = true;
+	ask(s, ".u.sub", "");
+	client_flush(&s->c);
 }
 
 static void
@@ -429,6 +607,9 @@ change_habit(void *who, uint64_t what)
 		client_leave(&s->c);
 		come_later(s);
 	}
+	if (s->is_fickle && s->is_placed && !s->is_changing &&
+	    s->c.socket != NULL && sim_chance(300))
+		change_selection(s);
 	if (s->habit == HABIT_STOP_AND_GO) {
 		s->c.is_paused = !s->c.is_paused;
 		client_go_on(&s->c);
@@ -438,36 +619,6 @@ change_habit(void *who, uint64_t what)
 }
 
 /* ---- for the world ---- */
-
-static void
-draw_selection(struct subscriber *s)
-{
-	static const char *const kinds[] = { "`", "`trade", "`quote", "`note",
-					     "`quote`trade" };
-	static const unsigned tables[] = {
-		TABLES_ALL, 1 << TABLE_TRADE, 1 << TABLE_QUOTE, 1 << TABLE_NOTE,
-		1 << TABLE_QUOTE | 1 << TABLE_TRADE
-	};
-	size_t kind = sim_chance(500) ? 0 : sim_below(ARRAY_LEN(kinds));
-	size_t len = 0;
-
-	s->sel = (struct selection){ tables[kind], SYMBOLS_ALL };
-	(void)snprintf(s->tables, sizeof(s->tables), "%s", kinds[kind]);
-	(void)snprintf(s->symbols, sizeof(s->symbols), "`");
-	if (sim_chance(600))
-		return;
-	s->sel.symbols = 0;
-	/* Not the last one, the null symbol: as a filter it means all. */
-	for (unsigned i = 0; i < SYMBOLS - 1; i++)
-		if (sim_chance(250) || (i == 0 && sim_chance(500))) {
-			s->sel.symbols |= 1 << i;
-			len += (size_t)snprintf(s->symbols + len,
-						sizeof(s->symbols) - len,
-						"`%s", symbol_names[i]);
-		}
-	if (s->sel.symbols == 0)
-		s->sel.symbols = SYMBOLS_ALL;
-}
 
 static const char *const policy_names[] = { "spill", "disconnect", "skip",
 					    "block" };
@@ -514,7 +665,8 @@ subscribers_may_end(const char *user, const char *reason)
 		    strcmp(reason, "rest_timeout") == 0)
 			return s->policy == POLICY_SKIP;
 		if (strcmp(reason, "epoch") == 0)
-			return s->asked == ASK_REJOIN && world.unclean > 0;
+			return s->asked == ASK_REJOIN &&
+			       (world.unclean > 0 || s->is_lying);
 	}
 	return false;
 }
@@ -523,6 +675,7 @@ static void
 draw_habit(struct subscriber *s)
 {
 	s->is_vanishing = sim_chance(300);
+	s->is_fickle = sim_chance(250);
 	if (sim_chance(250)) {
 		s->habit = HABIT_SLOW;
 		s->c.read_most = 1 + sim_below(2000);
@@ -545,7 +698,7 @@ subscribers_open(unsigned how_many)
 		s->c.ready = ready;
 		s->c.frame = take;
 		s->c.over = over;
-		draw_selection(s);
+		draw_selection(s, false);
 		draw_habit(s);
 		draw_policy(s);
 		/* The first is well behaved, and wants all. */
@@ -556,6 +709,7 @@ subscribers_open(unsigned how_many)
 			s->habit = HABIT_PROMPT;
 			s->policy = POLICY_SPILL;
 			s->has_spill_limit = s->is_vanishing = false;
+			s->is_fickle = false;
 			s->c.read_most = 0;
 		}
 		come_later(s);
@@ -622,7 +776,7 @@ subscribers_stop(void)
 		struct subscriber *s = &all[i];
 
 		s->habit = HABIT_PROMPT;
-		s->is_vanishing = false;
+		s->is_vanishing = s->is_fickle = false;
 		s->c.is_paused = false;
 		s->c.read_most = 0;
 		client_go_on(&s->c);
@@ -632,13 +786,11 @@ subscribers_stop(void)
 bool
 subscribers_are_quiet(void)
 {
-	uint64_t idx;
-
 	for (unsigned i = 0; i < cnt; i++) {
 		struct subscriber *s = &all[i];
 
-		if (s->c.socket == NULL || !s->is_placed || s->items.len > 0 ||
-		    find_wanted(s, &idx))
+		if (s->c.socket == NULL || !s->is_placed || s->is_changing ||
+		    s->items.len > 0 || first_wanted(s) != UINT64_MAX)
 			return false;
 	}
 	return true;

@@ -30,6 +30,13 @@ draw_settings(void)
 	world.after = sim_below(3);
 	world.sync = sim_below(3);
 	world.ring_kb = 64u << sim_below(4);
+	if (sim_chance(100)) {
+		world.ring_kb = 4096;
+		messages_big_rows = 8000;
+	}
+	world.is_batched = sim_chance(200);
+	if (world.is_batched)
+		world.interval_ms = 1u << sim_below(11);
 	/* With "none" nothing is ever on disk. */
 	if (world.after == AFTER_SYNC && world.sync == SYNC_NONE)
 		world.sync = SYNC_BATCH;
@@ -49,14 +56,15 @@ write_configuration(void)
 		"ring = { size = \"%uK\"; };\n"
 		"journal = { directory = \"/journal\"; sync = \"%s\";"
 		" reserve = %s; };\n"
-		"publish = { after = \"%s\"; };\n"
+		"publish = { after = \"%s\"; interval = \"%ums\"; };\n"
 		"slow = { block_limit = \"%s\"; users = ( %s ); };\n"
 		"log = { report = \"1m\"; };\n"
 		"day = { zone = \"utc\"; };\n"
 		"%s",
 		4u << sim_below(5), world.ring_kb,
 		sync_names[world.sync], sim_chance(500) ? "true" : "false",
-		after_names[world.after], limits[sim_below(3)], users,
+		after_names[world.after], world.interval_ms,
+		limits[sim_below(3)], users,
 		schema_text);
 	fs_put("/etc/ringtick.conf", text);
 }

@@ -29,6 +29,8 @@ struct world {
 	enum { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC } after;
 	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
 	unsigned ring_kb;
+	bool is_batched; /* publish.interval is set */
+	unsigned interval_ms;
 	bool is_disk_ill; /* a fault of the disk goes on */
 	unsigned disk_faults; /* so far */
 	int64_t removed_ns;   /* when somebody removed the journal */
