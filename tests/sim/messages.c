@@ -334,15 +334,14 @@ put_message(struct bytes *b, struct update u, int64_t stamp_ns,
 
 static void
 put_batch_column(struct out o, const struct part *parts, size_t cnt,
-		 unsigned column, struct selection s)
+		 unsigned column, struct selection s, bool is_grouped)
 {
 	unsigned rows = 0;
 
 	for (size_t i = 0; i < cnt; i++)
 		rows += count_rows(parts[i].u, s);
 	begin_column(o, parts[0].u, column, rows);
-	/* `g#, for who has all rows. */
-	if (column == 1 && s.symbols == SYMBOLS_ALL)
+	if (column == 1 && is_grouped)
 		o.b->at[o.b->len - 5] = 4;
 	for (size_t i = 0; i < cnt; i++)
 		put_items(o, parts[i], column, s);
@@ -350,7 +349,7 @@ put_batch_column(struct out o, const struct part *parts, size_t cnt,
 
 void
 put_batch(struct bytes *b, const struct part *parts, size_t cnt,
-	  struct selection s)
+	  struct selection s, bool is_grouped)
 {
 	struct out o = { b, false };
 	size_t start = begin_frame(o, 0);
@@ -365,7 +364,7 @@ put_batch(struct bytes *b, const struct part *parts, size_t cnt,
 	put_names(o, table);
 	put_list(o, 0, COLUMNS);
 	for (unsigned column = 0; column < COLUMNS; column++)
-		put_batch_column(o, parts, cnt, column, s);
+		put_batch_column(o, parts, cnt, column, s, is_grouped);
 	end_frame(o, start);
 }
 

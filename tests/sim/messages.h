@@ -66,7 +66,7 @@ struct part {
 };
 
 void put_batch(struct bytes *b, const struct part *parts, size_t cnt,
-	       struct selection s);
+	       struct selection s, bool is_grouped);
 
 /* The time that a feed puts into the rows of an update itself. */
 int64_t update_time(struct update u);

@@ -37,10 +37,15 @@ struct claim {
 	bool is_beyond;	  /* a crash took some of what it has had */
 };
 
+/* A selection, and as it is written in a request. */
+struct wish {
+	struct selection sel;
+	char tables[64], symbols[64];
+};
+
 struct subscriber {
 	struct client c;
-	struct selection sel;
-	char tables[64], symbols[64]; /* as in a request */
+	struct wish has;
 	enum { ASK_SUB, ASK_FROM, ASK_REJOIN } asked;
 	enum { HABIT_PROMPT, HABIT_SLOW, HABIT_STOP_AND_GO } habit;
 	enum { POLICY_SPILL, POLICY_DISCONNECT, POLICY_SKIP, POLICY_BLOCK }
@@ -59,7 +64,7 @@ struct subscriber {
 	uint64_t passed; /* records of the day before it */
 	struct selection items_sel;
 	bool is_changing; /* its selection: the reply has not come yet */
-	struct selection next_sel;
+	struct wish next;
 	bool is_lying; /* in its claim */
 };
 
@@ -270,13 +275,14 @@ add_item(struct subscriber *s, struct item item)
 /* ---- requests ---- */
 
 static void
-ask(struct subscriber *s, const char *call, const char *where)
+ask(struct subscriber *s, const struct wish *w, const char *call,
+    const char *where)
 {
 	char text[300];
 
 	(void)snprintf(text, sizeof(text),
 		       "(count %s[%s;%s%s];.u.i;.u.d;.ringtick.epoch%s)", call,
-		       s->tables, s->symbols, where,
+		       w->tables, w->symbols, where,
 		       s->policy == POLICY_SKIP ? ";.ringtick.tellskips[]"
 						: "");
 	sim_trace("%s asks %s", s->c.user, text);
@@ -291,7 +297,7 @@ ask_from(struct subscriber *s, uint64_t from)
 	(void)snprintf(where, sizeof(where), ";%" PRIu64, from);
 	s->asked = ASK_FROM;
 	s->from = from;
-	ask(s, ".ringtick.subfrom", where);
+	ask(s, &s->has, ".ringtick.subfrom", where);
 }
 
 static void
@@ -307,7 +313,7 @@ ask_rejoin(struct subscriber *s)
 		       ";(%" PRId64 ";%s;%" PRIu64 ";%" PRIu64 ")",
 		       c.epoch, clock_date_text(date, c.day), c.base, c.cnt);
 	s->asked = ASK_REJOIN;
-	ask(s, ".ringtick.rejoin", where);
+	ask(s, &s->has, ".ringtick.rejoin", where);
 }
 
 static void
@@ -318,11 +324,11 @@ ready(struct client *c)
 	s->is_placed = s->is_changing = s->is_lying = false;
 	if (s->claim.is_made && !world.is_batched && s->policy != POLICY_SKIP && !sim_chance(100))
 		ask_rejoin(s);
-	else if (sim_chance(500) || strchr(s->tables + 1, '`') != NULL)
+	else if (sim_chance(500) || strchr(s->has.tables + 1, '`') != NULL)
 		ask_from(s, 0);
 	else {
 		s->asked = ASK_SUB;
-		ask(s, ".u.sub", "");
+		ask(s, &s->has, ".u.sub", "");
 	}
 	client_flush(c);
 }
@@ -367,7 +373,7 @@ placed(struct subscriber *s, const struct seen *seen)
 	s->new_epoch = seen->numbers[3];
 	if (s->asked == ASK_REJOIN) {
 		SIM_CHECK((!s->claim.is_beyond && !s->is_lying) ||
-				  !sees_all(s->sel),
+				  !sees_all(s->has.sel),
 			  "%s has records that do not exist, and rejoins",
 			  s->c.user);
 		return;
@@ -383,7 +389,7 @@ placed(struct subscriber *s, const struct seen *seen)
 				   .base = idx,
 				   .unclean = world.unclean };
 	add_item(s, (struct item){ .kind = ITEM_JUMP,
-				   .sel = s->sel,
+				   .sel = s->has.sel,
 				   .day = day,
 				   .idx = idx });
 }
@@ -403,16 +409,23 @@ changed(struct subscriber *s, const struct seen *seen)
 			  seen->error);
 		return;
 	}
-	s->sel = s->next_sel;
+	s->has = s->next;
 	s->claim = (struct claim){ .is_made = true,
 				   .epoch = seen->numbers[3],
 				   .day = day,
 				   .base = idx,
 				   .unclean = world.unclean };
 	add_item(s, (struct item){ .kind = ITEM_CHANGE,
-				   .sel = s->sel,
+				   .sel = s->has.sel,
 				   .day = day,
 				   .idx = idx });
+}
+
+static bool
+is_same(const struct bytes *wanted, const struct seen *seen, const uint8_t *at)
+{
+	return wanted->len == seen->len &&
+	       memcmp(wanted->at, at, seen->len) == 0;
 }
 
 static void
@@ -427,9 +440,13 @@ took_batch(struct subscriber *s, const struct seen *seen, const uint8_t *at)
 	many = parts.len / sizeof(*p);
 	for (size_t i = 0; i < many; i++)
 		feeds_check_sent(p[i].u, p[i].stamp_ns);
-	put_batch(&wanted, p, many, s->sel);
-	SIM_CHECK(wanted.len == seen->len &&
-			  memcmp(wanted.at, at, seen->len) == 0,
+	/* Who has all rows gets `g#; but not out of the journal. */
+	put_batch(&wanted, p, many, s->has.sel, false);
+	if (s->has.sel.symbols == SYMBOLS_ALL && !is_same(&wanted, seen, at)) {
+		wanted.len = 0;
+		put_batch(&wanted, p, many, s->has.sel, true);
+	}
+	SIM_CHECK(is_same(&wanted, seen, at),
 		  "%s gets other bytes of a batch than it should", s->c.user);
 	for (size_t i = 0; i < many; i++)
 		add_item(s, (struct item){ .kind = ITEM_UPDATE,
@@ -445,9 +462,8 @@ took_update(struct subscriber *s, const struct seen *seen, const uint8_t *at)
 	struct bytes wanted = { 0 };
 
 	feeds_check_sent(seen->update, seen->stamp_ns);
-	put_message(&wanted, seen->update, seen->stamp_ns, s->sel);
-	SIM_CHECK(wanted.len == seen->len &&
-			  memcmp(wanted.at, at, seen->len) == 0,
+	put_message(&wanted, seen->update, seen->stamp_ns, s->has.sel);
+	SIM_CHECK(is_same(&wanted, seen, at),
 		  "%s gets other bytes of update %u of feed %u than it should",
 		  s->c.user, seen->update.number, seen->update.feed);
 	bytes_free(&wanted);
@@ -509,7 +525,7 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 /* ---- habits ---- */
 
 static void
-draw_selection(struct subscriber *s, bool is_of_all_tables)
+draw_wish(struct wish *w, bool is_of_all_tables)
 {
 	static const char *const kinds[] = { "`", "`trade", "`quote", "`note",
 					     "`quote`trade" };
@@ -522,22 +538,22 @@ draw_selection(struct subscriber *s, bool is_of_all_tables)
 			      : sim_below(ARRAY_LEN(kinds));
 	size_t len = 0;
 
-	s->sel = (struct selection){ tables[kind], SYMBOLS_ALL };
-	(void)snprintf(s->tables, sizeof(s->tables), "%s", kinds[kind]);
-	(void)snprintf(s->symbols, sizeof(s->symbols), "`");
+	w->sel = (struct selection){ tables[kind], SYMBOLS_ALL };
+	(void)snprintf(w->tables, sizeof(w->tables), "%s", kinds[kind]);
+	(void)snprintf(w->symbols, sizeof(w->symbols), "`");
 	if (sim_chance(600))
 		return;
-	s->sel.symbols = 0;
+	w->sel.symbols = 0;
 	/* Not the last one, the null symbol: as a filter it means all. */
 	for (unsigned i = 0; i < SYMBOLS - 1; i++)
 		if (sim_chance(250) || (i == 0 && sim_chance(500))) {
-			s->sel.symbols |= 1 << i;
-			len += (size_t)snprintf(s->symbols + len,
-						sizeof(s->symbols) - len,
+			w->sel.symbols |= 1 << i;
+			len += (size_t)snprintf(w->symbols + len,
+						sizeof(w->symbols) - len,
 						"`%s", symbol_names[i]);
 		}
-	if (s->sel.symbols == 0)
-		s->sel.symbols = SYMBOLS_ALL;
+	if (w->sel.symbols == 0)
+		w->sel.symbols = SYMBOLS_ALL;
 }
 
 static void come_back(void *who, uint64_t what);
@@ -585,13 +601,9 @@ over(struct client *c)
 static void
 change_selection(struct subscriber *s)
 {
-	struct selection before = s->sel;
-
-	draw_selection(s, true);
-	s->next_sel = s->sel;
-	s->sel = before;
+	draw_wish(&s->next, true);
 	s->is_changing = true;
-	ask(s, ".u.sub", "");
+	ask(s, &s->next, ".u.sub", "");
 	client_flush(&s->c);
 }
 
@@ -698,14 +710,14 @@ subscribers_open(unsigned how_many)
 		s->c.ready = ready;
 		s->c.frame = take;
 		s->c.over = over;
-		draw_selection(s, false);
+		draw_wish(&s->has, false);
 		draw_habit(s);
 		draw_policy(s);
 		/* The first is well behaved, and wants all. */
 		if (cnt == 0) {
-			s->sel = (struct selection){ TABLES_ALL, SYMBOLS_ALL };
-			memcpy(s->tables, "`", 2);
-			memcpy(s->symbols, "`", 2);
+			s->has.sel = (struct selection){ TABLES_ALL, SYMBOLS_ALL };
+			memcpy(s->has.tables, "`", 2);
+			memcpy(s->has.symbols, "`", 2);
 			s->habit = HABIT_PROMPT;
 			s->policy = POLICY_SPILL;
 			s->has_spill_limit = s->is_vanishing = false;
@@ -744,7 +756,7 @@ count_wanted(const struct subscriber *s, uint64_t from, uint64_t until)
 
 	for (; from < until && judge_knows(s->claim.day, from, &u, &stamp_ns);
 	     from++)
-		n += update_is_wanted(u, s->sel);
+		n += update_is_wanted(u, s->has.sel);
 	return n;
 }
 
