@@ -6,7 +6,8 @@
 set -u
 
 sim=./tests/sim/ringtick-sim
-seeds=${srcdir:-$(dirname "$0")/..}/tests/sim/seeds
+top=${srcdir:-$(dirname "$0")/..}
+seeds=$top/tests/sim/seeds
 tests_cnt=0
 failed=0
 
@@ -48,6 +49,19 @@ if [ -n "${SIM_SECONDS-}" ]; then
 	exit $failed
 fi
 
+# Calls into the kernel that would leave the simulation.
+report "src/ calls nothing that is not simulated" "$(
+	{
+		grep -v '^#' "$top/tests/sim/harmless" | tr ' ' '\n'
+		tr ' \t' '\n\n' <"$top/Makefile.am" |
+			sed -n 's/^-Wl,--wrap=//p'
+		nm libringtick.a | awk 'NF == 3 { print $3 }'
+	} | sort -u >sim.known
+	nm -u libringtick.a | awk '$1 == "U" { print $2 }' | sort -u |
+		comm -23 - sim.known |
+		grep -v '^_GLOBAL_\|^__asan\|^__ubsan\|gcov' |
+		sed 's/$/: see tests\/sim\/sim.h/'
+	rm -f sim.known)"
 report "one seed is one course of events" "$(
 	"$sim" --seed 7 --days 0.01 --trace | cksum >sim.once
 	"$sim" --seed 7 --days 0.01 --trace | cksum | diff sim.once - >&2 ||

@@ -66,8 +66,9 @@ draw_question(void)
 		".ringtick.lag[]", ".u.w", "tables[]", ".z.W", ".u `i`L",
 		"meta trade", "cols each tables[]", "trade", ".z.P", "",
 		"{x+}", ".nothing.here", "{.u.i}each 1 2 3", "1~(1;2;3)",
-		"@[{.u.sub[`none;`]};0;`e]", "\"\\\\p\"", "system\"p\"", "(.z.a;.z.u;.z.w)",
-		".ringtick.subfrom[`;`;100000000000]", "string .u.d", "`a`b!1 2",
+		"@[{.u.sub[`none;`]};0;`e]", "\"\\\\p\"", "system\"p\"",
+		"(.z.a;.z.u;.z.w)", "string .u.d", "`a`b!1 2",
+		".ringtick.subfrom[`;`;100000000000]",
 		".ringtick.rejoin[`;`;(900;2000.01.01;5;7)]",
 	};
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/sysmacros.h>
 
 #include "io/engine.h"
 #include "machine.h"
@@ -182,6 +183,8 @@ look_at(struct op *op)
 		return -ENOENT;
 	fs_stat(i, &st);
 	out->stx_ino = st.st_ino;
+	out->stx_dev_major = major(st.st_dev);
+	out->stx_dev_minor = minor(st.st_dev);
 	out->stx_size = (uint64_t)st.st_size;
 	return 0;
 }

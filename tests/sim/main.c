@@ -1,8 +1,10 @@
 /*
  *   ringtick-sim [--seed N] [--seeds N] [--days D] [--faults WHICH] [--trace]
+ *                [--first]
  *
  * Runs the daemon and the world around it from one seed, or from several, one
- * after the other; WHICH is all, none, net, disk or crash.
+ * after the other, or until the first one fails; WHICH is all, none, net, disk
+ * or crash.
  */
 #include "config.h"
 
@@ -15,14 +17,21 @@
 
 #include "world.h"
 
-enum { OPTION_SEED = 256, OPTION_SEEDS, OPTION_DAYS, OPTION_FAULTS,
-       OPTION_TRACE };
+enum {
+	OPTION_SEED = 256,
+	OPTION_SEEDS,
+	OPTION_DAYS,
+	OPTION_FAULTS,
+	OPTION_FIRST,
+	OPTION_TRACE
+};
 
 static const struct option options[] = {
 	{ "seed", required_argument, NULL, OPTION_SEED },
 	{ "seeds", required_argument, NULL, OPTION_SEEDS },
 	{ "days", required_argument, NULL, OPTION_DAYS },
 	{ "faults", required_argument, NULL, OPTION_FAULTS },
+	{ "first", no_argument, NULL, OPTION_FIRST },
 	{ "trace", no_argument, NULL, OPTION_TRACE },
 	{ NULL, 0, NULL, 0 },
 };
@@ -31,6 +40,7 @@ struct command_line {
 	uint64_t seed, seeds;
 	double days;
 	unsigned faults;
+	bool is_first_only; /* the first failure ends it */
 };
 
 /* Daemons that crashed leave memory behind: as real ones do not. */
@@ -63,7 +73,7 @@ read_faults(const char *word)
 static struct command_line
 read_command_line(int argc, char **argv)
 {
-	struct command_line line = { 1, 1, 0.01, FAULTS_ALL };
+	struct command_line line = { 1, 1, 0.01, FAULTS_ALL, false };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -79,6 +89,9 @@ read_command_line(int argc, char **argv)
 			break;
 		case OPTION_FAULTS:
 			line.faults = read_faults(optarg);
+			break;
+		case OPTION_FIRST:
+			line.is_first_only = true;
 			break;
 		case OPTION_TRACE:
 			sim_is_tracing = true;
@@ -128,7 +141,7 @@ main(int argc, char **argv)
 	struct command_line line = read_command_line(argc, argv);
 	bool ok = true;
 
-	for (uint64_t i = 0; i < line.seeds; i++)
+	for (uint64_t i = 0; i < line.seeds && (ok || !line.is_first_only); i++)
 		ok = run_apart(&line, line.seed + i) && ok;
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

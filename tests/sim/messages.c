@@ -536,7 +536,8 @@ read_parts(const uint8_t *at, size_t len, struct bytes *out)
 		p.stamp_ns = (int64_t)get(&columns[0], 8);
 		p.u.feed = (unsigned)get(&columns[2], 8);
 		p.u.number = (uint32_t)get(&columns[3], 8);
-		if (out->len == 0 || memcmp(&last[-1].u, &p.u, sizeof(p.u)) != 0)
+		if (out->len == 0 ||
+		    memcmp(&last[-1].u, &p.u, sizeof(p.u)) != 0)
 			bytes_add(out, &p, sizeof(p));
 	}
 }

@@ -322,7 +322,8 @@ ready(struct client *c)
 	struct subscriber *s = subscriber_of(c);
 
 	s->is_placed = s->is_changing = s->is_lying = false;
-	if (s->claim.is_made && !world.is_batched && s->policy != POLICY_SKIP && !sim_chance(100))
+	if (s->claim.is_made && !world.is_batched &&
+	    s->policy != POLICY_SKIP && !sim_chance(100))
 		ask_rejoin(s);
 	else if (sim_chance(500) || strchr(s->has.tables + 1, '`') != NULL)
 		ask_from(s, 0);
@@ -715,7 +716,8 @@ subscribers_open(unsigned how_many)
 		draw_policy(s);
 		/* The first is well behaved, and wants all. */
 		if (cnt == 0) {
-			s->has.sel = (struct selection){ TABLES_ALL, SYMBOLS_ALL };
+			s->has.sel = (struct selection){ TABLES_ALL,
+							 SYMBOLS_ALL };
 			memcpy(s->has.tables, "`", 2);
 			memcpy(s->has.symbols, "`", 2);
 			s->habit = HABIT_PROMPT;

@@ -304,7 +304,8 @@ crash(void *who, uint64_t what)
 static void
 step_clock(void *who, uint64_t what)
 {
-	int64_t utc_ns = sim_utc_ns(), step_ns = sim_between(-NS_PER_S, NS_PER_S);
+	int64_t utc_ns = sim_utc_ns();
+	int64_t step_ns = sim_between(-NS_PER_S, NS_PER_S);
 
 	(void)who;
 	(void)what;

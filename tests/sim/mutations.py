@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Whether the simulation finds mistakes: each of these changes to src/ is made
+in a copy of the sources, one at a time, and ringtick-sim runs new seeds until
+one fails.
+
+    tests/sim/mutations.py BUILD [--seconds N] [NAME...]
+
+BUILD is a configured build folder, for its configure's arguments; the copy is
+BUILD/mutants.  Prints a line for each mutation: who found it, or `survived`.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+# Name, file, what is there, what takes its place.
+MUTATIONS = [
+    # a connection and its time
+    ("linger-stays-in-catchup", "daemon/session.c",
+     "\tcatchup_forget(c);\n\tdelivery_forget(&s->delivery, c);\n"
+     "\tc->state = CONNECTION_LINGERING;",
+     "\tdelivery_forget(&s->delivery, c);\n\tc->state = CONNECTION_LINGERING;"),
+    ("outcome-keeps-deadline", "daemon/session.c",
+     "\tpool_give(&s->pool, connection_consume(c, len));\n"
+     "\tc->deadline_ns = 0;\n}\n\n/* Handles one whole",
+     "\tpool_give(&s->pool, connection_consume(c, len));\n}\n\n"
+     "/* Handles one whole"),
+    ("hello-keeps-deadline", "daemon/session.c",
+     "\tlist_remove(&c->hello_node);\n\tc->deadline_ns = 0;",
+     "\tlist_remove(&c->hello_node);"),
+    ("drain-ignores-waiting", "daemon/turn.c",
+     "(!drain_is_done(s) || s->waiting_cnt > 0)", "(!drain_is_done(s))"),
+    ("drain-ignores-replies", "daemon/turn.c",
+     "consumer_is_busy(&c->consumer) ||\n\t\t    consumer_lag",
+     "consumer_lag"),
+    ("drain-ignores-lag", "daemon/turn.c",
+     "||\n\t\t    consumer_lag_bytes(&c->consumer) > 0)", ")"),
+    ("recv-while-stopping", "daemon/session.c",
+     "(!s->is_stopping || drain_wants(c))", "true"),
+    ("no-drain", "daemon/session.c",
+     "(!s->is_stopping || drain_wants(c))", "!s->is_stopping"),
+    ("watchdog-whole-period", "base/notify.c",
+     "NS_PER_US / 2", "NS_PER_US * 2"),
+    ("watchdog-not-in-wait", "daemon/turn.c",
+     "\tif (s->watchdog_ns > 0)\n\t\tuntil = min_i64(until, "
+     "s->next_watchdog_ns);\n", ""),
+    ("must-queue-never", "daemon/wait.c",
+     "return c->is_feed && first", "return false && first"),
+    ("room-does-not-block-queue", "daemon/wait_serve.c",
+     "(s->tick.is_held && c->is_feed))\n\t\t\treturn;",
+     "(s->tick.is_held && c->is_feed))\n\t\t\tcontinue;"),
+    # the stream and its consumers
+    ("leave-ignores-reply", "client/consumer_journal.c",
+     "if (c->is_replying && c->limit_pos - pos < end - pos)",
+     "if (false && c->limit_pos - pos < end - pos)"),
+    ("leave-cancels-again", "client/consumer.c",
+     "\tif (c->state == CONSUMER_LEAVING)\n\t\treturn false;\n", ""),
+    ("offset-from-request", "client/consumer.c",
+     "\t\tc->here.pos += accepted;", "\t\tc->here.pos += c->writing_len;"),
+    ("reply-before-stream", "client/consumer.c",
+     "\treturn c->here.stream == NULL || c->here.pos == c->limit_pos;",
+     "\treturn true;"),
+    ("gate-always-open", "client/consumer.c",
+     "\treturn c->gate.reached == NULL ||\n",
+     "\treturn true || c->gate.reached == NULL ||\n"),
+    ("rest-not-kept", "client/consumer_journal.c",
+     "\t\tconsumer_keep_rest(c, (size_t)(leave_pos(c) - c->here.pos),\n"
+     "\t\t\t\t   NULL);\n", "\t\t;\n"),
+    ("leave-keeps-cursor-late", "client/consumer_journal.c",
+     "p->skip_bytes = from.skip_bytes;\n\tp->from_record = "
+     "p->skip_records = 0;\n\tp->backlog = (struct consumer_backlog){ 0 };"
+     "\n\tif",
+     "p->skip_bytes = 0;\n\tp->from_record = "
+     "p->skip_records = 0;\n\tp->backlog = (struct consumer_backlog){ 0 };"
+     "\n\tif"),
+    ("tail-not-lowest", "ring/stream.c",
+     "longest = max_u64(longest, s->head_pos - c->pos);",
+     "longest = s->head_pos - c->pos;"),
+    ("room-off-by-one", "ring/stream.c",
+     "\tif (s->head_pos - s->tail_pos + len <= s->ring.size)\n"
+     "\t\treturn true;\n\ts->wanted",
+     "\tif (s->head_pos - s->tail_pos <= s->ring.size)\n"
+     "\t\treturn true;\n\ts->wanted"),
+    ("marks-are-records", "ring/stream.c",
+     "\ts->records += records;", "\ts->records += records + (records == 0);"),
+    ("return-without-checks", "client/consumer_journal.c",
+     "p->skip_bytes > 0 || p->skip_records > 0 ||\n\t    !is_in_range(p) ||",
+     "p->skip_records > 0 ||"),
+    # out of the journal
+    ("reads-have-no-owner", "client/catchup_reader.c",
+     "c->generation == generation", "true"),
+    ("others-share-too-much", "client/catchup.c",
+     "p->at.off - read->off >= len / 2", "p->at.off - read->off > len"),
+    ("others-of-another-file", "client/catchup.c",
+     "p->at.file != read->file || ", ""),
+    ("claims-never-too-much", "client/consumer_journal.c",
+     "\t       p->at.record >= p->epoch_limit;", "\t       false;"),
+    ("skip-records-one-more", "tick/subscribe_past.c",
+     "skip_records = (uint64_t)claim.n;",
+     "skip_records = (uint64_t)claim.n + (claim.n > 9);"),
+    ("epoch-not-checked", "tick/subscribe_past.c",
+     "(uint64_t)claim.i + (uint64_t)claim.n > sure)", "false)"),
+    ("day-begin-not-set", "tick/day.c",
+     "\tt->day_begin = s->records;\n", ""),
+    # the journal
+    ("written-too-early", "journal/journal.c",
+     "\tif (j->batch_off < j->batch.off) {\n\t\tsubmit_write(j, now_ns);\n"
+     "\t\treturn;\n\t}\n", ""),
+    ("staged-over-unwritten", "journal/journal.c",
+     "j->staging.size - (j->staged.off - j->written.off)",
+     "j->staging.size"),
+    ("synced-is-head", "journal/journal.c",
+     "\tset_synced(j, j->batch);\n\tj->next_sync",
+     "\tset_synced(j, j->written);\n\tj->next_sync"),
+    ("show-before-written", "journal/journal.c",
+     "\t\tsafe_pos = j->state.written_pos;\n\t\tbreak;\n",
+     "\t\tbreak;\n"),
+    ("sync-shown-as-written", "journal/journal.c",
+     "\t\tsafe_pos = j->state.synced_pos;",
+     "\t\tsafe_pos = j->state.written_pos;"),
+    ("no-cut-after-failure", "journal/journal.c",
+     "\tjournal_cut_back(j);\n}", "\tjournal_try_later(j, now_ns);\n}"),
+    ("roll-with-write", "journal/journal.c",
+     "else if (j->is_rolling && j->ops_cnt == 0)",
+     "else if (j->is_rolling)"),
+    ("epoch-not-begun", "journal/epoch.c",
+     "\t\te->now++;\n\t\tfor (unsigned i = 0; i < run->files_cnt",
+     "\t\tfor (unsigned i = 0; i < run->files_cnt"),
+    ("epoch-name-not-synced", "journal/epoch.c",
+     "return err == 0 ? fs_sync_directory_of(path) : err;", "return err;"),
+    ("hold-nothing", "journal/journal.c",
+     "\t\t\t       ? visible_pos\n\t\t\t       : j->staged.pos;",
+     "\t\t\t       ? visible_pos\n\t\t\t       : j->main->head_pos;"),
+    # what is published
+    ("template-ignores-hold", "tick/publish_by_template.c",
+     "!t->is_held && !t->is_day_pending", "!t->is_day_pending"),
+    ("filter-forgets-row", "ring/filter.c",
+     "", ""),
+    ("block-limit-doubled", "client/slow_policy.c",
+     "limits->block_limit_ns)", "100 * limits->block_limit_ns)"),
+    ("spill-limit-ignored", "daemon/session.c",
+     "c->spill_limit_ns > 0 &&", "false &&"),
+    ("return-at-leave-mark", "client/slow_policy.c",
+     "state->is_slow && lag_bytes < back", "state->is_slow && lag_bytes < leave"),
+]
+
+
+def prepare(build):
+    """A copy of the sources beside a build of its own."""
+    top = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+    copy = os.path.join(os.path.abspath(build), "mutants")
+    shutil.rmtree(copy, ignore_errors=True)
+    os.makedirs(os.path.join(copy, "build"))
+    files = subprocess.run(["git", "ls-files"], cwd=top, check=True,
+                           capture_output=True, text=True).stdout.split()
+    for name in files + ["configure", "aclocal.m4", "Makefile.in",
+                         "config.h.in"] + os.listdir(top + "/build-aux"):
+        source = os.path.join(top, name)
+        if name in os.listdir(top + "/build-aux"):
+            source = os.path.join(top, "build-aux", name)
+            name = "build-aux/" + name
+        if os.path.isfile(source):
+            target = os.path.join(copy, "src", name)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copy2(source, target)
+    subprocess.run(["../src/configure", "CC=" + os.environ.get("CC", "cc")],
+                   cwd=copy + "/build", check=True, stdout=subprocess.DEVNULL)
+    return copy
+
+
+def make(copy):
+    return subprocess.run(
+        ["make", "-s", "tests/sim/ringtick-sim"], cwd=copy + "/build",
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def hunt(copy, seconds):
+    """The first failure's line within a time, or None."""
+    end = time.time() + seconds
+    seed = 1
+    while time.time() < end:
+        for days in "0.01", "0.03":
+            run = subprocess.run(
+                ["tests/sim/ringtick-sim", "--seed", str(seed), "--seeds",
+                 "10", "--days", days, "--first"], cwd=copy + "/build",
+                capture_output=True, text=True)
+            if run.returncode != 0:
+                return (run.stderr or run.stdout).splitlines()[0]
+        seed += 10
+    return None
+
+
+def main():
+    args = sys.argv[1:]
+    seconds = 120
+    if "--seconds" in args:
+        i = args.index("--seconds")
+        seconds = int(args[i + 1])
+        del args[i:i + 2]
+    copy = prepare(args[0])
+    names = args[1:]
+    found = survived = 0
+    for name, path, old, new in MUTATIONS:
+        if names and name not in names:
+            continue
+        path = os.path.join(copy, "src", "src", path)
+        with open(path) as file:
+            text = file.read()
+        if not old or text.count(old) != 1:
+            print("%-26s is not in the source %d times" % (name, text.count(old) if old else 0), flush=True)
+            continue
+        with open(path, "w") as file:
+            file.write(text.replace(old, new))
+        built = make(copy)
+        began = time.time()
+        line = hunt(copy, seconds) if built.returncode == 0 else built.stderr
+        found += line is not None
+        survived += line is None
+        print("%-26s %s" % (name, "survived" if line is None else
+                            "found in %3d s: %s" % (time.time() - began,
+                                                   line)), flush=True)
+        with open(path, "w") as file:
+            file.write(text)
+    print("%d found, %d survived" % (found, survived))
+
+
+if __name__ == "__main__":
+    main()
