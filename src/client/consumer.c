@@ -61,13 +61,6 @@ is_at_limit(const struct consumer *c)
 	return c->here.stream == NULL || c->here.pos == c->limit_pos;
 }
 
-static bool
-is_gate_open(const struct consumer *c)
-{
-	return c->gate.reached == NULL ||
-	       (int64_t)(*c->gate.reached - c->gate.pos) >= 0;
-}
-
 static void
 change_stream(struct consumer *c)
 {
@@ -128,7 +121,7 @@ void
 consumer_step(struct consumer *c)
 {
 	if (!c->is_replying || consumer_has_rest(c) || !is_at_limit(c) ||
-	    !is_gate_open(c) || c->reply_sent < c->reply_len)
+	    !reply_gate_is_open(&c->gate) || c->reply_sent < c->reply_len)
 		return;
 	c->is_replying = false;
 	c->notice.is_after_reply = false;
@@ -306,7 +299,8 @@ consumer_next(struct consumer *c, size_t span_max, struct span *out)
 				      ring_at(&s->ring, c->here.pos),
 				      (size_t)min_u64(here_lag(c), span_max),
 				      s->is_main };
-	} else if (c->is_replying && is_at_limit(c) && is_gate_open(c) &&
+	} else if (c->is_replying && is_at_limit(c) &&
+		   reply_gate_is_open(&c->gate) &&
 		   c->reply_sent < c->reply_len) {
 		const uint8_t *reply =
 			c->long_reply != NULL ? c->long_reply : c->reply;
@@ -419,7 +413,7 @@ consumer_has_question(const struct consumer *c)
 {
 	if (!c->is_replying || c->reply_sent > 0 || c->writing == PART_REPLY)
 		return false;
-	/* A subscription's may stand behind what is not written. */
+	/* A subscription's may come after messages that are not written. */
 	return c->gate.kind == REPLY_OF_QUESTION ||
 	       (c->gate.kind == REPLY_OF_SUBSCRIPTION &&
 		c->state == CONSUMER_JOURNAL && !is_at_limit(c));
@@ -439,7 +433,7 @@ consumer_hurry_reply(struct consumer *c)
 		c->limit_main_pos =
 			at + min_u64(c->limit_main_pos - at,
 				     p->at.file->written_pos - at);
-	return is_gate_open(c);
+	return reply_gate_is_open(&c->gate);
 }
 
 bool
@@ -447,7 +441,7 @@ consumer_waits_for_gate(const struct consumer *c)
 {
 	return c->is_replying && !consumer_has_rest(c) &&
 	       !consumer_may_notice(c) &&
-	       is_at_limit(c) && !is_gate_open(c);
+	       is_at_limit(c) && !reply_gate_is_open(&c->gate);
 }
 
 /* ---- lag ---- */

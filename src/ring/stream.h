@@ -142,26 +142,6 @@ cursor_lag(const struct cursor *c)
 	return c->stream == NULL ? 0 : c->stream->visible_pos - c->pos;
 }
 
-enum reply_kind {
-	REPLY_OF_UPDATE, /* the update is in the stream and cannot be taken
-			    back */
-	REPLY_OF_SUBSCRIPTION,
-	REPLY_OF_QUESTION, /* an error can take its place */
-};
-
-/*
- * The condition of a reply, besides its turn: *reached, a position in the main
- * stream that another part of the daemon moves, has come to pos. reached NULL:
- * no condition.
- */
-struct reply_gate {
-	const uint64_t *reached;
-	uint64_t pos;
-	enum reply_kind kind;
-	bool is_early; /* queued after the visible messages, not after all
-			  committed ones, which may become visible much later */
-};
-
 /* ---- the meaning of a position; `pos` is in [tail, head] ---- */
 
 struct stream_place {
