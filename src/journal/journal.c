@@ -159,59 +159,13 @@ on_write(struct journal *j, int32_t result, int64_t now_ns)
 }
 
 static void
-note_doubt(const struct journal *j, const char *path, uint64_t off,
-	   uint64_t record)
-{
-	const char *directory = j->settings->journal.directory;
-	const char *name = j->settings->journal.name;
-	int err = journal_unsynced_note(directory, name, path, off, record);
-
-	if (err != 0)
-		log_line(LOG_ERROR, "unsynced_not_noted",
-			 "file=%s from_byte=%" PRIu64 " error=\"%s\" "
-			 "hint=\"%s.unsynced is not on the disk, and the next "
-			 "start may not know of the doubt: compare the file "
-			 "with another copy first\"",
-			 LOG_QUOTED(path), off, strerror(-err), name);
-}
-
-/* Logs a failed fdatasync (an errno), and notes it for the next start. */
-static void
-note_unsynced(const struct journal *j, int error)
-{
-	/* With journal.sync "none" no byte was ever known to be on disk. */
-	bool is_none = j->settings->journal.sync == SYNC_NONE;
-	uint64_t off = is_none ? JOURNAL_HEADER_BYTES : j->synced_off;
-	uint64_t record = is_none ? 0 : j->state.synced_records;
-
-	log_line(LOG_ERROR, "journal_unsynced",
-		 "file=%s from_byte=%" PRIu64 " from_record=%" PRIu64
-		 " error=\"%s\" hint=\"fdatasync failed: check the disk "
-		 "(dmesg); the next start writes that part anew and reads it "
-		 "back\"",
-		 LOG_QUOTED(j->state.path), off, record, strerror(error));
-	note_doubt(j, j->state.path, off, record);
-}
-
-/*
- * After a failed fdatasync the kernel may have dropped the dirty pages, and the
- * next fdatasync would succeed: what is on the disk is unknown from then on, so
- * the daemon stops instead of promising what it cannot keep.
- */
-static void
 on_sync(struct journal *j, int32_t result, int64_t now_ns)
 {
 	j->phase = JOURNAL_READY;
 	if (result == -EINTR || result == -EAGAIN)
 		return; /* it is still due */
-	if (result < 0) {
-		note_unsynced(j, -result);
-		die(EXIT_DISK,
-		    "journal %s: fdatasync failed (%s): records from %" PRIu64
-		    " on may not be on disk; stopped, because no later success "
-		    "could be believed; check the disk, then start again",
-		    j->state.path, strerror(-result), j->state.synced_records);
-	}
+	if (result < 0)
+		journal_sync_failed(j, -result);
 	journal_set_synced(j, j->batch);
 	j->next_sync_ns = now_ns + j->settings->journal.sync_interval;
 	j->syncs++;
@@ -496,17 +450,13 @@ sync_before(const struct journal *j)
 {
 	const struct history_file *f =
 		history_before(&j->history, history_last(&j->history));
-	char path[JOURNAL_PATH_MAX], err[256];
 	int error;
 
 	if (f == NULL || j->settings->journal.sync != SYNC_NONE ||
 	    fdatasync(f->fd) == 0)
 		return 0;
 	error = errno;
-	if (journal_path(j->settings->journal.directory,
-			 j->settings->journal.name, f->day, path, sizeof(path),
-			 err, sizeof(err)))
-		note_doubt(j, path, JOURNAL_HEADER_BYTES, 0);
+	journal_note_day_unsynced(j, f->day, error);
 	return error;
 }
 
@@ -520,7 +470,7 @@ run_end(struct file_job *job)
 
 	e->sync_err = fdatasync(j->state.fd) == 0 ? 0 : errno;
 	if (e->sync_err != 0)
-		note_unsynced(j, e->sync_err);
+		journal_note_unsynced(j, e->sync_err);
 	else
 		e->sync_err = sync_before(j);
 	if (e->sync_err == 0 && e->is_clean)

@@ -3,7 +3,8 @@
  *
  *   journal.c        staging, writing, syncing; the turn; open and close
  *   state.c          how far it is
- *   write_failure.c  logs that the disk fails or is slow
+ *   write_failure.c  logs that writing fails or is slow
+ *   sync_failure.c   a failed fdatasync: what is in doubt, and the end
  *   watch.c          looks at the file with each batch
  *   mend.c           looks after the file, and mends it
  *   refill.c         continues after what is left of a file that was cut
@@ -76,6 +77,21 @@ void journal_watch_progress(struct journal *j, int64_t now_ns);
 /* Logs that the disk is slow or hangs: after a second, then every minute, and
  * when it has kept up again. */
 void journal_watch_lag(struct journal *j, int64_t now_ns);
+
+/* ---- sync_failure.c ---- */
+
+/* An fdatasync of the running file, or of the file of an earlier day, has
+ * failed (an errno): logs it, and notes for the next start what is in doubt. */
+void journal_note_unsynced(const struct journal *j, int error);
+void journal_note_day_unsynced(const struct journal *j, int32_t day, int error);
+
+/*
+ * The same for the running file, and ends the process.  The kernel may have
+ * dropped the dirty pages, and the next fdatasync would succeed: what is on the
+ * disk is unknown from then on, so the daemon stops instead of promising what
+ * it cannot keep.
+ */
+_Noreturn void journal_sync_failed(const struct journal *j, int error);
 
 /* ---- watch.c ---- */
 

@@ -376,5 +376,6 @@ def test_both_files_of_a_run_without_syncs(start, connect, folder, syncs):
     feed.close()
     syncs.fail("*" + path.name)
     daemon.stop(74)
+    assert daemon.wait_log("journal_unsynced")["file"] == str(path)
     assert "8 0 %s\n" % path.name in (folder / "sym.unsynced").read_text()
     assert "open" in (folder / "sym.epoch").read_text()

@@ -1,0 +1,68 @@
+#include "config.h"
+
+#include "journal/journal_private.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "journal/file.h"
+#include "journal/unsynced.h"
+
+/* Logs a failed fdatasync (an errno), and notes for the next start that the
+ * file is in doubt from byte off on. */
+static void
+note_failure(const struct journal *j, const char *path, uint64_t off,
+	     uint64_t record, int error)
+{
+	const char *name = j->settings->journal.name;
+	int err;
+
+	log_line(LOG_ERROR, "journal_unsynced",
+		 "file=%s from_byte=%" PRIu64 " from_record=%" PRIu64
+		 " error=\"%s\" hint=\"fdatasync failed: check the disk "
+		 "(dmesg); the next start writes that part anew and reads it "
+		 "back\"",
+		 LOG_QUOTED(path), off, record, strerror(error));
+	err = journal_unsynced_note(j->settings->journal.directory, name, path,
+				    off, record);
+	if (err != 0)
+		log_line(LOG_ERROR, "unsynced_not_noted",
+			 "file=%s from_byte=%" PRIu64 " error=\"%s\" "
+			 "hint=\"%s.unsynced is not on the disk, and the next "
+			 "start may not know of the doubt: compare the file "
+			 "with another copy first\"",
+			 LOG_QUOTED(path), off, strerror(-err), name);
+}
+
+void
+journal_note_unsynced(const struct journal *j, int error)
+{
+	/* With journal.sync "none" no byte was ever known to be on disk. */
+	bool is_none = j->settings->journal.sync == SYNC_NONE;
+
+	note_failure(j, j->state.path,
+		     is_none ? JOURNAL_HEADER_BYTES : j->synced_off,
+		     is_none ? 0 : j->state.synced_records, error);
+}
+
+void
+journal_note_day_unsynced(const struct journal *j, int32_t day, int error)
+{
+	char path[JOURNAL_PATH_MAX], err[256];
+
+	if (journal_path(j->settings->journal.directory,
+			 j->settings->journal.name, day, path, sizeof(path),
+			 err, sizeof(err)))
+		note_failure(j, path, JOURNAL_HEADER_BYTES, 0, error);
+}
+
+void
+journal_sync_failed(const struct journal *j, int error)
+{
+	journal_note_unsynced(j, error);
+	die(EXIT_DISK,
+	    "journal %s: fdatasync failed (%s): records from %" PRIu64
+	    " on may not be on disk; stopped, because no later success could "
+	    "be believed; check the disk, then start again",
+	    j->state.path, strerror(error), j->state.synced_records);
+}
