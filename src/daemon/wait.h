@@ -14,8 +14,8 @@
  * Each reason has a queue.  While a connection waits nothing is received from
  * it, so a poll watches for the end of its peer.  A request that needs an
  * answer ends with its peer, and waits for level and file for message.timeout
- * at most; an update waits for as long as it takes, even if its sender has
- * gone.
+ * at most, and for file only while the journal is not stuck; an update waits
+ * for as long as it takes, even if its sender has gone.
  */
 #ifndef RINGTICK_DAEMON_WAIT_H
 #define RINGTICK_DAEMON_WAIT_H
