@@ -91,7 +91,7 @@ static const char *const whats[] = {
 	[MEND_COPY] = "copy the file",
 	[MEND_COPY_LAST] = "copy the file",
 	[MEND_RELEASE] = "close the deleted file",
-	[MEND_KEEP] = "read the file",
+	[MEND_KEEP] = "keep the good records",
 	[MEND_EPOCH] = "store the epoch",
 	[MEND_RECHECK] = "read the file",
 };
