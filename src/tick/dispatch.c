@@ -451,6 +451,17 @@ must_wait_whole(struct tick *t, size_t whole)
 		       : WAIT_NOTHING;
 }
 
+/*
+ * Whether an inflated message keeps the place for the next one while it waits.
+ * Room comes without another client's message: if others took the place
+ * meanwhile, all would be inflated again and again.
+ */
+static bool
+keeps_place(enum wait_reason why)
+{
+	return why == WAIT_DEAR || why == WAIT_ROOM;
+}
+
 static enum tick_result
 handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
 		  size_t len)
@@ -487,7 +498,7 @@ handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
 	result = handle_body(c, is_sync, plain, whole);
 	if (result == TICK_DONE || result == TICK_BAD)
 		inflate_long_forget(&t->inflate_long, who);
-	else if (result == TICK_WAIT && c->out->waits_for != WAIT_DEAR)
+	else if (result == TICK_WAIT && !keeps_place(c->out->waits_for))
 		inflate_long_wait(&t->inflate_long, who);
 	return result;
 }

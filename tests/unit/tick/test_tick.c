@@ -986,6 +986,42 @@ test_wait_compressed(void **state)
 	assert_int_equal(counters.in_rows, before.in_rows + 200);
 }
 
+/* A long one that was inflated and then has to wait for room is not inflated
+ * again: another client waits until it is published. */
+static void
+test_wait_inflated(void **state)
+{
+	size_t shorter_max = tick.inflate_long.shorter_max;
+	static const int first, second;
+
+	(void)state;
+	tick.inflate_long.shorter_max = 0;
+	/* Published it is 29 bytes longer: for that there is no room. */
+	while (stream_has_room(&streams.main, 5756 + 29 + PAIR_BYTES))
+		assert_int_equal(
+			handle_body(WIRE_ASYNC, CALL(UPD, L2 IBM LONG5)),
+			TICK_DONE);
+	while (stream_has_room(&streams.main, 5756 + 29))
+		assert_true(tick_end_day(&tick));
+	tick.day = TODAY;
+	assert_true(stream_has_room(&streams.main, 5756));
+	client.who = &first;
+	assert_int_equal(handle_vector("zip_upd_200rows"), TICK_WAIT);
+	assert_int_equal(out.waits_for, WAIT_ROOM);
+	client.who = &second;
+	assert_int_equal(handle_vector("zip_upd_200rows"), TICK_WAIT);
+	assert_int_equal(out.waits_for, WAIT_INFLATE);
+	assert_true(inflate_long_has(&tick.inflate_long, &first));
+	reader.pos = streams.main.head_pos;
+	client.who = &first;
+	assert_int_equal(handle_vector("zip_upd_200rows"), TICK_DONE);
+	client.who = &second;
+	assert_int_equal(handle_vector("zip_upd_200rows"), TICK_DONE);
+	assert_true(inflate_long_is_free(&tick.inflate_long, tick.now_ns));
+	client.who = NULL;
+	tick.inflate_long.shorter_max = shorter_max;
+}
+
 /* Feeds held by a consumer with policy block: its requests are still read. */
 static void
 test_held(void **state)
@@ -1270,6 +1306,7 @@ main(void)
 		TEST(test_wait_for_room),
 		TEST(test_no_need_to_wait),
 		TEST(test_wait_compressed),
+		TEST(test_wait_inflated),
 		TEST(test_held),
 		TEST(test_no_second_first_half),
 		TEST(test_reply_behind_what_was_committed),
