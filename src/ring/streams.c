@@ -76,6 +76,7 @@ streams_open(struct streams *all, const struct schema *schema,
 	int err;
 
 	*all = (struct streams){ .schema = schema,
+				 .long_bytes = UINT64_MAX,
 				 .words = (o->filtered_max + 63) / 64 };
 	all->main.is_main = true;
 	all->main.selection = selection_all(schema);

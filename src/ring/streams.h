@@ -65,7 +65,8 @@ struct streams {
 				wake readers */
 
 	int64_t (*clock_ns)(void); /* NULL: feeding has no limit */
-	uint32_t long_bytes;	   /* shorter messages are not timed */
+	uint64_t long_bytes;	   /* shorter messages are not timed: without a
+				      clock, all are shorter */
 	uint32_t piece_rows;	   /* rows of a long message between two looks
 				      at the clock */
 	unsigned group_max;	   /* streams that get a long batch between two
@@ -183,7 +184,7 @@ void streams_feed(struct streams *all, int64_t now_ns);
 static inline bool
 streams_is_long(const struct streams *all, uint64_t len)
 {
-	return all->clock_ns != NULL && len >= all->long_bytes;
+	return len >= all->long_bytes;
 }
 
 /* Whether a stream has been fed all that is visible in the main stream: only

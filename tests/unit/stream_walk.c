@@ -40,6 +40,8 @@ walk_open(const struct streams_options *options, uint64_t pos, bool is_gated)
 	assert_true(options->filtered_max <= WALK_FILTERED_MAX);
 	streams_open_with(&all, &schema, options, pos);
 	all.clock_ns = clock_ns;
+	if (clock_ns != NULL)
+		all.long_bytes = 0;
 	if (is_gated) {
 		all.main.is_gated = true;
 		cursor_attach(&shown, &all.main, all.main.visible_pos);

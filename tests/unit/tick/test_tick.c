@@ -1150,7 +1150,6 @@ static void
 test_long_updates_wait_for_the_streams(void **state)
 {
 	(void)state;
-	streams.clock_ns = clock_of_looks;
 	streams.long_bytes = PAIR_BYTES;
 	streams.is_cut = true;
 	assert_int_equal(handle_body(WIRE_ASYNC, CALL(UPD, L2 IBM LONG5)),
@@ -1161,7 +1160,7 @@ test_long_updates_wait_for_the_streams(void **state)
 			 TICK_DONE);
 	assert_int_equal(counters.in_records, 1);
 	streams.is_cut = false;
-	streams.clock_ns = NULL;
+	streams.long_bytes = UINT64_MAX;
 }
 
 /* ---- the end of the day ---- */
