@@ -96,8 +96,9 @@ hold_line(struct peers_held *held, const struct peers_line *line, uint64_t key,
 }
 
 /*
- * Counts the addresses: of those that set one of the bits that are still clear,
- * as many again as hit one that was set.
+ * Estimates how many addresses there are.  Each sets a bit by its hash.  While
+ * a part p of the bits is clear, only p of all new addresses set a bit, so one
+ * that does so counts as 1 / p.
  */
 static void
 note_address(struct peers_total *total, uint64_t hash)

@@ -24,7 +24,7 @@ enum {
 				      requests dear */
 	BUDGET_LOOK_STEPS = 400,   /* between two looks at the clock */
 	BUDGET_FRAME_STEPS = 8,	   /* cost of a frame, ... */
-	BUDGET_STEP_BYTES = 128,   /* ... plus a step per so many bytes */
+	BUDGET_STEP_BYTES = 128,   /* ... plus a step for this many bytes */
 };
 
 struct budget {

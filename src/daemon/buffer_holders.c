@@ -10,8 +10,8 @@
 /* Time between two checks of all holders. */
 #define CHECK_NS (50 * NS_PER_MS)
 
-/* A connection that has waited for so long is logged, and may cost slow holders
- * their buffers. */
+/* A connection that has waited for this long is logged, and may cost slow
+ * holders their buffers. */
 #define WANTED_NS (1 * NS_PER_S)
 
 /* After this time only holders that have stalled are closed: one that moves may
@@ -24,7 +24,7 @@ enum need {
 	NEEDED_LONG,
 };
 
-/* At most so many waiting connections are helped in one check. */
+/* At most this many waiting connections are helped in one check. */
 enum { HELPED_MAX = 16 };
 
 static const char *const use_names[] = {

@@ -11,8 +11,8 @@
 /* Fewer free slots than this share of connections.max are few. */
 enum { PLACES_SHARE = 8 };
 
-/* Clients send the handshake with their first packet: each has at least so
- * long. */
+/* Clients send the handshake with their first packet: each has at least
+ * this long. */
 #define HELLO_NS (20 * NS_PER_MS)
 
 /* The longest time for which deadlines wait for the input that came during an

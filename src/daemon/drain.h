@@ -20,9 +20,9 @@ bool drain_wants(struct connection *c);
 bool drain_is_done(struct server *s);
 
 /*
- * Logs how much of what a client has sent has arrived and was not accepted.  To
- * be called when no recv is in flight any more, since its bytes are counted.
- * What the client's own kernel still holds is lost too; nobody here knows it.
+ * Logs how many bytes of a client have arrived and were not accepted.  To be
+ * called when no recv is in flight any more, since its bytes are counted.  The
+ * bytes that the client's own kernel still holds are lost too, and not counted.
  */
 void drain_tell(struct server *s, const struct connection *c);
 

@@ -5,7 +5,7 @@
  *   consumer_tables.c  the connections as q tables
  *   drain.c            the input that is still read at a stop
  *   deadline.c         deadlines of connections
- *   wait.c             whose input stands still, and why
+ *   wait.c             whose input waits, and why
  *   buffers.c          which connection gets one of message.buffers
  *   answer.c           replies that wait for their place
  *   session.c          a connection's life: accept, handshake, requests, close

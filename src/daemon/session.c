@@ -24,7 +24,7 @@
  * move. */
 #define HELD_NS (1 * NS_PER_S)
 
-/* For so long after a dear request the connection may send another. */
+/* For this long after a dear request the connection may send another. */
 #define DEAR_NS (1 * NS_PER_S)
 
 static struct ticket

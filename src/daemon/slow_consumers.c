@@ -7,7 +7,7 @@
 #include "daemon/session.h"
 #include "daemon/wait.h"
 
-/* For so long after the journal has revealed updates, a consumer's lag is not
+/* For this long after the journal has revealed updates, a consumer's lag is not
  * judged.  The ring holds no more in that time than it held before. */
 #define REVEALED_GRACE_NS (1 * NS_PER_S)
 

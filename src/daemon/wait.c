@@ -8,7 +8,7 @@
 #include "wire/inflate.h"
 
 enum {
-	/* A message of so many bytes is dear, whatever its contents are. */
+	/* A message of this many bytes is dear, whatever its contents are. */
 	DEAR_BYTES = 1 << 20,
 };
 

@@ -14,7 +14,7 @@ enum {
 
 /* Whether its wait may be over. */
 static bool
-may_go_on(struct server *s, const struct connection *c)
+may_continue(struct server *s, const struct connection *c)
 {
 	switch (c->waits_for) {
 	case WAIT_NOTHING:
@@ -63,7 +63,7 @@ serve_queue(struct server *s, enum wait_reason why)
 			container_of(n, struct connection, wait_node);
 
 		next = n->next;
-		if (may_go_on(s, c))
+		if (may_continue(s, c))
 			session_serve(s, c);
 		else if (why == WAIT_ROOM && !(s->tick.is_held && c->is_feed))
 			return;

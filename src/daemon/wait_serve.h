@@ -9,8 +9,8 @@
 /* Serves the connections whose wait can end. */
 void wait_serve(struct server *s);
 
-/* The first of that, also at the beginning of a turn, before anything is taken
- * in: requests whose stream is level now. */
+/* The first part of wait_serve: requests whose stream is level now.  Also done
+ * at the beginning of a turn, before any new input is handled. */
 void wait_serve_level(struct server *s);
 
 #endif

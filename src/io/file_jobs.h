@@ -31,7 +31,7 @@
 struct file_job {
 	void (*run)(struct file_job *job); /* on the other thread */
 	void (*done)(struct file_job *job, int64_t now_ns);
-	const char *what; /* that it does, for the log */
+	const char *what; /* for the log, such as "truncate" */
 	struct file_job *next;
 	bool is_busy; /* started, `done` not called yet */
 };

@@ -16,8 +16,8 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "journal/file.h"
-#include "journal/settings_hash.h"
 #include "journal/open.h"
+#include "journal/settings_hash.h"
 #include "journal/unsynced.h"
 
 enum { FAR_DAYS = 31 };

@@ -1,5 +1,5 @@
 /*
- * Decides in which day a run begins and with which files, and what it leaves
+ * Decides on which day a run begins and with which files, and what it leaves
  * for the next run.  No run begins in a day that has ended, so that a claim of
  * a client, which names a day, means one file.
  *
@@ -47,7 +47,7 @@ struct journal_days {
  * mended first, as at a start.  If the file has records already, no stream of
  * this run had them: a client that comes over the end of the day counts from
  * after them, a client that begins with record 0 counts them.  This is noted in
- * the epoch file for the next run.  NULL with err and errno: the disk's own.
+ * the epoch file for the next run.  NULL with err, and the disk's own errno.
  */
 struct history_file *journal_days_open_next(const struct settings *settings,
 					    int32_t day, const char *path,

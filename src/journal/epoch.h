@@ -100,8 +100,8 @@ struct epoch_run {
 
 /*
  * Begins a run and stores that: in the next epoch if the last run did not end
- * well or had other settings, or if a file has less than at its end, or
- * something else (*out_is_changed).  Sets e->files, with their `since`.  false
+ * well or had other settings, or if a file is shorter than at its end, or has
+ * other records (*out_is_changed).  Sets e->files, with their `since`.  false
  * with err and errno if it cannot be stored.
  */
 bool epoch_begin(struct epochs *e, const char *directory, const char *name,

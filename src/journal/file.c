@@ -186,8 +186,8 @@ look_behind(struct journal_check *c, const uint8_t *bytes, uint64_t len)
 	}
 	if (step != JOURNAL_END)
 		return;
-	c->behind_off = begin;
-	c->behind_records = records;
+	c->tail_records_off = begin;
+	c->tail_records = records;
 }
 
 void

@@ -59,9 +59,9 @@ struct journal_check {
 	uint64_t good_bytes; /* the header and these records */
 	const char *why;     /* unless WHOLE: what is wrong at good_bytes */
 	uint64_t next_record_off; /* DAMAGED: where records continue */
-	uint64_t behind_records;  /* TORN: whole records in the tail, up to its
+	uint64_t tail_records;	  /* TORN: whole records in the tail, up to its
 				     very end: no crash leaves these */
-	uint64_t behind_off;	  /* where they start, if there are any */
+	uint64_t tail_records_off; /* where they start, if there are any */
 	uint64_t unknown_records; /* records whose `unknown` is not NULL */
 	uint64_t unknown_first;	  /* number of the first such record ... */
 	const char *unknown_why;  /* ... and its `unknown` */
@@ -80,7 +80,7 @@ uint64_t journal_search(const uint8_t *bytes, uint64_t len, uint64_t off);
  * Completes *c for a file that was walked up to c->good_bytes, where the step
  * was END, SHORT or BAD.  A last record whose own counts reach past the end is
  * torn, whatever its bytes look like, since cells may contain records: whole
- * records in it are only counted (behind_records).  Bytes that do not begin as
+ * records in it are only counted (tail_records).  Bytes that do not begin as
  * a record, or have counts that contradict each other, are damage if records
  * follow them.
  */

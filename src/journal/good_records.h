@@ -50,7 +50,7 @@ int good_records_keep(struct good_records *k, const char *path, int fd);
 /*
  * Reads a piece of the file: from good_off, which has good_records before it
  * (at first: the header's end, and none), towards known_off.  0; -EBADMSG if
- * the file has not what was written to it; or -errno.
+ * the file does not have what was written to it; or -errno.
  */
 int good_records_recheck(struct good_records *k, int fd);
 

@@ -66,7 +66,7 @@ enum mend_what {
 
 enum mend_step {
 	MEND_IDLE,
-	MEND_COPYING,  /* the file is written on meanwhile */
+	MEND_COPYING,  /* the file is written to meanwhile */
 	MEND_QUIETING, /* the next job waits until nothing is in flight */
 	MEND_LAST,     /* that job runs: nothing is written */
 };
@@ -146,8 +146,9 @@ struct journal_next {
 	bool is_awaited; /* the day before has ended ... */
 	bool is_early;	 /* ... earlier than by the clock */
 	struct epochs epochs; /* is_early: to be stored */
-	struct lost_name_aside aside; /* of what has the name: at a stop */
-	int epoch_err;	      /* of that: the last one that was logged */
+	struct lost_name_aside aside; /* at a stop: another file that has
+					 the name */
+	int epoch_err;	      /* of the epochs: the last one that was logged */
 	const struct settings *settings;
 	struct history_file *stale; /* of a day that did not come */
 	char path[JOURNAL_PATH_MAX];
@@ -305,7 +306,7 @@ const char *journal_trouble(const struct journal *j);
 /* Whether the last operation on the file failed, and is tried again. */
 bool journal_is_failing(const struct journal *j);
 
-/* The turn was overlong by so much, in which no work could move. */
+/* The turn was overlong by ns, in which no work could move. */
 void journal_excuse(struct journal *j, int64_t ns);
 
 /* How long accepted messages have waited without any being written; 0: the

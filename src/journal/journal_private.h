@@ -161,7 +161,7 @@ int64_t journal_mend_due_ns(const struct journal *j);
  * process, so it is copied.  Returns whether it had no name, and logs that. */
 bool journal_save_unnamed(struct journal *j);
 
-/* Logs that what had the name path was put aside, if it was. */
+/* Logs that the thing that had the name path was put aside, if it was. */
 void journal_tell_aside(const char *path, const struct lost_name_aside *a);
 
 /* After a failed write: starts to cut the file to its last whole record. */

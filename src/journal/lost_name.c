@@ -69,8 +69,8 @@ lost_name_put_aside(const char *path, struct lost_name_aside *a)
 	return err == -ENOENT ? 0 : err;
 }
 
-/* Puts aside what has the name, if anything has it.  give() gives the name to
- * `from` if it is free. */
+/* Puts aside whatever has the name.  give() gives the name to `from` if it is
+ * free. */
 static int
 take_name(int (*give)(const char *from, const char *path), const char *from,
 	  const char *path, struct lost_name_aside *aside)

@@ -40,7 +40,8 @@ struct lost_name_aside {
 				file was put aside */
 };
 
-/* Renames what has the name.  0, also if nothing has it by now, or -errno. */
+/* Renames whatever has the name.  0, also if nothing has it by now, or
+ * -errno. */
 int lost_name_put_aside(const char *path, struct lost_name_aside *a);
 
 /* NAME_MOVED: gives fd's file the name again, and syncs it if must_sync.  0
@@ -69,11 +70,10 @@ int lost_name_copy(struct lost_name_copy *c, const char *path, int fd,
 /*
  * The same for all bytes that are left in fd; then gives the copy the name,
  * syncs that if must_sync, and makes fd refer to the copy, so that readers of
- * fd continue in it.  Writing stands still meanwhile, so the file that fd was
- * stays open: lost_name_release closes it.
- * 0 or -errno.  After an error the copy is kept for the next try if it has
- * exactly the len bytes that were written, and only could not get the name;
- * else it is removed.
+ * fd continue in it.  Nothing is written meanwhile, so the file that fd
+ * referred to stays open: lost_name_release closes it.  0 or -errno.  After an
+ * error the copy is kept for the next try if it has exactly the len bytes that
+ * were written, and only could not get the name; else it is removed.
  */
 int lost_name_copy_finish(struct lost_name_copy *c, const char *path, int fd,
 			  uint64_t len, bool must_sync,

@@ -19,8 +19,8 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/sigbus.h"
 #include "base/log.h"
+#include "base/sigbus.h"
 #include "base/util.h"
 #include "journal/file.h"
 #include "journal/state.h"
@@ -60,7 +60,8 @@ journal_path(const char *directory, const char *name, int32_t day, char *path,
 	return true;
 }
 
-/* Whether fd's file still has the name: a lock on it is worth nothing else. */
+/* Whether fd's file still has the name; if not, a lock on it is worth
+ * nothing. */
 static bool
 is_named(const char *path, int fd)
 {
@@ -213,7 +214,7 @@ cut_tail(const char *path, int fd, const struct journal_check *check,
 		 " side_file=%s why=\"%s\"",
 		 LOG_QUOTED(path), check->records, bytes - check->good_bytes,
 		 LOG_QUOTED(side), check->why);
-	if (check->behind_records > 0)
+	if (check->tail_records > 0)
 		log_line(LOG_ERROR, "journal_torn_records",
 			 "side_file=%s records=%" PRIu64 " at_byte=%" PRIu64
 			 " hint=\"no crash does that: a count before these "
@@ -223,9 +224,9 @@ cut_tail(const char *path, int fd, const struct journal_check *check,
 			 "+%" PRIu64 " %s) >BEHIND, see ringtick log BEHIND, "
 			 "publish them with ringtick log --replay HOST:PORT "
 			 "BEHIND\"",
-			 LOG_QUOTED(side), check->behind_records,
-			 check->behind_off - check->good_bytes, path,
-			 check->behind_off - check->good_bytes + 1, side);
+			 LOG_QUOTED(side), check->tail_records,
+			 check->tail_records_off - check->good_bytes, path,
+			 check->tail_records_off - check->good_bytes + 1, side);
 	return true;
 }
 
@@ -424,7 +425,8 @@ is_header_start(int fd, size_t len)
 	       memcmp(start, journal_header, len) == 0;
 }
 
-/* Reads what the file is known by when others have written to it. */
+/* Reads the first bytes, by which the file is known after others have written
+ * to it. */
 static bool
 read_head(const char *path, struct history_file *f, char *err, size_t err_len)
 {

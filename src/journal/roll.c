@@ -21,7 +21,7 @@ open_file(struct journal_next *n)
 	return n->file != NULL;
 }
 
-/* Whether what has the name is no journal, or none of ours. */
+/* Whether the thing that has the name is no journal, or not one of ours. */
 static bool
 is_stranger(int error)
 {

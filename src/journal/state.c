@@ -24,7 +24,7 @@ note_tail(struct journal *j, uint64_t from_off)
 	       tail->len);
 }
 
-/* The file's first bytes, for who asks whether it is still ours. */
+/* Keeps the file's first bytes: they tell later whether it is still ours. */
 static void
 note_head(struct journal *j)
 {

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/disk_read.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "base/disk_read.h"
 #include "base/util.h"
 #include "journal/open.h"
 

@@ -134,7 +134,7 @@ journal_watch_progress(struct journal *j, int64_t now_ns)
 			    j->jobs->done_cnt + copied, now_ns);
 }
 
-/* What the file system does, or does not do. */
+/* The operation that the file system is asked for, for the log. */
 static const char *
 operation(const struct journal *j)
 {

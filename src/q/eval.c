@@ -410,7 +410,7 @@ evaluate_text(struct evaluation *e, struct text text, struct request_arg *out)
 
 /* ---- objects ---- */
 
-/* What is the name: pykx_probe.h. */
+/* Answers the question what a name is (pykx_probe.h). */
 static const char *
 answer_probe(struct evaluation *e, struct text name, struct request_arg *out)
 {

@@ -194,7 +194,7 @@ scan_date(const char **at, const char *end, struct number *out)
 	return true;
 }
 
-/* Reads a number; false if the text is none of a known form.  The value is
+/* Reads a number; false if the text has no known form.  The value is
  * computed only if wants_value. */
 static bool
 scan_number(const char **from, const char *end, bool wants_value,

@@ -180,7 +180,7 @@ uint64_t streams_oldest_pos(struct streams *all);
  */
 void streams_feed(struct streams *all, int64_t now_ns);
 
-/* Whether to feed a message of so many bytes has a limit of time. */
+/* Whether the feeding of a message of this length is limited in time. */
 static inline bool
 streams_is_long(const struct streams *all, uint64_t len)
 {

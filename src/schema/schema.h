@@ -96,7 +96,8 @@ int schema_finish(struct schema *s, struct schema_error *err);
  * "list", "table", "dictionary", "function" for the rest.  A constant. */
 const char *schema_type_name(int type);
 
-/* What belongs after that name for this very type: " atom", " vector", "". */
+/* The word that follows that name where the form matters: " atom", " vector" or
+ * "". */
 const char *schema_type_form(int type);
 
 /* NULL if there is no table of that name, which need not be terminated.  Only

@@ -11,10 +11,10 @@ const char call_bad_rank[] = "rank";
 const char *
 call_must_wait(struct call *c, enum wait_reason why)
 {
-	bool is_vain = why == WAIT_FILE && c->tick->journal->is_file_stuck;
+	bool is_pointless = why == WAIT_FILE && c->tick->journal->is_file_stuck;
 
 	c->out->waits_for = why;
-	if (!c->has_effects && !c->client->is_late && !is_vain)
+	if (!c->has_effects && !c->client->is_late && !is_pointless)
 		return request_must_wait;
 	if (why == WAIT_DEAR)
 		return query_limit;

@@ -2,11 +2,13 @@
  * Joining late: our own names for subscriptions that begin in the journal's
  * past (doc/protocol.md).
  *
- *   .ringtick.subfrom[tables;`;i]   subscribes from record i of the day on
+ *   .ringtick.subfrom[tables;`;i]
+ *           subscribes from record i of the day on
  *   .ringtick.rejoin[tables;`;(epoch;day;i;n)]
- *                                   continues after the first n records of
- * these tables from record i of that day on .ringtick.epoch                 the
- * epoch of this run
+ *           continues after the first n records of these tables from record i
+ *           of that day on
+ *   .ringtick.epoch
+ *           the epoch of this run
  *
  * Both replace the connection's earlier subscriptions.
  */

@@ -206,16 +206,16 @@ tell_verdict(const struct log_tool *t)
 			"bytes into a side file\n",
 			t->path, records, good, c->why,
 			(unsigned long long)t->file.len - good);
-	if (c->behind_records > 0)
+	if (c->tail_records > 0)
 		fprintf(stderr,
 			"ringtick log: %s: from byte %llu up to the end there "
 			"are %llu whole records: a count before them is "
 			"damaged, which no crash does. Save them with `(head "
 			"-c 8 FILE; tail -c +%llu FILE) >BEHIND` before you "
 			"repair it\n",
-			t->path, (unsigned long long)c->behind_off,
-			(unsigned long long)c->behind_records,
-			(unsigned long long)c->behind_off + 1);
+			t->path, (unsigned long long)c->tail_records_off,
+			(unsigned long long)c->tail_records,
+			(unsigned long long)c->tail_records_off + 1);
 	if (c->verdict == JOURNAL_DAMAGED)
 		fprintf(stderr,
 			"ringtick log: %s: record %llu, at byte %llu, is "

@@ -71,15 +71,15 @@ log_repair_cut(struct mapped_file *m, const struct journal_check *torn)
 	       (unsigned long long)torn->records,
 	       (unsigned long long)torn->good_bytes,
 	       (unsigned long long)(m->len - torn->good_bytes), side);
-	if (torn->behind_records > 0)
+	if (torn->tail_records > 0)
 		fprintf(stderr,
 			"ringtick log: %s has %llu whole records at its end: a "
 			"count before them is damaged, which no crash does. "
 			"Save them with `(head -c 8 %s; tail -c +%llu %s) "
 			">BEHIND`\n",
-			side, (unsigned long long)torn->behind_records,
+			side, (unsigned long long)torn->tail_records,
 			m->path,
-			(unsigned long long)(torn->behind_off -
+			(unsigned long long)(torn->tail_records_off -
 					     torn->good_bytes + 1),
 			side);
 	return 0;

@@ -4,8 +4,8 @@
  * Owns the descriptors and the map.  Invariant: bytes [0, len) are mapped and
  * were in the file at the last look; pointers into them are valid until
  * mapped_file_grow() or mapped_file_wait() has returned more than 0.  Called by
- * log.c and log_repair.c.  Prints nothing, but that the file was cut during a
- * read: SIGBUS leaves no other way.
+ * log.c and log_repair.c.  Prints only that the file was cut during a read:
+ * SIGBUS leaves no other way.
  */
 #ifndef RINGTICK_TOOLS_MAPPED_FILE_H
 #define RINGTICK_TOOLS_MAPPED_FILE_H

@@ -40,7 +40,7 @@ enum inflate_long_result {
 };
 
 /* Maps memory for messages of up to len_max bytes; inflate_long_close releases
- * it. 0 or -ENOMEM. */
+ * it.  0 or -ENOMEM. */
 int inflate_long_open(struct inflate_long *u, size_t len_max);
 
 /* Accepts a zeroed or half-opened object. */
@@ -61,7 +61,7 @@ bool inflate_long_is_free(const struct inflate_long *u, int64_t now_ns);
  * the same in each call; `whole` is what inflate_length returned for it, at
  * most the len_max of inflate_long_open.  A frame of owner NULL is inflated
  * whole in this call; a long one takes the place from its owner, who begins
- * again. On INFLATE_DONE *out is the message, good until a call for another
+ * again.  On INFLATE_DONE *out is the message, good until a call for another
  * frame.
  */
 enum inflate_long_result inflate_long_next(struct inflate_long *u,
