@@ -40,6 +40,26 @@ struct folder {
 	int32_t newest_before; /* of the newest file before a day */
 };
 
+/* Whether a file of that name is a journal; or may be one, if it cannot be
+ * opened.  Whatever else has the name of a day says nothing about that day. */
+static bool
+is_journal(const char *path, struct stat *st)
+{
+	uint8_t head[JOURNAL_HEADER_BYTES];
+	ssize_t n;
+	int fd;
+
+	if (stat(path, st) != 0 || !S_ISREG(st->st_mode))
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	n = pread(fd, head, sizeof(head), 0);
+	(void)close(fd);
+	return n == sizeof(head) &&
+	       memcmp(head, journal_header, sizeof(head)) == 0;
+}
+
 /* Finds the newest files; INT32_MIN if there is no such file. */
 static bool
 look_through(const struct settings *set, int32_t before, struct folder *out,
@@ -47,6 +67,7 @@ look_through(const struct settings *set, int32_t before, struct folder *out,
 {
 	DIR *dir = opendir(set->journal.directory);
 	struct dirent *entry;
+	char path[PATH_MAX];
 	struct stat st;
 	int32_t day;
 
@@ -64,8 +85,10 @@ look_through(const struct settings *set, int32_t before, struct folder *out,
 			continue;
 		if (day < before && day > out->newest_before)
 			out->newest_before = day;
+		(void)snprintf(path, sizeof(path), "%s/%s",
+			       set->journal.directory, entry->d_name);
 		if (day > out->newest &&
-		    fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 &&
+		    is_journal(path, &st) &&
 		    st.st_size > JOURNAL_HEADER_BYTES)
 			out->newest = day;
 	}
@@ -122,7 +145,7 @@ was_begun(const struct settings *set, int32_t day,
 
 	if (!journal_path(set->journal.directory, set->journal.name, day + 1,
 			  path, sizeof(path), err, sizeof(err)) ||
-	    stat(path, &st) != 0)
+	    !is_journal(path, &st))
 		return false;
 	made_ns = (st.st_mtim.tv_sec - CLOCK_KDB_EPOCH_S) * NS_PER_S +
 		  st.st_mtim.tv_nsec + now->local_ns - now->utc_ns;

@@ -439,6 +439,21 @@ read_head(const char *path, struct history_file *f, char *err, size_t err_len)
 	return true;
 }
 
+/* What mends an error of open(). */
+static const char *
+open_advice(int error)
+{
+	switch (error) {
+	case EIO:
+		return "check the disk (dmesg)";
+	case EISDIR:
+		return "move it away";
+	default:
+		return "the daemon's user must be able to write in "
+		       "journal.directory";
+	}
+}
+
 /* Checks or begins the file that f->fd is open on. */
 static bool
 take_open_file(const char *path, struct history_file *f,
@@ -475,11 +490,7 @@ journal_open_file(const char *path, enum journal_use use,
 	if (f->fd < 0) {
 		(void)fail_with(errno, err, err_len,
 				"%s cannot be opened: %s; %s", path,
-				strerror(errno),
-				errno == EIO ? "check the disk (dmesg)"
-					     : "the daemon's user must be able "
-					       "to write in "
-					       "journal.directory");
+				strerror(errno), open_advice(errno));
 		free(f);
 		return NULL;
 	}

@@ -228,6 +228,28 @@ def test_stop_before_the_next_name_is_free(start, connect, folder, stranger):
     assert again.logged("journal_aside")[0]["file"] == line["aside"]
 
 
+def test_starts_beside_a_stranger_of_tomorrow(start, connect, folder):
+    """Protects today from whatever else has the name of a later day's file: after a
+    stop and after a crash today continues."""
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    path, day = journal.path_now(folder), client.sync(".u.d").value
+    assert client.update("trade", trade(0)) == NIL
+    (journal.path_of(folder, day + 1) / "file").mkdir(parents=True)
+    journal.path_of(folder, day + 2).write_bytes(OTHERS)
+    for sent in range(1, 5):
+        if sent % 2:
+            client.close()
+            daemon.stop()
+        else:
+            kill(daemon, client)
+        daemon = start(settings(folder))
+        client = connect(daemon)
+        assert client.update("trade", trade(sent)) == NIL
+        assert journal.count_and_path(client) == (sent + 1, path)
+    assert journal.read(path).records == records(5)
+
+
 def test_another_daemon_has_the_name(start, connect, folder):
     """Protects two daemons from taking the name from each other again and again:
     while another one has the lock, its file stays where it is. What was accepted is
