@@ -4,23 +4,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
+#include "base/memory.h"
 #include "base/util.h"
 
 int
 pool_open(struct pool *p, unsigned cnt, size_t buffer_bytes)
 {
-	void *memory = mmap(NULL, cnt * buffer_bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
 	*p = (struct pool){ .buffer_bytes = buffer_bytes, .cnt = cnt };
-	if (memory == MAP_FAILED)
-		return -ENOMEM;
-	p->memory = memory;
+	p->memory = memory_map(cnt * buffer_bytes);
 	p->free = calloc(cnt, sizeof(*p->free));
 	p->holds = calloc(cnt, sizeof(*p->holds));
-	if (p->free == NULL || p->holds == NULL) {
+	if (p->memory == NULL || p->free == NULL || p->holds == NULL) {
 		pool_close(p);
 		return -ENOMEM;
 	}
@@ -33,8 +28,7 @@ pool_open(struct pool *p, unsigned cnt, size_t buffer_bytes)
 void
 pool_close(struct pool *p)
 {
-	if (p->memory != NULL)
-		(void)munmap(p->memory, p->cnt * p->buffer_bytes);
+	memory_unmap(p->memory, p->cnt * p->buffer_bytes);
 	free(p->free);
 	free(p->holds);
 	*p = (struct pool){ 0 };

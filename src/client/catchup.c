@@ -4,21 +4,12 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "base/memory.h"
 #include "client/catchup_private.h"
 #include "ring/batch.h"
 
 /* ---- open and close ---- */
-
-static uint8_t *
-map_memory(size_t len)
-{
-	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
 
 int
 catchup_open(struct catchup *cu, const struct settings *settings,
@@ -32,10 +23,10 @@ catchup_open(struct catchup *cu, const struct settings *settings,
 				.delivery = delivery };
 	list_init(&cu->need_read);
 	list_init(&cu->outcomes);
-	cu->memory = map_memory(CATCHUP_READS * CATCHUP_READ_BYTES);
+	cu->memory = memory_map(CATCHUP_READS * CATCHUP_READ_BYTES);
 	/* Not taken from message.buffers: readers of the past must not wait for
 	 * other clients. */
-	cu->scratch = map_memory(CATCHUP_SCRATCHES * settings->message.max);
+	cu->scratch = memory_map(CATCHUP_SCRATCHES * settings->message.max);
 	if (cu->memory == NULL || cu->scratch == NULL ||
 	    catchup_long_open(cu) != 0)
 		return -ENOMEM;
@@ -53,8 +44,8 @@ catchup_close(struct catchup *cu)
 	/* A read that hangs in the disk still writes to the memory. */
 	if (catchup_is_reading(cu))
 		return;
-	(void)munmap(cu->memory, CATCHUP_READS * CATCHUP_READ_BYTES);
-	(void)munmap(cu->scratch,
+	memory_unmap(cu->memory, CATCHUP_READS * CATCHUP_READ_BYTES);
+	memory_unmap(cu->scratch,
 		     CATCHUP_SCRATCHES * cu->settings->message.max);
 	catchup_long_close(cu);
 }

@@ -4,23 +4,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
-static uint8_t *
-map_memory(size_t len)
-{
-	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
-static void
-unmap_memory(uint8_t *at, size_t len)
-{
-	if (at != NULL)
-		(void)munmap(at, len);
-}
+#include "base/memory.h"
 
 int
 clients_open(struct clients *all, unsigned max, size_t receive_bytes,
@@ -33,9 +18,9 @@ clients_open(struct clients *all, unsigned max, size_t receive_bytes,
 	list_init(&all->open);
 	list_init(&all->hello);
 	all->slots = calloc(max, sizeof(*all->slots));
-	all->receive_memory = map_memory(max * receive_bytes);
-	all->reply_memory = map_memory(max * reply_bytes);
-	all->journal_memory = map_memory(max * (size_t)CATCHUP_BUFFER_BYTES);
+	all->receive_memory = memory_map(max * receive_bytes);
+	all->reply_memory = memory_map(max * reply_bytes);
+	all->journal_memory = memory_map(max * (size_t)CATCHUP_BUFFER_BYTES);
 	if (all->slots == NULL || all->receive_memory == NULL ||
 	    all->reply_memory == NULL || all->journal_memory == NULL) {
 		clients_close(all);
@@ -61,9 +46,9 @@ clients_open(struct clients *all, unsigned max, size_t receive_bytes,
 void
 clients_close(struct clients *all)
 {
-	unmap_memory(all->receive_memory, all->max * all->receive_bytes);
-	unmap_memory(all->reply_memory, all->max * all->reply_bytes);
-	unmap_memory(all->journal_memory,
+	memory_unmap(all->receive_memory, all->max * all->receive_bytes);
+	memory_unmap(all->reply_memory, all->max * all->reply_bytes);
+	memory_unmap(all->journal_memory,
 		     all->max * (size_t)CATCHUP_BUFFER_BYTES);
 	free(all->slots);
 }

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "base/memory.h"
 #include "ring/fanout.h"
 #include "ring/stream_private.h"
 #include "schema/record.h"
@@ -58,11 +58,10 @@ batch_open(struct streams *all, size_t message_max, size_t unit_max)
 	b->unit_max = unit_max;
 	b->tables = calloc(schema->tables_cnt + 1, sizeof(*b->tables));
 	b->mapped_bytes = (size_t)batch_memory(message_max);
-	at = mmap(NULL, b->mapped_bytes, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (b->tables == NULL || at == MAP_FAILED)
-		return -ENOMEM;
+	at = memory_map(b->mapped_bytes);
 	b->sources = (struct rows_source *)at;
+	if (b->tables == NULL || at == NULL)
+		return -ENOMEM;
 	b->updates = (struct rows *)(b->sources + UPDATES_MAX);
 	b->next = (uint32_t *)(b->updates + UPDATES_MAX);
 	b->merged = (uint8_t *)(b->next + UPDATES_MAX);
@@ -82,8 +81,7 @@ batch_close(struct streams *all)
 
 	if (b == NULL)
 		return;
-	if (b->sources != NULL)
-		(void)munmap(b->sources, b->mapped_bytes);
+	memory_unmap(b->sources, b->mapped_bytes);
 	free(b->tables);
 	free(b);
 	all->batch = NULL;

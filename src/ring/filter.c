@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "base/memory.h"
 #include "base/util.h"
 
 /* A row has at least a time and a symbol. */
@@ -33,9 +33,8 @@ map_rows(struct filter *f, const struct symbols *known, size_t message_max)
 	f->rows_max = rows_max_of(message_max);
 	f->mapped_bytes = (size_t)filter_memory(message_max) +
 			  words * sizeof(*f->wanted_by);
-	at = mmap(NULL, f->mapped_bytes, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (at == MAP_FAILED)
+	at = memory_map(f->mapped_bytes);
+	if (at == NULL)
 		return -ENOMEM;
 	f->wanted_by = (uint64_t *)at;
 	f->keys = (uint32_t *)(at + words * sizeof(*f->wanted_by));
@@ -67,8 +66,7 @@ void
 filter_close(struct filter *f)
 {
 	symbols_close(&f->symbols);
-	if (f->wanted_by != NULL)
-		(void)munmap(f->wanted_by, f->mapped_bytes);
+	memory_unmap(f->wanted_by, f->mapped_bytes);
 	*f = (struct filter){ 0 };
 }
 

@@ -4,9 +4,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
+#include "base/memory.h"
 #include "base/util.h"
 
 __extension__ typedef unsigned __int128 uint128;
@@ -69,9 +69,8 @@ symbols_open(struct symbols *s, uint32_t keys_max, uint32_t sets_max,
 			       .buckets_mask = buckets_of(keys_max) - 1 };
 	s->mapped_bytes =
 		(size_t)symbols_memory(keys_max, sets_max, streams_max);
-	at = mmap(NULL, s->mapped_bytes, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (at == MAP_FAILED) {
+	at = memory_map(s->mapped_bytes);
+	if (at == NULL) {
 		*s = (struct symbols){ 0 };
 		return -ENOMEM;
 	}
@@ -98,8 +97,7 @@ symbols_draw_seed(void)
 void
 symbols_close(struct symbols *s)
 {
-	if (s->keys != NULL)
-		(void)munmap(s->keys, s->mapped_bytes);
+	memory_unmap(s->keys, s->mapped_bytes);
 	*s = (struct symbols){ 0 };
 }
 

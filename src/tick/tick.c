@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "base/memory.h"
 #include "base/util.h"
 
 static size_t
@@ -18,15 +18,6 @@ longest_reply(const struct schema *schema)
 		len += 2 * (schema->tables[i].sub_reply_len +
 			    strlen(schema->tables[i].name));
 	return len;
-}
-
-static uint8_t *
-map_scratch(size_t len)
-{
-	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
 }
 
 int
@@ -46,11 +37,11 @@ tick_open(struct tick *t, const struct settings *settings,
 		  settings->day.zone_offset_ns);
 	t->day = clock_day(zone_local_ns(&t->zone, clock_utc_ns()));
 	t->day_floor = INT32_MIN;
-	t->rewritten = map_scratch(scratch);
+	t->rewritten = memory_map(scratch);
 	/* Room for a usual reply and its parts, or for a long reply alone. */
 	t->work_len =
 		REQUEST_WORK_BYTES + max_u64(2 * t->reply_max, scratch);
-	t->work = map_scratch(t->work_len);
+	t->work = memory_map(t->work_len);
 	if (t->rewritten != NULL && t->work != NULL &&
 	    inflate_long_open(&t->inflate_long, scratch) == 0)
 		return 0;
@@ -63,9 +54,8 @@ tick_close(struct tick *t)
 {
 	inflate_long_close(&t->inflate_long);
 	if (t->rewritten != NULL)
-		(void)munmap(t->rewritten, t->settings->message.max);
-	if (t->work != NULL)
-		(void)munmap(t->work, t->work_len);
+		memory_unmap(t->rewritten, t->settings->message.max);
+	memory_unmap(t->work, t->work_len);
 	*t = (struct tick){ 0 };
 }
 

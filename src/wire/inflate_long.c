@@ -3,8 +3,8 @@
 #include "wire/inflate_long.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
+#include "base/memory.h"
 #include "base/util.h"
 
 /* An owner that has not called for longer than this loses the place. */
@@ -25,15 +25,13 @@ inflate_long_memory(size_t len_max)
 int
 inflate_long_open(struct inflate_long *u, size_t len_max)
 {
-	void *at = mmap(NULL, (size_t)inflate_long_memory(len_max),
-			PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			0);
+	uint8_t *at = memory_map((size_t)inflate_long_memory(len_max));
 
-	if (at == MAP_FAILED)
+	if (at == NULL)
 		return -ENOMEM;
 	*u = (struct inflate_long){ .longer = at,
 				    .long_max = len_max,
-				    .shorter = (uint8_t *)at + len_max,
+				    .shorter = at + len_max,
 				    .shorter_max = shorter_max(len_max) };
 	return 0;
 }
@@ -41,9 +39,7 @@ inflate_long_open(struct inflate_long *u, size_t len_max)
 void
 inflate_long_close(struct inflate_long *u)
 {
-	if (u->longer != NULL)
-		(void)munmap(u->longer,
-			     (size_t)inflate_long_memory(u->long_max));
+	memory_unmap(u->longer, (size_t)inflate_long_memory(u->long_max));
 	*u = (struct inflate_long){ 0 };
 }
 
