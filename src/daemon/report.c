@@ -283,8 +283,9 @@ figures_text(const struct figures *f, char *buf, size_t buf_len)
 	return buf;
 }
 
-void
-report_consumer(struct server *s, struct connection *c)
+/* Logs the figures of one consumer. */
+static void
+log_consumer(struct server *s, struct connection *c)
 {
 	struct figures figures = report_figures(s, c, true);
 	char tables[256], text[512];
@@ -306,7 +307,7 @@ report_change(struct server *s, struct connection *c)
 	if (!log_may(&c->change_log, s->now_ns, &held))
 		return;
 	if (report_may(s, c, PEERS_CONSUMER, ""))
-		report_consumer(s, c);
+		log_consumer(s, c);
 	else
 		c->state_logged = "";
 }
@@ -340,7 +341,7 @@ report_one(struct server *s, struct connection *c)
 	if (s->report_of == REPORT_ALL
 		    ? consumer_is_subscribed(&c->consumer)
 		    : is_changed && report_may(s, c, PEERS_CONSUMER, "")) {
-		report_consumer(s, c);
+		log_consumer(s, c);
 		s->reported_cnt++;
 	}
 	if (s->report_of == REPORT_CHANGED)
@@ -435,7 +436,7 @@ report_slow(struct server *s, struct census *census)
 	}
 	for (unsigned i = 0; i < slowest.cnt; i++) {
 		slow_lag -= slowest.lag[i];
-		report_consumer(s, slowest.c[i]);
+		log_consumer(s, slowest.c[i]);
 	}
 	if (census->slow > slowest.cnt)
 		log_line(LOG_WARN, "more_slow_consumers",

@@ -53,12 +53,9 @@ const char *report_state(const struct server *s, struct connection *c);
 /* Continues with the lines of consumers: a few in each turn. */
 void report_run(struct server *s);
 
-/* Logs the figures of one consumer. */
-void report_consumer(struct server *s, struct connection *c);
-
-/* The same after a change of its state; at most one line a second for each
- * consumer, but its last state is logged with the next summary at the
- * latest. */
+/* Logs the figures of a consumer after a change of its state; at most one line
+ * a second for each consumer, but its last state is logged with the next
+ * summary at the latest. */
 void report_change(struct server *s, struct connection *c);
 
 /* Logs that a slow consumer was moved to the head.  Record numbers are those of

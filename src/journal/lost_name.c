@@ -157,8 +157,9 @@ lost_name_release(struct lost_name_copy *c)
 	c->old_fd = -1;
 }
 
-void
-lost_name_copy_drop(struct lost_name_copy *c)
+/* Removes a copy that is not needed any more.  Accepts one with fd -1. */
+static void
+drop_copy(struct lost_name_copy *c)
 {
 	if (c->fd < 0)
 		return;
@@ -176,7 +177,7 @@ lost_name_copy(struct lost_name_copy *c, const char *path, int fd, uint64_t len,
 	if (err == 0)
 		err = copy_on(c, fd, len, must_sync);
 	if (err != 0)
-		lost_name_copy_drop(c);
+		drop_copy(c);
 	return err;
 }
 
@@ -195,7 +196,7 @@ lost_name_copy_finish(struct lost_name_copy *c, const char *path, int fd,
 	if (err != 0) {
 		/* ENOENT: others have removed the copy. */
 		if (err == -ENOENT || c->len != len)
-			lost_name_copy_drop(c);
+			drop_copy(c);
 		return err;
 	}
 	/* It has the name: a failure from here on loses no record. */

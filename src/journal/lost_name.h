@@ -83,7 +83,4 @@ int lost_name_copy_finish(struct lost_name_copy *c, const char *path, int fd,
  * its pages and blocks back, which takes some 0.3 s for 1 GB. */
 void lost_name_release(struct lost_name_copy *c);
 
-/* Removes a copy that is not needed any more.  Accepts one with fd -1. */
-void lost_name_copy_drop(struct lost_name_copy *c);
-
 #endif

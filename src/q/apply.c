@@ -37,8 +37,9 @@ evaluation_called(struct evaluation *e)
 	return evaluation_spend(e, REQUEST_CALL_STEPS);
 }
 
-bool
-evaluation_charge(struct evaluation *e, uint64_t len)
+/* Charges the copying of len bytes. */
+static bool
+charge_bytes(struct evaluation *e, uint64_t len)
 {
 	return evaluation_spend(e, len / REQUEST_STEP_BYTES);
 }
@@ -55,8 +56,8 @@ static bool
 charge_items(struct evaluation *e, const struct request_arg *v)
 {
 	if (!value_is_list(v) || value_type(v) == KT_LIST)
-		return charge_walk(e, v) && evaluation_charge(e, v->len);
-	return evaluation_charge(e, v->len) &&
+		return charge_walk(e, v) && charge_bytes(e, v->len);
+	return charge_bytes(e, v->len) &&
 	       evaluation_spend(e, value_count(v) / REQUEST_STEP_ITEMS);
 }
 
@@ -68,7 +69,7 @@ evaluation_take(struct evaluation *e, size_t off, struct request_arg *out)
 	out->at = e->work.base + off;
 	out->len = wire_written(&e->work) - off;
 	CHECK(out->len > 0);
-	return evaluation_charge(e, out->len) ? NULL : query_limit;
+	return charge_bytes(e, out->len) ? NULL : query_limit;
 }
 
 void
@@ -82,7 +83,7 @@ evaluation_settle(struct evaluation *e, size_t off, struct request_arg *v)
 		return;
 	if (v->at != base) {
 		memmove(base, v->at, v->len);
-		(void)evaluation_charge(e, v->len);
+		(void)charge_bytes(e, v->len);
 	}
 	v->at = base;
 	e->work.at = base + v->len;
@@ -93,7 +94,7 @@ evaluation_place(struct evaluation *e, size_t off, struct request_arg *v)
 {
 	evaluation_settle(e, off, v);
 	if (wire_written(&e->work) > off)
-		return evaluation_charge(e, v->len) ? NULL : query_limit;
+		return charge_bytes(e, v->len) ? NULL : query_limit;
 	wire_put_bytes(&e->work, v->at, v->len);
 	return evaluation_take(e, off, v);
 }
@@ -125,9 +126,11 @@ item_value(struct evaluation *e, const struct item *item)
 				     wire_written(&e->work) - off };
 }
 
-const char *
-evaluate_spread(struct evaluation *e, const struct request_arg *list,
-		struct request_arg *out_args, unsigned *out_cnt)
+/* Sets out_args, which has REQUEST_ARGS_MAX elements, to the items of a list.
+ * Items that have no object in the list are made on the stack. */
+static const char *
+spread_list(struct evaluation *e, const struct request_arg *list,
+	    struct request_arg *out_args, unsigned *out_cnt)
 {
 	struct items items = items_of(list);
 
@@ -452,7 +455,7 @@ apply_at(struct evaluation *e, bool is_dot, const struct request_arg *args,
 	if (args_cnt == 3 && !value_is_function(&args[0]))
 		return query_not_understood;
 	if (is_dot) {
-		error = evaluate_spread(e, &args[1], spread, &inner_cnt);
+		error = spread_list(e, &args[1], spread, &inner_cnt);
 		if (error != NULL)
 			return error;
 		inner = spread;

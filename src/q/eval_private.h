@@ -42,9 +42,6 @@ bool evaluation_spend(struct evaluation *e, uint64_t steps);
  * since its cost is unknown.  false as above. */
 bool evaluation_called(struct evaluation *e);
 
-/* Charges the copying of len bytes.  false as above. */
-bool evaluation_charge(struct evaluation *e, uint64_t len);
-
 /* Sets *out to the value that was written to the stack from off on. */
 const char *evaluation_take(struct evaluation *e, size_t off,
 			    struct request_arg *out);
@@ -113,11 +110,5 @@ const char *evaluate_value(struct evaluation *e, const struct request_arg *x,
 const char *evaluate_apply(struct evaluation *e, const struct request_arg *f,
 			   const struct request_arg *args, unsigned args_cnt,
 			   struct request_arg *out);
-
-/* Sets out_args, which has REQUEST_ARGS_MAX elements, to the items of a list.
- * Items that have no object in the list are made on the stack. */
-const char *evaluate_spread(struct evaluation *e,
-			    const struct request_arg *list,
-			    struct request_arg *out_args, unsigned *out_cnt);
 
 #endif
