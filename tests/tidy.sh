@@ -215,6 +215,16 @@ for f in src/*/*.c; do
 done >"$found"
 report "config.h comes first, then a file's own header"
 
+awk '
+/^#[ \t]*include / {
+	if (FNR == line + 1 && FILENAME == file && $2 < last)
+		print FILENAME ":" FNR ": " $2 " comes before " last
+	file = FILENAME
+	line = FNR
+	last = $2
+}' src/*/*.[ch] >"$found"
+report "the includes of a block are sorted"
+
 only()
 {
 	grep -n "^#[[:space:]]*include <$1>" src/*/*.[ch] |
