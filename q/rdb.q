@@ -37,7 +37,7 @@ wire:{[]
   d::r 1;e::r 2;n::0;vain::0;
   }
 
-/ goes on behind what is here; where that is refused, begins again: 'epoch (a
+/ continues after what is here; where that is refused, begins again: 'epoch (a
 / crash took what is here), 'day, 'schema (what was sent cannot be counted any
 / more), 'nyi (batches); and so where the connection ends twice before an update
 rejoin:{[]
