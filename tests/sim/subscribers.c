@@ -223,7 +223,10 @@ pass_change(struct subscriber *s, const struct item *item)
 		  ", and lacks record %" PRIu64,
 		  s->c.user, item->idx, first_wanted(s));
 	s->items_sel = item->sel;
-	set_place(s, item->day, item->idx);
+	/* It may have been told already that records after it are left out. */
+	set_place(s, item->day, max_u64(item->idx, s->policy == POLICY_SKIP
+							   ? s->passed
+							   : 0));
 	return true;
 }
 
