@@ -214,6 +214,8 @@ askers_open(unsigned how_many)
 	for (cnt = 0; cnt < how_many && cnt < ARRAY_LEN(all); cnt++) {
 		struct asker *a = &all[cnt];
 
+		if (!world_enter(ACTOR_ASKER + cnt))
+			continue;
 		a->is_hostile = sim_chance(400);
 		(void)snprintf(user, sizeof(user), "%s%u",
 			       a->is_hostile ? "bad" : "asker", cnt);

@@ -200,6 +200,8 @@ feeds_open(unsigned how_many)
 		f->c.frame = take_answer;
 		f->c.over = over;
 		f->number = cnt;
+		if (!world_enter(ACTOR_FEED + cnt))
+			continue;
 		draw_pace(f);
 		sim_at(sim_now_ns() + sim_between(0, NS_PER_S), tick, f, 0);
 	}

@@ -1,10 +1,12 @@
 /*
  *   ringtick-sim [--seed N] [--seeds N] [--days D] [--faults WHICH] [--trace]
- *                [--first]
+ *                [--first] [--shrink] [--leave-out ACTORS]
  *
  * Runs the daemon and the world around it from one seed, or from several, one
  * after the other, or until the first one fails; WHICH is all, none, net, disk
- * or crash.
+ * or crash.  --shrink looks for actors (feeds, subscribers, faults) without which
+ * a seed still fails, and then says how to run what is left; ACTORS is that, in
+ * hexadecimal.
  */
 #include "config.h"
 
@@ -23,6 +25,8 @@ enum {
 	OPTION_DAYS,
 	OPTION_FAULTS,
 	OPTION_FIRST,
+	OPTION_LEAVE_OUT,
+	OPTION_SHRINK,
 	OPTION_TRACE
 };
 
@@ -32,6 +36,8 @@ static const struct option options[] = {
 	{ "days", required_argument, NULL, OPTION_DAYS },
 	{ "faults", required_argument, NULL, OPTION_FAULTS },
 	{ "first", no_argument, NULL, OPTION_FIRST },
+	{ "leave-out", required_argument, NULL, OPTION_LEAVE_OUT },
+	{ "shrink", no_argument, NULL, OPTION_SHRINK },
 	{ "trace", no_argument, NULL, OPTION_TRACE },
 	{ NULL, 0, NULL, 0 },
 };
@@ -40,7 +46,9 @@ struct command_line {
 	uint64_t seed, seeds;
 	double days;
 	unsigned faults;
+	uint64_t left_out;
 	bool is_first_only; /* the first failure ends it */
+	bool is_shrinking;
 };
 
 /* Daemons that crashed leave memory behind: as real ones do not. */
@@ -73,7 +81,10 @@ read_faults(const char *word)
 static struct command_line
 read_command_line(int argc, char **argv)
 {
-	struct command_line line = { 1, 1, 0.01, FAULTS_ALL, false };
+	struct command_line line = { .seed = 1,
+				     .seeds = 1,
+				     .days = 0.01,
+				     .faults = FAULTS_ALL };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -93,6 +104,12 @@ read_command_line(int argc, char **argv)
 		case OPTION_FIRST:
 			line.is_first_only = true;
 			break;
+		case OPTION_LEAVE_OUT:
+			line.left_out = strtoull(optarg, NULL, 16);
+			break;
+		case OPTION_SHRINK:
+			line.is_shrinking = true;
+			break;
 		case OPTION_TRACE:
 			sim_is_tracing = true;
 			break;
@@ -108,7 +125,7 @@ run_seed(const struct command_line *line, uint64_t seed)
 	const struct world_counts *n = &world.counts;
 
 	sim_seed(seed);
-	world_run(line->days, line->faults);
+	world_run(line->days, line->faults, line->left_out);
 	printf("seed %llu: ok, %llu updates, %llu frames, %llu connections, "
 	       "%llu crashes, %llu stops, digest %016llx\n",
 	       (unsigned long long)seed, (unsigned long long)n->updates,
@@ -135,13 +152,36 @@ run_apart(const struct command_line *line, uint64_t seed)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Leaves out all without which it still fails. */
+static void
+shrink(struct command_line line, uint64_t seed)
+{
+	line.seed = seed;
+	for (unsigned actor = 0; actor < ACTORS; actor++) {
+		struct command_line less = line;
+
+		less.left_out |= UINT64_C(1) << actor;
+		if (!run_apart(&less, seed))
+			line = less;
+	}
+	fprintf(stderr, "ringtick-sim --seed %llu --days %g --leave-out %llx\n",
+		(unsigned long long)seed, line.days,
+		(unsigned long long)line.left_out);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct command_line line = read_command_line(argc, argv);
 	bool ok = true;
 
-	for (uint64_t i = 0; i < line.seeds && (ok || !line.is_first_only); i++)
-		ok = run_apart(&line, line.seed + i) && ok;
+	for (uint64_t i = 0; i < line.seeds && (ok || !line.is_first_only);
+	     i++) {
+		if (run_apart(&line, line.seed + i))
+			continue;
+		ok = false;
+		if (line.is_shrinking)
+			shrink(line, line.seed + i);
+	}
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

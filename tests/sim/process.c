@@ -86,6 +86,7 @@ process_run(void)
 {
 	if (setjmp(process.top) == 0)
 		process.status = run();
+	(void)sim_use_stream(0);
 	bury();
 	return process.status;
 }

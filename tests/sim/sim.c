@@ -16,10 +16,12 @@ struct event {
 	void *who;
 	uint64_t what;
 	uint64_t life; /* of the machine; 0: any */
+	unsigned stream;
 };
 
 static struct {
-	uint64_t seed, state;
+	uint64_t seed, states[SIM_STREAMS];
+	unsigned stream;
 	int64_t now_ns, utc_offset_ns;
 	struct event *heap;
 	size_t cnt, room;
@@ -33,15 +35,27 @@ bool sim_is_tracing;
 void
 sim_seed(uint64_t seed)
 {
-	sim.seed = sim.state = seed;
+	sim.seed = seed;
+	for (unsigned i = 0; i < SIM_STREAMS; i++)
+		sim.states[i] = seed * SIM_STREAMS + i;
 	/* Time begins somewhere: 0 means "never" to some of the daemon. */
 	sim.now_ns = 1000 * NS_PER_S;
+}
+
+unsigned
+sim_use_stream(unsigned stream)
+{
+	unsigned before = sim.stream;
+
+	CHECK(stream < SIM_STREAMS);
+	sim.stream = stream;
+	return before;
 }
 
 uint64_t
 sim_random(void)
 {
-	uint64_t z = sim.state += 0x9e3779b97f4a7c15;
+	uint64_t z = sim.states[sim.stream] += 0x9e3779b97f4a7c15;
 
 	/* splitmix64 */
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
@@ -158,7 +172,8 @@ make(int64_t at_ns, void (*run)(void *who, uint64_t what), void *who,
 			    .run = run,
 			    .who = who,
 			    .what = what,
-			    .life = life });
+			    .life = life,
+			    .stream = sim.stream });
 }
 
 void
@@ -195,8 +210,11 @@ sim_step(int64_t until_ns)
 	if (sim.now_ns < e.at_ns)
 		sim.now_ns = e.at_ns;
 	if (e.life == 0 || e.life == sim.life) {
+		unsigned before = sim_use_stream(e.stream);
+
 		sim_mix((uint64_t)e.at_ns);
 		e.run(e.who, e.what);
+		(void)sim_use_stream(before);
 	}
 	return true;
 }

@@ -30,6 +30,14 @@
 /* ---- chance: all of it comes from the seed ---- */
 
 void sim_seed(uint64_t seed);
+
+/*
+ * Each actor of the world has a stream of chance of its own, which its events
+ * inherit: without one of them the others decide as before.  So a failure can
+ * be shrunk by leaving actors out.  Returns the stream before.
+ */
+enum { SIM_STREAMS = 64 };
+unsigned sim_use_stream(unsigned stream);
 uint64_t sim_random(void);
 
 /* 0 .. n - 1; n > 0. */

@@ -51,6 +51,7 @@ struct subscriber {
 	enum { POLICY_SPILL, POLICY_DISCONNECT, POLICY_SKIP, POLICY_BLOCK }
 		policy;
 	bool has_spill_limit;
+	bool is_absent; /* left out of this run */
 	bool is_vanishing;
 	bool is_fickle; /* changes its selection */
 	bool is_placed; /* its request was answered */
@@ -714,6 +715,7 @@ subscribers_open(unsigned how_many)
 		s->c.ready = ready;
 		s->c.frame = take;
 		s->c.over = over;
+		s->is_absent = !world_enter(ACTOR_SUBSCRIBER + cnt);
 		draw_wish(&s->has, false);
 		draw_habit(s);
 		draw_policy(s);
@@ -729,6 +731,8 @@ subscribers_open(unsigned how_many)
 			s->is_fickle = false;
 			s->c.read_most = 0;
 		}
+		if (s->is_absent)
+			continue;
 		come_later(s);
 		change_habit(s, 0);
 	}
@@ -806,8 +810,9 @@ subscribers_are_quiet(void)
 	for (unsigned i = 0; i < cnt; i++) {
 		struct subscriber *s = &all[i];
 
-		if (s->c.socket == NULL || !s->is_placed || s->is_changing ||
-		    s->items.len > 0 || first_wanted(s) != UINT64_MAX)
+		if (!s->is_absent &&
+		    (s->c.socket == NULL || !s->is_placed || s->is_changing ||
+		     s->items.len > 0 || first_wanted(s) != UINT64_MAX))
 			return false;
 	}
 	return true;

@@ -320,9 +320,17 @@ step_clock(void *who, uint64_t what)
 	       0);
 }
 
+bool
+world_enter(unsigned actor)
+{
+	(void)sim_use_stream(actor);
+	return (world.left_out >> actor & 1) == 0;
+}
+
 static void
 open_world(double days, unsigned faults)
 {
+	unsigned feeds, subscribers, askers;
 	int64_t start_ns = (9823 + (int64_t)sim_below(300)) * NS_PER_DAY +
 			   (int64_t)(sim_random() % (uint64_t)NS_PER_DAY);
 
@@ -339,26 +347,31 @@ open_world(double days, unsigned faults)
 	draw_settings();
 	if ((faults & FAULTS_NET) != 0)
 		net_faults.torn_per_mille = (unsigned)sim_below(400);
-	feeds_open(1 + (unsigned)sim_below(4));
-	subscribers_open(1 + (unsigned)sim_below(10));
-	askers_open((unsigned)sim_below(5));
-	if (sim_chance(300))
-		sim_at(sim_now_ns() + sim_between(0, 200 * NS_PER_S),
-		       step_clock, NULL, 0);
+	feeds = 1 + (unsigned)sim_below(4);
+	subscribers = 1 + (unsigned)sim_below(10);
+	askers = (unsigned)sim_below(5);
 	sim_at(world.end_ns, end_feeds, NULL, 0);
 	sim_at(sim_now_ns(), look, NULL, 0);
-	if ((faults & FAULTS_DISK) != 0)
+	feeds_open(feeds);
+	subscribers_open(subscribers);
+	askers_open(askers);
+	if (world_enter(ACTOR_CLOCK) && sim_chance(300))
+		sim_at(sim_now_ns() + sim_between(0, 200 * NS_PER_S),
+		       step_clock, NULL, 0);
+	if (world_enter(ACTOR_DISK) && (faults & FAULTS_DISK) != 0)
 		sim_at(sim_now_ns() + sim_between(0, 100 * NS_PER_S),
 		       make_disk_ill, NULL, 0);
-	if ((faults & FAULTS_CRASH) != 0)
+	if (world_enter(ACTOR_CRASH) && (faults & FAULTS_CRASH) != 0)
 		sim_at(sim_now_ns() + sim_between(0, 100 * NS_PER_S), crash,
 		       NULL, 0);
 }
 
 void
-world_run(double days, unsigned faults)
+world_run(double days, unsigned faults, uint64_t left_out)
 {
+	world.left_out = left_out;
 	open_world(days, faults);
+	(void)sim_use_stream(0);
 	while (!world.is_over) {
 		int64_t pause_ns = sim_between(0, 10 * NS_PER_S);
 

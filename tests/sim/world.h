@@ -16,9 +16,24 @@ enum world_faults {
 	FAULTS_ALL = 7,
 };
 
+/* The actors, by their streams of chance. */
+enum {
+	ACTOR_FEED = 1,
+	ACTOR_SUBSCRIBER = 10,
+	ACTOR_ASKER = 30,
+	ACTOR_DISK = 40,
+	ACTOR_CRASH = 41,
+	ACTOR_CLOCK = 42,
+	ACTORS = 43,
+};
+
+/* Begins to draw for an actor; false: it is left out of this run. */
+bool world_enter(unsigned actor);
+
 /* What was decided for this run. */
 struct world {
 	unsigned faults;
+	uint64_t left_out; /* actors, a bit for each */
 	int64_t end_ns; /* when feeds stop */
 	bool is_ending; /* the last requests: all must become quiet */
 	bool is_stopping, is_over;
@@ -42,8 +57,9 @@ struct world {
 
 extern struct world world;
 
-/* Runs days of simulated time, with faults, and returns if all was well. */
-void world_run(double days, unsigned faults);
+/* Runs days of simulated time, with faults and without some actors, and returns
+ * if all was well. */
+void world_run(double days, unsigned faults, uint64_t left_out);
 
 /* ---- a client's connection (client.c) ---- */
 
