@@ -23,11 +23,16 @@ enum fate {
 
 enum { ANSWER_OF_WRONG = UINT32_MAX };
 
+/* The longest time for which an answer may wait: consumers with policy block
+ * hold feeds. */
+#define ANSWER_NS (200 * NS_PER_S)
+
 struct feed {
 	struct client c;
 	unsigned number;
 	struct bytes fates;  /* enum fate of each update */
 	struct bytes asked;  /* uint32_t: updates that wait for an answer */
+	int64_t moved_ns;    /* when an answer came, or none was awaited */
 	uint32_t certain;    /* all before are not FATE_SENT any more */
 	int64_t pace_ns;
 	unsigned burst;
@@ -65,7 +70,8 @@ draw_form(void)
 			      .is_big_endian = sim_chance(60),
 			      .is_table = sim_chance(100),
 			      .is_stamped = sim_chance(300),
-			      .is_name_text = sim_chance(200) };
+			      .is_name_text = sim_chance(200),
+			      .is_compressed = sim_chance(50) };
 }
 
 static void
@@ -154,6 +160,7 @@ take_answer(struct client *c, const struct seen *s, const uint8_t *at)
 		  f->number);
 	memcpy(&number, f->asked.at, sizeof(number));
 	bytes_drop(&f->asked, sizeof(number));
+	f->moved_ns = sim_now_ns();
 	if (number == ANSWER_OF_WRONG) {
 		SIM_CHECK(s->kind == SEEN_ERROR, "a wrong update is accepted");
 		return;
@@ -204,6 +211,19 @@ feeds_open(unsigned how_many)
 			continue;
 		draw_pace(f);
 		sim_at(sim_now_ns() + sim_between(0, NS_PER_S), tick, f, 0);
+	}
+}
+
+void
+feeds_check_progress(bool is_excused)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		struct feed *f = &feeds[i];
+
+		if (is_excused || f->c.socket == NULL || f->asked.len == 0)
+			f->moved_ns = sim_now_ns();
+		SIM_CHECK(sim_now_ns() - f->moved_ns < ANSWER_NS,
+			  "feed %u gets no answer", i);
 	}
 }
 

@@ -277,6 +277,64 @@ begin_update(struct out o, struct form form, unsigned table)
 	return start;
 }
 
+/* One step of the compression that q does: bytes at *s become a byte, or a
+ * reference to where the same bytes were before.  Returns whether it is a
+ * reference. */
+static bool
+compress_step(const uint8_t *y, size_t end, size_t *s, size_t *seen,
+	      size_t *unnoted, struct bytes *to)
+{
+	uint8_t hash = *s + 3 <= end ? y[*s] ^ y[*s + 1] : 0, len;
+	size_t p = *s + 3 <= end ? seen[hash] : 0, from;
+
+	if (*unnoted > 0) {
+		seen[y[*unnoted] ^ y[*unnoted + 1]] = *unnoted;
+		*unnoted = 0;
+	}
+	if (p == 0 || y[*s] != y[p]) {
+		*unnoted = *s + 3 <= end ? *s : 0;
+		bytes_add(to, &y[(*s)++], 1);
+		return false;
+	}
+	seen[hash] = *s;
+	*s += 2;
+	from = *s;
+	for (p += 2; *s < end && *s - from < 255 && y[p] == y[*s]; p++)
+		(*s)++;
+	len = (uint8_t)(*s - from);
+	bytes_add(to, &hash, 1);
+	bytes_add(to, &len, 1);
+	return true;
+}
+
+/* The frame from `start` on. */
+static void
+compress(struct bytes *b, size_t start, bool is_big)
+{
+	size_t seen[256] = { 0 }, s = 8, unnoted = 0, len = b->len - start;
+	const uint8_t *y = b->at + start;
+	struct bytes to = { 0 };
+	struct out o = { &to, is_big };
+
+	bytes_add(&to, y, 8);
+	to.at[2] = 1;
+	put(o, len, 4);
+	while (s < len) {
+		size_t flags = to.len;
+
+		put(o, 0, 1);
+		for (unsigned i = 0; i < 8 && s < len; i++)
+			if (compress_step(y, len, &s, seen, &unnoted, &to))
+				to.at[flags] |= (uint8_t)(1u << i);
+	}
+	if (to.len < len) {
+		end_frame(o, 0);
+		b->len = start;
+		bytes_add(b, to.at, to.len);
+	}
+	bytes_free(&to);
+}
+
 void
 put_update(struct bytes *b, struct update u, struct form form)
 {
@@ -294,6 +352,8 @@ put_update(struct bytes *b, struct update u, struct form form)
 			put_item(o, u, i, 0, update_time(u), true);
 	}
 	end_frame(o, start);
+	if (form.is_compressed)
+		compress(b, start, form.is_big_endian);
 }
 
 void

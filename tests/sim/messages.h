@@ -37,6 +37,7 @@ struct form {
 	bool is_table;	   /* not a list of columns */
 	bool is_stamped;   /* the daemon puts the time in front */
 	bool is_name_text; /* ".u.upd" and not `.u.upd */
+	bool is_compressed; /* if that makes it shorter */
 };
 
 /* Some updates have up to so many rows; 0: none has more than 64. */

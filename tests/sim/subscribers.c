@@ -15,6 +15,10 @@
 
 enum { SUBSCRIBERS_MAX = 16 };
 
+/* The longest time in which a subscriber that reads gets nothing of what there
+ * is. */
+#define DELIVERY_NS (10 * NS_PER_S)
+
 /* Where a subscriber is, or what it has seen next. */
 struct item {
 	enum { ITEM_UPDATE, ITEM_END, ITEM_JUMP, ITEM_SKIPS, ITEM_CHANGE } kind;
@@ -64,6 +68,8 @@ struct subscriber {
 	uint64_t idx[TABLES];
 	uint64_t passed; /* records of the day before it */
 	struct selection items_sel;
+	uint64_t lacks; /* the record that it lacked at the last look */
+	int64_t moved_ns; /* since when it is that one */
 	bool is_changing; /* its selection: the reply has not come yet */
 	struct wish next;
 	bool is_lying; /* in its claim */
@@ -787,6 +793,25 @@ subscribers_recovered(int32_t day, uint64_t records)
 				  (world.has_lost_power &&
 				   world.after != AFTER_SYNC),
 			  "%s has seen what a crash took", s->c.user);
+	}
+}
+
+/* Whoever reads gets what there is. */
+void
+subscribers_check_progress(bool is_excused)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		struct subscriber *s = &all[i];
+		uint64_t lacks = first_wanted(s);
+
+		if (is_excused || s->c.socket == NULL || !s->is_placed ||
+		    s->habit != HABIT_PROMPT || lacks != s->lacks ||
+		    lacks == UINT64_MAX)
+			s->moved_ns = sim_now_ns();
+		s->lacks = lacks;
+		SIM_CHECK(sim_now_ns() - s->moved_ns < DELIVERY_NS,
+			  "%s lacks record %" PRIu64 " of day %d for long",
+			  s->c.user, lacks, s->day);
 	}
 }
 

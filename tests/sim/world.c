@@ -157,6 +157,7 @@ heal_disk(void *who, uint64_t what)
 	disk.eio_per_mille = disk.sync_per_mille = disk.short_per_mille = 0;
 	disk.slow_ns = 0;
 	world.is_disk_ill = false;
+	world.healed_ns = sim_now_ns();
 }
 
 /* Nothing is lost if it is the file of the running day, and the daemon lives on
@@ -259,6 +260,18 @@ stop(void)
 	process_signal(SIGTERM);
 }
 
+/* Everybody gets on, but for some time after a fault of the disk. */
+static void
+check_progress(void)
+{
+	bool is_excused = world.is_disk_ill || !process_is_running() ||
+			  (world.disk_faults > 0 &&
+			   sim_now_ns() - world.healed_ns < BRING_BACK_NS);
+
+	feeds_check_progress(is_excused);
+	subscribers_check_progress(is_excused);
+}
+
 static void
 look(void *who, uint64_t what)
 {
@@ -270,6 +283,7 @@ look(void *who, uint64_t what)
 		SIM_CHECK(sim_now_ns() - world.watchdog_ns < WATCHDOG_NS,
 			  "the watchdog was not fed");
 	}
+	check_progress();
 	if (world.is_ending && !world.is_stopping && process_is_running() &&
 	    feeds_are_quiet() && subscribers_are_quiet()) {
 		world.is_over = true;

@@ -48,6 +48,7 @@ struct world {
 	unsigned interval_ms;
 	bool is_disk_ill; /* a fault of the disk goes on */
 	unsigned disk_faults; /* so far */
+	int64_t healed_ns;    /* the last one */
 	int64_t removed_ns;   /* when somebody removed the journal */
 	char journal[64];     /* the running day's file, as the log says */
 	struct world_counts {
@@ -91,6 +92,7 @@ void client_leave(struct client *c); /* closes, without `over` */
 
 void feeds_open(unsigned cnt);
 void feeds_stop(void);
+void feeds_check_progress(bool is_excused); /* at each look */
 bool feeds_are_quiet(void);
 
 /* Whether an update with this name, and this time in its rows, was sent. */
@@ -114,6 +116,7 @@ void subscribers_put_policies(char *to, size_t room);
 /* Whether the user's connections may be ended for such a reason. */
 bool subscribers_may_end(const char *user, const char *reason);
 void subscribers_check(void); /* what they have seen, against the order */
+void subscribers_check_progress(bool is_excused); /* at each look */
 void subscribers_daemon_ended(void);
 void subscribers_recovered(int32_t day, uint64_t records);
 bool subscribers_are_quiet(void);
