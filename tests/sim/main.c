@@ -4,9 +4,9 @@
  *
  * Runs the daemon and the world around it from one seed, or from several, one
  * after the other, or until the first one fails; WHICH is all, none, net, disk
- * or crash.  --shrink looks for actors (feeds, subscribers, faults) without which
- * a seed still fails, and then says how to run what is left; ACTORS is that, in
- * hexadecimal.
+ * or crash.  --shrink looks for actors (feeds, subscribers, faults) without
+ * which a seed still fails, and then says how to run what is left; ACTORS is
+ * that, in hexadecimal.
  */
 #include "config.h"
 
