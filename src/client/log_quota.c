@@ -11,6 +11,7 @@
 #define LINE_NS	   (1 * NS_PER_S)  /* one more line is free after each */
 #define PAUSE_NS   (1 * NS_PER_S)  /* without a line: the burst has ended */
 #define LONGEST_NS (10 * NS_PER_S) /* a longer burst is summed up in parts */
+#define SURE_NS	   (64 * NS_PER_S) /* between two lines whatever others do */
 
 const char *const peers_event_names[PEERS_EVENTS] = {
 	[PEERS_CONNECT] = "connect",
@@ -123,6 +124,14 @@ is_used_up(const struct peers *p, int64_t *used_until_ns, int64_t line_ns,
 	return *used_until_ns + line_ns > now_ns + p->burst_ns;
 }
 
+/* Other clients may not hide all lines of one that publishes or subscribes. */
+static bool
+is_sure(const struct peers *p, const struct peers_line *line, unsigned of,
+	int64_t now_ns)
+{
+	return line->is_known && now_ns >= p->rows[of].sure_ns;
+}
+
 bool
 peers_may(struct peers *p, const struct peers_line *line, int64_t now_ns)
 {
@@ -141,13 +150,16 @@ peers_may(struct peers *p, const struct peers_line *line, int64_t now_ns)
 		hold_line(&p->rows[idx].held, line, key, now_ns);
 	} else if (is_used_up(p, used_of, LINE_NS / PEERS_NAMES, now_ns)) {
 		hold_line(&p->rows[of].held, line, key, now_ns);
-	} else if (is_used_up(p, used_all, LINE_NS / PEERS_ALL, now_ns)) {
+	} else if (is_used_up(p, used_all, LINE_NS / PEERS_ALL, now_ns) &&
+		   !is_sure(p, line, of, now_ns)) {
 		hold_line(&total->held, line, key, now_ns);
 		note_address(total, address);
 	} else {
 		*used += LINE_NS;
 		*used_of += LINE_NS / PEERS_NAMES;
-		*used_all += LINE_NS / PEERS_ALL;
+		*used_all = min_i64(*used_all + LINE_NS / PEERS_ALL,
+				    now_ns + p->burst_ns);
+		p->rows[of].sure_ns = now_ns + SURE_NS;
 		return true;
 	}
 	return false;

@@ -4,7 +4,8 @@
  * name of its handshake, whatever its port.  All names of one address together
  * may cause as many lines as PEERS_NAMES of them; all clients together, for
  * each event, as many as PEERS_ALL.  Those who publish or subscribe have as
- * many again for themselves, so a scanner cannot hide their lines.
+ * many again for themselves, so a scanner cannot hide their lines; and each of
+ * their addresses has a line a minute of each kind whatever the others do.
  *
  * A fixed table: clients that hash to the same row share its lines.  Pure;
  * called by daemon/report.c.
@@ -86,6 +87,7 @@ struct peers {
 		int64_t used_until_ns; /* the burst is used up to here */
 		int64_t address_until_ns; /* the same for all names of an
 					     address */
+		int64_t sure_ns; /* an address has its next sure line */
 		struct peers_held held;
 	} rows[PEERS_ROWS];
 	struct peers_total totals[PEERS_EVENTS];

@@ -186,8 +186,29 @@ test_flood_hides_nobody(void **state)
 	assert_int_equal(passed_of_many(scanner, 10000, t), 0);
 	assert_true(peers_may(&peers, &known, t));
 	assert_true(peers_may(&peers, &other, t));
-	assert_int_equal(passed_of_many(known, 10000, t),
-			 PEERS_ALL * PEERS_BURST_MIN - 1);
+	assert_in_range(passed_of_many(known, 10000, t),
+			PEERS_ALL * PEERS_BURST_MIN - 1,
+			PEERS_ALL * PEERS_BURST_MIN + PEERS_ROWS);
+}
+
+/* Others that publish or subscribe, of many addresses, do not hide all lines of
+ * one: it has a line a minute, and all together have few. */
+static void
+test_sure_lines(void **state)
+{
+	struct peers_line good = scanner, evil = scanner;
+	unsigned good_cnt = 0, cnt = 0;
+
+	(void)state;
+	good.is_known = evil.is_known = true;
+	peers_init(&peers, 1, 99);
+	for (int64_t t = NS_PER_S; t < 641 * NS_PER_S; t += NS_PER_S) {
+		cnt += passed_of_many(evil, 40, t);
+		good_cnt += peers_may(&peers, &good, t);
+	}
+	assert_in_range(good_cnt, 8, 20);
+	assert_true(cnt < PEERS_ALL * (PEERS_BURST_MIN + 640) +
+				  11 * PEERS_ROWS);
 }
 
 /* Of two faults in turns each has a line at once, then one a second; any number
@@ -229,6 +250,7 @@ main(void)
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_flood_hides_nobody),
+		cmocka_unit_test(test_sure_lines),
 		cmocka_unit_test(test_faults),
 	};
 
