@@ -142,7 +142,7 @@ check(const struct settings *settings, const char *file)
 		fprintf(stderr, "ringtickd: warning: %s\n", at);
 	}
 	journal_folder_text(settings, err, sizeof(err));
-	printf("%s: good, %u tables, %s\n", file, settings->tables.tables_cnt,
+	printf("%s: good, tables: %u, %s\n", file, settings->tables.tables_cnt,
 	       err);
 }
 
