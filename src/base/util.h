@@ -1,6 +1,6 @@
 /*
  * Small tools for every file: CHECK, array length, an intrusive doubly linked
- * list, bits.  Includes no other header of ours.
+ * list, bits, a hash.  Includes no other header of ours.
  */
 #ifndef RINGTICK_BASE_UTIL_H
 #define RINGTICK_BASE_UTIL_H
@@ -109,6 +109,16 @@ bits_next(const uint64_t *bits, unsigned i, unsigned cnt)
 		i = (i / 64 + 1) * 64;
 	}
 	return cnt;
+}
+
+/* FNV-1a, for bytes, or words of up to 64 bits: the hash begins as HASH_BEGIN.
+ * It detects accidents, not attacks. */
+#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+
+static inline uint64_t
+hash_add(uint64_t hash, uint64_t word)
+{
+	return (hash ^ word) * UINT64_C(0x100000001b3);
 }
 
 /* A uint64_t field of entries in a circle, of which it sorts cnt.  Its values

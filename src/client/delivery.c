@@ -55,7 +55,7 @@ sum_of(const uint8_t *at, size_t len)
 	if (!SPAN_CHECK)
 		return 0;
 	for (size_t i = 0; i < len; i++)
-		sum = (sum ^ at[i]) * 0x100000001b3u;
+		sum = hash_add(sum, at[i]);
 	return sum;
 }
 

@@ -7,7 +7,6 @@
 
 #include "base/util.h"
 
-#define HASH_BEGIN UINT64_C(14695981039346656037)
 #define LINE_NS	   (1 * NS_PER_S)  /* one more line is free after each */
 #define PAUSE_NS   (1 * NS_PER_S)  /* without a line: the burst has ended */
 #define LONGEST_NS (10 * NS_PER_S) /* a longer burst is summed up in parts */
@@ -41,15 +40,12 @@ address_len(const char *peer)
 	return port == NULL ? strlen(peer) : (size_t)(port - peer);
 }
 
-/* FNV-1a; the NUL that ends each text makes ("ab";"c") differ from
- * ("a";"bc"). */
+/* The NUL that ends each text makes ("ab";"c") differ from ("a";"bc"). */
 static uint64_t
 add_text(uint64_t hash, const char *text, size_t len)
 {
-	for (size_t i = 0; i <= len; i++) {
-		hash ^= i < len ? (uint8_t)text[i] : 0;
-		hash *= UINT64_C(1099511628211);
-	}
+	for (size_t i = 0; i <= len; i++)
+		hash = hash_add(hash, i < len ? (uint8_t)text[i] : 0);
 	return hash;
 }
 

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "base/util.h"
+
 enum {
 	/* To be raised with each change in which updates update_parse accepts,
 	 * or in the length of its result;
@@ -11,14 +13,13 @@ enum {
 	FIT_RULES = 2,
 };
 
-/* FNV-1a, 64 bits. */
 static void
 mix(uint64_t *hash, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
 
 	for (size_t i = 0; i < len; i++)
-		*hash = (*hash ^ at[i]) * 0x100000001b3u;
+		*hash = hash_add(*hash, at[i]);
 }
 
 static void
@@ -34,7 +35,7 @@ mix_number(uint64_t *hash, uint64_t number)
 uint64_t
 settings_hash(const struct settings *s)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
+	uint64_t hash = HASH_BEGIN;
 
 	mix_number(&hash, FIT_RULES);
 	mix_number(&hash, s->message.max);

@@ -196,13 +196,12 @@ journal_unsynced_note(const char *directory, const char *name,
 static uint64_t
 sum_up(uint64_t sum, const uint8_t *at, size_t len)
 {
-	/* FNV-1a, by words: it detects accidents, not attacks */
 	for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
 		uint64_t word = 0;
 
 		memcpy(&word, at + i,
 		       (size_t)min_u64(len - i, sizeof(uint64_t)));
-		sum = (sum ^ word) * 0x100000001b3;
+		sum = hash_add(sum, word);
 	}
 	return sum;
 }

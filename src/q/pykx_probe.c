@@ -4,19 +4,21 @@
 
 #include <string.h>
 
-/* The text is recognised by its length and its FNV-1a hash. */
+#include "base/util.h"
+
+/* The text is recognised by its length and its hash. */
 enum { PROBE_BYTES = 93 };
 #define PROBE_HASH UINT64_C(0x80bfa85220692af1)
 
 bool
 probe_is(struct text text)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = HASH_BEGIN;
 
 	if (text.len != PROBE_BYTES)
 		return false;
 	for (size_t i = 0; i < text.len; i++)
-		hash = (hash ^ (uint8_t)text.at[i]) * UINT64_C(0x100000001b3);
+		hash = hash_add(hash, (uint8_t)text.at[i]);
 	return hash == PROBE_HASH;
 }
 

@@ -8,13 +8,6 @@
 #include "base/util.h"
 #include "wire/wire.h"
 
-/* FNV-1a */
-static uint64_t
-add_byte(uint64_t hash, unsigned byte)
-{
-	return (hash ^ (byte & 0xff)) * UINT64_C(1099511628211);
-}
-
 /* Whether all items of a general list are strings; nothing else about them
  * affects the answer. */
 static bool
@@ -43,11 +36,11 @@ add_columns(uint64_t hash, struct wire_reader r, uint64_t cnt, uint64_t rows,
 		int type = (int8_t)*r.at;
 		const uint8_t *at = r.at;
 
-		hash = add_byte(hash, (unsigned)type);
+		hash = hash_add(hash, (uint8_t)type);
 		if (type == KT_LIST)
-			hash = add_byte(hash, are_strings(r));
+			hash = hash_add(hash, are_strings(r));
 		if (wire_is_list(type))
-			hash = add_byte(hash, wire_count(&r) == rows);
+			hash = hash_add(hash, wire_count(&r) == rows);
 		wire_skip(&r);
 		if (type < 0 && rows > 1)
 			*len += rows * (uint64_t)(r.at - at);
@@ -61,19 +54,18 @@ kinds_find(struct kinds *k, const struct journal_record *record,
 {
 	struct wire_reader r =
 		wire_reader(p->columns, p->columns_len, false);
-	uint64_t hash = UINT64_C(14695981039346656037), cnt = 1;
+	uint64_t hash = HASH_BEGIN, cnt = 1;
 	int type = (int8_t)*r.at;
 
 	*out_len = p->columns_len;
 	for (size_t i = 0; i < record->table_len; i++)
-		hash = add_byte(hash, (uint8_t)record->table[i]);
-	hash = add_byte(hash, (unsigned)type);
+		hash = hash_add(hash, (uint8_t)record->table[i]);
+	hash = hash_add(hash, (uint8_t)type);
 	if (wire_is_list(type)) {
 		(void)wire_get_u8(&r);
 		cnt = wire_get_count(&r, 1, NULL);
 	}
-	for (unsigned i = 0; i < 8; i++)
-		hash = add_byte(hash, (unsigned)(cnt >> 8 * i));
+	hash = hash_add(hash, cnt);
 	if (type == KT_LIST)
 		hash = add_columns(hash, r, cnt, p->rows, out_len);
 	hash |= hash == 0;
