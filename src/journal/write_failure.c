@@ -28,6 +28,15 @@ advice(int err)
 	case ESTALE:
 		return "the file is cut or written to again and again: find "
 		       "out which program does that";
+	case EISDIR:
+	case EINVAL:
+	case ELOOP:
+	case ENXIO:
+		return "what has the next file's name is in its way: see "
+		       "journal_roll_failed";
+	case EACCES:
+		return "the daemon's user is not allowed to: look at the owner "
+		       "and the mode of journal.directory and its files";
 	case EFBIG:
 		return "the limit of the size of a file is reached; raise it "
 		       "with: prlimit --fsize=unlimited --pid, and for the "

@@ -217,6 +217,8 @@ def test_stop_before_the_next_name_is_free(start, connect, folder, stranger):
     for n in range(1, 5):
         client.async_(kdb.lst(kdb.sym(".u.upd"), kdb.sym("trade"), trade(n)))
     daemon.wait_log("journal_roll_failed")
+    told, = daemon.logged("journal_failing")
+    assert "see journal_roll_failed" in told["hint"]
     client.close()
     daemon.stop()
     line, = daemon.logged("journal_put_aside")
