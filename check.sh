@@ -120,8 +120,6 @@ units()
 	# in tenths: exposure below 3.0
 	systemd-analyze security --offline=yes --threshold=29 --no-pager \
 		"$units/ringtick.service" || return 1
-	grep -q '	directory = "/var/lib/ringtick";' \
-		"$root/usr/local/etc/ringtick/ringtick.conf" || return 1
 	! groff -man -Tutf8 -ww -z "$root"/usr/local/share/man/man[158]/* 2>&1 |
 		grep .
 }
