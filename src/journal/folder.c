@@ -5,12 +5,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -95,20 +98,31 @@ journal_folder_check(const struct settings *s, char *err, size_t err_len)
 
 /* ---- for --check ---- */
 
+/* Whether a device of /proc/locks can be the file's: those of some file systems
+ * (btrfs, overlay) have other numbers there, but major 0 as in stat(). */
+static bool
+is_device(const struct stat *st, unsigned major_no, unsigned minor_no)
+{
+	return major_no == major(st->st_dev) &&
+	       (major_no == 0 || minor_no == minor(st->st_dev));
+}
+
 /* Looks the lock up and does not try it: a daemon that starts at this very
  * moment would find it taken. */
 static bool
-is_locked(ino_t inode)
+is_locked(const struct stat *st)
 {
 	FILE *f = fopen("/proc/locks", "re");
-	unsigned long long locked;
+	unsigned major_no, minor_no;
+	unsigned long long inode;
 	char line[256];
 	bool found = false;
 
 	while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL)
-		found = sscanf(line, "%*s FLOCK %*s %*s %*s %*x:%*x:%llu",
-			       &locked) == 1 &&
-			locked == inode;
+		found = sscanf(line, "%*s FLOCK %*s %*s %*s %x:%x:%llu",
+			       &major_no, &minor_no, &inode) == 3 &&
+			inode == st->st_ino &&
+			is_device(st, major_no, minor_no);
 	if (f != NULL)
 		(void)fclose(f);
 	return found;
@@ -117,16 +131,26 @@ is_locked(ino_t inode)
 static bool
 is_in_use(const char *directory, const char *name)
 {
+	char day[NAME_MAX + 16], lock[NAME_MAX + 16];
 	DIR *dir = opendir(directory);
 	const struct dirent *entry;
 	bool is = false;
 
-	if (dir == NULL)
-		return false;
-	while (!is && (entry = readdir(dir)) != NULL)
-		is = strncmp(entry->d_name, name, strlen(name)) == 0 &&
-		     is_locked(entry->d_ino);
-	(void)closedir(dir);
+	(void)snprintf(day, sizeof(day), "%s????.??.??", name);
+	(void)snprintf(lock, sizeof(lock), "%s.lock", name);
+	while (dir != NULL && !is && (entry = readdir(dir)) != NULL) {
+		char path[PATH_MAX];
+		struct stat st;
+
+		if (fnmatch(day, entry->d_name, 0) != 0 &&
+		    strcmp(lock, entry->d_name) != 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", directory,
+			       entry->d_name);
+		is = stat(path, &st) == 0 && is_locked(&st);
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
 	return is;
 }
 

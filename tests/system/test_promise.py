@@ -40,6 +40,9 @@ def test_check_looks_at_the_folder(tmp_path, start, folder):
     assert not list(folder.iterdir())
     start(journal.settings(folder))
     assert "in use by a daemon" in check(config).stdout
+    other = daemon_module.write_config(
+        tmp_path / "other.conf", journal.settings(folder, name="sy"))
+    assert "not in use" in check(other).stdout
 
 
 def test_folder_that_the_unit_makes_read_only(tmp_path):
