@@ -21,12 +21,14 @@ open_file(struct journal_next *n)
 	return n->file != NULL;
 }
 
-/* Whether the thing that has the name is no journal, or not one of ours. */
+/* Whether the thing that has the name is no journal, not one of ours, or a link
+ * to nothing. */
 static bool
 is_stranger(int error)
 {
 	return error == EISDIR || error == EINVAL || error == EACCES ||
-	       error == ELOOP || error == ENXIO;
+	       error == ELOOP || error == ENXIO || error == ENOENT ||
+	       error == ENOTDIR;
 }
 
 static void

@@ -34,6 +34,9 @@ advice(int err)
 	case ENXIO:
 		return "what has the next file's name is in its way: see "
 		       "journal_roll_failed";
+	case ENOENT:
+	case ENOTDIR:
+		return "journal.directory, or what a link leads to, is gone";
 	case EACCES:
 		return "the daemon's user is not allowed to: look at the owner "
 		       "and the mode of journal.directory and its files";

@@ -199,7 +199,7 @@ def test_another_has_the_name_at_the_end(start, connect, folder, end):
     assert content(folder / line["aside"]) == OTHERS
 
 
-@pytest.mark.parametrize("stranger", ["folder", "file"])
+@pytest.mark.parametrize("stranger", ["folder", "file", "link"])
 def test_stop_before_the_next_name_is_free(start, connect, folder, stranger):
     """Protects what was accepted after the end of a day from a stop while something
     else has the next file's name: that is put aside, and nothing is lost."""
@@ -211,18 +211,22 @@ def test_stop_before_the_next_name_is_free(start, connect, folder, stranger):
     if stranger == "folder":
         tomorrow.mkdir()
         (tomorrow / "file").write_bytes(OTHERS)
-    else:
+    elif stranger == "file":
         tomorrow.write_bytes(OTHERS)
+    else:
+        tomorrow.symlink_to(folder / "no" / "file")
+    was = content(tomorrow)
     client.async_(kdb.text(".u.endofday[]"))
     for n in range(1, 5):
         client.async_(kdb.lst(kdb.sym(".u.upd"), kdb.sym("trade"), trade(n)))
     daemon.wait_log("journal_roll_failed")
     told, = daemon.logged("journal_failing")
-    assert "see journal_roll_failed" in told["hint"]
+    assert ("what a link leads to" if stranger == "link" else
+            "see journal_roll_failed") in told["hint"]
     client.close()
     daemon.stop()
     line, = daemon.logged("journal_put_aside")
-    assert line["file"] == str(tomorrow) and content(folder / line["aside"]) == OTHERS
+    assert line["file"] == str(tomorrow) and content(folder / line["aside"]) == was
     assert journal.read(path).records == records(1)
     assert journal.read(tomorrow).records == records(5)[1:]
     again = start(settings(folder))
