@@ -125,6 +125,7 @@ class Midnight:
 
     def __init__(self, directory):
         minute = int(time.time() + 10) // 60 + 1  # of the epoch: 10 s to start
+        self.over_at = 60 * minute
         ahead = -minute % 1440
         if ahead > 720:
             ahead -= 1440

@@ -235,8 +235,9 @@ def test_nobody_leaves_for_the_journal(disk, start, connect, ring):
     """Protects subscribers that keep up from policy "disconnect": when the disk
     has made all wait and is mended, much becomes visible at once, and they get
     it."""
-    daemon = start(settings(disk.path, {"ring": {"size": ring},
-                                        "streams": {"ring": ring}}, after="journal"))
+    daemon = start(settings(disk.path, {
+        "slow": {"policy": "disconnect"}, "ring": {"size": ring},
+        "streams": {"ring": ring}}, after="journal"))
     path = journal.path_now(disk.path)
     readers = []
     for asked in (journal.JOIN, journal.JOIN, journal.JOIN_TRADE):

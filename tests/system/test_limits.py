@@ -181,7 +181,7 @@ def test_message_too_long(start, connect, kind):
     its connection at its header, before any of it is taken."""
     daemon = start({"message": {"max": "64K"}})
     other = connect(daemon)
-    for length in (65536 + 4096, 1 << 20, 0x7FFFFFFF, 0xFFFFFFFF):
+    for length in (65536 + 1, 65536 + 4096, 1 << 20, 0x7FFFFFFF, 0xFFFFFFFF):
         mark = daemon.mark()
         client = connect(daemon)
         client.send(header(length, kind))

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "client/catchup_private.h"
 #include "schema/mark.h"
 #include "schema/record.h"
 #include "base/util.h"
@@ -659,18 +660,6 @@ published_at(uint64_t pos)
 	return &m.published[low];
 }
 
-/* Like client/catchup.c for the first message in an empty buffer. */
-static void
-note_first(struct past *p, bool is_a_record, size_t len)
-{
-	int64_t time_ns = history_time(&p->at);
-
-	p->first_len = len;
-	p->is_first_record = is_a_record;
-	if (time_ns > p->time_ns)
-		p->time_ns = time_ns;
-}
-
 static void
 fill(struct past *p, const uint8_t *frame, const struct past_message *message,
      size_t wanted)
@@ -678,7 +667,7 @@ fill(struct past *p, const uint8_t *frame, const struct past_message *message,
 	assert_true(wanted <= message->frame_len);
 	memcpy(p->buffer + p->len, frame + message->frame_len - wanted, wanted);
 	if (p->len == 0)
-		note_first(p, message->is_record, wanted);
+		catchup_note_first(p, message->is_record, wanted);
 	p->len += wanted;
 }
 
@@ -690,7 +679,7 @@ fill_piece(struct reader *r, const uint8_t *frame, size_t len, size_t wanted)
 
 	p->len = (wanted + 1) / 2;
 	memcpy(p->buffer, frame + len - wanted, p->len);
-	note_first(p, false, p->len);
+	catchup_note_first(p, false, p->len);
 	consumer_pass_piece(&r->c, p->len);
 	m.pieces++;
 }
@@ -701,7 +690,7 @@ fill_rest(struct reader *r, const uint8_t *frame, size_t len, size_t wanted)
 	assert_false(r->is_rest_taken);
 	r->is_rest_taken = true;
 	memcpy(r->rest, frame, len);
-	note_first(&r->c.past, true, 0);
+	catchup_note_first(&r->c.past, true, 0);
 	r->c.rest = r->rest;
 	r->c.rest_len = len;
 	r->c.rest_sent = len - wanted;

@@ -113,6 +113,19 @@ find_slowly(uint64_t pos)
 }
 
 static const struct index_entry *
+find_next_slowly(uint64_t pos)
+{
+	for (size_t i = 0; i < x.cnt; i++) {
+		const struct index_entry *e =
+			&x.entries[(x.first_idx + i) % x.capacity];
+
+		if (is_at_or_before(pos, e->pos))
+			return e;
+	}
+	return NULL;
+}
+
+static const struct index_entry *
 find_later_slowly(uint64_t main_pos)
 {
 	for (size_t i = 0; i < x.cnt; i++) {
@@ -140,6 +153,7 @@ test_empty(void **state)
 	(void)state;
 	assert_null(index_find(&x, 0));
 	assert_null(index_find(&x, UINT64_MAX));
+	assert_null(index_find_next(&x, 0));
 	assert_null(index_find_main(&x, 0));
 	index_trim(&x, 1000);
 	assert_int_equal(x.cnt, 0);
@@ -156,6 +170,9 @@ test_first_message(void **state)
 	assert_null(index_find(&x, 499));
 	assert_int_equal(index_find(&x, 500)->record, 7);
 	assert_int_equal(index_find(&x, 501)->time_ns, 3);
+	assert_int_equal(index_find_next(&x, 499)->pos, 500);
+	assert_int_equal(index_find_next(&x, 500)->pos, 500);
+	assert_null(index_find_next(&x, 501));
 	assert_int_equal(index_find_main(&x, 999)->pos, 500);
 	assert_int_equal(index_find_main(&x, 1000)->pos, 500);
 	assert_null(index_find_main(&x, 1001));
@@ -354,6 +371,8 @@ check_finds(struct chance *chance, uint64_t head_pos)
 
 		assert_ptr_equal(found, find_slowly(pos));
 		assert_non_null(found);
+		assert_ptr_equal(index_find_next(&x, pos),
+				 find_next_slowly(pos));
 		assert_ptr_equal(index_find_main(&x, main_pos_of(pos)),
 				 find_later_slowly(main_pos_of(pos)));
 		assert_ptr_equal(index_find_main(&x, main_pos_of(pos) + 1),
