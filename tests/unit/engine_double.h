@@ -16,6 +16,8 @@ enum asked_kind {
 	ASKED_SEND,  /* of any other memory */
 	ASKED_CANCEL,
 	ASKED_READ,
+	ASKED_RECV,
+	ASKED_POLL,
 };
 
 struct asked {

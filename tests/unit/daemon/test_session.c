@@ -1,0 +1,473 @@
+/*
+ * Sessions, and what they wait for: a server without a journal, on a double of
+ * the engine, whose time is a number.  The clients are pairs of sockets from
+ * which nothing is read: a test puts bytes where they are received.
+ */
+#include "config.h"
+
+#include "daemon/session.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../engine_double.h"
+#include "../frames.h"
+#include "base/clock.h"
+#include "daemon/buffer_holders.h"
+#include "daemon/buffers.h"
+#include "daemon/deadline.h"
+#include "daemon/report.h"
+#include "daemon/slow_consumers.h"
+#include "daemon/wait.h"
+#include "daemon/wait_serve.h"
+#include "wire/wire.h"
+
+enum {
+	CLIENTS = 8,
+	RING_BYTES = 65536,
+	MESSAGE_MAX = 16384,
+	BUFFERS = 4,
+};
+
+static struct settings settings;
+static struct server s;
+static int peers[CLIENTS]; /* the other ends, by slot */
+
+static int64_t
+clock_of_server(void)
+{
+	return s.now_ns;
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	settings = (struct settings){ .tables = schema };
+	settings.message.max = MESSAGE_MAX;
+	settings.message.buffers = BUFFERS;
+	settings.message.timeout = 10 * NS_PER_S;
+	settings.connections.max = CLIENTS;
+	settings.connections.handshake_timeout = 5 * NS_PER_S;
+	settings.connections.send_buffer = 65536;
+	settings.slow.policy = SLOW_SPILL;
+	settings.slow.spill_limit = 60 * NS_PER_S;
+	settings.journal.directory = "";
+	settings.schema.check = CHECK_TYPES;
+	asked_cnt = 0;
+	s = (struct server){
+		.settings = &settings,
+		.next_deadline_ns = INT64_MAX,
+		.budget = { .clock_ns = clock_of_server },
+		.lag_limits = { 75, 50, 5 * NS_PER_S },
+		.now_ns = 1000 * NS_PER_S,
+	};
+	report_open(&s);
+	streams_open_at(&s.streams, &schema, RING_BYTES, 0, 0, 0);
+	s.streams.clock_ns = clock_of_server;
+	s.streams.long_bytes = UINT64_MAX;
+	history_init(&s.journal.history);
+	assert_int_equal(tick_open(&s.tick, &settings, &s.streams, &s.counters,
+				   &s.journal.state, &s.journal.history),
+			 0);
+	s.tick.time.clock_ns = s.tick.time.cpu_ns = clock_of_server;
+	assert_true(tick_set_time(&s.tick, clock_utc_ns(), s.now_ns));
+	assert_int_equal(pool_open(&s.pool, BUFFERS, MESSAGE_MAX), 0);
+	assert_int_equal(clients_open(&s.clients, CLIENTS, 4096,
+				      s.tick.reply_max, &s.streams),
+			 0);
+	wait_init(&s);
+	delivery_init(&s.delivery, NULL, &s.streams, &s.pool, 1 << 20, 1 << 20,
+		      &s.journal.state);
+	assert_int_equal(catchup_open(&s.catchup, &settings, NULL, &s.streams,
+				      &s.journal.history, &s.delivery),
+			 0);
+	budget_begin_turn(&s.budget, s.now_ns);
+	return 0;
+}
+
+/* All that is in flight ends. */
+static void
+end_all(struct connection *c)
+{
+	session_close(&s, c, CLOSE_stopping, NULL);
+	if (c->consumer.writing != PART_NONE)
+		(void)delivery_completed(&s.delivery, c, 0);
+	c->is_receiving = false;
+	c->ops_cnt = 0;
+	session_reap(&s, c);
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		end_all(&s.clients.slots[i]);
+		if (peers[i] != 0)
+			(void)close(peers[i]);
+		peers[i] = 0;
+	}
+	assert_int_equal(s.clients.open_cnt, 0);
+	assert_int_equal(s.waiting_cnt, 0);
+	assert_int_equal(s.pool.free_cnt, BUFFERS);
+	catchup_close(&s.catchup);
+	history_close(&s.journal.history);
+	pool_close(&s.pool);
+	clients_close(&s.clients);
+	tick_close(&s.tick);
+	streams_close(&s.streams);
+	return 0;
+}
+
+/* ---- the clients ---- */
+
+/* The bytes are received. */
+static void
+say(struct connection *c, const void *bytes, size_t len)
+{
+	uint8_t *at;
+	size_t room;
+
+	assert_true(c->is_receiving);
+	c->is_receiving = false;
+	connection_room(c, &at, &room);
+	assert_true(len <= room);
+	memcpy(at, bytes, len);
+	c->ops_cnt--;
+	session_received(&s, c, (int32_t)len);
+}
+
+/* All that can be written is, whole. */
+static void
+deliver(void)
+{
+	for (unsigned turn = 0; turn < 10; turn++)
+		for (unsigned i = 0; i < CLIENTS; i++) {
+			struct connection *c = &s.clients.slots[i];
+
+			delivery_run(&s.delivery, s.now_ns);
+			if (c->consumer.writing == PART_NONE)
+				continue;
+			c->ops_cnt--;
+			session_written(&s, c,
+					(int32_t)c->consumer.writing_len);
+		}
+	asked_cnt = 0;
+}
+
+static struct connection *
+come(const char *name)
+{
+	struct connection *c = clients_find_free(&s.clients);
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	peers[c->slot] = fds[1];
+	session_accepted(&s, fds[0]);
+	say(c, name, strlen(name) + 1);
+	deliver();
+	assert_int_equal(c->state, CONNECTION_OPEN);
+	return c;
+}
+
+/* An update of one row with a text of this length. */
+static size_t
+make_update(uint8_t *at, size_t text_len)
+{
+	struct wire_writer w = wire_writer(at, MESSAGE_MAX);
+	size_t header = wire_begin_frame(&w, WIRE_ASYNC);
+
+	wire_put_list(&w, KT_LIST, KA_NONE, 3);
+	wire_put_symbol(&w, ".u.upd");
+	wire_put_symbol(&w, "t");
+	wire_put_list(&w, KT_LIST, KA_NONE, 3);
+	wire_put_u8(&w, (uint8_t)-KT_TIMESPAN);
+	wire_put_u64(&w, 1);
+	wire_put_symbol(&w, "A");
+	wire_put_list(&w, KT_CHAR, KA_NONE, (uint32_t)text_len);
+	for (size_t i = 0; i < text_len; i++)
+		wire_put_u8(&w, 'x');
+	wire_end_frame(&w, header);
+	assert_false(w.is_full);
+	return wire_written(&w);
+}
+
+static void
+update(struct connection *c, size_t text_len)
+{
+	uint8_t frame[MESSAGE_MAX];
+
+	say(c, frame, make_update(frame, text_len));
+}
+
+/* Reads the stream of everything. */
+static void
+subscribe(struct connection *c)
+{
+	consumer_queue(&c->consumer, 0, &s.streams.main,
+		       (struct reply_gate){ 0 });
+	delivery_wake(&s.delivery, c);
+}
+
+static void
+next_turn(int64_t ns)
+{
+	s.now_ns += ns;
+	s.tick.now_ns = s.now_ns;
+	budget_begin_turn(&s.budget, s.now_ns);
+	wait_serve(&s);
+}
+
+/* ---- waiting for room ---- */
+
+/* A long update that waits for room is not starved by short ones that still
+ * fit: other feeds queue after it, and get their turn after it. */
+static void
+test_a_long_update_is_not_starved(void **state)
+{
+	struct connection *reader = come("reader"), *a = come("a"),
+			  *b = come("b"), *c = come("c");
+	uint64_t records;
+
+	(void)state;
+	subscribe(reader);
+	update(a, 10);
+	update(b, 10);
+	update(c, 10);
+	while (s.streams.main.head_pos < RING_BYTES - 3000)
+		update(a, 1000);
+	records = s.streams.main.records;
+	update(b, 3500);
+	assert_int_equal(b->waits_for, WAIT_ROOM);
+	update(c, 10);
+	assert_int_equal(c->waits_for, WAIT_ROOM);
+	/* there is room for the short one, and not for the long one */
+	assert_true(stream_has_room(&s.streams.main, 500));
+	next_turn(NS_PER_MS);
+	assert_int_equal(b->waits_for, WAIT_ROOM);
+	assert_int_equal(c->waits_for, WAIT_ROOM);
+	assert_int_equal(s.streams.main.records, records);
+	/* nobody is cut off for that, however long it takes */
+	next_turn(3600 * NS_PER_S);
+	session_check_deadlines(&s, true);
+	buffer_holders_check(&s);
+	assert_int_equal(b->state, CONNECTION_OPEN);
+	deliver();
+	next_turn(NS_PER_MS);
+	assert_int_equal(s.streams.main.records, records + 2);
+	assert_int_equal(b->waits_for, WAIT_NOTHING);
+	assert_int_equal(c->waits_for, WAIT_NOTHING);
+}
+
+/* ---- buffers ---- */
+
+/* A message that is longer than a connection's own buffer, all of it but the
+ * last byte. */
+static void
+say_long(struct connection *c)
+{
+	static uint8_t frame[MESSAGE_MAX];
+	size_t len = make_update(frame, 6000);
+	size_t first = c->small_bytes;
+
+	say(c, frame, first);
+	assert_int_equal(c->waits_for, WAIT_NOTHING);
+	say(c, frame + first, len - first - 1);
+}
+
+/* A frame that has arrived whole waits for something else than its sender, who
+ * is not cut off; one of which something lacks is. */
+static void
+test_who_holds_a_buffer(void **state)
+{
+	struct connection *feed = come("feed"), *idle = come("idle");
+
+	(void)state;
+	update(feed, 10);
+	s.tick.is_held = true;
+	say_long(feed);
+	say(feed, "x", 1);
+	assert_int_equal(feed->waits_for, WAIT_HOLD);
+	say_long(idle);
+	next_turn(settings.message.timeout / 2);
+	buffer_holders_check(&s);
+	assert_int_equal(idle->state, CONNECTION_OPEN);
+	next_turn(settings.message.timeout);
+	buffer_holders_check(&s);
+	session_check_deadlines(&s, true);
+	assert_int_equal(idle->state, CONNECTION_CLOSING);
+	assert_int_equal(idle->reason, CLOSE_message_timeout);
+	assert_int_equal(feed->state, CONNECTION_OPEN);
+	s.tick.is_held = false;
+	next_turn(NS_PER_MS);
+	assert_int_equal(feed->in_records, 2);
+	assert_int_equal(feed->waits_for, WAIT_NOTHING);
+}
+
+/* The last buffer is kept for those who publish; of the others each name has
+ * half. */
+static void
+test_the_last_buffer(void **state)
+{
+	static const char *const names[] = { "a", "b", "c", "d" };
+	struct connection *c[4], *feed = come("feed");
+
+	(void)state;
+	update(feed, 10);
+	for (unsigned i = 0; i < 4; i++) {
+		c[i] = come(names[i]);
+		/* as if each came from another machine */
+		c[i]->consumer.address = i + 1;
+	}
+	for (unsigned i = 0; i < 3; i++)
+		say_long(c[i]);
+	assert_int_equal(s.pool.free_cnt, 1);
+	assert_false(buffers_may_take(&s, c[3], POOL_INPUT));
+	assert_true(buffers_may_take(&s, feed, POOL_INPUT));
+	say_long(feed);
+	assert_int_equal(s.pool.free_cnt, 0);
+}
+
+/* ---- consumers ---- */
+
+/* Reads the past, which no file has yet. */
+static void
+read_past(struct connection *c)
+{
+	struct selection all = selection_all(&schema);
+	struct history_file *f = calloc(1, sizeof(*f));
+	struct past_request request = { .epoch_limit = UINT64_MAX };
+
+	assert_non_null(f);
+	f->fd = -1;
+	f->first_off = 8;
+	history_begin(&s.journal.history, f, 0);
+	request.place = history_start(f);
+	consumer_queue_past(&c->consumer, 0, &all, &request,
+			    (struct reply_gate){ 0 }, s.now_ns);
+	catchup_wake(&s.catchup, c);
+	assert_true(list_is_linked(&c->consumer.past.node));
+}
+
+/* Who sends a malformed message while it waits for the journal is in no list of
+ * those who wait: what comes next ends no other connection. */
+static void
+test_malformed_while_it_waits_for_the_journal(void **state)
+{
+	struct connection *bad = come("bad"), *good = come("good");
+
+	(void)state;
+	read_past(bad);
+	say(bad, "\2\0\0\0\0\0\0\0", 8);
+	assert_int_equal(bad->state, CONNECTION_LINGERING);
+	assert_true(list_is_empty(&s.catchup.need_read));
+	assert_true(list_is_empty(&s.catchup.outcomes));
+	catchup_run(&s.catchup, s.now_ns);
+	assert_int_equal(good->state, CONNECTION_OPEN);
+	/* and it is given its time, no more */
+	s.now_ns += 2 * NS_PER_S;
+	session_check_deadlines(&s, true);
+	assert_int_equal(bad->state, CONNECTION_CLOSING);
+}
+
+/* A consumer may read the past for slow.spill_limit, and no longer; time in
+ * which the daemon was stopped does not count. */
+static void
+test_spill_limit(void **state)
+{
+	struct connection *c = come("slow");
+
+	(void)state;
+	read_past(c);
+	s.now_ns += settings.slow.spill_limit - 1;
+	session_check_spills(&s);
+	assert_int_equal(c->state, CONNECTION_OPEN);
+	s.now_ns += 30 * NS_PER_S;
+	deadline_begin_turn(&s, 30 * NS_PER_S);
+	session_check_spills(&s);
+	assert_int_equal(c->state, CONNECTION_OPEN);
+	s.now_ns += 1;
+	session_check_spills(&s);
+	assert_int_equal(c->state, CONNECTION_CLOSING);
+	assert_int_equal(c->reason, CLOSE_slow_spill);
+}
+
+/* When the journal has revealed much at once, nobody can have taken it yet: a
+ * consumer has a second. */
+static void
+test_what_the_journal_reveals(void **state)
+{
+	struct connection *c, *feed = come("feed");
+
+	(void)state;
+	settings.slow.policy = SLOW_DISCONNECT;
+	c = come("reader");
+	subscribe(c);
+	s.streams.main.is_gated = true;
+	while (s.streams.main.head_pos < RING_BYTES / 100 * 80)
+		update(feed, 1000);
+	stream_show(&s.streams.main, s.streams.main.head_pos, s.now_ns);
+	assert_false(slow_consumers_judge(&s, c));
+	s.now_ns += NS_PER_S - 1;
+	assert_false(slow_consumers_judge(&s, c));
+	assert_int_equal(c->state, CONNECTION_OPEN);
+	s.now_ns += 1;
+	assert_false(slow_consumers_judge(&s, c));
+	assert_int_equal(c->state, CONNECTION_CLOSING);
+	assert_int_equal(c->reason, CLOSE_slow);
+}
+
+/* ---- the end ---- */
+
+/* While the daemon stops nothing more is received from one whose socket was
+ * empty once. */
+static void
+test_nothing_is_received_while_stopping(void **state)
+{
+	struct connection *c = come("feed");
+
+	(void)state;
+	s.is_stopping = true;
+	update(c, 10);
+	assert_int_equal(c->in_records, 1);
+	assert_false(c->is_receiving);
+}
+
+static int
+open_schema(void **state)
+{
+	(void)state;
+	schema_of(&schema,
+		  "t:([]time:`timespan$();sym:`symbol$();text:())\n");
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			test_a_long_update_is_not_starved, start, stop),
+		cmocka_unit_test_setup_teardown(test_who_holds_a_buffer, start,
+						stop),
+		cmocka_unit_test_setup_teardown(test_the_last_buffer, start,
+						stop),
+		cmocka_unit_test_setup_teardown(
+			test_malformed_while_it_waits_for_the_journal, start,
+			stop),
+		cmocka_unit_test_setup_teardown(test_spill_limit, start, stop),
+		cmocka_unit_test_setup_teardown(test_what_the_journal_reveals,
+						start, stop),
+		cmocka_unit_test_setup_teardown(
+			test_nothing_is_received_while_stopping, start, stop),
+	};
+
+	return cmocka_run_group_tests(tests, open_schema, schema_close);
+}
