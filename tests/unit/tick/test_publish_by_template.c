@@ -306,6 +306,65 @@ test_nothing_too_early(void **state)
 	assert_int_equal(p->streams.main.wanted_bytes, 0);
 }
 
+/* An asynchronous update of `rows` rows without their time, which is added.
+ * Returns the length of its published frame. */
+static size_t
+put_timeless(uint8_t *at, uint32_t rows, size_t *out_len)
+{
+	const struct schema_table *t = schema_named(&settings.tables, "trade");
+	struct wire_writer w = wire_writer(at, 2 * MESSAGE_MAX);
+	size_t header = wire_begin_frame(&w, WIRE_ASYNC), start;
+
+	wire_put_list(&w, KT_LIST, KA_NONE, 3);
+	wire_put_symbol(&w, ".u.upd");
+	wire_put_symbol(&w, "trade");
+	start = wire_written(&w);
+	wire_put_list(&w, KT_LIST, KA_NONE, 2);
+	wire_put_list(&w, KT_SYMBOL, KA_NONE, rows);
+	for (uint32_t i = 0; i < rows; i++)
+		wire_put_bytes(&w, "A", 2);
+	wire_put_list(&w, KT_LONG, KA_NONE, rows);
+	for (uint32_t i = 0; i < rows; i++)
+		wire_put_u64(&w, i);
+	wire_end_frame(&w, header);
+	assert_false(w.is_full);
+	*out_len = wire_written(&w);
+	/* The prefix ends with the list's header; the time has one, too. */
+	return t->publish_prefix_len + *out_len - start + rows * 8;
+}
+
+/* message.max bounds what is published, also if the time makes it longer than
+ * what came: neither way publishes more, and dispatch_frame says so. */
+static void
+test_no_longer_than_a_message(void **state)
+{
+	static uint8_t frame[2 * MESSAGE_MAX];
+	struct plant *p = &repeating;
+	uint64_t records = 0;
+	size_t len, published = 0, longest = 0;
+
+	(void)state;
+	(void)put_timeless(frame, 10, &len);
+	(void)handle_next(p, frame, len);
+	for (uint32_t rows = 100; published <= MESSAGE_MAX + 100; rows++) {
+		uint64_t from = p->streams.main.head_pos;
+		uint64_t refused = p->counters.rejected;
+
+		p->reader.pos = from;
+		published = put_timeless(frame, rows, &len);
+		assert_true(len < MESSAGE_MAX);
+		if (publish_by_template(&p->tick, frame, len, &records) == 0)
+			(void)handle_next(p, frame, len);
+		if (published <= MESSAGE_MAX)
+			longest = p->streams.main.head_pos - from;
+		assert_int_equal(p->streams.main.head_pos - from,
+				 published <= MESSAGE_MAX ? published : 0);
+		assert_int_equal(p->counters.rejected - refused,
+				 published > MESSAGE_MAX);
+	}
+	assert_true(longest > MESSAGE_MAX - 20);
+}
+
 int
 main(void)
 {
@@ -313,6 +372,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_walk, start, stop),
 		cmocka_unit_test_setup_teardown(test_nothing_too_early, start,
 						stop),
+		cmocka_unit_test_setup_teardown(test_no_longer_than_a_message,
+						start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
