@@ -201,8 +201,8 @@ test_cap(void **state)
 	assert_int_equal(d.in_flight_bytes, 0);
 }
 
-/* Nothing accepted is no end: the same bytes are written again.  A broken socket
- * is told. */
+/* Nothing accepted is no end: the same bytes are written again.  A broken
+ * socket is told. */
 static void
 test_results(void **state)
 {
