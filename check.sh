@@ -3,7 +3,8 @@
 # clang, and runs all tests.  Everything it writes is in build/.
 #
 #   ./check.sh
-#   FUZZ_SECONDS=600 ./check.sh	longer than the usual 4 s a fuzz target
+#
+# tests/fuzz/run.sh fuzzes for longer than the few seconds here.
 set -u
 cd "$(dirname "$0")" || exit 1
 . build-aux/common.sh
@@ -138,33 +139,11 @@ system()
 		PYTESTFLAGS="-q --tb=short --maxfail=25" PYTESTPARALLEL="-n 4"
 }
 
-fuzz()
-{
-	local target seeds=$PWD/build/fuzz/seeds
-	mkdir -p "$seeds"
-	python3 - tests/data/vectors.json "$seeds" <<-'END' || return 1
-	import json, sys
-	for vector in json.load(open(sys.argv[1])):
-	    with open(sys.argv[2] + "/" + vector["name"], "wb") as file:
-	        file.write(bytes.fromhex(vector["hex"]))
-	END
-	cp etc/sym.q "$seeds"
-	for target in build/clang/tests/fuzz/fuzz_*; do
-		[ -x "$target" ] || continue
-		local found=$PWD/build/fuzz/${target##*/}
-		mkdir -p "$found/corpus"
-		"$target" -max_total_time="${FUZZ_SECONDS:-4}" \
-			-rss_limit_mb=2048 -print_final_stats=1 \
-			-artifact_prefix="$found/" "$found/corpus" "$seeds" ||
-			return 1
-	done
-}
-
 # What the tarball has is what is looked at: compiled as build/plain was, so
 # from the cache, and without the tests that look at the sources.
 distcheck()
 {
-	make -C build/plain -j2 distcheck TESTS='$(UNIT_TESTS)' \
+	make -C build/plain -j2 distcheck TESTS='$(UNIT_TESTS) $(FUZZ_TESTS)' \
 		DISTCHECK_CONFIGURE_FLAGS="--enable-werror CC='ccache gcc'"
 }
 
@@ -191,8 +170,7 @@ stage build build build/plain --enable-werror CC="ccache gcc" || finish
 		--enable-sanitizers CC="ccache gcc"
 	status=$?
 	stage distcheck distcheck
-	stage clang build build/clang --enable-werror --enable-fuzzers \
-		CC="ccache clang" && stage fuzz fuzz
+	stage clang build_fuzzers && stage fuzz tests/fuzz/run.sh
 	exit $status
 } &
 lane=$!

@@ -49,3 +49,8 @@ build()
 	fi
 	make -C "$dir" -j2 all
 }
+
+build_fuzzers()
+{
+	build build/clang --enable-werror --enable-fuzzers CC="ccache clang"
+}

@@ -11,209 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema/record.h"
-#include "schema/row_ops.h"
-#include "tick/dispatch.h"
 #include "base/util.h"
+#include "fuzz_world.h"
+#include "tick/dispatch.h"
 
-enum {
-	RING_BYTES = 65536,
-	MESSAGE_MAX = 16384,
-	FRAMES_MAX = 64,
-	OP_BYTES = 4,
-	CLIENTS = 2,
-};
+enum { FRAMES_MAX = 64, OP_BYTES = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-/* One as usual, one in batches. */
-static struct world {
-	struct settings settings;
-	struct streams streams;
-	struct tick tick;
-	struct history history;
-	struct history_file file;
-} worlds[2], *world;
-
-static struct counters counters;
-static struct journal_state journal;
-static uint8_t *reply, *long_reply;
-static int64_t utc_ns, now_ns;
-
-/* Each client reads its own stream, a third one the main stream. */
-static struct client {
-	struct cursor cursor;
-	struct selection selection; /* kept */
-} clients[CLIENTS];
-static struct cursor other;
-
-/* A table of consumers that does not fit into a usual reply. */
-static const char *
-put_table(void *context, enum tick_table table, struct wire_writer *out)
-{
-	uint32_t cnt = (uint32_t)(world->tick.reply_max / sizeof(uint32_t));
-
-	(void)context;
-	(void)table;
-	wire_put_list(out, KT_INT, KA_NONE, cnt);
-	for (uint32_t i = 0; i < cnt; i++)
-		wire_put_u32(out, i);
-	return NULL;
-}
-
-static void
-open_world(struct world *w, bool is_batched)
-{
-	static const char text[] =
-		"trade:([]time:`timespan$();sym:`symbol$();price:`float$())\n"
-		"any:([]time:`timestamp$();sym:`symbol$();v:())\n"
-		"pair:([]time:`time$();sym:`symbol$())\n"
-		"book:([]time:`time$();sym:`int$();v:())\n";
-	const struct streams_options options = {
-		.main_bytes = RING_BYTES,
-		.filtered_max = CLIENTS,
-		.filtered_bytes = RING_BYTES,
-		.symbols_max = 16,
-		.sets_max = 2 * CLIENTS + 1,
-		.message_max = MESSAGE_MAX,
-		.is_batched = is_batched,
-	};
-	struct schema_error err;
-
-	w->settings.message.max = MESSAGE_MAX;
-	w->settings.publish.interval = is_batched ? NS_PER_MS : 0;
-	CHECK(schema_parse(&w->settings.tables, text, sizeof(text) - 1, &err) ==
-	      0);
-	CHECK(schema_finish(&w->settings.tables, &err) == 0);
-	CHECK(streams_open(&w->streams, &w->settings.tables, &options) == 0);
-	CHECK(tick_open(&w->tick, &w->settings, &w->streams, &counters,
-			&journal, &w->history) == 0);
-	w->tick.put_table = put_table;
-	CHECK(w->tick.reply_max < MESSAGE_MAX);
-	history_init(&w->history);
-	w->file.fd = -1;
-	history_begin(&w->history, &w->file, w->streams.main.head_pos);
-}
-
-static void
-open_all(void)
-{
-	for (size_t i = 0; i < ARRAY_LEN(worlds); i++)
-		open_world(&worlds[i], i == 1);
-	reply = malloc(MESSAGE_MAX);
-	long_reply = malloc(MESSAGE_MAX);
-	CHECK(reply != NULL && long_reply != NULL);
-}
-
-static void
-start(bool is_batched)
-{
-	if (reply == NULL)
-		open_all();
-	world = &worlds[is_batched];
-	utc_ns = 9822 * NS_PER_DAY;
-	now_ns = 1;
-	world->tick.day = 9822;
-	world->tick.is_held = false;
-	cursor_attach(&other, &world->streams.main,
-		      world->streams.main.visible_pos);
-}
-
-static void
-show(void)
-{
-	struct streams *all = &world->streams;
-
-	if (all->batch != NULL)
-		streams_show_batch(all, all->main.head_pos, now_ns);
-}
-
-static void
-check_body(const uint8_t *frame, size_t len)
-{
-	bool has_long_counts = false;
-	const char *bad = wire_check_body(frame + WIRE_HEADER_BYTES,
-					  len - WIRE_HEADER_BYTES, false,
-					  &has_long_counts);
-
-	/* The published message adds levels of its own. */
-	CHECK(bad == NULL || strstr(bad, "too deeply") != NULL);
-	CHECK(!has_long_counts);
-	CHECK(frame[0] == 1 && frame[2] == 0 && frame[3] == 0);
-}
-
-/* Rows of a table that is filtered have one of the symbols. */
-static void
-check_rows(const struct selection *selection, const uint8_t *frame)
-{
-	const struct schema_table *t =
-		record_table(&world->settings.tables, frame);
-	struct rows rows = row_ops_of_frame(t, frame);
-	struct rows_keys keys = row_ops_keys(&rows);
-	struct rows_key key;
-
-	CHECK(rows.cnt > 0);
-	CHECK(selection_has(selection, t->idx));
-	if (!selection_filters(selection, t->idx))
-		return;
-	while (row_ops_next_key(&keys, &key)) {
-		CHECK(key.type == t->columns[1].type);
-		CHECK(symbols_has(selection->symbols,
-				  symbols_find(&world->streams.filter.symbols,
-					       t->idx, key.at, key.len)));
-	}
-}
-
-/* Reads up to the head; every message is a whole frame. */
-static void
-read_all(struct cursor *c)
-{
-	if (c->stream == NULL)
-		return;
-	while (cursor_lag(c) > 0) {
-		const uint8_t *frame = ring_at(&c->stream->ring, c->pos);
-		uint32_t len = stream_frame_len(frame);
-
-		CHECK(len <= cursor_lag(c) && len <= MESSAGE_MAX);
-		CHECK(frame[1] == WIRE_ASYNC);
-		check_body(frame, len);
-		if (stream_frame_is_record(frame))
-			check_rows(&c->stream->selection, frame);
-		c->pos += len;
-	}
-}
-
-static void
-apply(struct client *c, const struct tick_outcome *out, bool is_sync,
-      const uint8_t *reply_at, size_t reply_max)
-{
-	struct symbols *symbols = &world->streams.filter.symbols;
-
-	CHECK(out->is_subscribing ||
-	      selection_is_equal(&c->selection, &out->selection));
-	if (out->is_subscribing) {
-		selection_keep(symbols, &c->selection, &out->selection);
-		symbols_release(symbols, out->selection.symbols);
-	}
-	CHECK((out->reply_len > 0) == is_sync);
-	if (is_sync) {
-		CHECK(out->reply_len <= reply_max);
-		CHECK(reply_at[1] == WIRE_RESPONSE);
-		CHECK(wire_load_u32(reply_at + 4) == out->reply_len);
-		check_body(reply_at, out->reply_len);
-	}
-	CHECK(!out->has_past || (out->is_subscribing && out->stream == NULL));
-	if (out->has_past) {
-		CHECK(out->past.place.file == &world->file);
-		CHECK(out->past.record <= out->past.end_record);
-		streams_detach(&c->cursor);
-	}
-	if (out->stream == NULL || out->stream == c->cursor.stream)
-		return;
-	CHECK(streams_is_level(&world->streams, out->stream));
-	streams_detach(&c->cursor);
-	cursor_attach(&c->cursor, out->stream, out->stream->head_pos);
-}
 
 /* Returns whether the connection stays open. */
 static bool
@@ -250,8 +54,8 @@ send_frame(struct client *c, const uint8_t *frame, size_t len)
 	}
 	switch (result) {
 	case TICK_DONE:
-		apply(c, &out, header.message == WIRE_SYNC, client.reply,
-		      client.reply_max);
+		world_apply(c, &out, header.message == WIRE_SYNC, client.reply,
+			    client.reply_max);
 		return true;
 	case TICK_LARGE: /* never a second time */
 		CHECK(client.reply != long_reply);
@@ -345,11 +149,11 @@ step(const uint8_t *data, size_t len, bool *is_alive)
 		body = len - OP_BYTES;
 	world->tick.is_held = data[0] & 1;
 	if (data[0] & 2)
-		read_all(&other);
+		world_read_all(&other);
 	if (data[0] & 4)
-		read_all(&c->cursor);
+		world_read_all(&c->cursor);
 	if (data[1] & 64)
-		show();
+		world_show();
 	if (data[0] & 8)
 		streams_feed(&world->streams, now_ns);
 	utc_ns += (int64_t)(data[0] >> 4) * NS_PER_DAY / 8;
@@ -370,31 +174,6 @@ step(const uint8_t *data, size_t len, bool *is_alive)
 	return OP_BYTES + body;
 }
 
-/* Nothing is held any more. */
-static void
-stop(void)
-{
-	struct symbols *symbols = &world->streams.filter.symbols;
-
-	show();
-	for (unsigned round = 0; round < 2; round++) {
-		for (size_t i = 0; i < CLIENTS; i++)
-			read_all(&clients[i].cursor);
-		streams_feed(&world->streams, now_ns);
-	}
-	read_all(&other);
-	streams_detach(&other);
-	for (size_t i = 0; i < CLIENTS; i++) {
-		read_all(&clients[i].cursor);
-		streams_detach(&clients[i].cursor);
-		selection_drop(symbols, &clients[i].selection);
-	}
-	CHECK(symbols->keys_cnt == 0);
-	for (uint32_t i = 0; i < symbols->sets_max; i++)
-		CHECK(symbols->sets[i].holders == 0);
-	CHECK(stream_has_room(&world->streams.main, RING_BYTES));
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -402,7 +181,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len == 0)
 		return 0;
-	start(data[0] & 1);
+	world_start(data[0] & 1);
 	data++;
 	len--;
 	for (unsigned i = 0; i < FRAMES_MAX && len >= OP_BYTES && is_alive;
@@ -412,6 +191,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		data += used;
 		len -= used;
 	}
-	stop();
+	world_stop();
 	return 0;
 }
