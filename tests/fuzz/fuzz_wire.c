@@ -49,7 +49,7 @@ check_hello(const uint8_t *data, size_t len)
 	switch (wire_read_hello(data, len, &hello, &why)) {
 	case WIRE_OK:
 		CHECK(hello.consumed <= len && data[hello.consumed - 1] == 0);
-		CHECK(hello.user_len + hello.password_len < hello.consumed);
+		CHECK(hello.user_len < hello.consumed);
 		break;
 	case WIRE_MORE:
 		CHECK(len == 0 || memchr(data, 0, len) == NULL);
