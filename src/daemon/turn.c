@@ -422,8 +422,9 @@ turn(struct server *s)
 
 /* ---- stop ---- */
 
+/* Whether all that came is in the journal and was sent. */
 static bool
-has_drained(struct server *s)
+is_served(struct server *s)
 {
 	struct connection *c = NULL;
 
@@ -436,7 +437,28 @@ has_drained(struct server *s)
 		    consumer_lag_bytes(&c->consumer) > 0)
 			return false;
 	}
-	return journal_may_close(&s->journal, s->now_ns);
+	return true;
+}
+
+static bool
+has_drained(struct server *s)
+{
+	return is_served(s) && journal_may_close(&s->journal, s->now_ns);
+}
+
+static void
+tell_cut(struct server *s)
+{
+	bool is_whole = journal_has_drained(&s->journal);
+	const char *what = "consumers had not taken everything";
+
+	if (!is_whole)
+		what = "not everything was in the journal";
+	else if (is_served(s))
+		what = "the last look at the journal's file was not over";
+	log_line(LOG_WARN, "stop_cut",
+		 "connections=%u journal=%s hint=\"%s within stop.timeout\"",
+		 s->clients.open_cnt, is_whole ? "whole" : "behind", what);
 }
 
 static void
@@ -471,7 +493,6 @@ int
 turn_run(struct server *s)
 {
 	char status[256];
-	bool is_whole;
 	int exit_status;
 
 	s->now_ns = clock_monotonic_ns();
@@ -490,14 +511,8 @@ turn_run(struct server *s)
 	while (!s->is_stopping ||
 	       (!has_drained(s) && s->now_ns < s->stop_deadline_ns))
 		turn(s);
-	is_whole = journal_has_drained(&s->journal);
 	if (!has_drained(s))
-		log_line(LOG_WARN, "stop_cut",
-			 "connections=%u journal=%s hint=\"%s within "
-			 "stop.timeout\"",
-			 s->clients.open_cnt, is_whole ? "whole" : "behind",
-			 is_whole ? "consumers had not taken everything"
-				  : "not everything was in the journal");
+		tell_cut(s);
 	close_all(s);
 	/* Closed here and not by the end of the process, which a disk that
 	 * hangs may delay. */

@@ -121,6 +121,8 @@ def test_stop_while_the_disk_hangs(disk, start, connect, what):
     with pytest.raises(ConnectionRefusedError):
         kdb.Client(daemon.port)
     assert len(daemon.logged("journal_lost", records=1)) == (what == "write")
+    assert ("last look at the journal" in daemon.logged("stop_cut")[0]["hint"]) == (
+        what == "stat")
     disk.go_on()
     daemon.stop(75 if what == "write" else 1)
 
