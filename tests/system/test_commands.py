@@ -398,8 +398,8 @@ def test_watchdog(start, connect):
             times.append(time.monotonic())
         return True if len(times) >= 6 else None
     daemon._await(look, 20, "six WATCHDOG=1")
-    # Each may be late on a busy machine; the daemon's own waits last 1 s.
-    assert min(b - a for a, b in zip(times, times[1:])) < 0.6
+    # Each may be late on a busy machine, but not all of them.
+    assert min(b - a for a, b in zip(times, times[1:])) < 0.36
     client = connect(daemon)
     for _ in range(200):
         assert client.sync("") == kdb.NIL

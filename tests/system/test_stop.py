@@ -1,11 +1,13 @@
 """The end: SIGTERM drains what is in flight and exits 0."""
 
 import signal
+import socket
 import time
 
 import kdb
 from kdb import NIL
-from traffic import Account, Flood, Reader, Template, published, trade
+from test_budget import ASYNC_DEAR
+from traffic import Account, Flood, Reader, Template, published, trade, update
 
 
 def test_stop_drains(start, connect, mode):
@@ -51,6 +53,37 @@ def test_stop_reads_what_has_arrived(start, connect, mode):
     assert not daemon.logged("unread")
 
 
+def test_stop_gives_every_update_its_turn(start, connect):
+    """Protects who is served last: an update that waits for its turn after dear
+    requests when the signal comes is accepted."""
+    daemon = start()
+    feed = connect(daemon)
+    daemon.signal(signal.SIGSTOP)
+    feed.send(ASYNC_DEAR * 20 + update("trade", trade(1)))
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGCONT)
+    assert kdb.drain(feed.sock) == (b"", "fin")
+    daemon.stop()
+    assert daemon.wait_log("stop")["in_records"] == "1"
+    assert not daemon.logged("stop_cut") and not daemon.logged("unread")
+
+
+def test_stop_ends_no_answer(start, connect):
+    """Protects who has asked before the signal, and reads slowly: the answer arrives
+    whole."""
+    daemon = start({"connections": {"send_buffer": "16K"}, "ring": {"size": "4M"},
+                    "streams": {"ring": "4M"}, "message": {"max": "1M"}})
+    asker = connect(daemon, receive_buffer=4096)
+    asker.send(kdb.frame(kdb.text('"%s"' % ("a" * 400000)), kdb.SYNC))
+    assert asker.sock.recv(1, socket.MSG_PEEK)
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_log("stopping")
+    assert len(asker.read_response()) == 8 + 6 + 400000
+    assert kdb.drain(asker.sock) == (b"", "fin")
+    daemon.stop()
+    assert not daemon.logged("stop_cut")
+
+
 def test_stop_says_what_was_left(start, connect, mode):
     """Protects a feed's owner who has to send again: for each feed, the log says
     what had arrived and was not accepted, to the byte, also what was being received
@@ -86,6 +119,7 @@ def test_stop_under_load(start, connect, mode):
     assert reader.ended == "fin" and reader.client.reader.torn == 0
     assert reader.on_frame.gaps == [] and reader.on_frame.received >= 500
     daemon.stop()
+    assert not daemon.logged("stop_cut")
     flood._halt.set()
     flood.join(10)
     assert not flood.is_alive()
@@ -93,7 +127,8 @@ def test_stop_under_load(start, connect, mode):
 
 def test_stop_does_not_wait_for_ever(start, connect, mode):
     """Protects a restart from one dead subscriber: after stop.timeout the
-    connections are cut, and it is still exit status 0."""
+    connections are cut, and it is still exit status 0; a second signal changes
+    nothing."""
     daemon = start({"stop": {"timeout": "700ms"}, "ring": {"size": "2M"},
                     "connections": {"send_buffer": "16K"},
                     "engine": {"mode": mode}})
@@ -103,8 +138,14 @@ def test_stop_does_not_wait_for_ever(start, connect, mode):
     for n in range(60):
         assert feed.ask_raw(template.make(n * 400))[8:] == b"\x65\0"
     began = time.monotonic()
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_log("stopping")
+    while daemon.process.poll() is None and time.monotonic() - began < 5:
+        daemon.signal(signal.SIGTERM)
+        time.sleep(0.1)
     daemon.stop()
     assert 0.5 < time.monotonic() - began < 5
+    assert len(daemon.logged("stopping")) == 1
 
 
 def test_stop_when_idle_is_immediate(start, connect, mode):

@@ -32,6 +32,7 @@ enum {
 	CLIENTS = 8,
 	RING_BYTES = 65536,
 	MESSAGE_MAX = 16384,
+	RECEIVE_BYTES = 8192,
 	BUFFERS = 4,
 };
 
@@ -79,7 +80,7 @@ start(void **state)
 	s.tick.time.clock_ns = s.tick.time.cpu_ns = clock_of_server;
 	assert_true(tick_set_time(&s.tick, clock_utc_ns(), s.now_ns));
 	assert_int_equal(pool_open(&s.pool, BUFFERS, MESSAGE_MAX), 0);
-	assert_int_equal(clients_open(&s.clients, CLIENTS, 4096,
+	assert_int_equal(clients_open(&s.clients, CLIENTS, RECEIVE_BYTES,
 				      s.tick.reply_max, &s.streams),
 			 0);
 	wait_init(&s);
@@ -140,6 +141,7 @@ say(struct connection *c, const void *bytes, size_t len)
 	connection_room(c, &at, &room);
 	assert_true(len <= room);
 	memcpy(at, bytes, len);
+	asked_cnt = 0;
 	c->ops_cnt--;
 	session_received(&s, c, (int32_t)len);
 }
@@ -266,6 +268,47 @@ test_a_long_update_is_not_starved(void **state)
 	assert_int_equal(c->waits_for, WAIT_NOTHING);
 }
 
+/* The reader takes so many bytes and no more. */
+static void
+read_some(struct connection *reader, size_t len)
+{
+	delivery_run(&s.delivery, s.now_ns);
+	assert_true(reader->consumer.writing_len >= len);
+	reader->ops_cnt--;
+	session_written(&s, reader, (int32_t)len);
+	asked_cnt = 0;
+}
+
+/* The same with one who has published nothing yet, and waits itself: room that
+ * is enough for it alone is kept for who came first. */
+static void
+test_first_come_first_served(void **state)
+{
+	struct connection *reader = come("reader"), *a = come("a"),
+			  *b = come("b"), *newcomer = come("newcomer");
+	uint64_t records;
+
+	(void)state;
+	subscribe(reader);
+	update(a, 10);
+	update(b, 10);
+	while (stream_has_room(&s.streams.main, 2000))
+		update(a, 500);
+	records = s.streams.main.records;
+	update(b, 7500);
+	update(newcomer, 3000);
+	assert_int_equal(b->waits_for, WAIT_ROOM);
+	assert_int_equal(newcomer->waits_for, WAIT_ROOM);
+	read_some(reader, 5000);
+	assert_true(stream_has_room(&s.streams.main, 3500));
+	assert_false(stream_has_room(&s.streams.main, 7600));
+	next_turn(NS_PER_MS);
+	assert_int_equal(s.streams.main.records, records);
+	deliver();
+	next_turn(NS_PER_MS);
+	assert_int_equal(s.streams.main.records, records + 2);
+}
+
 /* ---- buffers ---- */
 
 /* A message that is longer than a connection's own buffer, all of it but the
@@ -274,7 +317,7 @@ static void
 say_long(struct connection *c)
 {
 	static uint8_t frame[MESSAGE_MAX];
-	size_t len = make_update(frame, 6000);
+	size_t len = make_update(frame, 12000);
 	size_t first = c->small_bytes;
 
 	say(c, frame, first);
@@ -455,6 +498,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_a_long_update_is_not_starved, start, stop),
+		cmocka_unit_test_setup_teardown(test_first_come_first_served,
+						start, stop),
 		cmocka_unit_test_setup_teardown(test_who_holds_a_buffer, start,
 						stop),
 		cmocka_unit_test_setup_teardown(test_the_last_buffer, start,

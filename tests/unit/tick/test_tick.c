@@ -1243,6 +1243,25 @@ test_no_room_for_the_mark(void **state)
 	assert_int_equal(tick.day, TODAY + 1);
 }
 
+/* The numbers of records that a subscriber is told begin anew with each day. */
+static void
+test_numbers_of_a_day(void **state)
+{
+	(void)state;
+	for (uint64_t first = 0; first < 6; first += 2) {
+		for (uint64_t n = 0; n < 2; n++) {
+			assert_int_equal(tick_day_record(&tick, first + n), n);
+			assert_int_equal(handle_body(WIRE_ASYNC,
+						     CALL(UPD, L2 IBM LONG5)),
+					 TICK_DONE);
+		}
+		assert_int_equal(streams.main.records, first + 2);
+		assert_true(tick_end_day(&tick));
+		/* What is from a day before is before the first. */
+		assert_int_equal(tick_day_record(&tick, first + 1), 0);
+	}
+}
+
 /* By hand, before midnight: midnight itself then ends nothing. */
 static void
 test_end_of_day_by_hand(void **state)
@@ -1316,6 +1335,7 @@ main(void)
 		TEST(test_several_days_late),
 		TEST(test_no_room_for_the_mark),
 		TEST(test_end_of_day_by_hand),
+		TEST(test_numbers_of_a_day),
 	};
 
 	return cmocka_run_group_tests(tests, vectors_open, vectors_close);
