@@ -467,7 +467,7 @@ def test_text_updates(plant):
     assert p.feed.sync(".u.upd[`ref;`IBM`NYSE`USD]") == NIL
     assert p.sub.read().items[2].columns.items[1:] == (
         syms("IBM"), syms("NYSE"), syms("USD"))
-    assert p.feed.sync(".u.upd[`ref;`IBM`NYSE]").word() == "length"
+    assert p.feed.sync(".u.upd[`ref;`IBM`NYSE]").word() == b"length"
     p.expect_nothing()
 
 
