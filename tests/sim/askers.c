@@ -192,8 +192,9 @@ tick(void *who, uint64_t what)
 			client_leave(&a->c);
 		return;
 	}
-	sim_at(sim_now_ns() + sim_between(NS_PER_MS, 20 * NS_PER_S), tick, a,
-	       0);
+	sim_at(sim_now_ns() +
+		       sim_between(1, 20 * NS_PER_S >> 2 * sim_below(8)),
+	       tick, a, 0);
 	if (a->c.socket == NULL)
 		(void)client_connect(&a->c);
 	else if (a->is_hostile)

@@ -19,8 +19,10 @@ client_flush(struct client *c)
 
 	while (c->socket != NULL && !c->socket->client_ended &&
 	       c->out.len > 0 &&
-	       (n = net_send(c->socket, c->out.at, c->out.len)) > 0)
+	       (n = net_send(c->socket, c->out.at, c->out.len)) > 0) {
 		bytes_drop(&c->out, n);
+		c->sent_bytes += n;
+	}
 }
 
 static void
@@ -153,6 +155,7 @@ client_connect(struct client *c)
 		return false;
 	world.counts.connects++;
 	c->start = world.starts;
+	c->sent_bytes = 0;
 	bytes_add(&c->out, c->user, strlen(c->user));
 	bytes_add(&c->out, "\3", 2);
 	client_flush(c);

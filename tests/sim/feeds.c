@@ -31,6 +31,8 @@ struct feed {
 	struct client c;
 	unsigned number;
 	struct bytes fates;  /* enum fate of each update */
+	struct bytes ends;   /* uint64_t: where on its connection each ends */
+	uint32_t arrived;    /* all before had, when a stop began */
 	struct bytes asked;  /* uint32_t: updates that wait for an answer */
 	int64_t moved_ns;    /* when an answer came, or none was awaited */
 	uint32_t certain;    /* all before are not FATE_SENT any more */
@@ -93,6 +95,7 @@ send_update(struct feed *f)
 {
 	struct form form = draw_form();
 	uint8_t fate = FATE_SENT;
+	uint64_t end;
 
 	if (form.is_table)
 		form.is_stamped = false;
@@ -105,6 +108,8 @@ send_update(struct feed *f)
 	if (form.is_stamped)
 		fate |= FATE_STAMPED;
 	put_update(&f->c.out, (struct update){ f->number, sent(f) }, form);
+	end = f->c.sent_bytes + f->c.out.len;
+	bytes_add(&f->ends, &end, sizeof(end));
 	bytes_add(&f->fates, &fate, 1);
 	world.counts.updates++;
 }
@@ -246,11 +251,27 @@ feeds_are_quiet(void)
 }
 
 void
-feeds_daemon_ended(bool has_lost_power)
+feeds_stop_begins(void)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		struct feed *f = &feeds[i];
+		const uint64_t *ends = (const void *)f->ends.at;
+
+		f->arrived = f->certain;
+		while (f->c.socket != NULL && f->arrived < sent(f) &&
+		       ends[f->arrived] <= f->c.sent_bytes)
+			f->arrived++;
+	}
+}
+
+void
+feeds_daemon_ended(bool has_lost_power, bool has_stopped)
 {
 	for (unsigned i = 0; i < cnt; i++) {
 		struct feed *f = &feeds[i];
 
+		if (has_stopped && f->arrived > f->certain)
+			f->certain = f->arrived;
 		doubt(f);
 		/* An answer promises what is on the disk only where syncs were
 		 * asked for. */

@@ -637,7 +637,9 @@ change_habit(void *who, uint64_t what)
 		s->c.is_paused = !s->c.is_paused;
 		client_go_on(&s->c);
 	}
-	sim_at(sim_now_ns() + sim_between(NS_PER_MS, 20 * NS_PER_S),
+	/* Now and then several changes come soon after each other. */
+	sim_at(sim_now_ns() +
+		       sim_between(1, 20 * NS_PER_S >> 2 * sim_below(8)),
 	       change_habit, s, 0);
 }
 

@@ -119,6 +119,9 @@ world_log(const char *line, size_t len)
 		len--;
 	sim_trace("log: %.*s", (int)len, line);
 	check_end(line, len);
+	if (memmem(line, len, "event=stop_cut ", 15) != NULL ||
+	    memmem(line, len, "event=unread ", 13) != NULL)
+		world.is_cut = true;
 	if (memmem(line, len, "event=journal ", 14) != NULL)
 		(void)find_field(line, len, " file=", world.journal,
 				 sizeof(world.journal));
@@ -136,7 +139,7 @@ void
 world_daemon_ready(void)
 {
 	world.starts++;
-	world.is_stopping = false;
+	world.is_stopping = world.is_cut = false;
 	world.watchdog_ns = sim_now_ns();
 	sim_trace("the daemon is ready");
 	if (world.starts > 1)
@@ -226,7 +229,8 @@ daemon_ended(int status)
 		  "the daemon has stopped by itself");
 	judge_read_journal();
 	subscribers_daemon_ended();
-	feeds_daemon_ended(world.has_lost_power);
+	feeds_daemon_ended(world.has_lost_power,
+			   status == 0 && !world.is_cut);
 	if (status == 0) {
 		world.counts.stops++;
 		return;
@@ -257,6 +261,7 @@ stop(void)
 {
 	heal_disk(NULL, 0);
 	world.is_stopping = true;
+	feeds_stop_begins();
 	process_signal(SIGTERM);
 }
 

@@ -37,6 +37,7 @@ struct world {
 	int64_t end_ns; /* when feeds stop */
 	bool is_ending; /* the last requests: all must become quiet */
 	bool is_stopping, is_over;
+	bool is_cut; /* the stop, by its time-out */
 	bool has_lost_power; /* the last end of the daemon */
 	unsigned unclean; /* ends of the daemon that were not stops */
 	unsigned starts;
@@ -68,7 +69,8 @@ struct client {
 	struct peer peer;
 	struct socket *socket; /* NULL: not connected */
 	struct bytes in, out;
-	unsigned start; /* of the daemon, when it connected */
+	uint64_t sent_bytes; /* on this connection */
+	unsigned start;	     /* of the daemon, when it connected */
 	char user[16];
 	bool has_hello;	  /* the daemon's answer has come */
 	bool is_paused;	  /* reads nothing */
@@ -103,8 +105,12 @@ void feeds_check_fates(bool (*was_accepted)(struct update u));
 unsigned feeds_cnt(void);
 uint32_t feed_sent(unsigned feed);
 
-/* The daemon has ended: what was not acknowledged may be lost. */
-void feeds_daemon_ended(bool has_lost_power);
+/* The daemon is asked to stop: what has reached its machine will be taken. */
+void feeds_stop_begins(void);
+
+/* The daemon has ended: what was not acknowledged may be lost; but not what it
+ * had to take before a stop. */
+void feeds_daemon_ended(bool has_lost_power, bool has_stopped);
 
 /* ---- subscribers (subscribers.c) ---- */
 
