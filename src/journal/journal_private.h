@@ -91,7 +91,7 @@ void journal_note_day_unsynced(const struct journal *j, int32_t day, int error);
  * disk is unknown from then on, so the daemon stops instead of promising what
  * it cannot keep.
  */
-_Noreturn void journal_sync_failed(const struct journal *j, int error);
+_Noreturn void journal_sync_failed(struct journal *j, int error);
 
 /* ---- watch.c ---- */
 

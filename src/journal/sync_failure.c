@@ -5,8 +5,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "journal/file.h"
 #include "journal/unsynced.h"
+
+/* How long the jobs may take that go on when the daemon ends. */
+#define LAST_JOBS_NS (1 * NS_PER_S)
 
 /* Logs a failed fdatasync (an errno), and notes for the next start that the
  * file is in doubt from byte off on. */
@@ -57,9 +61,13 @@ journal_note_day_unsynced(const struct journal *j, int32_t day, int error)
 }
 
 void
-journal_sync_failed(const struct journal *j, int error)
+journal_sync_failed(struct journal *j, int error)
 {
 	journal_note_unsynced(j, error);
+	/* A file without a name would vanish with this process.  A job that
+	 * brings it back has its copy. */
+	if (file_jobs_finish(j->jobs, clock_monotonic_ns() + LAST_JOBS_NS))
+		(void)journal_save_unnamed(j);
 	die(EXIT_DISK,
 	    "journal %s: fdatasync failed (%s): records from %" PRIu64
 	    " on may not be on disk; stopped, because no later success could "

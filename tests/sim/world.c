@@ -122,6 +122,9 @@ world_log(const char *line, size_t len)
 	if (memmem(line, len, "event=stop_cut ", 15) != NULL ||
 	    memmem(line, len, "event=unread ", 13) != NULL)
 		world.is_cut = true;
+	if (memmem(line, len, "event=journal_unnamed ", 22) != NULL)
+		(void)find_field(line, len, " copy=", world.rescued,
+				 sizeof(world.rescued));
 	if (memmem(line, len, "event=journal ", 14) != NULL)
 		(void)find_field(line, len, " file=", world.journal,
 				 sizeof(world.journal));
@@ -210,6 +213,17 @@ make_disk_ill(void *who, uint64_t what)
 	sim_at(sim_now_ns() + for_ns, heal_disk, NULL, world.disk_faults);
 }
 
+/* As the log asks the operator to do. */
+static void
+give_name_to_copy(void)
+{
+	if (world.rescued[0] != '/')
+		return;
+	sim_trace("%s becomes %s", world.rescued, world.journal);
+	(void)fs_rename(world.rescued, world.journal, false);
+	world.rescued[0] = '\0';
+}
+
 /* A start that the disk makes fail, or a failed sync. */
 static bool
 may_end_with(int status)
@@ -227,6 +241,7 @@ daemon_ended(int status)
 		  "the daemon has ended with status %d", status);
 	SIM_CHECK(status != 0 || world.is_stopping,
 		  "the daemon has stopped by itself");
+	give_name_to_copy();
 	judge_read_journal();
 	subscribers_daemon_ended();
 	feeds_daemon_ended(world.has_lost_power,

@@ -52,6 +52,7 @@ struct world {
 	int64_t healed_ns;    /* the last one */
 	int64_t removed_ns;   /* when somebody removed the journal */
 	char journal[64];     /* the running day's file, as the log says */
+	char rescued[64];     /* a copy of it that was left at the end */
 	struct world_counts {
 		uint64_t updates, frames, connects, crashes, stops;
 	} counts;
