@@ -415,6 +415,7 @@ serve_frame(struct server *s, struct connection *c,
 				      .published_pos = c->published_pos,
 				      .user = c->name,
 				      .who = c,
+				      .must_queue = wait_must_queue(s, c),
 				      .is_brief = !s->serves_dear &&
 						  c->waits_for == WAIT_NOTHING,
 				      .is_late = c->is_late };
@@ -423,7 +424,9 @@ serve_frame(struct server *s, struct connection *c,
 	struct tick_outcome out;
 	uint64_t len = header->len;
 
-	if (wait_must_queue(s, c)) {
+	/* Of a synchronous request it is not known yet whether it is an update:
+	 * a question is answered. */
+	if (client.must_queue && !is_sync) {
 		c->wanted_bytes = 0;
 		wait_for(s, c, WAIT_ROOM, is_sync);
 		return false;
@@ -439,7 +442,9 @@ serve_frame(struct server *s, struct connection *c,
 		answer_drop_long(s, c);
 		if (out.waits_for == WAIT_DEAR)
 			budget_charge(&s->budget, BUDGET_DEAR_STEPS);
-		c->wanted_bytes = s->streams.main.wanted_bytes;
+		c->wanted_bytes = client.must_queue
+					  ? 0
+					  : s->streams.main.wanted_bytes;
 		c->wait_stream = out.wait_stream;
 		wait_for(s, c, out.waits_for, is_sync);
 		return false;

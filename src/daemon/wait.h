@@ -58,8 +58,9 @@ wait_has_turns(const struct server *s)
 	       !list_is_empty(&s->waiting[WAIT_DEAR]);
 }
 
-/* Whether a feed must queue after those that wait for room already: a long
- * message would starve if short ones that still fit went first. */
+/* Whether an update of a feed must queue after those that wait for room
+ * already: a long message would starve if short ones that still fit went
+ * first. */
 bool wait_must_queue(const struct server *s, const struct connection *c);
 
 /* Its deadline has passed.  Whether it waited with a request: then that must be

@@ -440,11 +440,16 @@ handle_body(struct call *c, bool is_sync, const uint8_t *frame, size_t len)
 }
 
 /* What an inflated message would have to wait for: looked at first, so that it
- * is not inflated in vain. */
+ * is not inflated in vain.  A short one may be a question, which needs no room,
+ * and costs little. */
 static enum wait_reason
-must_wait_whole(struct tick *t, size_t whole)
+must_wait_whole(const struct call *c, size_t whole)
 {
-	if (!stream_has_room(&t->streams->main, whole))
+	struct tick *t = c->tick;
+
+	if (whole > t->inflate_long.shorter_max &&
+	    (c->client->must_queue ||
+	     !stream_has_room(&t->streams->main, whole)))
 		return WAIT_ROOM;
 	return t->streams->is_cut && whole >= t->streams->long_bytes
 		       ? WAIT_FED
@@ -478,7 +483,7 @@ handle_compressed(struct call *c, bool is_sync, const uint8_t *frame,
 	if (whole == 0)
 		return TICK_BAD;
 	if (!inflate_long_has(&t->inflate_long, who)) {
-		c->out->waits_for = must_wait_whole(t, whole);
+		c->out->waits_for = must_wait_whole(c, whole);
 		if (c->out->waits_for != WAIT_NOTHING)
 			return TICK_WAIT;
 	}

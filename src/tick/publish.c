@@ -61,6 +61,7 @@ try_publish(struct call *c, const struct request_arg *table,
 	c->out->waits_for = t->is_day_pending	? WAIT_DAY
 			    : t->is_held	? WAIT_HOLD
 			    : must_be_fed(c, u->frame_len) ? WAIT_FED
+			    : c->client->must_queue	   ? WAIT_ROOM
 			    : stream_has_room(s, u->frame_len) ? WAIT_NOTHING
 							       : WAIT_ROOM;
 	if (c->out->waits_for != WAIT_NOTHING)

@@ -92,6 +92,8 @@ struct tick_client {
 	const void *who;	/* key of its long compressed frame
 				   (wire/inflate_long.h); NULL: such a frame is
 				   inflated in one go */
+	bool must_queue;	/* others wait for room: an update must not take
+				   it before them */
 	bool is_brief;		/* other clients wait: a request that is
 				   more than brief (q/eval.h) waits with
 				   WAIT_DEAR */

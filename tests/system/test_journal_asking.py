@@ -5,6 +5,7 @@ they cannot get there, no client waits: the response is an error that says why."
 
 import select
 import signal
+import threading
 import time
 
 import journal
@@ -164,6 +165,37 @@ def test_who_waits_for_a_record_asks(start, connect, folder):
     daemon.wait_log("journal_mended")
     feed.send(update("trade", trade(2 * ROWS, ROWS)))
     assert late.read_frame() == published("trade", trade(2 * ROWS, ROWS).items)
+
+
+def test_questions_while_the_ring_is_full(start, connect, folder, mode):
+    """Protects who asks while the disk and then the ring are full: a question needs
+    no room, also of a feed, whose updates queue after those that wait already,
+    and also compressed.  The updates come in their order when there is room."""
+    daemon = start(settings(folder, {"engine": {"mode": mode}}))
+    limit = Limit(daemon)
+    flood, feed, other = (connect(daemon) for _ in range(3))
+    for one in (flood, feed):
+        assert one.update("trade", trade(0, ROWS)) == NIL
+    limit.set(8 + 2 * LENGTH + LENGTH // 2)
+    long, rows = 112, 2000  # 6 MB: more than the ring and the journal's memory
+    sending = threading.Thread(target=flood.send, daemon=True, args=(
+        update("trade", trade(0, rows)) * long,))
+    sending.start()
+    daemon.wait_log("journal_failing")
+    daemon.wait_log("report", feed_waits=lambda value: int(value) > 0)
+    compressed = kdb.compress(kdb.frame(kdb.lst(
+        kdb.sym("nosuch"), kdb.vec("x", bytes(60_000))), kdb.SYNC))
+    for one in (feed, other):
+        one.sock.settimeout(5)
+        assert one.sync("3") == kdb.atom("j", 3)
+        assert one.ask(compressed) == kdb.Error(b"nosuch")
+    feed.send(update("trade", trade(1, ROWS), kdb.SYNC))
+    assert other.sync("3") == kdb.atom("j", 3)
+    limit.lift()
+    assert kdb.decode(feed.read_response()[8:]) == NIL
+    sending.join(20)
+    assert flood.sync("3") == kdb.atom("j", 3)  # now all are in the file
+    assert flood.sync(".u.i") == kdb.atom("j", 2 + long + 1)
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])
