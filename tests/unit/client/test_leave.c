@@ -134,7 +134,8 @@ check_kept(uint64_t to, uint64_t main_pos)
 static void
 test_the_rest_of_a_unit(void **state)
 {
-	uint64_t end, main_pos;
+	uint64_t end, main_pos, records;
+	int64_t age;
 
 	(void)state;
 	(void)put_batch();
@@ -144,11 +145,15 @@ test_the_rest_of_a_unit(void **state)
 	now += NS_PER_S;
 	(void)put_batch();
 	assert_int_equal(consumer_main_place(&c).main_pos, main_pos);
+	now += NS_PER_S;
 	leave();
 	check_kept(end, main_pos);
 	assert_true(consumer_needs_read(&c));
 	assert_int_equal(consumer_lag_bytes(&c),
 			 all.main.head_pos - main_pos);
+	consumer_lag_records(&c, now + 5, &records, &age);
+	assert_int_equal(records, 2);
+	assert_int_equal(age, NS_PER_S + 5);
 }
 
 /* A reply in the middle of a unit keeps its place: after what came before its
