@@ -98,6 +98,36 @@ has_head(const struct good_records *k, int fd)
 	return err != 0 ? err : memcmp(bytes, k->head->bytes, len) == 0;
 }
 
+/* Moves *end_off back to the first byte that differs from memory: another
+ * file's records may be as long as ours.  0 or -errno. */
+static int
+compare_with_memory(const struct good_records *k, int fd, uint64_t *end_off)
+{
+	uint64_t upto = min_u64(*end_off, k->memory_off + k->memory_len);
+	uint64_t off = k->memory_off;
+	uint8_t *window;
+	int err = 0;
+
+	if (k->memory == NULL || off >= upto)
+		return 0;
+	window = malloc(WINDOW_BYTES);
+	if (window == NULL)
+		return -ENOMEM;
+	while (err == 0 && off < upto) {
+		size_t len = (size_t)min_u64(WINDOW_BYTES, upto - off), i = 0;
+		const uint8_t *own = k->memory + (off - k->memory_off);
+
+		err = read_all(fd, window, len, off);
+		while (err == 0 && i < len && window[i] == own[i])
+			i++;
+		if (err == 0 && i < len)
+			upto = *end_off = off + i;
+		off += len;
+	}
+	free(window);
+	return err;
+}
+
 /* Finds the good records.  0 or -errno. */
 static int
 find_good(struct good_records *k, int fd)
@@ -112,9 +142,13 @@ find_good(struct good_records *k, int fd)
 	err = has_head(k, fd);
 	if (err <= 0)
 		return err;
+	err = compare_with_memory(k, fd, &safe_off);
 	/* A file without the known record in its place is not to be trusted. */
-	err = count_records(fd, &off, k->known_off, &records);
-	if (err != 0 || off != k->known_off || records != k->known_record)
+	if (err == 0 && k->known_off <= safe_off)
+		err = count_records(fd, &off, k->known_off, &records);
+	if (err != 0 ||
+	    (k->known_off <= safe_off &&
+	     (off != k->known_off || records != k->known_record)))
 		return err;
 	err = count_records(fd, &off, safe_off, &records);
 	k->good_off = off;

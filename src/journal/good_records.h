@@ -29,6 +29,10 @@ struct good_records {
 	uint64_t known_off;    /* a record began there, before safe_off ... */
 	uint64_t known_record; /* ... the record of this number */
 	const struct history_head *head; /* the file's first bytes */
+	const uint8_t *memory; /* the written bytes from memory_off on: they
+				  must not change during the work; NULL: none */
+	uint64_t memory_off;
+	uint64_t memory_len;
 	uint64_t good_off;		 /* out: end of the good records ... */
 	uint64_t good_records;		 /* ... and their number */
 	struct history_tail tail;	 /* out: the last good bytes */
@@ -39,11 +43,12 @@ struct good_records {
 uint64_t good_records_safe_off(const struct good_records *k);
 
 /*
- * Keeps all whole records before safe_off, if the file begins with head and
- * known_record records are still before known_off; otherwise none, only a
- * header.  The rest goes into path.torn.N.  0 or -errno; -ESTALE if the size
- * has changed again.  After an error the file is as it was, unless only the
- * last step failed: syncing the shorter file, or writing its header.
+ * Keeps all whole records before safe_off, and before the first byte that
+ * differs from memory, if the file begins with head and known_record records
+ * are still before known_off; otherwise none, only a header.  The rest goes
+ * into path.torn.N.  0 or -errno; -ESTALE if the size has changed again.  After
+ * an error the file is as it was, unless only the last step failed: syncing the
+ * shorter file, or writing its header.
  */
 int good_records_keep(struct good_records *k, const char *path, int fd);
 

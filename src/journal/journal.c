@@ -36,6 +36,9 @@ stage_records(struct journal *j, int64_t now_ns)
 {
 	struct history_file *file = history_last(&j->history);
 
+	/* The file is compared with what is staged. */
+	if (j->mend.step == MEND_LAST && j->mend.what == MEND_KEEP)
+		return;
 	while (j->staged.pos != j->main->head_pos) {
 		const uint8_t *frame = ring_at(&j->main->ring, j->staged.pos);
 		uint32_t len = stream_frame_len(frame);

@@ -169,6 +169,9 @@ void journal_cut_back(struct journal *j);
 
 /* ---- refill.c ---- */
 
+/* The staging ring has the file's written bytes from here on. */
+uint64_t journal_staging_oldest_off(const struct journal *j);
+
 /*
  * Only the good records of k are left of the file: continues after them with
  * the records that memory has.  Returns whether records are lost; then there is

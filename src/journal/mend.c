@@ -235,6 +235,9 @@ keep_good(struct journal *j)
 				       good_records_safe_off(&m->keep));
 	m->keep.known_off = known == NULL ? JOURNAL_HEADER_BYTES : known->off;
 	m->keep.known_record = known == NULL ? 0 : known->record;
+	m->keep.memory_off = journal_staging_oldest_off(j);
+	m->keep.memory_len = j->written.off - m->keep.memory_off;
+	m->keep.memory = ring_at(&j->staging, m->keep.memory_off + j->shift);
 	start_job(j, MEND_KEEP);
 }
 

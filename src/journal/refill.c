@@ -89,15 +89,20 @@ pass_staged(const struct journal *j, struct source *s)
 	s->record++;
 }
 
+uint64_t
+journal_staging_oldest_off(const struct journal *j)
+{
+	return j->staged.off -
+	       min_u64(j->staging.size, j->staged.off - j->staging_begin_off);
+}
+
 /* The first record at or after good_off that the staging ring has: found by a
  * walk over a gap of the index, or else the next record in the index. */
 static struct source
 find_in_staging(const struct journal *j, uint64_t good_off)
 {
 	const struct history_file *f = history_last(&j->history);
-	uint64_t oldest =
-		j->staged.off -
-		min_u64(j->staging.size, j->staged.off - j->staging_begin_off);
+	uint64_t oldest = journal_staging_oldest_off(j);
 	const struct journal_index_entry *e =
 		journal_index_find_off(&f->index, good_off);
 	struct source found = { .at = j->written, .record = j->state.records };

@@ -132,6 +132,30 @@ def test_written_to_after_it_was_mended(start, connect, folder):
     assert journal.read(path).records == records(0, 101)
 
 
+def test_copied_over_after_it_was_mended(start, connect, folder):
+    """Protects accepted records from a slow `cp` of an older copy: its second half
+    comes when new records are in the place of the lost ones, and its records are as
+    long as they are."""
+    path = journal.path_now(folder)
+    journal.write(path, *records(1000, 1020))
+    copy = path.read_bytes()
+    half = len(journal.HEADER) + 10 * len(records(0, 1)[0])
+    daemon = start(settings(folder))
+    client = connect(daemon)
+    with open(path, "r+b", buffering=0) as file:
+        file.truncate(half)
+        assert daemon.wait_log("journal_cut")["lost_records"] == "10"
+        for n in range(5):
+            assert client.update("trade", trade(n)) == NIL
+            daemon.summary()  # by then the file was looked at
+        mark = daemon.mark()
+        file.seek(half)
+        file.write(copy[half:])
+    assert daemon.wait_log("journal_cut", after=mark)["lost_records"] == "0"
+    assert client.update("trade", trade(5)) == NIL
+    assert journal.read(path).records == records(1000, 1010) + records(0, 6)
+
+
 @pytest.mark.parametrize("damage", [cut_all, cut_half, append])
 def test_file_cut_and_deleted(start, connect, folder, damage):
     """Protects the day from both at once: a file that was cut before it was deleted
