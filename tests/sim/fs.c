@@ -171,6 +171,8 @@ apply(struct inode *i, const struct change *c, size_t len)
 static void
 forget_changes(struct inode *i, size_t cnt)
 {
+	if (cnt == 0)
+		return;
 	for (size_t n = 0; n < cnt; n++) {
 		i->unsynced_bytes -= i->changes[n].bytes.len;
 		bytes_free(&i->changes[n].bytes);

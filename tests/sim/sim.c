@@ -296,6 +296,8 @@ void
 bytes_drop(struct bytes *b, size_t len)
 {
 	CHECK(len <= b->len);
+	if (len == 0)
+		return;
 	memmove(b->at, b->at + len, b->len - len);
 	b->len -= len;
 }

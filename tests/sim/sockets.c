@@ -105,6 +105,8 @@ net_read(struct socket *s, void *at, size_t len)
 	bool was_full = s->down.len == s->down_max;
 
 	len = min_u64(len, s->down.len);
+	if (len == 0)
+		return 0;
 	memcpy(at, s->down.at, len);
 	bytes_drop(&s->down, len);
 	if (was_full && len > 0)
