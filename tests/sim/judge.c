@@ -210,19 +210,11 @@ judge_read_journal(void)
 
 /* ---- after a crash ---- */
 
-static bool
-has_later_records(const struct day *d)
-{
-	for (unsigned i = 0; i < cnt; i++)
-		if (days[i].day > d->day && count(&days[i]) > 0)
-			return true;
-	return false;
-}
-
 static void
 recover_day(struct day *d, bool has_lost_power)
 {
 	uint64_t before = d->read_records;
+	int32_t running;
 
 	d->read_off = d->read_records = 0;
 	read_more(d);
@@ -236,9 +228,9 @@ recover_day(struct day *d, bool has_lost_power)
 			  d->day, d->read_records, count(d));
 		d->records.len = d->read_records * sizeof(struct record);
 	}
-	/* Its end comes again, if nothing is left of what followed. */
-	if (!has_later_records(d))
-		d->has_ended = false;
+	/* If it runs again, its end comes again. */
+	if (clock_read_date(world.journal + strlen("/journal/sym"), &running))
+		d->has_ended = d->day < running;
 	subscribers_recovered(d->day, d->read_records);
 }
 
