@@ -200,12 +200,27 @@ find_days(void)
 			(void)find(day);
 }
 
+/* The day of the file that the log named last: those before it have ended. */
+static bool
+find_running(int32_t *day)
+{
+	return clock_read_date(world.journal + strlen("/journal/sym"), day);
+}
+
 void
 judge_read_journal(void)
 {
+	int32_t running;
+
 	find_days();
-	for (unsigned i = 0; i < cnt; i++)
+	for (unsigned i = 0; i < cnt; i++) {
 		read_more(&days[i]);
+		/* Perhaps only subscribers with a filter saw its end, and they
+		 * cannot tell how many records it has. */
+		if (file_of(&days[i]) != NULL && find_running(&running) &&
+		    days[i].day < running)
+			days[i].has_ended = true;
+	}
 }
 
 /* ---- after a crash ---- */
@@ -229,7 +244,7 @@ recover_day(struct day *d, bool has_lost_power)
 		d->records.len = d->read_records * sizeof(struct record);
 	}
 	/* If it runs again, its end comes again. */
-	if (clock_read_date(world.journal + strlen("/journal/sym"), &running))
+	if (find_running(&running))
 		d->has_ended = d->day < running;
 	subscribers_recovered(d->day, d->read_records);
 }

@@ -12,9 +12,12 @@ import fcntl
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -159,7 +162,7 @@ class Daemon:
         self.log_is_read.set()
         self.notes_are_read.set()
         self._news = threading.Condition()
-        self._stderr_open = True
+        self._stderr_open, self._bytes_read = True, 0
         # abstract: tmp_path may be longer than a socket name can be
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify_name = "ringtick-test-%d-%s" % (os.getpid(), os.urandom(6).hex())
@@ -188,14 +191,20 @@ class Daemon:
     # threads
 
     def _read_stderr(self):
-        for raw in self.process.stderr:
+        torn, stderr = b"", self.process.stderr.fileno()
+        arrival = select.poll()
+        arrival.register(stderr, select.POLLIN)
+        while self._stderr_open:
+            arrival.poll()
             self.log_is_read.wait()
+            # What is no longer in the pipe is in `lines` when the lock is free.
             with self._news:
-                self.lines.append(Line(raw.decode(errors="replace").rstrip("\n")))
+                found = os.read(stderr, 1 << 16)
+                *whole, torn = (torn + found).split(b"\n")
+                self.lines += [Line(raw.decode(errors="replace")) for raw in whole]
+                self._bytes_read += len(found)
+                self._stderr_open = bool(found)
                 self._news.notify_all()
-        with self._news:
-            self._stderr_open = False
-            self._news.notify_all()
 
     def _read_notes(self):
         while True:
@@ -265,13 +274,25 @@ class Daemon:
             lambda: self.status if self.status and predicate(self.status) else None,
             timeout, "a STATUS")
 
+    def _read_up(self):
+        """Waits until all is read that the daemon has written up to now."""
+        if not self._stderr_open:
+            return
+        waiting = fcntl.ioctl(self.process.stderr, termios.FIONREAD, bytes(4))
+        end = self._bytes_read + struct.unpack("i", waiting)[0]
+        self._news.wait_for(lambda: self._bytes_read >= end or not self._stderr_open
+                            or not self.log_is_read.is_set())
+
     def mark(self):
         """The present end of the log, for wait_log(after=)."""
         with self._news:
+            self._read_up()
             return len(self.lines)
 
     def logged(self, event, after=0, **fields):
+        """What the log has now."""
         with self._news:
+            self._read_up()
             return [line for line in self.lines[after:]
                     if line.matches(event, fields)]
 
