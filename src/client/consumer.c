@@ -408,31 +408,36 @@ consumer_replace_reply(struct consumer *c, size_t len)
 	c->gate = (struct reply_gate){ 0 };
 }
 
+/* Whether the reply's place is after messages that the journal has not written:
+ * a consumer that reads the journal does not get there. */
+static bool
+is_limit_unwritten(const struct consumer *c)
+{
+	const struct history_file *file = c->past.at.file;
+
+	return c->state == CONSUMER_JOURNAL && !file->is_ended &&
+	       (int64_t)(c->limit_main_pos - file->written_pos) > 0;
+}
+
 bool
 consumer_has_question(const struct consumer *c)
 {
 	if (!c->is_replying || c->reply_sent > 0 || c->writing == PART_REPLY)
 		return false;
-	/* A subscription's may come after messages that are not written. */
 	return c->gate.kind == REPLY_OF_QUESTION ||
-	       (c->gate.kind == REPLY_OF_SUBSCRIPTION &&
-		c->state == CONSUMER_JOURNAL && !is_at_limit(c));
+	       (c->gate.kind == REPLY_OF_SUBSCRIPTION && is_limit_unwritten(c));
 }
 
 bool
 consumer_hurry_reply(struct consumer *c)
 {
-	const struct past *p = &c->past;
 	const struct stream *s = c->here.stream;
-	uint64_t at = p->at.pos;
 
 	CHECK(consumer_has_question(c));
 	if (s != NULL && (int64_t)(c->limit_pos - s->visible_pos) > 0)
 		set_limit(c, true);
-	if (c->state == CONSUMER_JOURNAL && !p->at.file->is_ended)
-		c->limit_main_pos =
-			at + min_u64(c->limit_main_pos - at,
-				     p->at.file->written_pos - at);
+	if (is_limit_unwritten(c))
+		c->limit_main_pos = c->past.at.file->written_pos;
 	return reply_gate_is_open(&c->gate);
 }
 

@@ -678,12 +678,16 @@ refuse_held(struct server *s, struct connection *c)
 
 /* The same for a question of a client that has published: the answer would say
  * that its updates are safe.  A question that waits for nothing else is
- * answered. */
+ * answered, and so is a subscription that only told what is written. */
 static void
 end_question(struct server *s, struct connection *c)
 {
-	if (!consumer_hurry_reply(&c->consumer) &&
-	    c->consumer.gate.kind == REPLY_OF_QUESTION) {
+	bool is_open = consumer_hurry_reply(&c->consumer);
+	bool is_question = c->consumer.gate.kind == REPLY_OF_QUESTION;
+
+	if (!is_question && !c->consumer.gate.is_early)
+		refuse_held(s, c);
+	if (!is_open && is_question) {
 		replace_held(s, c);
 		s->counters.request_errors++;
 	}
