@@ -341,6 +341,15 @@ class Daemon:
     def signal(self, number):
         os.kill(self.pid, number)
 
+    def pause(self):
+        """Returns when every thread of the daemon has stopped: SIGSTOP alone returns
+        while they may still run for a while on a busy machine."""
+        self.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def resume(self):
+        self.signal(signal.SIGCONT)
+
     def index(self, line):
         """The index of this very line in the log."""
         with self._news:

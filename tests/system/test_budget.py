@@ -1,7 +1,6 @@
 """All clients share one thread: a client that has used its part waits for the
 others, and the cost of one request has a limit."""
 
-import signal
 
 import kdb
 from kdb import text
@@ -68,10 +67,10 @@ def test_dear_where_every_turn_is_full(start, connect):
     sub.subscribe()
     hogs = [connect(daemon) for _ in range(24)]
     heap = kdb.frame(text("(1;2;3;4)"), kdb.ASYNC) * 4000
-    daemon.signal(signal.SIGSTOP)
+    daemon.pause()
     for n, hog in enumerate(hogs, 1):
         hog.send(heap + update("trade", trade(n)))
     one.send(ASYNC_DEAR + update("trade", trade(0)))
-    daemon.signal(signal.SIGCONT)
+    daemon.resume()
     served = [sub.read_frame() for _ in range(1 + len(hogs))]
     assert served[0] == published("trade", trade(0).items)

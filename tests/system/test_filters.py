@@ -834,11 +834,11 @@ def test_stop_between_selections(start, connect, folder):
         news.clear()
         feed.send(long + behind)
         assert news.wait(20)
-        daemon.signal(signal.SIGSTOP)
+        daemon.pause()
         has_all = [sum(len(frame) > 9 * ROWS_OF_EACH for frame in own) for own in frames]
         if min(has_all) < sent:
             daemon.signal(signal.SIGTERM)
-        daemon.signal(signal.SIGCONT)
+        daemon.resume()
     for reader, own, letter in zip(readers, frames, LETTERS):
         reader.finish()
         assert reader.ended == "fin" and reader.client.reader.torn == 0

@@ -39,11 +39,11 @@ def test_publisher_asks(start, connect, folder, after, sync):
     assert feed.update("trade", trade(0, ROWS)) == NIL
     limit.set(8 + LENGTH + LENGTH // 2)
     # in one turn: the questions wait for a write that will fail
-    daemon.signal(signal.SIGSTOP)
+    daemon.pause()
     for n, one in enumerate((feed, both), 1):
         one.send(update("trade", trade(n * ROWS, ROWS)) + frame("", SYNC))
     sub.send(frame("3", SYNC))
-    daemon.signal(signal.SIGCONT)
+    daemon.resume()
     daemon.wait_log("journal_failing")
     assert read_answer(feed) == read_answer(both) == NO_JOURNAL
     assert read_answer(sub) == kdb.atom("j", 3)
@@ -83,9 +83,9 @@ def test_who_waited_with_a_subscription(start, connect, folder):
     feed = connect(daemon)
     assert feed.update("trade", trade(0, ROWS)) == NIL
     limit.set(8 + LENGTH + LENGTH // 2)
-    daemon.signal(signal.SIGSTOP)
+    daemon.pause()
     feed.send(update("trade", trade(ROWS, ROWS)) + frame(journal.JOIN, SYNC))
-    daemon.signal(signal.SIGCONT)
+    daemon.resume()
     assert read_answer(feed) == NO_JOURNAL
     daemon.wait_log("disconnect", reason="journal", peer=feed.name)
     assert isinstance(connect(daemon).subscribe("trade"), kdb.List)
@@ -151,11 +151,11 @@ def test_who_waits_for_a_record_asks(start, connect, folder):
     assert feed.update("trade", trade(0, ROWS)) == NIL
     limit.set(8 + LENGTH + LENGTH // 2)
     # in one turn: the write will fail
-    daemon.signal(signal.SIGSTOP)
+    daemon.pause()
     feed.send(update("trade", trade(ROWS, ROWS)))
     late.async_(kdb.lst(kdb.sym(".ringtick.subfrom"), kdb.sym("trade"), kdb.sym(""),
                         kdb.atom("j", 2)))
-    daemon.signal(signal.SIGCONT)
+    daemon.resume()
     daemon.wait_log("journal_failing")
     began = time.monotonic()
     for _ in range(8):

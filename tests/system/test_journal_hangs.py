@@ -137,7 +137,7 @@ def test_stop_that_is_paused(disk, start, connect):
     disk.hang("sync")
     daemon.signal(signal.SIGTERM)
     assert disk.hanging() == "sync"
-    daemon.signal(signal.SIGSTOP)
+    daemon.signal(signal.SIGSTOP)  # not pause(): a thread hangs in fdatasync
     time.sleep(1.5)  # longer than stop.timeout
     daemon.signal(signal.SIGCONT)
     disk.go_on()

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import signal
 
 import daemon as daemon_module
 import journal
@@ -73,11 +72,11 @@ def test_lock_is_deleted_and_another_date(start, connect, tmp_path, folder, cloc
                                         journal.settings(folder))
     clock.set_days(days)
     before = {one.name for one in folder.iterdir()}
-    daemon.signal(signal.SIGSTOP)
+    daemon.pause()
     (folder / "sym.lock").unlink()
     done = daemon_module.run("-c", config, "-p", "0", timeout=20,
                              environment=clock.environment())
-    daemon.signal(signal.SIGCONT)
+    daemon.resume()
     assert done.returncode == 1
     assert "%s is in use by another" % journal.path_now(folder) in done.stderr
     assert {one.name for one in folder.iterdir()} == before

@@ -300,10 +300,10 @@ def test_answers_while_the_journal_stands_still(start, connect, folder, mode):
     assert feed.update("trade", trade(0, ROWS)) == NIL
     limit.set(8 + LENGTH + LENGTH // 2)
     # both in one turn: the subscription waits for a write that will fail
-    daemon.signal(signal.SIGSTOP)
+    daemon.pause()
     feed.send(update("trade", trade(ROWS, ROWS)))
     held.send(kdb.frame(journal.JOIN, kdb.SYNC))
-    daemon.signal(signal.SIGCONT)
+    daemon.resume()
     daemon.wait_log("journal_failing")
     assert isinstance(plain.subscribe("trade"), kdb.List)
     assert journal.join(late)[0] == 1

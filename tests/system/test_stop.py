@@ -41,11 +41,11 @@ def test_stop_reads_what_has_arrived(start, connect, mode):
     feed, sub = connect(daemon, user="feed"), connect(daemon)
     sub.subscribe()
     template = Template(10)
-    daemon.signal(signal.SIGSTOP)
+    daemon.pause()
     for n in range(300):
         feed.send(template.make(n * 10))
     daemon.signal(signal.SIGTERM)
-    daemon.signal(signal.SIGCONT)
+    daemon.resume()
     reader = Reader(sub, Account(10))
     reader.finish()
     assert reader.ended == "fin" and reader.on_frame.received == 300
@@ -58,10 +58,10 @@ def test_stop_gives_every_update_its_turn(start, connect):
     requests when the signal comes is accepted."""
     daemon = start()
     feed = connect(daemon)
-    daemon.signal(signal.SIGSTOP)
+    daemon.pause()
     feed.send(ASYNC_DEAR * 20 + update("trade", trade(1)))
     daemon.signal(signal.SIGTERM)
-    daemon.signal(signal.SIGCONT)
+    daemon.resume()
     assert kdb.drain(feed.sock) == (b"", "fin")
     daemon.stop()
     assert daemon.wait_log("stop")["in_records"] == "1"
@@ -92,11 +92,11 @@ def test_stop_says_what_was_left(start, connect, mode):
         daemon = start({"stop": {"timeout": 0}, "engine": {"mode": mode},
                         "connections": {"receive_buffer": "4K"}})
         feed = connect(daemon, user="feed")
-        daemon.signal(signal.SIGSTOP)
+        daemon.pause()
         one = Template(10).make(0)
         feed.send(one * 150)  # fits into any window
         daemon.signal(signal.SIGTERM)
-        daemon.signal(signal.SIGCONT)
+        daemon.resume()
         line = daemon.wait_log("unread", user="feed", peer=feed.name)
         taken = daemon.wait_log("stop").number("in_records") * len(one)
         assert line.number("unread_bytes") == 150 * len(one) - taken > 10000

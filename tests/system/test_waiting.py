@@ -125,13 +125,13 @@ def test_pause(start, connect, clients, mode):
     raw = [kdb.dial(daemon.port) for _ in range(30)]
     for sock in raw:
         clients.callback(sock.close)
-    daemon.signal(signal.SIGSTOP)
+    daemon.pause()
     for sock in raw:
         sock.sendall(b"user:pw\x03\0")
     long.send(whole[100000:])
     stream = Stream(reader)
     time.sleep(2)  # told from a second on, less what it would have slept
-    daemon.signal(signal.SIGCONT)
+    daemon.resume()
     assert all(sock.recv(1) == b"\x03" for sock in raw)
     assert kdb.decode_frame(long.read_response())[1] == NIL
     flood.finish()
@@ -154,9 +154,9 @@ def test_pause_of_a_stop(start, connect):
     feed.sync("")
     daemon.signal(signal.SIGTERM)
     daemon.wait_log("stopping")
-    daemon.signal(signal.SIGSTOP)
+    daemon.pause()
     time.sleep(3.2)
-    daemon.signal(signal.SIGCONT)
+    daemon.resume()
     for _ in range(300):
         reader.read_frame()
     daemon.stop()
