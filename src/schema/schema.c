@@ -55,6 +55,8 @@ schema_type_name(int type)
 	case KT_DICT:
 	case KT_SORTED_DICT:
 		return "dictionary";
+	case KT_UNARY: /* (::) among them */
+		return "function or (::)";
 	}
 	return "function";
 }

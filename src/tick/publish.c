@@ -19,10 +19,12 @@ static const char *
 refuse_table(struct call *c, const struct request_arg *table)
 {
 	int came = (int8_t)table->at[0];
+	bool is_symbol = came == -KT_SYMBOL; /* so it is empty */
 
 	(void)snprintf(c->tick->error, sizeof(c->tick->error),
 		       "type: table: symbol wanted, %s%s came",
-		       schema_type_name(came), schema_type_form(came));
+		       is_symbol ? "empty symbol" : schema_type_name(came),
+		       is_symbol ? "" : schema_type_form(came));
 	return refuse_update(c, table, c->tick->error);
 }
 
@@ -99,7 +101,7 @@ publish_update(struct call *c, const struct request_arg *table,
 	c->out->is_update = true;
 	if (must_be_fed(c, x->len))
 		return call_must_wait(c, WAIT_FED);
-	if ((int8_t)table->at[0] != -KT_SYMBOL)
+	if ((int8_t)table->at[0] != -KT_SYMBOL || table->at[1] == '\0')
 		return refuse_table(c, table);
 	found = schema_find(&t->settings->tables, (const char *)table->at + 1,
 			    table->len - 2);

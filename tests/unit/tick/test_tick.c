@@ -361,6 +361,10 @@ test_update_errors(void **state)
 		      "type: table: symbol wanted, long atom came");
 	check_refused(L3 UPD "0a00 04000000 70616972" L2 IBM LONG5,
 		      "type: table: symbol wanted, char vector came");
+	check_refused(L3 UPD "6500" L2 IBM LONG5,
+		      "type: table: symbol wanted, function or (::) came");
+	check_refused(L3 UPD SYM("") L2 IBM LONG5,
+		      "type: table: symbol wanted, empty symbol came");
 	/* the name byte for byte, as q has it */
 	check_refused(L3 UPD SYM("6120623d0a") L2 IBM LONG5, "a b=\n");
 	assert_int_equal(counters.in_records, 0);
