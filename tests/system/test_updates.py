@@ -337,7 +337,7 @@ WHY = {
     "length: trade: 3 columns wanted after the time (timespan), 4 came, the first "
     "timestamp": lst(vec("p", [T0]), syms("a"), vec("f", [1]), vec("j", [1])),
     "type: trade: columns wanted, a function or (::) came": NIL,
-    "type: trade: columns or cells wanted, the first is a function": lst(NIL, NIL),
+    "type: trade: columns or cells wanted, the first is a function or (::)": lst(NIL, NIL),
     "mismatch: trade.sym: column wanted, a came": kdb.table(
         "a b", vec("j", [1]), vec("j", [1])),
     "mismatch: trade.price: column wanted, size came": kdb.table(
