@@ -286,6 +286,8 @@ WRAP(void *, mmap, void *at, size_t len, int prot, int flags, int fd, off_t off)
 	void *copy;
 
 	if (fd < FD_FIRST) {
+		/* Most runs touch little of it. */
+		flags &= ~MAP_POPULATE;
 		copy = REAL(mmap)(at, len, prot, flags, fd, off);
 		if ((flags & MAP_FIXED) == 0)
 			process_note_map(copy, len);

@@ -183,5 +183,5 @@ main(int argc, char **argv)
 		if (line.is_shrinking)
 			shrink(line, line.seed + i);
 	}
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	process_leave(ok ? EXIT_SUCCESS : EXIT_FAILURE);
 }

@@ -2,6 +2,7 @@
 
 #include "messages.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,11 +104,8 @@ struct out {
 static void
 put(struct out o, uint64_t v, unsigned len)
 {
-	uint8_t at[8];
-
-	for (unsigned i = 0; i < len; i++)
-		at[o.is_big ? len - 1 - i : i] = (uint8_t)(v >> 8 * i);
-	bytes_add(o.b, at, len);
+	v = o.is_big ? htobe64(v << (64 - 8 * len)) : htole64(v);
+	bytes_add(o.b, &v, len);
 }
 
 static void

@@ -264,29 +264,33 @@ sim_fail(const char *format, ...)
 
 /* ---- bytes ---- */
 
-static void
-make_room(struct bytes *b, size_t len)
+void
+bytes_make_room(struct bytes *b, size_t len)
 {
+	uint8_t *base = b->at == NULL ? NULL : b->at - b->gap;
+
+	if (len <= b->room)
+		return;
+	/* Moves no more bytes than were dropped; or the room doubles. */
+	if (b->gap >= b->len && b->len > 0)
+		memmove(base, b->at, b->len);
+	if (b->gap >= b->len) {
+		b->at = base;
+		b->room += b->gap;
+		b->gap = 0;
+	}
 	if (len <= b->room)
 		return;
 	b->room = 2 * len;
-	b->at = realloc(b->at, b->room);
-	CHECK(b->at != NULL);
-}
-
-void
-bytes_add(struct bytes *b, const void *from, size_t len)
-{
-	make_room(b, b->len + len);
-	if (len > 0)
-		memcpy(b->at + b->len, from, len);
-	b->len += len;
+	base = realloc(base, b->gap + b->room);
+	CHECK(base != NULL);
+	b->at = base + b->gap;
 }
 
 void
 bytes_resize(struct bytes *b, size_t len)
 {
-	make_room(b, len);
+	bytes_make_room(b, len);
 	if (len > b->len)
 		memset(b->at + b->len, 0, len - b->len);
 	b->len = len;
@@ -298,13 +302,16 @@ bytes_drop(struct bytes *b, size_t len)
 	CHECK(len <= b->len);
 	if (len == 0)
 		return;
-	memmove(b->at, b->at + len, b->len - len);
+	b->at += len;
+	b->gap += len;
+	b->room -= len;
 	b->len -= len;
 }
 
 void
 bytes_free(struct bytes *b)
 {
-	free(b->at);
+	if (b->at != NULL)
+		free(b->at - b->gap);
 	*b = (struct bytes){ 0 };
 }

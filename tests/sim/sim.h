@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/util.h"
 
@@ -99,11 +100,22 @@ _Noreturn void sim_fail(const char *format, ...)
 struct bytes {
 	uint8_t *at;
 	size_t len, room;
+	size_t gap; /* before `at`: what was dropped */
 };
 
-void bytes_add(struct bytes *b, const void *from, size_t len);
+void bytes_make_room(struct bytes *b, size_t len);
 void bytes_resize(struct bytes *b, size_t len); /* new bytes are 0 */
 void bytes_drop(struct bytes *b, size_t len);	/* the first ones */
 void bytes_free(struct bytes *b);
+
+static inline void
+bytes_add(struct bytes *b, const void *from, size_t len)
+{
+	if (b->len + len > b->room)
+		bytes_make_room(b, b->len + len);
+	if (len > 0)
+		memcpy(b->at + b->len, from, len);
+	b->len += len;
+}
 
 #endif
