@@ -399,6 +399,23 @@ for f in README.md bench/README.md doc/*.md doc/notes/*.md; do
 done >"$found"
 report "documents name files that exist"
 
+# FILE::FUNCTION of a test, or FILE alone; fuzz_NAME.
+name='[a-z0-9_]+'
+grep -noE "(test_$name\\.(c|py)(::$name)?|fuzz_$name)" doc/testing.md |
+while IFS=: read -r line file _ function; do
+	case $file in
+	fuzz_*)	found_in=$(find tests/fuzz -name "$file.c") ;;
+	*)	found_in=$(find tests/unit tests/system -name "$file") ;;
+	esac
+	if [ -z "$found_in" ]; then
+		echo "doc/testing.md:$line: there is no $file"
+	elif [ -n "$function" ]; then
+		grep -qE "^(def )?$function\(" $found_in || echo \
+			"doc/testing.md:$line: $file has no $function"
+	fi
+done >"$found"
+report "the tests that doc/testing.md names exist"
+
 # Words without the bars of tables; doc/notes and the manual pages are apart.
 words_max=18000
 words=$(cat README.md doc/*.md | tr -d '|' | grep -v '^[-: ]*$' | wc -w)

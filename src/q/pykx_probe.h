@@ -4,8 +4,7 @@
  * itself is its authors' work and is not repeated here.
  *
  * (text;`name): what is the name? `_pykx_fn_marker for a function,
- * `_pykx_ctx_marker for a namespace, else its value (tick-contract.md section
- * 8).
+ * `_pykx_ctx_marker for a namespace, else its value (doc/notes/clients.md).
  */
 #ifndef RINGTICK_Q_PYKX_PROBE_H
 #define RINGTICK_Q_PYKX_PROBE_H

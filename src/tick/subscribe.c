@@ -319,7 +319,7 @@ subscribe_each(struct call *c, const struct request_arg *tables,
 }
 
 /* Writes (.u.i;.u.L;schemas), as mgkdb's tickerplant does for a list of tables
- * (tick-contract.md 1.1). */
+ * (doc/notes/clients.md). */
 static const char *
 subscribe_as_mgkdb(struct call *c, const struct request_arg *tables,
 		   const struct request_arg *symbols, struct wire_writer *out)

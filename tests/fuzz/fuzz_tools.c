@@ -16,6 +16,7 @@
 #include "journal/file.h"
 #include "tools/json.h"
 #include "tools/log_payload.h"
+#include "tools/log_replay_kinds.h"
 #include "tools/log_tables.h"
 #include "tools/print.h"
 #include "tools/qtime.h"
@@ -259,6 +260,23 @@ subscribe(const uint8_t *table, size_t len, uint64_t rows)
 	free(body);
 }
 
+/* What `log --replay` foresees of a record: the same of the same kind. */
+static void
+foresee(const struct journal_record *record, const struct log_payload *p)
+{
+	static struct kinds kinds;
+	uint64_t len, again;
+	struct kind *kind = kinds_find(&kinds, record, p, &len);
+
+	CHECK(kind != NULL && kind->hash != 0);
+	CHECK(len >= p->columns_len);
+	CHECK(kinds_find(&kinds, record, p, &again) == kind && again == len);
+	CHECK(kind_foresee(kind, len) == KIND_UNKNOWN);
+	kind_taken(kind, len);
+	CHECK(kind_foresee(kind, len) == KIND_TAKEN);
+	memset(&kinds, 0, sizeof(kinds));
+}
+
 static void
 read_payload(const struct journal_record *record)
 {
@@ -278,6 +296,7 @@ read_payload(const struct journal_record *record)
 	CHECK(t != NULL && log_tables_find(&tables, record) == t);
 	log_table_add(t, record, &p);
 	CHECK(t->rows == p.rows && t->bytes == record->len);
+	foresee(record, &p);
 	table = log_payload_make_table(&made, &p, record, &len);
 	if (table != NULL) {
 		show_table(record, table, len);

@@ -1,5 +1,5 @@
 """Every request that real clients of a kdb+ tickerplant are known to send,
-letter for letter (tick-contract.md 1.1), and the bytes that answer it."""
+letter for letter (doc/notes/clients.md), and the bytes that answer it."""
 
 import socket
 

@@ -82,7 +82,7 @@ def test_compression_is_that_of_q():
 
 
 def test_goldens_of_the_contract():
-    """Protects the contract's own frames (tick-contract.md section 9)."""
+    """Protects the contract's own frames (tick-contract.md section 7)."""
     x = kdb.lst(kdb.vec("n", [1]), kdb.syms("A"), kdb.vec("f", [1.5]))
     feed = kdb.frame(kdb.lst(kdb.text(".u.upd"), kdb.sym("trade"), x))
     assert feed.hex() == (

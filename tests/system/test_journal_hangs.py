@@ -191,6 +191,33 @@ def test_next_file_cannot_be_synced(disk, start, connect):
     assert journal.read(path).records == [journal.record("trade", trade(1))]
 
 
+def test_a_sync_fails(disk, start, connect, mode):
+    """Protects accepted records: no success after a failed fdatasync is believed. The
+    daemon ends with status 74, what was not on the disk gets no answer, and the next
+    start writes it anew."""
+    daemon = start(journal.settings(disk.path, {"engine": {"mode": mode}}, sync="batch"))
+    feed = connect(daemon)
+    assert feed.update("trade", trade(0)) == NIL
+    _, path = journal.count_and_path(feed)
+    safe = path.stat().st_size
+    disk.fail_sync()
+    feed.send(update("trade", trade(1), kdb.SYNC))
+    assert daemon.process.wait(20) == 74
+    with pytest.raises(kdb.Closed):
+        feed.read_response()
+    line = daemon.wait_log("journal_unsynced")
+    assert line.number("from_byte") == safe and line.number("from_record") == 1
+    disk.go_on()
+    daemon.stop(74)
+    # fusepy has no O_DIRECT, with which it is read back
+    again = start(journal.settings(disk.below, sync="batch"))
+    assert again.wait_log("journal_rewritten").number("from_byte") == safe
+    count, path = journal.count_and_path(connect(again))
+    assert count == 2
+    assert journal.read(path).records == [
+        journal.record("trade", trade(n)) for n in range(2)]
+
+
 @pytest.mark.parametrize("call", ["write", "sync"])
 def test_a_hang_is_told(disk, start, connect, call):
     """Protects the operator from silence: a disk that hangs is in the log and in

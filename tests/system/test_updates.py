@@ -554,7 +554,7 @@ def test_longest_message_exactly(start, connect):
 
 
 def test_frames_of_the_contract(start, connect):
-    """Protects the golden bytes of tick-contract.md 9, in to out."""
+    """Protects the golden bytes of tick-contract.md 7, in to out."""
     daemon = start({"schema": {"tables": [
         {"name": "trade", "columns": ["time timespan", "sym symbol",
                                       "price float"]}]}})

@@ -141,7 +141,7 @@ test_day(void **state)
 	assert_int_equal(clock_day(-1), -1);
 	assert_int_equal(clock_day(-NS_PER_DAY), -1);
 	assert_int_equal(clock_day(-NS_PER_DAY - 1), -2);
-	/* tick-contract.md section 9 */
+	/* tick-contract.md section 7 */
 	assert_int_equal(clock_day(utc(2024, 8, 30, 23, 59)), 0x2330);
 }
 

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -403,8 +404,18 @@ test_the_longest_foreign_record(void **state)
 	walk_foreign(1 << 20);
 }
 
+/* Whether the machine has given memory to the client's buffer. */
+static bool
+has_memory(const struct connection *c)
+{
+	unsigned char page;
+
+	assert_int_equal(mincore(c->consumer.past.buffer, 1, &page), 0);
+	return (page & 1) != 0;
+}
+
 /* It returns below the return mark and not at the leave mark: else it would
- * leave again at once. */
+ * leave again at once.  Then its buffer takes no memory any more. */
 static void
 test_the_return_mark(void **state)
 {
@@ -423,6 +434,7 @@ test_the_return_mark(void **state)
 	assert_int_equal(catchup_next_outcome(&cu, &who), OUTCOME_NONE);
 	assert_int_equal(c->consumer.state, CONSUMER_JOURNAL);
 	(void)complete_read();
+	assert_true(has_memory(c));
 	check_sent(c, file->frames, file->frames_len);
 	read_to = all.main.head_pos;
 	publish(file, 1000);
@@ -432,6 +444,7 @@ test_the_return_mark(void **state)
 	assert_ptr_equal(who, c);
 	assert_int_equal(c->consumer.state, CONSUMER_LIVE);
 	assert_int_equal(c->consumer.here.pos, read_to);
+	assert_false(has_memory(c));
 }
 
 /* Bytes that cannot be read end their client, and no other. */

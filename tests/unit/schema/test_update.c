@@ -221,7 +221,7 @@ check(const char *name, const char *x_hex, const char *expected)
 
 /* ---- bulk columns ---- */
 
-/* tick-contract.md section 9: sent data and the published columns. */
+/* tick-contract.md section 7: sent data and the published columns. */
 static void
 test_golden(void **state)
 {

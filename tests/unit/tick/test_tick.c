@@ -1226,6 +1226,29 @@ test_several_days_late(void **state)
 	check_nothing_published();
 }
 
+/* A date that a wrong clock has made goes back with the clock: not to a day
+ * that has ended, and not once something has come in it. */
+static void
+test_a_clock_that_was_ahead(void **state)
+{
+	int64_t later = NOW + 5 * NS_PER_DAY;
+
+	(void)state;
+	assert_true(tick_set_time(&tick, later, 2));
+	check_published(END_MARK(DATE_TODAY));
+	assert_true(tick_set_time(&tick, NOW, 3));
+	check_nothing_published();
+	assert_int_equal(tick.day, TODAY + 1);
+	assert_true(tick_set_time(&tick, later, 4));
+	check_published(END_MARK(DATE_TOMORROW));
+	assert_int_equal(handle_body(WIRE_ASYNC, CALL(UPD, L2 IBM LONG5)),
+			 TICK_DONE);
+	reader.pos = streams.main.head_pos;
+	assert_true(tick_set_time(&tick, NOW, 5));
+	check_nothing_published();
+	assert_int_equal(tick.day, TODAY + 5);
+}
+
 /* Without room for the mark no update of the next day is accepted. */
 static void
 test_no_room_for_the_mark(void **state)
@@ -1337,6 +1360,7 @@ main(void)
 		TEST(test_end_of_day),
 		TEST(test_end_of_day_in_the_zone),
 		TEST(test_several_days_late),
+		TEST(test_a_clock_that_was_ahead),
 		TEST(test_no_room_for_the_mark),
 		TEST(test_end_of_day_by_hand),
 		TEST(test_numbers_of_a_day),
