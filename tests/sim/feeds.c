@@ -107,6 +107,7 @@ send_update(struct feed *f)
 		ask(f, sent(f));
 	if (form.is_stamped)
 		fate |= FATE_STAMPED;
+	sim_trace("feed %u sends update %u", f->number, sent(f));
 	put_update(&f->c.out, (struct update){ f->number, sent(f) }, form);
 	end = f->c.sent_bytes + f->c.out.len;
 	bytes_add(&f->ends, &end, sizeof(end));
@@ -270,15 +271,17 @@ feeds_daemon_ended(bool has_lost_power, bool has_stopped)
 	for (unsigned i = 0; i < cnt; i++) {
 		struct feed *f = &feeds[i];
 
+		/* Answers that are on their way were given. */
+		client_read_rest(&f->c);
+		client_leave(&f->c);
 		if (has_stopped && f->arrived > f->certain)
 			f->certain = f->arrived;
 		doubt(f);
-		/* An answer promises what is on the disk only where syncs were
-		 * asked for. */
+		/* What was answered, or sent before a stop, is on the disk only
+		 * where syncs were asked for. */
 		for (uint32_t n = 0; has_lost_power && n < sent(f); n++)
 			if (world.sync != SYNC_BATCH &&
-			    world.after != AFTER_SYNC &&
-			    (f->fates.at[n] & FATE_MASK) == FATE_ACKED)
+			    world.after != AFTER_SYNC)
 				set_fate(f, n, FATE_UNCERTAIN);
 	}
 }

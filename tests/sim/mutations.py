@@ -3,18 +3,23 @@
 in a copy of the sources, one at a time, and ringtick-sim runs seeds until one
 fails.
 
-    tests/sim/mutations.py BUILD [--seeds N] [NAME...]
+    tests/sim/mutations.py BUILD [--seconds N] [NAME...]
 
-BUILD is a configured build folder, for its configure's arguments; the copy is
-BUILD/mutants.  Prints a line for each mutation: who found it, or `survived`.
+BUILD is a folder for the copy and its build, BUILD/mutants, which are kept for
+the next time.  A mutation is given so many seconds of the processor (120).
+Prints a line for each: who found it, or `survived`.  One of which the list says
+why the simulation cannot see it is explained: if a unit test should, the test
+must fail.  The status is 1 if a mutation survives without an explanation, or if
+seeds fail without any mutation.
 """
 import os
+import resource
 import shutil
 import subprocess
 import sys
-import time
 
-# Name, file, what is there, what takes its place.
+# Name, file, what is there, what takes its place; if the simulation cannot see
+# it: why, and perhaps the unit test that does.
 MUTATIONS = [
     # a connection and its time
     ("linger-stays-in-catchup", "daemon/session.c",
@@ -145,82 +150,139 @@ MUTATIONS = [
 ]
 
 
-def prepare(build):
-    """A copy of the sources beside a build of its own."""
-    top = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-    copy = os.path.join(os.path.abspath(build), "mutants")
-    shutil.rmtree(copy, ignore_errors=True)
-    os.makedirs(os.path.join(copy, "build"))
-    files = subprocess.run(["git", "ls-files"], cwd=top, check=True,
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+
+# Many short runs, and some long ones.
+RUNS = (("0.002", 20), ("0.02", 2))
+
+
+def copy_sources(copy):
+    """Only what differs, so that make does only what is needed."""
+    files = subprocess.run(["git", "ls-files"], cwd=TOP, check=True,
                            capture_output=True, text=True).stdout.split()
-    for name in files + ["configure", "aclocal.m4", "Makefile.in",
-                         "config.h.in"] + os.listdir(top + "/build-aux"):
-        source = os.path.join(top, name)
-        if name in os.listdir(top + "/build-aux"):
-            source = os.path.join(top, "build-aux", name)
-            name = "build-aux/" + name
-        if os.path.isfile(source):
-            target = os.path.join(copy, "src", name)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            shutil.copy2(source, target)
-    subprocess.run(["../src/configure", "CC=" + os.environ.get("CC", "cc")],
-                   cwd=copy + "/build", check=True, stdout=subprocess.DEVNULL)
+    files += ["configure", "aclocal.m4", "Makefile.in", "config.h.in"]
+    files += ["build-aux/" + name for name in os.listdir(TOP + "/build-aux")]
+    for name in files:
+        source, target = os.path.join(TOP, name), os.path.join(copy, name)
+        if not os.path.isfile(source):
+            continue
+        with open(source, "rb") as file:
+            data = file.read()
+        if os.path.exists(target):
+            with open(target, "rb") as file:
+                if file.read() == data:
+                    continue
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copyfile(source, target)
+        shutil.copymode(source, target)
+
+
+def make(folder, program):
+    """The error, or None."""
+    made = subprocess.run(["make", "-s", "-j2", program], cwd=folder,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          text=True)
+    return made.stderr if made.returncode != 0 else None
+
+
+def prepare(build):
+    """A copy of the sources, and a build of it."""
+    copy = os.path.join(os.path.abspath(build), "mutants")
+    folder = copy + "/build"
+    copy_sources(copy + "/src")
+    os.makedirs(folder, exist_ok=True)
+    if not os.path.exists(folder + "/Makefile"):
+        subprocess.run(["../src/configure", "-q", "CFLAGS=-O1 -g",
+                        "CC=" + os.environ.get("CC", "gcc")], cwd=folder,
+                       check=True, stdout=subprocess.DEVNULL)
     return copy
 
 
-def make(copy):
-    return subprocess.run(
-        ["make", "-s", "tests/sim/ringtick-sim"], cwd=copy + "/build",
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def spent():
+    use = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return use.ru_utime + use.ru_stime
 
 
-def hunt(copy, seeds):
-    """The first failure's line among so many seeds, or None."""
-    for seed in range(1, seeds, 10):
-        for days in "0.005", "0.02":
+def hunt(folder, seconds):
+    """The first failure's line in so many seconds, or None; and how many."""
+    began, seed = spent(), 1
+    while spent() - began < seconds:
+        for days, cnt in RUNS:
             run = subprocess.run(
                 ["tests/sim/ringtick-sim", "--seed", str(seed), "--seeds",
-                 "10", "--days", days, "--first"], cwd=copy + "/build",
+                 str(cnt), "--days", days, "--first"], cwd=folder,
                 capture_output=True, text=True)
             if run.returncode != 0:
-                return (run.stderr or run.stdout).splitlines()[0]
-    return None
+                lines = (run.stderr or run.stdout).splitlines()
+                line = ([l for l in lines if "ringtick-sim" in l] or lines)[0]
+                return line + " (--days %s)" % days, spent() - began
+        seed += 20
+    return None, spent() - began
+
+
+def has_test_seen(folder, test):
+    """Whether a unit test fails."""
+    err = make(folder, test)
+    if err is not None:
+        raise RuntimeError(err)
+    return subprocess.run([test], cwd=folder, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode != 0
+
+
+def judge(folder, seconds, why=None, test=None):
+    """A word for what became of a mutation, and a sentence."""
+    err = make(folder, "tests/sim/ringtick-sim")
+    if err is not None:
+        return "broken", err
+    line, took = hunt(folder, seconds if why is None else seconds / 4)
+    if line is not None:
+        return "found", "%3d s: %s" % (took, line)
+    if test is not None and not has_test_seen(folder, test):
+        return "survived", "and %s does not see it" % test
+    if why is not None:
+        return "explained", why + ("; %s" % test if test is not None else "")
+    return "survived", ""
+
+
+def try_one(copy, seconds, mutation):
+    name, path, old, new, *rest = mutation
+    path = os.path.join(copy, "src", "src", path)
+    with open(path) as file:
+        text = file.read()
+    if text.count(old) != 1:
+        return "broken", "its text is %d times in the source" % text.count(old)
+    with open(path, "w") as file:
+        file.write(text.replace(old, new))
+    try:
+        return judge(copy + "/build", seconds, *rest)
+    finally:
+        with open(path, "w") as file:
+            file.write(text)
 
 
 def main():
     args = sys.argv[1:]
-    seeds = 100
-    if "--seeds" in args:
-        i = args.index("--seeds")
-        seeds = int(args[i + 1])
+    seconds = 120
+    if "--seconds" in args:
+        i = args.index("--seconds")
+        seconds = float(args[i + 1])
         del args[i:i + 2]
     copy = prepare(args[0])
-    names = args[1:]
-    found = survived = 0
-    for name, path, old, new in MUTATIONS:
-        if names and name not in names:
+    counts = {}
+    if len(args) == 1:
+        word, line = judge(copy + "/build", seconds)
+        print("%-26s %s" % ("(no mutation)", word + " " + line), flush=True)
+        counts["failing"] = int(word != "survived")
+    for mutation in MUTATIONS:
+        if len(args) > 1 and mutation[0] not in args:
             continue
-        path = os.path.join(copy, "src", "src", path)
-        with open(path) as file:
-            text = file.read()
-        if text.count(old) != 1:
-            print("%-26s is %d times in the source" % (name, text.count(old)),
-                  flush=True)
-            continue
-        with open(path, "w") as file:
-            file.write(text.replace(old, new))
-        built = make(copy)
-        began = time.time()
-        line = hunt(copy, seeds) if built.returncode == 0 else built.stderr
-        found += line is not None
-        survived += line is None
-        print("%-26s %s" % (name, "survived" if line is None else
-                            "found in %3d s: %s" % (time.time() - began,
-                                                   line)), flush=True)
-        with open(path, "w") as file:
-            file.write(text)
-    print("%d found, %d survived" % (found, survived))
+        word, line = try_one(copy, seconds, mutation)
+        counts[word] = counts.get(word, 0) + 1
+        print("%-26s %-9s %s" % (mutation[0], word, line), flush=True)
+    print(", ".join("%d %s" % (cnt, word) for word, cnt in counts.items()))
+    bad = ("survived", "broken", "failing")
+    return int(any(counts.get(word, 0) > 0 for word in bad))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
