@@ -74,7 +74,7 @@ draw_question(void)
 
 	if (sim_chance(300))
 		return records_question;
-	if (sim_chance(30))
+	if (sim_chance(60))
 		return end_question;
 	if (sim_chance(200))
 		return draw_expensive();
@@ -89,6 +89,8 @@ ask(struct asker *a)
 	sim_trace("%s asks %.60s", a->c.user, a->question);
 	put_request(&a->c.out, a->question, true);
 	client_flush(&a->c);
+	if (a->question == end_question)
+		pressure_cue(CUE_END);
 }
 
 /* ---- rubbish ---- */
@@ -171,9 +173,15 @@ misbehave(struct asker *a)
 {
 	if (a->c.socket == NULL)
 		return;
-	if (sim_chance(300))
+	if (sim_chance(300)) {
+		/* Some read a backlog, or wait for what comes. */
+		if (a->c.has_hello && sim_chance(500))
+			put_request(&a->c.out,
+				    sim_chance(500) ? ".ringtick.subfrom[`;`;0]"
+						    : ".u.sub[`;`]",
+				    sim_chance(500));
 		send_rubbish(a);
-	else if (sim_chance(200))
+	} else if (sim_chance(200))
 		client_leave(&a->c);
 	else if (sim_chance(200) && !a->c.socket->client_ended)
 		net_end(a->c.socket);

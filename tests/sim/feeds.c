@@ -68,7 +68,7 @@ set_fate(struct feed *f, uint32_t number, enum fate fate)
 static struct form
 draw_form(void)
 {
-	return (struct form){ .is_sync = sim_chance(150),
+	return (struct form){ .is_sync = sim_chance(200),
 			      .is_big_endian = sim_chance(60),
 			      .is_table = sim_chance(100),
 			      .is_stamped = sim_chance(300),
@@ -127,14 +127,25 @@ draw_pace(struct feed *f)
 }
 
 static void
+flood(struct feed *f)
+{
+	f->pace_ns = NS_PER_MS;
+	f->burst = 50;
+}
+
+static void
 tick(void *who, uint64_t what)
 {
 	struct feed *f = who;
 	unsigned burst = (unsigned)sim_below(f->burst) + 1;
+	bool is_much = burst > 5;
 
 	(void)what;
 	if (f->is_done)
 		return;
+	/* The journal's troubles come when most is to be written. */
+	if (world.is_disk_ill && sim_chance(30))
+		flood(f);
 	if (sim_chance(20))
 		draw_pace(f);
 	if (f->c.socket == NULL)
@@ -142,6 +153,8 @@ tick(void *who, uint64_t what)
 	while (f->c.has_hello && f->c.out.len < OUT_MAX && burst-- > 0)
 		send_update(f);
 	client_flush(&f->c);
+	if (is_much && f->c.has_hello)
+		pressure_cue(CUE_BURST);
 	sim_at(sim_now_ns() + sim_between(1, 2 * f->pace_ns), tick, f, 0);
 }
 
@@ -151,6 +164,20 @@ static void
 ready(struct client *c)
 {
 	(void)c;
+}
+
+/* What an answer promises is so when it comes. */
+static void
+check_safe(const struct feed *f, uint32_t number)
+{
+	bool is_on_disk = world.sync == SYNC_BATCH || world.after == AFTER_SYNC;
+
+	SIM_CHECK(world.disk_faults > 0 ||
+			  judge_is_written((struct update){ f->number, number },
+					   is_on_disk),
+		  "update %u of feed %u is answered, and not %s", number,
+		  f->number,
+		  is_on_disk ? "on the disk" : "in the journal's file");
 }
 
 static void
@@ -174,6 +201,8 @@ take_answer(struct client *c, const struct seen *s, const uint8_t *at)
 	SIM_CHECK(s->kind == SEEN_REPLY, "update %u of feed %u is refused: %s",
 		  number, f->number, s->error);
 	set_fate(f, number, FATE_ACKED);
+	check_safe(f, number);
+	pressure_cue(CUE_ANSWER);
 }
 
 /* The connection has broken: what was not answered may have been accepted. */

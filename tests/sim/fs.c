@@ -218,6 +218,12 @@ fs_truncate(struct inode *i, uint64_t len)
 	return 0;
 }
 
+uint64_t
+fs_size_on_disk(const struct inode *i)
+{
+	return i->on_disk.len;
+}
+
 void
 fs_cut(struct inode *i, uint64_t len)
 {

@@ -25,6 +25,7 @@ struct day {
 	struct bytes records; /* struct record */
 	bool has_ended;
 	uint64_t read_off, read_records; /* of the journal's file */
+	struct bytes ends; /* uint64_t: where each record ends in it */
 };
 
 static struct day days[DAYS_MAX];
@@ -165,7 +166,7 @@ read_more(struct day *d)
 		SIM_CHECK(world.disk_faults > 0,
 			  "the journal of day %d was cut", d->day);
 		d->read_off = sizeof(header);
-		d->read_records = 0;
+		d->read_records = d->ends.len = 0;
 	}
 	while (d->read_off > 0 && d->read_off < b->len) {
 		const uint8_t *at = b->at + d->read_off;
@@ -184,6 +185,7 @@ read_more(struct day *d)
 		bytes_free(&wanted);
 		d->read_off += s.len;
 		d->read_records++;
+		bytes_add(&d->ends, &d->read_off, sizeof(d->read_off));
 	}
 }
 
@@ -223,6 +225,46 @@ judge_read_journal(void)
 	}
 }
 
+static uint64_t
+end_of(const struct day *d, uint64_t idx)
+{
+	return ((const uint64_t *)(const void *)d->ends.at)[idx];
+}
+
+uint64_t
+judge_bytes_from(int32_t day, uint64_t idx)
+{
+	const struct day *d = find(day);
+	uint64_t from = idx == 0 ? 0 : idx - 1;
+
+	if (idx >= d->read_records)
+		return 0;
+	return d->read_off - (idx == 0 ? 0 : end_of(d, from));
+}
+
+bool
+judge_is_written(struct update u, bool is_on_disk)
+{
+	judge_read_journal();
+	for (unsigned i = cnt; i-- > 0;) {
+		const struct day *d = &days[i];
+
+		for (uint64_t n = d->read_records; n-- > 0;) {
+			const struct record *r = record(d, n);
+
+			if (r->u.feed != u.feed)
+				continue;
+			if (r->u.number < u.number)
+				return false;
+			if (r->u.number == u.number)
+				return !is_on_disk ||
+				       fs_size_on_disk(file_of(d)) >=
+					       end_of(d, n);
+		}
+	}
+	return false;
+}
+
 /* ---- after a crash ---- */
 
 static void
@@ -231,7 +273,7 @@ recover_day(struct day *d, bool has_lost_power)
 	uint64_t before = d->read_records;
 	int32_t running;
 
-	d->read_off = d->read_records = 0;
+	d->read_off = d->read_records = d->ends.len = 0;
 	read_more(d);
 	SIM_CHECK(has_lost_power || world.disk_faults > 0 ||
 			  d->read_records >= before,

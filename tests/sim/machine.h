@@ -166,6 +166,7 @@ int fs_sync(struct inode *i);
 void fs_sync_names(void);
 int fs_truncate(struct inode *i, uint64_t len);
 uint64_t fs_size(const struct inode *i);
+uint64_t fs_size_on_disk(const struct inode *i);
 void fs_stat(const struct inode *i, struct stat *st);
 void fs_hold(struct inode *i);
 void fs_release(struct inode *i);

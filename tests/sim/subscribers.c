@@ -19,9 +19,20 @@ enum { SUBSCRIBERS_MAX = 16 };
  * is. */
 #define DELIVERY_NS (10 * NS_PER_S)
 
+/* How long a consumer may be slow until its policy is carried out. */
+#define SLOW_NS	       (4 * NS_PER_S)
+#define SPILL_LIMIT_NS (1 * NS_PER_S)
+
 /* Where a subscriber is, or what it has seen next. */
 struct item {
-	enum { ITEM_UPDATE, ITEM_END, ITEM_JUMP, ITEM_SKIPS, ITEM_CHANGE } kind;
+	enum {
+		ITEM_UPDATE,
+		ITEM_END,
+		ITEM_JUMP,
+		ITEM_SKIPS,
+		ITEM_CHANGE,
+		ITEM_ANSWER, /* to a question, after idx records of day */
+	} kind;
 	struct selection sel; /* from a jump or change on */
 	struct update u;
 	int64_t stamp_ns;
@@ -58,6 +69,11 @@ struct subscriber {
 	bool is_absent; /* left out of this run */
 	bool is_vanishing;
 	bool is_fickle; /* changes its selection */
+	bool is_curious; /* asks where the day is */
+	bool is_asking;
+	bool is_told_slow; /* by the log */
+	bool was_level;	   /* so it does not read what was before it */
+	int64_t slow_ns; /* since when it must be slow; 0: it need not be */
 	bool is_placed; /* its request was answered */
 	uint64_t from;	/* what it asked for with ASK_FROM */
 	int64_t new_epoch;
@@ -237,6 +253,23 @@ pass_change(struct subscriber *s, const struct item *item)
 	return true;
 }
 
+/* A question is answered after all that was published before it. */
+static bool
+pass_answer(const struct subscriber *s, const struct item *item)
+{
+	if (judge_count(item->day) < item->idx)
+		return false;
+	/* With publish.after = "sync" what is in the file may not be published
+	 * yet. */
+	SIM_CHECK(s->policy == POLICY_SKIP || world.after == AFTER_SYNC ||
+			  (item->day == s->day &&
+			   first_wanted(s) >= item->idx),
+		  "%s is answered after record %" PRIu64
+		  ", and lacks record %" PRIu64,
+		  s->c.user, item->idx, first_wanted(s));
+	return true;
+}
+
 static bool
 pass(struct subscriber *s, const struct item *item)
 {
@@ -249,6 +282,8 @@ pass(struct subscriber *s, const struct item *item)
 		return pass_skips(s, item);
 	case ITEM_CHANGE:
 		return pass_change(s, item);
+	case ITEM_ANSWER:
+		return pass_answer(s, item);
 	case ITEM_JUMP:
 		s->items_sel = item->sel;
 		set_place(s, item->day, item->idx);
@@ -331,7 +366,12 @@ ready(struct client *c)
 {
 	struct subscriber *s = subscriber_of(c);
 
-	s->is_placed = s->is_changing = s->is_lying = false;
+	s->is_placed = s->is_changing = s->is_lying = s->is_asking = false;
+	s->is_told_slow = s->was_level = false;
+	s->slow_ns = 0;
+	/* Some begin the day anew. */
+	if (s->is_vanishing && sim_chance(300))
+		s->claim.is_made = false;
 	if (s->claim.is_made && !world.is_batched &&
 	    s->policy != POLICY_SKIP && !sim_chance(100))
 		ask_rejoin(s);
@@ -515,6 +555,20 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 		changed(s, seen);
 		return;
 	}
+	if (s->is_asking && seen->kind == SEEN_REPLY) {
+		s->is_asking = false;
+		add_item(s, (struct item){ .kind = ITEM_ANSWER,
+					   .day = (int32_t)seen->numbers[1],
+					   .idx = (uint64_t)seen->numbers[0] });
+		return;
+	}
+	if (s->is_asking && seen->kind == SEEN_ERROR) {
+		SIM_CHECK(world.disk_faults > 0, "%s is not answered: %s",
+			  s->c.user, seen->error);
+		s->is_asking = false;
+		return;
+	}
+	pressure_cue(CUE_SEEN);
 	SIM_CHECK(!s->is_lying, "%s lies, and is served", s->c.user);
 	/* Something after the reply: the claim was right. */
 	s->claim.epoch = s->new_epoch;
@@ -631,7 +685,13 @@ change_habit(void *who, uint64_t what)
 		client_leave(&s->c);
 		come_later(s);
 	}
-	if (s->is_fickle && s->is_placed && !s->is_changing &&
+	if (s->is_curious && s->is_placed && !s->is_changing &&
+	    !s->is_asking && s->c.socket != NULL && sim_chance(500)) {
+		s->is_asking = true;
+		put_request(&s->c.out, "(.u.i;.u.d)", true);
+		client_flush(&s->c);
+	}
+	if (s->is_fickle && s->is_placed && !s->is_changing && !s->is_asking &&
 	    s->c.socket != NULL && sim_chance(300))
 		change_selection(s);
 	if (s->habit == HABIT_STOP_AND_GO) {
@@ -652,9 +712,9 @@ static const char *const policy_names[] = { "spill", "disconnect", "skip",
 static void
 draw_policy(struct subscriber *s)
 {
-	if (sim_chance(400))
+	if (sim_chance(500))
 		s->policy = sim_below(ARRAY_LEN(policy_names));
-	s->has_spill_limit = s->policy == POLICY_SPILL && sim_chance(100);
+	s->has_spill_limit = s->policy == POLICY_SPILL && sim_chance(150);
 }
 
 void
@@ -671,6 +731,27 @@ subscribers_put_policies(char *to, size_t room)
 			policy_names[all[i].policy],
 			all[i].has_spill_limit ? " spill_limit = \"1s\";"
 					       : "");
+}
+
+/* Whoever was slow is live when its lag is below the return mark, and not at
+ * the one where it left. */
+void
+subscribers_told(const char *line, size_t len)
+{
+	const char *user = memmem(line, len, " user=sub", 9),
+		   *pct = memmem(line, len, " ring_pct=", 10);
+	bool is_live = memmem(line, len, " state=live ", 12) != NULL;
+	struct subscriber *s;
+
+	if (memmem(line, len, "event=consumer ", 15) == NULL || user == NULL ||
+	    pct == NULL)
+		return;
+	s = &all[strtoul(user + 9, NULL, 10)];
+	SIM_CHECK(!s->is_told_slow || !is_live ||
+			  strtoul(pct + 10, NULL, 10) <
+				  pressure_return_percent() + 1,
+		  "%s is live again: %.*s", s->c.user, (int)len, line);
+	s->is_told_slow = memmem(line, len, " state=slow ", 12) != NULL;
 }
 
 bool
@@ -702,6 +783,7 @@ draw_habit(struct subscriber *s)
 {
 	s->is_vanishing = sim_chance(300);
 	s->is_fickle = sim_chance(250);
+	s->is_curious = sim_chance(400);
 	if (sim_chance(250)) {
 		s->habit = HABIT_SLOW;
 		s->c.read_most = 1 + sim_below(2000);
@@ -799,6 +881,57 @@ subscribers_recovered(int32_t day, uint64_t records)
 	}
 }
 
+/* The lag of which it is certain that it is in the ring or the journal. */
+static uint64_t
+certain_lag(const struct subscriber *s)
+{
+	uint64_t lacks = judge_bytes_from(s->day, s->idx[0]);
+	uint64_t on_way = s->c.socket->down.len + s->c.in.len;
+
+	return lacks > on_way ? lacks - on_way : 0;
+}
+
+/* How long its policy allows it to be slow. */
+static int64_t
+slow_limit_ns(const struct subscriber *s)
+{
+	if (s->policy == POLICY_BLOCK)
+		return world.block_limit_ns + SLOW_NS;
+	if (s->has_spill_limit)
+		return SPILL_LIMIT_NS + SLOW_NS;
+	return s->policy == POLICY_SPILL ? INT64_MAX : SLOW_NS;
+}
+
+/* Whether it must be past the leave mark: out of the ring, if it leaves for the
+ * journal. */
+static bool
+must_be_slow(const struct subscriber *s)
+{
+	uint64_t mark = s->policy == POLICY_SPILL ? world.ring_kb * 1024
+						  : pressure_leave_bytes();
+
+	return s->c.socket != NULL && s->is_placed && !s->is_changing &&
+	       !world.is_batched && s->items.len == 0 &&
+	       sees_all(s->items_sel) && certain_lag(s) > mark &&
+	       (s->was_level || s->policy == POLICY_SPILL);
+}
+
+static void
+check_policy(struct subscriber *s, bool is_excused)
+{
+	if (s->c.socket != NULL && s->is_placed && s->items.len == 0 &&
+	    first_wanted(s) == UINT64_MAX)
+		s->was_level = true;
+	if (is_excused || !must_be_slow(s))
+		s->slow_ns = 0;
+	else if (s->slow_ns == 0)
+		s->slow_ns = sim_now_ns();
+	SIM_CHECK(s->slow_ns == 0 ||
+			  sim_now_ns() - s->slow_ns < slow_limit_ns(s),
+		  "%s is slow for long, and has policy %s", s->c.user,
+		  policy_names[s->policy]);
+}
+
 /* Whoever reads gets what there is. */
 void
 subscribers_check_progress(bool is_excused)
@@ -812,6 +945,7 @@ subscribers_check_progress(bool is_excused)
 		    lacks == UINT64_MAX)
 			s->moved_ns = sim_now_ns();
 		s->lacks = lacks;
+		check_policy(s, is_excused);
 		SIM_CHECK(sim_now_ns() - s->moved_ns < DELIVERY_NS,
 			  "%s lacks record %" PRIu64 " of day %d for long",
 			  s->c.user, lacks, s->day);
@@ -825,7 +959,7 @@ subscribers_stop(void)
 		struct subscriber *s = &all[i];
 
 		s->habit = HABIT_PROMPT;
-		s->is_vanishing = s->is_fickle = false;
+		s->is_vanishing = s->is_fickle = s->is_curious = false;
 		s->c.is_paused = false;
 		s->c.read_most = 0;
 		client_go_on(&s->c);
@@ -840,6 +974,7 @@ subscribers_are_quiet(void)
 
 		if (!s->is_absent &&
 		    (s->c.socket == NULL || !s->is_placed || s->is_changing ||
+		     s->is_asking ||
 		     s->items.len > 0 || first_wanted(s) != UINT64_MAX))
 			return false;
 	}

@@ -17,6 +17,9 @@ enum { CONFIG_MAX = 8192 };
  * it back. */
 #define BRING_BACK_NS (30 * NS_PER_S)
 
+/* The longest time that a stop takes: stop.timeout, and what follows. */
+#define STOP_NS (9 * NS_PER_S)
+
 struct world world;
 
 /* ---- the configuration ---- */
@@ -45,10 +48,14 @@ draw_settings(void)
 static void
 write_configuration(void)
 {
-	static const char *const limits[] = { "50ms", "1s", "5s" };
-	char text[CONFIG_MAX], users[2048];
+	static const unsigned limits_ms[] = { 50, 1000, 5000 };
+	char text[CONFIG_MAX], users[2048], slow[64], groups[256];
+	unsigned limit = (unsigned)sim_below(3);
 
 	subscribers_put_policies(users, sizeof(users));
+	pressure_put_slow(slow, sizeof(slow));
+	pressure_put_groups(groups, sizeof(groups));
+	world.block_limit_ns = limits_ms[limit] * NS_PER_MS;
 	(void)snprintf(
 		text, sizeof(text),
 		"listen = { port = 5010; unix_socket = false; };\n"
@@ -57,15 +64,15 @@ write_configuration(void)
 		"journal = { directory = \"/journal\"; sync = \"%s\";"
 		" reserve = %s; };\n"
 		"publish = { after = \"%s\"; interval = \"%ums\"; };\n"
-		"slow = { block_limit = \"%s\"; users = ( %s ); };\n"
+		"slow = { block_limit = \"%ums\"; %s users = ( %s ); };\n"
 		"log = { report = \"1m\"; };\n"
 		"day = { zone = \"utc\"; };\n"
-		"%s",
+		"%s%s",
 		4u << sim_below(5), world.ring_kb,
 		sync_names[world.sync], sim_chance(500) ? "true" : "false",
 		after_names[world.after], world.interval_ms,
-		limits[sim_below(3)], users,
-		schema_text);
+		limits_ms[limit], slow, users, groups, schema_text);
+	sim_trace("the configuration:\n%s", text);
 	fs_put("/etc/ringtick.conf", text);
 }
 
@@ -119,8 +126,10 @@ world_log(const char *line, size_t len)
 		len--;
 	sim_trace("log: %.*s", (int)len, line);
 	check_end(line, len);
+	subscribers_told(line, len);
 	if (memmem(line, len, "event=stop_cut ", 15) != NULL ||
-	    memmem(line, len, "event=unread ", 13) != NULL)
+	    (memmem(line, len, "event=unread ", 13) != NULL &&
+	     !world.is_stop_plain))
 		world.is_cut = true;
 	if (memmem(line, len, "event=journal_unnamed ", 22) != NULL)
 		(void)find_field(line, len, " copy=", world.rescued,
@@ -274,7 +283,11 @@ end_feeds(void *who, uint64_t what)
 static void
 stop(void)
 {
+	world.is_stop_plain = !world.is_disk_ill &&
+			      (world.disk_faults == 0 ||
+			       sim_now_ns() - world.healed_ns > BRING_BACK_NS);
 	heal_disk(NULL, 0);
+	world.stop_ns = sim_now_ns();
 	world.is_stopping = true;
 	feeds_stop_begins();
 	process_signal(SIGTERM);
@@ -292,6 +305,18 @@ check_progress(void)
 	subscribers_check_progress(is_excused);
 }
 
+/* However often it is asked to. */
+static void
+check_stop(void)
+{
+	if (!world.is_stopping || !process_is_running())
+		return;
+	SIM_CHECK(sim_now_ns() - world.stop_ns < STOP_NS,
+		  "the daemon does not stop");
+	if (sim_chance(300))
+		process_signal(SIGTERM);
+}
+
 static void
 look(void *who, uint64_t what)
 {
@@ -304,6 +329,7 @@ look(void *who, uint64_t what)
 			  "the watchdog was not fed");
 	}
 	check_progress();
+	check_stop();
 	if (world.is_ending && !world.is_stopping && process_is_running() &&
 	    feeds_are_quiet() && subscribers_are_quiet()) {
 		world.is_over = true;
@@ -316,12 +342,10 @@ look(void *who, uint64_t what)
 }
 
 static void
-crash(void *who, uint64_t what)
+crash_now(void *who, uint64_t what)
 {
 	(void)who;
 	(void)what;
-	sim_at(sim_now_ns() + sim_between(NS_PER_S, 200 * NS_PER_S), crash,
-	       NULL, 0);
 	if (!process_is_running() || world.is_stopping || world.is_ending ||
 	    sim_now_ns() - world.removed_ns < BRING_BACK_NS)
 		return;
@@ -331,6 +355,22 @@ crash(void *who, uint64_t what)
 	}
 	world.has_lost_power = sim_chance(500);
 	process_crash();
+}
+
+static void
+crash(void *who, uint64_t what)
+{
+	bool is_due = pressure_is_awaited();
+
+	(void)who;
+	(void)what;
+	sim_at(sim_now_ns() + sim_between(NS_PER_S, 200 * NS_PER_S), crash,
+	       NULL, 0);
+	pressure_forget();
+	if (is_due || sim_chance(400))
+		crash_now(NULL, 0);
+	else
+		pressure_await(crash_now);
 }
 
 /* Never out of a day that has begun: where records then go is not for clients

@@ -37,6 +37,9 @@ struct world {
 	int64_t end_ns; /* when feeds stop */
 	bool is_ending; /* the last requests: all must become quiet */
 	bool is_stopping, is_over;
+	bool is_stop_plain; /* nothing was wrong when it began */
+	int64_t stop_ns;    /* when it began */
+	int64_t block_limit_ns;
 	bool is_cut; /* the stop, by its time-out */
 	bool has_lost_power; /* the last end of the daemon */
 	unsigned unclean; /* ends of the daemon that were not stops */
@@ -63,6 +66,31 @@ extern struct world world;
 /* Runs days of simulated time, with faults and without some actors, and returns
  * if all was well. */
 void world_run(double days, unsigned faults, uint64_t left_out);
+
+/* ---- pressure (pressure.c) ---- */
+
+/* Of the configuration: of its group slow, and groups. */
+void pressure_put_slow(char *to, size_t room);
+void pressure_put_groups(char *to, size_t room);
+
+/* A consumer with more lag than this is slow. */
+uint64_t pressure_leave_bytes(void);
+unsigned pressure_return_percent(void);
+
+/* Moments in which much is going on. */
+enum cue {
+	CUE_BURST,  /* a feed has sent much at once */
+	CUE_ANSWER, /* to a synchronous update */
+	CUE_SEEN,   /* somebody got an update */
+	CUE_END,    /* the end of a day is asked for */
+	CUES
+};
+
+/* Calls run() soon after such a moment. */
+void pressure_await(void (*run)(void *who, uint64_t what));
+bool pressure_is_awaited(void);
+void pressure_forget(void);
+void pressure_cue(enum cue cue);
 
 /* ---- a client's connection (client.c) ---- */
 
@@ -120,6 +148,9 @@ void subscribers_open(unsigned cnt);
 /* Writes slow.users of the configuration. */
 void subscribers_put_policies(char *to, size_t room);
 
+/* A line of the log. */
+void subscribers_told(const char *line, size_t len);
+
 /* Whether the user's connections may be ended for such a reason. */
 bool subscribers_may_end(const char *user, const char *reason);
 void subscribers_check(void); /* what they have seen, against the order */
@@ -142,6 +173,12 @@ bool judge_knows(int32_t day, uint64_t idx, struct update *u,
 		 int64_t *stamp_ns);
 void judge_tell(int32_t day, uint64_t idx, struct update u, int64_t stamp_ns);
 uint64_t judge_count(int32_t day);
+
+/* Whether an update is in the journal's file, or on the disk. */
+bool judge_is_written(struct update u, bool is_on_disk);
+
+/* Bytes in the journal's file from a record on. */
+uint64_t judge_bytes_from(int32_t day, uint64_t idx);
 
 /* The end of a day after `records`; or UINT64_MAX if the observer does not know
  * how many.  Whether that many are known already. */

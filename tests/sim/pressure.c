@@ -1,0 +1,87 @@
+/*
+ * Pressure: settings so small that their limits are reached, and ends of the
+ * daemon in the moments in which much is going on.
+ */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "world.h"
+
+static struct {
+	unsigned leave_percent, return_percent;
+	/* What waits for a cue. */
+	void (*run)(void *who, uint64_t what);
+	enum cue cue;
+} pressure;
+
+/* ---- settings ---- */
+
+void
+pressure_put_slow(char *to, size_t room)
+{
+	static const unsigned leave[] = { 75, 75, 50, 25 };
+
+	pressure.leave_percent = leave[sim_below(ARRAY_LEN(leave))];
+	pressure.return_percent =
+		pressure.leave_percent / (2 + (unsigned)sim_below(3));
+	(void)snprintf(to, room, "leave_percent = %u; return_percent = %u;",
+		       pressure.leave_percent, pressure.return_percent);
+}
+
+void
+pressure_put_groups(char *to, size_t room)
+{
+	(void)snprintf(to, room,
+		       "engine = { span_max = \"%uK\"; };\n"
+		       "message = { buffers = %u; timeout = \"%us\"; };\n",
+		       4u << sim_below(9), 2 + (unsigned)sim_below(3),
+		       sim_chance(500) ? 30 : 5);
+}
+
+uint64_t
+pressure_leave_bytes(void)
+{
+	return world.ring_kb * UINT64_C(1024) / 100 * pressure.leave_percent;
+}
+
+unsigned
+pressure_return_percent(void)
+{
+	return pressure.return_percent;
+}
+
+/* ---- moments ---- */
+
+void
+pressure_await(void (*run)(void *who, uint64_t what))
+{
+	pressure.run = run;
+	pressure.cue = sim_below(CUES);
+}
+
+void
+pressure_cue(enum cue cue)
+{
+	unsigned before;
+
+	if (pressure.run == NULL || pressure.cue != cue)
+		return;
+	before = sim_use_stream(ACTOR_CRASH);
+	sim_at(sim_now_ns() + sim_between(0, 300 * NS_PER_US), pressure.run,
+	       NULL, 0);
+	(void)sim_use_stream(before);
+	pressure.run = NULL;
+}
+
+bool
+pressure_is_awaited(void)
+{
+	return pressure.run != NULL;
+}
+
+void
+pressure_forget(void)
+{
+	pressure.run = NULL;
+}
