@@ -26,14 +26,6 @@ MUTATIONS = [
      "\tcatchup_forget(c);\n\tdelivery_forget(&s->delivery, c);\n"
      "\tc->state = CONNECTION_LINGERING;",
      "\tdelivery_forget(&s->delivery, c);\n\tc->state = CONNECTION_LINGERING;"),
-    ("outcome-keeps-deadline", "daemon/session.c",
-     "\tpool_give(&s->pool, connection_consume(c, len));\n"
-     "\tc->deadline_ns = 0;\n}\n\n/* Handles one whole",
-     "\tpool_give(&s->pool, connection_consume(c, len));\n}\n\n"
-     "/* Handles one whole"),
-    ("hello-keeps-deadline", "daemon/session.c",
-     "\tlist_remove(&c->hello_node);\n\tc->deadline_ns = 0;",
-     "\tlist_remove(&c->hello_node);"),
     ("drain-ignores-waiting", "daemon/turn.c",
      "(!drain_is_done(s) || s->waiting_cnt > 0)", "(!drain_is_done(s))"),
     ("drain-ignores-replies", "daemon/turn.c",
