@@ -910,7 +910,8 @@ must_be_slow(const struct subscriber *s)
 	uint64_t mark = s->policy == POLICY_SPILL ? world.ring_kb * 1024
 						  : pressure_leave_bytes();
 
-	return s->c.socket != NULL && s->is_placed && !s->is_changing &&
+	return s->c.socket != NULL && !s->c.socket->daemon_ended &&
+	       !s->c.socket->is_reset && s->is_placed && !s->is_changing &&
 	       !world.is_batched && s->items.len == 0 &&
 	       sees_all(s->items_sel) && certain_lag(s) > mark &&
 	       (s->was_level || s->policy == POLICY_SPILL);
