@@ -193,6 +193,7 @@ static void
 tick(void *who, uint64_t what)
 {
 	struct asker *a = who;
+	bool is_kept = sim_act();
 
 	(void)what;
 	if (is_stopped) {
@@ -203,6 +204,8 @@ tick(void *who, uint64_t what)
 	sim_at(sim_now_ns() +
 		       sim_between(1, 20 * NS_PER_S >> 2 * sim_below(8)),
 	       tick, a, 0);
+	if (!is_kept)
+		return;
 	if (a->c.socket == NULL)
 		(void)client_connect(&a->c);
 	else if (a->is_hostile)

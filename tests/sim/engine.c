@@ -40,6 +40,12 @@ enum op_kind {
 	OP_STAT,
 	OP_SYNC,
 	OP_NOTE, /* the jobs' event */
+	OP_KINDS
+};
+
+static const char *const op_names[OP_KINDS] = {
+	"free", "accept", "recv", "write", "poll", "cancel",
+	"signal", "append", "read", "stat", "sync", "note"
 };
 
 struct op {
@@ -138,14 +144,14 @@ static void
 complete(struct op *op, int64_t result, bool is_last)
 {
 	SIM_CHECK(op->sum == sum_of(op),
-		  "bytes in flight have changed (kind %d, slot %u)", op->kind,
-		  op->ticket.slot);
+		  "bytes in flight have changed (%s, slot %u)",
+		  op_names[op->kind], op->ticket.slot);
 	CHECK(engine.done_cnt < OPS_MAX);
 	engine.done[engine.done_cnt++] = (struct completion){
 		op->ticket, (int32_t)result, is_last
 	};
 	sim_mix((uint64_t)result << 8 | op->kind);
-	sim_trace("  op %d slot %u: %lld", op->kind, op->ticket.slot,
+	sim_trace("  %s slot %u: %lld", op_names[op->kind], op->ticket.slot,
 		  (long long)result);
 	if (!is_last)
 		return;
@@ -263,6 +269,7 @@ try_op(void *who, uint64_t what)
 		fs_count_step();
 	switch (op->kind) {
 	case OP_FREE:
+	case OP_KINDS:
 		break;
 	case OP_ACCEPT:
 		try_accept(op);
@@ -429,7 +436,7 @@ add_socket_op(struct engine *e, struct op op)
 	for (unsigned i = 0; i < e->ops_end; i++)
 		SIM_CHECK(e->ops[i].kind != op.kind ||
 				  e->ops[i].socket != op.socket,
-			  "two operations of kind %d at one socket", op.kind);
+			  "two operations %s at one socket", op_names[op.kind]);
 	try_later(add_op(op), TRY_MIN_NS, TRY_MAX_NS);
 }
 

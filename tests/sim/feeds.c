@@ -137,6 +137,7 @@ static void
 tick(void *who, uint64_t what)
 {
 	struct feed *f = who;
+	bool is_kept = sim_act();
 	unsigned burst = (unsigned)sim_below(f->burst) + 1;
 	bool is_much = burst > 5;
 
@@ -148,6 +149,9 @@ tick(void *who, uint64_t what)
 		flood(f);
 	if (sim_chance(20))
 		draw_pace(f);
+	sim_at(sim_now_ns() + sim_between(1, 2 * f->pace_ns), tick, f, 0);
+	if (!is_kept)
+		return;
 	if (f->c.socket == NULL)
 		(void)client_connect(&f->c);
 	while (f->c.has_hello && f->c.out.len < OUT_MAX && burst-- > 0)
@@ -155,7 +159,6 @@ tick(void *who, uint64_t what)
 	client_flush(&f->c);
 	if (is_much && f->c.has_hello)
 		pressure_cue(CUE_BURST);
-	sim_at(sim_now_ns() + sim_between(1, 2 * f->pace_ns), tick, f, 0);
 }
 
 /* ---- answers ---- */

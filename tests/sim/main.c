@@ -1,12 +1,14 @@
 /*
  *   ringtick-sim [--seed N] [--seeds N] [--days D] [--faults WHICH] [--trace]
- *                [--first] [--shrink] [--leave-out ACTORS]
+ *                [--first] [--jobs N] [--shrink SECONDS] [--keep ACTS]
  *
- * Runs the daemon and the world around it from one seed, or from several, one
- * after the other, or until the first one fails; WHICH is all, none, net, disk
- * or crash.  --shrink looks for actors (feeds, subscribers, faults) without
- * which a seed still fails, and then says how to run what is left; ACTORS is
- * that, in hexadecimal.
+ * Runs the daemon and the world around it from one seed, or from several, N of
+ * them at once, all or until the first one fails; WHICH is all, none, or some
+ * of net, disk, crash, with commas.
+ *
+ * Then looks for the shortest run that fails as the first failure did, for 20
+ * SECONDS if not told otherwise; and tells the end of its trace, and how to
+ * repeat it: with ACTS, all others left out.
  */
 #include "config.h"
 
@@ -17,7 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "shrink.h"
 #include "world.h"
+
+enum { JOBS_MAX = 64 };
 
 enum {
 	OPTION_SEED = 256,
@@ -25,7 +30,8 @@ enum {
 	OPTION_DAYS,
 	OPTION_FAULTS,
 	OPTION_FIRST,
-	OPTION_LEAVE_OUT,
+	OPTION_JOBS,
+	OPTION_KEEP,
 	OPTION_SHRINK,
 	OPTION_TRACE
 };
@@ -36,19 +42,19 @@ static const struct option options[] = {
 	{ "days", required_argument, NULL, OPTION_DAYS },
 	{ "faults", required_argument, NULL, OPTION_FAULTS },
 	{ "first", no_argument, NULL, OPTION_FIRST },
-	{ "leave-out", required_argument, NULL, OPTION_LEAVE_OUT },
-	{ "shrink", no_argument, NULL, OPTION_SHRINK },
+	{ "jobs", required_argument, NULL, OPTION_JOBS },
+	{ "keep", required_argument, NULL, OPTION_KEEP },
+	{ "shrink", required_argument, NULL, OPTION_SHRINK },
 	{ "trace", no_argument, NULL, OPTION_TRACE },
 	{ NULL, 0, NULL, 0 },
 };
 
 struct command_line {
-	uint64_t seed, seeds;
-	double days;
-	unsigned faults;
-	uint64_t left_out;
+	struct run run; /* the first seed's */
+	uint64_t seeds;
+	unsigned jobs;
+	double shrink_s;
 	bool is_first_only; /* the first failure ends it */
-	bool is_shrinking;
 };
 
 /* Daemons that crashed leave memory behind: as real ones do not. */
@@ -59,56 +65,90 @@ __asan_default_options(void)
 	return "detect_leaks=0";
 }
 
-static unsigned
-read_faults(const char *word)
-{
-	static const struct {
-		const char *word;
-		unsigned faults;
-	} words[] = { { "all", FAULTS_ALL },
-		      { "none", 0 },
-		      { "net", FAULTS_NET },
-		      { "disk", FAULTS_DISK },
-		      { "crash", FAULTS_CRASH } };
+static const struct {
+	const char *word;
+	unsigned faults;
+} fault_words[] = { { "all", FAULTS_ALL },
+		    { "none", 0 },
+		    { "net", FAULTS_NET },
+		    { "disk", FAULTS_DISK },
+		    { "crash", FAULTS_CRASH } };
 
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (strcmp(word, words[i].word) == 0)
-			return words[i].faults;
-	fprintf(stderr, "--faults is all, none, net, disk or crash\n");
+static unsigned
+read_fault(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(fault_words); i++)
+		if (strcmp(word, fault_words[i].word) == 0)
+			return fault_words[i].faults;
+	fprintf(stderr, "--faults is all, none, or of net,disk,crash\n");
 	process_leave(EXIT_FAILURE);
+}
+
+static unsigned
+read_faults(char *words)
+{
+	unsigned faults = 0;
+	char *rest = NULL;
+
+	for (char *word = strtok_r(words, ",", &rest); word != NULL;
+	     word = strtok_r(NULL, ",", &rest))
+		faults |= read_fault(word);
+	return faults;
+}
+
+const char *
+faults_text(char *to, size_t room, unsigned faults)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(fault_words); i++)
+		if (faults == fault_words[i].faults)
+			return fault_words[i].word;
+	for (size_t i = 2; i < ARRAY_LEN(fault_words); i++)
+		if ((faults & fault_words[i].faults) != 0)
+			len += (size_t)snprintf(to + len, room - len, "%s%s",
+						len > 0 ? "," : "",
+						fault_words[i].word);
+	return to;
 }
 
 static struct command_line
 read_command_line(int argc, char **argv)
 {
-	struct command_line line = { .seed = 1,
+	struct command_line line = { .run = { .seed = 1,
+					      .days = 0.01,
+					      .faults = FAULTS_ALL },
 				     .seeds = 1,
-				     .days = 0.01,
-				     .faults = FAULTS_ALL };
+				     .jobs = 1,
+				     .shrink_s = 20 };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		switch (option) {
 		case OPTION_SEED:
-			line.seed = strtoull(optarg, NULL, 10);
+			line.run.seed = strtoull(optarg, NULL, 10);
 			break;
 		case OPTION_SEEDS:
 			line.seeds = strtoull(optarg, NULL, 10);
 			break;
 		case OPTION_DAYS:
-			line.days = strtod(optarg, NULL);
+			line.run.days = strtod(optarg, NULL);
 			break;
 		case OPTION_FAULTS:
-			line.faults = read_faults(optarg);
+			line.run.faults = read_faults(optarg);
 			break;
 		case OPTION_FIRST:
 			line.is_first_only = true;
 			break;
-		case OPTION_LEAVE_OUT:
-			line.left_out = strtoull(optarg, NULL, 16);
+		case OPTION_JOBS:
+			line.jobs = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case OPTION_KEEP:
+			if (!acts_keep_text(optarg))
+				process_leave(EXIT_FAILURE);
 			break;
 		case OPTION_SHRINK:
-			line.is_shrinking = true;
+			line.shrink_s = strtod(optarg, NULL);
 			break;
 		case OPTION_TRACE:
 			sim_is_tracing = true;
@@ -116,19 +156,23 @@ read_command_line(int argc, char **argv)
 		default:
 			process_leave(EXIT_FAILURE);
 		}
+	if (line.jobs < 1 || line.jobs > JOBS_MAX)
+		line.jobs = 1;
 	return line;
 }
 
-static void
-run_seed(const struct command_line *line, uint64_t seed)
+/* ---- runs ---- */
+
+void
+run_seed(const struct run *run)
 {
 	const struct world_counts *n = &world.counts;
 
-	sim_seed(seed);
-	world_run(line->days, line->faults, line->left_out);
+	sim_seed(run->seed);
+	world_run(run->days, run->faults);
 	printf("seed %llu: ok, %llu updates, %llu frames, %llu connections, "
 	       "%llu crashes, %llu stops, digest %016llx\n",
-	       (unsigned long long)seed, (unsigned long long)n->updates,
+	       (unsigned long long)run->seed, (unsigned long long)n->updates,
 	       (unsigned long long)n->frames, (unsigned long long)n->connects,
 	       (unsigned long long)n->crashes, (unsigned long long)n->stops,
 	       (unsigned long long)sim_digest());
@@ -136,52 +180,76 @@ run_seed(const struct command_line *line, uint64_t seed)
 	process_leave(EXIT_SUCCESS);
 }
 
-/* In a process of its own, which begins with nothing. */
-static bool
-run_apart(const struct command_line *line, uint64_t seed)
+/* Runs in processes of their own, each of which begins with nothing. */
+static struct {
+	struct job {
+		pid_t pid;
+		uint64_t seed;
+	} all[JOBS_MAX];
+	unsigned cnt;
+	uint64_t failed_seed, failed_cnt;
+} jobs;
+
+static void
+begin(struct run run)
 {
-	int status;
 	pid_t pid = fork();
 
 	if (pid == 0)
-		run_seed(line, seed);
-	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
-	if (WIFSIGNALED(status))
-		fprintf(stderr, "ringtick-sim: seed %llu: signal %d\n",
-			(unsigned long long)seed, WTERMSIG(status));
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+		run_seed(&run);
+	CHECK(pid > 0);
+	jobs.all[jobs.cnt++] = (struct job){ pid, run.seed };
 }
 
-/* Leaves out all without which it still fails. */
 static void
-shrink(struct command_line line, uint64_t seed)
+note_failure(uint64_t seed)
 {
-	line.seed = seed;
-	for (unsigned actor = 0; actor < ACTORS; actor++) {
-		struct command_line less = line;
+	if (jobs.failed_cnt++ == 0)
+		jobs.failed_seed = seed;
+}
 
-		less.left_out |= UINT64_C(1) << actor;
-		if (!run_apart(&less, seed))
-			line = less;
+/* Waits until one has ended. */
+static void
+end_one(void)
+{
+	int status;
+	pid_t pid = wait(&status);
+
+	for (unsigned i = 0; i < jobs.cnt; i++) {
+		struct job *job = &jobs.all[i];
+
+		if (job->pid != pid)
+			continue;
+		if (WIFSIGNALED(status))
+			fprintf(stderr, "ringtick-sim: seed %llu: signal %d\n",
+				(unsigned long long)job->seed,
+				WTERMSIG(status));
+		if (status != 0)
+			note_failure(job->seed);
+		*job = jobs.all[--jobs.cnt];
+		return;
 	}
-	fprintf(stderr, "ringtick-sim --seed %llu --days %g --leave-out %llx\n",
-		(unsigned long long)seed, line.days,
-		(unsigned long long)line.left_out);
 }
 
 int
 main(int argc, char **argv)
 {
 	struct command_line line = read_command_line(argc, argv);
-	bool ok = true;
+	struct run run = line.run;
 
-	for (uint64_t i = 0; i < line.seeds && (ok || !line.is_first_only);
-	     i++) {
-		if (run_apart(&line, line.seed + i))
-			continue;
-		ok = false;
-		if (line.is_shrinking)
-			shrink(line, line.seed + i);
+	for (uint64_t i = 0; i < line.seeds; i++) {
+		if (line.is_first_only && jobs.failed_cnt > 0)
+			break;
+		run.seed = line.run.seed + i;
+		begin(run);
+		if (jobs.cnt == line.jobs)
+			end_one();
 	}
-	process_leave(ok ? EXIT_SUCCESS : EXIT_FAILURE);
+	while (jobs.cnt > 0)
+		end_one();
+	if (jobs.failed_cnt > 0 && line.shrink_s > 0 && !sim_is_tracing) {
+		run.seed = jobs.failed_seed;
+		shrink(run, line.shrink_s);
+	}
+	process_leave(jobs.failed_cnt == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }

@@ -28,7 +28,7 @@ static struct {
 	uint64_t numbers, life, digest;
 } sim = { .life = 1 };
 
-bool sim_is_tracing;
+bool sim_is_tracing, sim_is_silent;
 
 /* ---- chance ---- */
 
@@ -52,15 +52,27 @@ sim_use_stream(unsigned stream)
 	return before;
 }
 
-uint64_t
-sim_random(void)
+/* splitmix64 */
+static uint64_t
+scramble(uint64_t z)
 {
-	uint64_t z = sim.states[sim.stream] += 0x9e3779b97f4a7c15;
-
-	/* splitmix64 */
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 	z = (z ^ z >> 27) * 0x94d049bb133111eb;
 	return z ^ z >> 31;
+}
+
+uint64_t
+sim_random(void)
+{
+	return scramble(sim.states[sim.stream] += 0x9e3779b97f4a7c15);
+}
+
+void
+sim_draw_anew(uint64_t number)
+{
+	sim.states[sim.stream] =
+		scramble(sim.seed * SIM_STREAMS + sim.stream) +
+		scramble(number + 1);
 }
 
 uint64_t
@@ -252,6 +264,10 @@ sim_fail(const char *format, ...)
 {
 	va_list args;
 
+	if (sim_record != NULL)
+		sim_record->failure = format;
+	if (sim_is_silent)
+		process_leave(1);
 	fflush(stdout);
 	fprintf(stderr, "ringtick-sim: seed %llu, at %.9f s: ",
 		(unsigned long long)sim.seed, (double)sim.now_ns / 1e9);

@@ -34,12 +34,15 @@ void sim_seed(uint64_t seed);
 
 /*
  * Each actor of the world has a stream of chance of its own, which its events
- * inherit: without one of them the others decide as before.  So a failure can
- * be shrunk by leaving actors out.  Returns the stream before.
+ * inherit: without one of them the others decide as before.  Returns the stream
+ * before.
  */
 enum { SIM_STREAMS = 64 };
 unsigned sim_use_stream(unsigned stream);
 uint64_t sim_random(void);
+
+/* Chance goes on from what these numbers say. */
+void sim_draw_anew(uint64_t number);
 
 /* 0 .. n - 1; n > 0. */
 uint64_t sim_below(uint64_t n);
@@ -77,6 +80,40 @@ void sim_end_machine(void);
  * has come to until_ns. */
 bool sim_step(int64_t until_ns);
 
+/* ---- acts (acts.c) ---- */
+
+/*
+ * An act is what an actor does at a moment that it has chosen; the first is to
+ * be there at all.  Each has a number of its actor, and draws its lots anew: so
+ * a run can be repeated without some of them, and all others are as before.
+ * The actor is the stream of chance in use.  False: it is left out, and must
+ * do nothing but choose the moment of the next one.
+ */
+bool sim_act(void);
+
+struct act {
+	uint32_t actor, number;
+};
+
+/* Only these are done: "ACTOR:NUMBER,FROM-TO;ACTOR:..." or NULL, all.  False:
+ * the text is not of this form. */
+bool acts_keep_text(const char *text);
+void acts_keep(const struct act *all, size_t cnt);
+char *acts_text(const struct act *all, size_t cnt); /* to be freed */
+
+/* What a run that is recorded leaves behind: its acts, in time order, and how
+ * it has failed. */
+struct record_of_run {
+	const char *failure; /* the format of its message */
+	uint64_t cnt;
+	struct act acts[];
+};
+
+enum { RECORDED_MAX = 1 << 20 };
+
+/* In memory that two processes share; NULL: none. */
+extern struct record_of_run *sim_record;
+
 /* ---- what happened ---- */
 
 /* A number that grows out of everything that happened: the same for the same
@@ -84,12 +121,13 @@ bool sim_step(int64_t until_ns);
 void sim_mix(uint64_t what);
 uint64_t sim_digest(void);
 
-extern bool sim_is_tracing;
+extern bool sim_is_tracing, sim_is_silent;
 #define sim_trace(...) (sim_is_tracing ? sim_trace_line(__VA_ARGS__) : (void)0)
 void sim_trace_line(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
-/* Says the seed and what is wrong, and ends the program with status 1. */
+/* Says the seed and what is wrong, unless it is silent, and ends the program
+ * with status 1. */
 _Noreturn void sim_fail(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 

@@ -677,9 +677,16 @@ static void
 change_habit(void *who, uint64_t what)
 {
 	struct subscriber *s = who;
+	bool is_kept = sim_act();
 
 	(void)what;
 	if (is_stopped)
+		return;
+	/* Now and then several changes come soon after each other. */
+	sim_at(sim_now_ns() +
+		       sim_between(1, 20 * NS_PER_S >> 2 * sim_below(8)),
+	       change_habit, s, 0);
+	if (!is_kept)
 		return;
 	if (s->is_vanishing && s->c.socket != NULL && sim_chance(300)) {
 		client_leave(&s->c);
@@ -698,10 +705,6 @@ change_habit(void *who, uint64_t what)
 		s->c.is_paused = !s->c.is_paused;
 		client_go_on(&s->c);
 	}
-	/* Now and then several changes come soon after each other. */
-	sim_at(sim_now_ns() +
-		       sim_between(1, 20 * NS_PER_S >> 2 * sim_below(8)),
-	       change_habit, s, 0);
 }
 
 /* ---- for the world ---- */

@@ -188,13 +188,15 @@ remove_journal(void)
 static void
 make_disk_ill(void *who, uint64_t what)
 {
+	bool is_kept = sim_act();
 	int64_t for_ns = sim_between(NS_PER_MS, NS_PER_S << sim_below(5));
 
 	(void)who;
 	(void)what;
 	sim_at(sim_now_ns() + sim_between(NS_PER_S, 200 * NS_PER_S),
 	       make_disk_ill, NULL, 0);
-	if (!process_is_running() || world.is_stopping || world.is_ending)
+	if (!is_kept || !process_is_running() || world.is_stopping ||
+	    world.is_ending)
 		return;
 	world.disk_faults++;
 	world.is_disk_ill = true;
@@ -360,12 +362,15 @@ crash_now(void *who, uint64_t what)
 static void
 crash(void *who, uint64_t what)
 {
+	bool is_kept = sim_act();
 	bool is_due = pressure_is_awaited();
 
 	(void)who;
 	(void)what;
 	sim_at(sim_now_ns() + sim_between(NS_PER_S, 200 * NS_PER_S), crash,
 	       NULL, 0);
+	if (!is_kept)
+		return;
 	pressure_forget();
 	if (is_due || sim_chance(400))
 		crash_now(NULL, 0);
@@ -378,6 +383,7 @@ crash(void *who, uint64_t what)
 static void
 step_clock(void *who, uint64_t what)
 {
+	bool is_kept = sim_act();
 	int64_t utc_ns = sim_utc_ns();
 	int64_t step_ns = sim_between(-NS_PER_S, NS_PER_S);
 
@@ -385,7 +391,7 @@ step_clock(void *who, uint64_t what)
 	(void)what;
 	if (sim_chance(500))
 		step_ns *= sim_between(1, 7200);
-	if (clock_day(utc_ns + step_ns) >= clock_day(utc_ns)) {
+	if (is_kept && clock_day(utc_ns + step_ns) >= clock_day(utc_ns)) {
 		sim_trace("the clock steps by %lld ms",
 			  (long long)step_ns / 1000000);
 		sim_set_utc(utc_ns + step_ns);
@@ -398,7 +404,7 @@ bool
 world_enter(unsigned actor)
 {
 	(void)sim_use_stream(actor);
-	return (world.left_out >> actor & 1) == 0;
+	return sim_act();
 }
 
 static void
@@ -441,9 +447,8 @@ open_world(double days, unsigned faults)
 }
 
 void
-world_run(double days, unsigned faults, uint64_t left_out)
+world_run(double days, unsigned faults)
 {
-	world.left_out = left_out;
 	open_world(days, faults);
 	(void)sim_use_stream(0);
 	while (!world.is_over) {

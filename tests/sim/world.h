@@ -16,7 +16,7 @@ enum world_faults {
 	FAULTS_ALL = 7,
 };
 
-/* The actors, by their streams of chance. */
+/* The actors, by their streams of chance (sim.h). */
 enum {
 	ACTOR_FEED = 1,
 	ACTOR_SUBSCRIBER = 10,
@@ -24,16 +24,15 @@ enum {
 	ACTOR_DISK = 40,
 	ACTOR_CRASH = 41,
 	ACTOR_CLOCK = 42,
-	ACTORS = 43,
 };
 
-/* Begins to draw for an actor; false: it is left out of this run. */
+/* Begins to draw for an actor, by its first act; false: it is left out of this
+ * run. */
 bool world_enter(unsigned actor);
 
 /* What was decided for this run. */
 struct world {
 	unsigned faults;
-	uint64_t left_out; /* actors, a bit for each */
 	int64_t end_ns; /* when feeds stop */
 	bool is_ending; /* the last requests: all must become quiet */
 	bool is_stopping, is_over;
@@ -63,9 +62,8 @@ struct world {
 
 extern struct world world;
 
-/* Runs days of simulated time, with faults and without some actors, and returns
- * if all was well. */
-void world_run(double days, unsigned faults, uint64_t left_out);
+/* Runs days of simulated time, with faults, and returns if all was well. */
+void world_run(double days, unsigned faults);
 
 /* ---- pressure (pressure.c) ---- */
 
