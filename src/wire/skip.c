@@ -278,7 +278,7 @@ pass_columns(struct wire_reader *r, uint64_t count, unsigned depth)
 
 /*
  * kdb+ itself accepts most of the tables that are refused here, but relaying
- * them can crash a subscriber that uses Kx's C library (section 7, "shape").
+ * them can crash a subscriber that uses Kx's C library.
  */
 static uint64_t
 pass_table(struct wire_reader *r, unsigned depth)

@@ -332,11 +332,11 @@ uint64_t wire_get_count(struct wire_reader *r, size_t item_min,
 			uint8_t *out_attr);
 
 /*
- * Validates one object by the rules of section 3 and the shape rules of
- * section 7, and moves past it.  A table is a dictionary of a symbol vector and
- * as many columns, which are lists, tables or dictionaries of equal length; the
- * sides of a dictionary have equal lengths; a boolean is 0 or 1; a primitive is
- * a known one.  Objects nest WIRE_DEPTH_MAX deep at most.  An error object
+ * Validates one object by the rules of section 3, and of shapes, and moves past
+ * it.  A table is a dictionary of a symbol vector and as many columns, which
+ * are lists, tables or dictionaries of equal length; the sides of a dictionary
+ * have equal lengths; a boolean is 0 or 1; a primitive is a known one.  Objects
+ * nest WIRE_DEPTH_MAX deep at most.  An error object
  * (-128) is a fault: it is valid only as a whole message (wire_check_body).
  */
 void wire_skip(struct wire_reader *r);

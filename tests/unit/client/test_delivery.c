@@ -146,8 +146,8 @@ test_turns_and_spans(void **state)
 	assert_int_equal(asked_cnt, 0);
 }
 
-/* One write at a time: what comes during one, an update or a reply, waits for its
- * end, although there is room for more writes. */
+/* One write at a time: what comes during one, an update or a reply, waits for
+ * its end, although there is room for more writes. */
 static void
 test_one_write(void **state)
 {
