@@ -12,7 +12,8 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 # of one object share, above its public header and below all of them.
 folders='base wire schema config io ring journal q client tick daemon tools'
 # The client tools use these folders and headers, and nothing else.
-tools_use='base wire schema tools journal/file.h journal/torn_tail.h'
+tools_use='base wire schema tools journal/file.h journal/window.h
+	journal/torn_tail.h'
 
 C_FILES=$(find src tests/unit tests/fuzz tests/sim bench -name '*.[ch]' | sort)
 TEXT_FILES="$C_FILES configure.ac Makefile.am $(find . \

@@ -23,8 +23,21 @@ static const uint8_t record_start[] = {
 	KT_LIST, KA_NONE, 3, 0, 0, 0, 256 - KT_SYMBOL, 'u', 'p', 'd', 0,
 };
 
+enum { START_BYTES = sizeof(record_start) + 1 }; /* and a symbol's type */
+
 static const char not_a_record[] = "it does not begin as (`upd;`table;x)";
 static const char is_cut[] = "the file ends before the record does";
+static const char no_length[] = "a type is unknown, or a count is more than "
+				"any message has";
+
+static bool
+begins_as_record(const uint8_t *at, size_t avail)
+{
+	/* A constant length needs no call. */
+	if (avail >= sizeof(record_start))
+		return memcmp(at, record_start, sizeof(record_start)) == 0;
+	return memcmp(at, record_start, avail) == 0;
+}
 
 /* Reads (`upd;`table; and sets *out, all members but len. */
 static enum journal_step
@@ -35,7 +48,7 @@ read_start(const uint8_t *at, const uint8_t *end, struct journal_record *out,
 	size_t avail = (size_t)(end - at);
 
 	*why = not_a_record;
-	if (memcmp(at, record_start, min_u64(avail, sizeof(record_start))) != 0)
+	if (!begins_as_record(at, avail))
 		return JOURNAL_BAD;
 	if (avail > sizeof(record_start) && name[-1] != 256 - KT_SYMBOL) {
 		*why = "the name of the table is not a symbol";
@@ -56,34 +69,6 @@ read_start(const uint8_t *at, const uint8_t *end, struct journal_record *out,
 	return JOURNAL_RECORD;
 }
 
-/*
- * Whether the columns at x, cut off by the end, can be columns of an update,
- * which all have one length.  If not, a count is damaged, and no bytes are
- * missing at the end.  A row has atoms, and its cells may have any length.
- */
-static bool
-can_be_columns(const uint8_t *x, const uint8_t *end)
-{
-	uint32_t columns, rows = 0;
-
-	if (end - x < WIRE_LIST_HEADER_BYTES || x[0] != KT_LIST ||
-	    x[1] > KA_GROUPED)
-		return true;
-	columns = wire_load_u32(x + 2);
-	x += WIRE_LIST_HEADER_BYTES;
-	for (uint32_t i = 0; i < columns; i++) {
-		if (end - x < WIRE_LIST_HEADER_BYTES || x[0] > KT_TIME ||
-		    x[1] > KA_GROUPED)
-			return true;
-		if (i > 0 && wire_load_u32(x + 2) != rows)
-			return false;
-		rows = wire_load_u32(x + 2);
-		if (skip_by_lengths(&x, end) != SKIP_WHOLE)
-			return true;
-	}
-	return true;
-}
-
 /* Finds the end of the object at record->x by the rules of the wire, or, if
  * they refuse it, by lengths alone. */
 static enum journal_step
@@ -97,18 +82,142 @@ find_end(struct journal_record *record, const uint8_t *end,
 	*after = r.at;
 	if (r.bad == NULL)
 		return JOURNAL_RECORD;
-	*why = r.bad;
+	record->unknown = r.bad;
 	*after = record->x;
 	switch (skip_by_lengths(after, end)) {
 	case SKIP_WHOLE:
-		record->unknown = r.bad;
 		return JOURNAL_RECORD;
 	case SKIP_UNKNOWN:
+		*why = no_length;
 		return JOURNAL_BAD;
 	case SKIP_SHORT:
 		break;
 	}
-	if (!can_be_columns(record->x, end)) {
+	*why = is_cut;
+	return JOURNAL_SHORT;
+}
+
+/*
+ * The record at `at`, of which the bytes up to `end` are in memory.
+ * JOURNAL_SHORT: it has no end there.  More bytes after `end` would change no
+ * other result.
+ */
+static inline enum journal_step
+read_in_window(const uint8_t *at, const uint8_t *end,
+	       struct journal_record *out, const char **why)
+{
+	struct journal_record record;
+	enum journal_step step = read_start(at, end, &record, why);
+	const uint8_t *after;
+
+	if (step != JOURNAL_RECORD)
+		return step;
+	after = skip_columns(record.x, end);
+	if (after == NULL) {
+		step = find_end(&record, end, &after, why);
+		if (step != JOURNAL_RECORD)
+			return step;
+	}
+	record.len = (size_t)(after - at);
+	*out = record;
+	return JOURNAL_RECORD;
+}
+
+/* ---- by lengths alone, whatever is in the window ---- */
+
+static bool
+is_at_end(const struct journal_bytes *b)
+{
+	return b->off + b->avail >= b->len;
+}
+
+/* The bytes at off: at least `need` of them, or all up to the end; how many
+ * there are is *avail. */
+static const uint8_t *
+look_at(struct journal_bytes *b, uint64_t off, uint64_t need, size_t *avail)
+{
+	need = min_u64(need, off < b->len ? b->len - off : 0);
+	if (off < b->off || off + need > b->off + b->avail)
+		b->move(b, off, need);
+	*avail = b->avail - (size_t)(off - b->off);
+	return b->at + (off - b->off);
+}
+
+/* Moves *off to the end of the object there.  SKIP_SHORT: the file ends
+ * before.  Does not look at the bytes of vectors. */
+static enum skip_result
+pass_by_lengths(struct journal_bytes *b, uint64_t *off)
+{
+	struct skip_walk walk = SKIP_WALK_BEGIN;
+
+	for (;;) {
+		enum skip_result result;
+		const uint8_t *begin, *at;
+		uint64_t jump;
+		size_t avail;
+
+		at = begin = look_at(b, *off, SKIP_HEADER_MAX, &avail);
+		result = skip_more(&walk, &at, begin + avail);
+		*off += (uint64_t)(at - begin);
+		if (result != SKIP_SHORT || is_at_end(b))
+			return result;
+		jump = min_u64(walk.bytes, b->len - *off);
+		walk.bytes -= jump;
+		*off += jump;
+	}
+}
+
+/*
+ * Whether the columns at x_off, cut off by the file's end, can be columns of an
+ * update, which all have one length.  If not, a count is damaged, and no bytes
+ * are missing at the end.  A row has atoms, and its cells may have any length.
+ */
+static bool
+can_be_columns(struct journal_bytes *b, uint64_t x_off)
+{
+	uint32_t columns, rows = 0;
+	size_t avail;
+	const uint8_t *x = look_at(b, x_off, WIRE_LIST_HEADER_BYTES, &avail);
+
+	if (avail < WIRE_LIST_HEADER_BYTES || x[0] != KT_LIST ||
+	    x[1] > KA_GROUPED)
+		return true;
+	columns = wire_load_u32(x + 2);
+	x_off += WIRE_LIST_HEADER_BYTES;
+	for (uint32_t i = 0; i < columns; i++) {
+		x = look_at(b, x_off, WIRE_LIST_HEADER_BYTES, &avail);
+		if (avail < WIRE_LIST_HEADER_BYTES || x[0] > KT_TIME ||
+		    x[1] > KA_GROUPED)
+			return true;
+		if (i > 0 && wire_load_u32(x + 2) != rows)
+			return false;
+		rows = wire_load_u32(x + 2);
+		if (pass_by_lengths(b, &x_off) != SKIP_WHOLE)
+			return true;
+	}
+	return true;
+}
+
+/* The record at off has no end in the window, which begins with it, or ends
+ * with the file.  JOURNAL_RECORD: it is whole, and in the window after this. */
+static enum journal_step
+fetch_long(struct journal_bytes *b, uint64_t off, const char **why)
+{
+	uint64_t end_off = off, x_off = off + sizeof(record_start);
+	size_t avail;
+
+	switch (pass_by_lengths(b, &end_off)) {
+	case SKIP_WHOLE:
+		(void)look_at(b, off, end_off - off, &avail);
+		return JOURNAL_RECORD;
+	case SKIP_UNKNOWN:
+		*why = no_length;
+		return JOURNAL_BAD;
+	case SKIP_SHORT:
+		break;
+	}
+	if (x_off < b->len && pass_by_lengths(b, &x_off) == SKIP_WHOLE &&
+	    !can_be_columns(b, x_off)) {
 		*why = "the columns differ in length";
 		return JOURNAL_BAD;
 	}
@@ -116,49 +225,75 @@ find_end(struct journal_record *record, const uint8_t *end,
 	return JOURNAL_SHORT;
 }
 
-enum journal_step
-journal_next(const uint8_t *bytes, uint64_t len, uint64_t off,
-	     struct journal_record *out, const char **why)
-{
-	const uint8_t *at = bytes + off, *end = bytes + len, *after;
-	struct journal_record record;
-	enum journal_step step;
-	const char *fault;
+/* ---- the walk ---- */
 
-	if (at == end)
+/* The record at off has no end in the window, if it begins there at all.
+ * JOURNAL_RECORD: there is more of it in the window now. */
+static enum journal_step
+fetch(struct journal_bytes *b, uint64_t off, const char **why)
+{
+	if (off >= b->len)
 		return JOURNAL_END;
-	step = read_start(at, end, &record, &fault);
-	if (step == JOURNAL_RECORD) {
-		after = skip_columns(record.x, end);
-		if (after == NULL)
-			step = find_end(&record, end, &after, &fault);
+	if (off < b->off || off >= b->off + b->avail ||
+	    (off > b->off && !is_at_end(b))) {
+		b->move(b, off, START_BYTES);
+		return JOURNAL_RECORD;
 	}
-	if (step != JOURNAL_RECORD) {
-		*why = fault;
-		return step;
+	return fetch_long(b, off, why);
+}
+
+enum journal_step
+journal_read(struct journal_bytes *b, uint64_t off, struct journal_record *out,
+	     const char **why)
+{
+	enum journal_step step;
+
+	do {
+		const uint8_t *at = b->at + (off - b->off);
+
+		step = JOURNAL_SHORT;
+		if (off >= b->off && off < b->off + b->avail)
+			step = read_in_window(at, b->at + b->avail, out, why);
+		if (step != JOURNAL_SHORT)
+			return step;
+		step = fetch(b, off, why);
+	} while (step == JOURNAL_RECORD);
+	return step;
+}
+
+/* The first offset at or after off that looks like the start of a record; 0 if
+ * there is none. */
+static uint64_t
+find_start(struct journal_bytes *b, uint64_t off)
+{
+	while (off < b->len) {
+		size_t avail;
+		const uint8_t *at =
+			look_at(b, off, sizeof(record_start), &avail);
+		const uint8_t *found = memmem(at, avail, record_start,
+					      sizeof(record_start));
+
+		if (found != NULL)
+			return off + (uint64_t)(found - at);
+		if (is_at_end(b))
+			return 0;
+		off += avail - (sizeof(record_start) - 1);
 	}
-	record.len = (size_t)(after - at);
-	*out = record;
-	return JOURNAL_RECORD;
+	return 0;
 }
 
 uint64_t
-journal_search(const uint8_t *bytes, uint64_t len, uint64_t off)
+journal_search(struct journal_bytes *b, uint64_t off)
 {
 	struct journal_record record;
 	const char *why;
 
 	for (unsigned places = 0; places < SEARCH_PLACES_MAX; places++) {
-		const uint8_t *found =
-			memmem(bytes + off, len - off, record_start,
-			       sizeof(record_start));
-
-		if (found == NULL)
+		off = find_start(b, off);
+		if (off == 0)
 			return 0;
-		off = (uint64_t)(found - bytes);
-		if (journal_next(bytes, len, off, &record, &why) ==
-			    JOURNAL_RECORD &&
-		    journal_next(bytes, len, off + record.len, &record, &why) !=
+		if (journal_read(b, off, &record, &why) == JOURNAL_RECORD &&
+		    journal_read(b, off + record.len, &record, &why) !=
 			    JOURNAL_BAD)
 			return off;
 		off++;
@@ -169,9 +304,9 @@ journal_search(const uint8_t *bytes, uint64_t len, uint64_t off)
 /* A damaged count may reach past the end, as the count of a torn record does.
  * But then the records after it are still there, whole, up to the end. */
 static void
-look_behind(struct journal_check *c, const uint8_t *bytes, uint64_t len)
+look_behind(struct journal_check *c, struct journal_bytes *b)
 {
-	uint64_t off = journal_search(bytes, len, c->good_bytes + 1);
+	uint64_t off = journal_search(b, c->good_bytes + 1);
 	uint64_t begin = off, records = 0;
 	struct journal_record record;
 	enum journal_step step;
@@ -179,8 +314,7 @@ look_behind(struct journal_check *c, const uint8_t *bytes, uint64_t len)
 
 	if (off == 0)
 		return;
-	while ((step = journal_next(bytes, len, off, &record, &why)) ==
-	       JOURNAL_RECORD) {
+	while ((step = journal_read(b, off, &record, &why)) == JOURNAL_RECORD) {
 		off += record.len;
 		records++;
 	}
@@ -191,7 +325,7 @@ look_behind(struct journal_check *c, const uint8_t *bytes, uint64_t len)
 }
 
 void
-journal_judge(struct journal_check *c, const uint8_t *bytes, uint64_t len,
+journal_judge(struct journal_check *c, struct journal_bytes *b,
 	      enum journal_step step, const char *why)
 {
 	CHECK(step != JOURNAL_RECORD);
@@ -201,10 +335,10 @@ journal_judge(struct journal_check *c, const uint8_t *bytes, uint64_t len,
 	c->why = why;
 	c->verdict = JOURNAL_TORN;
 	if (step == JOURNAL_SHORT) {
-		look_behind(c, bytes, len);
+		look_behind(c, b);
 		return;
 	}
-	c->next_record_off = journal_search(bytes, len, c->good_bytes + 1);
+	c->next_record_off = journal_search(b, c->good_bytes + 1);
 	if (c->next_record_off > 0)
 		c->verdict = JOURNAL_DAMAGED;
 }
@@ -221,23 +355,34 @@ journal_count(struct journal_check *c, const struct journal_record *record)
 }
 
 struct journal_check
-journal_check(const uint8_t *bytes, uint64_t len, struct journal_index *index)
+journal_begin(struct journal_bytes *b)
 {
 	struct journal_check c = { .verdict = JOURNAL_FOREIGN };
+	size_t avail;
+	const uint8_t *header = look_at(b, 0, JOURNAL_HEADER_BYTES, &avail);
+
+	if (avail < JOURNAL_HEADER_BYTES) {
+		c.why = "it is shorter than the header of a journal";
+	} else if (memcmp(header, journal_header, JOURNAL_HEADER_BYTES) != 0) {
+		c.why = "it does not begin with ff01000000000000";
+	} else {
+		c.verdict = JOURNAL_WHOLE;
+		c.good_bytes = JOURNAL_HEADER_BYTES;
+	}
+	return c;
+}
+
+struct journal_check
+journal_check(struct journal_bytes *b, struct journal_index *index)
+{
+	struct journal_check c = journal_begin(b);
 	struct journal_record record;
 	enum journal_step step;
 	const char *why = NULL;
 
-	if (len < JOURNAL_HEADER_BYTES) {
-		c.why = "it is shorter than the header of a journal";
+	if (c.verdict == JOURNAL_FOREIGN)
 		return c;
-	}
-	if (memcmp(bytes, journal_header, JOURNAL_HEADER_BYTES) != 0) {
-		c.why = "it does not begin with ff01000000000000";
-		return c;
-	}
-	c.good_bytes = JOURNAL_HEADER_BYTES;
-	while ((step = journal_next(bytes, len, c.good_bytes, &record, &why)) ==
+	while ((step = journal_read(b, c.good_bytes, &record, &why)) ==
 	       JOURNAL_RECORD) {
 		if (index != NULL)
 			journal_index_add(index, (struct journal_index_entry){
@@ -245,6 +390,6 @@ journal_check(const uint8_t *bytes, uint64_t len, struct journal_index *index)
 							 .record = c.records });
 		journal_count(&c, &record);
 	}
-	journal_judge(&c, bytes, len, step, why);
+	journal_judge(&c, b, step, why);
 	return c;
 }

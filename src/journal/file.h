@@ -1,7 +1,7 @@
 /*
  * The format of a journal's file, the kdb+ log format (wire.md section 5,
  * tick-contract.md section 3): reads, counts and checks records.  Pure: works
- * on bytes that the caller has mapped or read.
+ * on bytes that the caller has read, and asks for those that are missing.
  *
  *   ff 01 00 00 00 00 00 00 | record | record | ...
  *
@@ -12,6 +12,7 @@
 #ifndef RINGTICK_JOURNAL_FILE_H
 #define RINGTICK_JOURNAL_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +22,36 @@ enum { JOURNAL_HEADER_BYTES = 8 };
 
 extern const uint8_t journal_header[JOURNAL_HEADER_BYTES];
 
-/* One record, in the bytes that were given to journal_next. */
+/*
+ * A file's bytes, of which only a window is in memory:
+ *
+ *   0            off                     off + avail             len
+ *   | - - - - - - |=======================| - - - - - - - - - - - |
+ *                 at
+ */
+struct journal_bytes {
+	const uint8_t *at; /* the window */
+	uint64_t off;
+	size_t avail;
+	uint64_t len; /* of the file */
+	/*
+	 * Moves the window: to `off`, with at least `need` bytes, or all up to
+	 * the end if these are fewer.  If that fails, the file ends where the
+	 * bytes end: len becomes off + avail, and the owner of the window,
+	 * who knows that it has failed, uses no result.  Not called for bytes
+	 * that are in the window; NULL if all are.
+	 */
+	void (*move)(struct journal_bytes *b, uint64_t off, uint64_t need);
+};
+
+/* A file, or a part of one, that is in memory as a whole. */
+static inline struct journal_bytes
+journal_bytes_all(const uint8_t *bytes, uint64_t len)
+{
+	return (struct journal_bytes){ .at = bytes, .avail = len, .len = len };
+}
+
+/* One record, in the window. */
 struct journal_record {
 	const uint8_t *at;
 	size_t len;
@@ -40,11 +70,24 @@ enum journal_step {
 	JOURNAL_BAD,	/* no record starts here; *why says why */
 };
 
-/* Reads the record at offset off, off <= len.  *out is set for JOURNAL_RECORD
- * only, *why (a constant) for JOURNAL_SHORT and JOURNAL_BAD only. */
-enum journal_step journal_next(const uint8_t *bytes, uint64_t len,
-			       uint64_t off, struct journal_record *out,
-			       const char **why);
+/*
+ * Reads the record at offset off, off <= len.  *out is good for JOURNAL_RECORD
+ * only, and until the window moves; *why (a constant) is good for JOURNAL_SHORT
+ * and JOURNAL_BAD only.  The window becomes longer only for a record that is
+ * whole and does not fit.
+ */
+enum journal_step journal_read(struct journal_bytes *b, uint64_t off,
+			       struct journal_record *out, const char **why);
+
+/* The same for bytes that are in memory as a whole. */
+static inline enum journal_step
+journal_next(const uint8_t *bytes, uint64_t len, uint64_t off,
+	     struct journal_record *out, const char **why)
+{
+	struct journal_bytes b = journal_bytes_all(bytes, len);
+
+	return journal_read(&b, off, out, why);
+}
 
 enum journal_verdict {
 	JOURNAL_WHOLE,	 /* every byte belongs to a whole record */
@@ -67,6 +110,9 @@ struct journal_check {
 	const char *unknown_why;  /* ... and its `unknown` */
 };
 
+/* Checks the header alone: FOREIGN, or WHOLE without any records. */
+struct journal_check journal_begin(struct journal_bytes *b);
+
 /*
  * Where records continue after bad bytes: the first offset at or after off with
  * a whole record that is followed by the end, or by another record, whole or
@@ -74,7 +120,7 @@ struct journal_check {
  * Gives up at the thousandth place that only looks like a record, and returns
  * it: bytes that cannot be told from records must not be cut off as a tail.
  */
-uint64_t journal_search(const uint8_t *bytes, uint64_t len, uint64_t off);
+uint64_t journal_search(struct journal_bytes *b, uint64_t off);
 
 /*
  * Completes *c for a file that was walked up to c->good_bytes, where the step
@@ -84,17 +130,17 @@ uint64_t journal_search(const uint8_t *bytes, uint64_t len, uint64_t off);
  * a record, or have counts that contradict each other, are damage if records
  * follow them.
  */
-void journal_judge(struct journal_check *c, const uint8_t *bytes, uint64_t len,
+void journal_judge(struct journal_check *c, struct journal_bytes *b,
 		   enum journal_step step, const char *why);
 
 /* Counts a record that was walked, and moves good_bytes to its end. */
 void journal_count(struct journal_check *c,
 		   const struct journal_record *record);
 
-/* Checks a whole file of len bytes; an empty one is FOREIGN.  Runs near the
+/* Checks a whole file; an empty one is FOREIGN.  Runs near the
  * speed of memory: of vectors only symbols and booleans are read.  Adds the
  * offset and number of each record to *index, unless that is NULL. */
-struct journal_check journal_check(const uint8_t *bytes, uint64_t len,
+struct journal_check journal_check(struct journal_bytes *b,
 				   struct journal_index *index);
 
 #endif

@@ -11,10 +11,10 @@
 #include "base/util.h"
 #include "journal/file.h"
 #include "journal/torn_tail.h"
+#include "journal/window.h"
 
 enum {
 	WINDOW_BYTES = 1 << 20,
-	WINDOW_MAX_BYTES = 1 << 30, /* no record of ours is longer */
 	PIECE_BYTES = 64 << 20, /* of a recheck: about 0.1 s */
 };
 
@@ -51,40 +51,17 @@ read_all(int fd, uint8_t *at, size_t len, uint64_t off)
 static int
 count_records(int fd, uint64_t *off, uint64_t end_off, uint64_t *records)
 {
-	size_t room = WINDOW_BYTES;
-	uint8_t *window = malloc(room);
-	int err = window == NULL ? -ENOMEM : 0;
+	struct journal_window window = journal_window_open(fd, end_off);
+	struct journal_record record;
+	const char *why;
 
-	while (err == 0 && *off < end_off) {
-		size_t len = (size_t)min_u64(room, end_off - *off), used = 0;
-		enum journal_step step = JOURNAL_BAD;
-		struct journal_record record;
-		const char *why;
-		uint8_t *wider;
-
-		err = read_all(fd, window, len, *off);
-		while (err == 0 &&
-		       (step = journal_next(window, len, used, &record,
-					    &why)) == JOURNAL_RECORD) {
-			used += record.len;
-			(*records)++;
-		}
-		*off += used;
-		if (err != 0 || used > 0)
-			continue;
-		/* Bytes that are no record are not read up to the end. */
-		if (step != JOURNAL_SHORT || len < room ||
-		    room >= WINDOW_MAX_BYTES)
-			break;
-		room *= 2;
-		wider = realloc(window, room);
-		if (wider == NULL)
-			err = -ENOMEM;
-		else
-			window = wider;
+	while (journal_read(&window.bytes, *off, &record, &why) ==
+	       JOURNAL_RECORD) {
+		*off += record.len;
+		(*records)++;
 	}
-	free(window);
-	return err;
+	journal_window_close(&window);
+	return window.err;
 }
 
 /* 1: the file begins as it did; 0: it does not; or -errno. */

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,16 +19,13 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "base/sigbus.h"
 #include "base/util.h"
 #include "journal/file.h"
 #include "journal/state.h"
 #include "journal/torn_tail.h"
+#include "journal/window.h"
 
-enum {
-	POPULATE_BYTES = 64 << 20,
-	LOCK_TRIES = 10, /* times that its name may be taken away meanwhile */
-};
+enum { LOCK_TRIES = 10 }; /* times that its name may be taken away meanwhile */
 
 void (*journal_start_progress)(uint64_t done, uint64_t bytes);
 
@@ -258,22 +254,7 @@ judge_file(const char *path, int fd, const struct journal_check *check,
 	return false;
 }
 
-struct check_work {
-	const uint8_t *bytes;
-	uint64_t len;
-	struct journal_index *index;
-	struct journal_check check;
-};
-
-static void
-check_bytes(void *work)
-{
-	struct check_work *w = work;
-
-	w->check = journal_check(w->bytes, w->len, w->index);
-}
-
-/* A page of the file could not be read. */
+/* A part of the file could not be read. */
 static bool
 tell_unreadable(const char *path, int fd, uint64_t len, char *err,
 		size_t err_len)
@@ -289,23 +270,6 @@ tell_unreadable(const char *path, int fd, uint64_t len, char *err,
 			 "parts of %s cannot be read; see dmesg, and restore "
 			 "the file from a copy",
 			 path);
-}
-
-/*
- * Reads and maps the file before its check: a fault for each page costs more
- * than the check of a page.  Before Linux 5.14 the kernel cannot do this, and
- * the faults come one by one.
- */
-static void
-read_ahead(uint8_t *bytes, uint64_t len)
-{
-	(void)madvise(bytes, len, MADV_SEQUENTIAL);
-	for (uint64_t off = 0; off < len; off += POPULATE_BYTES) {
-		(void)madvise(bytes + off, min_u64(len - off, POPULATE_BYTES),
-			      MADV_POPULATE_READ);
-		if (journal_start_progress != NULL)
-			journal_start_progress(off, len);
-	}
 }
 
 /* When the file was last written, by the monotonic clock; 1 if that was before
@@ -342,23 +306,19 @@ static bool
 check_file(const char *path, struct history_file *f, uint64_t len,
 	   struct journal_found *out, char *err, size_t err_len)
 {
-	struct check_work work = { .len = len, .index = &f->index };
+	struct journal_window window = journal_window_open(f->fd, len);
 	struct journal_check check;
-	bool could_read;
 	int64_t written_ns = written_at(f->fd);
 	int64_t since = clock_monotonic_ns();
-	uint8_t *bytes = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
 
-	if (bytes == MAP_FAILED)
-		return fail_with(errno, err, err_len, "%s cannot be mapped: %s",
-				 path, strerror(errno));
-	read_ahead(bytes, len);
-	work.bytes = bytes;
-	could_read = sigbus_guard(bytes, len, check_bytes, &work);
-	(void)munmap(bytes, len);
-	if (!could_read)
+	window.progress = journal_start_progress;
+	check = journal_check(&window.bytes, &f->index);
+	journal_window_close(&window);
+	if (window.err == -ENOMEM)
+		return fail_with(ENOMEM, err, err_len,
+				 "no memory for reading %s", path);
+	if (window.err != 0)
 		return tell_unreadable(path, f->fd, len, err, err_len);
-	check = work.check;
 	since = clock_monotonic_ns() - since;
 	if (!judge_file(path, f->fd, &check, len, err, err_len))
 		return false;

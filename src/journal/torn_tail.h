@@ -3,10 +3,9 @@
  * own, never thrown away.
  *
  * Invariant: no byte of a journal is gone before its copy is on the disk, and
- * no file is overwritten.  Reads without a map, so that a disk that cannot be
- * read is an error and not a SIGBUS.  The caller brings the shorter journal to
- * the disk: if that fails, what is before the tail is in doubt too.  Called by
- * open.c, good_records.c and tools/log_repair.c; logs nothing.
+ * no file is overwritten.  The caller brings the shorter journal to the disk:
+ * if that fails, what is before the tail is in doubt too.  Called by open.c,
+ * good_records.c and tools/log_repair.c; logs nothing.
  */
 #ifndef RINGTICK_JOURNAL_TORN_TAIL_H
 #define RINGTICK_JOURNAL_TORN_TAIL_H

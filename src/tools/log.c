@@ -12,12 +12,12 @@
 #include "journal/file.h"
 #include "tools/cli.h"
 #include "tools/json.h"
+#include "tools/log_file.h"
 #include "tools/log_options.h"
 #include "tools/log_payload.h"
 #include "tools/log_repair.h"
 #include "tools/log_replay.h"
 #include "tools/log_tables.h"
-#include "tools/mapped_file.h"
 #include "tools/print.h"
 #include "tools/qtime.h"
 
@@ -28,7 +28,7 @@ struct log_tool {
 	const char *path;	   /* of a later day: day_path */
 
 	char day_path[PATH_MAX];
-	struct mapped_file file;
+	struct log_file file;
 	struct journal_check check; /* how far the walk is, and how it ended */
 	bool is_judged;		    /* check.verdict is set */
 	bool was_torn;		    /* the file of an earlier day was */
@@ -179,7 +179,7 @@ take_record(struct log_tool *t, const struct journal_record *record,
 		t->left_out++;
 	} else if (t->mode == LOG_REPLAY) {
 		t->replay.at_off = t->check.good_bytes;
-		t->replay.file_len = t->file.len;
+		t->replay.file_len = t->file.window.bytes.len;
 		return log_replay_record(&t->replay, record, &p, number);
 	}
 	return 0;
@@ -205,7 +205,7 @@ tell_verdict(const struct log_tool *t)
 			"`ringtick log --repair FILE` moves the last %llu "
 			"bytes into a side file\n",
 			t->path, records, good, c->why,
-			(unsigned long long)t->file.len - good);
+			(unsigned long long)t->file.window.bytes.len - good);
 	if (c->tail_records > 0)
 		fprintf(stderr,
 			"ringtick log: %s: from byte %llu up to the end there "
@@ -241,21 +241,30 @@ tell_change(const struct log_tool *t, int err)
 	return err == -EINTR ? 0 : err;
 }
 
-/* Checks the header alone.  Whether the file may be a journal. */
-static bool
+/* Checks the header alone.  1 if the file may be a journal, 0 if not; or
+ * -errno. */
+static int
 read_header(struct log_tool *t)
 {
-	t->check =
-		journal_check(t->file.bytes,
-			      min_u64(t->file.len, JOURNAL_HEADER_BYTES), NULL);
+	t->check = journal_begin(&t->file.window.bytes);
+	if (t->file.window.err != 0)
+		return tell_change(t, t->file.window.err);
 	t->is_judged = t->check.verdict == JOURNAL_FOREIGN;
 	return !t->is_judged;
+}
+
+/* 0 or -errno. */
+static int
+judge(struct log_tool *t, enum journal_step step, const char *why)
+{
+	journal_judge(&t->check, &t->file.window.bytes, step, why);
+	return t->file.window.err != 0 ? tell_change(t, t->file.window.err) : 0;
 }
 
 static int
 open_file(struct log_tool *t)
 {
-	int err = mapped_file_open(&t->file, t->path, t->mode == LOG_REPAIR);
+	int err = log_file_open(&t->file, t->path, t->mode == LOG_REPAIR);
 
 	if (err == -EINVAL)
 		return fail(t->path, "it is not a regular file");
@@ -270,7 +279,8 @@ static int
 next_day(struct log_tool *t, enum journal_step step, const char *why)
 {
 	if (step != JOURNAL_END) {
-		journal_judge(&t->check, t->file.bytes, t->file.len, step, why);
+		if (judge(t, step, why) < 0)
+			return -EIO;
 		tell_verdict(t);
 		t->was_torn = true;
 	}
@@ -283,10 +293,10 @@ next_day(struct log_tool *t, enum journal_step step, const char *why)
 		t->path, t->file.next);
 	memcpy(t->day_path, t->file.next, sizeof(t->day_path));
 	t->path = t->day_path;
-	mapped_file_close(&t->file);
+	log_file_close(&t->file);
 	if (open_file(t) < 0)
 		return -EINVAL;
-	return read_header(t) ? 1 : 0;
+	return read_header(t);
 }
 
 /* There is no record at good_bytes.  1: look again; 0: there is no more to
@@ -296,22 +306,24 @@ reach_end(struct log_tool *t, enum journal_step step, const char *why)
 {
 	int got = 0;
 
+	if (t->file.window.err != 0)
+		return tell_change(t, t->file.window.err);
 	if (t->options.is_following && step != JOURNAL_BAD) {
 		fflush(stdout);
-		got = mapped_file_wait(&t->file);
+		got = log_file_wait(&t->file);
 		if (got == 0)
 			return next_day(t, step, why);
 		return got < 0 ? tell_change(t, got) : 1;
 	}
 	/* Half a record may be one that is being written just now. */
 	if (step != JOURNAL_END) {
-		got = mapped_file_grow(&t->file);
+		got = log_file_grow(&t->file);
 		if (got < 0)
 			return tell_change(t, got);
 	}
 	if (got == 0) {
 		t->is_judged = true;
-		journal_judge(&t->check, t->file.bytes, t->file.len, step, why);
+		got = judge(t, step, why);
 	}
 	return got;
 }
@@ -335,8 +347,7 @@ walk_records(struct log_tool *t)
 
 		if (t->to.is_number && c->records >= t->to.number)
 			return 0;
-		mapped_file_touch(&t->file, c->good_bytes);
-		step = journal_next(t->file.bytes, t->file.len, c->good_bytes,
+		step = journal_read(&t->file.window.bytes, c->good_bytes,
 				    &record, &why);
 		if (step != JOURNAL_RECORD) {
 			got = reach_end(t, step, why);
@@ -367,7 +378,7 @@ print_verdict(const struct log_tool *t, int64_t span_ns)
 
 	printf("verify result=%s records=%llu bytes=%llu good_bytes=%llu",
 	       names[c->verdict], (unsigned long long)c->records,
-	       (unsigned long long)t->file.len,
+	       (unsigned long long)t->file.window.bytes.len,
 	       (unsigned long long)c->good_bytes);
 	if (c->verdict == JOURNAL_DAMAGED)
 		printf(" next_record=%llu",
@@ -461,7 +472,10 @@ run(struct log_tool *t)
 
 	if (err < 0)
 		return CLI_EXIT_TROUBLE;
-	if (!read_header(t)) {
+	err = read_header(t);
+	if (err < 0)
+		return CLI_EXIT_TROUBLE;
+	if (err == 0) {
 		if (t->mode == LOG_VERIFY)
 			print_verdict(t, clock_monotonic_ns() - start_ns);
 		tell_verdict(t);
@@ -506,6 +520,6 @@ log_main(int argc, char **argv)
 	log_tables_fini(&t->tables);
 	log_payload_fini(&t->made);
 	client_close(&t->replay.client);
-	mapped_file_close(&t->file);
+	log_file_close(&t->file);
 	return status;
 }

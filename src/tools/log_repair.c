@@ -42,8 +42,9 @@ is_in_use(int fd)
 }
 
 int
-log_repair_cut(struct mapped_file *m, const struct journal_check *torn)
+log_repair_cut(struct log_file *m, const struct journal_check *torn)
 {
+	uint64_t len = m->window.bytes.len;
 	char side[PATH_MAX];
 	int err;
 
@@ -52,7 +53,7 @@ log_repair_cut(struct mapped_file *m, const struct journal_check *torn)
 		return fail(m->path, -EBUSY,
 			    "another process has it open; stop the "
 			    "tickerplant and its readers first");
-	err = torn_tail_cut(m->fd, m->path, torn->good_bytes, m->len, side,
+	err = torn_tail_cut(m->fd, m->path, torn->good_bytes, len, side,
 			    sizeof(side));
 	if (err == 0 && fsync(m->fd) != 0)
 		err = -errno;
@@ -70,7 +71,7 @@ log_repair_cut(struct mapped_file *m, const struct journal_check *torn)
 	       "tail=%s\n",
 	       (unsigned long long)torn->records,
 	       (unsigned long long)torn->good_bytes,
-	       (unsigned long long)(m->len - torn->good_bytes), side);
+	       (unsigned long long)(len - torn->good_bytes), side);
 	if (torn->tail_records > 0)
 		fprintf(stderr,
 			"ringtick log: %s has %llu whole records at its end: a "

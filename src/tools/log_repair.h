@@ -12,13 +12,13 @@
 #include <stdio.h>
 
 #include "journal/file.h"
-#include "tools/mapped_file.h"
+#include "tools/log_file.h"
 
 /*
  * Moves the bytes after the good ones of a torn journal, opened for writing,
  * into the first free PATH.torn.N.  0 or -errno.
  */
-int log_repair_cut(struct mapped_file *m, const struct journal_check *torn);
+int log_repair_cut(struct log_file *m, const struct journal_check *torn);
 
 /* A new journal; path is NULL before it is opened. */
 struct log_copy {

@@ -574,31 +574,65 @@ skip_columns(const uint8_t *at, const uint8_t *end)
 
 enum { OBJECT_MIN = 2 }; /* bytes of the smallest object */
 
+/* Moves past the symbols of the walk that end before `end`; a symbol that does
+ * not is continued by the next call.  Whether all have ended. */
+static bool
+pass_symbols(struct skip_walk *w, const uint8_t **at, const uint8_t *end)
+{
+	const uint8_t *next = skip_symbols(*at, end, w->symbols);
+
+	if (next != NULL) {
+		w->symbols = 0;
+		*at = next;
+		return true;
+	}
+	while ((next = wire_symbol_end(*at, end)) != NULL) {
+		*at = next;
+		w->symbols--;
+	}
+	*at = end;
+	return false;
+}
+
+enum skip_result
+skip_more(struct skip_walk *w, const uint8_t **at, const uint8_t *end)
+{
+	enum skip_result result;
+	struct skip_shell shell;
+
+	for (;;) {
+		uint64_t bytes = min_u64(w->bytes, (uint64_t)(end - *at));
+
+		*at += bytes;
+		w->bytes -= bytes;
+		if (w->bytes > 0 || !pass_symbols(w, at, end))
+			return SKIP_SHORT;
+		if (w->objects == 0)
+			return SKIP_WHOLE;
+		result = skip_read_shell(*at, (size_t)(end - *at), false,
+					 &shell);
+		if (result != SKIP_WHOLE)
+			return result;
+		*at += shell.header;
+		w->objects += shell.objects - 1;
+		w->bytes = shell.bytes;
+		w->symbols = shell.symbols;
+		if (w->bytes + w->symbols + OBJECT_MIN * w->objects >
+		    SKIP_CLAIM_MAX)
+			return SKIP_UNKNOWN;
+	}
+}
+
 enum skip_result
 skip_by_lengths(const uint8_t **at, const uint8_t *end)
 {
+	struct skip_walk walk = SKIP_WALK_BEGIN;
 	const uint8_t *next = *at;
-	struct skip_shell shell;
+	enum skip_result result = skip_more(&walk, &next, end);
 
-	for (uint64_t objects = 1; objects > 0;) {
-		enum skip_result result = skip_read_shell(
-			next, (size_t)(end - next), false, &shell);
-
-		if (result != SKIP_WHOLE)
-			return result;
-		objects += shell.objects - 1;
-		if (shell.bytes + shell.symbols + OBJECT_MIN * objects >
-		    SKIP_CLAIM_MAX)
-			return SKIP_UNKNOWN;
-		next += shell.header;
-		if (shell.bytes > (size_t)(end - next))
-			return SKIP_SHORT;
-		next = skip_symbols(next + shell.bytes, end, shell.symbols);
-		if (next == NULL)
-			return SKIP_SHORT;
-	}
-	*at = next;
-	return SKIP_WHOLE;
+	if (result == SKIP_WHOLE)
+		*at = next;
+	return result;
 }
 
 const uint8_t *

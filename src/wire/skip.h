@@ -176,8 +176,11 @@ struct skip_shell {
 	uint64_t objects;
 };
 
-/* Bytes of the longest message (wire.md section 1). */
-enum { SKIP_CLAIM_MAX = INT32_MAX };
+enum {
+	SKIP_CLAIM_MAX = INT32_MAX, /* bytes of the longest message (wire.md
+				       section 1) */
+	SKIP_HEADER_MAX = WIRE_LIST_HEADER_BYTES + 4,
+};
 
 static inline enum skip_result
 skip_read_list(const uint8_t *at, size_t avail, bool is_big_endian,
@@ -268,5 +271,22 @@ skip_read_shell(const uint8_t *at, size_t avail, bool is_big_endian,
  * damaged bit must not claim the rest of a file.
  */
 enum skip_result skip_by_lengths(const uint8_t **at, const uint8_t *end);
+
+/* The same, of an object that comes in pieces: how much of it is left. */
+struct skip_walk {
+	uint64_t bytes;	  /* first these, ... */
+	uint64_t symbols; /* ... then these, ... */
+	uint64_t objects; /* ... then these, with all that is in them */
+};
+
+#define SKIP_WALK_BEGIN ((struct skip_walk){ .objects = 1 })
+
+/*
+ * Moves *at on.  SKIP_SHORT: the object continues at *at, from where the caller
+ * gives more bytes; those between *at and `end`, fewer than a header has, once
+ * more.  Its `bytes` need not be given, if the caller deducts them.
+ */
+enum skip_result skip_more(struct skip_walk *w, const uint8_t **at,
+			   const uint8_t *end);
 
 #endif

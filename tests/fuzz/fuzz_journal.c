@@ -80,7 +80,8 @@ is_record(const uint8_t *bytes, uint64_t len, uint64_t off, uint64_t *out_len)
 static void
 check_journal(const uint8_t *bytes, uint64_t len)
 {
-	struct journal_check c = journal_check(bytes, len, NULL);
+	struct journal_bytes all = journal_bytes_all(bytes, len);
+	struct journal_check c = journal_check(&all, NULL);
 	uint64_t off = JOURNAL_HEADER_BYTES, records = 0, record_len;
 	struct journal_record record;
 	const char *why;

@@ -280,27 +280,17 @@ WRAP(ssize_t, copy_file_range, int from, off_t *from_off, int to, off_t *to_off,
 	return done(n);
 }
 
-/* A map is a copy: the daemon only reads maps of files. */
+/* The daemon maps memory, and no file of the disk. */
 WRAP(void *, mmap, void *at, size_t len, int prot, int flags, int fd, off_t off)
 {
-	void *copy;
+	void *map;
 
-	if (fd < FD_FIRST) {
-		/* Most runs touch little of it. */
-		flags &= ~MAP_POPULATE;
-		copy = REAL(mmap)(at, len, prot, flags, fd, off);
-		if ((flags & MAP_FIXED) == 0)
-			process_note_map(copy, len);
-		return copy;
-	}
-	begin();
-	copy = REAL(mmap)(NULL, len, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (copy == MAP_FAILED)
-		return copy;
-	(void)fs_read_at(inode_of(fd), copy, len, (uint64_t)off);
-	process_note_map(copy, len);
-	return copy;
+	SIM_CHECK(fd < FD_FIRST, "the daemon maps a file");
+	/* Most runs touch little of it. */
+	map = REAL(mmap)(at, len, prot, flags & ~MAP_POPULATE, fd, off);
+	if ((flags & MAP_FIXED) == 0)
+		process_note_map(map, len);
+	return map;
 }
 
 WRAP(int, munmap, void *at, size_t len)

@@ -18,6 +18,7 @@ import daemon as daemon_module
 import kdb
 import pytest
 from test_node import HERE, modules
+from test_start import CUTTER, shim
 from test_tools import begin, find_ringtick
 from traffic import NAMES, published, quote, trade
 
@@ -68,10 +69,11 @@ def journal(tmp_path):
     return make
 
 
-def log(*arguments, status=0, timeout=60):
+def log(*arguments, status=0, timeout=60, environment=None):
     """(stdout, stderr) of a run with that exit status."""
     done = subprocess.run(
         [find_ringtick(), "log", *map(str, arguments)], timeout=timeout,
+        env=dict(os.environ, **(environment or {})),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True)
     assert done.returncode == status, (done.returncode, done.stdout[-2000:], done.stderr)
@@ -288,6 +290,16 @@ def test_verify_whole(journal):
     assert wrong == "" and float(found["gb_s"]) >= 0
     assert (found["result"], found["records"], found["bytes"], found["good_bytes"]) == (
         "whole", "6", str(OFFS[6]), str(OFFS[6]))
+
+
+def test_cut_while_it_is_read(journal, tmp_path):
+    """Protects the operator's time: the reason instead of a SIGBUS, and no
+    verdict on what is no longer there."""
+    path = journal(RECORDS * 1000)
+    environment = shim(tmp_path, CUTTER, RINGTICK_TEST_CUT=str(path))
+    shown, wrong = log("--verify", path, status=2, environment=environment)
+    assert shown == "" and wrong.count("\n") == 1
+    assert "%s: the file was cut while it was read" % path in wrong
 
 
 @pytest.mark.parametrize("tail", [b"\0", bytes(4096), b"\xee" * 40, RECORDS[0][:-1],

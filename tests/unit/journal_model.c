@@ -150,12 +150,14 @@ check_file(const char *path, const struct day *d, uint64_t n)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t len = read(fd, bytes, sizeof(bytes));
 	struct journal_check found;
+	struct journal_bytes all;
 
 	(void)close(fd);
 	assert_in_range(len, off_of(d, n), off_of(d, last_of(d)));
 	assert_memory_equal(bytes + d->off, wanted + ends[d->first].at,
 			    (uint64_t)len - d->off);
-	found = journal_check(bytes, off_of(d, n), NULL);
+	all = journal_bytes_all(bytes, off_of(d, n));
+	found = journal_check(&all, NULL);
 	assert_int_equal(found.verdict, JOURNAL_WHOLE);
 	assert_int_equal(found.records, d->before + n - d->first);
 	return (uint64_t)len;

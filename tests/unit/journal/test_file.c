@@ -73,7 +73,10 @@ set_up(void **state)
 static struct journal_check
 checked(const uint8_t *bytes, size_t len)
 {
-	return journal_check(fence_place(&in_fence, bytes, len), len, NULL);
+	struct journal_bytes b =
+		journal_bytes_all(fence_place(&in_fence, bytes, len), len);
+
+	return journal_check(&b, NULL);
 }
 
 static void
@@ -123,7 +126,7 @@ test_records(void **state)
 {
 	const uint8_t *bytes = fence_place(&in_fence, small, offs[RECORDS]);
 	struct journal_record r;
-	const char *why = NULL;
+	const char *why;
 
 	(void)state;
 	for (size_t i = 0; i < RECORDS; i++) {
@@ -139,7 +142,6 @@ test_records(void **state)
 	assert_int_equal(
 		journal_next(bytes, offs[RECORDS], offs[RECORDS], &r, &why),
 		JOURNAL_END);
-	assert_null(why);
 }
 
 static void
@@ -261,6 +263,7 @@ test_search(void **state)
 {
 	static uint8_t bytes[2 * sizeof(small)];
 	uint64_t len = offs[RECORDS];
+	struct journal_bytes all;
 
 	(void)state;
 	memcpy(bytes, small, len);
@@ -273,8 +276,9 @@ test_search(void **state)
 	memcpy(bytes + len, small + offs[0], offs[2] - offs[0]);
 	assert_check(bytes, len + offs[2] - offs[0], JOURNAL_DAMAGED, RECORDS,
 		     offs[RECORDS], len);
-	assert_int_equal(journal_search(bytes, len, offs[RECORDS]), 0);
-	assert_int_equal(journal_search(bytes, len, offs[2]), offs[2]);
+	all = journal_bytes_all(bytes, len);
+	assert_int_equal(journal_search(&all, offs[RECORDS]), 0);
+	assert_int_equal(journal_search(&all, offs[2]), offs[2]);
 }
 
 /* Bytes that only look like records must not keep the daemon from starting. */

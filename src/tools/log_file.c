@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "tools/mapped_file.h"
+#include "tools/log_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,58 +8,19 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/inotify.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/util.h"
 #include "tools/cli.h"
 #include "tools/log_next_day.h"
 
-enum { AHEAD_BYTES = 16 << 20 }; /* a multiple of every page size */
-
-/* A mapped page is no longer in the file, or cannot be read. */
-static void
-on_bus_error(int signal_number)
-{
-	static const char text[] =
-		"ringtick: the file was cut while it was read, or the disk "
-		"cannot read it; try again\n";
-
-	(void)signal_number;
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		_exit(CLI_EXIT_TROUBLE);
-	_exit(CLI_EXIT_TROUBLE);
-}
-
-/* The map is longer than the file, so that it need not be moved often. */
-static int
-map_bytes(struct mapped_file *m, uint64_t len)
-{
-	uint64_t room = (len / AHEAD_BYTES + 1) * AHEAD_BYTES;
-	void *bytes =
-		m->room == 0 ? mmap(NULL, room, PROT_READ, MAP_SHARED, m->fd, 0)
-		: room > m->room ? mremap((void *)(uintptr_t)m->bytes, m->room,
-					  room, MREMAP_MAYMOVE)
-				 : (void *)(uintptr_t)m->bytes;
-
-	if (bytes == MAP_FAILED)
-		return -errno;
-	(void)madvise(bytes, room, MADV_SEQUENTIAL);
-	m->bytes = bytes;
-	m->room = max_u64(room, m->room);
-	m->len = len;
-	return 0;
-}
-
 int
-mapped_file_open(struct mapped_file *m, const char *path, bool is_writable)
+log_file_open(struct log_file *m, const char *path, bool is_writable)
 {
-	struct sigaction action = { .sa_handler = on_bus_error };
 	struct stat st;
-	int err;
+	int err = 0;
 
-	*m = MAPPED_FILE_CLOSED;
+	*m = LOG_FILE_CLOSED;
 	m->path = path;
 	/* O_NONBLOCK: a fifo must not block here; it is refused below. */
 	m->fd = open(path, (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC |
@@ -70,49 +31,46 @@ mapped_file_open(struct mapped_file *m, const char *path, bool is_writable)
 		err = -errno;
 	else if (!S_ISREG(st.st_mode))
 		err = -EINVAL;
-	else
-		err = map_bytes(m, (uint64_t)st.st_size);
 	if (err < 0) {
-		mapped_file_close(m);
+		log_file_close(m);
 		return err;
 	}
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGBUS, &action, NULL);
+	m->window = journal_window_open(m->fd, (uint64_t)st.st_size);
 	return 0;
 }
 
 void
-mapped_file_close(struct mapped_file *m)
+log_file_close(struct log_file *m)
 {
-	if (m->room > 0)
-		(void)munmap((void *)(uintptr_t)m->bytes, m->room);
+	journal_window_close(&m->window);
 	if (m->fd >= 0)
 		close(m->fd);
 	if (m->watch_fd >= 0)
 		close(m->watch_fd);
-	*m = MAPPED_FILE_CLOSED;
+	*m = LOG_FILE_CLOSED;
 }
 
 int
-mapped_file_grow(struct mapped_file *m)
+log_file_grow(struct log_file *m)
 {
+	uint64_t *len = &m->window.bytes.len;
 	struct stat st;
-	int err;
 
 	if (fstat(m->fd, &st) < 0)
 		return -errno;
-	if ((uint64_t)st.st_size < m->len)
+	if ((uint64_t)st.st_size < *len)
 		return -ESTALE;
-	if ((uint64_t)st.st_size == m->len)
+	if ((uint64_t)st.st_size == *len)
 		return st.st_nlink == 0 ? -ENOENT : 0;
-	err = map_bytes(m, (uint64_t)st.st_size);
-	return err < 0 ? err : 1;
+	*len = (uint64_t)st.st_size;
+	m->window.bytes.avail = 0; /* half a record may be written anew */
+	return 1;
 }
 
 /* Watches the open file, even if its name now belongs to another, and the
  * folder for the next day's file. */
 static int
-watch_file(struct mapped_file *m)
+watch_file(struct log_file *m)
 {
 	char path[PATH_MAX];
 
@@ -135,7 +93,7 @@ watch_file(struct mapped_file *m)
 
 /* Takes all events.  They only wake the wait: fstat tells what has happened. */
 static void
-take_events(struct mapped_file *m)
+take_events(struct log_file *m)
 {
 	_Alignas(struct inotify_event) char events[4096];
 	const struct inotify_event *e;
@@ -154,7 +112,7 @@ take_events(struct mapped_file *m)
 static void
 watch_day(void *data, const char *path)
 {
-	const struct mapped_file *m = data;
+	const struct log_file *m = data;
 
 	(void)inotify_add_watch(m->watch_fd, path, IN_MODIFY | IN_ATTRIB);
 }
@@ -164,7 +122,7 @@ watch_day(void *data, const char *path)
  * ends, with a header only; once it has records, none are added to the old one.
  */
 static bool
-next_has_begun(struct mapped_file *m)
+next_has_begun(struct log_file *m)
 {
 	if (!m->has_days || !m->is_folder_new)
 		return false;
@@ -173,26 +131,26 @@ next_has_begun(struct mapped_file *m)
 				 m);
 }
 
-/* 1, 0 or -errno as from mapped_file_wait; -EAGAIN: nothing has happened. */
+/* 1, 0 or -errno as from log_file_wait; -EAGAIN: nothing has happened. */
 static int
-look_again(struct mapped_file *m)
+look_again(struct log_file *m)
 {
 	int got;
 
 	if (cli_stopped())
 		return -EINTR;
-	got = mapped_file_grow(m);
+	got = log_file_grow(m);
 	if ((got != 0 && got != -ENOENT) || !next_has_begun(m))
 		return got == 0 ? -EAGAIN : got;
 	/* Takes what was written before the next day's records. */
 	m->is_folder_new = true; /* so that the next call finds that file
 				    again */
-	got = mapped_file_grow(m);
+	got = log_file_grow(m);
 	return got == -ENOENT ? 0 : got;
 }
 
 int
-mapped_file_wait(struct mapped_file *m)
+log_file_wait(struct log_file *m)
 {
 	struct pollfd pollfd = { .events = POLLIN };
 	sigset_t ends, before;
@@ -214,19 +172,4 @@ mapped_file_wait(struct mapped_file *m)
 	}
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return got;
-}
-
-void
-mapped_file_read_ahead(struct mapped_file *m, uint64_t off)
-{
-	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t from = off & ~(page - 1);
-	uint64_t to = min_u64(from + AHEAD_BYTES, m->len);
-
-	if (from >= to)
-		return;
-	/* Since Linux 5.14; without it each page faults by itself. */
-	(void)madvise((void *)(uintptr_t)(m->bytes + from), to - from,
-		      MADV_POPULATE_READ);
-	m->ready_off = to;
 }
