@@ -18,8 +18,9 @@ size_t
 index_capacity(size_t ring_bytes, uint64_t gap_max)
 {
 	/*
-	 * After thinning, any three neighbours span more than a gap, so that at
-	 * most 2 * ring / gap + 4 entries are left: half of this array.
+	 * Of three neighbours that span more than a gap there are fewer than
+	 * 2 * ring / gap + 4: so in an older half of this array there is
+	 * always something to thin out.
 	 */
 	return 4 * (ring_bytes / gap_of(ring_bytes, gap_max)) + 64;
 }
@@ -39,21 +40,23 @@ entry_at(const struct index *x, size_t i)
 	return &x->entries[(x->first_idx + i) % x->capacity];
 }
 
-/* Keeps the first and the last entry, and drops each one whose neighbours
- * are at most one gap apart. */
+/* Keeps the first entry and the newer half, and drops each other one whose
+ * neighbours are at most one gap apart.  In the newer half times stay exact:
+ * that is where those are who have only just fallen behind. */
 static void
 thin_out(struct index *x, uint64_t tail_pos)
 {
-	size_t kept = 1;
+	size_t kept = 1, i;
 
-	for (size_t i = 1; i + 1 < x->cnt; i++) {
+	for (i = 1; i < x->cnt / 2; i++) {
 		uint64_t from = entry_at(x, kept - 1)->pos;
 		uint64_t to = entry_at(x, i + 1)->pos;
 
 		if (to - from > x->gap_bytes || entry_at(x, i)->pos == tail_pos)
 			*entry_at(x, kept++) = *entry_at(x, i);
 	}
-	*entry_at(x, kept++) = *entry_at(x, x->cnt - 1);
+	while (i < x->cnt)
+		*entry_at(x, kept++) = *entry_at(x, i++);
 	x->cnt = kept;
 }
 
