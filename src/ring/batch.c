@@ -324,11 +324,12 @@ batch_feed(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 
 	while (from != to && streams_is_any_left(all)) {
 		const uint8_t *frame = ring_at(&all->main.ring, from);
+		int64_t time_ns = fanout_time(all, from, now_ns);
 		bool is_long;
 		uint64_t end;
 
 		if (!stream_frame_is_record(frame)) {
-			fanout_message(all, from, records, now_ns);
+			fanout_message(all, from, records, time_ns);
 			from += stream_frame_len(frame);
 			fanout_note_fed(all, from, records);
 			continue;
@@ -339,11 +340,11 @@ batch_feed(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 			return;
 		is_long = streams_is_long(all, all->batch->bytes_max);
 		if (is_long && all->batch->cnt == 1)
-			give_alone(all, from, end, records, now_ns);
+			give_alone(all, from, end, records, time_ns);
 		else if (is_long)
-			give_long_batch(all, from, end, records, now_ns);
+			give_long_batch(all, from, end, records, time_ns);
 		else
-			give_batch(all, from, end, records, now_ns);
+			give_batch(all, from, end, records, time_ns);
 		from = end;
 		records += all->batch->cnt;
 	}

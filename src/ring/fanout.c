@@ -82,6 +82,14 @@ fanout_leave_out(struct streams *all, const struct stream *s)
 	bits_set(all->no_room, s->id - 1, true);
 }
 
+int64_t
+fanout_time(const struct streams *all, uint64_t pos, int64_t now_ns)
+{
+	if ((int64_t)(pos - all->news_pos) >= 0)
+		return now_ns;
+	return index_find(&all->main.index, pos)->time_ns;
+}
+
 bool
 fanout_is_time_over(struct streams *all)
 {

@@ -27,6 +27,10 @@ size_t fanout_write_selected(struct streams *all, const struct stream *s,
 			     const struct schema_table *t, const uint8_t *frame,
 			     uint8_t *at);
 
+/* When the message at pos of the main stream came; what has become visible
+ * since the last feeding counts as new. */
+int64_t fanout_time(const struct streams *all, uint64_t pos, int64_t now_ns);
+
 /* Whether the time for feeding is over.  It begins with the first call, for the
  * first long message. */
 bool fanout_is_time_over(struct streams *all);

@@ -469,7 +469,8 @@ feed_together(struct streams *all, uint64_t from, uint64_t to, int64_t now_ns)
 	while (from != to && streams_is_any_left(all)) {
 		const uint8_t *frame = ring_at(&all->main.ring, from);
 
-		fanout_message(all, from, records, now_ns);
+		fanout_message(all, from, records,
+			       fanout_time(all, from, now_ns));
 		from += stream_frame_len(frame);
 		records += stream_frame_is_record(frame);
 	}
@@ -495,6 +496,7 @@ streams_feed(struct streams *all, int64_t now_ns)
 			feed_together(all, visible - lack, visible - next,
 				      now_ns);
 	} while (next > 0);
+	all->news_pos = visible;
 	if (all->is_cut)
 		return;
 	all->looked = NULL;

@@ -60,6 +60,8 @@ struct streams {
 	uint64_t *receivers; /* ... streams that get the message, ... */
 	uint64_t *group_of;  /* ... and the streams to which a long batch is
 				given group by group */
+	uint64_t news_pos;   /* messages of the main stream from here on have
+				become visible since the last feeding */
 	uint64_t feeds;	     /* messages committed to filtered streams so far;
 				delivery compares it to know whether it must
 				wake readers */

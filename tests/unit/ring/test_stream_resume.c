@@ -58,6 +58,9 @@ static bool is_trickle;
 static unsigned refusals, main_returns, joined, begun, behind_tail,
 	rare_returns, thinned;
 
+static int64_t fed_ns[WALK_FRAMES_MAX];
+static size_t fed_cnt;
+
 static void
 start(uint64_t pos, bool is_gated)
 {
@@ -66,6 +69,7 @@ start(uint64_t pos, bool is_gated)
 	is_trickle = false;
 	refused = (struct refused){ 0 };
 	refusals = main_returns = joined = begun = 0;
+	fed_cnt = 0;
 	behind_tail = rare_returns = thinned = 0;
 }
 
@@ -140,6 +144,15 @@ check_unread(const struct reader *r)
 
 /* ---- where a cursor is ---- */
 
+/* Feeds the streams.  No later stream may take frames for younger than that. */
+static void
+feed(void)
+{
+	streams_feed(&all, now);
+	while (fed_cnt < visible_cnt)
+		fed_ns[fed_cnt++] = now;
+}
+
 static void
 check_main_place(const struct reader *r)
 {
@@ -152,6 +165,9 @@ check_main_place(const struct reader *r)
 	if (r->c.pos != r->c.stream->head_pos)
 		assert_int_equal(stream_locate(r->c.stream, r->c.pos).frame_pos,
 				 r->c.pos - r->sent);
+	if (r->c.pos != r->c.stream->head_pos && next < fed_cnt)
+		assert_true(stream_locate(r->c.stream, r->c.pos).time_ns <=
+			    fed_ns[next]);
 	place = stream_main_place(r->c.stream, r->c.pos);
 	main_pos = place.main_pos;
 	skip_bytes = place.skip_bytes;
@@ -377,7 +393,7 @@ step(void)
 	else if (what < 60)
 		walk_show();
 	else if (what < 80)
-		streams_feed(&all, now);
+		feed();
 	else
 		walk_reader(&readers[chance_below(&chance, READERS)]);
 }
