@@ -505,6 +505,8 @@ consumer_lag_bytes(struct consumer *c)
 		lag += journal_backlog(c).bytes;
 	if (consumer_has_rest(c))
 		lag += c->rest_len - c->rest_sent;
+	if (c->is_replying)
+		lag += c->reply_len - c->reply_sent;
 	if (c->state != CONSUMER_REST)
 		lag += c->past.len - c->past.sent;
 	c->high_bytes = max_u64(c->high_bytes, lag);
@@ -544,13 +546,21 @@ consumer_lack_of_records(const struct consumer *c, const struct cursor *cursor,
 			 int64_t now_ns, int64_t *age_ns)
 {
 	uint64_t records = consumer_lack_of(c, cursor).records;
+	const struct stream *s = cursor->stream;
 	struct stream_place from;
 
-	if (cursor->stream == NULL || last_pos(c, cursor) == cursor->pos)
+	if (s == NULL)
 		return records;
-	from = stream_locate(cursor->stream, cursor->pos);
-	records -= from.record;
-	records += stream_locate(cursor->stream, last_pos(c, cursor)).record;
+	if (last_pos(c, cursor) != cursor->pos) {
+		from = stream_locate(s, cursor->pos);
+		records += stream_locate(s, last_pos(c, cursor)).record -
+			   from.record;
+	} else if (records > 0) {
+		/* The first that the stream lacks itself. */
+		from = stream_locate(&c->streams->main, s->fed.pos);
+	} else {
+		return 0;
+	}
 	if (now_ns - from.time_ns > *age_ns)
 		*age_ns = now_ns - from.time_ns;
 	return records;

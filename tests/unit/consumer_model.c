@@ -817,6 +817,8 @@ what_is_left(struct reader *r)
 		const struct owed *o = owed_at(r, i);
 		bool is_rest = i == 0 && r->is_cut;
 
+		if (o->is_reply)
+			left.bytes += o->len - (i == 0 ? r->sent : 0);
 		if (!is_visible(o) || o->is_notice)
 			continue;
 		left.bytes += o->len - (i == 0 ? r->sent : 0);
