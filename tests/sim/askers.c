@@ -29,6 +29,7 @@ static unsigned cnt;
 static bool is_stopped;
 
 static const char records_question[] = "(.u.j;.u.d)";
+static const char lag_question[] = ".ringtick.lag[]";
 static const char end_question[] = ".u.endofday[]";
 
 static struct asker *
@@ -63,7 +64,7 @@ static const char *
 draw_question(void)
 {
 	static const char *const questions[] = {
-		".ringtick.lag[]", ".u.w", "tables[]", ".z.W", ".u `i`L",
+		".u.w", "tables[]", ".z.W", ".u `i`L",
 		"meta trade", "cols each tables[]", "trade", ".z.P", "",
 		"{x+}", ".nothing.here", "{.u.i}each 1 2 3", "1~(1;2;3)",
 		"@[{.u.sub[`none;`]};0;`e]", "\"\\\\p\"", "system\"p\"",
@@ -74,6 +75,8 @@ draw_question(void)
 
 	if (sim_chance(300))
 		return records_question;
+	if (sim_chance(250))
+		return lag_question;
 	if (sim_chance(60))
 		return end_question;
 	if (sim_chance(200))
@@ -125,8 +128,10 @@ ready(struct client *c)
 }
 
 static void
-check_answer(const struct asker *a, const struct seen *s)
+check_answer(const struct asker *a, const struct seen *s, const uint8_t *at)
 {
+	if (a->question == lag_question && s->kind == SEEN_REPLY)
+		accounts_told(a->asked_ns, at, s->len);
 	if (a->question == records_question && s->kind == SEEN_REPLY) {
 		judge_read_journal();
 		SIM_CHECK(world.disk_faults > 0 ||
@@ -145,14 +150,13 @@ take(struct client *c, const struct seen *s, const uint8_t *at)
 {
 	struct asker *a = asker_of(c);
 
-	(void)at;
 	/* Some of them have subscribed. */
 	if (s->kind != SEEN_REPLY && s->kind != SEEN_ERROR)
 		return;
 	SIM_CHECK(a->is_hostile || a->asked_ns > 0,
 		  "%s gets an answer to nothing", c->user);
 	if (!a->is_hostile)
-		check_answer(a, s);
+		check_answer(a, s, at);
 	a->asked_ns = 0;
 }
 

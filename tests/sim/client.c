@@ -50,6 +50,7 @@ take_hello(struct client *c)
 	SIM_CHECK(c->in.at[0] == 3, "the handshake of %s is answered with %u",
 		  c->user, c->in.at[0]);
 	bytes_drop(&c->in, 1);
+	c->taken_bytes = 1;
 	c->has_hello = true;
 	c->ready(c);
 	return true;
@@ -70,6 +71,7 @@ take_frames(struct client *c)
 		SIM_CHECK(s.kind != SEEN_BAD, "%s gets a frame that is none",
 			  c->user);
 		world.counts.frames++;
+		c->taken_bytes += s.len;
 		c->frame(c, &s, c->in.at + done);
 		done += s.len;
 	}

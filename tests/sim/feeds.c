@@ -32,6 +32,7 @@ struct feed {
 	unsigned number;
 	struct bytes fates;  /* enum fate of each update */
 	struct bytes ends;   /* uint64_t: where on its connection each ends */
+	struct bytes times;  /* int64_t: when each was sent */
 	uint32_t arrived;    /* all before had, when a stop began */
 	struct bytes asked;  /* uint32_t: updates that wait for an answer */
 	int64_t moved_ns;    /* when an answer came, or none was awaited */
@@ -95,6 +96,7 @@ send_update(struct feed *f)
 {
 	struct form form = draw_form();
 	uint8_t fate = FATE_SENT;
+	int64_t now_ns = sim_now_ns();
 	uint64_t end;
 
 	if (form.is_table)
@@ -111,6 +113,7 @@ send_update(struct feed *f)
 	put_update(&f->c.out, (struct update){ f->number, sent(f) }, form);
 	end = f->c.sent_bytes + f->c.out.len;
 	bytes_add(&f->ends, &end, sizeof(end));
+	bytes_add(&f->times, &now_ns, sizeof(now_ns));
 	bytes_add(&f->fates, &fate, 1);
 	world.counts.updates++;
 }
@@ -328,6 +331,14 @@ feeds_check_sent(struct update u, int64_t stamp_ns)
 			  stamp_ns == update_time(u),
 		  "update %u of feed %u has another time than was sent",
 		  u.number, u.feed);
+}
+
+int64_t
+feeds_sent_ns(struct update u)
+{
+	const int64_t *times = (const void *)feeds[u.feed].times.at;
+
+	return times[u.number];
 }
 
 void

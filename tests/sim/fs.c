@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "machine.h"
 
 enum {
@@ -34,6 +35,7 @@ struct inode {
 	size_t changes_cnt, changes_room;
 	uint64_t unsynced_bytes;
 	uint64_t number;
+	int64_t written_ns; /* UTC since 2000.01.01 */
 	unsigned links, holders;
 	int locked_by; /* a descriptor; -1 */
 	bool is_directory;
@@ -74,6 +76,7 @@ make_inode(bool is_directory)
 
 	CHECK(i != NULL);
 	i->number = fs.numbers++;
+	i->written_ns = sim_utc_ns();
 	i->is_directory = is_directory;
 	i->locked_by = -1;
 	return i;
@@ -126,6 +129,9 @@ fs_stat(const struct inode *i, struct stat *st)
 		.st_mode = i->is_directory ? S_IFDIR | 0750 : S_IFREG | 0640,
 		.st_size = (off_t)i->cached.len,
 		.st_blocks = (blkcnt_t)((i->cached.len + 511) / 512),
+		.st_mtim = { .tv_sec = CLOCK_KDB_EPOCH_S +
+				       i->written_ns / NS_PER_S,
+			     .tv_nsec = i->written_ns % NS_PER_S },
 	};
 }
 
@@ -140,6 +146,7 @@ fs_free_bytes(void)
 static struct change *
 add_change(struct inode *i)
 {
+	i->written_ns = sim_utc_ns();
 	if (i->changes_cnt == i->changes_room) {
 		i->changes_room = 2 * i->changes_room + 8;
 		i->changes = reallocarray(i->changes, i->changes_room,

@@ -18,6 +18,7 @@ enum { DAYS_MAX = 64 };
 struct record {
 	struct update u;
 	int64_t stamp_ns;
+	int64_t seen_ns; /* when a subscriber first had it; 0: nobody yet */
 };
 
 struct day {
@@ -54,10 +55,10 @@ count(const struct day *d)
 	return d->records.len / sizeof(struct record);
 }
 
-static const struct record *
+static struct record *
 record(const struct day *d, uint64_t idx)
 {
-	return (const struct record *)(const void *)d->records.at + idx;
+	return (struct record *)(void *)d->records.at + idx;
 }
 
 uint64_t
@@ -110,6 +111,23 @@ judge_tell(int32_t day, uint64_t idx, struct update u, int64_t stamp_ns)
 	last_numbers[u.feed] = u.number;
 	bytes_add(&d->records, &r, sizeof(r));
 	sim_mix((uint64_t)u.feed << 32 | u.number);
+}
+
+void
+judge_note_seen(int32_t day, uint64_t idx)
+{
+	struct record *r = record(find(day), idx);
+
+	if (r->seen_ns == 0)
+		r->seen_ns = sim_now_ns();
+}
+
+int64_t
+judge_seen_ns(int32_t day, uint64_t idx)
+{
+	const struct day *d = find(day);
+
+	return idx < count(d) ? record(d, idx)->seen_ns : 0;
 }
 
 bool

@@ -171,10 +171,11 @@ run_seed(const struct run *run)
 	sim_seed(run->seed);
 	world_run(run->days, run->faults);
 	printf("seed %llu: ok, %llu updates, %llu frames, %llu connections, "
-	       "%llu crashes, %llu stops, digest %016llx\n",
+	       "%llu crashes, %llu stops, %llu figures, digest %016llx\n",
 	       (unsigned long long)run->seed, (unsigned long long)n->updates,
 	       (unsigned long long)n->frames, (unsigned long long)n->connects,
 	       (unsigned long long)n->crashes, (unsigned long long)n->stops,
+	       (unsigned long long)n->figures,
 	       (unsigned long long)sim_digest());
 	fflush(stdout);
 	process_leave(EXIT_SUCCESS);

@@ -95,6 +95,21 @@ struct seen {
 	char error[64];
 };
 
+/* A row of .ringtick.lag[], or a line of the log about a consumer. */
+struct figures {
+	char user[16], state[16], policy[16];
+	unsigned port; /* of the client */
+	int64_t lag_bytes, lag_records, lag_ms, ring_pct, kernel_bytes,
+		sent_bytes, high_bytes, skips, skipped, spills, journal_records,
+		journal_ms;
+};
+
+/* The table in a reply: struct figures. */
+void read_figures(const uint8_t *at, size_t len, struct bytes *out);
+
+/* The figures of a line; false: it has none. */
+bool read_figures_line(const char *line, size_t len, struct figures *out);
+
 /* The updates whose rows are in a published message: struct part. */
 void read_parts(const uint8_t *at, size_t len, struct bytes *out);
 struct seen read_frame(const uint8_t *at, size_t len);

@@ -37,6 +37,7 @@ struct item {
 	struct update u;
 	int64_t stamp_ns;
 	int32_t day;
+	unsigned port; /* of the connection on which it came */
 	uint64_t idx; /* of a jump; of skips the first record left out */
 	uint64_t end_idx; /* the first one after these */
 };
@@ -178,6 +179,7 @@ pass_update(struct subscriber *s, const struct item *item)
 		  s->c.user, item->u.number, item->u.feed, idx, s->day,
 		  u.number, u.feed);
 	judge_tell(s->day, idx, item->u, item->stamp_ns);
+	account_placed((unsigned)(s - all), item->port, s->day, idx, u);
 	s->idx[lane] = idx + 1;
 	s->passed++;
 	return true;
@@ -313,6 +315,7 @@ subscribers_check(void)
 static void
 add_item(struct subscriber *s, struct item item)
 {
+	item.port = s->c.socket->port;
 	bytes_add(&s->items, &item, sizeof(item));
 	check(s);
 }
@@ -372,6 +375,9 @@ ready(struct client *c)
 	/* Some begin the day anew. */
 	if (s->is_vanishing && sim_chance(300))
 		s->claim.is_made = false;
+	account_open((unsigned)(s - all), c->socket->port,
+		     s->has.sel.symbols == SYMBOLS_ALL && !world.is_batched);
+	account_took((unsigned)(s - all), c->taken_bytes, 0, false);
 	if (s->claim.is_made && !world.is_batched &&
 	    s->policy != POLICY_SKIP && !sim_chance(100))
 		ask_rejoin(s);
@@ -534,11 +540,27 @@ took_end(struct subscriber *s, int32_t day)
 	add_item(s, (struct item){ .kind = ITEM_END, .day = day });
 }
 
+static unsigned
+count_updates(const struct seen *seen, const uint8_t *at)
+{
+	struct bytes parts = { 0 };
+	size_t many;
+
+	if (seen->kind != SEEN_UPDATE || !world.is_batched)
+		return seen->kind == SEEN_UPDATE;
+	read_parts(at, seen->len, &parts);
+	many = parts.len / sizeof(struct part);
+	bytes_free(&parts);
+	return (unsigned)many;
+}
+
 static void
 take(struct client *c, const struct seen *seen, const uint8_t *at)
 {
 	struct subscriber *s = subscriber_of(c);
 
+	account_took((unsigned)(s - all), c->taken_bytes,
+		     count_updates(seen, at), seen->kind == SEEN_SKIPS);
 	if (!s->is_placed) {
 		if (seen->kind == SEEN_ERROR)
 			refused(s, seen);
@@ -668,6 +690,8 @@ static void
 change_selection(struct subscriber *s)
 {
 	draw_wish(&s->next, true);
+	if (s->next.sel.symbols != SYMBOLS_ALL)
+		account_filters((unsigned)(s - all));
 	s->is_changing = true;
 	ask(s, &s->next, ".u.sub", "");
 	client_flush(&s->c);

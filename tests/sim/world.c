@@ -125,6 +125,7 @@ world_log(const char *line, size_t len)
 	while (len > 0 && line[len - 1] == '\n')
 		len--;
 	sim_trace("log: %.*s", (int)len, line);
+	accounts_logged(line, len);
 	check_end(line, len);
 	subscribers_told(line, len);
 	if (memmem(line, len, "event=stop_cut ", 15) != NULL ||
@@ -151,6 +152,7 @@ void
 world_daemon_ready(void)
 {
 	world.starts++;
+	world.ready_ns = sim_now_ns();
 	world.is_stopping = world.is_cut = false;
 	world.watchdog_ns = sim_now_ns();
 	sim_trace("the daemon is ready");
@@ -327,6 +329,7 @@ look(void *who, uint64_t what)
 	if (process_is_running()) {
 		judge_read_journal();
 		subscribers_check();
+		accounts_check();
 		SIM_CHECK(sim_now_ns() - world.watchdog_ns < WATCHDOG_NS,
 			  "the watchdog was not fed");
 	}

@@ -43,6 +43,7 @@ struct world {
 	bool has_lost_power; /* the last end of the daemon */
 	unsigned unclean; /* ends of the daemon that were not stops */
 	unsigned starts;
+	int64_t ready_ns;    /* when the daemon last became ready */
 	int64_t watchdog_ns; /* when it was last fed */
 	enum { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC } after;
 	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
@@ -56,7 +57,7 @@ struct world {
 	char journal[64];     /* the running day's file, as the log says */
 	char rescued[64];     /* a copy of it that was left at the end */
 	struct world_counts {
-		uint64_t updates, frames, connects, crashes, stops;
+		uint64_t updates, frames, connects, crashes, stops, figures;
 	} counts;
 };
 
@@ -96,7 +97,8 @@ struct client {
 	struct peer peer;
 	struct socket *socket; /* NULL: not connected */
 	struct bytes in, out;
-	uint64_t sent_bytes; /* on this connection */
+	uint64_t sent_bytes;  /* on this connection */
+	uint64_t taken_bytes; /* of whole frames that have come on it */
 	unsigned start;	     /* of the daemon, when it connected */
 	char user[16];
 	bool has_hello;	  /* the daemon's answer has come */
@@ -126,6 +128,9 @@ bool feeds_are_quiet(void);
 
 /* Whether an update with this name, and this time in its rows, was sent. */
 void feeds_check_sent(struct update u, int64_t stamp_ns);
+
+/* When it was sent. */
+int64_t feeds_sent_ns(struct update u);
 
 /* All was accepted that had to be; found() says what was. */
 void feeds_check_fates(bool (*was_accepted)(struct update u));
@@ -178,6 +183,11 @@ bool judge_is_written(struct update u, bool is_on_disk);
 /* Bytes in the journal's file from a record on. */
 uint64_t judge_bytes_from(int32_t day, uint64_t idx);
 
+/* A subscriber has had a record: since when that is so of one of them; 0: of
+ * none. */
+void judge_note_seen(int32_t day, uint64_t idx);
+int64_t judge_seen_ns(int32_t day, uint64_t idx);
+
 /* The end of a day after `records`; or UINT64_MAX if the observer does not know
  * how many.  Whether that many are known already. */
 bool judge_tell_end(int32_t day, uint64_t records);
@@ -188,5 +198,21 @@ void judge_read_journal(void);
 /* After an unclean end: reads the journal anew. */
 void judge_recover(bool has_lost_power);
 void judge_finish(void);
+
+/* ---- the figures of consumers (accounts.c) ---- */
+
+/* What comes on a subscriber's connection.  is_counted: its bytes can be
+ * counted before they are in a ring. */
+void account_open(unsigned id, unsigned port, bool is_counted);
+void account_close(unsigned id);
+void account_filters(unsigned id);
+void account_took(unsigned id, uint64_t end, unsigned updates, bool is_skip);
+void account_placed(unsigned id, unsigned port, int32_t day, uint64_t idx,
+		    struct update u);
+
+/* What the daemon says of all: in a table that was asked for, in a line. */
+void accounts_told(int64_t asked_ns, const uint8_t *at, size_t len);
+void accounts_logged(const char *line, size_t len);
+void accounts_check(void);
 
 #endif
