@@ -35,7 +35,8 @@ enum { JOURNAL_BUFFER_BYTES = 256 << 10, RING_GAP_BYTES = 64 << 10 };
 /* A message that has come. */
 struct message {
 	uint64_t end;	  /* bytes of the connection up to its end */
-	uint64_t updates; /* the same in updates */
+	uint64_t updates; /* the same in updates, ... */
+	uint64_t replies; /* ... and in replies */
 };
 
 struct place {
@@ -48,6 +49,7 @@ struct account {
 	unsigned port; /* 0: closed */
 	bool is_counted; /* never had a filter of symbols, nor batches */
 	struct bytes messages, places;
+	uint64_t asked;	   /* questions */
 	uint64_t skip_end; /* bytes up to the last notice of a skip */
 };
 
@@ -61,7 +63,7 @@ struct moment {
 struct row {
 	struct figures f;
 	unsigned account, moment;
-	bool is_line;
+	uint64_t asked; /* then, by the consumer */
 };
 
 static struct account accounts[ACCOUNTS_MAX];
@@ -99,6 +101,7 @@ account_open(unsigned id, unsigned port, bool is_counted)
 	a->port = port;
 	a->is_counted = is_counted;
 	a->messages.len = a->places.len = 0;
+	a->asked = 0;
 	a->skip_end = 0;
 }
 
@@ -115,15 +118,24 @@ account_filters(unsigned id)
 }
 
 void
-account_took(unsigned id, uint64_t end, unsigned updates, bool is_skip)
+account_asked(unsigned id)
+{
+	accounts[id].asked++;
+}
+
+void
+account_took(unsigned id, uint64_t end, unsigned updates, enum seen_kind kind)
 {
 	struct account *a = &accounts[id];
 	uint64_t cnt = messages_cnt(a);
-	struct message m = { end, updates };
+	struct message m = { .end = end, .updates = updates };
 
-	if (cnt > 0)
+	m.replies = kind == SEEN_REPLY || kind == SEEN_ERROR;
+	if (cnt > 0) {
 		m.updates += message(a, cnt - 1)->updates;
-	if (is_skip)
+		m.replies += message(a, cnt - 1)->replies;
+	}
+	if (kind == SEEN_SKIPS)
 		a->skip_end = end;
 	bytes_add(&a->messages, &m, sizeof(m));
 }
@@ -172,6 +184,38 @@ updates_until(const struct account *a, uint64_t bytes)
 	return after == 0 ? 0 : message(a, after - 1)->updates;
 }
 
+/*
+ * The length of the reply for which a row's consumer waits, and whose place is
+ * after messages that were not visible yet; 0: there is none.  false: it has
+ * not come.
+ */
+static bool
+find_reply(const struct account *a, const struct row *r, uint64_t end,
+	   uint64_t *len)
+{
+	uint64_t i = first_after(a, (uint64_t)r->f.sent_bytes);
+	uint64_t had = i == 0 ? 0 : message(a, i - 1)->replies;
+
+	*len = 0;
+	if (had == r->asked)
+		return true;
+	while (i < messages_cnt(a) && message(a, i)->replies == had)
+		i++;
+	if (i == messages_cnt(a))
+		return false;
+	if (message(a, i)->end > end)
+		*len = message(a, i)->end - message(a, i - 1)->end;
+	return true;
+}
+
+static bool
+is_end(const struct account *a, uint64_t bytes)
+{
+	uint64_t after = first_after(a, bytes);
+
+	return after > 0 && message(a, after - 1)->end == bytes;
+}
+
 static bool
 is_in_journal(const struct figures *f)
 {
@@ -199,9 +243,8 @@ check_bytes(const struct account *a, const struct row *r, uint64_t end)
 	const struct figures *f = &r->f;
 	uint64_t lacks = updates_until(a, end) -
 			 updates_until(a, (uint64_t)f->sent_bytes);
-	uint64_t after = first_after(a, end);
 
-	SIM_CHECK(after > 0 && message(a, after - 1)->end == end,
+	SIM_CHECK(is_end(a, end),
 		  "%s (%s) had %" PRId64 " bytes, and %" PRId64
 		  " more were to come: that is not the end of a message",
 		  f->user, f->state, f->sent_bytes, f->lag_bytes);
@@ -302,7 +345,7 @@ judge_row(const struct row *r)
 	const struct figures *f = &r->f;
 	const struct moment *m = &moments[r->moment];
 	uint64_t end = (uint64_t)(f->sent_bytes + f->lag_bytes), known, cnt;
-	uint64_t had = updates_until(a, (uint64_t)f->sent_bytes);
+	uint64_t had = updates_until(a, (uint64_t)f->sent_bytes), reply;
 	const struct place *next;
 
 	if (a->port != f->port || a->skip_end > (uint64_t)f->sent_bytes)
@@ -315,6 +358,10 @@ judge_row(const struct row *r)
 	known = cnt == 0 ? 0 : message(a, cnt - 1)->end;
 	if (known <= end)
 		return false;
+	if (!find_reply(a, r, end, &reply))
+		return false;
+	if (!is_end(a, end))
+		end -= min_u64(reply, (uint64_t)f->lag_bytes);
 	/* The next update, and so all before it, has a place in the order. */
 	next = place(a, is_in_past(f) ? had + (uint64_t)f->lag_records
 				      : updates_until(a, end));
@@ -376,8 +423,10 @@ add_row(const struct figures *f)
 	for (r.account = 0; r.account < ACCOUNTS_MAX; r.account++)
 		if (f->port != 0 && accounts[r.account].port == f->port)
 			break;
-	if (r.account < ACCOUNTS_MAX)
-		bytes_add(&rows, &r, sizeof(r));
+	if (r.account == ACCOUNTS_MAX)
+		return;
+	r.asked = accounts[r.account].asked;
+	bytes_add(&rows, &r, sizeof(r));
 }
 
 static bool

@@ -335,6 +335,7 @@ ask(struct subscriber *s, const struct wish *w, const char *call,
 						: "");
 	sim_trace("%s asks %s", s->c.user, text);
 	put_request(&s->c.out, text, true);
+	account_asked((unsigned)(s - all));
 }
 
 static void
@@ -377,7 +378,7 @@ ready(struct client *c)
 		s->claim.is_made = false;
 	account_open((unsigned)(s - all), c->socket->port,
 		     s->has.sel.symbols == SYMBOLS_ALL && !world.is_batched);
-	account_took((unsigned)(s - all), c->taken_bytes, 0, false);
+	account_took((unsigned)(s - all), c->taken_bytes, 0, SEEN_MORE);
 	if (s->claim.is_made && !world.is_batched &&
 	    s->policy != POLICY_SKIP && !sim_chance(100))
 		ask_rejoin(s);
@@ -560,7 +561,7 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 	struct subscriber *s = subscriber_of(c);
 
 	account_took((unsigned)(s - all), c->taken_bytes,
-		     count_updates(seen, at), seen->kind == SEEN_SKIPS);
+		     count_updates(seen, at), seen->kind);
 	if (!s->is_placed) {
 		if (seen->kind == SEEN_ERROR)
 			refused(s, seen);
@@ -720,6 +721,7 @@ change_habit(void *who, uint64_t what)
 	    !s->is_asking && s->c.socket != NULL && sim_chance(500)) {
 		s->is_asking = true;
 		put_request(&s->c.out, "(.u.i;.u.d)", true);
+		account_asked((unsigned)(s - all));
 		client_flush(&s->c);
 	}
 	if (s->is_fickle && s->is_placed && !s->is_changing && !s->is_asking &&

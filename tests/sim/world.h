@@ -206,7 +206,9 @@ void judge_finish(void);
 void account_open(unsigned id, unsigned port, bool is_counted);
 void account_close(unsigned id);
 void account_filters(unsigned id);
-void account_took(unsigned id, uint64_t end, unsigned updates, bool is_skip);
+void account_asked(unsigned id);
+void account_took(unsigned id, uint64_t end, unsigned updates,
+		  enum seen_kind kind);
 void account_placed(unsigned id, unsigned port, int32_t day, uint64_t idx,
 		    struct update u);
 
