@@ -425,7 +425,8 @@ consumer_has_question(const struct consumer *c)
 	if (!c->is_replying || c->reply_sent > 0 || c->writing == PART_REPLY)
 		return false;
 	return c->gate.kind == REPLY_OF_QUESTION ||
-	       (c->gate.kind == REPLY_OF_SUBSCRIPTION && is_limit_unwritten(c));
+	       (c->gate.kind == REPLY_OF_SUBSCRIPTION &&
+		(is_limit_unwritten(c) || consumer_waits_for_gate(c)));
 }
 
 bool

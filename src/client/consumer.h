@@ -275,8 +275,8 @@ uint8_t *consumer_written(struct consumer *c, size_t accepted);
 bool consumer_cancel(struct consumer *c);
 
 /* Whether a reply waits that consumer_hurry_reply may place earlier: the answer
- * to a question, or the answer to a subscription whose place is after messages
- * that are not written yet; and no byte of it has been sent. */
+ * to a question, or the answer to a subscription that waits for the journal, by
+ * its gate or at its place; and no byte of it has been sent. */
 bool consumer_has_question(const struct consumer *c);
 
 /* The journal does not move: moves the reply to the end of the messages that

@@ -699,7 +699,6 @@ void
 session_check_spills(struct server *s)
 {
 	bool is_stuck = journal_stuck_ns(&s->journal, s->now_ns) > HELD_NS;
-
 	struct connection *c, *next;
 
 	for (c = clients_next(&s->clients, NULL); c != NULL; c = next) {
@@ -712,10 +711,6 @@ session_check_spills(struct server *s)
 			session_close(s, c, CLOSE_slow_spill, NULL);
 		else if (is_stuck && consumer_claims_unwritten(consumer))
 			session_close(s, c, CLOSE_journal, NULL);
-		else if (is_stuck && c->state == CONNECTION_OPEN &&
-			 c->consumer.gate.kind == REPLY_OF_SUBSCRIPTION &&
-			 consumer_waits_for_gate(&c->consumer))
-			refuse_held(s, c);
 		else if (is_stuck && c->state == CONNECTION_OPEN &&
 			 consumer_has_question(&c->consumer))
 			end_question(s, c);

@@ -190,7 +190,9 @@ journal_watch_lag(struct journal *j, int64_t now_ns)
 	if (j->slow_since_ns == 0) {
 		if (lag < ring / 2 && !is_waited_for && !hangs)
 			return;
-		j->slow_since_ns = now_ns;
+		j->slow_since_ns = hangs ? min_i64(j->writing.moved_ns,
+						   j->working.moved_ns)
+					 : now_ns;
 		j->next_slow_ns = hangs ? now_ns : now_ns + SLOW_NS;
 		j->is_slow_told = false;
 	}

@@ -97,6 +97,15 @@ schema_open_three(void **state)
 }
 
 int
+schema_open_texts(void **state)
+{
+	(void)state;
+	schema_of(&schema,
+		  "t:([]time:`timespan$();sym:`symbol$();text:())\n");
+	return 0;
+}
+
+int
 schema_close(void **state)
 {
 	(void)state;

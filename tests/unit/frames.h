@@ -41,6 +41,7 @@ void schema_of_three(struct schema *s);
 /* The tables of the test program; set-ups and the tear-down of its group. */
 extern struct schema schema;
 int schema_open_three(void **state);
+int schema_open_texts(void **state); /* one table t of texts */
 int schema_close(void **state);
 
 /* The table of a name; there is one. */

@@ -476,15 +476,6 @@ test_an_unreadable_place(void **state)
 	check_sent(who == c ? other : c, files[0].frames, files[0].frames_len);
 }
 
-static int
-open_schema(void **state)
-{
-	(void)state;
-	schema_of(&schema,
-		  "t:([]time:`timespan$();sym:`symbol$();text:())\n");
-	return 0;
-}
-
 int
 main(void)
 {
@@ -502,5 +493,5 @@ main(void)
 						stop),
 	};
 
-	return cmocka_run_group_tests(tests, open_schema, schema_close);
+	return cmocka_run_group_tests(tests, schema_open_texts, schema_close);
 }

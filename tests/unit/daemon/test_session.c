@@ -483,15 +483,6 @@ test_nothing_is_received_while_stopping(void **state)
 	assert_false(c->is_receiving);
 }
 
-static int
-open_schema(void **state)
-{
-	(void)state;
-	schema_of(&schema,
-		  "t:([]time:`timespan$();sym:`symbol$();text:())\n");
-	return 0;
-}
-
 int
 main(void)
 {
@@ -514,5 +505,5 @@ main(void)
 			test_nothing_is_received_while_stopping, start, stop),
 	};
 
-	return cmocka_run_group_tests(tests, open_schema, schema_close);
+	return cmocka_run_group_tests(tests, schema_open_texts, schema_close);
 }

@@ -14,60 +14,14 @@
 #include <cmocka.h>
 
 #include "../frames.h"
+#include "../side_file.h"
 #include "base/util.h"
-
-static char folder[] = "/tmp/ringtick-test-XXXXXX";
-static char path[64], aside[80];
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	snprintf(path, sizeof(path), "%s/sym.epoch", folder);
-	snprintf(aside, sizeof(aside), "%s.new", path);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	return rmdir(folder);
-}
-
-static int
-remove_files(void **state)
-{
-	(void)state;
-	(void)unlink(path);
-	(void)unlink(aside);
-	return 0;
-}
-
-static void
-put(const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
-/* The text of the epoch file; no other file is left beside it. */
-static void
-assert_file(const char *text)
-{
-	char found[8192] = "";
-	FILE *f = fopen(path, "r");
-
-	assert_non_null(f);
-	(void)fread(found, 1, sizeof(found) - 1, f);
-	assert_int_equal(fclose(f), 0);
-	assert_string_equal(found, text);
-	assert_int_equal(access(aside, F_OK), -1);
+	return open_side("sym.epoch");
 }
 
 enum {
@@ -85,9 +39,9 @@ begin_run(struct epochs *e, const struct epoch_run *run)
 
 	/* The earlier contents do not matter. */
 	memset(e, 0xa5, sizeof(*e));
-	assert_true(epoch_load(e, folder, "sym", &found, err, sizeof(err)));
-	assert_true(epoch_begin(e, folder, "sym", found, run, &is_changed, err,
-				sizeof(err)));
+	assert_true(epoch_load(e, side_dir, "sym", &found, err, sizeof(err)));
+	assert_true(epoch_begin(e, side_dir, "sym", found, run, &is_changed,
+				err, sizeof(err)));
 	assert_string_equal(err, "");
 	return found;
 }
@@ -120,7 +74,7 @@ begin(struct epochs *e, int32_t day, uint64_t records)
 static void
 end(const struct epochs *e)
 {
-	assert_int_equal(epoch_end(e, folder, "sym"), 0);
+	assert_int_equal(epoch_end(e, side_dir, "sym"), 0);
 }
 
 /* ---- the file ---- */
@@ -140,19 +94,19 @@ test_runs(void **state)
 	assert_true(begin(&e, 9819, 0));
 	assert_int_equal(e.now, 0);
 	assert_int_equal(e.begins_cnt, 0);
-	assert_file(HEAD "epoch 0 open\n" SET "file 9819 2026.11.19 0 8 0 0\n"
+	assert_side(HEAD "epoch 0 open\n" SET "file 9819 2026.11.19 0 8 0 0\n"
 			 "end\n");
 	e.files[0].records = 5;
 	e.files[0].bytes = 58;
 	e.day = 9819;
 	end(&e);
-	assert_file(HEAD "epoch 0 clean\nday 9819 2026.11.19\n" SET
+	assert_side(HEAD "epoch 0 clean\nday 9819 2026.11.19\n" SET
 			 "file 9819 2026.11.19 5 58 0 0\nend\n");
 	assert_true(begin(&e, 9820, 7));
 	assert_int_equal(e.now, 0);
 	assert_false(begin(&e, 9820, 104));
 	assert_int_equal(e.now, 1);
-	assert_file(HEAD "epoch 1 open\n" SET
+	assert_side(HEAD "epoch 1 open\n" SET
 			 "file 9820 2026.11.20 104 1048 0 0\n"
 			 "begin 1 9820 2026.11.20 104\nend\n");
 	end(&e);
@@ -174,7 +128,7 @@ test_the_first_version(void **state)
 	struct epochs e;
 
 	(void)state;
-	put("2 clean\n1 9820 2026.11.20 104\n2 9822 2026.11.22 511\n");
+	put_side("2 clean\n1 9820 2026.11.20 104\n2 9822 2026.11.22 511\n");
 	assert_true(begin(&e, 9822, 600));
 	/* What was sent in epoch 2 is not known. */
 	assert_int_equal(e.now, 3);
@@ -182,7 +136,7 @@ test_the_first_version(void **state)
 	assert_int_equal(e.files[0].since, 600);
 	assert_int_equal(e.files[0].since_epoch, 3);
 	end(&e);
-	put("2 open\n1 9820 2026.11.20 104\n2 9822 2026.11.22 511\n");
+	put_side("2 open\n1 9820 2026.11.20 104\n2 9822 2026.11.22 511\n");
 	assert_false(begin(&e, 9822, 600));
 	assert_int_equal(e.now, 3);
 	assert_int_equal(e.begins_cnt, 3);
@@ -196,7 +150,7 @@ test_the_second_version(void **state)
 	struct epochs e;
 
 	(void)state;
-	put("ringtick-epochs 2\nepoch 5 clean\n" SET
+	put_side("ringtick-epochs 2\nepoch 5 clean\n" SET
 	    "file 9830 2026.11.30 77 800 20\nend\n");
 	assert_true(begin(&e, 9830, 80));
 	assert_int_equal(e.now, 5);
@@ -214,11 +168,11 @@ test_a_newer_version(void **state)
 	char err[512];
 
 	(void)state;
-	put("ringtick-epochs 4\nepoch of another kind\n");
-	assert_false(epoch_load(&e, folder, "sym", &found, err, sizeof(err)));
-	assert_non_null(strstr(err, path));
+	put_side("ringtick-epochs 4\nepoch of another kind\n");
+	assert_false(epoch_load(&e, side_dir, "sym", &found, err, sizeof(err)));
+	assert_non_null(strstr(err, side_path));
 	assert_non_null(strstr(err, "newer ringtickd (version 4"));
-	assert_file("ringtick-epochs 4\nepoch of another kind\n");
+	assert_side("ringtick-epochs 4\nepoch of another kind\n");
 }
 
 /* Protects the range of numbers: days before 2000, many records. */
@@ -228,7 +182,7 @@ test_extremes(void **state)
 	struct epochs e;
 
 	(void)state;
-	put("18446744073709551613 open\n");
+	put_side("18446744073709551613 open\n");
 	assert_false(begin(&e, -1, UINT64_MAX / 20));
 	end(&e);
 	assert_true(begin(&e, -1, UINT64_MAX / 20));
@@ -299,7 +253,7 @@ test_spoilt_files(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		const struct epoch_run run = run_in(9830, 77);
 
-		put(files[i].text);
+		put_side(files[i].text);
 		assert_int_equal(begin_run(&e, &run), EPOCH_SPOILT);
 		assert_int_equal(e.now, files[i].now);
 		assert_int_equal(e.begins_cnt, files[i].cnt);
@@ -314,7 +268,7 @@ test_spoilt_files(void **state)
 		assert_int_equal(e.now, files[i].now);
 	}
 	/* The file was deleted: there are records of other epochs. */
-	assert_int_equal(unlink(path), 0);
+	assert_int_equal(unlink(side_path), 0);
 	assert_true(begin(&e, 9830, 80));
 	assert_int_equal(e.now, AT_LEAST + 1);
 }
@@ -416,16 +370,16 @@ test_no_place(void **state)
 	assert_string_equal(err, "/nowhere/at/all/sym.epoch cannot be written: "
 				 "No such file or directory");
 	assert_int_equal(epoch_end(&e, "/nowhere/at/all", "sym"), -ENOENT);
-	put("7 open\n");
-	assert_int_equal(mkdir(aside, 0700), 0);
-	assert_false(epoch_begin(&e, folder, "sym", EPOCH_OPEN, &run, &changed,
-				 err, sizeof(err)));
-	assert_int_equal(epoch_end(&e, folder, "sym"), -EISDIR);
-	assert_int_equal(rmdir(aside), 0);
-	assert_file("7 open\n");
+	put_side("7 open\n");
+	assert_int_equal(mkdir(side_aside, 0700), 0);
+	assert_false(epoch_begin(&e, side_dir, "sym", EPOCH_OPEN, &run,
+				 &changed, err, sizeof(err)));
+	assert_int_equal(epoch_end(&e, side_dir, "sym"), -EISDIR);
+	assert_int_equal(rmdir(side_aside), 0);
+	assert_side("7 open\n");
 	/* A full disk is named as the reason. */
-	assert_int_equal(symlink("/dev/full", aside), 0);
-	assert_int_equal(epoch_end(&e, folder, "sym"), -ENOSPC);
+	assert_int_equal(symlink("/dev/full", side_aside), 0);
+	assert_int_equal(epoch_end(&e, side_dir, "sym"), -ENOSPC);
 }
 
 /* ---- sure records ---- */
@@ -566,7 +520,7 @@ test_against_a_model(void **state)
 
 		memset(now, 0, sizeof(now));
 		memset(ended, 0, sizeof(ended));
-		(void)unlink(path);
+		(void)unlink(side_path);
 		for (unsigned n = 0; n < 80; n++) {
 			uint64_t lost = chance_below(&chance, 6);
 
@@ -590,20 +544,20 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_runs, remove_files),
-		cmocka_unit_test_teardown(test_extremes, remove_files),
-		cmocka_unit_test_teardown(test_many_crashes, remove_files),
-		cmocka_unit_test_teardown(test_the_first_version, remove_files),
-		cmocka_unit_test_teardown(test_a_newer_version, remove_files),
-		cmocka_unit_test_teardown(test_spoilt_files, remove_files),
-		cmocka_unit_test_teardown(test_changed_files, remove_files),
+		cmocka_unit_test_teardown(test_runs, remove_side),
+		cmocka_unit_test_teardown(test_extremes, remove_side),
+		cmocka_unit_test_teardown(test_many_crashes, remove_side),
+		cmocka_unit_test_teardown(test_the_first_version, remove_side),
+		cmocka_unit_test_teardown(test_a_newer_version, remove_side),
+		cmocka_unit_test_teardown(test_spoilt_files, remove_side),
+		cmocka_unit_test_teardown(test_changed_files, remove_side),
 		cmocka_unit_test_teardown(test_the_second_version,
-					  remove_files),
-		cmocka_unit_test_teardown(test_since, remove_files),
-		cmocka_unit_test_teardown(test_no_place, remove_files),
+					  remove_side),
+		cmocka_unit_test_teardown(test_since, remove_side),
+		cmocka_unit_test_teardown(test_no_place, remove_side),
 		cmocka_unit_test(test_sure_records),
-		cmocka_unit_test_teardown(test_against_a_model, remove_files),
+		cmocka_unit_test_teardown(test_against_a_model, remove_side),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, close_side);
 }
