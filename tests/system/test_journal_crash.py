@@ -92,7 +92,7 @@ def test_kill_9(start, connect, folder, mode, after, sync):
     says so), .u.i counts them, every answered update is in it, and with
     publish.after = journal or sync so is every record that a subscriber had
     received; the epoch grows by one each time."""
-    dice = random.Random(hash((mode, after)) & 0xFFFF)
+    dice = random.Random("%s %s" % (mode, after))
     path = journal.path_now(folder)
     settings = journal.settings(folder, {
         "engine": {"mode": mode}, "slow": {"policy": "block"},
