@@ -622,7 +622,9 @@ report_memory(const struct server *s)
 			   inflate_long_memory(set->message.max) +
 			   2 * filter_memory(set->message.max) +
 			   (is_batched ? batch_memory(set->message.max) : 0);
-	uint64_t table = n * sizeof(struct connection);
+	/* And the rows of .ringtick.lag[] while it is made. */
+	uint64_t table = n * (sizeof(struct connection) +
+			      sizeof(struct figures) + sizeof(void *));
 	uint64_t staging = s->journal.staging.size;
 	bool has_journal = s->journal.state.is_on;
 	uint64_t past = n * CATCHUP_BUFFER_BYTES +

@@ -92,6 +92,8 @@ ask(struct asker *a)
 	sim_trace("%s asks %.60s", a->c.user, a->question);
 	put_request(&a->c.out, a->question, true);
 	client_flush(&a->c);
+	if (a->question == lag_question)
+		world.wants_figures |= 1u << (a - all);
 	if (a->question == end_question)
 		pressure_cue(CUE_END);
 }
@@ -155,6 +157,8 @@ take(struct client *c, const struct seen *s, const uint8_t *at)
 		return;
 	SIM_CHECK(a->is_hostile || a->asked_ns > 0,
 		  "%s gets an answer to nothing", c->user);
+	if (!a->is_hostile)
+		world.wants_figures &= ~(1u << (a - all));
 	if (!a->is_hostile)
 		check_answer(a, s, at);
 	a->asked_ns = 0;

@@ -568,6 +568,7 @@ engine_turn(struct engine *e, struct completion *out, unsigned max,
 {
 	int64_t until_ns;
 
+	memory_check_turn();
 	sim_spend(TURN_NS);
 	until_ns = sim_now_ns() + wait_ns;
 	while (sim_step(sim_now_ns()))

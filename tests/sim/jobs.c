@@ -29,7 +29,9 @@ run_job(void *who, uint64_t what)
 	struct file_job *job = who;
 
 	(void)what;
+	memory_lend(true);
 	job->run(job);
+	memory_lend(false);
 	put_last(&jobs->finished, job);
 	jobs->running = NULL;
 	engine_post_jobs();

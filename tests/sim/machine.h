@@ -34,6 +34,16 @@ bool process_is_running(void);
 /* Memory that the daemon maps: it ends with the process. */
 void process_note_map(void *at, size_t len);
 void process_forget_map(void *at, size_t len);
+uint64_t process_mapped(void);
+
+/* ---- the memory that it has (memory.c) ---- */
+
+/* Whether its second thread works. */
+void memory_lend(bool is_lent);
+void memory_printed(const char *line, size_t len);
+void memory_check(void);
+void memory_check_turn(void); /* between two turns */
+void memory_end(void);
 
 /* ---- what the machine tells the world (world.c) ---- */
 

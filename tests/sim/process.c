@@ -74,6 +74,7 @@ bury(void)
 	engine_crash();
 	net_crash();
 	calls_crash();
+	memory_end();
 	while (process.maps_cnt > 0) {
 		struct map *m = &process.maps[--process.maps_cnt];
 
@@ -164,6 +165,16 @@ process_forget_map(void *at, size_t len)
 		}
 		return;
 	}
+}
+
+uint64_t
+process_mapped(void)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < process.maps_cnt; i++)
+		bytes += process.maps[i].len;
+	return bytes;
 }
 
 /* ---- what it asks about itself ---- */

@@ -24,9 +24,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
+
+/* ---- memory of the simulation's own: memory.c counts the daemon's ---- */
+
+void *__real_calloc(size_t cnt, size_t len);
+void *__real_realloc(void *before, size_t len);
+void *__real_reallocarray(void *before, size_t cnt, size_t len);
+char *__real_strdup(const char *text);
+void __real_free(void *at);
+
+#define calloc	     __real_calloc
+#define realloc	     __real_realloc
+#define reallocarray __real_reallocarray
+#define strdup	     __real_strdup
+#define free	     __real_free
 
 /* ---- chance: all of it comes from the seed ---- */
 

@@ -126,6 +126,7 @@ world_log(const char *line, size_t len)
 		len--;
 	sim_trace("log: %.*s", (int)len, line);
 	accounts_logged(line, len);
+	memory_printed(line, len);
 	check_end(line, len);
 	subscribers_told(line, len);
 	if (memmem(line, len, "event=stop_cut ", 15) != NULL ||
@@ -153,6 +154,7 @@ world_daemon_ready(void)
 {
 	world.starts++;
 	world.ready_ns = sim_now_ns();
+	world.wants_figures = 0;
 	world.is_stopping = world.is_cut = false;
 	world.watchdog_ns = sim_now_ns();
 	sim_trace("the daemon is ready");

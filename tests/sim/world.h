@@ -41,6 +41,7 @@ struct world {
 	int64_t block_limit_ns;
 	bool is_cut; /* the stop, by its time-out */
 	bool has_lost_power; /* the last end of the daemon */
+	unsigned wants_figures; /* askers of .ringtick.lag[], a bit for each */
 	unsigned unclean; /* ends of the daemon that were not stops */
 	unsigned starts;
 	int64_t ready_ns;    /* when the daemon last became ready */
