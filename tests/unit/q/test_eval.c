@@ -1071,6 +1071,74 @@ test_dearest(void **state)
 	free(text);
 }
 
+/* A request that only makes lists pays for their bytes. */
+static void
+test_steps_of_bytes(void **state)
+{
+	enum { CHARS = 100000 };
+	static char two[CHARS + 64], four[CHARS + 64];
+	unsigned more;
+
+	(void)state;
+	(void)repeat(two, "count{(x;x)}\"", "a", CHARS, "\"");
+	(void)repeat(four, "count{(x;x;x;x)}\"", "a", CHARS, "\"");
+	more = steps_of(four) - steps_of(two);
+	/* for the list, for the value of the call, and for the argument */
+	assert_in_range(more, 3 * (2 * CHARS / REQUEST_STEP_BYTES), 600);
+}
+
+/* Objects that cost little to copy are dear to walk over. */
+static void
+test_steps_of_a_walk(void **state)
+{
+	char symbols[80], list[100], text[200];
+
+	(void)state;
+	(void)repeat(text, "count", "{x,x}", 14, "(`a;1)");
+	assert_null(error_of(text));
+	(void)repeat(text, "{x~x}", "{x,x}", 17, "(`a;1)");
+	assert_ptr_equal(error_of(text), query_limit);
+	assert_in_range(steps, 0, REQUEST_STEPS_MAX);
+	(void)repeat(list, "(", repeat(symbols, "", "`a", 32, ""), 1, ";1)");
+	(void)repeat(text, "count", "{x,x}", 5, list);
+	assert_null(error_of(text));
+	(void)repeat(text, "{x~x}", "{x,x}", 12, list);
+	assert_ptr_equal(error_of(text), query_limit);
+}
+
+static int64_t
+late_clock(void)
+{
+	static int64_t now_ns;
+
+	return now_ns += NS_PER_S;
+}
+
+/* However few the steps: the clock is looked at between them. */
+static void
+test_time(void **state)
+{
+	struct cpu_limit over = { .clock_ns = late_clock,
+				  .cpu_ns = late_clock };
+	struct request_world late = world;
+	uint8_t body[4096], value[64];
+	struct wire_writer w = wire_writer(body, sizeof(body));
+	struct wire_writer to = wire_writer(value, sizeof(value));
+	char text[2000];
+
+	(void)state;
+	wire_put_string(&w, repeat(text, "{x}'", "1 ", 400, "1"));
+	cpu_limit_begin(&over, 0);
+	late.time = &over;
+	steps = REQUEST_STEPS_MAX;
+	assert_ptr_equal(request_evaluate(&late, body, wire_written(&w), &to),
+			 query_limit);
+	late.time = NULL;
+	steps = REQUEST_STEPS_MAX;
+	assert_ptr_equal(request_evaluate(&late, body, wire_written(&w), &to),
+			 query_too_much);
+}
+
 /* An evaluation that does not end by itself is ended, by an error that no trap
  * catches. */
 static void
@@ -1388,6 +1456,9 @@ main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_steps_of_a_call),
 		cmocka_unit_test(test_dearest),
+		cmocka_unit_test(test_steps_of_bytes),
+		cmocka_unit_test(test_steps_of_a_walk),
+		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_small_work),
 		cmocka_unit_test(test_objects),
