@@ -109,6 +109,9 @@ send_rubbish(struct asker *a)
 		{ 0, 1, 0, 0, 0, 0, 1, 0 },
 		{ 1, 1, 1, 0, 60, 0, 0, 0 },
 		{ 1, 2, 0, 0, 10, 0, 0, 0 },
+		/* long, and not followed by all of it */
+		{ 1, 0, 0, 0, 0, 0x3e, 0, 0 },
+		{ 1, 1, 0, 0, 0x10, 0x27, 0, 0 },
 	};
 	uint8_t rubbish[RUBBISH_MAX];
 	size_t len = sim_below(sizeof(rubbish));

@@ -33,6 +33,7 @@ struct feed {
 	struct bytes fates;  /* enum fate of each update */
 	struct bytes ends;   /* uint64_t: where on its connection each ends */
 	struct bytes times;  /* int64_t: when each was sent */
+	int64_t last;	     /* the last that was accepted; -1: none */
 	uint32_t arrived;    /* all before had, when a stop began */
 	struct bytes asked;  /* uint32_t: updates that wait for an answer */
 	int64_t moved_ns;    /* when an answer came, or none was awaited */
@@ -95,6 +96,7 @@ static void
 send_update(struct feed *f)
 {
 	struct form form = draw_form();
+	int64_t now_ns = sim_now_ns();
 	uint8_t fate = FATE_SENT;
 	int64_t now_ns = sim_now_ns();
 	uint64_t end;
@@ -300,6 +302,19 @@ feeds_stop_begins(void)
 	}
 }
 
+/* What had come before a stop is answered before its end. */
+static void
+check_all_answered(const struct feed *f)
+{
+	const uint32_t *asked = (const void *)f->asked.at;
+
+	for (size_t i = 0; i < f->asked.len / sizeof(*asked); i++)
+		SIM_CHECK(asked[i] == ANSWER_OF_WRONG || asked[i] >= f->arrived,
+			  "update %u of feed %u had come before the stop, and "
+			  "has no answer",
+			  asked[i], f->number);
+}
+
 void
 feeds_daemon_ended(bool has_lost_power, bool has_stopped)
 {
@@ -309,6 +324,8 @@ feeds_daemon_ended(bool has_lost_power, bool has_stopped)
 		/* Answers that are on their way were given. */
 		client_read_rest(&f->c);
 		client_leave(&f->c);
+		if (has_stopped)
+			check_all_answered(f);
 		if (has_stopped && f->arrived > f->certain)
 			f->certain = f->arrived;
 		doubt(f);

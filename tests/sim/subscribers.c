@@ -71,7 +71,8 @@ struct subscriber {
 	bool is_vanishing;
 	bool is_fickle; /* changes its selection */
 	bool is_curious; /* asks where the day is */
-	bool is_asking;
+	unsigned asking; /* questions without an answer */
+	size_t down_max; /* of its sockets; 0: as it comes */
 	bool is_told_slow; /* by the log */
 	bool was_level;	   /* so it does not read what was before it */
 	int64_t slow_ns; /* since when it must be slow; 0: it need not be */
@@ -370,7 +371,8 @@ ready(struct client *c)
 {
 	struct subscriber *s = subscriber_of(c);
 
-	s->is_placed = s->is_changing = s->is_lying = s->is_asking = false;
+	s->is_placed = s->is_changing = s->is_lying = false;
+	s->asking = 0;
 	s->is_told_slow = s->was_level = false;
 	s->slow_ns = 0;
 	/* Some begin the day anew. */
@@ -578,17 +580,17 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 		changed(s, seen);
 		return;
 	}
-	if (s->is_asking && seen->kind == SEEN_REPLY) {
-		s->is_asking = false;
+	if (s->asking > 0 && seen->kind == SEEN_REPLY) {
+		s->asking--;
 		add_item(s, (struct item){ .kind = ITEM_ANSWER,
 					   .day = (int32_t)seen->numbers[1],
 					   .idx = (uint64_t)seen->numbers[0] });
 		return;
 	}
-	if (s->is_asking && seen->kind == SEEN_ERROR) {
+	if (s->asking > 0 && seen->kind == SEEN_ERROR) {
 		SIM_CHECK(world.disk_faults > 0, "%s is not answered: %s",
 			  s->c.user, seen->error);
-		s->is_asking = false;
+		s->asking--;
 		return;
 	}
 	pressure_cue(CUE_SEEN);
@@ -665,6 +667,8 @@ come_back(void *who, uint64_t what)
 		return;
 	if (s->c.socket == NULL && !client_connect(&s->c))
 		come_later(s);
+	else if (s->down_max > 0)
+		s->c.socket->down_max = s->down_max;
 }
 
 static void
@@ -698,6 +702,18 @@ change_selection(struct subscriber *s)
 	client_flush(&s->c);
 }
 
+/* Of a few questions the first may be in the way of the others. */
+static void
+ask_some(struct subscriber *s)
+{
+	s->asking = 1 + (unsigned)sim_below(3);
+	for (unsigned i = 0; i < s->asking; i++) {
+		put_request(&s->c.out, "(.u.i;.u.d)", true);
+		account_asked((unsigned)(s - all));
+	}
+	client_flush(&s->c);
+}
+
 static void
 change_habit(void *who, uint64_t what)
 {
@@ -718,13 +734,9 @@ change_habit(void *who, uint64_t what)
 		come_later(s);
 	}
 	if (s->is_curious && s->is_placed && !s->is_changing &&
-	    !s->is_asking && s->c.socket != NULL && sim_chance(500)) {
-		s->is_asking = true;
-		put_request(&s->c.out, "(.u.i;.u.d)", true);
-		account_asked((unsigned)(s - all));
-		client_flush(&s->c);
-	}
-	if (s->is_fickle && s->is_placed && !s->is_changing && !s->is_asking &&
+	    s->asking == 0 && s->c.socket != NULL && sim_chance(500))
+		ask_some(s);
+	if (s->is_fickle && s->is_placed && !s->is_changing && s->asking == 0 &&
 	    s->c.socket != NULL && sim_chance(300))
 		change_selection(s);
 	if (s->habit == HABIT_STOP_AND_GO) {
@@ -819,6 +831,9 @@ draw_habit(struct subscriber *s)
 		s->c.read_ns = sim_between(NS_PER_MS / 10, 20 * NS_PER_MS);
 	} else if (sim_chance(300)) {
 		s->habit = HABIT_STOP_AND_GO;
+		/* Replies, too, find it full. */
+		if (sim_chance(250))
+			s->down_max = 16u << sim_below(6);
 	}
 }
 
@@ -849,7 +864,7 @@ subscribers_open(unsigned how_many)
 			s->policy = POLICY_SPILL;
 			s->has_spill_limit = s->is_vanishing = false;
 			s->is_fickle = false;
-			s->c.read_most = 0;
+			s->c.read_most = s->down_max = 0;
 		}
 		if (s->is_absent)
 			continue;
@@ -858,18 +873,32 @@ subscribers_open(unsigned how_many)
 	}
 }
 
+/* A stop that cuts nobody off comes after all was sent. */
+static void
+check_served(struct subscriber *s)
+{
+	check(s);
+	SIM_CHECK(!s->is_placed || s->is_changing || s->asking > 0 ||
+			  s->policy == POLICY_SKIP || s->items.len > 0 ||
+			  first_wanted(s) == UINT64_MAX,
+		  "%s lacks record %" PRIu64 " of day %d after the stop",
+		  s->c.user, first_wanted(s), s->day);
+}
+
 /* The connections are gone with it.  What it had sent is still read by some,
  * and compared before the order of a new start can differ. */
 void
-subscribers_daemon_ended(void)
+subscribers_daemon_ended(bool has_served)
 {
 	for (unsigned i = 0; i < cnt; i++) {
 		struct subscriber *s = &all[i];
 
 		if (s->c.socket == NULL)
 			continue;
-		if (sim_chance(500))
+		if (sim_chance(500) || has_served)
 			client_read_rest(&s->c);
+		if (has_served)
+			check_served(s);
 		client_leave(&s->c);
 		come_later(s);
 	}
@@ -1004,7 +1033,7 @@ subscribers_are_quiet(void)
 
 		if (!s->is_absent &&
 		    (s->c.socket == NULL || !s->is_placed || s->is_changing ||
-		     s->is_asking ||
+		     s->asking > 0 ||
 		     s->items.len > 0 || first_wanted(s) != UINT64_MAX))
 			return false;
 	}

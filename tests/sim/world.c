@@ -258,7 +258,8 @@ daemon_ended(int status)
 		  "the daemon has stopped by itself");
 	give_name_to_copy();
 	judge_read_journal();
-	subscribers_daemon_ended();
+	subscribers_daemon_ended(status == 0 && !world.is_cut &&
+				 world.is_stop_plain);
 	feeds_daemon_ended(world.has_lost_power,
 			   status == 0 && !world.is_cut);
 	if (status == 0) {

@@ -159,7 +159,8 @@ void subscribers_told(const char *line, size_t len);
 bool subscribers_may_end(const char *user, const char *reason);
 void subscribers_check(void); /* what they have seen, against the order */
 void subscribers_check_progress(bool is_excused); /* at each look */
-void subscribers_daemon_ended(void);
+/* has_served: all was sent before. */
+void subscribers_daemon_ended(bool has_served);
 void subscribers_recovered(int32_t day, uint64_t records);
 bool subscribers_are_quiet(void);
 void subscribers_stop(void);
