@@ -21,6 +21,12 @@ enum fate {
 	FATE_STAMPED = 4, /* without a time of its own */
 };
 
+/* The smallest receive buffer: longer messages wait for another one. */
+enum { RECEIVE_MIN = 4096 };
+
+/* For so long others may be served first: each has its turn. */
+#define OVERTAKE_NS (20 * NS_PER_MS)
+
 enum { ANSWER_OF_WRONG = UINT32_MAX };
 
 /* The longest time for which an answer may wait: consumers with policy block
@@ -33,7 +39,8 @@ struct feed {
 	struct bytes fates;  /* enum fate of each update */
 	struct bytes ends;   /* uint64_t: where on its connection each ends */
 	struct bytes times;  /* int64_t: when each was sent */
-	int64_t last;	     /* the last that was accepted; -1: none */
+	uint32_t next;	     /* all before are accepted, or not certain */
+	int64_t next_ns;     /* since when it is seen to have come; 0: not yet */
 	uint32_t arrived;    /* all before had, when a stop began */
 	struct bytes asked;  /* uint32_t: updates that wait for an answer */
 	int64_t moved_ns;    /* when an answer came, or none was awaited */
@@ -96,7 +103,6 @@ static void
 send_update(struct feed *f)
 {
 	struct form form = draw_form();
-	int64_t now_ns = sim_now_ns();
 	uint8_t fate = FATE_SENT;
 	int64_t now_ns = sim_now_ns();
 	uint64_t end;
@@ -164,6 +170,56 @@ tick(void *who, uint64_t what)
 	client_flush(&f->c);
 	if (is_much && f->c.has_hello)
 		pressure_cue(CUE_BURST);
+}
+
+/* ---- the order ---- */
+
+static const uint64_t *
+ends_of(const struct feed *f)
+{
+	return (const void *)f->ends.at;
+}
+
+/* Whether the daemon could take its next update now, if there is room: an
+ * earlier one is not unanswered, and it needs no buffer. */
+static bool
+is_next_there(const struct feed *f)
+{
+	uint64_t end;
+
+	if (f->c.socket == NULL || f->asked.len > 0 || f->next >= sent(f))
+		return false;
+	end = ends_of(f)[f->next];
+	return end <= f->c.sent_bytes && f->next > f->certain &&
+	       end - ends_of(f)[f->next - 1] < RECEIVE_MIN;
+}
+
+/* Those that wait for room are served in their order. */
+static void
+check_overtaken(struct feed *f, struct update by)
+{
+	f->next = (uint32_t)max_u64(f->next, f->certain);
+	if (!is_next_there(f))
+		f->next_ns = 0;
+	else if (f->next_ns == 0)
+		f->next_ns = sim_now_ns();
+	SIM_CHECK(f->next_ns == 0 || feeds_sent_ns(by) < f->next_ns + OVERTAKE_NS,
+		  "update %u of feed %u had come at %.6f s, and %u of %u was "
+		  "sent later, and is taken before",
+		  f->next, f->number, (double)f->next_ns / 1e9, by.number,
+		  by.feed);
+}
+
+void
+feeds_note_accepted(struct update u)
+{
+	struct feed *taken = &feeds[u.feed];
+
+	taken->next = u.number + 1;
+	taken->next_ns = 0;
+	for (unsigned i = 0; i < cnt; i++)
+		if (&feeds[i] != taken)
+			check_overtaken(&feeds[i], u);
 }
 
 /* ---- answers ---- */
@@ -293,11 +349,10 @@ feeds_stop_begins(void)
 {
 	for (unsigned i = 0; i < cnt; i++) {
 		struct feed *f = &feeds[i];
-		const uint64_t *ends = (const void *)f->ends.at;
 
 		f->arrived = f->certain;
 		while (f->c.socket != NULL && f->arrived < sent(f) &&
-		       ends[f->arrived] <= f->c.sent_bytes)
+		       ends_of(f)[f->arrived] <= f->c.sent_bytes)
 			f->arrived++;
 	}
 }

@@ -109,6 +109,7 @@ judge_tell(int32_t day, uint64_t idx, struct update u, int64_t stamp_ns)
 		  "update %u of feed %u comes after %" PRId64, u.number, u.feed,
 		  last_numbers[u.feed]);
 	last_numbers[u.feed] = u.number;
+	feeds_note_accepted(u);
 	bytes_add(&d->records, &r, sizeof(r));
 	sim_mix((uint64_t)u.feed << 32 | u.number);
 }

@@ -133,6 +133,9 @@ void feeds_check_sent(struct update u, int64_t stamp_ns);
 /* When it was sent. */
 int64_t feeds_sent_ns(struct update u);
 
+/* It is the next one in the order. */
+void feeds_note_accepted(struct update u);
+
 /* All was accepted that had to be; found() says what was. */
 void feeds_check_fates(bool (*was_accepted)(struct update u));
 unsigned feeds_cnt(void);
