@@ -957,11 +957,11 @@ slow_limit_ns(const struct subscriber *s)
 		return world.block_limit_ns + SLOW_NS;
 	if (s->has_spill_limit)
 		return SPILL_LIMIT_NS + SLOW_NS;
-	return s->policy == POLICY_SPILL ? INT64_MAX : SLOW_NS;
+	return s->policy == POLICY_DISCONNECT ? SLOW_NS : INT64_MAX;
 }
 
 /* Whether it must be past the leave mark: out of the ring, if it leaves for the
- * journal. */
+ * journal.  Of one that skips it is not known what it has left out already. */
 static bool
 must_be_slow(const struct subscriber *s)
 {
@@ -972,7 +972,8 @@ must_be_slow(const struct subscriber *s)
 	       !s->c.socket->is_reset && s->is_placed && !s->is_changing &&
 	       !world.is_batched && s->items.len == 0 &&
 	       sees_all(s->items_sel) && certain_lag(s) > mark &&
-	       (s->was_level || s->policy == POLICY_SPILL);
+	       (s->was_level || s->policy == POLICY_SPILL) &&
+	       s->policy != POLICY_SKIP;
 }
 
 static void
