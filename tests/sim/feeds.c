@@ -40,7 +40,7 @@ struct feed {
 	struct bytes ends;   /* uint64_t: where on its connection each ends */
 	struct bytes times;  /* int64_t: when each was sent */
 	uint32_t next;	     /* all before are accepted, or not certain */
-	int64_t next_ns;     /* since when it is seen to have come; 0: not yet */
+	int64_t next_ns;     /* since when it has come; 0: not yet */
 	uint32_t arrived;    /* all before had, when a stop began */
 	struct bytes asked;  /* uint32_t: updates that wait for an answer */
 	int64_t moved_ns;    /* when an answer came, or none was awaited */
@@ -203,7 +203,8 @@ check_overtaken(struct feed *f, struct update by)
 		f->next_ns = 0;
 	else if (f->next_ns == 0)
 		f->next_ns = sim_now_ns();
-	SIM_CHECK(f->next_ns == 0 || feeds_sent_ns(by) < f->next_ns + OVERTAKE_NS,
+	SIM_CHECK(f->next_ns == 0 ||
+			  feeds_sent_ns(by) < f->next_ns + OVERTAKE_NS,
 		  "update %u of feed %u had come at %.6f s, and %u of %u was "
 		  "sent later, and is taken before",
 		  f->next, f->number, (double)f->next_ns / 1e9, by.number,
