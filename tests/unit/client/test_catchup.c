@@ -447,6 +447,64 @@ test_the_return_mark(void **state)
 	assert_false(has_memory(c));
 }
 
+static void
+check_lag(const struct connection *c, uint64_t wanted, int64_t wanted_age_ns)
+{
+	uint64_t records;
+	int64_t age_ns;
+
+	consumer_lag_records(&c->consumer, now, &records, &age_ns);
+	assert_int_equal(records, wanted);
+	assert_int_equal(age_ns, wanted_age_ns);
+}
+
+/* Of who has left the ring within a message: what it lacks, and since when. */
+static void
+test_the_lag_in_the_past(void **state)
+{
+	enum { SENT = 100, LONG = RING_BYTES / 8 * 5 };
+	struct connection *c = clients_find_free(&clients);
+	struct file *file = &files[0];
+	struct history_place place;
+	struct span span;
+	size_t first;
+
+	(void)state;
+	file->len = JOURNAL_HEADER_BYTES;
+	begin_file(file, 0);
+	clients_add(&clients, c, -1, SLOW_SPILL);
+	c->state = CONNECTION_OPEN;
+	list_remove(&c->hello_node);
+	consumer_queue(&c->consumer, 0, &all.main, (struct reply_gate){ 0 });
+	publish(file, 1000);
+	first = file->frames_len;
+	assert_true(consumer_next(&c->consumer, SENT, &span));
+	c->consumer.writing = span.part;
+	c->consumer.writing_len = span.len;
+	assert_null(consumer_written(&c->consumer, SENT));
+	place = history_start(file->f);
+	consumer_leave(&c->consumer, &place, now);
+	catchup_wake(&cu, c);
+	now += NS_PER_S;
+	publish(file, LONG); /* so that it does not return */
+	now += NS_PER_S;
+	catchup_run(&cu, now);
+	check_lag(c, 2, 2 * NS_PER_S);
+	(void)complete_read();
+	check_lag(c, 2, 2 * NS_PER_S);
+	c->consumer.past.sent = first - SENT - 1;
+	check_lag(c, 2, 2 * NS_PER_S);
+	c->consumer.past.sent++;
+	check_lag(c, 1, 2 * NS_PER_S);
+	check_sent(c, file->frames + SENT, file->frames_len - SENT);
+	check_lag(c, 0, 0);
+	publish(file, LONG);
+	now += NS_PER_S;
+	catchup_run(&cu, now);
+	(void)complete_read();
+	check_lag(c, 1, NS_PER_S);
+}
+
 /* Bytes that cannot be read end their client, and no other. */
 static void
 test_an_unreadable_place(void **state)
@@ -488,6 +546,8 @@ main(void)
 						stop),
 		cmocka_unit_test(test_the_longest_foreign_record),
 		cmocka_unit_test_setup_teardown(test_the_return_mark, start,
+						stop),
+		cmocka_unit_test_setup_teardown(test_the_lag_in_the_past, start,
 						stop),
 		cmocka_unit_test_setup_teardown(test_an_unreadable_place, start,
 						stop),
