@@ -195,6 +195,24 @@ def test_a_held_feed_goes_away(start, connect, mode):
     daemon.wait_log("disconnect", user="feed", reason="peer_closed")
 
 
+def test_held_until_the_return_mark(start, connect):
+    """Protects feeds from flapping: who holds them does so until its lag is below
+    the return mark, not only below the mark at which that began."""
+    daemon = start(small("direct", policy="block", block_limit="30s"))
+    feed, lazy = connect(daemon), connect(daemon, user="lazy", receive_buffer=65536)
+    lazy.subscribe()
+    flood = Flood(feed, Template(ROWS), limit=320)  # little more
+    held = daemon.wait_log("consumer", state="holding")
+    assert held.number("lag_bytes") > (4 << 20) * 0.75
+    reader = Reader(lazy, Account(ROWS, last=319), pace=3 << 20, piece=1 << 15)
+    while (line := consumer_of(daemon, "lazy"))["state"] == "holding":
+        between = line.number("lag_bytes")
+    assert line.number("lag_bytes") < (4 << 20) * 0.6
+    assert (4 << 20) * 0.5 < between < held.number("lag_bytes")
+    flood.finish()
+    reader.finish()
+
+
 @pytest.mark.parametrize("policy", ["skip", "block"])
 def test_requests_of_a_slow_consumer(start, connect, policy, mode):
     """Protects invariant 4 where it is hardest: a consumer that does not read
