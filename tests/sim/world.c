@@ -19,6 +19,7 @@ enum { CONFIG_MAX = 8192 };
 
 /* The longest time that a stop takes: stop.timeout, and what follows. */
 #define STOP_NS (9 * NS_PER_S)
+#define CUT_STOP_NS (20 * NS_PER_MS) /* a crash in a stop comes until then */
 
 struct world world;
 
@@ -266,6 +267,7 @@ daemon_ended(int status)
 		world.counts.stops++;
 		return;
 	}
+	world.is_stopping = false;
 	world.counts.crashes += status == PROCESS_CRASHED;
 	world.unclean++;
 	if (status == EXIT_DISK)
@@ -349,6 +351,19 @@ look(void *who, uint64_t what)
 	       0);
 }
 
+/* A stop that nothing waits for: what it has not brought to the disk, or not
+ * noted as the end of a run, the next start must find. */
+static void
+crash_stopping(void *who, uint64_t what)
+{
+	(void)who;
+	(void)what;
+	if (!process_is_running() || !world.is_stopping || world.is_ending)
+		return;
+	world.has_lost_power = sim_chance(500);
+	process_crash();
+}
+
 static void
 crash_now(void *who, uint64_t what)
 {
@@ -359,6 +374,9 @@ crash_now(void *who, uint64_t what)
 		return;
 	if (sim_chance(300)) {
 		stop();
+		if (sim_chance(400))
+			sim_at(sim_now_ns() + sim_between(0, CUT_STOP_NS),
+			       crash_stopping, NULL, 0);
 		return;
 	}
 	world.has_lost_power = sim_chance(500);
