@@ -192,11 +192,22 @@ def test_self_test_at_every_start(start):
 
 
 def test_memory_is_told(start, connect, mode):
-    """Protects capacity planning (invariant 7): the sum told at start covers
-    what is used with all connections at work and the rings written over."""
-    daemon = start({"engine": {"mode": mode}, "connections": {"max": 16},
-                    "slow": {"policy": "block"}, "ring": {"size": "4M"}})
-    told = daemon.wait_log("memory").number("total_max_kb") << 10
+    """Protects capacity planning (invariant 7): the sum told at start is that of its
+    parts, and covers what is used with all connections at work and the rings
+    written over."""
+    daemon = start({"engine": {"mode": mode}, "slow": {"policy": "block"},
+                    "connections": {"max": 16, "receive_buffer": "64K"},
+                    "ring": {"size": "4M"}, "streams": {"max": 3, "ring": "2M"},
+                    "message": {"buffers": 5, "max": "256K"}})
+    line = daemon.wait_log("memory")
+    kb = {key[:-3]: line.number(key) for key in line if key.endswith("_kb")}
+    assert kb.pop("locked") == 2 * kb["ring"] == 8192
+    assert kb["streams_max"] == 3 * 2048 and kb["receive_max"] == 16 * 64
+    assert kb["buffers_max"] == 5 * 256 and kb["catchup_max"] == 16 * 256
+    del kb["kernel_sockets_max"]
+    total = kb.pop("total_max")
+    assert 0 <= total - sum(kb.values()) < len(kb)  # each is rounded down
+    told = total << 10
     bare = daemon.memory("RssAnon")
     subs = [connect(daemon) for _ in range(8)]
     for i, sub in enumerate(subs):
