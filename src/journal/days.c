@@ -136,19 +136,21 @@ are_free(const struct settings *set, int32_t from, char *err, size_t err_len)
  * of that day exists, and not only because it was opened ahead of midnight.
  */
 static bool
-was_begun(const struct settings *set, int32_t day,
-	  const struct journal_moment *now)
+was_begun(const struct settings *set, int32_t day)
 {
 	int64_t end_ns = (int64_t)(day + 1) * NS_PER_DAY, made_ns;
 	char path[4096], err[256];
 	struct stat st;
+	struct zone zone; /* its offset may have been another one then */
 
 	if (!journal_path(set->journal.directory, set->journal.name, day + 1,
 			  path, sizeof(path), err, sizeof(err)) ||
 	    !is_journal(path, &st))
 		return false;
 	made_ns = (st.st_mtim.tv_sec - CLOCK_KDB_EPOCH_S) * NS_PER_S +
-		  st.st_mtim.tv_nsec + now->local_ns - now->utc_ns;
+		  st.st_mtim.tv_nsec;
+	zone_init(&zone, set->day.zone_is_local, set->day.zone_offset_ns);
+	made_ns = zone_local_ns(&zone, made_ns);
 	return made_ns < end_ns - JOURNAL_AHEAD_NS;
 }
 
@@ -165,7 +167,7 @@ find_floor(const struct settings *set, const struct journal_moment *now,
 	if (found != EPOCH_SPOILT && e->day > floor)
 		floor = e->day;
 	if ((found != EPOCH_CLEAN || e->day == INT32_MIN) && floor <= today &&
-	    was_begun(set, today, now))
+	    was_begun(set, today))
 		floor = today + 1;
 	return floor;
 }
@@ -541,7 +543,8 @@ journal_days_end(const struct settings *set, struct epochs *e,
 	const struct history_file *last = history_last(h);
 	const struct history_file *before = history_before(h, last);
 
-	e->day = day_floor;
+	/* Without a floor every day may run: that is known, too. */
+	e->day = day_floor == INT32_MIN ? 0 : day_floor;
 	e->files_cnt = 0;
 	if (before != NULL)
 		e->files[e->files_cnt++] = epoch_file_of(before->day, before);

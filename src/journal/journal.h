@@ -214,7 +214,7 @@ struct journal {
 	struct cursor cursor; /* the main ring keeps messages from here on */
 	struct ring staging;
 	uint64_t shift; /* offset in the file + shift: position in staging */
-	uint64_t staging_begin_off; /* staging has no bytes before it */
+	struct journal_point staging_begin; /* staging has nothing before it */
 	struct journal_point staged;
 	struct journal_point batch; /* end of the write in flight */
 	struct journal_point written;

@@ -106,7 +106,9 @@ start_job(struct journal *j, enum mend_what what)
 	m->path = j->state.path;
 	m->fd = j->state.fd;
 	m->len = j->written.off;
-	m->must_sync = j->settings->journal.sync != SYNC_NONE;
+	/* An earlier run may have promised the disk. */
+	m->must_sync = j->settings->journal.sync != SYNC_NONE ||
+		       history_last(&j->history)->first_record > 0;
 	m->settings = j->settings;
 	m->lock_fd = j->lock_fd;
 	/* Else two daemons would take the name from each other for ever. */

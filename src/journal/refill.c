@@ -93,11 +93,12 @@ uint64_t
 journal_staging_oldest_off(const struct journal *j)
 {
 	return j->staged.off -
-	       min_u64(j->staging.size, j->staged.off - j->staging_begin_off);
+	       min_u64(j->staging.size, j->staged.off - j->staging_begin.off);
 }
 
 /* The first record at or after good_off that the staging ring has: found by a
- * walk over a gap of the index, or else the next record in the index. */
+ * walk over a gap of the index or from the ring's beginning, or else the next
+ * record in the index. */
 static struct source
 find_in_staging(const struct journal *j, uint64_t good_off)
 {
@@ -107,6 +108,13 @@ find_in_staging(const struct journal *j, uint64_t good_off)
 		journal_index_find_off(&f->index, good_off);
 	struct source found = { .at = j->written, .record = j->state.records };
 
+	if ((e == NULL || e->off < oldest) && oldest == j->staging_begin.off) {
+		found.at = j->staging_begin;
+		found.record -= j->written.records - found.at.records;
+		while (found.at.off < good_off)
+			pass_staged(j, &found);
+		return found;
+	}
 	if (e == NULL || e->off < oldest)
 		e = journal_index_find_next_off(&f->index,
 						max_u64(oldest, good_off));
@@ -143,9 +151,6 @@ find_source(const struct journal *j, const struct good_records *k)
 static void
 restage_from(struct journal *j, const struct source *from, uint64_t good_off)
 {
-	/* If the records keep their place, those before them keep theirs. */
-	if (from->is_ring || from->at.off != good_off)
-		j->staging_begin_off = good_off;
 	if (from->is_ring) {
 		/* Stages all again.  The staging ring's positions only grow. */
 		j->shift += j->staged.off - good_off;
@@ -158,6 +163,9 @@ restage_from(struct journal *j, const struct source *from, uint64_t good_off)
 	}
 	j->written = from->at;
 	j->written.off = good_off;
+	/* If the records keep their place, those before them keep theirs. */
+	if (from->is_ring || from->at.off != good_off)
+		j->staging_begin = j->written;
 	journal_reset_written(j);
 }
 

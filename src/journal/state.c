@@ -166,10 +166,9 @@ journal_take_file(struct journal *j, const char *path, struct history_file *f,
 	j->state.is_nameless = false;
 	j->state.records = f->first_record;
 	j->shift += j->staged.off - f->first_off;
-	j->staging_begin_off = f->first_off;
 	j->staged =
 		(struct journal_point){ f->first_off, pos, j->written.records };
-	j->written = j->staged;
+	j->staging_begin = j->written = j->staged;
 	j->mend.seen_off = f->first_off;
 	j->mend.look.inode = 0;
 	j->mend.next_ns = 0;

@@ -112,6 +112,14 @@ account_close(unsigned id)
 }
 
 void
+accounts_forget(void)
+{
+	for (unsigned i = 0; i < ACCOUNTS_MAX; i++)
+		account_close(i);
+	rows.len = 0;
+}
+
+void
 account_filters(unsigned id)
 {
 	accounts[id].is_counted = false;

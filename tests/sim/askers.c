@@ -89,6 +89,7 @@ ask(struct asker *a)
 {
 	a->question = draw_question();
 	a->asked_ns = sim_now_ns();
+	world.asked_ends += a->question == end_question;
 	sim_trace("%s asks %.60s", a->c.user, a->question);
 	put_request(&a->c.out, a->question, true);
 	client_flush(&a->c);
@@ -175,7 +176,7 @@ over(struct client *c)
 	a->asked_ns = 0;
 	SIM_CHECK(a->is_hostile || world.is_stopping ||
 			  !process_is_running() || c->start < world.starts ||
-			  world.disk_faults > 0,
+			  world.disk_faults > 0 || client_was_turned_away(c),
 		  "%s is cut off", c->user);
 }
 
@@ -212,8 +213,8 @@ tick(void *who, uint64_t what)
 			client_leave(&a->c);
 		return;
 	}
-	sim_at(sim_now_ns() +
-		       sim_between(1, 20 * NS_PER_S >> 2 * sim_below(8)),
+	sim_at(world_after(sim_between(1, 20 * NS_PER_S >>
+					      2 * sim_below(8))),
 	       tick, a, 0);
 	if (!is_kept)
 		return;

@@ -95,8 +95,9 @@ inode_of(int fd)
 static void
 begin(void)
 {
+	if (!jobs_pause())
+		sim_spend(CALL_NS);
 	fs_count_step();
-	sim_spend(CALL_NS);
 }
 
 /* -errno as libc says it. */
@@ -313,10 +314,11 @@ inode_of_link(const char *path)
 
 WRAP(int, link, const char *from, const char *to)
 {
-	struct inode *i = inode_of_link(from);
+	struct inode *i;
 
 	(void)REAL(link);
 	begin();
+	i = inode_of_link(from);
 	return done(i == NULL ? -ENOENT : fs_link(i, to));
 }
 
@@ -393,10 +395,11 @@ WRAP(int, fstat, int fd, struct stat *st)
 
 WRAP(int, stat, const char *path, struct stat *st)
 {
-	struct inode *i = fs_find(path);
+	struct inode *i;
 
 	(void)REAL(stat);
 	begin();
+	i = fs_find(path);
 	if (i == NULL)
 		return done(-ENOENT);
 	fs_stat(i, st);
@@ -471,10 +474,11 @@ WRAP(DIR *, opendir, const char *path)
 WRAP(struct dirent *, readdir, DIR *dir)
 {
 	struct folder *f = folder_of(dir);
-	const char *name = fs_entry(inode_of(f->fd), f->next);
+	const char *name;
 
 	(void)REAL(readdir);
 	begin();
+	name = fs_entry(inode_of(f->fd), f->next);
 	if (name == NULL)
 		return NULL;
 	f->next++;

@@ -41,6 +41,12 @@ client_leave(struct client *c)
 	forget(c);
 }
 
+bool
+client_was_turned_away(const struct client *c)
+{
+	return !c->was_let_in && net_faults.accept_per_mille > 0;
+}
+
 /* The daemon's answer to the handshake is one byte. */
 static bool
 take_hello(struct client *c)
@@ -51,7 +57,7 @@ take_hello(struct client *c)
 		  c->user, c->in.at[0]);
 	bytes_drop(&c->in, 1);
 	c->taken_bytes = 1;
-	c->has_hello = true;
+	c->has_hello = c->was_let_in = true;
 	c->ready(c);
 	return true;
 }
@@ -158,6 +164,7 @@ client_connect(struct client *c)
 	world.counts.connects++;
 	c->start = world.starts;
 	c->sent_bytes = 0;
+	c->was_let_in = false;
 	bytes_add(&c->out, c->user, strlen(c->user));
 	bytes_add(&c->out, "\3", 2);
 	client_flush(c);

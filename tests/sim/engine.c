@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -165,12 +166,13 @@ complete(struct op *op, int64_t result, bool is_last)
 static void
 try_accept(struct op *op)
 {
+	static const int errors[] = { EMFILE, ENFILE, ECONNABORTED, ENOBUFS };
 	struct socket *s;
 
 	if (net_backlog() == 0)
 		return;
 	if (sim_chance(net_faults.accept_per_mille)) {
-		complete(op, -EMFILE, true);
+		complete(op, -errors[sim_below(ARRAY_LEN(errors))], true);
 		return;
 	}
 	s = net_take_request();

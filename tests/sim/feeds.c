@@ -17,8 +17,10 @@ enum fate {
 	FATE_SENT,	/* and the connection is well */
 	FATE_ACKED,	/* answered: it is accepted */
 	FATE_UNCERTAIN, /* the connection broke before an answer came */
+	FATE_UNFIT,	/* the schema of its time did not accept it */
 	FATE_MASK = 3,
 	FATE_STAMPED = 4, /* without a time of its own */
+	FATE_WEAK = 8,	  /* of a run that did not promise the disk */
 };
 
 /* The smallest receive buffer: longer messages wait for another one. */
@@ -44,6 +46,7 @@ struct feed {
 	uint32_t arrived;    /* all before had, when a stop began */
 	struct bytes asked;  /* uint32_t: updates that wait for an answer */
 	int64_t moved_ns;    /* when an answer came, or none was awaited */
+	uint32_t ended;	     /* all before were sent to an earlier run */
 	uint32_t certain;    /* all before are not FATE_SENT any more */
 	int64_t pace_ns;
 	unsigned burst;
@@ -69,7 +72,7 @@ static void
 set_fate(struct feed *f, uint32_t number, enum fate fate)
 {
 	f->fates.at[number] =
-		(uint8_t)(f->fates.at[number] & FATE_STAMPED) | (uint8_t)fate;
+		(uint8_t)(f->fates.at[number] & ~FATE_MASK) | (uint8_t)fate;
 }
 
 /* ---- sending ---- */
@@ -115,6 +118,8 @@ send_update(struct feed *f)
 	}
 	if (form.is_sync)
 		ask(f, sent(f));
+	if (!update_fits((struct update){ f->number, sent(f) }))
+		fate = FATE_UNFIT;
 	if (form.is_stamped)
 		fate |= FATE_STAMPED;
 	sim_trace("feed %u sends update %u", f->number, sent(f));
@@ -160,7 +165,7 @@ tick(void *who, uint64_t what)
 		flood(f);
 	if (sim_chance(20))
 		draw_pace(f);
-	sim_at(sim_now_ns() + sim_between(1, 2 * f->pace_ns), tick, f, 0);
+	sim_at(world_after(sim_between(1, 2 * f->pace_ns)), tick, f, 0);
 	if (!is_kept)
 		return;
 	if (f->c.socket == NULL)
@@ -263,6 +268,12 @@ take_answer(struct client *c, const struct seen *s, const uint8_t *at)
 		SIM_CHECK(s->kind == SEEN_ERROR, "a wrong update is accepted");
 		return;
 	}
+	if ((f->fates.at[number] & FATE_MASK) == FATE_UNFIT) {
+		SIM_CHECK(s->kind == SEEN_ERROR,
+			  "update %u of feed %u does not fit, and is accepted",
+			  number, f->number);
+		return;
+	}
 	SIM_CHECK(s->kind == SEEN_REPLY, "update %u of feed %u is refused: %s",
 		  number, f->number, s->error);
 	set_fate(f, number, FATE_ACKED);
@@ -286,7 +297,8 @@ over(struct client *c)
 	struct feed *f = feed_of(c);
 
 	SIM_CHECK(world.is_stopping || !process_is_running() ||
-			  c->start < world.starts,
+			  c->start < world.starts ||
+			  client_was_turned_away(c),
 		  "feed %u is cut off", f->number);
 	doubt(f);
 }
@@ -387,11 +399,22 @@ feeds_daemon_ended(bool has_lost_power, bool has_stopped)
 		doubt(f);
 		/* What was answered, or sent before a stop, is on the disk only
 		 * where syncs were asked for. */
-		for (uint32_t n = 0; has_lost_power && n < sent(f); n++)
+		for (uint32_t n = f->ended; n < sent(f); n++)
 			if (world.sync != SYNC_BATCH &&
 			    world.after != AFTER_SYNC)
+				f->fates.at[n] |= FATE_WEAK;
+		f->ended = sent(f);
+		for (uint32_t n = 0; has_lost_power && n < sent(f); n++)
+			if ((f->fates.at[n] & FATE_WEAK) != 0 &&
+			    (f->fates.at[n] & FATE_MASK) != FATE_UNFIT)
 				set_fate(f, n, FATE_UNCERTAIN);
 	}
+}
+
+void
+feeds_forgive(struct update u)
+{
+	set_fate(&feeds[u.feed], u.number, FATE_UNCERTAIN);
 }
 
 void
@@ -421,12 +444,15 @@ feeds_check_fates(bool (*was_accepted)(struct update u))
 		for (uint32_t n = 0; n < sent(&feeds[i]); n++) {
 			unsigned fate = feeds[i].fates.at[n] & FATE_MASK;
 
+			struct update u = { i, n };
+
 			SIM_CHECK(fate == FATE_UNCERTAIN ||
-					  was_accepted((struct update){ i, n }),
-				  "update %u of feed %u is lost, and it was %s",
-				  n, i,
-				  fate == FATE_ACKED ? "answered"
-						     : "sent well");
+					  was_accepted(u) ==
+						  (fate != FATE_UNFIT),
+				  "update %u of feed %u was %s", n, i,
+				  fate == FATE_ACKED  ? "answered, and is lost"
+				  : fate == FATE_SENT ? "sent well, and is lost"
+						      : "accepted, unfit");
 		}
 }
 

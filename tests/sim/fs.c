@@ -27,6 +27,7 @@ struct change {
 	struct bytes bytes;
 	uint64_t off; /* of a write; else the size */
 	bool is_size;
+	int64_t at_ns;
 };
 
 struct inode {
@@ -55,6 +56,7 @@ struct names {
 struct name_change {
 	char *from, *to;
 	struct inode *inode; /* of a new name; NULL: a rename or a removal */
+	int64_t at_ns;
 };
 
 static struct {
@@ -153,7 +155,8 @@ add_change(struct inode *i)
 					  sizeof(*i->changes));
 		CHECK(i->changes != NULL);
 	}
-	i->changes[i->changes_cnt] = (struct change){ 0 };
+	i->changes[i->changes_cnt] =
+		(struct change){ .at_ns = sim_now_ns() };
 	return &i->changes[i->changes_cnt++];
 }
 
@@ -204,7 +207,10 @@ fs_sync(struct inode *i)
 		return 0;
 	if (sim_chance(disk.sync_per_mille)) {
 		/* The pages count as clean from now on, and the disk never
-		 * gets them. */
+		 * gets them.  Only the daemon knows that, so it needs the
+		 * time to write it down. */
+		disk.crash_in = 0;
+		disk.failed_ns = sim_now_ns();
 		forget_changes(i, i->changes_cnt);
 		return -EIO;
 	}
@@ -359,7 +365,7 @@ note_names(const char *from, const char *to, struct inode *inode)
 		CHECK(fs.changes != NULL);
 	}
 	c = &fs.changes[fs.changes_cnt++];
-	*c = (struct name_change){ .inode = inode };
+	*c = (struct name_change){ .inode = inode, .at_ns = sim_now_ns() };
 	if (from != NULL)
 		c->from = strdup(from);
 	if (to != NULL)
@@ -546,11 +552,17 @@ fs_unlock(struct inode *i, int fd)
 
 /* ---- the end ---- */
 
+/* The kernel has written by itself what is older. */
+#define WRITE_BACK_NS (40 * NS_PER_S)
+
 static void
 lose_bytes(struct inode *i)
 {
 	size_t kept = sim_below(i->changes_cnt + 1);
 
+	while (kept < i->changes_cnt &&
+	       i->changes[kept].at_ns < sim_now_ns() - WRITE_BACK_NS)
+		kept++;
 	for (size_t n = 0; n < kept; n++)
 		apply(i, &i->changes[n], i->changes[n].bytes.len);
 	if (kept < i->changes_cnt && !i->changes[kept].is_size)
@@ -566,7 +578,12 @@ lose_bytes(struct inode *i)
 void
 fs_lose_power(void)
 {
-	settle_names(sim_below(fs.changes_cnt + 1));
+	size_t kept = sim_below(fs.changes_cnt + 1);
+
+	while (kept < fs.changes_cnt &&
+	       fs.changes[kept].at_ns < sim_now_ns() - WRITE_BACK_NS)
+		kept++;
+	settle_names(kept);
 	while (fs.cached.cnt > 0) {
 		struct entry *e = &fs.cached.all[fs.cached.cnt - 1];
 

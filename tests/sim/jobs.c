@@ -1,15 +1,35 @@
 /*
- * io/file_jobs.h: a job runs at a time of its own, between two turns of the
- * daemon, in place of a thread.
+ * io/file_jobs.h: a job runs on a stack of its own, in place of a thread.  At
+ * each call at a file it stops, and the rest of the world goes on; so the
+ * daemon's turns, and what others do to files, come between any two calls of a
+ * job.
  */
 #include "config.h"
+
+#include <errno.h>
+#include <ucontext.h>
 
 #include "io/file_jobs.h"
 #include "machine.h"
 
-enum { JOB_MIN_NS = 10000, JOB_MAX_NS = 2000000 };
+enum {
+	JOB_MIN_NS = 10000,
+	JOB_MAX_NS = 2000000,
+	CALL_MAX_NS = 100000,
+	STACK_BYTES = 1 << 20,
+};
 
 static struct file_jobs *jobs;
+
+static struct {
+	ucontext_t world, job;
+	struct file_job *now;
+	bool is_inside;
+	bool is_over;	 /* the job's function has returned */
+	void (*leave)(void); /* the process ends, says the job */
+	int err;
+	_Alignas(64) uint8_t stack[STACK_BYTES];
+} other;
 
 static void
 start_next(void);
@@ -23,15 +43,36 @@ put_last(struct file_job **first, struct file_job *job)
 	*first = job;
 }
 
+/* ---- its stack ---- */
+
 static void
-run_job(void *who, uint64_t what)
+enter(void)
+{
+	other.now->run(other.now);
+	other.is_over = true;
+	(void)swapcontext(&other.job, &other.world);
+}
+
+/* Runs the job up to its next call, or to its end. */
+static void
+go_on(void *who, uint64_t what)
 {
 	struct file_job *job = who;
+	int err = errno;
 
 	(void)what;
+	other.is_inside = true;
+	errno = other.err;
 	memory_lend(true);
-	job->run(job);
+	(void)swapcontext(&other.world, &other.job);
 	memory_lend(false);
+	other.err = errno;
+	errno = err;
+	other.is_inside = false;
+	if (other.leave != NULL)
+		other.leave();
+	if (!other.is_over)
+		return;
 	put_last(&jobs->finished, job);
 	jobs->running = NULL;
 	engine_post_jobs();
@@ -39,18 +80,66 @@ run_job(void *who, uint64_t what)
 }
 
 static void
+begin_job(void *who, uint64_t what)
+{
+	other.is_over = false;
+	other.now = who;
+	CHECK(getcontext(&other.job) == 0);
+	other.job.uc_stack.ss_sp = other.stack;
+	other.job.uc_stack.ss_size = sizeof(other.stack);
+	other.job.uc_link = NULL;
+	makecontext(&other.job, enter, 0);
+	go_on(who, what);
+}
+
+static int64_t
+draw_slow(void)
+{
+	return disk.slow_ns > 0 ? sim_between(0, disk.slow_ns) : 0;
+}
+
+bool
+jobs_pause(void)
+{
+	if (!other.is_inside)
+		return false;
+	sim_at_machine(sim_now_ns() + draw_slow() +
+			       sim_between(1, CALL_MAX_NS),
+		       go_on, other.now, 0);
+	(void)swapcontext(&other.job, &other.world);
+	return true;
+}
+
+void
+jobs_leave(void (*leave)(void))
+{
+	if (!other.is_inside)
+		return;
+	other.leave = leave;
+	(void)swapcontext(&other.job, &other.world);
+}
+
+void
+jobs_crash(void)
+{
+	other.is_inside = false;
+	other.leave = NULL;
+}
+
+/* ---- one after the other ---- */
+
+static void
 start_next(void)
 {
 	struct file_job *job = jobs->waiting;
-	int64_t slow_ns = disk.slow_ns > 0 ? sim_between(0, disk.slow_ns) : 0;
 
 	if (job == NULL || jobs->running != NULL)
 		return;
 	jobs->waiting = job->next;
 	jobs->running = job;
-	sim_at_machine(sim_now_ns() + slow_ns +
+	sim_at_machine(sim_now_ns() + draw_slow() +
 			       sim_between(JOB_MIN_NS, JOB_MAX_NS),
-		       run_job, job, 0);
+		       begin_job, job, 0);
 }
 
 int

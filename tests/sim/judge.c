@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "world.h"
 
-enum { DAYS_MAX = 64 };
+enum { DAYS_MAX = 1024, MEMORY_BYTES = 4 << 20 };
 
 struct record {
 	struct update u;
@@ -25,6 +25,8 @@ struct day {
 	int32_t day;
 	struct bytes records; /* struct record */
 	bool has_ended;
+	int32_t next; /* the day that came after it; 0: not known */
+	uint64_t at_start; /* records that this run has found */
 	uint64_t read_off, read_records; /* of the journal's file */
 	struct bytes ends; /* uint64_t: where each record ends in it */
 };
@@ -137,6 +139,20 @@ judge_has_ended(int32_t day)
 	return find(day)->has_ended;
 }
 
+void
+judge_tell_next(int32_t day, int32_t next)
+{
+	find(day)->next = next;
+}
+
+int32_t
+judge_day_after(int32_t day)
+{
+	int32_t next = find(day)->next;
+
+	return next != 0 ? next : day + 1;
+}
+
 bool
 judge_tell_end(int32_t day, uint64_t records)
 {
@@ -171,8 +187,11 @@ read_more(struct day *d)
 	static const uint8_t header[] = { 0xff, 1, 0, 0, 0, 0, 0, 0 };
 	const struct inode *file = file_of(d);
 	const struct bytes *b;
+	int32_t running;
 
-	if (file == NULL)
+	if (file == NULL ||
+	    (world.is_damaged && judge_find_running(&running) &&
+	     d->day == running))
 		return;
 	b = fs_bytes(file);
 	if (d->read_off == 0 && b->len >= sizeof(header)) {
@@ -221,9 +240,9 @@ find_days(void)
 			(void)find(day);
 }
 
-/* The day of the file that the log named last: those before it have ended. */
-static bool
-find_running(int32_t *day)
+/* The days before it have ended. */
+bool
+judge_find_running(int32_t *day)
 {
 	return clock_read_date(world.journal + strlen("/journal/sym"), day);
 }
@@ -238,7 +257,7 @@ judge_read_journal(void)
 		read_more(&days[i]);
 		/* Perhaps only subscribers with a filter saw its end, and they
 		 * cannot tell how many records it has. */
-		if (file_of(&days[i]) != NULL && find_running(&running) &&
+		if (file_of(&days[i]) != NULL && judge_find_running(&running) &&
 		    days[i].day < running)
 			days[i].has_ended = true;
 	}
@@ -259,6 +278,17 @@ judge_bytes_from(int32_t day, uint64_t idx)
 	if (idx >= d->read_records)
 		return 0;
 	return d->read_off - (idx == 0 ? 0 : end_of(d, from));
+}
+
+uint64_t
+judge_boundary(int32_t day, uint64_t off)
+{
+	const struct day *d = find(day);
+	uint64_t n = d->read_records;
+
+	while (n > 0 && end_of(d, n - 1) > off)
+		n--;
+	return n == 0 ? 0 : end_of(d, n - 1);
 }
 
 bool
@@ -295,17 +325,21 @@ recover_day(struct day *d, bool has_lost_power)
 	d->read_off = d->read_records = d->ends.len = 0;
 	read_more(d);
 	SIM_CHECK(has_lost_power || world.disk_faults > 0 ||
-			  d->read_records >= before,
+			  world.is_tampered || d->read_records >= before,
 		  "day %d had %" PRIu64 " records in the journal, and after "
 		  "the crash of the process %" PRIu64,
 		  d->day, before, d->read_records);
 	if (d->read_records < count(d)) {
 		sim_trace("day %d: %" PRIu64 " of %" PRIu64 " records are left",
 			  d->day, d->read_records, count(d));
+		for (uint64_t i = d->read_records;
+		     world.is_tampered && i < count(d); i++)
+			feeds_forgive(record(d, i)->u);
 		d->records.len = d->read_records * sizeof(struct record);
 	}
+	d->at_start = d->read_records;
 	/* If it runs again, its end comes again. */
-	if (find_running(&running))
+	if (judge_find_running(&running))
 		d->has_ended = d->day < running;
 	subscribers_recovered(d->day, d->read_records);
 }
@@ -316,6 +350,31 @@ judge_recover(bool has_lost_power)
 	find_days();
 	for (unsigned i = 0; i < cnt; i++)
 		recover_day(&days[i], has_lost_power);
+}
+
+void
+judge_lose(int32_t number, uint64_t kept, uint64_t lost)
+{
+	struct day *d = find(number);
+	struct record *all = (void *)d->records.at;
+
+	/* What this run has written is in memory: at least the last 4 MB. */
+	SIM_CHECK(lost == 0 || kept + lost <= d->at_start ||
+			  d->read_off > MEMORY_BYTES,
+		  "records %" PRIu64 " to %" PRIu64 " of day %d are lost, "
+		  "and memory had those from %" PRIu64 " on",
+		  kept, kept + lost, number, d->at_start);
+	SIM_CHECK(kept + lost <= count(d), "more is lost than there was");
+	d->read_off = d->read_records = d->ends.len = 0;
+	if (lost == 0)
+		return;
+	subscribers_records_lost(number, kept, lost);
+	for (uint64_t i = kept; i < kept + lost; i++)
+		feeds_forgive(all[i].u);
+	memmove(&all[kept], &all[kept + lost],
+		(count(d) - kept - lost) * sizeof(*all));
+	d->records.len -= lost * sizeof(*all);
+	d->at_start = min_u64(d->at_start, kept);
 }
 
 /* ---- the end ---- */

@@ -141,6 +141,17 @@ void engine_touch(struct socket *s);
 void engine_post_jobs(void);
 void engine_crash(void);
 
+/* ---- the second thread (jobs.c) ---- */
+
+/* A call at a file begins: if a job does it, the world goes on first, and the
+ * result is true. */
+bool jobs_pause(void);
+
+/* The process ends, with leave(), which does not return: if a job says that,
+ * leave is called on the world's stack. */
+void jobs_leave(void (*leave)(void));
+void jobs_crash(void);
+
 /* ---- files (fs.c) ---- */
 
 struct disk_faults {
@@ -151,6 +162,7 @@ struct disk_faults {
 	int64_t slow_ns;	  /* added to each operation at random */
 	uint64_t crash_in;	  /* steps until the process crashes; 0: none */
 	bool is_power_loss;	  /* that crash */
+	int64_t failed_ns;	  /* when a sync has failed; 0: never */
 };
 
 extern struct disk_faults disk;

@@ -11,20 +11,45 @@ const char *const symbol_names[SYMBOLS] = { "A",   "AAPL", "B",	 "BP",
 					    "IBM", "MSFT", "NN", "ORCL",
 					    "X",   "YHOO", "Z",	 "" };
 
-const char schema_text[] =
-	"schema = { tables = (\n"
-	"{ name = \"note\"; columns = ( \"time timestamp\", \"sym symbol\","
-	" \"feed long\", \"number long\", \"row long\", \"text string\" ); },\n"
-	"{ name = \"quote\"; columns = ( \"time timestamp\", \"sym symbol\","
-	" \"feed long\", \"number long\", \"row long\", \"bid float\" ); },\n"
-	"{ name = \"trade\"; columns = ( \"time timestamp\", \"sym symbol\","
-	" \"feed long\", \"number long\", \"row long\", \"price float\" ); }"
-	" ); };\n";
+struct schema_form schema;
 
-static const char *const last_columns[TABLES] = { "text", "bid", "price" };
+static const char *const last_columns[2][TABLES] = {
+	{ "text", "bid", "price" },
+	{ "words", "bidPrice", "lastPrice" },
+};
 
 enum { LONG_ATOM = 0xf9, DATE_ATOM = 0xf2 };
 enum { COLUMNS = 6, HEADER_BYTES = 8, ROWS_MAX = 64, TEXT_MAX = 1000 };
+
+void
+put_schema(char *to, size_t room)
+{
+	static const char *const types[2][TABLES] = {
+		{ "string", "float", "float" },
+		{ "symbol", "long", "real" },
+	};
+	size_t len = (size_t)snprintf(to, room, "schema = { check = \"%s\"; "
+						"tables = (\n",
+				      schema.is_unchecked ? "shape" : "types");
+	bool is_first = true;
+
+	for (unsigned i = 0; i < TABLES; i++) {
+		if ((schema.lacks >> i & 1) != 0)
+			continue;
+		len += (size_t)snprintf(
+			to + len, room - len,
+			"%s{ name = \"%s\"; columns = ( \"time timestamp\","
+			" \"sym symbol\", \"feed long\", \"number long\","
+			" \"row long\", \"%s %s\"%s ); }",
+			is_first ? "" : ",\n", table_names[i],
+			last_columns[schema.is_renamed][i],
+			types[schema.mistyped >> i & 1][i],
+			(schema.widened >> i & 1) != 0 ? ", \"more long\""
+						       : "");
+		is_first = false;
+	}
+	(void)snprintf(to + len, room - len, " ); };\n");
+}
 
 /* ---- what follows from a name ---- */
 
@@ -42,6 +67,15 @@ unsigned
 update_table(struct update u)
 {
 	return (unsigned)(chance_of(u, 1) % TABLES);
+}
+
+bool
+update_fits(struct update u)
+{
+	unsigned bad = schema.lacks | schema.widened |
+		       (schema.is_unchecked ? 0 : schema.mistyped);
+
+	return (bad >> update_table(u) & 1) == 0;
 }
 
 unsigned messages_big_rows;
@@ -246,7 +280,7 @@ put_names(struct out o, unsigned table)
 	put_list(o, 11, COLUMNS);
 	for (unsigned i = 0; i < COLUMNS - 1; i++)
 		put_name(o, names[i]);
-	put_name(o, last_columns[table]);
+	put_name(o, last_columns[schema.is_renamed][table]);
 }
 
 static void

@@ -15,8 +15,19 @@ enum { TABLES_ALL = (1 << TABLES) - 1, SYMBOLS = 12, SYMBOLS_ALL = -1 };
 extern const char *const table_names[TABLES];
 extern const char *const symbol_names[SYMBOLS];
 
-/* The schema, as the configuration has it. */
-extern const char schema_text[];
+/* How the schema of this run of the daemon differs from the usual one. */
+struct schema_form {
+	unsigned lacks;	   /* bits: tables that it does not have, ... */
+	unsigned mistyped; /* ... whose last column has another type, ... */
+	unsigned widened;  /* ... and which have one column more */
+	bool is_renamed;   /* the last columns have other names */
+	bool is_unchecked; /* types are not checked */
+};
+
+extern struct schema_form schema;
+
+/* Writes it as the configuration has it. */
+void put_schema(char *to, size_t room);
 
 struct update {
 	unsigned feed;
@@ -46,6 +57,9 @@ extern unsigned messages_big_rows;
 /* Whether a selection gets anything of an update. */
 bool update_is_wanted(struct update u, struct selection s);
 unsigned update_table(struct update u);
+
+/* Whether the schema, as it is now, accepts an update. */
+bool update_fits(struct update u);
 
 /* What a feed sends.  With kind of `wrong` it cannot be accepted. */
 void put_update(struct bytes *b, struct update u, struct form form);

@@ -72,6 +72,7 @@ bury(void)
 	process.is_running = false;
 	sim_end_machine();
 	engine_crash();
+	jobs_crash();
 	net_crash();
 	calls_crash();
 	memory_end();
@@ -92,11 +93,19 @@ process_run(void)
 	return process.status;
 }
 
+static void
+go_to_top(void)
+{
+	longjmp(process.top, 1);
+}
+
 static _Noreturn void
 leave_daemon(int status)
 {
 	process.status = status;
-	longjmp(process.top, 1);
+	jobs_leave(go_to_top);
+	go_to_top();
+	__builtin_unreachable();
 }
 
 void
@@ -238,7 +247,8 @@ WRAP(char *, getenv, const char *name)
 {
 	static char notes[] = "@simulated";
 
-	(void)REAL(getenv);
+	if (strcmp(name, "TZ") == 0)
+		return REAL(getenv)(name);
 	return strcmp(name, "NOTIFY_SOCKET") == 0 ? notes : NULL;
 }
 

@@ -49,8 +49,15 @@ struct claim {
 	int64_t epoch;
 	int32_t day;
 	uint64_t base, cnt;
-	unsigned unclean; /* world.unclean when it was last true */
+	unsigned unclean; /* world.unclean when it was last true, ... */
+	unsigned era;	  /* ... and world.era, ... */
+	uint64_t fit;	  /* ... and world.fit */
+	unsigned after;	  /* the weakest world.after while it was made */
+	bool is_blurred;  /* it has had batches, of which none is counted */
 	bool is_beyond;	  /* a crash took some of what it has had */
+	bool has_limit;	  /* others have cut out records ... */
+	uint64_t limit;	  /* ... from this one on */
+	bool is_misdated; /* the daemon has found that its day was wrong */
 };
 
 /* A selection, and as it is written in a request. */
@@ -91,7 +98,18 @@ struct subscriber {
 	bool is_changing; /* its selection: the reply has not come yet */
 	struct wish next;
 	bool is_lying; /* in its claim */
+	int64_t asked_ns;
+	bool is_unsure;	  /* whether its reply is of that order, too */
+	bool is_adrift;	  /* what it gets is of an order that is forgotten */
+	bool is_renewing; /* the next message makes its claim a new one */
 };
+
+/* The last time that the daemon has corrected its date. */
+static struct correction {
+	int64_t at_ns; /* 0: never in this run */
+	int32_t from, to;
+	uint64_t records;
+} correction;
 
 static struct subscriber all[SUBSCRIBERS_MAX];
 static unsigned cnt;
@@ -142,7 +160,8 @@ find_wanted(const struct subscriber *s, unsigned lane, uint64_t *idx,
 
 	for (*idx = s->idx[lane]; judge_knows(s->day, *idx, u, &stamp_ns);
 	     (*idx)++)
-		if (lane_of(*u) == lane && update_is_wanted(*u, s->items_sel))
+		if (lane_of(*u) == lane && update_fits(*u) &&
+		    update_is_wanted(*u, s->items_sel))
 			return true;
 	return false;
 }
@@ -154,6 +173,8 @@ first_wanted(const struct subscriber *s)
 	uint64_t first = UINT64_MAX, idx;
 	struct update u;
 
+	if (s->is_adrift)
+		return first;
 	for (unsigned lane = 0; lane < lanes(); lane++)
 		if (find_wanted(s, lane, &idx, &u))
 			first = min_u64(first, idx);
@@ -193,7 +214,7 @@ skip_to_end(struct subscriber *s, const struct item *item)
 	SIM_CHECK(item->day >= s->day,
 		  "%s is in day %d and gets the end of %d", s->c.user, s->day,
 		  item->day);
-	set_place(s, item->day + 1, 0);
+	set_place(s, judge_day_after(item->day), 0);
 	return true;
 }
 
@@ -220,19 +241,27 @@ pass_skips(struct subscriber *s, const struct item *item)
 }
 
 static bool
+fits_all(void)
+{
+	return (schema.lacks | schema.mistyped | schema.widened) == 0;
+}
+
+static bool
 pass_end(struct subscriber *s, const struct item *item)
 {
 	if (s->policy == POLICY_SKIP)
 		return skip_to_end(s, item);
 	SIM_CHECK(item->day == s->day, "%s is in day %d and gets the end of %d",
 		  s->c.user, s->day, item->day);
-	if (!judge_tell_end(s->day,
-			    sees_all(s->items_sel) ? s->passed : UINT64_MAX))
+	/* Older records that do not fit the schema any more are left out. */
+	if (!judge_tell_end(s->day, sees_all(s->items_sel) && fits_all()
+					    ? s->passed
+					    : UINT64_MAX))
 		return false;
 	SIM_CHECK(first_wanted(s) == UINT64_MAX,
 		  "%s gets the end of day %d before its record %" PRIu64,
 		  s->c.user, s->day, first_wanted(s));
-	set_place(s, s->day + 1, 0);
+	set_place(s, judge_day_after(s->day), 0);
 	return true;
 }
 
@@ -301,6 +330,8 @@ check(struct subscriber *s)
 	const struct item *items = (const void *)s->items.at;
 	size_t n = 0, many = s->items.len / sizeof(*items);
 
+	if (s->is_adrift)
+		n = many;
 	while (n < many && pass(s, &items[n]))
 		n++;
 	bytes_drop(&s->items, n * sizeof(*items));
@@ -334,6 +365,7 @@ ask(struct subscriber *s, const struct wish *w, const char *call,
 		       w->tables, w->symbols, where,
 		       s->policy == POLICY_SKIP ? ";.ringtick.tellskips[]"
 						: "");
+	s->asked_ns = sim_now_ns();
 	sim_trace("%s asks %s", s->c.user, text);
 	put_request(&s->c.out, text, true);
 	account_asked((unsigned)(s - all));
@@ -374,6 +406,9 @@ ready(struct client *c)
 	s->is_placed = s->is_changing = s->is_lying = false;
 	s->asking = 0;
 	s->is_told_slow = s->was_level = false;
+	if (s->is_adrift)
+		s->claim.is_made = false;
+	s->is_adrift = s->is_unsure = false;
 	s->slow_ns = 0;
 	/* Some begin the day anew. */
 	if (s->is_vanishing && sim_chance(300))
@@ -381,7 +416,7 @@ ready(struct client *c)
 	account_open((unsigned)(s - all), c->socket->port,
 		     s->has.sel.symbols == SYMBOLS_ALL && !world.is_batched);
 	account_took((unsigned)(s - all), c->taken_bytes, 0, SEEN_MORE);
-	if (s->claim.is_made && !world.is_batched &&
+	if (s->claim.is_made && !s->claim.is_blurred && !world.is_batched &&
 	    s->policy != POLICY_SKIP && !sim_chance(100))
 		ask_rejoin(s);
 	else if (sim_chance(500) || strchr(s->has.tables + 1, '`') != NULL)
@@ -397,10 +432,59 @@ ready(struct client *c)
 
 static void come_later(struct subscriber *s);
 
+/* Whether it wants a table that the schema does not have. */
+static bool
+wants_unknown(const struct subscriber *s)
+{
+	return s->has.tables[1] != '\0' &&
+	       (s->has.sel.tables & schema.lacks) != 0;
+}
+
+static uint64_t
+count_wanted(const struct subscriber *s, uint64_t from, uint64_t until)
+{
+	uint64_t n = 0;
+	struct update u;
+	int64_t stamp_ns;
+
+	for (; from < until && judge_knows(s->claim.day, from, &u, &stamp_ns);
+	     from++)
+		n += update_fits(u) && update_is_wanted(u, s->has.sel);
+	return n;
+}
+
+/* It has records that others have cut out of the file: exactly these are what
+ * it cannot claim. */
+static bool
+is_beyond_limit(const struct subscriber *s)
+{
+	const struct claim *c = &s->claim;
+
+	return c->has_limit && (c->base > c->limit ||
+				count_wanted(s, c->base, c->limit) < c->cnt);
+}
+
+/* There were other settings since it had them, if only for a start that did not
+ * come to its end. */
+static bool
+may_be_outdated(const struct claim *c)
+{
+	return c->cnt > 0 && c->era != world.era;
+}
+
+/* What it has had was sent with other settings. */
+static bool
+is_outdated(const struct claim *c)
+{
+	return c->cnt > 0 && c->fit != world.fit;
+}
+
 static void
 refused(struct subscriber *s, const struct seen *seen)
 {
-	bool is_old = strcmp(seen->error, "day") == 0;
+	bool is_old = strcmp(seen->error, "day") == 0 ||
+		      (strcmp(seen->error, "schema") == 0 &&
+		       may_be_outdated(&s->claim));
 	bool is_lost = strcmp(seen->error, "epoch") == 0 ||
 		       strcmp(seen->error, "range") == 0;
 
@@ -410,14 +494,79 @@ refused(struct subscriber *s, const struct seen *seen)
 		come_later(s);
 		return;
 	}
+	if (wants_unknown(s) && seen->error[0] >= 'n') {
+		for (unsigned i = 0; i < TABLES; i++)
+			if (strcmp(seen->error, table_names[i]) == 0) {
+				client_leave(&s->c);
+				come_later(s);
+				return;
+			}
+	}
 	SIM_CHECK(s->asked == ASK_REJOIN &&
 			  (is_old || (is_lost && s->is_lying) ||
-			   (is_lost && s->claim.unclean < world.unclean)),
+			   (is_lost && (s->claim.is_misdated ||
+					s->claim.has_limit ||
+					s->claim.unclean < world.unclean))),
 		  "%s is refused: %s", s->c.user, seen->error);
 	s->is_lying = false;
 	s->claim.is_made = false;
 	ask_from(s, 0);
 	client_flush(&s->c);
+}
+
+/* It is told nothing, and what it gets next is of another day. */
+static void
+move(struct subscriber *s)
+{
+	s->claim.is_misdated = true;
+	add_item(s, (struct item){ .kind = ITEM_JUMP,
+				   .sel = s->has.sel,
+				   .day = correction.to,
+				   .idx = correction.records });
+}
+
+static void
+lose(struct subscriber *s, int32_t day, uint64_t kept, uint64_t lost)
+{
+	check(s);
+	if (s->claim.day == day)
+		s->claim.limit = s->claim.has_limit
+					 ? min_u64(s->claim.limit, kept)
+					 : kept;
+	/* In a later day, too: nobody has told it of the new epoch. */
+	else
+		s->claim.limit = UINT64_MAX;
+	s->claim.has_limit = true;
+	s->is_renewing = false;
+	s->is_unsure = !s->is_placed || s->is_changing;
+	if (!s->is_placed || s->day != day)
+		return;
+	for (unsigned i = 0; i < TABLES; i++) {
+		if (s->idx[i] < kept + lost || s->items.len > 0)
+			s->is_adrift = true;
+		s->idx[i] -= min_u64(lost, s->idx[i]);
+	}
+	s->passed -= min_u64(lost, s->passed);
+}
+
+void
+subscribers_records_lost(int32_t day, uint64_t kept, uint64_t lost)
+{
+	accounts_forget();
+	for (unsigned i = 0; i < cnt; i++)
+		lose(&all[i], day, kept, lost);
+}
+
+void
+subscribers_date_corrected(int32_t from, int32_t to, uint64_t records)
+{
+	correction = (struct correction){ sim_now_ns(), from, to, records };
+	for (unsigned i = 0; i < cnt; i++) {
+		if (all[i].is_placed && all[i].c.socket != NULL)
+			move(&all[i]);
+		else if (all[i].claim.day == from)
+			all[i].claim.is_misdated = true;
+	}
 }
 
 static void
@@ -429,30 +578,65 @@ placed(struct subscriber *s, const struct seen *seen)
 
 	SIM_CHECK(seen->numbers_cnt == 4, "the reply to %s has %u numbers",
 		  s->c.user, seen->numbers_cnt);
+	SIM_CHECK(!wants_unknown(s), "%s subscribes to what is not there",
+		  s->c.user);
 	s->is_placed = true;
 	s->new_epoch = seen->numbers[3];
+	s->is_adrift = s->is_unsure;
+	s->is_unsure = false;
+	if (s->is_adrift) {
+		s->claim.is_made = false;
+		return;
+	}
 	if (s->asked == ASK_REJOIN) {
-		SIM_CHECK((!s->claim.is_beyond && !s->is_lying) ||
-				  !sees_all(s->has.sel),
+		s->is_renewing = true;
+		/* Who gets only some records is told when they are counted. */
+		SIM_CHECK((!s->claim.is_beyond && !is_beyond_limit(s) &&
+			   !s->is_lying) ||
+				  !sees_all(s->has.sel) || !fits_all(),
 			  "%s has records that do not exist, and rejoins",
 			  s->c.user);
+		SIM_CHECK(!is_outdated(&s->claim),
+			  "%s rejoins, and the settings have changed",
+			  s->c.user);
+		SIM_CHECK(!s->claim.is_misdated,
+			  "%s rejoins in a day in which it has not been",
+			  s->c.user);
+		/* Perhaps the judge did not know yet that its day had ended. */
+		if (s->claim.cnt == 0)
+			add_item(s, (struct item){
+					    .kind = ITEM_JUMP,
+					    .sel = s->has.sel,
+					    .day = s->claim.base > 0
+							   ? s->claim.day
+							   : judge_day_after(
+								     s->claim.day -
+								     1),
+					    .idx = s->claim.base });
 		return;
 	}
 	/* What is said to be in the file is there, or will be when a file that
 	 * somebody has just removed is back. */
 	judge_read_journal();
-	SIM_CHECK(idx <= judge_count(day) || fs_find(world.journal) == NULL,
+	SIM_CHECK(idx <= judge_count(day) || world.is_damaged ||
+			  fs_find(world.journal) == NULL,
 		  "%s is told to replay %" PRIu64 " records of %" PRIu64,
 		  s->c.user, idx, judge_count(day));
+	s->is_renewing = false;
 	s->claim = (struct claim){ .is_made = true,
 				   .epoch = s->new_epoch,
 				   .day = day,
 				   .base = idx,
-				   .unclean = world.unclean };
+				   .unclean = world.unclean,
+				   .era = world.era,
+				   .fit = world.fit,
+				   .after = world.after };
 	add_item(s, (struct item){ .kind = ITEM_JUMP,
 				   .sel = s->has.sel,
 				   .day = day,
 				   .idx = idx });
+	if (correction.at_ns > s->asked_ns && correction.from == day)
+		move(s);
 }
 
 /* The reply is between the streams of the two selections. */
@@ -463,6 +647,8 @@ changed(struct subscriber *s, const struct seen *seen)
 	int32_t day = (int32_t)seen->numbers[2];
 
 	s->is_changing = false;
+	s->is_adrift = s->is_adrift || s->is_unsure;
+	s->is_unsure = false;
 	if (seen->kind == SEEN_ERROR) {
 		SIM_CHECK(world.disk_faults > 0 &&
 				  strcmp(seen->error, "journal") == 0,
@@ -471,15 +657,22 @@ changed(struct subscriber *s, const struct seen *seen)
 		return;
 	}
 	s->has = s->next;
+	s->new_epoch = seen->numbers[3];
+	s->is_renewing = false;
 	s->claim = (struct claim){ .is_made = true,
 				   .epoch = seen->numbers[3],
 				   .day = day,
 				   .base = idx,
-				   .unclean = world.unclean };
+				   .unclean = world.unclean,
+				   .era = world.era,
+				   .fit = world.fit,
+				   .after = world.after };
 	add_item(s, (struct item){ .kind = ITEM_CHANGE,
 				   .sel = s->has.sel,
 				   .day = day,
 				   .idx = idx });
+	if (correction.at_ns > s->asked_ns && correction.from == day)
+		move(s);
 }
 
 static bool
@@ -496,6 +689,7 @@ took_batch(struct subscriber *s, const struct seen *seen, const uint8_t *at)
 	const struct part *p;
 	size_t many;
 
+	s->claim.is_blurred = true;
 	read_parts(at, seen->len, &parts);
 	p = (const void *)parts.at;
 	many = parts.len / sizeof(*p);
@@ -596,8 +790,13 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 	pressure_cue(CUE_SEEN);
 	SIM_CHECK(!s->is_lying, "%s lies, and is served", s->c.user);
 	/* Something after the reply: the claim was right. */
+	if (s->is_renewing)
+		s->claim.has_limit = s->is_renewing = false;
 	s->claim.epoch = s->new_epoch;
 	s->claim.unclean = world.unclean;
+	s->claim.era = world.era;
+	s->claim.fit = world.fit;
+	s->claim.after = (unsigned)min_u64(s->claim.after, world.after);
 	if (seen->kind == SEEN_UPDATE && world.is_batched)
 		took_batch(s, seen, at);
 	else if (seen->kind == SEEN_UPDATE)
@@ -681,7 +880,7 @@ over(struct client *c)
 
 	SIM_CHECK(world.is_stopping || c->start < world.starts ||
 			  !process_is_running() || may_be_refused ||
-			  world.disk_faults > 0 ||
+			  world.disk_faults > 0 || client_was_turned_away(c) ||
 			  s->policy == POLICY_DISCONNECT ||
 			  s->policy == POLICY_BLOCK || s->has_spill_limit,
 		  "%s is cut off", c->user);
@@ -724,8 +923,8 @@ change_habit(void *who, uint64_t what)
 	if (is_stopped)
 		return;
 	/* Now and then several changes come soon after each other. */
-	sim_at(sim_now_ns() +
-		       sim_between(1, 20 * NS_PER_S >> 2 * sim_below(8)),
+	sim_at(world_after(sim_between(1, 20 * NS_PER_S >>
+					      2 * sim_below(8))),
 	       change_habit, s, 0);
 	if (!is_kept)
 		return;
@@ -759,6 +958,18 @@ draw_policy(struct subscriber *s)
 }
 
 void
+subscribers_change_policies(void)
+{
+	for (unsigned i = 1; i < cnt; i++) {
+		/* It has not had all that it has counted. */
+		if (all[i].policy == POLICY_SKIP)
+			all[i].claim.is_made = false;
+		if (sim_chance(50))
+			draw_policy(&all[i]);
+	}
+}
+
+void
 subscribers_put_policies(char *to, size_t room)
 {
 	size_t len = 0;
@@ -784,6 +995,10 @@ subscribers_told(const char *line, size_t len)
 	bool is_live = memmem(line, len, " state=live ", 12) != NULL;
 	struct subscriber *s;
 
+	/* What it lacks is not in its way any more, and it is not told of that
+	 * before it reads. */
+	if (memmem(line, len, "event=skip ", 11) != NULL && user != NULL)
+		all[strtoul(user + 9, NULL, 10)].was_level = false;
 	if (memmem(line, len, "event=consumer ", 15) == NULL || user == NULL ||
 	    pct == NULL)
 		return;
@@ -890,6 +1105,7 @@ check_served(struct subscriber *s)
 void
 subscribers_daemon_ended(bool has_served)
 {
+	correction.at_ns = 0;
 	for (unsigned i = 0; i < cnt; i++) {
 		struct subscriber *s = &all[i];
 
@@ -905,36 +1121,28 @@ subscribers_daemon_ended(bool has_served)
 	subscribers_check();
 }
 
-static uint64_t
-count_wanted(const struct subscriber *s, uint64_t from, uint64_t until)
-{
-	uint64_t n = 0;
-	struct update u;
-	int64_t stamp_ns;
-
-	for (; from < until && judge_knows(s->claim.day, from, &u, &stamp_ns);
-	     from++)
-		n += update_is_wanted(u, s->has.sel);
-	return n;
-}
-
 void
 subscribers_recovered(int32_t day, uint64_t records)
 {
+	int32_t running;
+
 	for (unsigned i = 0; i < cnt; i++) {
 		struct subscriber *s = &all[i];
 
 		/* What is not compared yet is behind what is left. */
 		s->items.len = 0;
+		if (judge_find_running(&running) && s->claim.day > running)
+			s->claim.is_misdated = true;
 		if (!s->claim.is_made || s->claim.is_beyond ||
-		    s->claim.day != day ||
+		    s->claim.day != day || is_beyond_limit(s) ||
+		    s->claim.fit != world.fit_before ||
 		    (s->claim.base <= records &&
 		     count_wanted(s, s->claim.base, records) >= s->claim.cnt))
 			continue;
 		s->claim.is_beyond = true;
-		SIM_CHECK(world.after == AFTER_RING ||
+		SIM_CHECK(s->claim.after == AFTER_RING || world.is_tampered ||
 				  (world.has_lost_power &&
-				   world.after != AFTER_SYNC),
+				   s->claim.after != AFTER_SYNC),
 			  "%s has seen what a crash took", s->c.user);
 	}
 }
@@ -970,7 +1178,7 @@ must_be_slow(const struct subscriber *s)
 
 	return s->c.socket != NULL && !s->c.socket->daemon_ended &&
 	       !s->c.socket->is_reset && s->is_placed && !s->is_changing &&
-	       !world.is_batched && s->items.len == 0 &&
+	       !world.is_batched && s->items.len == 0 && !s->is_adrift &&
 	       sees_all(s->items_sel) && certain_lag(s) > mark &&
 	       (s->was_level || s->policy == POLICY_SPILL) &&
 	       s->policy != POLICY_SKIP;
@@ -1032,7 +1240,7 @@ subscribers_are_quiet(void)
 	for (unsigned i = 0; i < cnt; i++) {
 		struct subscriber *s = &all[i];
 
-		if (!s->is_absent &&
+		if (!s->is_absent && !wants_unknown(s) &&
 		    (s->c.socket == NULL || !s->is_placed || s->is_changing ||
 		     s->asking > 0 ||
 		     s->items.len > 0 || first_wanted(s) != UINT64_MAX))

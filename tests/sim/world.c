@@ -2,13 +2,12 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/exits.h"
 #include "world.h"
-
-enum { CONFIG_MAX = 8192 };
 
 /* How long all may take to become quiet when the feeds have stopped. */
 #define QUIET_NS (600 * NS_PER_S)
@@ -21,68 +20,32 @@ enum { CONFIG_MAX = 8192 };
 #define STOP_NS (9 * NS_PER_S)
 #define CUT_STOP_NS (20 * NS_PER_MS) /* a crash in a stop comes until then */
 
+/* So much of a long run is busy, at the beginning of each period. */
+#define BUSY_DAYS 0.01
+#define PERIOD_NS (3600 * NS_PER_S)
+
+/* How long the end of a day may have to wait. */
+#define END_OF_DAY_NS (30 * NS_PER_S)
+
 struct world world;
-
-/* ---- the configuration ---- */
-
-static const char *const after_names[] = { "ring", "journal", "sync" };
-static const char *const sync_names[] = { "none", "interval", "batch" };
-
-static void
-draw_settings(void)
-{
-	world.after = sim_below(3);
-	world.sync = sim_below(3);
-	world.ring_kb = 64u << sim_below(4);
-	if (sim_chance(100)) {
-		world.ring_kb = 4096;
-		messages_big_rows = 8000;
-	}
-	world.is_batched = sim_chance(200);
-	if (world.is_batched)
-		world.interval_ms = 1u << sim_below(11);
-	/* With "none" nothing is ever on disk. */
-	if (world.after == AFTER_SYNC && world.sync == SYNC_NONE)
-		world.sync = SYNC_BATCH;
-}
-
-static void
-write_configuration(void)
-{
-	static const unsigned limits_ms[] = { 50, 1000, 5000 };
-	char text[CONFIG_MAX], users[2048], slow[64], groups[256];
-	unsigned limit = (unsigned)sim_below(3);
-
-	subscribers_put_policies(users, sizeof(users));
-	pressure_put_slow(slow, sizeof(slow));
-	pressure_put_groups(groups, sizeof(groups));
-	world.block_limit_ns = limits_ms[limit] * NS_PER_MS;
-	(void)snprintf(
-		text, sizeof(text),
-		"listen = { port = 5010; unix_socket = false; };\n"
-		"connections = { max = 32; receive_buffer = \"%uK\"; };\n"
-		"ring = { size = \"%uK\"; };\n"
-		"journal = { directory = \"/journal\"; sync = \"%s\";"
-		" reserve = %s; };\n"
-		"publish = { after = \"%s\"; interval = \"%ums\"; };\n"
-		"slow = { block_limit = \"%ums\"; %s users = ( %s ); };\n"
-		"log = { report = \"1m\"; };\n"
-		"day = { zone = \"utc\"; };\n"
-		"%s%s",
-		4u << sim_below(5), world.ring_kb,
-		sync_names[world.sync], sim_chance(500) ? "true" : "false",
-		after_names[world.after], world.interval_ms,
-		limits_ms[limit], slow, users, groups, schema_text);
-	sim_trace("the configuration:\n%s", text);
-	fs_put("/etc/ringtick.conf", text);
-}
 
 /* ---- the daemon, from outside ---- */
 
-/* Copies the value of a field of a line of the log. */
-static bool
-find_field(const char *line, size_t len, const char *name, char *out,
-	   size_t room)
+/* Which day an unclean end has left is seen by when the next day's file was
+ * made; and in another zone that was another time of the day. */
+static void
+note_start(void)
+{
+	int32_t running;
+
+	if (setup_take_zone_change() && judge_find_running(&running) &&
+	    running > world.latest_day)
+		world.latest_day = running;
+}
+
+bool
+world_find_field(const char *line, size_t len, const char *name, char *out,
+		 size_t room)
 {
 	const char *at = memmem(line, len, name, strlen(name));
 	size_t n = 0;
@@ -104,8 +67,8 @@ check_end(const char *line, size_t len)
 	char reason[32], user[32];
 
 	if (memmem(line, len, "event=disconnect ", 17) == NULL ||
-	    !find_field(line, len, " reason=", reason, sizeof(reason)) ||
-	    !find_field(line, len, " user=", user, sizeof(user)))
+	    !world_find_field(line, len, " reason=", reason, sizeof(reason)) ||
+	    !world_find_field(line, len, " user=", user, sizeof(user)))
 		return;
 	SIM_CHECK(strcmp(reason, "peer_closed") == 0 ||
 			  strcmp(reason, "peer_reset") == 0 ||
@@ -120,9 +83,82 @@ check_end(const char *line, size_t len)
 		  "%s is ended with reason %s", user, reason);
 }
 
+/* ---- its date ---- */
+
+static bool
+find_date(const char *line, size_t len, const char *name, int32_t *out)
+{
+	char date[16];
+
+	return world_find_field(line, len, name, date, sizeof(date)) &&
+	       clock_read_date(date, out);
+}
+
+static void
+note_clock(void)
+{
+	int32_t day = setup_day(sim_utc_ns());
+
+	if (day > world.latest_day)
+		world.latest_day = day;
+}
+
+/* A day ends when the clock says so, or a client. */
+static void
+check_end_of_day(const char *line, size_t len)
+{
+	int32_t day;
+
+	SIM_CHECK(find_date(line, len, " date=", &day), "which day ends?");
+	judge_tell_next(day, day + 1 + world.skipped_days);
+	world.skipped_days = 0;
+	note_clock();
+	if (day < world.latest_day)
+		return;
+	SIM_CHECK(world.asked_ends > 0, "day %d ends before its time", day);
+	world.asked_ends = 0;
+	world.latest_day = day + 1;
+}
+
+/* A clock that was ahead is right again, and the day that it said is empty. */
+static void
+date_corrected(const char *line, size_t len)
+{
+	int32_t from, to;
+	char date[16];
+
+	SIM_CHECK(find_date(line, len, " from=", &from) &&
+			  find_date(line, len, " to=", &to),
+		  "which date was corrected?");
+	SIM_CHECK(judge_count(from) == 0,
+		  "day %d is left, and it has records", from);
+	(void)snprintf(world.journal, sizeof(world.journal), "/journal/sym%s",
+		       clock_date_text(date, to));
+	judge_read_journal();
+	subscribers_date_corrected(from, to, judge_count(to));
+}
+
+/* A day that is over ends soon, if nothing is in the way. */
+static void
+check_date(bool is_excused)
+{
+	int32_t running = 0;
+
+	note_clock();
+	if (!judge_find_running(&running) || is_excused ||
+	    setup_day(sim_utc_ns()) <= running)
+		world.on_time_ns = sim_now_ns();
+	SIM_CHECK(sim_now_ns() - world.on_time_ns < END_OF_DAY_NS,
+		  "day %d is over and does not end", running);
+	SIM_CHECK(!process_is_running() || running <= world.latest_day,
+		  "day %d has begun before its time", running);
+}
+
 void
 world_log(const char *line, size_t len)
 {
+	char days[16];
+
 	while (len > 0 && line[len - 1] == '\n')
 		len--;
 	sim_trace("log: %.*s", (int)len, line);
@@ -135,12 +171,22 @@ world_log(const char *line, size_t len)
 	     !world.is_stop_plain))
 		world.is_cut = true;
 	if (memmem(line, len, "event=journal_unnamed ", 22) != NULL)
-		(void)find_field(line, len, " copy=", world.rescued,
+		(void)world_find_field(line, len, " copy=", world.rescued,
 				 sizeof(world.rescued));
-	if (memmem(line, len, "event=journal ", 14) != NULL)
-		(void)find_field(line, len, " file=", world.journal,
+	/* Files for the right date are taken with event=date_corrected. */
+	if (memmem(line, len, "event=journal ", 14) != NULL &&
+	    !process_is_running())
+		(void)world_find_field(line, len, " file=", world.journal,
 				 sizeof(world.journal));
-	(void)find_field(line, len, " new=", world.journal,
+	damage_told(line, len);
+	if (memmem(line, len, "event=date_corrected ", 21) != NULL)
+		date_corrected(line, len);
+	if (memmem(line, len, "event=days_skipped ", 19) != NULL &&
+	    world_find_field(line, len, " days=", days, sizeof(days)))
+		world.skipped_days = (int)strtol(days, NULL, 10);
+	if (memmem(line, len, "event=end_of_day ", 17) != NULL)
+		check_end_of_day(line, len);
+	(void)world_find_field(line, len, " new=", world.journal,
 			 sizeof(world.journal));
 }
 
@@ -150,18 +196,45 @@ world_watchdog(void)
 	world.watchdog_ns = sim_now_ns();
 }
 
+/* What the run finds was left by one with the schema that was. */
+static struct schema_form schema_before;
+
+static void
+draw_setup(void)
+{
+	setup_draw();
+	if (world.starts > 0)
+		subscribers_change_policies();
+	setup_write();
+}
+
+static void
+recover(void)
+{
+	struct schema_form now = schema;
+
+	schema = schema_before;
+	judge_recover(world.has_lost_power);
+	schema = now;
+}
+
 void
 world_daemon_ready(void)
 {
 	world.starts++;
 	world.ready_ns = sim_now_ns();
 	world.wants_figures = 0;
+	world.is_ready = true;
 	world.is_stopping = world.is_cut = false;
 	world.watchdog_ns = sim_now_ns();
 	sim_trace("the daemon is ready");
+	note_clock();
+	note_start();
 	if (world.starts > 1)
-		judge_recover(world.has_lost_power);
-	world.has_lost_power = false;
+		recover();
+	schema_before = schema;
+	world.fit_before = world.fit;
+	world.has_lost_power = world.is_tampered = false;
 }
 
 /* ---- the disk ---- */
@@ -186,6 +259,7 @@ static void
 remove_journal(void)
 {
 	sim_trace("somebody removes %s", world.journal);
+	disk.crash_in = 0;
 	(void)fs_unlink(world.journal);
 	world.removed_ns = sim_now_ns();
 }
@@ -198,14 +272,14 @@ make_disk_ill(void *who, uint64_t what)
 
 	(void)who;
 	(void)what;
-	sim_at(sim_now_ns() + sim_between(NS_PER_S, 200 * NS_PER_S),
+	sim_at(world_after(sim_between(NS_PER_S, 200 * NS_PER_S)),
 	       make_disk_ill, NULL, 0);
 	if (!is_kept || !process_is_running() || world.is_stopping ||
-	    world.is_ending)
+	    world.is_ending || world.is_damaged)
 		return;
 	world.disk_faults++;
 	world.is_disk_ill = true;
-	switch (sim_below(6)) {
+	switch (sim_below(7)) {
 	case 0:
 		disk.is_full = true;
 		break;
@@ -221,6 +295,10 @@ make_disk_ill(void *who, uint64_t what)
 	case 4:
 		disk.sync_per_mille = 100;
 		break;
+	case 5:
+		heal_disk(NULL, 0);
+		damage_journal();
+		return;
 	default:
 		remove_journal();
 		break;
@@ -252,15 +330,23 @@ static void
 daemon_ended(int status)
 {
 	sim_trace("the daemon has ended: %d", status);
+	if (status == PROCESS_CRASHED && disk.is_power_loss &&
+	    disk.crash_in == 0)
+		world.has_lost_power = true;
+	disk.crash_in = 0;
+	disk.is_power_loss = false;
 	SIM_CHECK(status == 0 || status == PROCESS_CRASHED ||
 			  may_end_with(status),
 		  "the daemon has ended with status %d", status);
 	SIM_CHECK(status != 0 || world.is_stopping,
 		  "the daemon has stopped by itself");
 	give_name_to_copy();
-	judge_read_journal();
-	subscribers_daemon_ended(status == 0 && !world.is_cut &&
-				 world.is_stop_plain);
+	if (world.is_ready) {
+		judge_read_journal();
+		subscribers_daemon_ended(status == 0 && !world.is_cut &&
+					 world.is_stop_plain);
+	}
+	world.is_ready = false;
 	feeds_daemon_ended(world.has_lost_power,
 			   status == 0 && !world.is_cut);
 	if (status == 0) {
@@ -296,6 +382,8 @@ stop(void)
 			      (world.disk_faults == 0 ||
 			       sim_now_ns() - world.healed_ns > BRING_BACK_NS);
 	heal_disk(NULL, 0);
+	if (world.is_over)
+		disk.crash_in = 0;
 	world.stop_ns = sim_now_ns();
 	world.is_stopping = true;
 	feeds_stop_begins();
@@ -310,6 +398,8 @@ check_progress(void)
 			  (world.disk_faults > 0 &&
 			   sim_now_ns() - world.healed_ns < BRING_BACK_NS);
 
+	check_date(is_excused);
+	damage_check(is_excused && !process_is_running());
 	feeds_check_progress(is_excused);
 	subscribers_check_progress(is_excused);
 }
@@ -341,7 +431,7 @@ look(void *who, uint64_t what)
 	check_progress();
 	check_stop();
 	if (world.is_ending && !world.is_stopping && process_is_running() &&
-	    feeds_are_quiet() && subscribers_are_quiet()) {
+	    !world.is_damaged && feeds_are_quiet() && subscribers_are_quiet()) {
 		world.is_over = true;
 		stop();
 	}
@@ -370,6 +460,9 @@ crash_now(void *who, uint64_t what)
 	(void)who;
 	(void)what;
 	if (!process_is_running() || world.is_stopping || world.is_ending ||
+	    world.is_damaged ||
+	    (disk.failed_ns != 0 &&
+	     sim_now_ns() - disk.failed_ns < BRING_BACK_NS) ||
 	    sim_now_ns() - world.removed_ns < BRING_BACK_NS)
 		return;
 	if (sim_chance(300)) {
@@ -377,6 +470,12 @@ crash_now(void *who, uint64_t what)
 		if (sim_chance(400))
 			sim_at(sim_now_ns() + sim_between(0, CUT_STOP_NS),
 			       crash_stopping, NULL, 0);
+		return;
+	}
+	/* At once, or at a call of its own, soon or in a later start. */
+	if (sim_chance(500)) {
+		disk.crash_in = 1 + sim_below(10u << sim_below(8));
+		disk.is_power_loss = sim_chance(500);
 		return;
 	}
 	world.has_lost_power = sim_chance(500);
@@ -391,8 +490,8 @@ crash(void *who, uint64_t what)
 
 	(void)who;
 	(void)what;
-	sim_at(sim_now_ns() + sim_between(NS_PER_S, 200 * NS_PER_S), crash,
-	       NULL, 0);
+	sim_at(world_after(sim_between(NS_PER_S, 200 * NS_PER_S)), crash, NULL,
+	       0);
 	if (!is_kept)
 		return;
 	pressure_forget();
@@ -402,25 +501,51 @@ crash(void *who, uint64_t what)
 		pressure_await(crash_now);
 }
 
-/* Never out of a day that has begun: where records then go is not for clients
- * to know. */
+/* In the middle of what a start does with files; now and then several times. */
+static void
+maybe_crash_start(void)
+{
+	unsigned before = sim_use_stream(ACTOR_CRASH);
+
+	if ((world.faults & FAULTS_CRASH) != 0 && !world.is_ending &&
+	    sim_act() && sim_chance(100)) {
+		disk.crash_in = 1 + sim_below(100);
+		disk.is_power_loss = sim_chance(500);
+	}
+	(void)sim_use_stream(before);
+}
+
+static void
+maybe_tamper(void)
+{
+	unsigned before = sim_use_stream(ACTOR_DISK);
+
+	if ((world.faults & FAULTS_DISK) != 0 && !world.is_ending &&
+	    world.starts > 0 && sim_act() && sim_chance(100))
+		damage_between_runs();
+	(void)sim_use_stream(before);
+}
+
+/* Also out of its day, and to days later. */
 static void
 step_clock(void *who, uint64_t what)
 {
 	bool is_kept = sim_act();
-	int64_t utc_ns = sim_utc_ns();
 	int64_t step_ns = sim_between(-NS_PER_S, NS_PER_S);
 
 	(void)who;
 	(void)what;
 	if (sim_chance(500))
 		step_ns *= sim_between(1, 7200);
-	if (is_kept && clock_day(utc_ns + step_ns) >= clock_day(utc_ns)) {
+	else if (sim_chance(50))
+		step_ns += sim_between(-2, 3) * NS_PER_DAY;
+	if (is_kept) {
+		note_clock();
 		sim_trace("the clock steps by %lld ms",
 			  (long long)step_ns / 1000000);
-		sim_set_utc(utc_ns + step_ns);
+		sim_set_utc(sim_utc_ns() + step_ns);
 	}
-	sim_at(sim_now_ns() + sim_between(0, 200 * NS_PER_S), step_clock, NULL,
+	sim_at(world_after(sim_between(0, 200 * NS_PER_S)), step_clock, NULL,
 	       0);
 }
 
@@ -431,26 +556,43 @@ world_enter(unsigned actor)
 	return sim_act();
 }
 
+/* Of each period. */
+static int64_t
+busy_ns(void)
+{
+	double part = BUSY_DAYS / world.days;
+
+	return part >= 1 ? PERIOD_NS : (int64_t)((double)PERIOD_NS * part);
+}
+
+int64_t
+world_after(int64_t pause_ns)
+{
+	int64_t at_ns = sim_now_ns() + pause_ns;
+	int64_t in_ns = (at_ns - world.begin_ns) % PERIOD_NS;
+
+	if (in_ns < busy_ns())
+		return at_ns;
+	return at_ns - in_ns + PERIOD_NS + in_ns % NS_PER_S;
+}
+
 static void
 open_world(double days, unsigned faults)
 {
 	unsigned feeds, subscribers, askers;
-	int64_t start_ns = (9823 + (int64_t)sim_below(300)) * NS_PER_DAY +
-			   (int64_t)(sim_random() % (uint64_t)NS_PER_DAY);
 
-	/* Midnight is near, mostly. */
-	if (sim_chance(600))
-		start_ns += NS_PER_DAY - start_ns % NS_PER_DAY -
-			    sim_between(0, 300 * NS_PER_S);
-	sim_set_utc(start_ns);
+	sim_set_utc(setup_open());
 	world.faults = faults;
+	world.days = days;
+	world.begin_ns = sim_now_ns();
 	world.end_ns = sim_now_ns() + (int64_t)(days * (double)NS_PER_DAY);
 	fs_put("", NULL);
 	fs_put("/etc", NULL);
 	fs_put("/journal", NULL);
-	draw_settings();
 	if ((faults & FAULTS_NET) != 0)
 		net_faults.torn_per_mille = (unsigned)sim_below(400);
+	if ((faults & FAULTS_NET) != 0 && sim_chance(300))
+		net_faults.accept_per_mille = (unsigned)sim_below(500);
 	feeds = 1 + (unsigned)sim_below(4);
 	subscribers = 1 + (unsigned)sim_below(10);
 	askers = (unsigned)sim_below(5);
@@ -478,7 +620,9 @@ world_run(double days, unsigned faults)
 	while (!world.is_over) {
 		int64_t pause_ns = sim_between(0, 10 * NS_PER_S);
 
-		write_configuration();
+		draw_setup();
+		maybe_tamper();
+		maybe_crash_start();
 		daemon_ended(process_run());
 		if (!world.is_over)
 			for (pause_ns += sim_now_ns(); sim_step(pause_ns);)

@@ -24,15 +24,26 @@ enum {
 	ACTOR_DISK = 40,
 	ACTOR_CRASH = 41,
 	ACTOR_CLOCK = 42,
+	ACTOR_SETUP = 43,
 };
 
 /* Begins to draw for an actor, by its first act; false: it is left out of this
  * run. */
 bool world_enter(unsigned actor);
 
+/* When an actor acts after a pause: in long runs all rest at the same times, so
+ * that most of a day is quiet. */
+int64_t world_after(int64_t pause_ns);
+
+/* Copies the value of a field of a line of the log. */
+bool world_find_field(const char *line, size_t len, const char *name, char *out,
+		      size_t room);
+
 /* What was decided for this run. */
 struct world {
 	unsigned faults;
+	double days;
+	int64_t begin_ns;
 	int64_t end_ns; /* when feeds stop */
 	bool is_ending; /* the last requests: all must become quiet */
 	bool is_stopping, is_over;
@@ -45,6 +56,11 @@ struct world {
 	unsigned unclean; /* ends of the daemon that were not stops */
 	unsigned starts;
 	int64_t ready_ns;    /* when the daemon last became ready */
+	/* The settings that decide which records are sent: a number of their
+	 * own, and one that grows with each change. */
+	uint64_t fit, fit_before; /* of this run, and the last one */
+	unsigned era;
+	bool is_ready; /* this run's start is over */
 	int64_t watchdog_ns; /* when it was last fed */
 	enum { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC } after;
 	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
@@ -55,7 +71,14 @@ struct world {
 	unsigned disk_faults; /* so far */
 	int64_t healed_ns;    /* the last one */
 	int64_t removed_ns;   /* when somebody removed the journal */
+	bool is_damaged;      /* the running day's file, and nobody knows */
+	bool is_tampered;     /* a file, since the last run */
 	char journal[64];     /* the running day's file, as the log says */
+	int32_t latest_day;   /* that the clock has shown, or that was asked for
+			       */
+	unsigned asked_ends;  /* of a day, by hand */
+	int skipped_days;     /* after the one that ends now */
+	int64_t on_time_ns;   /* when the daemon's day was the clock's */
 	char rescued[64];     /* a copy of it that was left at the end */
 	struct world_counts {
 		uint64_t updates, frames, connects, crashes, stops, figures;
@@ -92,6 +115,28 @@ bool pressure_is_awaited(void);
 void pressure_forget(void);
 void pressure_cue(enum cue cue);
 
+/* ---- the configuration (setup.c) ---- */
+
+/* Draws the time at which all begins. */
+int64_t setup_open(void);
+
+/* Before a start: draws some of it anew, and writes it. */
+void setup_draw(void);
+void setup_write(void);
+
+/* Whether days end in another zone than before the last call. */
+bool setup_take_zone_change(void);
+
+/* The date in the zone in which days end. */
+int32_t setup_day(int64_t utc_ns);
+
+/* ---- other programs (damage.c) ---- */
+
+void damage_journal(void);	/* while the daemon runs */
+void damage_between_runs(void);
+void damage_told(const char *line, size_t len); /* a line of the log */
+void damage_check(bool is_excused);		/* at each look */
+
 /* ---- a client's connection (client.c) ---- */
 
 struct client {
@@ -102,7 +147,8 @@ struct client {
 	uint64_t taken_bytes; /* of whole frames that have come on it */
 	unsigned start;	     /* of the daemon, when it connected */
 	char user[16];
-	bool has_hello;	  /* the daemon's answer has come */
+	bool has_hello;	  /* the daemon's answer has come, ... */
+	bool was_let_in;  /* ... or had, on the last connection */
 	bool is_paused;	  /* reads nothing */
 	size_t read_most; /* bytes read at a time; 0: all */
 	int64_t read_ns;  /* then a pause of this length */
@@ -120,12 +166,19 @@ void client_go_on(struct client *c); /* reads, and sends */
 void client_read_rest(struct client *c); /* at once, also if it is slow */
 void client_leave(struct client *c); /* closes, without `over` */
 
+/* Its connection has ended before anything was said: the daemon was out of
+ * descriptors. */
+bool client_was_turned_away(const struct client *c);
+
 /* ---- feeds (feeds.c) ---- */
 
 void feeds_open(unsigned cnt);
 void feeds_stop(void);
 void feeds_check_progress(bool is_excused); /* at each look */
 bool feeds_are_quiet(void);
+
+/* Others have destroyed it. */
+void feeds_forgive(struct update u);
 
 /* Whether an update with this name, and this time in its rows, was sent. */
 void feeds_check_sent(struct update u, int64_t stamp_ns);
@@ -152,6 +205,9 @@ void feeds_daemon_ended(bool has_lost_power, bool has_stopped);
 
 void subscribers_open(unsigned cnt);
 
+/* The operator has other ideas about some users. */
+void subscribers_change_policies(void);
+
 /* Writes slow.users of the configuration. */
 void subscribers_put_policies(char *to, size_t room);
 
@@ -164,6 +220,14 @@ void subscribers_check(void); /* what they have seen, against the order */
 void subscribers_check_progress(bool is_excused); /* at each look */
 /* has_served: all was sent before. */
 void subscribers_daemon_ended(bool has_served);
+
+/* The daemon has found that its date was wrong: it runs in day `to`, which has
+ * `records`.  Nothing had come in day `from`, or nobody had been told. */
+void subscribers_date_corrected(int32_t from, int32_t to, uint64_t records);
+
+/* Others have cut records out of the day, and the daemon goes on without them.
+ */
+void subscribers_records_lost(int32_t day, uint64_t kept, uint64_t lost);
 void subscribers_recovered(int32_t day, uint64_t records);
 bool subscribers_are_quiet(void);
 void subscribers_stop(void);
@@ -198,7 +262,21 @@ int64_t judge_seen_ns(int32_t day, uint64_t idx);
 bool judge_tell_end(int32_t day, uint64_t records);
 bool judge_has_ended(int32_t day);
 
+/* After the end of a day comes the next one, or if the clock has leapt a later
+ * one. */
+void judge_tell_next(int32_t day, int32_t next);
+int32_t judge_day_after(int32_t day);
+
+/* The day of the file that the log named last. */
+bool judge_find_running(int32_t *day);
+
 void judge_read_journal(void);
+
+/* The end of the last whole record of a day's file before an offset. */
+uint64_t judge_boundary(int32_t day, uint64_t off);
+
+/* Records that others have cut out of a running day. */
+void judge_lose(int32_t day, uint64_t kept, uint64_t lost);
 
 /* After an unclean end: reads the journal anew. */
 void judge_recover(bool has_lost_power);
@@ -209,6 +287,7 @@ void judge_finish(void);
 /* What comes on a subscriber's connection.  is_counted: its bytes can be
  * counted before they are in a ring. */
 void account_open(unsigned id, unsigned port, bool is_counted);
+void accounts_forget(void); /* records have other numbers now */
 void account_close(unsigned id);
 void account_filters(unsigned id);
 void account_asked(unsigned id);

@@ -132,6 +132,26 @@ def test_written_to_after_it_was_mended(start, connect, folder):
     assert journal.read(path).records == records(0, 101)
 
 
+def test_cut_again_after_a_loss(start, connect, folder):
+    """Protects what memory has when the file has lost records before, and the ring
+    keeps only the last ones: a second cut loses nothing more."""
+    path = journal.path_now(folder)
+    journal.write(path, *records(1000, 1010))
+    daemon = start(settings(folder, {"ring": {"size": "64K"}}))
+    client = connect(daemon)
+    sent = [trade(n, 200) for n in range(20)]
+    for columns in sent:
+        assert client.update("trade", columns) == NIL
+    mark = daemon.mark()
+    for lost in "10", "0":
+        cut_all(path)
+        assert daemon.wait_log("journal_cut", after=mark)["lost_records"] == lost
+        mark = daemon.mark()
+    assert client.update("trade", trade(20)) == NIL
+    assert journal.read(path).records == [
+        journal.record("trade", columns) for columns in [*sent, trade(20)]]
+
+
 def test_copied_over_after_it_was_mended(start, connect, folder):
     """Protects accepted records from a slow `cp` of an older copy: its second half
     comes when new records are in the place of the lost ones, and its records are as

@@ -1,0 +1,150 @@
+/*
+ * What other programs do to the journal's files: while the daemon runs they cut
+ * them, copy something over them or write behind their end, and between two
+ * runs they cut or remove any of them.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+/* The daemon finds out within a second, and then has work to do. */
+#define TOLD_NS (4 * NS_PER_S)
+
+enum { RUBBISH_MAX = 5000 };
+
+static struct {
+	int64_t at_ns;
+	int32_t day;
+} damage;
+
+static void
+add_rubbish(struct bytes *b)
+{
+	size_t len = 1 + sim_below(RUBBISH_MAX);
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t byte = sim_chance(300) ? 0 : (uint8_t)sim_random();
+
+		bytes_add(b, &byte, 1);
+	}
+}
+
+/* Its own beginning, as from an older copy, or with something after it that is
+ * no record: of one that only has other bytes nobody could tell.  Not with the
+ * length that the file has. */
+static void
+copy_over(struct inode *file)
+{
+	uint64_t len = fs_size(file), part = sim_below(len + 1);
+	struct bytes b = { 0 };
+
+	if (sim_chance(500)) {
+		bytes_add(&b, fs_bytes(file)->at, part);
+	} else {
+		bytes_add(&b, fs_bytes(file)->at,
+			  judge_boundary(damage.day, part));
+		bytes_resize(&b, b.len + 1);
+		b.at[b.len - 1] = 0x55;
+		add_rubbish(&b);
+	}
+	if (b.len == len)
+		bytes_resize(&b, len - 1);
+	(void)fs_truncate(file, 0);
+	(void)fs_write_at(file, b.at, b.len, 0);
+	bytes_free(&b);
+}
+
+static void
+grow(struct inode *file)
+{
+	struct bytes b = { 0 };
+
+	add_rubbish(&b);
+	(void)fs_write_at(file, b.at, b.len, fs_size(file));
+	bytes_free(&b);
+}
+
+void
+damage_journal(void)
+{
+	struct inode *file = fs_find(world.journal);
+
+	if (file == NULL || fs_size(file) == 0 ||
+	    !judge_find_running(&damage.day))
+		return;
+	judge_read_journal();
+	disk.crash_in = 0;
+	damage.at_ns = sim_now_ns();
+	world.is_damaged = true;
+	switch (sim_below(3)) {
+	case 0:
+		(void)fs_truncate(file, sim_below(fs_size(file)));
+		break;
+	case 1:
+		copy_over(file);
+		break;
+	default:
+		grow(file);
+		break;
+	}
+	sim_trace("somebody damages %s, it has %llu bytes", world.journal,
+		  (unsigned long long)fs_size(file));
+}
+
+void
+damage_told(const char *line, size_t len)
+{
+	char kept[24], lost[24];
+
+	if (memmem(line, len, "event=journal_cut ", 18) == NULL)
+		return;
+	SIM_CHECK(world.is_damaged, "nobody has cut the journal");
+	world.is_damaged = false;
+	CHECK(world_find_field(line, len, " kept_records=", kept,
+			       sizeof(kept)) &&
+	      world_find_field(line, len, " lost_records=", lost,
+			       sizeof(lost)));
+	judge_lose(damage.day, strtoull(kept, NULL, 10),
+		   strtoull(lost, NULL, 10));
+}
+
+void
+damage_check(bool is_excused)
+{
+	if (!world.is_damaged || is_excused)
+		damage.at_ns = sim_now_ns();
+	SIM_CHECK(sim_now_ns() - damage.at_ns < TOLD_NS,
+		  "the journal is damaged, and the log does not say so");
+}
+
+void
+damage_between_runs(void)
+{
+	static const char *const others[] = { "/journal/sym.epoch",
+					      "/journal/sym.reserve",
+					      "/journal/sym.lock" };
+	char path[64];
+	struct inode *file;
+
+	/* What is in doubt must not change. */
+	if (fs_find("/journal/sym.unsynced") != NULL)
+		return;
+	(void)snprintf(path, sizeof(path), "%s",
+		       sim_chance(500)
+			       ? others[sim_below(ARRAY_LEN(others))]
+			       : world.journal);
+	file = fs_find(path);
+	if (file == NULL)
+		return;
+	world.is_tampered = true;
+	world.unclean++;
+	if (sim_chance(300))
+		(void)fs_unlink(path);
+	else
+		fs_cut(file, sim_below(fs_size(file) + 1));
+	sim_trace("somebody cuts or removes %s", path);
+}
