@@ -73,6 +73,7 @@ go_on(void *who, uint64_t what)
 		other.leave();
 	if (!other.is_over)
 		return;
+	memory_job_ended();
 	put_last(&jobs->finished, job);
 	jobs->running = NULL;
 	engine_post_jobs();

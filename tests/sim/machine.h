@@ -40,6 +40,7 @@ uint64_t process_mapped(void);
 
 /* Whether its second thread works. */
 void memory_lend(bool is_lent);
+void memory_job_ended(void);
 void memory_printed(const char *line, size_t len);
 void memory_check(void);
 void memory_check_turn(void); /* between two turns */

@@ -30,6 +30,8 @@ static struct {
 		const void *at;
 		size_t len;
 		bool is_brief; /* of a question: gone when it is answered */
+		bool is_of_job; /* of the job that runs: what of it is left
+				   at its end counts */
 	} blocks[BLOCKS_MAX];
 	unsigned cnt;
 	uint64_t heap, brief;
@@ -52,7 +54,8 @@ note(const void *at, size_t len)
 	SIM_CHECK(!is_brief || world.wants_figures != 0,
 		  "the daemon allocates %zu bytes after its start", len);
 	SIM_CHECK(memory.cnt < BLOCKS_MAX, "the daemon has too many blocks");
-	memory.blocks[memory.cnt++] = (struct block){ at, len, is_brief };
+	memory.blocks[memory.cnt++] = (struct block){ at, len, is_brief,
+							   memory.is_lent };
 	memory.heap += len;
 	memory.brief += is_brief ? len : 0;
 	memory_check();
@@ -85,6 +88,14 @@ memory_lend(bool is_lent)
 	memory.is_lent = is_lent;
 }
 
+void
+memory_job_ended(void)
+{
+	for (unsigned i = 0; i < memory.cnt; i++)
+		memory.blocks[i].is_of_job = false;
+	memory_check();
+}
+
 /* Without the indexes of the journal's files: as many are printed as are mostly
  * open, and those of older files that are read come on top. */
 static uint64_t
@@ -93,7 +104,8 @@ bytes_now(void)
 	uint64_t bytes = memory.heap + process_mapped();
 
 	for (unsigned i = 0; i < memory.cnt; i++)
-		if (memory.blocks[i].len == sizeof(struct history_file))
+		if (memory.blocks[i].is_of_job ||
+		    memory.blocks[i].len == sizeof(struct history_file))
 			bytes -= memory.blocks[i].len;
 	return bytes;
 }

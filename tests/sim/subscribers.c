@@ -15,6 +15,9 @@
 
 enum { SUBSCRIBERS_MAX = 16 };
 
+/* The shortest message.timeout. */
+#define MESSAGE_NS (5 * NS_PER_S)
+
 /* The longest time in which a subscriber that reads gets nothing of what there
  * is. */
 #define DELIVERY_NS (10 * NS_PER_S)
@@ -100,6 +103,7 @@ struct subscriber {
 	bool is_lying; /* in its claim */
 	int64_t asked_ns;
 	bool is_unsure;	  /* whether its reply is of that order, too */
+	bool has_skipped;
 	bool is_adrift;	  /* what it gets is of an order that is forgotten */
 	bool is_renewing; /* the next message makes its claim a new one */
 };
@@ -405,7 +409,7 @@ ready(struct client *c)
 
 	s->is_placed = s->is_changing = s->is_lying = false;
 	s->asking = 0;
-	s->is_told_slow = s->was_level = false;
+	s->is_told_slow = s->was_level = s->has_skipped = false;
 	if (s->is_adrift)
 		s->claim.is_made = false;
 	s->is_adrift = s->is_unsure = false;
@@ -440,15 +444,22 @@ wants_unknown(const struct subscriber *s)
 	       (s->has.sel.tables & schema.lacks) != 0;
 }
 
+/* The day in which it is: if the clock has leapt, a later one than it says. */
+static int32_t
+day_of(const struct claim *c)
+{
+	return judge_day_after(c->day - 1);
+}
+
 static uint64_t
 count_wanted(const struct subscriber *s, uint64_t from, uint64_t until)
 {
+	int32_t day = day_of(&s->claim);
 	uint64_t n = 0;
 	struct update u;
 	int64_t stamp_ns;
 
-	for (; from < until && judge_knows(s->claim.day, from, &u, &stamp_ns);
-	     from++)
+	for (; from < until && judge_knows(day, from, &u, &stamp_ns); from++)
 		n += update_fits(u) && update_is_wanted(u, s->has.sel);
 	return n;
 }
@@ -505,6 +516,7 @@ refused(struct subscriber *s, const struct seen *seen)
 	SIM_CHECK(s->asked == ASK_REJOIN &&
 			  (is_old || (is_lost && s->is_lying) ||
 			   (is_lost && (s->claim.is_misdated ||
+					day_of(&s->claim) != s->claim.day ||
 					s->claim.has_limit ||
 					s->claim.unclean < world.unclean))),
 		  "%s is refused: %s", s->c.user, seen->error);
@@ -529,7 +541,7 @@ static void
 lose(struct subscriber *s, int32_t day, uint64_t kept, uint64_t lost)
 {
 	check(s);
-	if (s->claim.day == day)
+	if (day_of(&s->claim) == day)
 		s->claim.limit = s->claim.has_limit
 					 ? min_u64(s->claim.limit, kept)
 					 : kept;
@@ -607,11 +619,7 @@ placed(struct subscriber *s, const struct seen *seen)
 			add_item(s, (struct item){
 					    .kind = ITEM_JUMP,
 					    .sel = s->has.sel,
-					    .day = s->claim.base > 0
-							   ? s->claim.day
-							   : judge_day_after(
-								     s->claim.day -
-								     1),
+					    .day = day_of(&s->claim),
 					    .idx = s->claim.base });
 		return;
 	}
@@ -650,8 +658,11 @@ changed(struct subscriber *s, const struct seen *seen)
 	s->is_adrift = s->is_adrift || s->is_unsure;
 	s->is_unsure = false;
 	if (seen->kind == SEEN_ERROR) {
-		SIM_CHECK(world.disk_faults > 0 &&
-				  strcmp(seen->error, "journal") == 0,
+		/* Its request may have waited for so long. */
+		SIM_CHECK((world.disk_faults > 0 &&
+			   strcmp(seen->error, "journal") == 0) ||
+				  (sim_now_ns() - s->asked_ns > MESSAGE_NS &&
+				   strcmp(seen->error, "full") == 0),
 			  "%s may not change its selection: %s", s->c.user,
 			  seen->error);
 		return;
@@ -995,10 +1006,10 @@ subscribers_told(const char *line, size_t len)
 	bool is_live = memmem(line, len, " state=live ", 12) != NULL;
 	struct subscriber *s;
 
-	/* What it lacks is not in its way any more, and it is not told of that
-	 * before it reads. */
+	/* What it lacks is not in its way any more, it is not told of that
+	 * before it reads, and of further skips not all are logged. */
 	if (memmem(line, len, "event=skip ", 11) != NULL && user != NULL)
-		all[strtoul(user + 9, NULL, 10)].was_level = false;
+		all[strtoul(user + 9, NULL, 10)].has_skipped = true;
 	if (memmem(line, len, "event=consumer ", 15) == NULL || user == NULL ||
 	    pct == NULL)
 		return;
@@ -1134,7 +1145,7 @@ subscribers_recovered(int32_t day, uint64_t records)
 		if (judge_find_running(&running) && s->claim.day > running)
 			s->claim.is_misdated = true;
 		if (!s->claim.is_made || s->claim.is_beyond ||
-		    s->claim.day != day || is_beyond_limit(s) ||
+		    day_of(&s->claim) != day || is_beyond_limit(s) ||
 		    s->claim.fit != world.fit_before ||
 		    (s->claim.base <= records &&
 		     count_wanted(s, s->claim.base, records) >= s->claim.cnt))
@@ -1179,6 +1190,7 @@ must_be_slow(const struct subscriber *s)
 	return s->c.socket != NULL && !s->c.socket->daemon_ended &&
 	       !s->c.socket->is_reset && s->is_placed && !s->is_changing &&
 	       !world.is_batched && s->items.len == 0 && !s->is_adrift &&
+	       !s->has_skipped &&
 	       sees_all(s->items_sel) && certain_lag(s) > mark &&
 	       (s->was_level || s->policy == POLICY_SPILL) &&
 	       s->policy != POLICY_SKIP;
