@@ -204,6 +204,10 @@ static void
 check_overtaken(struct feed *f, struct update by)
 {
 	f->next = (uint32_t)max_u64(f->next, f->certain);
+	/* What does not fit is never taken. */
+	while (f->next < sent(f) &&
+	       (f->fates.at[f->next] & FATE_MASK) == FATE_UNFIT)
+		f->next++;
 	if (!is_next_there(f))
 		f->next_ns = 0;
 	else if (f->next_ns == 0)
