@@ -26,7 +26,6 @@
 #include "base/clock.h"
 #include "config/settings_load.h"
 #include "io/engine.h"
-#include "daemon/selftest.h"
 #include "daemon/server_open.h"
 #include "daemon/turn.h"
 #include "base/util.h"
@@ -84,24 +83,6 @@ engine_open(const struct engine_options *options, char *err, size_t err_len)
 	(void)err;
 	(void)err_len;
 	return &memory;
-}
-
-void
-engine_close(struct engine *e)
-{
-	(void)e;
-}
-
-bool
-engine_register(struct engine *e, void *base, size_t len, char *err,
-		size_t err_len)
-{
-	(void)e;
-	(void)base;
-	(void)len;
-	(void)err;
-	(void)err_len;
-	return true;
 }
 
 int
@@ -272,24 +253,6 @@ const struct engine_counters *
 engine_counters(const struct engine *e)
 {
 	return &e->counters;
-}
-
-bool
-selftest_straddle(struct engine *e, const struct ring *ring, size_t before,
-		  char *err, size_t err_len)
-{
-	(void)e;
-	(void)ring;
-	(void)before;
-	(void)err;
-	(void)err_len;
-	return true;
-}
-
-size_t
-selftest_message_len(void)
-{
-	return 0;
 }
 
 /* ---- updates ---- */

@@ -394,24 +394,6 @@ engine_open(const struct engine_options *options, char *err, size_t err_len)
 	return &engine;
 }
 
-void
-engine_close(struct engine *e)
-{
-	(void)e;
-}
-
-bool
-engine_register(struct engine *e, void *base, size_t len, char *err,
-		size_t err_len)
-{
-	(void)e;
-	(void)base;
-	(void)len;
-	(void)err;
-	(void)err_len;
-	return true;
-}
-
 int
 engine_bind(struct engine *e, unsigned slot, int fd)
 {

@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "config/settings_load.h"
-#include "daemon/selftest.h"
 #include "daemon/server_open.h"
 #include "daemon/turn.h"
 #include "machine.h"
@@ -282,25 +281,5 @@ WRAP(int, sd_listen_fds, int unset)
 {
 	(void)REAL(sd_listen_fds);
 	(void)unset;
-	return 0;
-}
-
-/* ---- the self-test, which needs the kernel ---- */
-
-bool
-selftest_straddle(struct engine *e, const struct ring *ring, size_t before,
-		  char *err, size_t err_len)
-{
-	(void)e;
-	(void)ring;
-	(void)before;
-	(void)err;
-	(void)err_len;
-	return true;
-}
-
-size_t
-selftest_message_len(void)
-{
 	return 0;
 }
