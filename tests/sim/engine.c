@@ -258,6 +258,16 @@ try_cancel(struct op *op)
 	}
 }
 
+static int
+sync_file(struct inode *i)
+{
+	int res = fs_sync(i);
+
+	if (res != 0)
+		world_sync_failed();
+	return res;
+}
+
 static void
 try_op(void *who, uint64_t what)
 {
@@ -310,7 +320,7 @@ try_op(void *who, uint64_t what)
 		complete(op, look_at(op), true);
 		break;
 	case OP_SYNC:
-		complete(op, fs_sync(op->inode), true);
+		complete(op, sync_file(op->inode), true);
 		break;
 	case OP_NOTE:
 		if (engine.has_jobs) {

@@ -48,11 +48,13 @@ void memory_end(void);
 
 /* ---- what the machine tells the world (world.c) ---- */
 
-#define WATCHDOG_NS (20 * NS_PER_S)
+/* So short that it must wake the daemon when it has nothing else to do. */
+#define WATCHDOG_NS (1 * NS_PER_S)
 
 void world_daemon_ready(void);
 void world_log(const char *line, size_t len);
 void world_watchdog(void);
+void world_sync_failed(void); /* of the journal */
 
 /* ---- descriptors ---- */
 

@@ -32,6 +32,9 @@ pressure_put_slow(char *to, size_t room)
 void
 pressure_put_groups(char *to, size_t room)
 {
+	/* Long ones wait for a buffer, and for much room. */
+	if (world.starts == 0 && messages_big_rows == 0 && sim_chance(300))
+		messages_big_rows = world.ring_kb * 4;
 	(void)snprintf(to, room,
 		       "engine = { span_max = \"%uK\"; };\n"
 		       "message = { buffers = %u; timeout = \"%us\"; };\n",

@@ -27,6 +27,9 @@
 /* How long the end of a day may have to wait. */
 #define END_OF_DAY_NS (30 * NS_PER_S)
 
+/* The longest time that the daemon lives after a failed fdatasync. */
+#define GIVE_UP_NS (15 * NS_PER_S)
+
 struct world world;
 
 /* ---- the daemon, from outside ---- */
@@ -219,6 +222,13 @@ recover(void)
 }
 
 void
+world_sync_failed(void)
+{
+	if (world.sync_failed_ns == 0)
+		world.sync_failed_ns = sim_now_ns();
+}
+
+void
 world_daemon_ready(void)
 {
 	world.starts++;
@@ -226,6 +236,7 @@ world_daemon_ready(void)
 	world.wants_figures = 0;
 	world.is_ready = true;
 	world.is_stopping = world.is_cut = false;
+	world.sync_failed_ns = 0;
 	world.watchdog_ns = sim_now_ns();
 	sim_trace("the daemon is ready");
 	note_clock();
@@ -427,6 +438,10 @@ look(void *who, uint64_t what)
 		accounts_check();
 		SIM_CHECK(sim_now_ns() - world.watchdog_ns < WATCHDOG_NS,
 			  "the watchdog was not fed");
+		SIM_CHECK(world.sync_failed_ns == 0 ||
+				  sim_now_ns() - world.sync_failed_ns <
+					  GIVE_UP_NS,
+			  "the daemon goes on after a failed fdatasync");
 	}
 	check_progress();
 	check_stop();

@@ -62,6 +62,7 @@ struct world {
 	unsigned era;
 	bool is_ready; /* this run's start is over */
 	int64_t watchdog_ns; /* when it was last fed */
+	int64_t sync_failed_ns; /* 0: not in this life of the daemon */
 	enum { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC } after;
 	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
 	unsigned ring_kb;
