@@ -80,7 +80,7 @@ set_fate(struct feed *f, uint32_t number, enum fate fate)
 static struct form
 draw_form(void)
 {
-	return (struct form){ .is_sync = sim_chance(200),
+	return (struct form){ .is_sync = sim_chance(300),
 			      .is_big_endian = sim_chance(60),
 			      .is_table = sim_chance(100),
 			      .is_stamped = sim_chance(300),

@@ -60,7 +60,7 @@ void
 pressure_await(void (*run)(void *who, uint64_t what))
 {
 	pressure.run = run;
-	pressure.cue = sim_below(CUES);
+	pressure.cue = sim_chance(300) ? CUE_BURST : sim_below(CUES);
 }
 
 void

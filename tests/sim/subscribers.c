@@ -686,6 +686,8 @@ changed(struct subscriber *s, const struct seen *seen)
 		move(s);
 }
 
+static void ask_again(struct subscriber *s);
+
 static bool
 is_same(const struct bytes *wanted, const struct seen *seen, const uint8_t *at)
 {
@@ -821,6 +823,9 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 				    .end_idx = (uint64_t)seen->numbers[1] });
 	else
 		sim_fail("%s gets what it did not ask for", c->user);
+	/* While more comes. */
+	if (seen->kind == SEEN_UPDATE && sim_chance(10))
+		ask_again(s);
 }
 
 /* ---- habits ---- */
@@ -925,6 +930,18 @@ ask_some(struct subscriber *s)
 }
 
 static void
+ask_again(struct subscriber *s)
+{
+	if (is_stopped || !s->is_placed || s->is_changing || s->asking > 0 ||
+	    s->c.socket == NULL)
+		return;
+	if (s->is_curious && sim_chance(500))
+		ask_some(s);
+	else if (s->is_fickle && sim_chance(300))
+		change_selection(s);
+}
+
+static void
 change_habit(void *who, uint64_t what)
 {
 	struct subscriber *s = who;
@@ -943,12 +960,7 @@ change_habit(void *who, uint64_t what)
 		client_leave(&s->c);
 		come_later(s);
 	}
-	if (s->is_curious && s->is_placed && !s->is_changing &&
-	    s->asking == 0 && s->c.socket != NULL && sim_chance(500))
-		ask_some(s);
-	if (s->is_fickle && s->is_placed && !s->is_changing && s->asking == 0 &&
-	    s->c.socket != NULL && sim_chance(300))
-		change_selection(s);
+	ask_again(s);
 	if (s->habit == HABIT_STOP_AND_GO) {
 		s->c.is_paused = !s->c.is_paused;
 		client_go_on(&s->c);

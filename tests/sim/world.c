@@ -480,7 +480,7 @@ crash_now(void *who, uint64_t what)
 	     sim_now_ns() - disk.failed_ns < BRING_BACK_NS) ||
 	    sim_now_ns() - world.removed_ns < BRING_BACK_NS)
 		return;
-	if (sim_chance(300)) {
+	if (sim_chance(450)) {
 		stop();
 		if (sim_chance(400))
 			sim_at(sim_now_ns() + sim_between(0, CUT_STOP_NS),
@@ -510,7 +510,7 @@ crash(void *who, uint64_t what)
 	if (!is_kept)
 		return;
 	pressure_forget();
-	if (is_due || sim_chance(400))
+	if (is_due || sim_chance(250))
 		crash_now(NULL, 0);
 	else
 		pressure_await(crash_now);
