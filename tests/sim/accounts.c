@@ -360,7 +360,8 @@ judge_row(const struct row *r)
 		return true;
 	/* Out of the journal batches are cut otherwise: the updates that will
 	 * come do not come in the order in which they were counted. */
-	if (world.is_batched && is_in_journal(f))
+	if (world.is_batched && f->lag_bytes > 0 &&
+	    strcmp(f->policy, "spill") == 0)
 		return true;
 	cnt = messages_cnt(a);
 	known = cnt == 0 ? 0 : message(a, cnt - 1)->end;

@@ -269,6 +269,15 @@ sync_file(struct inode *i)
 }
 
 static void
+hear(struct op *op)
+{
+	const struct socket *s = op->socket;
+
+	complete(op, net_receive(op->socket, op->at, op->len), true);
+	work_heard(s);
+}
+
+static void
 try_op(void *who, uint64_t what)
 {
 	struct op *op = &engine.ops[(uint32_t)what];
@@ -288,8 +297,7 @@ try_op(void *who, uint64_t what)
 		break;
 	case OP_RECV:
 		if (net_can_receive(op->socket))
-			complete(op, net_receive(op->socket, op->at, op->len),
-				 true);
+			hear(op);
 		break;
 	case OP_WRITE:
 		if (net_can_write(op->socket))
@@ -446,6 +454,7 @@ engine_recv(struct engine *e, void *at, size_t len, struct ticket ticket)
 void
 engine_send(struct engine *e, const void *at, size_t len, struct ticket ticket)
 {
+	work_answers(e->slots[ticket.slot]);
 	add_socket_op(e, (struct op){ .kind = OP_WRITE,
 				      .ticket = ticket,
 				      .from = at,
@@ -563,6 +572,7 @@ engine_turn(struct engine *e, struct completion *out, unsigned max,
 	int64_t until_ns;
 
 	memory_check_turn();
+	work_turn_ends();
 	sim_spend(TURN_NS);
 	until_ns = sim_now_ns() + wait_ns;
 	while (sim_step(sim_now_ns()))
@@ -574,6 +584,7 @@ engine_turn(struct engine *e, struct completion *out, unsigned max,
 	e->spins = e->done_cnt > 0 || wait_ns > 0 ? 0 : e->spins + 1;
 	SIM_CHECK(e->spins < SPINS_MAX,
 		  "the daemon turns and turns, and has nothing to do");
+	work_turn_begins();
 	return take_done(e, out, max);
 }
 

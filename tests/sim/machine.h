@@ -10,6 +10,8 @@
 
 #include "sim.h"
 
+struct socket;
+
 /* ---- the daemon's process (process.c) ---- */
 
 /*
@@ -35,6 +37,14 @@ bool process_is_running(void);
 void process_note_map(void *at, size_t len);
 void process_forget_map(void *at, size_t len);
 uint64_t process_mapped(void);
+
+/* ---- what its thread does (work.c) ---- */
+
+void work_turn_begins(void);
+void work_turn_ends(void);
+void work_end(void); /* of the process */
+void work_heard(const struct socket *s);   /* something was received */
+void work_answers(const struct socket *s); /* something is sent */
 
 /* ---- the memory that it has (memory.c) ---- */
 

@@ -75,6 +75,7 @@ bury(void)
 	net_crash();
 	calls_crash();
 	memory_end();
+	work_end();
 	while (process.maps_cnt > 0) {
 		struct map *m = &process.maps[--process.maps_cnt];
 

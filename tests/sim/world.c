@@ -616,6 +616,7 @@ open_world(double days, unsigned faults)
 	feeds_open(feeds);
 	subscribers_open(subscribers);
 	askers_open(askers);
+	work_open();
 	if (world_enter(ACTOR_CLOCK) && sim_chance(300))
 		sim_at(sim_now_ns() + sim_between(0, 200 * NS_PER_S),
 		       step_clock, NULL, 0);

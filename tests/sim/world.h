@@ -25,6 +25,8 @@ enum {
 	ACTOR_CRASH = 41,
 	ACTOR_CLOCK = 42,
 	ACTOR_SETUP = 43,
+	ACTOR_BYSTANDER = 50,
+	ACTOR_FLOOD = 51,
 };
 
 /* Begins to draw for an actor, by its first act; false: it is left out of this
@@ -282,6 +284,10 @@ void judge_lose(int32_t day, uint64_t kept, uint64_t lost);
 /* After an unclean end: reads the journal anew. */
 void judge_recover(bool has_lost_power);
 void judge_finish(void);
+
+/* ---- the thread's work, and who waits for it (work.c) ---- */
+
+void work_open(void);
 
 /* ---- the figures of consumers (accounts.c) ---- */
 
