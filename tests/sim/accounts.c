@@ -301,6 +301,10 @@ check_age(const struct account *a, const struct row *r)
 	if (first == NULL || f->lag_records == 0)
 		return;
 	sent_ns = oldest_sent_ns(a, f, first, m->to_ns);
+	/* Before the start: the file says when it was written, by a clock that
+	 * may have been set since. */
+	if (sent_ns != INT64_MIN && sent_ns < world.ready_ns)
+		sent_ns -= world.stepped_ns;
 	/* A batch has the age of its first row, also if others get that. */
 	SIM_CHECK(world.is_batched || sent_ns == INT64_MIN ||
 			  age_ns <= m->to_ns - sent_ns + about_ns,
@@ -361,7 +365,7 @@ judge_row(const struct row *r)
 	/* Out of the journal batches are cut otherwise: the updates that will
 	 * come do not come in the order in which they were counted. */
 	if (world.is_batched && f->lag_bytes > 0 &&
-	    strcmp(f->policy, "spill") == 0)
+	    (is_in_journal(f) || strcmp(f->policy, "spill") == 0))
 		return true;
 	cnt = messages_cnt(a);
 	known = cnt == 0 ? 0 : message(a, cnt - 1)->end;

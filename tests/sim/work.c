@@ -122,7 +122,7 @@ static void
 over(struct client *c)
 {
 	SIM_CHECK(world.is_stopping || !process_is_running() ||
-			  c->start < world.starts,
+			  c->start < world.starts || client_was_turned_away(c),
 		  "%s is cut off", c->user);
 	work.asked_ns = work.heard_ns = 0;
 }

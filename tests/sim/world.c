@@ -559,6 +559,7 @@ step_clock(void *who, uint64_t what)
 		sim_trace("the clock steps by %lld ms",
 			  (long long)step_ns / 1000000);
 		sim_set_utc(sim_utc_ns() + step_ns);
+		world.stepped_ns += step_ns > 0 ? step_ns : 0;
 	}
 	sim_at(world_after(sim_between(0, 200 * NS_PER_S)), step_clock, NULL,
 	       0);

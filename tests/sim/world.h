@@ -57,6 +57,7 @@ struct world {
 	unsigned wants_figures; /* askers of .ringtick.lag[], a bit for each */
 	unsigned unclean; /* ends of the daemon that were not stops */
 	unsigned starts;
+	int64_t stepped_ns;  /* all steps of the clock to a later time */
 	int64_t ready_ns;    /* when the daemon last became ready */
 	/* The settings that decide which records are sent: a number of their
 	 * own, and one that grows with each change. */
