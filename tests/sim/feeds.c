@@ -246,7 +246,7 @@ check_safe(const struct feed *f, uint32_t number)
 {
 	bool is_on_disk = world.sync == SYNC_BATCH || world.after == AFTER_SYNC;
 
-	SIM_CHECK(world.disk_faults > 0 ||
+	SIM_CHECK(!world.has_journal || world.disk_faults > 0 ||
 			  judge_is_written((struct update){ f->number, number },
 					   is_on_disk),
 		  "update %u of feed %u is answered, and not %s", number,
@@ -408,11 +408,21 @@ feeds_daemon_ended(bool has_lost_power, bool has_stopped)
 			    world.after != AFTER_SYNC)
 				f->fates.at[n] |= FATE_WEAK;
 		f->ended = sent(f);
-		for (uint32_t n = 0; has_lost_power && n < sent(f); n++)
-			if ((f->fates.at[n] & FATE_WEAK) != 0 &&
+		for (uint32_t n = 0;
+		     (has_lost_power || !world.has_journal) && n < sent(f); n++)
+			if (((f->fates.at[n] & FATE_WEAK) != 0 ||
+			     !world.has_journal) &&
 			    (f->fates.at[n] & FATE_MASK) != FATE_UNFIT)
 				set_fate(f, n, FATE_UNCERTAIN);
 	}
+}
+
+bool
+feeds_must_have(struct update u)
+{
+	unsigned fate = feeds[u.feed].fates.at[u.number] & FATE_MASK;
+
+	return fate == FATE_SENT || fate == FATE_ACKED;
 }
 
 void

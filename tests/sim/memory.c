@@ -143,7 +143,9 @@ memory_printed(const char *line, size_t len)
 {
 	uint64_t staging = 1;
 
-	if (memmem(line, len, "event=memory ", 13) == NULL)
+	/* Without a journal some maps are never touched, nor printed. */
+	if (memmem(line, len, "event=memory ", 13) == NULL ||
+	    !world.has_journal)
 		return;
 	while (2 * staging <= field(line, len, " journal_kb="))
 		staging *= 2;

@@ -102,6 +102,7 @@ setup_open(void)
 	(void)setenv("TZ", rules[sim_below(ARRAY_LEN(rules))], 1);
 	tzset();
 	draw_zone();
+	world.has_journal = !sim_chance(100);
 	/* Midnight is near, mostly, or a change to or from summer time. */
 	if (strcmp(setup.zone->name, "local") == 0 && sim_chance(400))
 		utc_ns = find_moment(utc_ns, true) -
@@ -117,6 +118,8 @@ setup_open(void)
 static void
 draw_journal(void)
 {
+	if (!world.has_journal)
+		return;
 	world.after = sim_below(3);
 	world.sync = sim_below(3);
 	/* With "none" nothing is ever on disk. */
@@ -238,14 +241,15 @@ setup_write(void)
 		"listen = { port = 5010; unix_socket = false; };\n"
 		"connections = { max = 32; receive_buffer = \"%uK\"; };\n"
 		"ring = { size = \"%uK\"; };\n"
-		"journal = { directory = \"/journal\"; sync = \"%s\";"
+		"journal = { directory = \"%s\"; sync = \"%s\";"
 		" reserve = %s; };\n"
 		"publish = { after = \"%s\"; interval = \"%ums\"; };\n"
 		"slow = { block_limit = \"%lldms\"; %s users = ( %s ); };\n"
 		"log = { report = \"1m\"; };\n"
 		"day = { zone = \"%s\"; };\n"
 		"%s%s",
-		setup.receive_kb, world.ring_kb, sync_names[world.sync],
+		setup.receive_kb, world.ring_kb,
+		world.has_journal ? "/journal" : "", sync_names[world.sync],
 		setup.has_reserve ? "true" : "false", after_names[world.after],
 		world.interval_ms, (long long)world.block_limit_ns / NS_PER_MS,
 		slow, users, setup.zone->name, groups, tables);

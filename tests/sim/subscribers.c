@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "world.h"
 
-enum { SUBSCRIBERS_MAX = 16 };
+enum { SUBSCRIBERS_MAX = 16, FEEDS = 8 };
 
 /* The shortest message.timeout. */
 #define MESSAGE_NS (5 * NS_PER_S)
@@ -104,6 +104,9 @@ struct subscriber {
 	int64_t asked_ns;
 	bool is_unsure;	  /* whether its reply is of that order, too */
 	bool has_skipped;
+	/* Without a journal: the last update of each feed that it has had, and
+	 * one more; 0: none. */
+	uint32_t had[FEEDS][TABLES];
 	bool is_adrift;	  /* what it gets is of an order that is forgotten */
 	bool is_renewing; /* the next message makes its claim a new one */
 };
@@ -365,8 +368,10 @@ ask(struct subscriber *s, const struct wish *w, const char *call,
 	char text[300];
 
 	(void)snprintf(text, sizeof(text),
-		       "(count %s[%s;%s%s];.u.i;.u.d;.ringtick.epoch%s)", call,
-		       w->tables, w->symbols, where,
+		       "(count %s[%s;%s%s];%s%s)", call, w->tables, w->symbols,
+		       where,
+		       world.has_journal ? ".u.i;.u.d;.ringtick.epoch"
+					 : "0;.u.d;0",
 		       s->policy == POLICY_SKIP ? ";.ringtick.tellskips[]"
 						: "");
 	s->asked_ns = sim_now_ns();
@@ -417,6 +422,12 @@ ready(struct client *c)
 	/* Some begin the day anew. */
 	if (s->is_vanishing && sim_chance(300))
 		s->claim.is_made = false;
+	if (!world.has_journal) {
+		s->asked = ASK_SUB;
+		ask(s, &s->has, ".u.sub", "");
+		client_flush(c);
+		return;
+	}
 	account_open((unsigned)(s - all), c->socket->port,
 		     s->has.sel.symbols == SYMBOLS_ALL && !world.is_batched);
 	account_took((unsigned)(s - all), c->taken_bytes, 0, SEEN_MORE);
@@ -593,6 +604,11 @@ placed(struct subscriber *s, const struct seen *seen)
 	SIM_CHECK(!wants_unknown(s), "%s subscribes to what is not there",
 		  s->c.user);
 	s->is_placed = true;
+	memset(s->had, 0, sizeof(s->had));
+	if (!world.has_journal) {
+		s->is_adrift = true;
+		return;
+	}
 	s->new_epoch = seen->numbers[3];
 	s->is_adrift = s->is_unsure;
 	s->is_unsure = false;
@@ -668,6 +684,9 @@ changed(struct subscriber *s, const struct seen *seen)
 		return;
 	}
 	s->has = s->next;
+	memset(s->had, 0, sizeof(s->had));
+	if (!world.has_journal)
+		return;
 	s->new_epoch = seen->numbers[3];
 	s->is_renewing = false;
 	s->claim = (struct claim){ .is_made = true,
@@ -695,6 +714,30 @@ is_same(const struct bytes *wanted, const struct seen *seen, const uint8_t *at)
 	       memcmp(wanted->at, at, seen->len) == 0;
 }
 
+/* Without a journal: of each feed the updates come in their order, and none is
+ * left out. */
+static void
+check_next(struct subscriber *s, struct update u)
+{
+	unsigned table = update_table(u);
+	uint32_t *had = &s->had[u.feed][table];
+	struct update n = { u.feed, *had };
+
+	if (world.has_journal)
+		return;
+	SIM_CHECK(u.number >= *had,
+		  "%s gets update %u of feed %u after update %u", s->c.user,
+		  u.number, u.feed, *had - 1);
+	for (; *had > 0 && s->policy != POLICY_SKIP && n.number < u.number;
+	     n.number++)
+		SIM_CHECK(update_table(n) != table ||
+				  !update_is_wanted(n, s->has.sel) ||
+				  !feeds_must_have(n),
+			  "%s gets update %u of feed %u, and not %u",
+			  s->c.user, u.number, u.feed, n.number);
+	*had = u.number + 1;
+}
+
 static void
 took_batch(struct subscriber *s, const struct seen *seen, const uint8_t *at)
 {
@@ -716,10 +759,12 @@ took_batch(struct subscriber *s, const struct seen *seen, const uint8_t *at)
 	}
 	SIM_CHECK(is_same(&wanted, seen, at),
 		  "%s gets other bytes of a batch than it should", s->c.user);
-	for (size_t i = 0; i < many; i++)
+	for (size_t i = 0; i < many; i++) {
+		check_next(s, p[i].u);
 		add_item(s, (struct item){ .kind = ITEM_UPDATE,
 					   .u = p[i].u,
 					   .stamp_ns = p[i].stamp_ns });
+	}
 	bytes_free(&wanted);
 	bytes_free(&parts);
 }
@@ -736,6 +781,7 @@ took_update(struct subscriber *s, const struct seen *seen, const uint8_t *at)
 		  s->c.user, seen->update.number, seen->update.feed);
 	bytes_free(&wanted);
 	s->claim.cnt++;
+	check_next(s, seen->update);
 	add_item(s, (struct item){ .kind = ITEM_UPDATE,
 				   .u = seen->update,
 				   .stamp_ns = seen->stamp_ns });
@@ -839,9 +885,11 @@ draw_wish(struct wish *w, bool is_of_all_tables)
 		TABLES_ALL, 1 << TABLE_TRADE, 1 << TABLE_QUOTE, 1 << TABLE_NOTE,
 		1 << TABLE_QUOTE | 1 << TABLE_TRADE
 	};
+	/* The last one is only for .ringtick.subfrom. */
 	size_t kind = is_of_all_tables || sim_chance(500)
 			      ? 0
-			      : sim_below(ARRAY_LEN(kinds));
+			      : sim_below(ARRAY_LEN(kinds) -
+					  !world.has_journal);
 	size_t len = 0;
 
 	w->sel = (struct selection){ tables[kind], SYMBOLS_ALL };
@@ -898,7 +946,8 @@ over(struct client *c)
 			  !process_is_running() || may_be_refused ||
 			  world.disk_faults > 0 || client_was_turned_away(c) ||
 			  s->policy == POLICY_DISCONNECT ||
-			  s->policy == POLICY_BLOCK || s->has_spill_limit,
+			  s->policy == POLICY_BLOCK || s->has_spill_limit ||
+			  (s->policy == POLICY_SPILL && !world.has_journal),
 		  "%s is cut off", c->user);
 	if (may_be_refused && c->start == world.starts && process_is_running())
 		s->claim.is_made = false;
@@ -923,7 +972,9 @@ ask_some(struct subscriber *s)
 {
 	s->asking = 1 + (unsigned)sim_below(3);
 	for (unsigned i = 0; i < s->asking; i++) {
-		put_request(&s->c.out, "(.u.i;.u.d)", true);
+		put_request(&s->c.out,
+			    world.has_journal ? "(.u.i;.u.d)" : "(0;.u.d)",
+			    true);
 		account_asked((unsigned)(s - all));
 	}
 	client_flush(&s->c);
@@ -1042,7 +1093,9 @@ subscribers_may_end(const char *user, const char *reason)
 		if (strcmp(s->c.user, user) != 0)
 			continue;
 		if (strcmp(reason, "slow") == 0)
-			return s->policy == POLICY_DISCONNECT;
+			return s->policy == POLICY_DISCONNECT ||
+			       (s->policy == POLICY_SPILL &&
+				!world.has_journal);
 		if (strcmp(reason, "slow_block") == 0)
 			return s->policy == POLICY_BLOCK;
 		if (strcmp(reason, "slow_spill") == 0)

@@ -133,6 +133,8 @@ date_corrected(const char *line, size_t len)
 	SIM_CHECK(find_date(line, len, " from=", &from) &&
 			  find_date(line, len, " to=", &to),
 		  "which date was corrected?");
+	if (!world.has_journal)
+		return;
 	SIM_CHECK(judge_count(from) == 0,
 		  "day %d is left, and it has records", from);
 	(void)snprintf(world.journal, sizeof(world.journal), "/journal/sym%s",
@@ -286,7 +288,7 @@ make_disk_ill(void *who, uint64_t what)
 	sim_at(world_after(sim_between(NS_PER_S, 200 * NS_PER_S)),
 	       make_disk_ill, NULL, 0);
 	if (!is_kept || !process_is_running() || world.is_stopping ||
-	    world.is_ending || world.is_damaged)
+	    world.is_ending || world.is_damaged || !world.has_journal)
 		return;
 	world.disk_faults++;
 	world.is_disk_ill = true;
@@ -536,7 +538,8 @@ maybe_tamper(void)
 	unsigned before = sim_use_stream(ACTOR_DISK);
 
 	if ((world.faults & FAULTS_DISK) != 0 && !world.is_ending &&
-	    world.starts > 0 && sim_act() && sim_chance(100))
+	    world.has_journal && world.starts > 0 && sim_act() &&
+	    sim_chance(100))
 		damage_between_runs();
 	(void)sim_use_stream(before);
 }

@@ -64,6 +64,9 @@ struct world {
 	uint64_t fit, fit_before; /* of this run, and the last one */
 	unsigned era;
 	bool is_ready; /* this run's start is over */
+	/* Without one nothing survives the daemon, and nobody can tell the
+	 * place of a record. */
+	bool has_journal;
 	int64_t watchdog_ns; /* when it was last fed */
 	int64_t sync_failed_ns; /* 0: not in this life of the daemon */
 	enum { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC } after;
@@ -180,6 +183,9 @@ void feeds_open(unsigned cnt);
 void feeds_stop(void);
 void feeds_check_progress(bool is_excused); /* at each look */
 bool feeds_are_quiet(void);
+
+/* Whether a subscriber who has had a later update of its feed had it, too. */
+bool feeds_must_have(struct update u);
 
 /* Others have destroyed it. */
 void feeds_forgive(struct update u);
