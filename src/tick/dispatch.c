@@ -108,8 +108,11 @@ gate_of(const struct call *c)
 	}
 	if (has_unsafe(c))
 		gate.reached = safe_pos(t);
-	else if (c->is_subscribing && t->settings->publish.after == AFTER_RING)
+	else if (c->is_subscribing)
 		gate.reached = &t->journal->written_pos;
+	if (c->is_subscribing && t->settings->publish.after != AFTER_RING &&
+	    gate.reached == &t->journal->written_pos)
+		gate.pos = t->streams->main.visible_pos;
 	if (!c->is_subscribing)
 		gate.pos = c->client->published_pos;
 	return gate;

@@ -18,6 +18,20 @@ published_records(const struct call *c)
 	       streams_total(all, &all->main.selection).records;
 }
 
+/* Those that are safe; or more while the end of a damaged file is written once
+ * more, since what is visible stays so. */
+static uint64_t
+shown_records(const struct call *c, uint64_t safe_pos, uint64_t safe_records)
+{
+	const struct journal_state *j = c->tick->journal;
+	const struct stream *main = &c->tick->streams->main;
+
+	if ((int64_t)(main->visible_pos - safe_pos) <= 0)
+		return safe_records;
+	return j->records - j->stream_records +
+	       stream_locate(main, main->visible_pos).record;
+}
+
 uint64_t
 position_visible_records(const struct call *c)
 {
@@ -31,9 +45,9 @@ position_visible_records(const struct call *c)
 		return j->records + c->tick->streams->main.records -
 		       j->stream_records;
 	case AFTER_JOURNAL:
-		return j->records;
+		return shown_records(c, j->written_pos, j->records);
 	case AFTER_SYNC:
-		return j->synced_records;
+		return shown_records(c, j->synced_pos, j->synced_records);
 	}
 	return j->records;
 }
@@ -43,9 +57,7 @@ position_is_stuck(const struct call *c)
 {
 	const struct journal_state *j = c->tick->journal;
 
-	return j->is_stuck &&
-	       c->tick->settings->publish.after == AFTER_RING &&
-	       position_visible_records(c) > j->records;
+	return j->is_stuck && position_visible_records(c) > j->records;
 }
 
 uint64_t

@@ -1169,8 +1169,10 @@ static void
 check_served(struct subscriber *s)
 {
 	check(s);
+	/* Some policies may have ended it before the stop's end. */
 	SIM_CHECK(!s->is_placed || s->is_changing || s->asking > 0 ||
-			  s->policy == POLICY_SKIP || s->items.len > 0 ||
+			  s->policy != POLICY_SPILL || s->has_spill_limit ||
+			  s->items.len > 0 ||
 			  first_wanted(s) == UINT64_MAX,
 		  "%s lacks record %" PRIu64 " of day %d after the stop",
 		  s->c.user, first_wanted(s), s->day);

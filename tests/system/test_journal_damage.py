@@ -132,6 +132,24 @@ def test_written_to_after_it_was_mended(start, connect, folder):
     assert journal.read(path).records == records(0, 101)
 
 
+def test_join_while_it_is_written_again(start, connect, folder):
+    """Protects a client that subscribes when the end of a damaged file is being
+    written and synced once more: what others have seen already, it is told to
+    replay."""
+    daemon = start(settings(folder, sync="interval", after="sync",
+                            sync_interval="1s"))
+    client, sub = connect(daemon), connect(daemon)
+    path = journal.path_now(folder)
+    client.send(b"".join(update("trade", trade(n)) for n in range(100)))
+    assert client.update("trade", trade(100)) == NIL
+    cut_half(path)
+    assert daemon.wait_log("journal_cut")["lost_records"] == "0"
+    assert journal.join(sub) == (101, path)
+    assert journal.read(path).records == records(0, 101)
+    assert client.update("trade", trade(101)) == NIL
+    assert journal.record_of(sub.read_frame()) == records(101, 102)[0]
+
+
 def test_cut_again_after_a_loss(start, connect, folder):
     """Protects what memory has when the file has lost records before, and the ring
     keeps only the last ones: a second cut loses nothing more."""
