@@ -28,7 +28,7 @@ static struct asker all[ASKERS_MAX + HOSTILE_MAX];
 static unsigned cnt;
 static bool is_stopped;
 
-static const char records_question[] = "(.u.j;.u.d)";
+static const char records_question[] = "(.u.j;.u.d;.u.i)";
 static const char lag_question[] = ".ringtick.lag[]";
 static const char end_question[] = ".u.endofday[]";
 
@@ -145,6 +145,12 @@ check_answer(const struct asker *a, const struct seen *s, const uint8_t *at)
 					  (uint64_t)s->numbers[0],
 			  "%s is told of more records than are in the journal",
 			  a->c.user);
+		SIM_CHECK(s->numbers[2] == s->numbers[0] ||
+				  (world.is_batched &&
+				   s->numbers[2] < s->numbers[0]),
+			  "%s is told that .u.i is %lld, and .u.j %lld",
+			  a->c.user, (long long)s->numbers[2],
+			  (long long)s->numbers[0]);
 	}
 	if (a->question == end_question)
 		sim_trace("the end of the day is answered with %s",

@@ -318,6 +318,7 @@ try_op(void *who, uint64_t what)
 		break;
 	case OP_APPEND:
 		complete(op, append(op), true);
+		world_wrote();
 		break;
 	case OP_READ:
 		complete(op,

@@ -64,6 +64,7 @@ void memory_end(void);
 void world_daemon_ready(void);
 void world_log(const char *line, size_t len);
 void world_watchdog(void);
+void world_wrote(void); /* something was appended to a file */
 void world_sync_failed(void); /* of the journal */
 
 /* ---- descriptors ---- */

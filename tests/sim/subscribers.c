@@ -592,6 +592,23 @@ subscribers_date_corrected(int32_t from, int32_t to, uint64_t records)
 	}
 }
 
+/* What .u.sub answers: a pair (name; table), for ` a list of the pairs of all
+ * tables, for a list of tables of theirs. */
+static void
+check_pairs(const struct subscriber *s, const struct wish *w,
+	    const struct seen *seen)
+{
+	int64_t names = 0, pairs;
+
+	for (const char *at = w->tables; *at != '\0'; at++)
+		names += *at == '`';
+	pairs = names == 1 ? 2 : names;
+	if (strcmp(w->tables, "`") == 0)
+		pairs = TABLES - (schema.lacks != 0);
+	SIM_CHECK(seen->numbers[0] == pairs, "the answer to %s has %lld items",
+		  s->c.user, (long long)seen->numbers[0]);
+}
+
 static void
 placed(struct subscriber *s, const struct seen *seen)
 {
@@ -603,6 +620,7 @@ placed(struct subscriber *s, const struct seen *seen)
 		  s->c.user, seen->numbers_cnt);
 	SIM_CHECK(!wants_unknown(s), "%s subscribes to what is not there",
 		  s->c.user);
+	check_pairs(s, &s->has, seen);
 	s->is_placed = true;
 	memset(s->had, 0, sizeof(s->had));
 	if (!world.has_journal) {
