@@ -292,6 +292,18 @@ judge_boundary(int32_t day, uint64_t off)
 }
 
 bool
+judge_has_written(int32_t day, uint64_t idx, bool is_on_disk)
+{
+	const struct day *d = find(day);
+
+	if (idx >= d->read_records)
+		judge_read_journal();
+	return idx < d->read_records &&
+	       (!is_on_disk ||
+		fs_size_on_disk(file_of(d)) >= end_of(d, idx));
+}
+
+bool
 judge_is_written(struct update u, bool is_on_disk)
 {
 	judge_read_journal();

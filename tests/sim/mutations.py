@@ -163,6 +163,24 @@ MUTATIONS = [
     ("return-at-leave-mark", "client/slow_policy.c",
      "state->is_slow && lag_bytes < back",
      "state->is_slow && lag_bytes < leave"),
+    ("second-sigterm-begins-anew", "daemon/turn.c",
+     "\tif (s->is_stopping)\n\t\treturn;\n\ts->is_stopping = true;",
+     "\ts->is_stopping = true;"),
+    # questions: here their costs are too small to be seen
+    ("steps-are-free", "q/apply.c",
+     "\tif (steps > e->steps) {", "\tif (false) {",
+     "no request here costs so much", "tests/unit/q/test_eval"),
+    ("clock-not-looked-at", "q/apply.c",
+     "return e->steps > e->look_at || look_at_clock(e);", "return true;",
+     "no request here costs so much", "tests/unit/q/test_eval"),
+    ("walk-without-limit", "q/value.c",
+     "\t\tif (seen > left) {", "\t\tif (false) {",
+     "no request here costs so much", "tests/unit/q/test_eval"),
+    ("full-work-area-used", "q/eval.c",
+     "\tif (e->work.is_full)\n\t\treturn query_limit;\n\treturn cnt == 1",
+     "\treturn cnt == 1",
+     "the work area is larger than requests here",
+     "tests/unit/q/test_eval"),
 ]
 
 
@@ -242,7 +260,9 @@ def has_test_seen(folder, test):
     if err is not None:
         raise RuntimeError(err)
     return subprocess.run([test], cwd=folder, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL).returncode != 0
+                          stderr=subprocess.DEVNULL,
+                          env=dict(os.environ, srcdir="../src")
+                          ).returncode != 0
 
 
 def judge(folder, seconds, why=None, test=None):

@@ -209,6 +209,12 @@ pass_update(struct subscriber *s, const struct item *item)
 		  u.number, u.feed);
 	judge_tell(s->day, idx, item->u, item->stamp_ns);
 	account_placed((unsigned)(s - all), item->port, s->day, idx, u);
+	SIM_CHECK(world.after == AFTER_RING || world.disk_faults > 0 ||
+			  judge_has_written(s->day, idx,
+					    world.after == AFTER_SYNC),
+		  "%s gets record %" PRIu64 " of day %d before it is %s",
+		  s->c.user, idx, s->day,
+		  world.after == AFTER_SYNC ? "on the disk" : "in the file");
 	s->idx[lane] = idx + 1;
 	s->passed++;
 	return true;

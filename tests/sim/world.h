@@ -258,6 +258,7 @@ uint64_t judge_count(int32_t day);
 
 /* Whether an update is in the journal's file, or on the disk. */
 bool judge_is_written(struct update u, bool is_on_disk);
+bool judge_has_written(int32_t day, uint64_t idx, bool is_on_disk);
 
 /* Bytes in the journal's file from a record on. */
 uint64_t judge_bytes_from(int32_t day, uint64_t idx);
