@@ -4,7 +4,8 @@
 #
 #   ./check.sh
 #
-# tests/fuzz/run.sh fuzzes for longer than the few seconds here.
+# tests/fuzz/run.sh fuzzes for longer than the few seconds here, SIM_SECONDS=3600
+# tests/simulation.sh simulates for longer (in build/plain).
 set -u
 cd "$(dirname "$0")" || exit 1
 . build-aux/common.sh
@@ -147,6 +148,15 @@ distcheck()
 		DISTCHECK_CONFIGURE_FLAGS="--enable-werror CC='ccache gcc'"
 }
 
+# The simulation with new seeds, also for whole days; and whether it finds some
+# of the mistakes that are made on purpose.
+simulation()
+{
+	(cd build/plain && srcdir=../.. SIM_SECONDS=20 \
+		../../tests/simulation.sh) &&
+	CC="ccache gcc" tests/sim/mutations.py build --some 35
+}
+
 # Gives way to the system tests where both want a CPU.
 behind()
 {
@@ -184,6 +194,7 @@ wait $lane || finish
 {
 	behind
 	stage unit-san unit_tests build/sanitizers
+	stage simulation simulation
 } &
 # The modes differ in the engine only: once is enough here, and a third of what
 # is done again and again.

@@ -3,10 +3,13 @@
 in a copy of the sources, one at a time, and ringtick-sim runs seeds until one
 fails.
 
-    tests/sim/mutations.py BUILD [--seconds N] [NAME...]
+    tests/sim/mutations.py BUILD [--seconds N] [--some N | NAME...]
 
 BUILD is a folder for the copy and its build, BUILD/mutants, which are kept for
 the next time.  A mutation is given so many seconds of the processor (120).
+With --some as many are tried as can be found in so many seconds, other ones on
+each day; at least one must be.
+
 Prints a line for each: who found it, or `survived`.  One of which the list says
 why the simulation cannot see it is explained: if a unit test should, the test
 must fail.  The status is 1 if a mutation survives without an explanation, or if
@@ -17,6 +20,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 
 # Name, file, what is there, what takes its place; if the simulation cannot see
 # it: why, and perhaps the unit test that does.
@@ -244,7 +248,8 @@ def hunt(folder, seconds):
         for days, cnt in RUNS:
             run = subprocess.run(
                 ["tests/sim/ringtick-sim", "--seed", str(seed), "--seeds",
-                 str(cnt), "--days", days, "--first"], cwd=folder,
+                 str(cnt), "--days", days, "--first", "--shrink", "0",
+                 "--jobs", str(os.cpu_count())], cwd=folder,
                 capture_output=True, text=True)
             if run.returncode != 0:
                 lines = (run.stderr or run.stdout).splitlines()
@@ -296,14 +301,41 @@ def try_one(copy, seconds, mutation):
             file.write(text)
 
 
+def take_number(args, name, default):
+    if name not in args:
+        return default
+    i = args.index(name)
+    number = float(args[i + 1])
+    del args[i:i + 2]
+    return number
+
+
+def try_some(copy, until):
+    """Of those that have no explanation; where it begins depends on the day."""
+    all_of_them = [m for m in MUTATIONS if len(m) == 4]
+    first = int(time.time() / 86400) * 7 % len(all_of_them)
+    found = 0
+    for mutation in all_of_them[first:] + all_of_them[:first]:
+        left = until - time.time()
+        if left <= 0:
+            break
+        word, line = try_one(copy, left, mutation)
+        found += word == "found"
+        print("%-26s %-9s %s" % (mutation[0], word, line), flush=True)
+        if word == "broken":
+            return 1
+    print("%d found" % found)
+    return int(found == 0)
+
+
 def main():
     args = sys.argv[1:]
-    seconds = 120
-    if "--seconds" in args:
-        i = args.index("--seconds")
-        seconds = float(args[i + 1])
-        del args[i:i + 2]
+    began = time.time()
+    seconds = take_number(args, "--seconds", 120)
+    some = take_number(args, "--some", 0)
     copy = prepare(args[0])
+    if some > 0:
+        return try_some(copy, began + some)
     counts = {}
     if len(args) == 1:
         word, line = judge(copy + "/build", seconds)
