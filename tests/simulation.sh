@@ -11,8 +11,8 @@ top=${srcdir:-$(dirname "$0")/..}
 seeds=$top/tests/sim/seeds
 tests_cnt=0
 failed=0
-fixed=50
-new=0
+fixed=100
+new=0 # 50 when no failure is open
 jobs=$(nproc)
 
 # With sanitizers a run takes five times as long.
@@ -100,10 +100,8 @@ report "one course on any machine" "$(
 		echo "it differs with the addresses"
 	rm -f "$OLDPWD/sim.once")"
 report "fixed seeds" "$(run --seed 1 --seeds $fixed --days 0.002)"
-if [ $new -gt 0 ]; then
-	report "new seeds from $new_seed" "$(
-		run --seed "$new_seed" --seeds $new --days 0.002)"
-fi
+[ $new -eq 0 ] || report "new seeds from $new_seed" "$(
+	run --seed "$new_seed" --seeds $new --days 0.002)"
 while read -r seed days faults why; do
 	report "$why" "$(run --seed "$seed" --days "$days" --faults "$faults")"
 done <<END
