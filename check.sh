@@ -4,8 +4,8 @@
 #
 #   ./check.sh
 #
-# tests/fuzz/run.sh fuzzes for longer than the few seconds here, SIM_SECONDS=3600
-# tests/simulation.sh simulates for longer (in build/plain).
+# tests/fuzz/run.sh fuzzes for longer than the few seconds here, and
+# SIM_SECONDS=3600 tests/simulation.sh, in build/plain, simulates for longer.
 set -u
 cd "$(dirname "$0")" || exit 1
 . build-aux/common.sh
