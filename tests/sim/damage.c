@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "world.h"
 
 /* The daemon finds out within a second, and then has work to do. */
@@ -19,6 +20,8 @@ enum { RUBBISH_MAX = 5000 };
 static struct {
 	int64_t at_ns;
 	int32_t day;
+	char stranger[64]; /* a file with the next day's name; "": none */
+	struct inode *file;
 } damage;
 
 static void
@@ -95,11 +98,62 @@ damage_journal(void)
 		  (unsigned long long)fs_size(file));
 }
 
+/* The operator puts it right when he reads of it. */
+static void
+remove_stranger(void *who, uint64_t what)
+{
+	(void)who;
+	(void)what;
+	damage_end();
+}
+
+void
+damage_end(void)
+{
+	/* A stop may have put it aside. */
+	if (damage.stranger[0] != '\0' &&
+	    fs_find(damage.stranger) == damage.file) {
+		sim_trace("the stranger's %s is taken away", damage.stranger);
+		(void)fs_unlink(damage.stranger);
+		fs_sync_names();
+	}
+	damage.stranger[0] = '\0';
+}
+
+bool
+damage_is_strange(const struct inode *file)
+{
+	return damage.stranger[0] != '\0' && file == damage.file;
+}
+
+void
+damage_next_name(void)
+{
+	char date[16];
+	int32_t day;
+
+	if (damage.stranger[0] != '\0' || !judge_find_running(&day))
+		return;
+	(void)snprintf(damage.stranger, sizeof(damage.stranger),
+		       "/journal/sym%s", clock_date_text(date, day + 1));
+	if (fs_find(damage.stranger) != NULL) {
+		damage.stranger[0] = '\0';
+		return;
+	}
+	sim_trace("a stranger's file is %s", damage.stranger);
+	fs_put(damage.stranger, "not a journal");
+	damage.file = fs_find(damage.stranger);
+}
+
 void
 damage_told(const char *line, size_t len)
 {
 	char kept[24], lost[24];
 
+	if (memmem(line, len, "event=journal_next_failed ", 26) != NULL ||
+	    memmem(line, len, "event=journal_roll_failed ", 26) != NULL)
+		sim_at(sim_now_ns() + sim_between(0, 20 * NS_PER_S),
+		       remove_stranger, NULL, 0);
 	if (memmem(line, len, "event=journal_cut ", 18) == NULL)
 		return;
 	SIM_CHECK(world.is_damaged, "nobody has cut the journal");

@@ -189,7 +189,7 @@ read_more(struct day *d)
 	const struct bytes *b;
 	int32_t running;
 
-	if (file == NULL ||
+	if (file == NULL || damage_is_strange(file) ||
 	    (world.is_damaged && judge_find_running(&running) &&
 	     d->day == running))
 		return;

@@ -302,7 +302,7 @@ make_disk_ill(void *who, uint64_t what)
 		return;
 	world.disk_faults++;
 	world.is_disk_ill = true;
-	switch (sim_below(7)) {
+	switch (sim_below(8)) {
 	case 0:
 		disk.is_full = true;
 		break;
@@ -321,6 +321,10 @@ make_disk_ill(void *who, uint64_t what)
 	case 5:
 		heal_disk(NULL, 0);
 		damage_journal();
+		return;
+	case 6:
+		heal_disk(NULL, 0);
+		damage_next_name();
 		return;
 	default:
 		remove_journal();
@@ -651,6 +655,7 @@ world_run(double days, unsigned faults)
 		int64_t pause_ns = sim_between(0, 10 * NS_PER_S);
 
 		draw_setup();
+		damage_end();
 		maybe_tamper();
 		maybe_crash_start();
 		daemon_ended(process_run());

@@ -140,6 +140,9 @@ int32_t setup_day(int64_t utc_ns);
 /* ---- other programs (damage.c) ---- */
 
 void damage_journal(void);	/* while the daemon runs */
+void damage_next_name(void);	/* a file that is no journal has it */
+void damage_end(void);		/* before a start */
+bool damage_is_strange(const struct inode *file);
 void damage_between_runs(void);
 void damage_told(const char *line, size_t len); /* a line of the log */
 void damage_check(bool is_excused);		/* at each look */
