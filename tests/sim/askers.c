@@ -71,6 +71,10 @@ draw_question(void)
 		"(.z.a;.z.u;.z.w)", "string .u.d", "`a`b!1 2",
 		".ringtick.subfrom[`;`;100000000000]",
 		".ringtick.rejoin[`;`;(900;2000.01.01;5;7)]",
+		"(.z.D;.z.d;.z.p;.z.N;.z.n;.z.T;.z.t;.z.P)",
+		"(.z.K;.z.k;.z.h;.z.i;.z.f;.u.t)", "(.u.L;.u.l)",
+		".u.add[`;`A]", ".u.add[`none;`A]", ".u.del[`trade;.z.w]",
+		".u.del[`none;1i]", ".u.del[`trade;99i]",
 	};
 
 	if (sim_chance(300))
@@ -199,6 +203,11 @@ misbehave(struct asker *a)
 						    : ".u.sub[`;`]",
 				    sim_chance(500));
 		send_rubbish(a);
+	} else if (a->c.has_hello && sim_chance(200)) {
+		/* Nobody answers: it is in the log. */
+		put_request(&a->c.out,
+			    sim_chance(500) ? ".nothing.here" : "{x+}", false);
+		client_flush(&a->c);
 	} else if (sim_chance(200))
 		client_leave(&a->c);
 	else if (sim_chance(200) && !a->c.socket->client_ended)

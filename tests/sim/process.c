@@ -20,6 +20,8 @@
 #include "config/settings_load.h"
 #include "daemon/server_open.h"
 #include "daemon/turn.h"
+#include "journal/folder.h"
+#include "journal/state.h"
 #include "machine.h"
 #include "wrap.h"
 
@@ -44,6 +46,24 @@ _Noreturn void REAL(exit)(int status);
 static struct settings settings;
 static struct server server;
 
+/* As with --check, some times: which changes nothing. */
+static void
+look_before(void)
+{
+	static char err[JOURNAL_PATH_MAX + 1024], warning[8192];
+
+	if (!sim_chance(300))
+		return;
+	if (!journal_folder_check(&settings, err, sizeof(err)) ||
+	    !journal_folder_foresee(&settings, warning, sizeof(warning), err,
+				    sizeof(err))) {
+		sim_trace("--check: %s", err);
+		return;
+	}
+	journal_folder_text(&settings, err, sizeof(err));
+	sim_trace("--check: good, %s; %s", err, warning);
+}
+
 static int
 run(void)
 {
@@ -54,6 +74,7 @@ run(void)
 	res = settings_load(&settings, "/etc/ringtick.conf", err, sizeof(err));
 	if (res != 0)
 		sim_fail("the configuration: %s", err);
+	look_before();
 	server_open(&server, &settings);
 	process.is_running = true;
 	world_daemon_ready();
