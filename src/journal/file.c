@@ -199,16 +199,21 @@ can_be_columns(struct journal_bytes *b, uint64_t x_off)
 }
 
 /* The record at off has no end in the window, which begins with it, or ends
- * with the file.  JOURNAL_RECORD: it is whole, and in the window after this. */
+ * with the file.  JOURNAL_RECORD: it is whole, and in the window after this; or
+ * it is passed, and has *passed bytes. */
 static enum journal_step
-fetch_long(struct journal_bytes *b, uint64_t off, const char **why)
+fetch_long(struct journal_bytes *b, uint64_t off, uint64_t *passed,
+	   const char **why)
 {
 	uint64_t end_off = off, x_off = off + sizeof(record_start);
 	size_t avail;
 
 	switch (pass_by_lengths(b, &end_off)) {
 	case SKIP_WHOLE:
-		(void)look_at(b, off, end_off - off, &avail);
+		if (b->fetch_max > 0 && end_off - off > b->fetch_max)
+			*passed = end_off - off;
+		else
+			(void)look_at(b, off, end_off - off, &avail);
 		return JOURNAL_RECORD;
 	case SKIP_UNKNOWN:
 		*why = no_length;
@@ -228,9 +233,10 @@ fetch_long(struct journal_bytes *b, uint64_t off, const char **why)
 /* ---- the walk ---- */
 
 /* The record at off has no end in the window, if it begins there at all.
- * JOURNAL_RECORD: there is more of it in the window now. */
+ * JOURNAL_RECORD: there is more of it in the window now, or it is passed. */
 static enum journal_step
-fetch(struct journal_bytes *b, uint64_t off, const char **why)
+fetch(struct journal_bytes *b, uint64_t off, uint64_t *passed,
+      const char **why)
 {
 	if (off >= b->len)
 		return JOURNAL_END;
@@ -239,7 +245,7 @@ fetch(struct journal_bytes *b, uint64_t off, const char **why)
 		b->move(b, off, START_BYTES);
 		return JOURNAL_RECORD;
 	}
-	return fetch_long(b, off, why);
+	return fetch_long(b, off, passed, why);
 }
 
 enum journal_step
@@ -247,6 +253,7 @@ journal_read(struct journal_bytes *b, uint64_t off, struct journal_record *out,
 	     const char **why)
 {
 	enum journal_step step;
+	uint64_t passed = 0;
 
 	do {
 		const uint8_t *at = b->at + (off - b->off);
@@ -256,8 +263,10 @@ journal_read(struct journal_bytes *b, uint64_t off, struct journal_record *out,
 			step = read_in_window(at, b->at + b->avail, out, why);
 		if (step != JOURNAL_SHORT)
 			return step;
-		step = fetch(b, off, why);
-	} while (step == JOURNAL_RECORD);
+		step = fetch(b, off, &passed, why);
+	} while (step == JOURNAL_RECORD && passed == 0);
+	if (step == JOURNAL_RECORD)
+		*out = (struct journal_record){ .len = passed };
 	return step;
 }
 

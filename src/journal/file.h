@@ -42,6 +42,10 @@ struct journal_bytes {
 	 * that are in the window; NULL if all are.
 	 */
 	void (*move)(struct journal_bytes *b, uint64_t off, uint64_t need);
+	/* Unless 0: a record of more bytes that does not fit the window is
+	 * passed by its lengths alone, so that a damaged count takes no
+	 * memory.  Of such a record only len is known. */
+	uint64_t fetch_max;
 };
 
 /* A file, or a part of one, that is in memory as a whole. */
@@ -51,7 +55,7 @@ journal_bytes_all(const uint8_t *bytes, uint64_t len)
 	return (struct journal_bytes){ .at = bytes, .avail = len, .len = len };
 }
 
-/* One record, in the window. */
+/* One record, in the window (but see fetch_max). */
 struct journal_record {
 	const uint8_t *at;
 	size_t len;

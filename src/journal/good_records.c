@@ -55,6 +55,7 @@ count_records(int fd, uint64_t *off, uint64_t end_off, uint64_t *records)
 	struct journal_record record;
 	const char *why;
 
+	window.bytes.fetch_max = JOURNAL_WINDOW_BYTES;
 	while (journal_read(&window.bytes, *off, &record, &why) ==
 	       JOURNAL_RECORD) {
 		*off += record.len;

@@ -25,7 +25,12 @@
 #include "journal/torn_tail.h"
 #include "journal/window.h"
 
-enum { LOCK_TRIES = 10 }; /* times that its name may be taken away meanwhile */
+enum {
+	LOCK_TRIES = 10, /* times that its name may be taken away meanwhile */
+	/* Whether a longer record is known is not looked at: a damaged count
+	 * reaches up to 2 GiB. */
+	FETCH_MAX_BYTES = 16 << 20,
+};
 
 void (*journal_start_progress)(uint64_t done, uint64_t bytes);
 
@@ -311,6 +316,7 @@ check_file(const char *path, struct history_file *f, uint64_t len,
 	int64_t written_ns = written_at(f->fd);
 	int64_t since = clock_monotonic_ns();
 
+	window.bytes.fetch_max = FETCH_MAX_BYTES;
 	window.progress = journal_start_progress;
 	check = journal_check(&window.bytes, &f->index);
 	journal_window_close(&window);

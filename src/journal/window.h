@@ -4,7 +4,8 @@
  * error.
  *
  * Owns its buffer: JOURNAL_WINDOW_BYTES, or the length of the longest record
- * that was walked, rounded up to a power of two.  May block.
+ * that was walked (of those up to bytes.fetch_max, unless that is 0), rounded
+ * up to a power of two.  May block.
  */
 #ifndef RINGTICK_JOURNAL_WINDOW_H
 #define RINGTICK_JOURNAL_WINDOW_H

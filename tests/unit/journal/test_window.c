@@ -274,6 +274,44 @@ test_long_records(void **state)
 	assert_in_range(assert_same_in_file(), 1, 4 * JOURNAL_WINDOW_BYTES);
 }
 
+/* Protects the daemon's memory from a damaged count: a long record has its
+ * place and its length without being in the window. */
+static void
+test_long_records_are_passed(void **state)
+{
+	enum { MANY = 5 * JOURNAL_WINDOW_BYTES / 2 };
+
+	struct journal_check wanted, is;
+	struct journal_window w;
+	FILE *f;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		begin_file();
+		put_long(3, 1);
+		put_long(MANY, 3);
+		put_long(3, MANY / 4);
+		if (i == 1)
+			put_hex("dead");
+		put_long(3, 1);
+		if (i == 2)
+			len--;
+		if (i == 3)
+			put_long(MANY, 1);
+		len -= i == 3;
+		wanted = check_whole();
+		w = open_window(&f);
+		w.bytes.fetch_max = JOURNAL_WINDOW_BYTES;
+		index_found.cnt = 0;
+		is = journal_check(&w.bytes, &index_found);
+		assert_same(&is, &wanted);
+		assert_int_equal(w.err, 0);
+		assert_int_equal(w.room, JOURNAL_WINDOW_BYTES);
+		journal_window_close(&w);
+		(void)fclose(f);
+	}
+}
+
 static FILE *cut_file;
 static uint64_t told[2];
 
@@ -323,6 +361,7 @@ main(void)
 		cmocka_unit_test(test_any_file),
 		cmocka_unit_test(test_edge),
 		cmocka_unit_test(test_long_records),
+		cmocka_unit_test(test_long_records_are_passed),
 		cmocka_unit_test(test_cut_meanwhile),
 		cmocka_unit_test(test_unreadable),
 	};
