@@ -54,6 +54,7 @@ skip_cursor(struct consumer *c, struct cursor *cursor, uint64_t to_pos,
 	if (!stream_find_mark(s, pos, to_pos, &day))
 		return;
 	keep_notice_open(c);
+	c->notice.has_range = false; /* of the day that has ended */
 	c->notice.has_mark = true;
 	c->notice.mark_day = day;
 }

@@ -493,6 +493,42 @@ test_skip_mid_frame(void **state)
 	vanish(r);
 }
 
+/* The places of lost records are of the running day: those of the day before
+ * are not told after its end. */
+static void
+test_skips_before_and_after_a_mark(void **state)
+{
+	struct reader *r = &m.readers[0];
+	struct selection s = everything();
+
+	(void)state;
+	queue(r, 0, &m.all.main, &s, false);
+	for (int i = 0; i < 3; i++)
+		assert_true(put(i, 200));
+	assert_true(submit(r, 150));
+	complete(r, 150);
+	skip_ahead(r);
+	consumer_tell_skip(&r->c, 1, 3);
+	assert_true(put(MARK, 0));
+	assert_true(put(0, 200));
+	skip_ahead(r);
+	consumer_tell_skip(&r->c, 0, 1);
+	assert_int_equal(r->c.notice.from_record, 0);
+	assert_int_equal(r->c.notice.to_record, 1);
+	/* and without a later record */
+	assert_true(put(MARK, 0));
+	skip_ahead(r);
+	assert_true(submit(r, 1000));
+	assert_int_equal(r->c.writing, PART_REST);
+	complete(r, 50);
+	assert_true(submit(r, 1000));
+	assert_int_equal(r->c.writing, PART_NOTICE);
+	assert_int_equal(r->span.len, MARK_BYTES);
+	complete(r, MARK_BYTES);
+	assert_false(submit(r, 1000));
+	vanish(r);
+}
+
 /* A reply is never skipped; it comes after the rest. */
 static void
 test_skip_with_a_reply(void **state)
@@ -819,6 +855,7 @@ main(void)
 		TEST(test_a_cancelled_write),
 		TEST(test_a_span_in_flight_holds_the_ring),
 		TEST(test_skip_mid_frame),
+		TEST(test_skips_before_and_after_a_mark),
 		TEST(test_skip_with_a_reply),
 		TEST(test_lag_behind_a_reply),
 		TEST(test_change_of_stream),
