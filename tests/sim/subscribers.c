@@ -517,7 +517,10 @@ refused(struct subscriber *s, const struct seen *seen)
 		       strcmp(seen->error, "range") == 0;
 
 	sim_trace("%s is refused: %s", s->c.user, seen->error);
-	if (strcmp(seen->error, "journal") == 0 && world.disk_faults > 0) {
+	/* Or what it waits for waits for the disk, for message.timeout. */
+	if ((strcmp(seen->error, "journal") == 0 ||
+	     strcmp(seen->error, "full") == 0) &&
+	    world.disk_faults > 0) {
 		client_leave(&s->c);
 		come_later(s);
 		return;
