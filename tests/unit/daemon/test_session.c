@@ -467,6 +467,34 @@ test_what_the_journal_reveals(void **state)
 	assert_int_equal(c->reason, CLOSE_slow);
 }
 
+/* Nor can a consumer take what is behind its reply while that waits for the
+ * journal: it has a second from then on. */
+static void
+test_behind_a_reply_that_waits(void **state)
+{
+	struct connection *c, *feed = come("feed");
+	uint64_t reached = 0;
+
+	(void)state;
+	settings.slow.policy = SLOW_DISCONNECT;
+	c = come("reader");
+	subscribe(c);
+	consumer_queue(&c->consumer, 8, NULL,
+		       (struct reply_gate){ .reached = &reached, .pos = 1 });
+	while (s.streams.main.head_pos < RING_BYTES / 100 * 80)
+		update(feed, 1000);
+	s.now_ns += 10 * NS_PER_S;
+	assert_false(slow_consumers_judge(&s, c));
+	reached = 1;
+	s.now_ns += NS_PER_S - 1;
+	assert_false(slow_consumers_judge(&s, c));
+	assert_int_equal(c->state, CONNECTION_OPEN);
+	s.now_ns += 1;
+	assert_false(slow_consumers_judge(&s, c));
+	assert_int_equal(c->state, CONNECTION_CLOSING);
+	assert_int_equal(c->reason, CLOSE_slow);
+}
+
 /* ---- the end ---- */
 
 /* While the daemon stops nothing more is received from one whose socket was
@@ -500,6 +528,8 @@ main(void)
 			stop),
 		cmocka_unit_test_setup_teardown(test_spill_limit, start, stop),
 		cmocka_unit_test_setup_teardown(test_what_the_journal_reveals,
+						start, stop),
+		cmocka_unit_test_setup_teardown(test_behind_a_reply_that_waits,
 						start, stop),
 		cmocka_unit_test_setup_teardown(
 			test_nothing_is_received_while_stopping, start, stop),
