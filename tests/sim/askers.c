@@ -197,11 +197,13 @@ misbehave(struct asker *a)
 		return;
 	if (sim_chance(300)) {
 		/* Some read a backlog, or wait for what comes. */
+		bool is_sync = sim_chance(500);
+
 		if (a->c.has_hello && sim_chance(500))
 			put_request(&a->c.out,
 				    sim_chance(500) ? ".ringtick.subfrom[`;`;0]"
 						    : ".u.sub[`;`]",
-				    sim_chance(500));
+				    is_sync);
 		send_rubbish(a);
 	} else if (a->c.has_hello && sim_chance(200)) {
 		/* Nobody answers: it is in the log. */

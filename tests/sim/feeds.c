@@ -80,12 +80,16 @@ set_fate(struct feed *f, uint32_t number, enum fate fate)
 static struct form
 draw_form(void)
 {
-	return (struct form){ .is_sync = sim_chance(300),
-			      .is_big_endian = sim_chance(60),
-			      .is_table = sim_chance(100),
-			      .is_stamped = sim_chance(300),
-			      .is_name_text = sim_chance(200),
-			      .is_compressed = sim_chance(50) };
+	struct form form;
+
+	/* One after the other: compilers choose the order of an initializer. */
+	form.is_sync = sim_chance(300);
+	form.is_big_endian = sim_chance(60);
+	form.is_table = sim_chance(100);
+	form.is_stamped = sim_chance(300);
+	form.is_name_text = sim_chance(200);
+	form.is_compressed = sim_chance(50);
+	return form;
 }
 
 static void

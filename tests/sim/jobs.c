@@ -102,11 +102,13 @@ draw_slow(void)
 bool
 jobs_pause(void)
 {
+	int64_t at_ns;
+
 	if (!other.is_inside)
 		return false;
-	sim_at_machine(sim_now_ns() + draw_slow() +
-			       sim_between(1, CALL_MAX_NS),
-		       go_on, other.now, 0);
+	at_ns = sim_now_ns() + draw_slow();
+	at_ns += sim_between(1, CALL_MAX_NS);
+	sim_at_machine(at_ns, go_on, other.now, 0);
 	(void)swapcontext(&other.job, &other.world);
 	return true;
 }
@@ -133,14 +135,15 @@ static void
 start_next(void)
 {
 	struct file_job *job = jobs->waiting;
+	int64_t at_ns;
 
 	if (job == NULL || jobs->running != NULL)
 		return;
 	jobs->waiting = job->next;
 	jobs->running = job;
-	sim_at_machine(sim_now_ns() + draw_slow() +
-			       sim_between(JOB_MIN_NS, JOB_MAX_NS),
-		       begin_job, job, 0);
+	at_ns = sim_now_ns() + draw_slow();
+	at_ns += sim_between(JOB_MIN_NS, JOB_MAX_NS);
+	sim_at_machine(at_ns, begin_job, job, 0);
 }
 
 int

@@ -32,14 +32,18 @@ pressure_put_slow(char *to, size_t room)
 void
 pressure_put_groups(char *to, size_t room)
 {
+	unsigned span_kb, buffers, timeout_s;
+
 	/* Long ones wait for a buffer, and for much room. */
 	if (world.starts == 0 && messages_big_rows == 0 && sim_chance(300))
 		messages_big_rows = world.ring_kb * 4;
+	timeout_s = sim_chance(500) ? 30 : 5;
+	buffers = 2 + (unsigned)sim_below(3);
+	span_kb = 4u << sim_below(9);
 	(void)snprintf(to, room,
 		       "engine = { span_max = \"%uK\"; };\n"
 		       "message = { buffers = %u; timeout = \"%us\"; };\n",
-		       4u << sim_below(9), 2 + (unsigned)sim_below(3),
-		       sim_chance(500) ? 30 : 5);
+		       span_kb, buffers, timeout_s);
 }
 
 uint64_t

@@ -96,9 +96,9 @@ draw_zone(void)
 int64_t
 setup_open(void)
 {
-	int64_t utc_ns = (9823 + (int64_t)sim_below(300)) * NS_PER_DAY +
-			 (int64_t)(sim_random() % (uint64_t)NS_PER_DAY);
+	int64_t utc_ns = (9823 + (int64_t)sim_below(300)) * NS_PER_DAY;
 
+	utc_ns += (int64_t)sim_below((uint64_t)NS_PER_DAY);
 	(void)setenv("TZ", rules[sim_below(ARRAY_LEN(rules))], 1);
 	tzset();
 	draw_zone();

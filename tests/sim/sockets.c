@@ -67,16 +67,19 @@ struct socket *
 net_connect(struct peer *peer)
 {
 	struct socket *s;
+	size_t up_max, down_max;
 
 	if (!net_is_listening() || net.backlog_cnt == BACKLOG_MAX)
 		return NULL;
 	s = calloc(1, sizeof(*s));
 	CHECK(s != NULL);
+	up_max = 4096u << sim_below(6);
+	down_max = 4096u << sim_below(7);
 	*s = (struct socket){ .peer = peer,
 			      .fd = -1,
 			      .port = ++net.ports,
-			      .up_max = 4096u << sim_below(6),
-			      .down_max = 4096u << sim_below(7) };
+			      .up_max = up_max,
+			      .down_max = down_max };
 	net.backlog[net.backlog_cnt++] = s;
 	engine_touch(NULL);
 	return s;
