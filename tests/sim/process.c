@@ -80,6 +80,7 @@ run(void)
 	world_daemon_ready();
 	status = turn_run(&server);
 	process.is_running = false;
+	work_end(); /* how the rest is made empty is the compiler's */
 	server_close(&server);
 	settings_fini(&settings);
 	return status;
