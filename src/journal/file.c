@@ -241,7 +241,7 @@ fetch(struct journal_bytes *b, uint64_t off, uint64_t *passed,
 	if (off >= b->len)
 		return JOURNAL_END;
 	if (off < b->off || off >= b->off + b->avail ||
-	    (off > b->off && !is_at_end(b))) {
+	    (!is_at_end(b) && (off > b->off || b->avail < START_BYTES))) {
 		b->move(b, off, START_BYTES);
 		return JOURNAL_RECORD;
 	}
@@ -256,11 +256,10 @@ journal_read(struct journal_bytes *b, uint64_t off, struct journal_record *out,
 	uint64_t passed = 0;
 
 	do {
-		const uint8_t *at = b->at + (off - b->off);
-
 		step = JOURNAL_SHORT;
 		if (off >= b->off && off < b->off + b->avail)
-			step = read_in_window(at, b->at + b->avail, out, why);
+			step = read_in_window(b->at + (off - b->off),
+					      b->at + b->avail, out, why);
 		if (step != JOURNAL_SHORT)
 			return step;
 		step = fetch(b, off, &passed, why);
@@ -367,9 +366,11 @@ struct journal_check
 journal_begin(struct journal_bytes *b)
 {
 	struct journal_check c = { .verdict = JOURNAL_FOREIGN };
-	size_t avail;
-	const uint8_t *header = look_at(b, 0, JOURNAL_HEADER_BYTES, &avail);
+	const uint8_t *header = NULL;
+	size_t avail = 0;
 
+	if (b->len > 0)
+		header = look_at(b, 0, JOURNAL_HEADER_BYTES, &avail);
 	if (avail < JOURNAL_HEADER_BYTES) {
 		c.why = "it is shorter than the header of a journal";
 	} else if (memcmp(header, journal_header, JOURNAL_HEADER_BYTES) != 0) {

@@ -1,7 +1,7 @@
 /*
  * libFuzzer: a journal, or the records of one.  The walk finds the objects that
- * wire_skip finds, and judges the bytes by their content; each record can be
- * printed in every way.
+ * wire_skip finds, and judges the bytes by their content, however few of them
+ * are in memory; each record can be printed in every way.
  */
 #include "config.h"
 
@@ -77,6 +77,47 @@ is_record(const uint8_t *bytes, uint64_t len, uint64_t off, uint64_t *out_len)
 	return r.bad == NULL;
 }
 
+/* ---- a window of the bytes ---- */
+
+static struct {
+	const uint8_t *file;
+	uint8_t *at; /* of the exact size */
+	uint64_t bytes;
+} window;
+
+static void
+move(struct journal_bytes *b, uint64_t off, uint64_t need)
+{
+	CHECK(off <= b->len);
+	free(window.at);
+	b->off = off;
+	b->avail = min_u64(max_u64(need, window.bytes), b->len - off);
+	window.at = malloc(b->avail);
+	CHECK(window.at != NULL);
+	memcpy(window.at, window.file + off, b->avail);
+	b->at = window.at;
+}
+
+static void
+check_in_window(const uint8_t *bytes, uint64_t len, uint64_t window_bytes,
+		uint64_t fetch_max, const struct journal_check *wanted)
+{
+	struct journal_bytes b = {
+		.len = len, .move = move, .fetch_max = fetch_max
+	};
+	struct journal_check c;
+
+	window.file = bytes;
+	window.bytes = window_bytes;
+	c = journal_check(&b, NULL);
+	CHECK(c.verdict == wanted->verdict && c.records == wanted->records &&
+	      c.good_bytes == wanted->good_bytes && c.why == wanted->why);
+	CHECK(c.next_record_off == wanted->next_record_off &&
+	      c.tail_records == wanted->tail_records &&
+	      c.tail_records_off == wanted->tail_records_off);
+	CHECK(fetch_max > 0 || c.unknown_records == wanted->unknown_records);
+}
+
 static void
 check_journal(const uint8_t *bytes, uint64_t len)
 {
@@ -86,6 +127,8 @@ check_journal(const uint8_t *bytes, uint64_t len)
 	struct journal_record record;
 	const char *why;
 
+	check_in_window(bytes, len, 1 + len % 40, 0, &c);
+	check_in_window(bytes, len, 16, 16, &c);
 	if (c.verdict == JOURNAL_FOREIGN) {
 		CHECK(c.why != NULL && c.records == 0);
 		return;

@@ -172,6 +172,15 @@ assert_same_in_windows(void)
 		index_found.cnt = 0;
 		is = journal_check(&b, &index_found);
 		assert_same(&is, &wanted);
+		/* the same by lengths, but for what is unknown */
+		b = (struct journal_bytes){ .len = len, .move = move_fence,
+					    .fetch_max = 1 };
+		index_found.cnt = 0;
+		is = journal_check(&b, &index_found);
+		is.unknown_records = wanted.unknown_records;
+		is.unknown_first = wanted.unknown_first;
+		is.unknown_why = wanted.unknown_why;
+		assert_same(&is, &wanted);
 	}
 }
 
