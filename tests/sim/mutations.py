@@ -34,7 +34,7 @@ MUTATIONS = [
      "(!drain_is_done(s) || s->waiting_cnt > 0)", "(!drain_is_done(s))"),
     ("drain-ignores-replies", "daemon/turn.c",
      "consumer_is_busy(&c->consumer) ||\n\t\t    consumer_lag",
-     "consumer_lag"),
+     "consumer_lag", "the lag has the reply that is not sent, too"),
     ("drain-ignores-lag", "daemon/turn.c",
      "||\n\t\t    consumer_lag_bytes(&c->consumer) > 0)", ")"),
     ("recv-while-stopping", "daemon/session.c",

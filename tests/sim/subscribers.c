@@ -1132,7 +1132,8 @@ subscribers_may_end(const char *user, const char *reason)
 			return s->policy == POLICY_SKIP;
 		if (strcmp(reason, "epoch") == 0)
 			return s->asked == ASK_REJOIN &&
-			       (world.unclean > 0 || s->is_lying);
+			       (world.unclean > 0 || s->is_lying ||
+				is_beyond_limit(s));
 	}
 	return false;
 }
