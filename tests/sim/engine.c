@@ -23,6 +23,7 @@ enum {
 	COMPLETION_NS = 500, /* what each completion costs it */
 	TRY_MIN_NS = 300,
 	TRY_MAX_NS = 20000,
+	CANCELLED_MAX_NS = 200000,
 	DISK_MIN_NS = 8000,
 	DISK_MAX_NS = 300000,
 	SPINS_MAX = 1000000, /* turns that did not wait and had nothing */
@@ -52,6 +53,7 @@ static const char *const op_names[OP_KINDS] = {
 struct op {
 	enum op_kind kind;
 	bool is_trying; /* an event will try it */
+	bool is_cancelled; /* it does nothing more, and has not completed yet */
 	uint32_t generation;
 	struct ticket ticket, victim;
 	struct socket *socket;
@@ -242,18 +244,24 @@ find_op(struct ticket t)
 	return NULL;
 }
 
+/* The completions of the two may come in any order, and apart: the bytes of the
+ * victim are in use until its own. */
 static void
 try_cancel(struct op *op)
 {
 	struct op *victim = find_op(op->victim);
 
-	if (victim == NULL) {
+	if (victim == NULL || victim->is_cancelled) {
 		complete(op, -ENOENT, true);
 	} else if (victim->is_trying && sim_chance(500)) {
 		/* It is being worked on: it completes by itself. */
 		complete(op, -EALREADY, true);
-	} else {
+	} else if (sim_chance(500)) {
 		complete(victim, -ECANCELED, true);
+		complete(op, 0, true);
+	} else {
+		victim->is_cancelled = true;
+		try_later(victim, TRY_MIN_NS, CANCELLED_MAX_NS);
 		complete(op, 0, true);
 	}
 }
@@ -286,6 +294,10 @@ try_op(void *who, uint64_t what)
 	if (op->kind == OP_FREE || op->generation != what >> 32)
 		return;
 	op->is_trying = false;
+	if (op->is_cancelled) {
+		complete(op, -ECANCELED, true);
+		return;
+	}
 	if (op->inode != NULL)
 		fs_count_step();
 	switch (op->kind) {

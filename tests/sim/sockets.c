@@ -214,10 +214,14 @@ net_write(struct socket *s, const void *at, size_t len)
 {
 	if (s->daemon_ended)
 		return -EPIPE;
-	if (s->is_reset || s->peer == NULL) {
-		/* The answer to bytes that nobody reads is a reset. */
-		s->is_reset = true;
+	if (s->is_reset)
 		return sim_chance(500) ? -ECONNRESET : -EPIPE;
+	if (s->peer == NULL) {
+		/* The kernel takes bytes that nobody reads; the answer to them
+		 * is a reset. */
+		s->is_reset = true;
+		engine_touch(s);
+		return (int32_t)len;
 	}
 	len = min_u64(len, s->down_max - s->down.len);
 	if (len > 1 && sim_chance(net_faults.torn_per_mille))
