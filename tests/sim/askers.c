@@ -144,7 +144,7 @@ check_answer(const struct asker *a, const struct seen *s, const uint8_t *at)
 		accounts_told(a->asked_ns, at, s->len);
 	if (a->question == records_question && s->kind == SEEN_REPLY) {
 		judge_read_journal();
-		SIM_CHECK(world.disk_faults > 0 ||
+		SIM_CHECK(world_has_disk_trouble() ||
 				  judge_count((int32_t)s->numbers[1]) >=
 					  (uint64_t)s->numbers[0],
 			  "%s is told of more records than are in the journal",

@@ -250,7 +250,7 @@ check_safe(const struct feed *f, uint32_t number)
 {
 	bool is_on_disk = world.sync == SYNC_BATCH || world.after == AFTER_SYNC;
 
-	SIM_CHECK(!world.has_journal || world.disk_faults > 0 ||
+	SIM_CHECK(!world.has_journal || world_has_disk_trouble() ||
 			  judge_is_written((struct update){ f->number, number },
 					   is_on_disk),
 		  "update %u of feed %u is answered, and not %s", number,

@@ -201,7 +201,7 @@ read_more(struct day *d)
 	}
 	/* After a failed write the file is cut back, and written again. */
 	if (b->len < d->read_off) {
-		SIM_CHECK(world.disk_faults > 0,
+		SIM_CHECK(world_has_disk_trouble(),
 			  "the journal of day %d was cut", d->day);
 		d->read_off = sizeof(header);
 		d->read_records = d->ends.len = 0;
@@ -336,7 +336,7 @@ recover_day(struct day *d, bool has_lost_power)
 
 	d->read_off = d->read_records = d->ends.len = 0;
 	read_more(d);
-	SIM_CHECK(has_lost_power || world.disk_faults > 0 ||
+	SIM_CHECK(has_lost_power || world_has_disk_trouble() ||
 			  world.is_tampered || d->read_records >= before,
 		  "day %d had %" PRIu64 " records in the journal, and after "
 		  "the crash of the process %" PRIu64,

@@ -209,7 +209,7 @@ pass_update(struct subscriber *s, const struct item *item)
 		  u.number, u.feed);
 	judge_tell(s->day, idx, item->u, item->stamp_ns);
 	account_placed((unsigned)(s - all), item->port, s->day, idx, u);
-	SIM_CHECK(world.after == AFTER_RING || world.disk_faults > 0 ||
+	SIM_CHECK(world.after == AFTER_RING || world_has_disk_trouble() ||
 			  judge_has_written(s->day, idx,
 					    world.after == AFTER_SYNC),
 		  "%s gets record %" PRIu64 " of day %d before it is %s",

@@ -63,6 +63,14 @@ world_find_field(const char *line, size_t len, const char *name, char *out,
 	return true;
 }
 
+bool
+world_has_disk_trouble(void)
+{
+	return world.is_disk_ill ||
+	       (world.disk_faults > 0 &&
+		sim_now_ns() - world.healed_ns < BRING_BACK_NS);
+}
+
 /* Each end of a connection has a reason that can be so. */
 static void
 check_end(const char *line, size_t len)
@@ -405,9 +413,7 @@ end_feeds(void *who, uint64_t what)
 static void
 stop(void)
 {
-	world.is_stop_plain = !world.is_disk_ill &&
-			      (world.disk_faults == 0 ||
-			       sim_now_ns() - world.healed_ns > BRING_BACK_NS);
+	world.is_stop_plain = !world_has_disk_trouble();
 	heal_disk(NULL, 0);
 	if (world.is_over)
 		disk.crash_in = 0;
@@ -421,9 +427,7 @@ stop(void)
 static void
 check_progress(void)
 {
-	bool is_excused = world.is_disk_ill || !process_is_running() ||
-			  (world.disk_faults > 0 &&
-			   sim_now_ns() - world.healed_ns < BRING_BACK_NS);
+	bool is_excused = !process_is_running() || world_has_disk_trouble();
 
 	check_date(is_excused);
 	damage_check(is_excused && !process_is_running());

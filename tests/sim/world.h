@@ -97,6 +97,9 @@ extern struct world world;
 /* Runs days of simulated time, with faults, and returns if all was well. */
 void world_run(double days, unsigned faults);
 
+/* A fault of the disk goes on, or may still show. */
+bool world_has_disk_trouble(void);
+
 /* ---- pressure (pressure.c) ---- */
 
 /* Of the configuration: of its group slow, and groups. */
