@@ -61,6 +61,12 @@ MUTATIONS = [
      "tests/unit/client/test_leave"),
     ("leave-cancels-again", "client/consumer.c",
      "\tif (c->state == CONSUMER_LEAVING)\n\t\treturn false;\n", ""),
+    ("cancel-ends-the-write", "daemon/turn.c",
+     "\telse if (done->ticket.kind == ENGINE_POLL)\n",
+     "\telse if (done->ticket.kind == ENGINE_CANCEL && done->result == 0 &&\n"
+     "\t\t c->consumer.writing != PART_NONE)\n"
+     "\t\tsession_written(s, c, -ECANCELED);\n"
+     "\telse if (done->ticket.kind == ENGINE_POLL)\n"),
     ("offset-from-request", "client/consumer.c",
      "\t\tc->here.pos += accepted;", "\t\tc->here.pos += c->writing_len;"),
     ("reply-before-stream", "client/consumer.c",
