@@ -373,6 +373,35 @@ test_a_read_is_shared(void **state)
 		check_sent(c[i], files[0].frames, files[0].frames_len);
 }
 
+/* It serves nobody who reads another file, though the place is the same. */
+static void
+test_a_read_is_of_one_file(void **state)
+{
+	struct connection *other;
+
+	(void)state;
+	files[0].len = files[1].len = JOURNAL_HEADER_BYTES;
+	for (unsigned i = 0; i < 10; i++)
+		(void)add_record(&files[0], 100, true);
+	begin_file(&files[0], 10);
+	history_end(&history, 1);
+	for (unsigned i = 0; i < 10; i++)
+		(void)add_record(&files[1], 200, true);
+	begin_file(&files[1], 10);
+	for (unsigned i = 0; i < CATCHUP_READS; i++)
+		(void)ask(&files[0], 0);
+	other = ask(&files[1], 0);
+	catchup_run(&cu, now);
+	assert_int_equal(asked_cnt, CATCHUP_READS);
+	while (asked_cnt > 0)
+		(void)complete_read();
+	assert_int_equal(other->consumer.past.len, 0);
+	catchup_run(&cu, now);
+	assert_int_equal(asked_cnt, 1);
+	(void)complete_read();
+	check_sent(other, files[1].frames, files[1].frames_len);
+}
+
 /* ---- what is sent ---- */
 
 /* From before this run: what others wrote is sent up to a frame of message.max
@@ -544,6 +573,8 @@ main(void)
 						stop),
 		cmocka_unit_test_setup_teardown(test_a_read_is_shared, start,
 						stop),
+		cmocka_unit_test_setup_teardown(test_a_read_is_of_one_file,
+						start, stop),
 		cmocka_unit_test(test_the_longest_foreign_record),
 		cmocka_unit_test_setup_teardown(test_the_return_mark, start,
 						stop),
