@@ -81,7 +81,9 @@ struct subscriber {
 	bool is_vanishing;
 	bool is_fickle; /* changes its selection */
 	bool is_curious; /* asks where the day is */
-	unsigned asking; /* questions without an answer */
+	unsigned asking; /* questions without an answer, ... */
+	unsigned unsure; /* ... of which the first may be of an order that is
+			    forgotten */
 	size_t down_max; /* of its sockets; 0: as it comes */
 	bool is_told_slow; /* by the log */
 	bool was_level;	   /* so it does not read what was before it */
@@ -419,7 +421,7 @@ ready(struct client *c)
 	struct subscriber *s = subscriber_of(c);
 
 	s->is_placed = s->is_changing = s->is_lying = false;
-	s->asking = 0;
+	s->asking = s->unsure = 0;
 	s->is_told_slow = s->was_level = s->has_skipped = false;
 	if (s->is_adrift)
 		s->claim.is_made = false;
@@ -571,6 +573,7 @@ lose(struct subscriber *s, int32_t day, uint64_t kept, uint64_t lost)
 	s->claim.has_limit = true;
 	s->is_renewing = false;
 	s->is_unsure = !s->is_placed || s->is_changing;
+	s->unsure = s->asking;
 	if (!s->is_placed || s->day != day)
 		return;
 	for (unsigned i = 0; i < TABLES; i++) {
@@ -862,6 +865,10 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 	}
 	if (s->asking > 0 && seen->kind == SEEN_REPLY) {
 		s->asking--;
+		if (s->unsure > 0) {
+			s->unsure--;
+			return;
+		}
 		add_item(s, (struct item){ .kind = ITEM_ANSWER,
 					   .day = (int32_t)seen->numbers[1],
 					   .idx = (uint64_t)seen->numbers[0] });
@@ -871,6 +878,7 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 		SIM_CHECK(world.disk_faults > 0, "%s is not answered: %s",
 			  s->c.user, seen->error);
 		s->asking--;
+		s->unsure -= s->unsure > 0;
 		return;
 	}
 	pressure_cue(CUE_SEEN);
