@@ -148,13 +148,14 @@ distcheck()
 		DISTCHECK_CONFIGURE_FLAGS="--enable-werror CC='ccache gcc'"
 }
 
-# The simulation with new seeds, also for whole days; and whether it finds some
-# of the mistakes that are made on purpose.
+# The simulation for longer times, and for a whole day; and whether it finds
+# some of the mistakes that are made on purpose.
 simulation()
 {
-	(cd build/plain && srcdir=../.. SIM_SECONDS=20 \
-		../../tests/simulation.sh) &&
-	CC="ccache gcc" tests/sim/mutations.py build --some 35
+	local sim=build/plain/tests/sim/ringtick-sim
+	$sim --seed 101 --seeds 12 --days 0.02 --jobs 2 &&
+	$sim --seed 1 --days 1 &&
+	CC="ccache gcc" tests/sim/mutations.py build --some 20
 }
 
 # Gives way to the system tests where both want a CPU.
