@@ -144,16 +144,27 @@ log_wait(struct server *s, struct connection *c)
 		 (unsigned long long)held);
 }
 
-/* Closes late holders. waiter: the connection that needs a buffer, or NULL. */
-static void
-end_late(struct server *s, struct connection *waiter, enum need need)
+static enum close_reason
+reason_of(const struct server *s, const struct pool_hold *hold)
 {
 	static const enum close_reason reasons[] = {
 		[POOL_INPUT] = CLOSE_message_timeout,
 		[POOL_REPLY] = CLOSE_reply_timeout,
 		[POOL_REST] = CLOSE_rest_timeout,
 	};
+	const struct connection *c = hold->holder;
 
+	/* A stop reads no more of it: its sender is not late, and what it sent
+	 * is told as unread. */
+	if (hold->use == POOL_INPUT && s->is_stopping && !c->is_receiving)
+		return CLOSE_stopping;
+	return reasons[hold->use];
+}
+
+/* Closes late holders. waiter: the connection that needs a buffer, or NULL. */
+static void
+end_late(struct server *s, struct connection *waiter, enum need need)
+{
 	for (unsigned i = 0; i < s->pool.cnt; i++) {
 		struct pool_hold *hold = &s->pool.holds[i];
 
@@ -163,7 +174,7 @@ end_late(struct server *s, struct connection *waiter, enum need need)
 			continue;
 		if (waiter != NULL)
 			log_wait(s, waiter);
-		session_close(s, hold->holder, reasons[hold->use],
+		session_close(s, hold->holder, reason_of(s, hold),
 			      waiter != NULL ? "others waited for it" : NULL);
 	}
 }

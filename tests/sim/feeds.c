@@ -231,9 +231,14 @@ feeds_note_accepted(struct update u)
 
 	taken->next = u.number + 1;
 	taken->next_ns = 0;
-	for (unsigned i = 0; i < cnt; i++)
-		if (&feeds[i] != taken)
+	for (unsigned i = 0; i < cnt; i++) {
+		/* A stop reads no more from whose socket was empty once, and
+		 * may still take what another one sends. */
+		if (world.is_stopping)
+			feeds[i].next_ns = 0;
+		else if (&feeds[i] != taken)
 			check_overtaken(&feeds[i], u);
+	}
 }
 
 /* ---- answers ---- */

@@ -511,6 +511,27 @@ test_nothing_is_received_while_stopping(void **state)
 	assert_false(c->is_receiving);
 }
 
+/* Whoever is not read any more because of the stop is not late with the rest
+ * of a long message: it ends as the others do, and its unread bytes are told.
+ */
+static void
+test_a_long_message_that_a_stop_cuts(void **state)
+{
+	static uint8_t frame[MESSAGE_MAX];
+	struct connection *c = come("feed");
+
+	(void)state;
+	(void)make_update(frame, 12000);
+	say(c, frame, c->small_bytes);
+	s.is_stopping = true;
+	say(c, frame + c->small_bytes, 100);
+	assert_false(c->is_receiving);
+	next_turn(2 * settings.message.timeout);
+	buffer_holders_check(&s);
+	assert_int_equal(c->state, CONNECTION_FREE);
+	assert_int_equal(c->reason, CLOSE_stopping);
+}
+
 int
 main(void)
 {
@@ -533,6 +554,8 @@ main(void)
 						start, stop),
 		cmocka_unit_test_setup_teardown(
 			test_nothing_is_received_while_stopping, start, stop),
+		cmocka_unit_test_setup_teardown(
+			test_a_long_message_that_a_stop_cuts, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, schema_open_texts, schema_close);
