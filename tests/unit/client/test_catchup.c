@@ -287,6 +287,20 @@ check_all(struct connection *c, const struct file *file)
 
 /* ---- whose bytes ---- */
 
+/* A day of 10 records of 100 bytes, and one of so many of 200. */
+static void
+begin_two_days(unsigned second_cnt)
+{
+	files[0].len = files[1].len = JOURNAL_HEADER_BYTES;
+	for (unsigned i = 0; i < 10; i++)
+		(void)add_record(&files[0], 100, true);
+	begin_file(&files[0], 10);
+	history_end(&history, 1);
+	for (unsigned i = 0; i < second_cnt; i++)
+		(void)add_record(&files[1], 200, true);
+	begin_file(&files[1], second_cnt);
+}
+
 /* A client ends while its read is in flight, and another gets its slot: the
  * read's bytes are not for that one. */
 static void
@@ -295,14 +309,7 @@ test_a_slot_has_a_new_client(void **state)
 	struct connection *first, *second;
 
 	(void)state;
-	files[0].len = files[1].len = JOURNAL_HEADER_BYTES;
-	for (unsigned i = 0; i < 10; i++)
-		(void)add_record(&files[0], 100, true);
-	begin_file(&files[0], 10);
-	history_end(&history, 1);
-	for (unsigned i = 0; i < 20; i++)
-		(void)add_record(&files[1], 200, true);
-	begin_file(&files[1], 20);
+	begin_two_days(20);
 	first = ask(&files[0], 0);
 	catchup_run(&cu, now);
 	assert_int_equal(asked_cnt, 1);
@@ -380,14 +387,7 @@ test_a_read_is_of_one_file(void **state)
 	struct connection *other;
 
 	(void)state;
-	files[0].len = files[1].len = JOURNAL_HEADER_BYTES;
-	for (unsigned i = 0; i < 10; i++)
-		(void)add_record(&files[0], 100, true);
-	begin_file(&files[0], 10);
-	history_end(&history, 1);
-	for (unsigned i = 0; i < 10; i++)
-		(void)add_record(&files[1], 200, true);
-	begin_file(&files[1], 10);
+	begin_two_days(10);
 	for (unsigned i = 0; i < CATCHUP_READS; i++)
 		(void)ask(&files[0], 0);
 	other = ask(&files[1], 0);

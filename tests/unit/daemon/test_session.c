@@ -442,6 +442,19 @@ test_spill_limit(void **state)
 	assert_int_equal(c->reason, CLOSE_slow_spill);
 }
 
+/* From now on a slow one has a second, and no more. */
+static void
+check_has_a_second(struct connection *c)
+{
+	s.now_ns += NS_PER_S - 1;
+	assert_false(slow_consumers_judge(&s, c));
+	assert_int_equal(c->state, CONNECTION_OPEN);
+	s.now_ns += 1;
+	assert_false(slow_consumers_judge(&s, c));
+	assert_int_equal(c->state, CONNECTION_CLOSING);
+	assert_int_equal(c->reason, CLOSE_slow);
+}
+
 /* When the journal has revealed much at once, nobody can have taken it yet: a
  * consumer has a second. */
 static void
@@ -458,13 +471,7 @@ test_what_the_journal_reveals(void **state)
 		update(feed, 1000);
 	stream_show(&s.streams.main, s.streams.main.head_pos, s.now_ns);
 	assert_false(slow_consumers_judge(&s, c));
-	s.now_ns += NS_PER_S - 1;
-	assert_false(slow_consumers_judge(&s, c));
-	assert_int_equal(c->state, CONNECTION_OPEN);
-	s.now_ns += 1;
-	assert_false(slow_consumers_judge(&s, c));
-	assert_int_equal(c->state, CONNECTION_CLOSING);
-	assert_int_equal(c->reason, CLOSE_slow);
+	check_has_a_second(c);
 }
 
 /* Nor can a consumer take what is behind its reply while that waits for the
@@ -486,13 +493,7 @@ test_behind_a_reply_that_waits(void **state)
 	s.now_ns += 10 * NS_PER_S;
 	assert_false(slow_consumers_judge(&s, c));
 	reached = 1;
-	s.now_ns += NS_PER_S - 1;
-	assert_false(slow_consumers_judge(&s, c));
-	assert_int_equal(c->state, CONNECTION_OPEN);
-	s.now_ns += 1;
-	assert_false(slow_consumers_judge(&s, c));
-	assert_int_equal(c->state, CONNECTION_CLOSING);
-	assert_int_equal(c->reason, CLOSE_slow);
+	check_has_a_second(c);
 }
 
 /* ---- the end ---- */
