@@ -6,7 +6,7 @@ import random
 import journal
 import kdb
 from kdb import sym, syms
-from traffic import NAMES, published
+from traffic import NAMES, published, update
 
 
 def ask(name, wanted="", function=".u.sub"):
@@ -62,6 +62,14 @@ class Market:
             *floats, *longs, kdb.vec("j", range(self.row, self.row + n)))
         self.row += n
         return name, columns
+
+    def block(self, size):
+        """Updates of `size` bytes together, and at most one more."""
+        updates, have = [], 0
+        while have < size:
+            updates.append(self.next())
+            have += len(update(*updates[-1]))
+        return updates
 
 
 def wanted_frames(updates, filters, names=NAMES):

@@ -177,6 +177,22 @@ def wait_state(daemon, user, state):
     return wait_line(daemon, user, lambda line: line["state"] == state, state)
 
 
+def publish_until_behind(daemon, feed, users, more):
+    """Publishes blocks of updates, which more() makes, until none of the users,
+    who do not read, is in the ring any longer: how much the kernel takes for each
+    before differs from run to run.  Returns the updates."""
+    updates = []
+    deadline = time.monotonic() + 30
+    while True:
+        some = more()
+        publish(feed, b"".join(update(*one) for one in some))
+        updates += some
+        lines = lines_of(daemon)
+        if all(lines[user]["state"] == "catching_up" for user in users):
+            return updates
+        assert time.monotonic() < deadline, [lines[user].text for user in users]
+
+
 def wait_stuck(daemon, user):
     """Waits until a consumer that does not read gets no more bytes; returns its
     line."""

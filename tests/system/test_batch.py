@@ -9,7 +9,8 @@ import pytest
 from daemon import QUOTE, TRADE
 from filters import Market, ask, pick
 from kdb import NIL, Error, atom, lst, sym, syms, vec
-from spill import WINDOW, Stream, frames_of, line_of, publish, settings, wait_level, wait_state
+from spill import (WINDOW, Stream, frames_of, line_of, publish, publish_until_behind,
+                   settings, wait_level, wait_state)
 from traffic import NAMES, Reader, published, quote, trade, update
 
 LONG = "1h"  # no tick of the clock comes in a test
@@ -250,14 +251,8 @@ def test_slow_ones_lose_nothing(start, connect, folder, mode, after, interval):
         for name, _, stream, _ in subs:
             if name.startswith("slow"):
                 stream.stop()
-        some, size = [], 0
-        while size < 5_000_000:
-            some.append(market.next())
-            size += len(update(*some[-1]))
-        publish(feed, b"".join(update(*one) for one in some))
-        updates += some
-        for name in ("slow0", "slow1"):
-            wait_state(daemon, name, "catching_up")
+        updates += publish_until_behind(daemon, feed, ("slow0", "slow1"),
+                                        lambda: market.block(5_000_000))
         if turn == 1:
             assert feed.sync(".u.endofday[]") == NIL
             days += 1

@@ -15,8 +15,8 @@ import pytest
 from daemon import QUOTE, TRADE
 from filters import (Market, ask, filtered, join_filtered, table_of, wanted_frames)
 from kdb import NIL, Error, atom, lst, sym, syms, vec
-from spill import (WINDOW, Stream, frames_of, line_of, publish, settings, wait_level,
-                   wait_state, wait_stuck)
+from spill import (WINDOW, Stream, frames_of, line_of, publish, publish_until_behind,
+                   settings, wait_level, wait_state, wait_stuck)
 from traffic import NAMES, Reader, published, quote, trade, update
 
 # RINGTICK_JOINS=1500 makes a long test of it.
@@ -434,14 +434,6 @@ def subscriber(connect, daemon, user, filters, window=0):
     return Stream(client, keep=True), base
 
 
-def block_of(market, size):
-    out, have = [], 0
-    while have < size:
-        out.append(market.next())
-        have += sum(len(getattr(c, "raw", b"")) + 8 * len(c) for c in out[-1][1].items) // 2
-    return out
-
-
 @pytest.mark.parametrize("after", ["ring", "journal"])
 @pytest.mark.usefixtures("many_days")
 def test_slow_and_filtered(start, connect, folder, mode, after):
@@ -461,14 +453,12 @@ def test_slow_and_filtered(start, connect, folder, mode, after):
     for turn in range(3):
         for stream, _ in slow[turn % 2:]:
             stream.stop()
-        some = block_of(market, 4_000_000)
-        publish(feed, b"".join(update(*one) for one in some))
-        updates += some
-        for n in range(turn % 2, 2):
-            wait_state(daemon, "slow%d" % n, "catching_up")
+        updates += publish_until_behind(
+            daemon, feed, ["slow%d" % n for n in range(turn % 2, 2)],
+            lambda: market.block(4_000_000))
         ends.append((len(updates), feed.sync(".u.d").value))
         assert feed.sync(".u.endofday[]") == NIL
-        some = block_of(market, 300_000)
+        some = market.block(300_000)
         publish(feed, b"".join(update(*one) for one in some))
         updates += some
         for stream, _ in slow:
