@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tests/unit/everybody.h"
 #include "base/clock.h"
 #include "base/util.h"
 #include "column.h"
@@ -158,7 +159,7 @@ open_all(unsigned selections, bool is_batched)
 static void
 handle(unsigned i)
 {
-	struct tick_client client = { 0 };
+	struct tick_client client = { .rights = &everybody };
 	struct tick_outcome out;
 	struct wire_header header;
 	const char *why;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tests/unit/everybody.h"
 #include "base/clock.h"
 #include "base/util.h"
 #include "measure.h"
@@ -71,6 +72,7 @@ open_all(void)
 	CHECK(tick_open(&tick, &settings, &streams, &counters, &journal,
 			&history) == 0);
 	history_init(&history);
+	client.rights = &everybody;
 	client.reply_max = tick.reply_max;
 	client.reply = malloc(tick.reply_max);
 	CHECK(client.reply != NULL);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tests/unit/everybody.h"
 #include "base/clock.h"
 #include "base/util.h"
 #include "tick_in_memory.h"
@@ -76,7 +77,8 @@ open_all(unsigned selections)
 static size_t
 handle(const uint8_t *frame, size_t len, const char **said)
 {
-	struct tick_client client = { .reply = reply,
+	struct tick_client client = { .rights = &everybody,
+				      .reply = reply,
 				      .reply_max = MESSAGE_MAX,
 				      .is_reply_large = true };
 	struct tick_outcome out;

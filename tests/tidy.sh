@@ -233,7 +233,7 @@ only()
 }
 {
 	only liburing.h src/io/engine.c
-	only libconfig.h src/config/settings_load.c
+	only libconfig.h src/config/reader.h
 	only systemd/sd-daemon.h src/base/notify.c
 } >"$found"
 report "each library has one file that knows it"
@@ -418,7 +418,7 @@ done >"$found"
 report "the tests that doc/testing.md names exist"
 
 # Words without the bars of tables; doc/notes and the manual pages are apart.
-words_max=18000
+words_max=19000
 words=$(cat README.md doc/*.md | tr -d '|' | grep -v '^[-: ]*$' | wc -w)
 {
 	[ "$words" -le "$words_max" ] ||

@@ -79,6 +79,7 @@ struct connection {
 	char name[USER_BYTES_MAX + 1]; /* from the handshake, unchanged */
 	char user[USER_BYTES_MAX + 1]; /* the same, safe for the log */
 	char peer[64];
+	const struct rights *rights; /* of the user; from OPEN on */
 	bool is_told;	     /* its connect line is in the log */
 	bool is_feed;	     /* has sent an update */
 	bool is_publisher;   /* it has published, or an earlier connection of

@@ -43,34 +43,19 @@ lag_judge(struct lag_state *state, const struct lag_limits *limits,
 			      : LAG_NOTHING;
 }
 
-static const struct slow_user *
-find_user(const struct settings *s, const char *user, size_t user_len)
-{
-	for (unsigned i = 0; i < s->slow.users_cnt; i++) {
-		const struct slow_user *u = &s->slow.users[i];
-
-		if (strlen(u->user) == user_len &&
-		    memcmp(u->user, user, user_len) == 0)
-			return u;
-	}
-	return NULL;
-}
-
 int64_t
-lag_spill_limit_of(const struct settings *s, const char *user,
-		     size_t user_len)
+lag_spill_limit_of(const struct settings *s, const struct rights *rights)
 {
-	const struct slow_user *u = find_user(s, user, user_len);
-
-	return u != NULL && u->spill_limit >= 0 ? u->spill_limit
-						: s->slow.spill_limit;
+	return rights->spill_limit >= 0 ? rights->spill_limit
+					: s->slow.spill_limit;
 }
 
 enum slow_policy
-lag_policy_of(const struct settings *s, const char *user, size_t user_len)
+lag_policy_of(const struct settings *s, const struct rights *rights)
 {
-	const struct slow_user *u = find_user(s, user, user_len);
-	enum slow_policy policy = u != NULL ? u->policy : s->slow.policy;
+	enum slow_policy policy = rights->policy >= 0
+					  ? (enum slow_policy)rights->policy
+					  : s->slow.policy;
 
 	if (policy == SLOW_SPILL && s->journal.directory[0] == '\0')
 		policy = SLOW_DISCONNECT;

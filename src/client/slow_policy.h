@@ -47,14 +47,13 @@ enum lag_action lag_judge(struct lag_state *state,
 			  enum slow_policy policy, uint64_t lag_bytes,
 			  uint64_t ring_bytes, int64_t now_ns);
 
-/* The policy for a user name, compared byte for byte; never "spill" if there is
- * no journal. */
-enum slow_policy lag_policy_of(const struct settings *s, const char *user,
-			       size_t user_len);
+/* A user's policy; never "spill" if there is no journal. */
+enum slow_policy lag_policy_of(const struct settings *s,
+			       const struct rights *rights);
 
 /* How long a user's consumer may be served from the journal, in ns; 0: no
  * limit. */
-int64_t lag_spill_limit_of(const struct settings *s, const char *user,
-			   size_t user_len);
+int64_t lag_spill_limit_of(const struct settings *s,
+			   const struct rights *rights);
 
 #endif

@@ -75,9 +75,14 @@ const struct extra extras[EXTRA_COUNT] = {
 		"schema", "tables", "a list",
 		"the schema itself, instead of a file",
 	},
-	[EXTRA_SLOW_USERS] = {
-		"slow", "users", "a list",
-		"users with a policy of their own",
+	[EXTRA_AUTH_ROLES] = {
+		"auth", "roles", "a list",
+		"rights with a name, for users who may do the same",
+	},
+	[EXTRA_AUTH_RIGHTS] = {
+		"auth", "rights", "a list",
+		"users with rights, or a slow.policy or slow.spill_limit, of "
+		"their own",
 	},
 };
 
@@ -424,19 +429,26 @@ option_path_from(const char *config_path, const char *name)
 	return path;
 }
 
-bool
-option_place_folders(struct settings *s, const char *config_path)
+static bool
+place(char **path, const char *config_path)
 {
-	char *path;
+	char *placed;
 
-	if (s->journal.directory[0] == '\0') /* none */
+	if ((*path)[0] == '\0') /* none */
 		return true;
-	path = option_path_from(config_path, s->journal.directory);
-	if (path == NULL)
+	placed = option_path_from(config_path, *path);
+	if (placed == NULL)
 		return false;
-	free(s->journal.directory);
-	s->journal.directory = path;
+	free(*path);
+	*path = placed;
 	return true;
+}
+
+bool
+option_place_files(struct settings *s, const char *config_path)
+{
+	return place(&s->journal.directory, config_path) &&
+	       place(&s->auth.users, config_path);
 }
 
 bool

@@ -49,7 +49,8 @@ extern const struct option options[OPTION_COUNT];
 enum extra_idx {
 	EXTRA_SCHEMA_FILE,
 	EXTRA_SCHEMA_TABLES,
-	EXTRA_SLOW_USERS,
+	EXTRA_AUTH_ROLES,
+	EXTRA_AUTH_RIGHTS,
 	EXTRA_COUNT
 };
 
@@ -102,9 +103,9 @@ bool option_store_defaults(struct settings *s);
  * stays.  The caller frees it.  NULL: out of memory. */
 char *option_path_from(const char *config_path, const char *name);
 
-/* Makes folders in the settings relative to that of the configuration.  false:
- * out of memory. */
-bool option_place_folders(struct settings *s, const char *config_path);
+/* Makes paths in the settings relative to the folder of the configuration.
+ * false: out of memory. */
+bool option_place_files(struct settings *s, const char *config_path);
 
 /* The allowed values, in words. */
 struct phrase option_limits(const struct option *o);

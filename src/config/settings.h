@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/rights.h"
 #include "schema/schema.h"
 
 enum engine_mode { ENGINE_AUTO, ENGINE_SQPOLL, ENGINE_DIRECT };
@@ -30,19 +31,23 @@ enum { USER_BYTES_MAX = 127 };
 /* The value "auto" of a time. */
 enum { TIME_AUTO = -1 };
 
-/* An entry of slow.users: a user with a policy of its own. */
-struct slow_user {
-	char *user;
-	enum slow_policy policy;
-	int64_t spill_limit; /* -1: as slow.spill_limit */
-};
-
 struct settings {
 	struct {
 		char *address;
 		uint64_t port;
 		bool unix_socket;
 	} listen;
+	struct {
+		char *users; /* path of the users file; "": nobody needs a
+				password */
+		bool open;
+		char *role;
+		struct rights *role_rows; /* auth.roles and those built in */
+		unsigned role_rows_cnt;
+		struct rights *user_rows; /* auth.rights, by user */
+		unsigned user_rows_cnt;
+		const struct rights *others; /* of everybody else */
+	} auth;
 	struct {
 		uint64_t max;
 		uint64_t receive_buffer;
@@ -82,8 +87,6 @@ struct settings {
 		uint64_t return_percent;
 		int64_t block_limit;
 		int64_t spill_limit;
-		struct slow_user *users;
-		unsigned users_cnt;
 	} slow;
 	struct {
 		char *directory;
@@ -113,6 +116,10 @@ struct settings {
 	} stop;
 	struct schema tables;
 };
+
+/* What a user may do.  The name is compared byte for byte. */
+const struct rights *settings_rights_of(const struct settings *s,
+					const char *user);
 
 /* How many different filters by symbol there can be at once: for each
  * connection its present, its requested and its previous filter, one for each

@@ -3,14 +3,14 @@
 #include "config/settings_load.h"
 
 #include <errno.h>
-#include <libconfig.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
 #include "config/options.h"
+#include "config/reader.h"
+#include "config/rights_load.h"
 #include "config/source_text.h"
 #include "wire/wire.h"
 
@@ -20,100 +20,16 @@ enum {
 
 /* ---- errors ---- */
 
-struct reader {
-	struct settings *s;
-	const char *path;
-	char *err;
-	size_t err_len;
-	unsigned lines[OPTION_COUNT]; /* line of each setting; 0: not in the
-					 file */
-	unsigned schema_line;	      /* line of schema.file or schema.tables */
-};
-
-__attribute__((format(printf, 2, 3))) static int
-fail(struct reader *r, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(r->err, r->err_len, format, args);
-	va_end(args);
-	/* One line, even if a quoted value has control characters. */
-	for (char *c = r->err; *c != '\0'; c++)
-		if ((unsigned char)*c < ' ' || *c == 127)
-			*c = '?';
-	return -EINVAL;
-}
-
-static int
-fail_memory(struct reader *r)
-{
-	(void)fail(r, "%s: out of memory", r->path);
-	return -ENOMEM;
-}
-
-static struct phrase
-path_of(config_setting_t *at)
-{
-	config_setting_t *parent = config_setting_parent(at);
-	const char *name = config_setting_name(at);
-	struct phrase t;
-
-	if (parent == NULL)
-		return phrase_of("%s", "");
-	t = path_of(parent);
-	if (name == NULL)
-		return phrase_of("%.150s[%d]", t.text,
-				 config_setting_index(at));
-	return phrase_of("%.100s%s%.60s", t.text, t.text[0] == '\0' ? "" : ".",
-			 name);
-}
-
-/* A value from the file, shortened if it is too long. */
-static struct phrase
-show_value(config_setting_t *at)
-{
-	const char *string;
-
-	switch (config_setting_type(at)) {
-	case CONFIG_TYPE_INT:
-	case CONFIG_TYPE_INT64:
-		return phrase_of("%lld", config_setting_get_int64(at));
-	case CONFIG_TYPE_FLOAT:
-		return phrase_of("%g", config_setting_get_float(at));
-	case CONFIG_TYPE_BOOL:
-		return phrase_of(config_setting_get_bool(at) ? "true"
-							     : "false");
-	case CONFIG_TYPE_STRING:
-		string = config_setting_get_string(at);
-		return phrase_of("\"%.48s%s\"", string,
-				 strlen(string) > 48 ? "..." : "");
-	case CONFIG_TYPE_GROUP:
-		return phrase_of("a group");
-	default:
-		return phrase_of("a list");
-	}
-}
-
-/* FILE:LINE: setting NAME: VALUE COMPLAINT; allowed: ALLOWED */
-static int
-refuse(struct reader *r, config_setting_t *at, const char *complaint,
-       const char *allowed)
-{
-	return fail(r, "%s:%u: setting %s: %s %s; allowed: %s", r->path,
-		    config_setting_source_line(at), path_of(at).text,
-		    show_value(at).text, complaint, allowed);
-}
-
-/* The same with the complaint of schema/schema.h. */
+/* As reader_refuse, with the complaint of schema/schema.h. */
 static int
 refuse_schema(struct reader *r, config_setting_t *at, int code,
 	      const struct schema_error *e)
 {
 	if (code == -ENOMEM)
-		return fail_memory(r);
-	return fail(r, "%s:%u: setting %s: %s", r->path,
-		    config_setting_source_line(at), path_of(at).text, e->text);
+		return reader_fail_memory(r);
+	return reader_fail(r, "%s:%u: setting %s: %s", r->path,
+			   config_setting_source_line(at),
+			   reader_path_of(at).text, e->text);
 }
 
 static int
@@ -124,44 +40,25 @@ refuse_unknown(struct reader *r, const char *group, config_setting_t *at)
 		option_guess(group, config_setting_name(at), &all);
 
 	if (nearest.text[0] != '\0')
-		return fail(r,
-			    "%s:%u: setting %s: is unknown; did you mean %s?",
-			    r->path, config_setting_source_line(at),
-			    path_of(at).text, nearest.text);
-	return fail(r, "%s:%u: setting %s: is unknown; allowed: %s", r->path,
-		    config_setting_source_line(at), path_of(at).text, all.text);
-}
-
-static struct value
-value_of(config_setting_t *at)
-{
-	switch (config_setting_type(at)) {
-	case CONFIG_TYPE_INT:
-	case CONFIG_TYPE_INT64:
-		return (struct value){ .kind = VALUE_INTEGER,
-				       .number = config_setting_get_int64(at) };
-	case CONFIG_TYPE_BOOL:
-		return (struct value){ .kind = VALUE_FLAG,
-				       .number = config_setting_get_bool(at) };
-	case CONFIG_TYPE_STRING:
-		return (struct value){ .kind = VALUE_STRING,
-				       .string =
-					       config_setting_get_string(at) };
-	default:
-		return (struct value){ .kind = VALUE_OTHER };
-	}
+		return reader_fail(
+			r, "%s:%u: setting %s: is unknown; did you mean %s?",
+			r->path, config_setting_source_line(at),
+			reader_path_of(at).text, nearest.text);
+	return reader_fail(r, "%s:%u: setting %s: is unknown; allowed: %s",
+			   r->path, config_setting_source_line(at),
+			   reader_path_of(at).text, all.text);
 }
 
 static int
 read_option(struct reader *r, enum option_idx idx, config_setting_t *at)
 {
 	const struct option *o = &options[idx];
-	struct value v = value_of(at);
+	struct value v = reader_value_of(at);
 	const char *complaint = option_store(r->s, o, &v);
 	struct phrase allowed = option_limits(o);
 
 	if (complaint == option_out_of_memory)
-		return fail_memory(r);
+		return reader_fail_memory(r);
 	r->lines[idx] = config_setting_source_line(at);
 	if (complaint == NULL)
 		return 0;
@@ -169,7 +66,7 @@ read_option(struct reader *r, enum option_idx idx, config_setting_t *at)
 	    o->written[0] == '"' && o->min >= 0)
 		allowed = phrase_of("%.100s, such as %.100s", allowed.text,
 				    o->written);
-	return refuse(r, at, complaint, allowed.text);
+	return reader_refuse(r, at, complaint, allowed.text);
 }
 
 /* ---- files ---- */
@@ -222,9 +119,9 @@ prepare(struct reader *r, const char *text, size_t len, char **out)
 	if (*out != NULL)
 		return 0;
 	if (f.why == NULL)
-		return fail_memory(r);
-	return fail(r, "%s:%u: %.*s %s", r->path, f.line,
-		    (int)min_u64(f.word_len, 100), f.word, f.why);
+		return reader_fail_memory(r);
+	return reader_fail(r, "%s:%u: %.*s %s", r->path, f.line,
+			   (int)min_u64(f.word_len, 100), f.word, f.why);
 }
 
 /* ---- the schema ---- */
@@ -233,8 +130,8 @@ static int
 begin_schema(struct reader *r, config_setting_t *at)
 {
 	if (r->schema_line != 0)
-		return refuse(r, at, "is a second schema",
-			      "one of schema.file and schema.tables");
+		return reader_refuse(r, at, "is a second schema",
+				     "one of schema.file and schema.tables");
 	r->schema_line = config_setting_source_line(at);
 	return 0;
 }
@@ -249,23 +146,25 @@ parse_schema_file(struct reader *r, config_setting_t *at, const char *path)
 	int err = read_file(path, &text, &len);
 
 	if (err == -ENOMEM)
-		return fail_memory(r);
+		return reader_fail_memory(r);
 	if (err != 0)
-		return fail(r, "%s:%u: setting %s: cannot read %s: %s", r->path,
-			    config_setting_source_line(at), path_of(at).text,
-			    path, strerror(-err));
+		return reader_fail(r, "%s:%u: setting %s: cannot read %s: %s",
+				   r->path, config_setting_source_line(at),
+				   reader_path_of(at).text, path,
+				   strerror(-err));
 	err = schema_parse(schema, text, len, &e);
 	free(text);
 	if (err == 0 && schema->tables_cnt == 0)
-		err = fail(r,
-			   "%s:1:1: there is no table in it; allowed: "
-			   "definitions such as "
-			   "trade:([]time:`timespan$();sym:`symbol$())",
-			   path);
+		err = reader_fail(r,
+				  "%s:1:1: there is no table in it; allowed: "
+				  "definitions such as "
+				  "trade:([]time:`timespan$();sym:`symbol$())",
+				  path);
 	else if (err == -ENOMEM)
-		err = fail_memory(r);
+		err = reader_fail_memory(r);
 	else if (err != 0)
-		err = fail(r, "%s:%u:%u: %s", path, e.line, e.column, e.text);
+		err = reader_fail(r, "%s:%u:%u: %s", path, e.line, e.column,
+				  e.text);
 	return err;
 }
 
@@ -278,11 +177,11 @@ read_schema_file(struct reader *r, config_setting_t *at)
 	if (res != 0)
 		return res;
 	if (config_setting_type(at) != CONFIG_TYPE_STRING)
-		return refuse(r, at, "is not a string",
-			      "the path of a schema, such as \"sym.q\"");
+		return reader_refuse(r, at, "is not a string",
+				     "the path of a schema, such as \"sym.q\"");
 	path = option_path_from(r->path, config_setting_get_string(at));
 	if (path == NULL)
-		return fail_memory(r);
+		return reader_fail_memory(r);
 	res = parse_schema_file(r, at, path);
 	free(path);
 	return res;
@@ -309,9 +208,9 @@ add_column(struct reader *r, config_setting_t *at, struct schema_table *t,
 			;
 	if (name == NULL || code == ARRAY_LEN(attrs) ||
 	    strtok_r(NULL, blanks, &rest) != NULL)
-		return refuse(r, at, "is not a column",
-			      "\"NAME\", \"NAME TYPE\" or \"NAME TYPE "
-			      "ATTRIBUTE\", with s, u, p or g");
+		return reader_refuse(r, at, "is not a column",
+				     "\"NAME\", \"NAME TYPE\" or \"NAME TYPE "
+				     "ATTRIBUTE\", with s, u, p or g");
 	res = schema_add_column(t, name, type == NULL ? "" : type, code, &e);
 	return res == 0 ? 0 : refuse_schema(r, at, res, &e);
 }
@@ -322,8 +221,9 @@ read_columns(struct reader *r, config_setting_t *at, struct schema_table *t)
 	int type = config_setting_type(at);
 
 	if (type != CONFIG_TYPE_LIST && type != CONFIG_TYPE_ARRAY)
-		return refuse(r, at, "is not a list",
-			      "( \"time timespan\", \"sym symbol\", ... )");
+		return reader_refuse(
+			r, at, "is not a list",
+			"( \"time timespan\", \"sym symbol\", ... )");
 	for (int i = 0; i < config_setting_length(at); i++) {
 		config_setting_t *item =
 			config_setting_get_elem(at, (unsigned)i);
@@ -331,11 +231,12 @@ read_columns(struct reader *r, config_setting_t *at, struct schema_table *t)
 		int res;
 
 		if (config_setting_type(item) != CONFIG_TYPE_STRING)
-			return refuse(r, item, "is not a string",
-				      "a column, such as \"price float\"");
+			return reader_refuse(
+				r, item, "is not a string",
+				"a column, such as \"price float\"");
 		words = strdup(config_setting_get_string(item));
 		if (words == NULL)
-			return fail_memory(r);
+			return reader_fail_memory(r);
 		res = add_column(r, item, t, words);
 		free(words);
 		if (res != 0)
@@ -344,36 +245,28 @@ read_columns(struct reader *r, config_setting_t *at, struct schema_table *t)
 	return 0;
 }
 
-/* Finds the two members that a group must have, and a third that it may have
- * (NULL: none).  Any other member is refused. */
+/* Finds the name and the columns of a table.  Any other member is refused. */
 static int
-find_members(struct reader *r, config_setting_t *at,
-	     const char *const names[3], config_setting_t *out[3])
+find_members(struct reader *r, config_setting_t *at, config_setting_t **name,
+	     config_setting_t **columns)
 {
-	struct phrase allowed =
-		phrase_of("{ %s = ...; %s = ...; }%s%s", names[0], names[1],
-			  names[2] != NULL ? ", perhaps with " : "",
-			  names[2] != NULL ? names[2] : "");
+	static const char allowed[] = "{ name = ...; columns = ...; }";
 
 	if (config_setting_type(at) != CONFIG_TYPE_GROUP)
-		return refuse(r, at, "is not a group", allowed.text);
-	for (int i = 0; i < 2; i++) {
-		out[i] = config_setting_get_member(at, names[i]);
-		if (out[i] == NULL)
-			return refuse(r, at, "is not complete", allowed.text);
-	}
-	out[2] = names[2] == NULL ? NULL
-				  : config_setting_get_member(at, names[2]);
+		return reader_refuse(r, at, "is not a group", allowed);
+	*name = config_setting_get_member(at, "name");
+	*columns = config_setting_get_member(at, "columns");
+	if (*name == NULL || *columns == NULL)
+		return reader_refuse(r, at, "is not complete", allowed);
 	for (int i = 0; i < config_setting_length(at); i++) {
 		config_setting_t *member =
 			config_setting_get_elem(at, (unsigned)i);
 
-		if (member != out[0] && member != out[1] && member != out[2])
-			return fail(r,
-				    "%s:%u: setting %s: is unknown; allowed: "
-				    "%s",
-				    r->path, config_setting_source_line(member),
-				    path_of(member).text, allowed.text);
+		if (member != *name && member != *columns)
+			return reader_fail(
+				r, "%s:%u: setting %s: is unknown; allowed: %s",
+				r->path, config_setting_source_line(member),
+				reader_path_of(member).text, allowed);
 	}
 	return 0;
 }
@@ -381,125 +274,49 @@ find_members(struct reader *r, config_setting_t *at,
 static int
 read_schema_tables(struct reader *r, config_setting_t *at)
 {
-	static const char *const names[3] = { "name", "columns", NULL };
 	int res = begin_schema(r, at);
 
 	if (res != 0)
 		return res;
 	if (config_setting_type(at) != CONFIG_TYPE_LIST)
-		return refuse(r, at, "is not a list",
-			      "( { name = ...; columns = ...; }, ... )");
+		return reader_refuse(r, at, "is not a list",
+				     "( { name = ...; columns = ...; }, ... )");
 	for (int i = 0; i < config_setting_length(at); i++) {
 		config_setting_t *item =
 			config_setting_get_elem(at, (unsigned)i);
-		config_setting_t *members[3];
+		config_setting_t *name = NULL, *columns = NULL;
 		struct schema_table *t;
 		struct schema_error e;
 
-		res = find_members(r, item, names, members);
+		res = find_members(r, item, &name, &columns);
 		if (res != 0)
 			return res;
-		if (config_setting_type(members[0]) != CONFIG_TYPE_STRING)
-			return refuse(r, members[0], "is not a string",
-				      "a name, such as \"trade\"");
+		if (config_setting_type(name) != CONFIG_TYPE_STRING)
+			return reader_refuse(r, name, "is not a string",
+					     "a name, such as \"trade\"");
 		res = schema_add_table(&r->s->tables,
-				       config_setting_get_string(members[0]),
-				       &t, &e);
+				       config_setting_get_string(name), &t, &e);
 		if (res != 0)
-			return refuse_schema(r, members[0], res, &e);
-		res = read_columns(r, members[1], t);
-		if (res != 0)
-			return res;
-	}
-	return 0;
-}
-
-/* ---- slow.users ---- */
-
-/* Why no client can have this name; NULL if one can (wire_read_hello). */
-static const char *
-user_fault(const char *user)
-{
-	size_t len = strlen(user);
-
-	if (len > USER_BYTES_MAX)
-		return "is longer than 127 bytes, and a client with such a "
-		       "name is refused";
-	if (strchr(user, ':') != NULL)
-		return "has a colon, and the password begins there";
-	return NULL;
-}
-
-static int
-read_slow_user(struct reader *r, config_setting_t *at, struct slow_user *out)
-{
-	static const char *const names[3] = { "user", "policy", "spill_limit" };
-	const struct option *policy = &options[OPTION_slow_policy];
-	const struct option *limit = &options[OPTION_slow_spill_limit];
-	config_setting_t *members[3];
-	struct value v;
-	const char *complaint, *user;
-	unsigned choice;
-	int res = find_members(r, at, names, members);
-
-	if (res != 0)
-		return res;
-	if (config_setting_type(members[0]) != CONFIG_TYPE_STRING)
-		return refuse(r, members[0], "is not a string",
-			      "a user's name, such as \"rdb\"");
-	user = config_setting_get_string(members[0]);
-	complaint = user_fault(user);
-	if (complaint != NULL)
-		return refuse(r, members[0], complaint,
-			      "a name that a client can have");
-	for (unsigned i = 0; i < r->s->slow.users_cnt; i++)
-		if (strcmp(r->s->slow.users[i].user, user) == 0)
-			return refuse(r, members[0], "is listed twice",
-				      "each user once");
-	v = value_of(members[1]);
-	complaint = option_read_choice(policy, &v, &choice);
-	if (complaint != NULL)
-		return refuse(r, members[1], complaint,
-			      option_limits(policy).text);
-	out->policy = choice;
-	out->spill_limit = -1;
-	if (members[2] != NULL) {
-		v = value_of(members[2]);
-		complaint = option_read_quantity(limit, &v, &out->spill_limit);
-		if (complaint != NULL)
-			return refuse(r, members[2], complaint,
-				      option_limits(limit).text);
-	}
-	out->user = strdup(user);
-	return out->user == NULL ? fail_memory(r) : 0;
-}
-
-static int
-read_slow_users(struct reader *r, config_setting_t *at)
-{
-	int cnt = config_setting_length(at);
-
-	if (config_setting_type(at) != CONFIG_TYPE_LIST)
-		return refuse(r, at, "is not a list",
-			      "( { user = ...; policy = ...; }, ... )");
-	if (cnt == 0)
-		return 0;
-	r->s->slow.users = calloc((size_t)cnt, sizeof(*r->s->slow.users));
-	if (r->s->slow.users == NULL)
-		return fail_memory(r);
-	for (int i = 0; i < cnt; i++) {
-		int res = read_slow_user(
-			r, config_setting_get_elem(at, (unsigned)i),
-			&r->s->slow.users[i]);
-
+			return refuse_schema(r, name, res, &e);
+		res = read_columns(r, columns, t);
 		if (res != 0)
 			return res;
-		r->s->slow.users_cnt++;
 	}
 	return 0;
 }
 
 /* ---- the whole ---- */
+
+/* Keeps a list until the schema is known. */
+static int
+take_rows(struct reader *r, config_setting_t *at, config_setting_t **out)
+{
+	if (config_setting_type(at) != CONFIG_TYPE_LIST)
+		return reader_refuse(r, at, "is not a list",
+				     "( { ... }, ... )");
+	*out = at;
+	return 0;
+}
 
 static int
 read_extra(struct reader *r, enum extra_idx idx, config_setting_t *at)
@@ -509,8 +326,10 @@ read_extra(struct reader *r, enum extra_idx idx, config_setting_t *at)
 		return read_schema_file(r, at);
 	case EXTRA_SCHEMA_TABLES:
 		return read_schema_tables(r, at);
-	case EXTRA_SLOW_USERS:
-		return read_slow_users(r, at);
+	case EXTRA_AUTH_ROLES:
+		return take_rows(r, at, &r->roles);
+	case EXTRA_AUTH_RIGHTS:
+		return take_rows(r, at, &r->rights);
 	case EXTRA_COUNT:
 		break;
 	}
@@ -548,9 +367,10 @@ read_group(struct reader *r, config_setting_t *at)
 	if (is_schema && config_setting_type(at) == CONFIG_TYPE_STRING)
 		return read_schema_file(r, at);
 	if (config_setting_type(at) != CONFIG_TYPE_GROUP)
-		return refuse(r, at, "is not a group",
-			      is_schema ? "a path, or { NAME = VALUE; ... }"
-					: "{ NAME = VALUE; ... }");
+		return reader_refuse(
+			r, at, "is not a group",
+			is_schema ? "a path, or { NAME = VALUE; ... }"
+				  : "{ NAME = VALUE; ... }");
 	for (int i = 0; i < config_setting_length(at); i++) {
 		int res = read_setting(
 			r, name, config_setting_get_elem(at, (unsigned)i));
@@ -572,10 +392,11 @@ read_groups(struct reader *r, config_setting_t *root)
 			return res;
 	}
 	if (r->schema_line == 0)
-		return fail(r,
-			    "%s: setting schema: is missing; allowed: schema = "
-			    "\"sym.q\", or a group with file or tables",
-			    r->path);
+		return reader_fail(
+			r,
+			"%s: setting schema: is missing; allowed: schema = "
+			"\"sym.q\", or a group with file or tables",
+			r->path);
 	return 0;
 }
 
@@ -592,12 +413,13 @@ check_tables(struct reader *r)
 				  (6 + 1) * (size_t)t->columns_cnt;
 
 		if (shortest > r->s->message.max)
-			return fail(r,
-				    "%s:%u: setting schema: a row of table %s "
-				    "takes %zu bytes or more; allowed: "
-				    "message.max, here %llu",
-				    r->path, r->schema_line, t->name, shortest,
-				    (unsigned long long)r->s->message.max);
+			return reader_fail(
+				r,
+				"%s:%u: setting schema: a row of table %s "
+				"takes %zu bytes or more; allowed: "
+				"message.max, here %llu",
+				r->path, r->schema_line, t->name, shortest,
+				(unsigned long long)r->s->message.max);
 	}
 	return 0;
 }
@@ -614,8 +436,8 @@ check_options(struct reader *r)
 	o = &options[d.involved[0]];
 	for (unsigned i = 0; line == 0 && i < d.involved_cnt; i++)
 		line = r->lines[d.involved[i]];
-	return fail(r, "%s:%u: setting %s.%s: %s", r->path, line, o->group,
-		    o->name, d.text.text);
+	return reader_fail(r, "%s:%u: setting %s.%s: %s", r->path, line,
+			   o->group, o->name, d.text.text);
 }
 
 static int
@@ -630,30 +452,23 @@ check_all(struct reader *r)
 		return res;
 	res = schema_finish(&r->s->tables, &e);
 	if (res == -ENOMEM)
-		return fail_memory(r);
+		return reader_fail_memory(r);
 	if (res != 0)
-		return fail(r, "%s:%u: setting schema: %s", r->path,
-			    r->schema_line, e.text);
+		return reader_fail(r, "%s:%u: setting schema: %s", r->path,
+				   r->schema_line, e.text);
 	return check_tables(r);
 }
 
 static int
-parse_text(struct reader *r, const char *text)
+parse_text(struct reader *r, config_t *config, const char *text)
 {
-	config_t config;
-	int res;
-
-	config_init(&config);
-	if (config_read_string(&config, text) != CONFIG_TRUE)
-		res = fail(r,
+	if (config_read_string(config, text) == CONFIG_TRUE)
+		return read_groups(r, config_root_setting(config));
+	return reader_fail(r,
 			   "%s:%d: %s, here or in the line before; allowed: "
 			   "GROUP = { NAME = VALUE; ... };",
-			   r->path, config_error_line(&config),
-			   config_error_text(&config));
-	else
-		res = read_groups(r, config_root_setting(&config));
-	config_destroy(&config);
-	return res;
+			   r->path, config_error_line(config),
+			   config_error_text(config));
 }
 
 int
@@ -663,27 +478,34 @@ settings_load(struct settings *s, const char *path, char *err, size_t err_len)
 		.s = s, .path = path, .err = err, .err_len = err_len
 	};
 	char *text = NULL, *wide = NULL;
+	config_t config;
 	size_t len;
 	int res;
 
 	*s = (struct settings){ 0 };
 	res = read_file(path, &text, &len);
 	if (res != 0) {
-		(void)fail(&r, "%s: cannot be read: %s", path, strerror(-res));
+		(void)reader_fail(&r, "%s: cannot be read: %s", path,
+				  strerror(-res));
 		return res;
 	}
+	config_init(&config);
 	if (strlen(text) < len)
-		res = fail(&r, "%s: cannot be read: it contains a NUL", path);
+		res = reader_fail(&r, "%s: cannot be read: it contains a NUL",
+				  path);
 	if (res == 0)
 		res = prepare(&r, text, len, &wide);
 	if (res == 0 && !option_store_defaults(s))
-		res = fail_memory(&r);
+		res = reader_fail_memory(&r);
 	if (res == 0)
-		res = parse_text(&r, wide);
-	if (res == 0 && !option_place_folders(s, path))
-		res = fail_memory(&r);
+		res = parse_text(&r, &config, wide);
+	if (res == 0 && !option_place_files(s, path))
+		res = reader_fail_memory(&r);
 	if (res == 0)
 		res = check_all(&r);
+	if (res == 0)
+		res = rights_load(&r);
+	config_destroy(&config);
 	free(wide);
 	free(text);
 	if (res != 0)
@@ -697,9 +519,12 @@ settings_fini(struct settings *s)
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (options[i].kind == KIND_TEXT)
 			free(*(char **)((char *)s + options[i].off));
-	for (unsigned i = 0; i < s->slow.users_cnt; i++)
-		free(s->slow.users[i].user);
-	free(s->slow.users);
+	for (unsigned i = 0; i < s->auth.role_rows_cnt; i++)
+		rights_fini(&s->auth.role_rows[i]);
+	for (unsigned i = 0; i < s->auth.user_rows_cnt; i++)
+		rights_fini(&s->auth.user_rows[i]);
+	free(s->auth.role_rows);
+	free(s->auth.user_rows);
 	schema_fini(&s->tables);
 	*s = (struct settings){ 0 };
 }

@@ -229,7 +229,7 @@ put_subscribers(struct server *s, struct wire_writer *out)
 	const char *error = NULL;
 
 	wire_put_u8(out, KT_DICT);
-	ask_put_names(schema, false, out);
+	ask_put_names(schema, out);
 	wire_put_list(out, KT_LIST, KA_NONE, schema->tables_cnt);
 	for (unsigned i = 0; i < schema->tables_cnt && error == NULL; i++)
 		error = put_subscribed(s, &schema->tables[i], out);

@@ -306,12 +306,11 @@ serve_hello(struct server *s, struct connection *c)
 	c->state = CONNECTION_OPEN;
 	list_remove(&c->hello_node);
 	c->deadline_ns = 0;
-	c->consumer.policy =
-		lag_policy_of(s->settings, c->name, strlen(c->name));
+	c->rights = settings_rights_of(s->settings, c->name);
+	c->consumer.policy = lag_policy_of(s->settings, c->rights);
 	c->is_publisher = publishers_know(&s->publishers, c->name,
 					  c->consumer.address);
-	c->spill_limit_ns =
-		lag_spill_limit_of(s->settings, c->name, strlen(c->name));
+	c->spill_limit_ns = lag_spill_limit_of(s->settings, c->rights);
 	c->consumer.reply[0] = capability;
 	consumer_queue(&c->consumer, 1, NULL, (struct reply_gate){ 0 });
 	delivery_wake(&s->delivery, c);
@@ -401,24 +400,24 @@ static bool
 serve_frame(struct server *s, struct connection *c,
 	    const struct wire_header *header, const uint8_t *frame)
 {
-	struct tick_client client = { .selection = c->selection,
-				      .stream = c->consumer.here.stream,
-				      .is_behind = c->consumer.state ==
-						   CONSUMER_JOURNAL,
-				      .reply = reply_buffer(c),
-				      .reply_max = reply_room(s, c),
-				      .is_reply_large =
-					      c->consumer.long_reply != NULL,
-				      .handle = c->fd,
-				      .address = c->consumer.address,
-				      .has_published = c->has_published,
-				      .published_pos = c->published_pos,
-				      .user = c->name,
-				      .who = c,
-				      .must_queue = wait_must_queue(s, c),
-				      .is_brief = !s->serves_dear &&
-						  c->waits_for == WAIT_NOTHING,
-				      .is_late = c->is_late };
+	struct tick_client client = {
+		.selection = c->selection,
+		.stream = c->consumer.here.stream,
+		.is_behind = c->consumer.state == CONSUMER_JOURNAL,
+		.reply = reply_buffer(c),
+		.reply_max = reply_room(s, c),
+		.is_reply_large = c->consumer.long_reply != NULL,
+		.handle = c->fd,
+		.address = c->consumer.address,
+		.has_published = c->has_published,
+		.published_pos = c->published_pos,
+		.user = c->name,
+		.rights = c->rights,
+		.who = c,
+		.must_queue = wait_must_queue(s, c),
+		.is_brief = !s->serves_dear && c->waits_for == WAIT_NOTHING,
+		.is_late = c->is_late
+	};
 	bool is_sync = header->message == WIRE_SYNC;
 	enum tick_result result;
 	struct tick_outcome out;
@@ -472,7 +471,7 @@ serve_by_template(struct server *s, struct connection *c)
 	if (c->consumer.state != CONSUMER_NONE ||
 	    wait_must_queue(s, c))
 		return;
-	len = publish_by_template(&s->tick, c->buffer + c->parsed,
+	len = publish_by_template(&s->tick, c->rights, c->buffer + c->parsed,
 				  c->filled - c->parsed, &records);
 	if (len == 0)
 		return;

@@ -233,8 +233,8 @@ wants_spill(const struct settings *s)
 {
 	bool wants = s->slow.policy == SLOW_SPILL;
 
-	for (unsigned i = 0; i < s->slow.users_cnt; i++)
-		wants = wants || s->slow.users[i].policy == SLOW_SPILL;
+	for (unsigned i = 0; i < s->auth.user_rows_cnt; i++)
+		wants = wants || s->auth.user_rows[i].policy == SLOW_SPILL;
 	return wants;
 }
 

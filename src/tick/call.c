@@ -7,6 +7,7 @@
 #include "q/parse.h"
 
 const char call_bad_rank[] = "rank";
+const char call_no_access[] = "access";
 
 const char *
 call_must_wait(struct call *c, enum wait_reason why)
@@ -19,6 +20,19 @@ call_must_wait(struct call *c, enum wait_reason why)
 	if (why == WAIT_DEAR)
 		return query_limit;
 	return why == WAIT_FILE ? "journal" : "full";
+}
+
+const char *
+call_refuse(const struct call *c)
+{
+	c->tick->counters->refused++;
+	return call_no_access;
+}
+
+bool
+call_may(const struct call *c, unsigned right)
+{
+	return (c->client->rights->may & right) != 0;
 }
 
 const char *

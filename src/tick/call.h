@@ -55,6 +55,14 @@ struct call {
  */
 const char *call_must_wait(struct call *c, enum wait_reason why);
 
+/* The error of a request that the client's user may not make: counted, and
+ * logged even if the client is told. */
+extern const char call_no_access[];
+const char *call_refuse(const struct call *c);
+
+/* Whether the client's user has this right (enum right). */
+bool call_may(const struct call *c, unsigned right);
+
 /* The error for too many or too few arguments. */
 extern const char call_bad_rank[];
 

@@ -27,6 +27,8 @@ call_endofday(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
+	if (!call_may(c, RIGHT_ADMINISTER))
+		return call_refuse(c);
 	/* Each end of a day makes a file: clients must not make many, or move
 	 * the date far ahead. */
 	if (c->tick->day > clock_day(c->tick->local_ns))
@@ -321,7 +323,8 @@ handle_update(struct call *c)
 }
 
 /* Counts an error.  A synchronous caller is told; that of an asynchronous
- * request goes to the log. */
+ * request goes to the log, and so does a refusal, which the operator should
+ * know of. */
 static void
 note_error(struct call *c, bool is_sync, const char *error, const uint8_t *body,
 	   size_t len)
@@ -329,7 +332,7 @@ note_error(struct call *c, bool is_sync, const char *error, const uint8_t *body,
 	struct tick *t = c->tick;
 
 	t->counters->request_errors++;
-	if (is_sync)
+	if (is_sync && error != call_no_access)
 		return;
 	c->out->error = error;
 	c->out->asked = asked_text(t->asked, body, len);

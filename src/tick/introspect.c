@@ -18,16 +18,30 @@ static const double kdb_version = 4.0;
 /* ---- tables ---- */
 
 void
-ask_put_names(const struct schema *schema, bool is_sorted,
-	      struct wire_writer *out)
+ask_put_names(const struct schema *schema, struct wire_writer *out)
 {
-	/* `s# only with two tables or more, as in q (tick-contract.md 2.1) */
-	is_sorted = is_sorted && schema->tables_cnt > 1;
-	wire_put_list(out, KT_SYMBOL, is_sorted ? KA_SORTED : KA_NONE,
-		      schema->tables_cnt);
+	wire_put_list(out, KT_SYMBOL, KA_NONE, schema->tables_cnt);
 	for (unsigned i = 0; i < schema->tables_cnt; i++)
 		wire_put_symbol_item(out, schema->tables[i].name,
 				     strlen(schema->tables[i].name));
+}
+
+/* The tables that the client's user may see. */
+static void
+put_seen_names(const struct call *c, struct wire_writer *out)
+{
+	const struct schema *schema = &c->tick->settings->tables;
+	const struct rights *rights = c->client->rights;
+	uint32_t cnt = 0;
+
+	for (unsigned i = 0; i < schema->tables_cnt; i++)
+		cnt += rights_may_see(rights, i);
+	/* `s# only with two tables or more, as in q (tick-contract.md 2.1) */
+	wire_put_list(out, KT_SYMBOL, cnt > 1 ? KA_SORTED : KA_NONE, cnt);
+	for (unsigned i = 0; i < schema->tables_cnt; i++)
+		if (rights_may_see(rights, i))
+			wire_put_symbol_item(out, schema->tables[i].name,
+					     strlen(schema->tables[i].name));
 }
 
 const char *
@@ -35,7 +49,6 @@ ask_tables(void *context, const struct request_arg *args, unsigned args_cnt,
 	   struct wire_writer *out)
 {
 	const struct call *c = context;
-	const struct schema *schema = &c->tick->settings->tables;
 	const char *space;
 	size_t len;
 
@@ -50,7 +63,7 @@ ask_tables(void *context, const struct request_arg *args, unsigned args_cnt,
 			return NULL;
 		}
 	}
-	ask_put_names(schema, true, out);
+	put_seen_names(c, out);
 	return NULL;
 }
 
@@ -74,7 +87,7 @@ ask_names(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	ask_put_names(&c->tick->settings->tables, true, out);
+	put_seen_names(c, out);
 	return NULL;
 }
 
@@ -87,7 +100,7 @@ ask_put_table(void *context, const char *name, size_t len,
 		schema_find(&c->tick->settings->tables, name, len);
 	size_t start = 6 + 1 + len + 1; /* list of two, `name */
 
-	if (t != NULL)
+	if (t != NULL && rights_may_see(c->client->rights, t->idx))
 		wire_put_bytes(out, t->sub_reply + start,
 			       t->sub_reply_len - start);
 }
@@ -97,6 +110,8 @@ ask_put_table(void *context, const char *name, size_t len,
 static const char *
 put_table(const struct call *c, enum tick_table table, struct wire_writer *out)
 {
+	if (!call_may(c, RIGHT_ASK))
+		return call_refuse(c);
 	return c->tick->put_table(c->tick->put_context, table, out);
 }
 

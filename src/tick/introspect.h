@@ -8,11 +8,9 @@
 #include "schema/schema.h"
 #include "tick/call.h"
 
-/* Writes the tables' names; with is_sorted like .u.t and tables[].  As keys of
- * a dictionary they must not be sorted: some clients could not read it (wire.md
- * 3, type 127). */
-void ask_put_names(const struct schema *schema, bool is_sorted,
-		   struct wire_writer *out);
+/* Writes the names of all tables, as keys of a dictionary: these must not be
+ * sorted, some clients could not read it (wire.md 3, type 127). */
+void ask_put_names(const struct schema *schema, struct wire_writer *out);
 
 /* tables[], tables`. */
 const char *ask_tables(void *context, const struct request_arg *args,

@@ -111,6 +111,8 @@ publish_update(struct call *c, const struct request_arg *table,
 	}
 	if (found == NULL)
 		return refuse_update(c, table, call_name_error(t, table));
+	if (!rights_may_publish(c->client->rights, found->idx))
+		return refuse_update(c, table, call_refuse(c));
 	/* In tick.q batches are made by insert, which checks the types. */
 	if (t->settings->publish.interval > 0)
 		check = CHECK_TYPES;

@@ -7,8 +7,8 @@
 /* Writes one message after the pending ones.  Returns the length of its frame;
  * 0: the frame is to be handled by dispatch_frame. */
 static size_t
-publish_one(struct tick *t, const uint8_t *frame, size_t avail,
-	    uint64_t *pending)
+publish_one(struct tick *t, const struct rights *rights, const uint8_t *frame,
+	    size_t avail, uint64_t *pending)
 {
 	struct stream *s = &t->streams->main;
 	uint64_t len, room, rows;
@@ -16,7 +16,8 @@ publish_one(struct tick *t, const uint8_t *frame, size_t avail,
 		template_find(&t->templates, frame, avail, &len);
 	size_t written;
 
-	if (template == NULL)
+	if (template == NULL ||
+	    !rights_may_publish(rights, template->table->idx))
 		return 0;
 	room = template_room(template, len);
 	/* A long one may have to wait, for its turn or for the streams. */
@@ -40,8 +41,8 @@ publish_one(struct tick *t, const uint8_t *frame, size_t avail,
 }
 
 size_t
-publish_by_template(struct tick *t, const uint8_t *at, size_t avail,
-		    uint64_t *out_records)
+publish_by_template(struct tick *t, const struct rights *rights,
+		    const uint8_t *at, size_t avail, uint64_t *out_records)
 {
 	struct stream *s = &t->streams->main;
 	uint64_t records = 0;
@@ -52,8 +53,8 @@ publish_by_template(struct tick *t, const uint8_t *at, size_t avail,
 		uint64_t pending = 0, first = records;
 
 		while (has_more && pending < s->index.gap_bytes) {
-			size_t len = publish_one(t, at + taken, avail - taken,
-						 &pending);
+			size_t len = publish_one(t, rights, at + taken,
+						 avail - taken, &pending);
 
 			taken += len;
 			records += len > 0;

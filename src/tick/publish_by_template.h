@@ -12,12 +12,13 @@
 
 /*
  * Handles whole frames at the front of a client's input, as long as they are
- * plain updates like earlier ones and there is room: the same as dispatch_frame
- * does, at a fraction of the cost.  Not for a client that reads a stream, whose
- * replies have places in it.  Returns the number of bytes consumed;
- * *out_records is the number of frames.
+ * plain updates like earlier ones, of tables that its user may publish, and
+ * there is room: the same as dispatch_frame does, at a fraction of the cost.
+ * Not for a client that reads a stream, whose replies have places in it.
+ * Returns the number of bytes consumed; *out_records is the number of frames.
  */
-size_t publish_by_template(struct tick *t, const uint8_t *at, size_t avail,
+size_t publish_by_template(struct tick *t, const struct rights *rights,
+			   const uint8_t *at, size_t avail,
 			   uint64_t *out_records);
 
 #endif

@@ -126,12 +126,17 @@ can_match(const struct schema_table *t, const struct request_arg *filter)
 	       (wanted != KT_LIST && (type == wanted || type == -wanted));
 }
 
-/* Adds one item of the table's sym column to the filter.  Returns NULL or the
- * text of an error. */
+/* Adds one item of the table's sym column to the filter, unless its rows are
+ * kept from the client's user.  Returns NULL or the text of an error. */
 static const char *
 add_item(struct call *c, const struct schema_table *t, const uint8_t *item,
 	 size_t len)
 {
+	const struct rights *rights = c->client->rights;
+
+	if (rights_is_restricted(rights, t->idx) &&
+	    !rights_may_have(rights, t->idx, (const char *)item, len))
+		return NULL;
 	switch (symbols_add(symbols_of(c), c->filters, t->idx, item, len)) {
 	case 0:
 		return NULL;
@@ -173,6 +178,29 @@ add_items(struct call *c, const struct schema_table *t,
 
 /* ---- one table ---- */
 
+/* Of a restricted table: all rows that the client's user may have. */
+static const char *
+take_allowed(struct call *c, const struct schema_table *t)
+{
+	unsigned cnt;
+	const struct symbol_right *one =
+		rights_symbols(c->client->rights, t->idx, &cnt);
+	const char *error = NULL;
+
+	selection_add(&c->out->selection, t->idx);
+	if (filters_of(c) == NULL)
+		return too_many;
+	symbols_forget(symbols_of(c), c->filters, t->idx);
+	symbols_filter(c->filters, t->idx);
+	for (; cnt > 0 && error == NULL; cnt--, one++) {
+		if (cnt % LATE_ITEMS == 0 && tick_is_late(c->tick))
+			return query_limit;
+		error = add_item(c, t, (const uint8_t *)one->symbol,
+				 strlen(one->symbol));
+	}
+	return error;
+}
+
 /* Selects the whole table, without a filter. */
 static const char *
 take_whole(struct call *c, const struct schema_table *t)
@@ -206,8 +234,11 @@ static const char *
 take_table(struct call *c, const struct schema_table *t,
 	   const struct request_arg *filter)
 {
-	return is_null_symbol(filter) ? take_whole(c, t)
-				      : take_some(c, t, filter);
+	if (!is_null_symbol(filter))
+		return take_some(c, t, filter);
+	return rights_is_restricted(c->client->rights, t->idx)
+		       ? take_allowed(c, t)
+		       : take_whole(c, t);
 }
 
 /*
@@ -250,6 +281,34 @@ put_sub_reply(struct wire_writer *out, const struct schema_table *t)
 	wire_put_bytes(out, t->sub_reply, t->sub_reply_len);
 }
 
+/* The tables that the client's user may not subscribe to are left out; it is
+ * refused if none is left. */
+static const char *
+select_all(struct call *c, change_table change,
+	   const struct request_arg *filter, struct wire_writer *out)
+{
+	const struct schema *schema = &c->tick->settings->tables;
+	const struct rights *rights = c->client->rights;
+	uint32_t cnt = 0;
+
+	for (unsigned i = 0; i < schema->tables_cnt; i++)
+		cnt += rights_may_subscribe(rights, i);
+	if (cnt == 0)
+		return call_refuse(c);
+	wire_put_list(out, KT_LIST, KA_NONE, cnt);
+	for (unsigned i = 0; i < schema->tables_cnt; i++) {
+		const char *error;
+
+		if (!rights_may_subscribe(rights, i))
+			continue;
+		error = change(c, &schema->tables[i], filter);
+		if (error != NULL)
+			return error;
+		put_sub_reply(out, &schema->tables[i]);
+	}
+	return NULL;
+}
+
 /* Changes the selection of one table, or of all if it is `. */
 static const char *
 select_tables(struct call *c, const struct request_arg *table,
@@ -258,25 +317,18 @@ select_tables(struct call *c, const struct request_arg *table,
 {
 	const struct schema *schema = &c->tick->settings->tables;
 	const struct schema_table *found;
-	const char *error = NULL;
 
 	if ((int8_t)table->at[0] != -KT_SYMBOL)
 		return bad_type;
 	c->is_subscribing = true;
-	if (is_null_symbol(table)) {
-		wire_put_list(out, KT_LIST, KA_NONE, schema->tables_cnt);
-		for (unsigned i = 0; i < schema->tables_cnt; i++) {
-			error = change(c, &schema->tables[i], filter);
-			if (error != NULL)
-				return error;
-			put_sub_reply(out, &schema->tables[i]);
-		}
-		return NULL;
-	}
+	if (is_null_symbol(table))
+		return select_all(c, change, filter, out);
 	found = schema_find(schema, (const char *)table->at + 1,
 			    table->len - 2);
 	if (found == NULL)
 		return call_name_error(c->tick, table);
+	if (!rights_may_subscribe(c->client->rights, found->idx))
+		return call_refuse(c);
 	put_sub_reply(out, found);
 	return change(c, found, filter);
 }

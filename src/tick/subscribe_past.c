@@ -95,6 +95,8 @@ call_subfrom(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	if (args_cnt != 3)
 		return call_bad_rank;
+	if (!call_may(c, RIGHT_PAST))
+		return call_refuse(c);
 	r = wire_reader(args[2].at, args[2].len, false);
 	if (!read_integer(&r, &i))
 		return "type";
@@ -141,6 +143,8 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	if (args_cnt != 3)
 		return call_bad_rank;
+	if (!call_may(c, RIGHT_PAST))
+		return call_refuse(c);
 	/* The number of updates in a batch is not known to a client. */
 	if (t->settings->publish.interval > 0)
 		return "nyi";

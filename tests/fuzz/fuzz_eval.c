@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/everybody.h"
 #include "base/util.h"
 #include "fuzz_world.h"
 #include "tick/dispatch.h"
@@ -45,7 +46,8 @@ publish(void)
 		"\0\0\3\0\0\0\xf5.u.upd\0\xf5trade\0\0\0\2\0\0\0\xf5"
 		"ab\0\xf7\0\0\0\0\0\0\0";
 	uint8_t frame[WIRE_HEADER_BYTES + sizeof(body)] = { 1 };
-	struct tick_client feed = { .reply = reply,
+	struct tick_client feed = { .rights = &everybody,
+				    .reply = reply,
 				    .reply_max = world->tick.reply_max };
 	struct wire_header header;
 	struct tick_outcome out;
@@ -158,6 +160,7 @@ handle(struct client *c, unsigned flags, const uint8_t *frame, size_t len)
 	bool is_sync = (flags & IS_ASYNC) == 0;
 	struct before before = look();
 	struct tick_client client = {
+		.rights = &everybody,
 		.selection = c->selection,
 		.stream = c->cursor.stream,
 		.reply = reply,

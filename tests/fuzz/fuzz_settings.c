@@ -90,8 +90,9 @@ check_settings(const struct settings *s)
 		CHECK(schema_find(&s->tables, t->name, strlen(t->name)) == t);
 		CHECK(t->publish_prefix_len < s->message.max);
 	}
-	for (unsigned i = 0; i < s->slow.users_cnt; i++)
-		CHECK(strlen(s->slow.users[i].user) <= USER_BYTES_MAX);
+	for (unsigned i = 0; i < s->auth.user_rows_cnt; i++)
+		CHECK(strlen(s->auth.user_rows[i].name) <= USER_BYTES_MAX);
+	CHECK(settings_rights_of(s, "") != NULL);
 	CHECK(settings_filters_max(s) > s->connections.max);
 	CHECK(cpus_decide(&cpus, s).mode != ENGINE_AUTO);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/everybody.h"
 #include "base/util.h"
 #include "fuzz_world.h"
 #include "tick/dispatch.h"
@@ -26,6 +27,7 @@ send_frame(struct client *c, const uint8_t *frame, size_t len)
 	struct streams *streams = &world->streams;
 	struct tick *tick = &world->tick;
 	struct tick_client client = { .selection = c->selection,
+				      .rights = &everybody,
 				      .stream = c->cursor.stream,
 				      .reply = reply,
 				      .reply_max = tick->reply_max };

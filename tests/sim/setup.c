@@ -244,7 +244,8 @@ setup_write(void)
 		"journal = { directory = \"%s\"; sync = \"%s\";"
 		" reserve = %s; };\n"
 		"publish = { after = \"%s\"; interval = \"%ums\"; };\n"
-		"slow = { block_limit = \"%lldms\"; %s users = ( %s ); };\n"
+		"slow = { block_limit = \"%lldms\"; %s };\n"
+		"auth = { rights = ( %s ); };\n"
 		"log = { report = \"1m\"; };\n"
 		"day = { zone = \"%s\"; };\n"
 		"%s%s",

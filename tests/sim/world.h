@@ -224,7 +224,7 @@ void subscribers_open(unsigned cnt);
 /* The operator has other ideas about some users. */
 void subscribers_change_policies(void);
 
-/* Writes slow.users of the configuration. */
+/* Writes auth.rights of the configuration. */
 void subscribers_put_policies(char *to, size_t room);
 
 /* A line of the log. */

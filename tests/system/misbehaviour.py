@@ -43,7 +43,7 @@ SETTINGS = {
                     "send_buffer": "128K", "handshake_timeout": "2s"},
     "ring": {"size": "8M"}, "streams": {"ring": "8M", "max": 8},
     "message": {"max": MESSAGE_MAX, "timeout": "2s"},
-    "slow": {"users": USERS, "block_limit": "5ms"},
+    "slow": {"block_limit": "5ms"}, "auth": {"rights": USERS},
     "log": {"report": "100ms"},
 }
 

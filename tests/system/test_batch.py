@@ -286,8 +286,8 @@ def test_skip_and_disconnect_in_batches(start, connect, mode):
     daemon = start({"engine": {"mode": mode}, "publish": {"interval": "1ms"},
                     "ring": {"size": "1M"}, "streams": {"ring": "256K"},
                     "message": {"max": "32K"}, "connections": {"send_buffer": "64K"},
-                    "slow": {"policy": "skip", "users": [
-                        {"user": "gone", "policy": "disconnect"}]}})
+                    "slow": {"policy": "skip"},
+                    "auth": {"rights": [{"user": "gone", "policy": "disconnect"}]}})
     feed, market = connect(daemon), Market(2, rows=(30, 300))
     lazy = connect(daemon, user="lazy", receive_buffer=WINDOW)
     gone = connect(daemon, user="gone", receive_buffer=WINDOW)

@@ -127,8 +127,8 @@ def test_silent_skippers(start, connect, folder, mode, publishing):
     are told what they missed."""
     daemon = start(journal.settings(folder, {
         **kdb_settings(mode), "publish": publishing,
-        "slow": {"policy": "skip", "users": (
-            {"user": "late", "policy": "spill"},)}}))
+        "slow": {"policy": "skip"},
+        "auth": {"rights": [{"user": "late", "policy": "spill"}]}}))
     quiet = [connect(daemon, user="s%d" % n, receive_buffer=65536, timeout=60)
              for n in range(6)]
     for one, what in zip(quiet, 2 * ("`;`", "`trade;`", "`trade;`IBM`MSFT")):

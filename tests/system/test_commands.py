@@ -100,14 +100,14 @@ BAD_FILES = {
                                        "ring": {"size": "1M"}}, ["message.max"]),
     "zone": ({"day": {"zone": "Mars"}}, ["day.zone", "Mars"]),
     "user with a colon": (
-        {"slow": {"users": [{"user": "a:b", "policy": "skip"}]}}, ["a:b", "colon"]),
-    "NUL in a text": ({"slow": {"users": Raw('({ user = "a\\x00b"; policy = "skip"; })')}},
+        {"auth": {"rights": [{"user": "a:b", "policy": "skip"}]}}, ["a:b", "colon"]),
+    "NUL in a text": ({"auth": {"rights": Raw('({ user = "a\\x00b"; policy = "skip"; })')}},
                       ["a\\x00b", "NUL"]),
-    "user too long": ({"slow": {"users": [{"user": "a" * 128, "policy": "skip"}]}},
-                      ["slow.users", "127"]),
-    "user without policy": ({"slow": {"users": [{"user": "a"}]}}, ["slow.users"]),
+    "user too long": ({"auth": {"rights": [{"user": "a" * 128, "policy": "skip"}]}},
+                      ["auth.rights", "127"]),
+    "right without user": ({"auth": {"rights": [{"ask": True}]}}, ["auth.rights"]),
     "user with a wrong policy": (
-        {"slow": {"users": [{"user": "a", "policy": "maybe"}]}}, ["maybe"]),
+        {"auth": {"rights": [{"user": "a", "policy": "maybe"}]}}, ["maybe"]),
     "no schema": ({"schema": None}, ["schema"]),
     "no tables": ({"schema": {"tables": []}}, ["schema"]),
     "column type": ({"schema": {"tables": [

@@ -249,11 +249,11 @@ def test_abstract_socket_name_is_exact(start, connect):
 
 
 def test_a_user_is_known_by_the_whole_name(start, connect):
-    """Protects slow.users: a name is compared as it came, and not as the log
+    """Protects auth.rights: a name is compared as it came, and not as the log
     can show it; one that is longer than any the configuration takes is
     refused."""
     names = ["m\u00fcller", "x" * 64, "a?c", "y" * 63, "z" * 127]
-    daemon = start({"slow": {"policy": "disconnect", "users": [
+    daemon = start({"slow": {"policy": "disconnect"}, "auth": {"rights": [
         {"user": name, "policy": "skip"} for name in names]}})
     strangers = ["m??ller", "a c", "y" * 64, "y" * 126]
     for user in names + strangers:

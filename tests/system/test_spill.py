@@ -291,8 +291,9 @@ def test_spill_limit(start, connect, folder):
     """Protects the operator who does not want the hopeless: after slow.spill_limit
     they are cut off, by name; who has come back by then is not, nor a user with a
     limit of its own."""
-    daemon = start(settings(folder, changes={"slow": {"spill_limit": "2s", "users": [
-        {"user": "patient", "policy": "spill", "spill_limit": "1h"}]}}))
+    daemon = start(settings(folder, changes={
+        "slow": {"spill_limit": "2s"},
+        "auth": {"rights": [{"user": "patient", "spill_limit": "1h"}]}}))
     patient = Subscriber(connect, daemon, "patient", "", WINDOW)
     patient.stop()
     never = Subscriber(connect, daemon, "never", "", WINDOW)
@@ -319,8 +320,8 @@ def test_spill_limit(start, connect, folder):
 def test_spill_without_a_journal(start, connect):
     """Protects from a promise that cannot be kept: without a journal spill is
     disconnect, and is called so."""
-    daemon = start({**SMALL, "slow": {
-        "policy": "spill", "users": [{"user": "named", "policy": "spill"}]}})
+    daemon = start({**SMALL, "slow": {"policy": "spill"},
+                    "auth": {"rights": [{"user": "named", "policy": "spill"}]}})
     never = [connect(daemon, user=user, receive_buffer=WINDOW)
              for user in ("never", "named")]
     for one in never:

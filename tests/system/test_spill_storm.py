@@ -359,8 +359,9 @@ def test_memory_is_flat(start, connect, folder, mode):
     """Protects the machine: who never reads, and who is stuck on the journal, cost
     a buffer each and no more however much goes by; and it is given back."""
     # who comes and goes would have a buffer now and none then
-    daemon = start(settings(folder, mode, {"connections": {"max": 16}, "slow": {
-        "users": [{"user": "fast", "policy": "block"}]}}))
+    daemon = start(settings(folder, mode, {
+        "connections": {"max": 16},
+        "auth": {"rights": [{"user": "fast", "policy": "block"}]}}))
     feed, mix = connect(daemon), Mix(7)
     fast = Subscriber(connect, daemon, "fast")
     busy, idle = [], []

@@ -127,8 +127,8 @@ def test_a_slow_reader_of_a_filtered_stream(start, connect, policy, mode):
     daemon = start({"ring": {"size": "1M"}, "streams": {"ring": "256K"},
                     "message": {"max": "32K"},
                     "connections": {"send_buffer": "256K", "receive_buffer": "32K"},
-                    "slow": {"policy": "block", "block_limit": "400ms",
-                             "users": [{"user": "lazy", "policy": policy}]},
+                    "slow": {"policy": "block", "block_limit": "400ms"},
+                    "auth": {"rights": [{"user": "lazy", "policy": policy}]},
                     "engine": {"mode": mode}})
     feed = connect(daemon)
     lazy = connect(daemon, user="lazy", receive_buffer=8192)

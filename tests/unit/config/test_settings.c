@@ -155,7 +155,7 @@ test_defaults(void **state)
 	assert_int_equal(s.engine.cpu, -1);
 	assert_int_equal(s.slow.policy, SLOW_SPILL);
 	assert_int_equal(s.slow.spill_limit, 0);
-	assert_int_equal(s.slow.users_cnt, 0);
+	assert_int_equal(s.auth.user_rows_cnt, 0);
 	assert_int_equal(s.log.report, 10 * NS_PER_S);
 	assert_string_equal(s.day.zone, "local");
 	assert_true(s.day.zone_is_local);
@@ -298,6 +298,19 @@ test_reads_zones(void **state)
 				.text);
 }
 
+/* The policy of a user. */
+static enum slow_policy
+policy_of(const struct settings *s, const char *user)
+{
+	return lag_policy_of(s, settings_rights_of(s, user));
+}
+
+static int64_t
+spill_limit_of(const struct settings *s, const char *user)
+{
+	return lag_spill_limit_of(s, settings_rights_of(s, user));
+}
+
 static void
 test_policies_by_user(void **state)
 {
@@ -305,18 +318,20 @@ test_policies_by_user(void **state)
 
 	(void)state;
 	assert_loads(&s, SCHEMA
-		     "slow = { policy = \"skip\"; users = (\n"
+		     "slow = { policy = \"skip\"; };\n"
+		     "auth = { rights = (\n"
 		     "{ user = \"rdb\"; policy = \"block\"; },\n"
 		     "{ policy = \"disconnect\"; user = \"\"; } ); };\n");
-	assert_int_equal(s.slow.users_cnt, 2);
-	assert_int_equal(lag_policy_of(&s, "rdb", 3), SLOW_BLOCK);
-	assert_int_equal(lag_policy_of(&s, "rdb2", 3), SLOW_BLOCK);
-	assert_int_equal(lag_policy_of(&s, "rdb2", 4), SLOW_SKIP);
-	assert_int_equal(lag_policy_of(&s, "rd", 2), SLOW_SKIP);
-	assert_int_equal(lag_policy_of(&s, "", 0), SLOW_DISCONNECT);
+	assert_int_equal(s.auth.user_rows_cnt, 2);
+	assert_int_equal(policy_of(&s, "rdb"), SLOW_BLOCK);
+	assert_int_equal(policy_of(&s, "rdb2"), SLOW_SKIP);
+	assert_int_equal(policy_of(&s, "rd"), SLOW_SKIP);
+	assert_int_equal(policy_of(&s, ""), SLOW_DISCONNECT);
+	/* A row without rights has those of everybody. */
+	assert_true(settings_rights_of(&s, "rdb")->may & RIGHT_ADMINISTER);
 	settings_fini(&s);
-	assert_loads(&s, SCHEMA "slow = { users = (); };");
-	assert_int_equal(s.slow.users_cnt, 0);
+	assert_loads(&s, SCHEMA "auth = { rights = (); };");
+	assert_int_equal(s.auth.user_rows_cnt, 0);
 	settings_fini(&s);
 }
 
@@ -346,7 +361,7 @@ static void
 test_spill_needs_a_journal(void **state)
 {
 	static const char slow[] =
-		"slow = { users = (\n"
+		"auth = { rights = (\n"
 		"{ user = \"screen\"; policy = \"skip\"; },\n"
 		"{ user = \"rdb\"; policy = \"spill\"; "
 		"spill_limit = \"2m\"; } ); };\n";
@@ -355,21 +370,21 @@ test_spill_needs_a_journal(void **state)
 	(void)state;
 	assert_loads(&s, phrase_of(SCHEMA "%s", slow).text);
 	assert_int_equal(s.slow.policy, SLOW_SPILL);
-	assert_int_equal(lag_policy_of(&s, "rdb", 3), SLOW_DISCONNECT);
-	assert_int_equal(lag_policy_of(&s, "other", 5), SLOW_DISCONNECT);
-	assert_int_equal(lag_policy_of(&s, "screen", 6), SLOW_SKIP);
+	assert_int_equal(policy_of(&s, "rdb"), SLOW_DISCONNECT);
+	assert_int_equal(policy_of(&s, "other"), SLOW_DISCONNECT);
+	assert_int_equal(policy_of(&s, "screen"), SLOW_SKIP);
 	settings_fini(&s);
 	assert_loads(&s, phrase_of(SCHEMA "%s journal = { directory = "
 					  "\"/nowhere\"; };",
 				   slow)
 				 .text);
 	assert_string_equal(s.journal.directory, "/nowhere");
-	assert_int_equal(lag_policy_of(&s, "rdb", 3), SLOW_SPILL);
-	assert_int_equal(lag_spill_limit_of(&s, "rdb", 3), 120 * NS_PER_S);
-	assert_int_equal(lag_spill_limit_of(&s, "screen", 6), 0);
-	assert_int_equal(lag_spill_limit_of(&s, "other", 5), 0);
-	assert_int_equal(lag_policy_of(&s, "other", 5), SLOW_SPILL);
-	assert_int_equal(lag_policy_of(&s, "screen", 6), SLOW_SKIP);
+	assert_int_equal(policy_of(&s, "rdb"), SLOW_SPILL);
+	assert_int_equal(spill_limit_of(&s, "rdb"), 120 * NS_PER_S);
+	assert_int_equal(spill_limit_of(&s, "screen"), 0);
+	assert_int_equal(spill_limit_of(&s, "other"), 0);
+	assert_int_equal(policy_of(&s, "other"), SLOW_SPILL);
+	assert_int_equal(policy_of(&s, "screen"), SLOW_SKIP);
 	settings_fini(&s);
 }
 
@@ -401,11 +416,12 @@ static const struct mistake {
 	{ "port = 5010;",
 	  ":2: setting port: is unknown; did you mean listen.port?" },
 	{ "prt = 5010;",
-	  ":2: setting prt: is unknown; allowed: listen, connections, schema, "
-	  "ring, streams, message, engine, slow, journal, publish, log, day, "
-	  "compatibility, stop" },
-	{ "slow = { user = 1; };",
-	  ":2: setting slow.user: is unknown; did you mean slow.users?" },
+	  ":2: setting prt: is unknown; allowed: listen, auth, connections, "
+	  "schema, ring, streams, message, engine, slow, journal, publish, "
+	  "log, "
+	  "day, compatibility, stop" },
+	{ "auth = { user = 1; };",
+	  ":2: setting auth.user: is unknown; did you mean auth.users?" },
 	{ "log = { x = 1; };",
 	  ":2: setting log.x: is unknown; allowed: report, report_consumers" },
 	{ "ring = 5;", ":2: setting ring: 5 is not a group; allowed: { NAME = "
@@ -545,31 +561,43 @@ static const struct mistake {
 	{ "slow = { leave_percent = 50; };",
 	  ":2: setting slow.return_percent: 50 does not fit with "
 	  "slow.leave_percent 50; allowed: below slow.leave_percent" },
-	/* users */
-	{ "slow = { users = 5; };",
-	  ":2: setting slow.users: 5 is not a list; allowed: ( { user = ...; "
-	  "policy = ...; }, ... )" },
-	{ "slow = { users = ( \"rdb\" ); };",
-	  ":2: setting slow.users[0]: \"rdb\" is not a group; allowed: { user "
-	  "= ...; policy = ...; }, perhaps with spill_limit" },
-	{ "slow = { users = ( { user = \"rdb\"; } ); };",
-	  ":2: setting slow.users[0]: a group is not complete; allowed: { user "
-	  "= ...; policy = ...; }, perhaps with spill_limit" },
-	{ "slow = { users = ( { user = \"a\"; policy = \"skip\"; x = 1; } ); "
-	  "};",
-	  ":2: setting slow.users[0].x: is unknown; allowed: { user = ...; "
-	  "policy = ...; }, perhaps with spill_limit" },
-	{ "slow = { users = ( { user = 5; policy = \"skip\"; } ); };",
-	  ":2: setting slow.users[0].user: 5 is not a string; allowed: a "
-	  "user's name, such as \"rdb\"" },
-	{ "slow = { users = ( { user = \"a\"; policy = \"skip\"; },\n"
-	  "{ user = \"a\"; policy = \"skip\"; } ); };",
-	  ":3: setting slow.users[1].user: \"a\" is listed twice; allowed: "
-	  "each user once" },
-	{ "slow = { users = ( { user = \"a\"; policy = \"slip\"; } ); };",
-	  ":2: setting slow.users[0].policy: \"slip\" is not one of the "
+	/* rights */
+	{ "slow = { users = (); };",
+	  ":2: setting slow.users: is unknown; did you mean auth.users?" },
+	{ "auth = { rights = 5; };",
+	  ":2: setting auth.rights: 5 is not a list; allowed: ( { ... }, ... "
+	  ")" },
+	{ "auth = { rights = ( \"rdb\" ); };",
+	  ":2: setting auth.rights[0]: \"rdb\" is not a group with a name; "
+	  "allowed: { user = ...; publish = ...; ... }" },
+	{ "auth = { rights = ( { user = \"a\"; x = 1; } ); };",
+	  ":2: setting auth.rights[0].x: is unknown; allowed: publish, "
+	  "subscribe, ask, past, administer, policy and spill_limit" },
+	{ "auth = { rights = ( { user = 5; } ); };",
+	  ":2: setting auth.rights[0].user: 5 is not a string; allowed: a "
+	  "name, such as \"rdb\"" },
+	{ "auth = { rights = ( { user = \"a\"; },\n{ user = \"a\"; } ); };",
+	  ":3: setting auth.rights[1].user: \"a\" is listed twice, or built "
+	  "in; allowed: each name once" },
+	{ "auth = { roles = ( { role = \"all\"; } ); };",
+	  ":2: setting auth.roles[0].role: \"all\" is listed twice, or built "
+	  "in; allowed: each name once" },
+	{ "auth = { rights = ( { user = \"a\"; policy = \"slip\"; } ); };",
+	  ":2: setting auth.rights[0].policy: \"slip\" is not one of the "
 	  "choices; allowed: \"spill\", \"disconnect\", \"skip\" or "
 	  "\"block\"" },
+	{ "auth = { rights = ( { user = \"a\"; roles = \"b\"; } ); };",
+	  ":2: setting auth.rights[0].roles: \"b\" is not a role; allowed: "
+	  "\"all\", \"none\", \"admin\", or a role of auth.roles" },
+	{ "auth = { rights = ( { user = \"a\"; publish = \"b\"; } ); };",
+	  ":2: setting auth.rights[0].publish: \"b\" is not in the schema; "
+	  "allowed: \"*\" (all tables), or tables of the schema" },
+	{ "auth = { rights = ( { user = \"a\"; ask = 1; } ); };",
+	  ":2: setting auth.rights[0].ask: 1 is not a flag; allowed: true or "
+	  "false" },
+	{ "auth = { role = \"b\"; };",
+	  ":2: setting auth.role: \"b\" is not a role; allowed: \"all\", "
+	  "\"none\", \"admin\", or a role of auth.roles" },
 };
 
 static void

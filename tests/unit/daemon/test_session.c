@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "../engine_double.h"
+#include "../everybody.h"
 #include "../frames.h"
 #include "base/clock.h"
 #include "daemon/buffer_holders.h"
@@ -61,6 +62,7 @@ start(void **state)
 	settings.slow.spill_limit = 60 * NS_PER_S;
 	settings.journal.directory = "";
 	settings.schema.check = CHECK_TYPES;
+	settings.auth.others = &everybody;
 	asked_cnt = 0;
 	s = (struct server){
 		.settings = &settings,

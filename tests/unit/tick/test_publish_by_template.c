@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "../everybody.h"
 #include "../frames.h"
 #include "base/util.h"
 
@@ -52,6 +53,7 @@ open_plant(struct plant *p)
 	assert_int_equal(tick_open(&p->tick, &settings, &p->streams,
 				   &p->counters, &no_journal, &no_history),
 			 0);
+	p->client.rights = &everybody;
 	p->client.reply = malloc(p->tick.reply_max);
 	p->client.reply_max = p->tick.reply_max;
 	assert_non_null(p->client.reply);
@@ -201,8 +203,9 @@ feed(struct plant *p, const uint8_t *block, size_t len, bool repeats)
 		size_t taken = 0;
 
 		if (repeats)
-			taken = publish_by_template(&p->tick, block + at,
-						    len - at, &records);
+			taken = publish_by_template(&p->tick, &everybody,
+						    block + at, len - at,
+						    &records);
 		assert_int_equal(records > 0, taken > 0);
 		p->repeated += records;
 		at += taken;
@@ -285,23 +288,28 @@ test_nothing_too_early(void **state)
 	len = wire_written(&w);
 	(void)handle_next(p, frame, len);
 	for (size_t n = 0; n < len; n++)
-		assert_int_equal(
-			publish_by_template(&p->tick, frame, n, &records), 0);
+		assert_int_equal(publish_by_template(&p->tick, &everybody,
+						     frame, n, &records),
+				 0);
 	p->tick.is_held = true;
-	assert_int_equal(publish_by_template(&p->tick, frame, len, &records),
-			 0);
+	assert_int_equal(
+		publish_by_template(&p->tick, &everybody, frame, len, &records),
+		0);
 	p->tick.is_held = false;
 	/* a long one goes the other way, where it may have to wait */
 	p->streams.long_bytes = 1;
-	assert_int_equal(publish_by_template(&p->tick, frame, len, &records),
-			 0);
+	assert_int_equal(
+		publish_by_template(&p->tick, &everybody, frame, len, &records),
+		0);
 	p->streams.long_bytes = UINT64_MAX;
-	assert_int_equal(publish_by_template(&p->tick, frame, len, &records),
-			 len);
+	assert_int_equal(
+		publish_by_template(&p->tick, &everybody, frame, len, &records),
+		len);
 	assert_int_equal(records, 1);
 	/* Without room no wish is noted: dispatch_frame notes the bytes
 	 * needed. */
-	while (publish_by_template(&p->tick, frame, len, &records) > 0)
+	while (publish_by_template(&p->tick, &everybody, frame, len, &records) >
+	       0)
 		;
 	assert_int_equal(p->streams.main.wanted_bytes, 0);
 }
@@ -355,7 +363,8 @@ test_no_longer_than_a_message(void **state)
 		p->reader.pos = from;
 		published = put_timeless(frame, rows, &len);
 		assert_true(len < max);
-		if (publish_by_template(&p->tick, frame, len, &records) == 0)
+		if (publish_by_template(&p->tick, &everybody, frame, len,
+					&records) == 0)
 			(void)handle_next(p, frame, len);
 		if (published <= max)
 			longest = p->streams.main.head_pos - from;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../everybody.h"
 #include "../frames.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -64,7 +65,8 @@ start_with(const char *text)
 	    tick_open(&tick, &settings, &streams, &counters, &no_journal,
 		      &no_history) != 0)
 		return -1;
-	client = (struct tick_client){ .reply = malloc(tick.reply_max),
+	client = (struct tick_client){ .rights = &everybody,
+				       .reply = malloc(tick.reply_max),
 				       .reply_max = tick.reply_max };
 	cursor_attach(&reader, &streams.main, 0);
 	tick.day = TODAY;

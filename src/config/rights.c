@@ -1,0 +1,197 @@
+#include "config.h"
+
+#include "config/rights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- symbols ---- */
+
+static int
+compare(unsigned a_idx, const char *a, size_t a_len, unsigned b_idx,
+	const char *b, size_t b_len)
+{
+	int order;
+
+	if (a_idx != b_idx)
+		return a_idx < b_idx ? -1 : 1;
+	order = memcmp(a, b, a_len < b_len ? a_len : b_len);
+	if (order != 0)
+		return order;
+	return (a_len > b_len) - (a_len < b_len);
+}
+
+static int
+compare_symbols(const void *x, const void *y)
+{
+	const struct symbol_right *a = x, *b = y;
+
+	return compare(a->table_idx, a->symbol, strlen(a->symbol), b->table_idx,
+		       b->symbol, strlen(b->symbol));
+}
+
+/* The number of symbols before this one in the order. */
+static unsigned
+find_place(const struct rights *r, unsigned table_idx, const char *symbol,
+	   size_t len)
+{
+	unsigned low = 0, high = r->symbols_cnt;
+
+	while (low < high) {
+		unsigned mid = low + (high - low) / 2;
+		const struct symbol_right *s = &r->symbols[mid];
+
+		if (compare(s->table_idx, s->symbol, strlen(s->symbol),
+			    table_idx, symbol, len) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+bool
+rights_may_have(const struct rights *r, unsigned table_idx, const char *symbol,
+		size_t len)
+{
+	unsigned at = find_place(r, table_idx, symbol, len);
+
+	return at < r->symbols_cnt &&
+	       compare(r->symbols[at].table_idx, r->symbols[at].symbol,
+		       strlen(r->symbols[at].symbol), table_idx, symbol,
+		       len) == 0;
+}
+
+const struct symbol_right *
+rights_symbols(const struct rights *r, unsigned table_idx, unsigned *out_cnt)
+{
+	unsigned first = find_place(r, table_idx, "", 0);
+
+	*out_cnt = find_place(r, table_idx + 1, "", 0) - first;
+	return &r->symbols[first];
+}
+
+/* Removes the table's symbols. */
+static void
+drop_symbols(struct rights *r, unsigned table_idx)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < r->symbols_cnt; i++) {
+		if (r->symbols[i].table_idx == table_idx)
+			free(r->symbols[i].symbol);
+		else
+			r->symbols[kept++] = r->symbols[i];
+	}
+	r->symbols_cnt = kept;
+}
+
+void
+rights_finish(struct rights *r)
+{
+	unsigned kept = 0;
+
+	if (r->symbols_cnt == 0)
+		return;
+	qsort(r->symbols, r->symbols_cnt, sizeof(*r->symbols), compare_symbols);
+	for (unsigned i = 1; i < r->symbols_cnt; i++) {
+		if (compare_symbols(&r->symbols[kept], &r->symbols[i]) == 0)
+			free(r->symbols[i].symbol);
+		else
+			r->symbols[++kept] = r->symbols[i];
+	}
+	r->symbols_cnt = kept + 1;
+}
+
+/* ---- the whole ---- */
+
+const struct rights *
+rights_find(const struct rights *all, unsigned cnt, const char *name)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (strcmp(all[i].name, name) == 0)
+			return &all[i];
+	return NULL;
+}
+
+bool
+rights_init(struct rights *r, const char *name)
+{
+	*r = (struct rights){ .policy = -1, .spill_limit = -1 };
+	r->name = strdup(name);
+	return r->name != NULL;
+}
+
+void
+rights_fini(struct rights *r)
+{
+	for (unsigned i = 0; i < r->symbols_cnt; i++)
+		free(r->symbols[i].symbol);
+	free(r->symbols);
+	free(r->name);
+	*r = (struct rights){ 0 };
+}
+
+void
+rights_give_all(struct rights *r, const struct schema *schema, unsigned may)
+{
+	for (unsigned i = 0; i < schema->tables_cnt; i++) {
+		bits_set(r->publish, i, true);
+		rights_give_table(r, i);
+	}
+	r->may |= may;
+}
+
+void
+rights_give_table(struct rights *r, unsigned table_idx)
+{
+	bits_set(r->subscribe, table_idx, true);
+	if (!rights_is_restricted(r, table_idx))
+		return;
+	bits_set(r->restricted, table_idx, false);
+	drop_symbols(r, table_idx);
+}
+
+bool
+rights_give_symbol(struct rights *r, unsigned table_idx, const char *symbol)
+{
+	struct symbol_right *larger;
+
+	if (rights_may_subscribe(r, table_idx) &&
+	    !rights_is_restricted(r, table_idx))
+		return true;
+	larger =
+		realloc(r->symbols, (r->symbols_cnt + 1) * sizeof(*r->symbols));
+	if (larger == NULL)
+		return false;
+	r->symbols = larger;
+	larger[r->symbols_cnt].table_idx = table_idx;
+	larger[r->symbols_cnt].symbol = strdup(symbol);
+	if (larger[r->symbols_cnt].symbol == NULL)
+		return false;
+	r->symbols_cnt++;
+	bits_set(r->subscribe, table_idx, true);
+	bits_set(r->restricted, table_idx, true);
+	return true;
+}
+
+bool
+rights_add_role(struct rights *r, const struct rights *role)
+{
+	for (unsigned i = 0; i < SCHEMA_TABLES_MAX; i++)
+		if (rights_may_subscribe(role, i) &&
+		    !rights_is_restricted(role, i))
+			rights_give_table(r, i);
+	for (unsigned i = 0; i < role->symbols_cnt; i++)
+		if (!rights_give_symbol(r, role->symbols[i].table_idx,
+					role->symbols[i].symbol))
+			return false;
+	for (size_t i = 0; i < ARRAY_LEN(r->publish); i++)
+		r->publish[i] |= role->publish[i];
+	r->may |= role->may;
+	if (r->policy < 0)
+		r->policy = role->policy;
+	if (r->spill_limit < 0)
+		r->spill_limit = role->spill_limit;
+	return true;
+}
