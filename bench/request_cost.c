@@ -73,6 +73,7 @@ open_all(void)
 			&history) == 0);
 	history_init(&history);
 	client.rights = &everybody;
+	client.may = everybody.may;
 	client.reply_max = tick.reply_max;
 	client.reply = malloc(tick.reply_max);
 	CHECK(client.reply != NULL);

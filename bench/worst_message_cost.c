@@ -78,6 +78,7 @@ static size_t
 handle(const uint8_t *frame, size_t len, const char **said)
 {
 	struct tick_client client = { .rights = &everybody,
+				      .may = everybody.may,
 				      .reply = reply,
 				      .reply_max = MESSAGE_MAX,
 				      .is_reply_large = true };

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "client/consumer.h"
+#include "client/listener.h"
 #include "client/log_quota.h"
 #include "client/wait_reason.h"
 #include "config/settings.h"
@@ -78,8 +79,12 @@ struct connection {
 	int fd;
 	char name[USER_BYTES_MAX + 1]; /* from the handshake, unchanged */
 	char user[USER_BYTES_MAX + 1]; /* the same, safe for the log */
-	char peer[64];
+	struct peer_address from;
+	char peer[64]; /* the same, as text */
+	unsigned listener_idx;
 	const struct rights *rights; /* of the user; from OPEN on */
+	unsigned may; /* enum right: of these, what it may do over this
+			 listener */
 	bool is_told;	     /* its connect line is in the log */
 	bool is_feed;	     /* has sent an update */
 	bool is_publisher;   /* it has published, or an earlier connection of

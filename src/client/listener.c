@@ -5,12 +5,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,23 +27,33 @@ enum {
 };
 
 static struct listener *
-add_listener(struct listeners *l, int fd, bool is_unix)
+add_listener(struct listeners *l, const struct listen_settings *set, int fd,
+	     enum listener_kind kind)
 {
 	struct listener *added = &l->all[l->cnt];
 
 	CHECK(l->cnt < LISTENERS_MAX);
-	*added = (struct listener){ .fd = fd, .is_unix = is_unix };
+	*added = (struct listener){ .fd = fd, .kind = kind, .settings = set };
 	l->cnt++;
 	return added;
 }
 
-static unsigned
-port_of(int fd)
+/* The address that a socket listens on. */
+static struct sockaddr_storage
+address_of(int fd)
 {
 	struct sockaddr_storage at = { 0 };
 	socklen_t len = sizeof(at);
 
 	(void)getsockname(fd, (struct sockaddr *)&at, &len);
+	return at;
+}
+
+static unsigned
+port_of(int fd)
+{
+	struct sockaddr_storage at = address_of(fd);
+
 	if (at.ss_family == AF_INET)
 		return ntohs(((struct sockaddr_in *)&at)->sin_port);
 	if (at.ss_family == AF_INET6)
@@ -148,47 +161,58 @@ without_brackets(const char *address, char *buf, size_t buf_len)
 	return buf;
 }
 
+/* Finds the address to listen on; freeaddrinfo(*out). */
 static bool
-listen_tcp(struct listeners *l, const struct settings *s, char *err,
-	   size_t err_len)
+find_address(const struct listen_settings *set, struct addrinfo **out,
+	     char *err, size_t err_len)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
 				  .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
-	const char *address = s->listen.address;
-	struct addrinfo *found = NULL;
 	char port[16], bare[256];
+	int code;
+
+	(void)snprintf(port, sizeof(port), "%u", (unsigned)set->port);
+	code = getaddrinfo(without_brackets(set->address, bare, sizeof(bare)),
+			   port, &hints, out);
+	if (code == 0)
+		return true;
+	(void)snprintf(err, err_len,
+		       "listen.address \"%s\": %s; use a numeric address of "
+		       "this machine (ip addr)",
+		       set->address, gai_strerror(code));
+	errno = code == EAI_MEMORY ? ENOMEM : EINVAL;
+	return false;
+}
+
+/* Returns the port, or 0. */
+static unsigned
+listen_tcp(struct listeners *l, const struct listen_settings *set, char *err,
+	   size_t err_len)
+{
+	unsigned port = (unsigned)set->port;
+	struct addrinfo *found;
 	int fd;
 
-	(void)snprintf(port, sizeof(port), "%u", (unsigned)s->listen.port);
-	fd = getaddrinfo(without_brackets(address, bare, sizeof(bare)), port,
-			 &hints, &found);
-	if (fd != 0) {
-		(void)snprintf(err, err_len,
-			       "listen.address \"%s\": %s; use a numeric "
-			       "address of this machine (ip addr)",
-			       address, gai_strerror(fd));
-		errno = fd == EAI_MEMORY ? ENOMEM : EINVAL;
-		return false;
-	}
+	if (!find_address(set, &found, err, err_len))
+		return 0;
 	fd = open_tcp(found);
 	freeaddrinfo(found);
 	if (fd >= 0) {
-		(void)add_listener(l, fd, false);
-		l->port = port_of(fd);
-		return true;
+		(void)add_listener(l, set, fd, LISTENER_TCP);
+		return port_of(fd);
 	}
 	if (fd == -EADDRINUSE)
 		(void)snprintf(err, err_len,
-			       "port %s on %s is in use; see who has it with: "
-			       "ss -ltnp 'sport = :%s', or set listen.port",
-			       port, address, port);
+			       "port %u on %s is in use; see who has it with: "
+			       "ss -ltnp 'sport = :%u', or set listen.port",
+			       port, set->address, port);
 	else
 		(void)snprintf(err, err_len,
-			       "cannot listen on %s port %s: %s; check "
+			       "cannot listen on %s port %u: %s; check "
 			       "listen.address and listen.port",
-			       address, port, strerror(-fd));
+			       set->address, port, strerror(-fd));
 	errno = -fd;
-	return false;
+	return 0;
 }
 
 /*
@@ -196,17 +220,18 @@ listen_tcp(struct listeners *l, const struct settings *s, char *err,
  * length is exact: a client would not find a padded one (tick-contract.md 5).
  */
 static bool
-listen_unix(struct listeners *l, char *err, size_t err_len)
+listen_abstract(struct listeners *l, const struct listen_settings *set,
+		unsigned port, char *err, size_t err_len)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int n = snprintf(at.sun_path + 1, sizeof(at.sun_path) - 1,
-			 "/tmp/kx.%u", l->port);
+			 "/tmp/kx.%u", port);
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
 				    1 + (size_t)n);
 	int error, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && bind_and_listen(fd, (struct sockaddr *)&at, len) == 0) {
-		(void)add_listener(l, fd, true);
+		(void)add_listener(l, set, fd, LISTENER_ABSTRACT);
 		return true;
 	}
 	error = errno;
@@ -214,15 +239,140 @@ listen_unix(struct listeners *l, char *err, size_t err_len)
 		       "cannot listen on the abstract unix socket @%s: %s; "
 		       "see who has it with: ss -lxp | grep kx.%u, or set "
 		       "listen.unix_socket = false",
-		       at.sun_path + 1, strerror(error), l->port);
+		       at.sun_path + 1, strerror(error), port);
 	if (fd >= 0)
 		(void)close(fd);
 	errno = error;
 	return false;
 }
 
+/* Removes a socket file on which nobody listens: a killed predecessor has left
+ * it. */
+static void
+remove_stale(const struct sockaddr_un *at)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) != 0 &&
+	    errno == ECONNREFUSED)
+		(void)unlink(at->sun_path);
+	(void)close(fd);
+}
+
+/* Gives the socket file its group and mode.  Returns NULL, or what failed with
+ * errno. */
+static const char *
+set_access(const struct listen_settings *set)
+{
+	mode_t mode = (mode_t)strtoul(set->unix_mode, NULL, 8);
+	struct group *group;
+
+	if (set->unix_group[0] != '\0') {
+		errno = 0;
+		group = getgrnam(set->unix_group);
+		if (group == NULL) {
+			errno = errno == 0 ? ENOENT : errno;
+			return "listen.unix_group";
+		}
+		if (chown(set->unix_path, (uid_t)-1, group->gr_gid) != 0)
+			return "listen.unix_group";
+	}
+	return chmod(set->unix_path, mode) == 0 ? NULL : "listen.unix_mode";
+}
+
 static bool
-take_over(struct listeners *l, int passed, char *err, size_t err_len)
+listen_path(struct listeners *l, const struct listen_settings *set, char *err,
+	    size_t err_len)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int error, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const char *what = "listen.unix_path";
+
+	memcpy(at.sun_path, set->unix_path, strlen(set->unix_path) + 1);
+	remove_stale(&at);
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
+		/* Nobody can connect before listen. */
+		what = set_access(set);
+		if (what == NULL && listen(fd, BACKLOG) == 0) {
+			(void)add_listener(l, set, fd, LISTENER_PATH);
+			return true;
+		}
+	}
+	error = errno;
+	(void)snprintf(err, err_len,
+		       "cannot listen on the socket file \"%s\": %s: %s; its "
+		       "folder must be writable for the daemon, and the daemon "
+		       "a member of its group",
+		       set->unix_path, what == NULL ? "listen" : what,
+		       strerror(error));
+	if (fd >= 0)
+		(void)close(fd);
+	errno = error;
+	return false;
+}
+
+/* Opens the sockets of one group of settings. */
+static bool
+listen_all(struct listeners *l, const struct listen_settings *set, char *err,
+	   size_t err_len)
+{
+	unsigned port = listen_tcp(l, set, err, err_len);
+
+	if (port == 0)
+		return false;
+	if (l->port == 0)
+		l->port = port;
+	return (!set->unix_socket ||
+		listen_abstract(l, set, port, err, err_len)) &&
+	       (set->unix_path[0] == '\0' || listen_path(l, set, err, err_len));
+}
+
+/* Whether only this machine can connect to it. */
+static bool
+is_local(const struct sockaddr *at)
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)at;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)at;
+
+	if (at->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+	return at->sa_family != AF_INET ||
+	       ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* Nobody from elsewhere is let in without a password, unless that is asked
+ * for. */
+static bool
+check_open(const struct settings *s, const struct listen_settings *set,
+	   const struct sockaddr *at, char *err, size_t err_len)
+{
+	if (is_local(at) || s->auth.users[0] != '\0' || s->auth.open)
+		return true;
+	(void)snprintf(err, err_len,
+		       "other machines could connect to listen.address \"%s\" "
+		       "without a password; set auth.users, or auth.open = "
+		       "true to let everybody in",
+		       set->address);
+	errno = EINVAL;
+	return false;
+}
+
+/* The settings for a socket that was passed: those with its port, else the
+ * first ones. */
+static const struct listen_settings *
+settings_of(const struct settings *s, unsigned port)
+{
+	for (unsigned i = 0; port != 0 && i < settings_listens_cnt(s); i++)
+		if (settings_listen(s, i)->port == port)
+			return settings_listen(s, i);
+	return &s->listen;
+}
+
+static bool
+take_over(struct listeners *l, const struct settings *s, int passed, char *err,
+	  size_t err_len)
 {
 	if (passed > LISTENERS_MAX) {
 		(void)snprintf(err, err_len,
@@ -249,7 +399,9 @@ take_over(struct listeners *l, int passed, char *err, size_t err_len)
 			errno = EINVAL;
 			return false;
 		}
-		(void)add_listener(l, fd, port == 0);
+		(void)add_listener(l, settings_of(s, port), fd,
+				   port == 0 ? LISTENER_ABSTRACT
+					     : LISTENER_TCP);
 		if (l->port == 0)
 			l->port = port;
 	}
@@ -266,15 +418,20 @@ listeners_open(struct listeners *l, const struct settings *s, char *err,
 	*l = (struct listeners){ 0 };
 	l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	l->is_passed = passed > 0;
-	if (passed > 0)
-		ok = take_over(l, passed, err, err_len);
-	else
-		ok = listen_tcp(l, s, err, err_len) &&
-		     (!s->listen.unix_socket || listen_unix(l, err, err_len));
-	for (unsigned i = 0; ok && i < l->cnt; i++)
-		ok = l->all[i].is_unix ||
-		     set_congestion(l->all[i].fd, s->connections.congestion,
-				    err, err_len);
+	ok = passed == 0 || take_over(l, s, passed, err, err_len);
+	for (unsigned i = 0; ok && passed == 0 && i < settings_listens_cnt(s);
+	     i++)
+		ok = listen_all(l, settings_listen(s, i), err, err_len);
+	for (unsigned i = 0; ok && i < l->cnt; i++) {
+		const struct listener *one = &l->all[i];
+		struct sockaddr_storage at = address_of(one->fd);
+
+		ok = one->kind != LISTENER_TCP ||
+		     (check_open(s, one->settings, (struct sockaddr *)&at, err,
+				 err_len) &&
+		      set_congestion(one->fd, s->connections.congestion, err,
+				     err_len));
+	}
 	if (!ok) {
 		int error = errno;
 
@@ -287,9 +444,21 @@ listeners_open(struct listeners *l, const struct settings *s, char *err,
 bool
 listeners_check(const struct settings *s, char *err, size_t err_len)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool ok;
+	bool ok = true;
+	int fd;
 
+	for (unsigned i = 0; ok && i < settings_listens_cnt(s); i++) {
+		const struct listen_settings *set = settings_listen(s, i);
+		struct addrinfo *found;
+
+		if (!find_address(set, &found, err, err_len))
+			return false;
+		ok = check_open(s, set, found->ai_addr, err, err_len);
+		freeaddrinfo(found);
+	}
+	if (!ok)
+		return false;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return true; /* a host without IPv4: only a start can tell */
 	ok = set_congestion(fd, s->connections.congestion, err, err_len);
@@ -300,8 +469,11 @@ listeners_check(const struct settings *s, char *err, size_t err_len)
 void
 listeners_close(struct listeners *l)
 {
-	for (unsigned i = 0; i < l->cnt; i++)
+	for (unsigned i = 0; i < l->cnt; i++) {
 		(void)close(l->all[i].fd);
+		if (l->all[i].kind == LISTENER_PATH)
+			(void)unlink(l->all[i].settings->unix_path);
+	}
 	if (l->reserve_fd > 0)
 		(void)close(l->reserve_fd);
 	*l = (struct listeners){ 0 };
@@ -311,7 +483,7 @@ bool
 listeners_has_unix(const struct listeners *l)
 {
 	for (unsigned i = 0; i < l->cnt; i++)
-		if (l->all[i].is_unix)
+		if (l->all[i].kind != LISTENER_TCP)
 			return true;
 	return false;
 }
@@ -351,28 +523,52 @@ listener_prepare(int fd, const struct settings *s)
 	return 0;
 }
 
-const char *
-listener_peer(int fd, char *buf, size_t buf_len)
+bool
+listener_lets_in(const struct listener *l, const struct peer_address *peer)
 {
-	struct sockaddr_storage at = { 0 };
-	socklen_t len = sizeof(at);
+	if (l->settings->networks_cnt == 0 || peer->at.sa.sa_family == AF_UNIX)
+		return true;
+	for (unsigned i = 0; i < l->settings->networks_cnt; i++)
+		if (network_has(&l->settings->networks[i], &peer->at.sa))
+			return true;
+	return false;
+}
+
+void
+listener_peer(int fd, struct peer_address *out)
+{
+	socklen_t len = sizeof(out->at);
+	struct ucred cred = { .uid = (uid_t)-1 };
+	socklen_t cred_len = sizeof(cred);
+
+	*out = (struct peer_address){ .at.sa.sa_family = AF_UNSPEC };
+	(void)getpeername(fd, &out->at.sa, &len);
+	if (out->at.sa.sa_family == AF_UNIX &&
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) != 0)
+		cred.uid = (uid_t)-1;
+	out->uid = cred.uid;
+}
+
+const char *
+peer_text(const struct peer_address *peer, char *buf, size_t buf_len)
+{
 	char host[INET6_ADDRSTRLEN] = "?";
 
-	(void)getpeername(fd, (struct sockaddr *)&at, &len);
-	if (at.ss_family == AF_INET) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)&at;
-
-		(void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+	switch (peer->at.sa.sa_family) {
+	case AF_INET:
+		(void)inet_ntop(AF_INET, &peer->at.v4.sin_addr, host,
+				sizeof(host));
 		(void)snprintf(buf, buf_len, "%s:%u", host,
-			       ntohs(v4->sin_port));
-	} else if (at.ss_family == AF_INET6) {
-		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&at;
-
-		(void)inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+			       ntohs(peer->at.v4.sin_port));
+		break;
+	case AF_INET6:
+		(void)inet_ntop(AF_INET6, &peer->at.v6.sin6_addr, host,
+				sizeof(host));
 		(void)snprintf(buf, buf_len, "[%s]:%u", host,
-			       ntohs(v6->sin6_port));
-	} else {
-		(void)snprintf(buf, buf_len, "unix");
+			       ntohs(peer->at.v6.sin6_port));
+		break;
+	default:
+		(void)snprintf(buf, buf_len, "unix:%d", (int)peer->uid);
 	}
 	return buf;
 }

@@ -9,13 +9,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "config/settings.h"
 
 enum { LISTENERS_MAX = 16 };
 
+enum listener_kind { LISTENER_TCP, LISTENER_ABSTRACT, LISTENER_PATH };
+
 struct listener {
 	int fd;
-	bool is_unix;
+	enum listener_kind kind;
+	const struct listen_settings *settings;
 	bool is_accepting; /* a multishot accept is in flight */
 };
 
@@ -53,8 +59,25 @@ void listeners_turn_away(struct listeners *l, unsigned idx);
 /* Sets the options of an accepted socket.  Returns 0 or -errno. */
 int listener_prepare(int fd, const struct settings *settings);
 
-/* Writes the peer, "10.0.0.5:51234", "[::1]:51234" or "unix", to buf.  Returns
- * buf. */
-const char *listener_peer(int fd, char *buf, size_t buf_len);
+/* Who is at the other end of a connection. */
+struct peer_address {
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+		struct sockaddr_storage any;
+	} at;
+	uid_t uid; /* of the process, if it came over a unix socket */
+};
+
+void listener_peer(int fd, struct peer_address *out);
+
+/* Whether a client from there may connect. */
+bool listener_lets_in(const struct listener *l,
+		      const struct peer_address *peer);
+
+/* Writes "10.0.0.5:51234", "[::1]:51234" or "unix:UID" to buf.  Returns buf. */
+const char *peer_text(const struct peer_address *peer, char *buf,
+		      size_t buf_len);
 
 #endif

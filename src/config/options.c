@@ -75,6 +75,15 @@ const struct extra extras[EXTRA_COUNT] = {
 		"schema", "tables", "a list",
 		"the schema itself, instead of a file",
 	},
+	[EXTRA_LISTEN_NETWORKS] = {
+		"listen", "networks", "a list",
+		"networks that may connect, such as \"10.0.0.0/8\"; none: all",
+	},
+	[EXTRA_LISTEN_ROLES] = {
+		"listen", "roles", "a list",
+		"roles of which a user must have one to connect here; none: "
+		"all",
+	},
 	[EXTRA_AUTH_ROLES] = {
 		"auth", "roles", "a list",
 		"rights with a name, for users who may do the same",
@@ -447,18 +456,25 @@ place(char **path, const char *config_path)
 bool
 option_place_files(struct settings *s, const char *config_path)
 {
-	return place(&s->journal.directory, config_path) &&
+	for (unsigned i = 0; i < s->more_listens_cnt; i++)
+		if (!place(&s->more_listens[i].unix_path, config_path))
+			return false;
+	return place(&s->listen.unix_path, config_path) &&
+	       place(&s->journal.directory, config_path) &&
 	       place(&s->auth.users, config_path);
 }
 
 bool
-option_store_defaults(struct settings *s)
+option_store_defaults(struct settings *s, const char *group)
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		struct phrase unquoted;
 		struct value v = value_by_default(&options[i], &unquoted);
-		const char *complaint = option_store(s, &options[i], &v);
+		const char *complaint;
 
+		if (group != NULL && strcmp(options[i].group, group) != 0)
+			continue;
+		complaint = option_store(s, &options[i], &v);
 		CHECK(complaint == NULL || complaint == option_out_of_memory);
 		if (complaint != NULL)
 			return false;

@@ -49,6 +49,8 @@ extern const struct option options[OPTION_COUNT];
 enum extra_idx {
 	EXTRA_SCHEMA_FILE,
 	EXTRA_SCHEMA_TABLES,
+	EXTRA_LISTEN_NETWORKS,
+	EXTRA_LISTEN_ROLES,
 	EXTRA_AUTH_ROLES,
 	EXTRA_AUTH_RIGHTS,
 	EXTRA_COUNT
@@ -96,8 +98,9 @@ const char *option_read_choice(const struct option *o, const struct value *v,
 const char *option_read_quantity(const struct option *o, const struct value *v,
 				 int64_t *out);
 
-/* Fills in every default.  false: out of memory. */
-bool option_store_defaults(struct settings *s);
+/* Fills in the defaults of a group, or of all (NULL).  false: out of
+ * memory. */
+bool option_store_defaults(struct settings *s, const char *group);
 
 /* The path `name` relative to the folder of the configuration; an absolute path
  * stays.  The caller frees it.  NULL: out of memory. */

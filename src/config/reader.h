@@ -20,6 +20,8 @@ struct reader {
 	unsigned lines[OPTION_COUNT]; /* line of each setting; 0: not in the
 					 file */
 	unsigned schema_line;	      /* line of schema.file or schema.tables */
+	unsigned listen_idx; /* of the listener being read */
+	config_setting_t *listen_roles[LISTENS_MAX]; /* or NULL; read last */
 	config_setting_t *roles, *rights; /* auth.roles and auth.rights, or
 					     NULL: they are read last */
 };

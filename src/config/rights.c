@@ -188,6 +188,8 @@ rights_add_role(struct rights *r, const struct rights *role)
 			return false;
 	for (size_t i = 0; i < ARRAY_LEN(r->publish); i++)
 		r->publish[i] |= role->publish[i];
+	for (size_t i = 0; i < ARRAY_LEN(r->roles); i++)
+		r->roles[i] |= role->roles[i];
 	r->may |= role->may;
 	if (r->policy < 0)
 		r->policy = role->policy;

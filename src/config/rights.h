@@ -29,6 +29,8 @@ enum right {
 	RIGHT_ADMINISTER = 1 << 2, /* .u.endofday[], .ringtick.reload[] */
 };
 
+enum { ROLES_MAX = 256 }; /* those built in included */
+
 /* A symbol whose rows may be subscribed to. */
 struct symbol_right {
 	unsigned table_idx;
@@ -36,7 +38,9 @@ struct symbol_right {
 };
 
 struct rights {
-	char *name;				  /* of the role or the user */
+	char *name; /* of the role or the user */
+	uint64_t roles[ROLES_MAX / 64]; /* bit = row of the role; a role has
+					   itself */
 	unsigned may;				  /* enum right, or-ed */
 	uint64_t publish[SCHEMA_TABLES_MAX / 64]; /* bit = table's idx */
 	uint64_t subscribe[SCHEMA_TABLES_MAX / 64];  /* the same */

@@ -327,6 +327,8 @@ read_row(struct reader *r, config_setting_t *row, const char *key,
 				     "each name once");
 	if (!rights_init(&all[*cnt], text))
 		return reader_fail_memory(r);
+	if (all == r->s->auth.role_rows)
+		bits_set(all[*cnt].roles, *cnt, true);
 	res = read_members(r, row, key, &all[(*cnt)++]);
 	rights_finish(&all[*cnt - 1]);
 	return res;
@@ -364,6 +366,7 @@ add_built_in(struct settings *s, const char *name, bool has_all, unsigned may)
 
 	if (!rights_init(role, name))
 		return false;
+	bits_set(role->roles, s->auth.role_rows_cnt - 1, true);
 	if (has_all)
 		rights_give_all(role, &s->tables, may);
 	return true;
@@ -389,12 +392,42 @@ find_others(struct reader *r)
 		r->path, r->lines[OPTION_auth_role], s->auth.role);
 }
 
+/* The listener with this number in the file. */
+static struct listen_settings *
+listen_of(struct settings *s, unsigned idx)
+{
+	return idx == 0 ? &s->listen : &s->more_listens[idx - 1];
+}
+
+static int
+read_listen_roles(struct reader *r)
+{
+	for (unsigned i = 0; i < LISTENS_MAX; i++) {
+		struct listen_settings *l;
+		struct rights sum = { 0 };
+		int res;
+
+		if (r->listen_roles[i] == NULL)
+			continue;
+		l = listen_of(r->s, i);
+		res = read_each(r, r->listen_roles[i], &sum, read_role_name);
+		memcpy(l->roles, sum.roles, sizeof(l->roles));
+		l->has_roles = true;
+		rights_fini(&sum);
+		if (res != 0)
+			return res;
+	}
+	return 0;
+}
+
 int
 rights_load(struct reader *r)
 {
 	struct settings *s = r->s;
 	int res;
 
+	if (r->roles != NULL && config_setting_length(r->roles) > ROLES_MAX - 3)
+		return reader_refuse(r, r->roles, "is too long", "250 roles");
 	s->auth.role_rows = make_rows(r->roles, 3);
 	s->auth.user_rows = make_rows(r->rights, 1);
 	if (s->auth.role_rows == NULL || s->auth.user_rows == NULL ||
@@ -407,7 +440,8 @@ rights_load(struct reader *r)
 			&s->auth.role_rows_cnt);
 	if (res == 0)
 		res = find_others(r);
-	return res != 0 ? res
-			: read_rows(r, r->rights, "user", s->auth.user_rows,
-				    &s->auth.user_rows_cnt);
+	if (res == 0)
+		res = read_rows(r, r->rights, "user", s->auth.user_rows,
+				&s->auth.user_rows_cnt);
+	return res != 0 ? res : read_listen_roles(r);
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/network.h"
 #include "config/rights.h"
 #include "schema/schema.h"
 
@@ -31,12 +32,27 @@ enum { USER_BYTES_MAX = 127 };
 /* The value "auto" of a time. */
 enum { TIME_AUTO = -1 };
 
+/* Where clients connect: the group `listen`, or one of its list. */
+struct listen_settings {
+	char *address;
+	uint64_t port;
+	bool unix_socket; /* the abstract one */
+	char *unix_path;  /* of a socket file; "": none */
+	char *unix_group; /* "": the daemon's */
+	char *unix_mode;  /* octal */
+	bool proxy;
+	struct network *networks; /* that may connect; none: all */
+	unsigned networks_cnt;
+	bool has_roles; /* a user must have one of: */
+	uint64_t roles[ROLES_MAX / 64];
+};
+
+enum { LISTENS_MAX = 8 };
+
 struct settings {
-	struct {
-		char *address;
-		uint64_t port;
-		bool unix_socket;
-	} listen;
+	struct listen_settings listen; /* the first one */
+	struct listen_settings more_listens[LISTENS_MAX - 1];
+	unsigned more_listens_cnt;
 	struct {
 		char *users; /* path of the users file; "": nobody needs a
 				password */
@@ -116,6 +132,19 @@ struct settings {
 	} stop;
 	struct schema tables;
 };
+
+/* The listeners: s->listen is number 0. */
+static inline unsigned
+settings_listens_cnt(const struct settings *s)
+{
+	return 1 + s->more_listens_cnt;
+}
+
+static inline const struct listen_settings *
+settings_listen(const struct settings *s, unsigned idx)
+{
+	return idx == 0 ? &s->listen : &s->more_listens[idx - 1];
+}
 
 /* What a user may do.  The name is compared byte for byte. */
 const struct rights *settings_rights_of(const struct settings *s,

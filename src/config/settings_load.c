@@ -305,6 +305,66 @@ read_schema_tables(struct reader *r, config_setting_t *at)
 	return 0;
 }
 
+/* ---- listen ---- */
+
+static int
+read_networks(struct reader *r, config_setting_t *at)
+{
+	static const char wanted[] = "( \"10.0.0.0/8\", \"::1\", ... )";
+	struct listen_settings *l = &r->s->listen;
+	int cnt = config_setting_length(at);
+
+	if (!reader_is_list(at) || cnt == 0)
+		return reader_refuse(r, at, "is not a list", wanted);
+	l->networks = calloc((size_t)cnt, sizeof(*l->networks));
+	if (l->networks == NULL)
+		return reader_fail_memory(r);
+	for (int i = 0; i < cnt; i++) {
+		config_setting_t *item =
+			config_setting_get_elem(at, (unsigned)i);
+		const char *text = config_setting_get_string(item);
+		const char *complaint =
+			text == NULL ? "is not a string"
+				     : network_parse(text, &l->networks[i]);
+
+		if (complaint != NULL)
+			return reader_refuse(r, item, complaint, wanted);
+	}
+	l->networks_cnt = (unsigned)cnt;
+	return 0;
+}
+
+/* Begins another listener of the list: s->listen is the one being read. */
+static int
+next_listen(struct reader *r, config_setting_t *at)
+{
+	struct settings *s = r->s;
+
+	if (s->more_listens_cnt == ARRAY_LEN(s->more_listens))
+		return reader_fail(r, "%s:%u: setting listen: there are too "
+				      "many; allowed: %d",
+				   r->path, config_setting_source_line(at),
+				   LISTENS_MAX);
+	s->more_listens[s->more_listens_cnt++] = s->listen;
+	s->listen = (struct listen_settings){ 0 };
+	r->listen_idx++;
+	return option_store_defaults(s, "listen") ? 0 : reader_fail_memory(r);
+}
+
+/* The one that was read last comes to the end, the first one to s->listen. */
+static void
+order_listens(struct settings *s)
+{
+	struct listen_settings last = s->listen;
+
+	if (s->more_listens_cnt == 0)
+		return;
+	s->listen = s->more_listens[0];
+	memmove(s->more_listens, s->more_listens + 1,
+		(s->more_listens_cnt - 1) * sizeof(last));
+	s->more_listens[s->more_listens_cnt - 1] = last;
+}
+
 /* ---- the whole ---- */
 
 /* Keeps a list until the schema is known. */
@@ -326,6 +386,11 @@ read_extra(struct reader *r, enum extra_idx idx, config_setting_t *at)
 		return read_schema_file(r, at);
 	case EXTRA_SCHEMA_TABLES:
 		return read_schema_tables(r, at);
+	case EXTRA_LISTEN_NETWORKS:
+		return read_networks(r, at);
+	case EXTRA_LISTEN_ROLES:
+		r->listen_roles[r->listen_idx] = at;
+		return 0;
 	case EXTRA_AUTH_ROLES:
 		return take_rows(r, at, &r->roles);
 	case EXTRA_AUTH_RIGHTS:
@@ -354,6 +419,40 @@ read_setting(struct reader *r, const char *group, config_setting_t *at)
 }
 
 static int
+read_members(struct reader *r, const char *group, config_setting_t *at)
+{
+	for (int i = 0; i < config_setting_length(at); i++) {
+		int res = read_setting(
+			r, group, config_setting_get_elem(at, (unsigned)i));
+
+		if (res != 0)
+			return res;
+	}
+	return 0;
+}
+
+static int
+read_listens(struct reader *r, config_setting_t *at)
+{
+	int res = 0;
+
+	for (int i = 0; res == 0 && i < config_setting_length(at); i++) {
+		config_setting_t *item =
+			config_setting_get_elem(at, (unsigned)i);
+
+		if (config_setting_type(item) != CONFIG_TYPE_GROUP)
+			return reader_refuse(r, item, "is not a group",
+					     "{ address = ...; ... }");
+		if (i > 0)
+			res = next_listen(r, item);
+		if (res == 0)
+			res = read_members(r, "listen", item);
+	}
+	order_listens(r->s);
+	return res;
+}
+
+static int
 read_group(struct reader *r, config_setting_t *at)
 {
 	const char *name = config_setting_name(at);
@@ -366,19 +465,15 @@ read_group(struct reader *r, config_setting_t *at)
 		return refuse_unknown(r, NULL, at);
 	if (is_schema && config_setting_type(at) == CONFIG_TYPE_STRING)
 		return read_schema_file(r, at);
+	if (strcmp(name, "listen") == 0 &&
+	    config_setting_type(at) == CONFIG_TYPE_LIST)
+		return read_listens(r, at);
 	if (config_setting_type(at) != CONFIG_TYPE_GROUP)
 		return reader_refuse(
 			r, at, "is not a group",
 			is_schema ? "a path, or { NAME = VALUE; ... }"
 				  : "{ NAME = VALUE; ... }");
-	for (int i = 0; i < config_setting_length(at); i++) {
-		int res = read_setting(
-			r, name, config_setting_get_elem(at, (unsigned)i));
-
-		if (res != 0)
-			return res;
-	}
-	return 0;
+	return read_members(r, name, at);
 }
 
 static int
@@ -495,7 +590,7 @@ settings_load(struct settings *s, const char *path, char *err, size_t err_len)
 				  path);
 	if (res == 0)
 		res = prepare(&r, text, len, &wide);
-	if (res == 0 && !option_store_defaults(s))
+	if (res == 0 && !option_store_defaults(s, NULL))
 		res = reader_fail_memory(&r);
 	if (res == 0)
 		res = parse_text(&r, &config, wide);
@@ -513,12 +608,25 @@ settings_load(struct settings *s, const char *path, char *err, size_t err_len)
 	return res;
 }
 
+static void
+listen_fini(struct listen_settings *l)
+{
+	free(l->address);
+	free(l->unix_path);
+	free(l->unix_group);
+	free(l->unix_mode);
+	free(l->networks);
+}
+
 void
 settings_fini(struct settings *s)
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (options[i].kind == KIND_TEXT)
 			free(*(char **)((char *)s + options[i].off));
+	free(s->listen.networks);
+	for (unsigned i = 0; i < s->more_listens_cnt; i++)
+		listen_fini(&s->more_listens[i]);
 	for (unsigned i = 0; i < s->auth.role_rows_cnt; i++)
 		rights_fini(&s->auth.role_rows[i]);
 	for (unsigned i = 0; i < s->auth.user_rows_cnt; i++)

@@ -303,6 +303,9 @@ open_listeners(struct server *s)
 		 s->listeners.port,
 		 s->listeners.is_passed ? "systemd" : LOG_QUOTED(address),
 		 listeners_has_unix(&s->listeners) ? "yes" : "no");
+	if (s->settings->auth.open && s->settings->auth.users[0] == '\0')
+		log_line(LOG_WARN, "open", "role=%s hint=\"set auth.users\"",
+			 s->settings->auth.others->name);
 }
 
 /*

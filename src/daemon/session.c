@@ -248,8 +248,9 @@ turn_away(struct server *s, int fd)
 }
 
 void
-session_accepted(struct server *s, int fd)
+session_accepted(struct server *s, unsigned listener_idx, int fd)
 {
+	const struct listener *l = &s->listeners.all[listener_idx];
 	struct connection *c = clients_find_free(&s->clients);
 	uint64_t held;
 	int err;
@@ -271,18 +272,55 @@ session_accepted(struct server *s, int fd)
 		return;
 	}
 	clients_add(&s->clients, c, fd, s->settings->slow.policy);
-	(void)listener_peer(fd, c->peer, sizeof(c->peer));
+	c->listener_idx = listener_idx;
+	listener_peer(fd, &c->from);
+	(void)peer_text(&c->from, c->peer, sizeof(c->peer));
 	c->consumer.address = peers_address(c->peer);
 	s->counters.connects++;
+	if (!listener_lets_in(l, &c->from)) {
+		session_close(s, c, CLOSE_network, NULL);
+		return;
+	}
 	deadline_set(s, c, s->settings->connections.handshake_timeout);
 	arm_recv(s, c);
 	make_place(s);
+}
+
+/* Whether the user may come to this listener. */
+static bool
+has_role(const struct server *s, const struct connection *c,
+	 const struct rights *rights)
+{
+	const struct listen_settings *set =
+		s->listeners.all[c->listener_idx].settings;
+	uint64_t common = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(set->roles); i++)
+		common |= set->roles[i] & rights->roles[i];
+	return !set->has_roles || common != 0;
+}
+
+/*
+ * The rights of a connection.  An abstract unix socket has no permissions, so
+ * that whoever is on the machine can connect: only root and the daemon's own
+ * user administer there.
+ */
+static unsigned
+may_of(const struct server *s, const struct connection *c)
+{
+	const struct listener *l = &s->listeners.all[c->listener_idx];
+
+	if (l->kind == LISTENER_ABSTRACT && c->from.uid != 0 &&
+	    c->from.uid != geteuid())
+		return c->rights->may & ~(unsigned)RIGHT_ADMINISTER;
+	return c->rights->may;
 }
 
 /* The reply is one byte, queued like any other reply, but without a header. */
 static bool
 serve_hello(struct server *s, struct connection *c)
 {
+	const struct rights *rights;
 	uint8_t capability;
 	enum close_reason reason;
 	const char *why = NULL;
@@ -296,6 +334,11 @@ serve_hello(struct server *s, struct connection *c)
 	case WIRE_OK:
 		break;
 	}
+	rights = settings_rights_of(s->settings, c->name);
+	if (!has_role(s, c, rights)) {
+		refuse_peer(s, c, CLOSE_role, NULL);
+		return false;
+	}
 	if (!publishers_may_stay(&s->publishers, c->name, c->consumer.address,
 				 s->clients.max - s->clients.open_cnt,
 				 s->clients.max, s->now_ns)) {
@@ -306,7 +349,8 @@ serve_hello(struct server *s, struct connection *c)
 	c->state = CONNECTION_OPEN;
 	list_remove(&c->hello_node);
 	c->deadline_ns = 0;
-	c->rights = settings_rights_of(s->settings, c->name);
+	c->rights = rights;
+	c->may = may_of(s, c);
 	c->consumer.policy = lag_policy_of(s->settings, c->rights);
 	c->is_publisher = publishers_know(&s->publishers, c->name,
 					  c->consumer.address);
@@ -413,6 +457,7 @@ serve_frame(struct server *s, struct connection *c,
 		.published_pos = c->published_pos,
 		.user = c->name,
 		.rights = c->rights,
+		.may = c->may,
 		.who = c,
 		.must_queue = wait_must_queue(s, c),
 		.is_brief = !s->serves_dear && c->waits_for == WAIT_NOTHING,

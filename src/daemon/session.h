@@ -10,7 +10,7 @@
 #include "daemon/server.h"
 
 /* A listening socket has a new connection. */
-void session_accepted(struct server *s, int fd);
+void session_accepted(struct server *s, unsigned listener_idx, int fd);
 
 /* A recv has completed with `result`. */
 void session_received(struct server *s, struct connection *c, int32_t result);

@@ -93,7 +93,7 @@ on_accept(struct server *s, const struct completion *done)
 	if (done->result >= 0 && s->is_stopping)
 		(void)close(done->result);
 	else if (done->result >= 0)
-		session_accepted(s, done->result);
+		session_accepted(s, idx, done->result);
 	else if (done->result != -ECANCELED)
 		accept_failed(s, idx, -done->result);
 	if (done->is_last && s->rearm_accept_ns == 0)

@@ -32,7 +32,7 @@ call_refuse(const struct call *c)
 bool
 call_may(const struct call *c, unsigned right)
 {
-	return (c->client->rights->may & right) != 0;
+	return (c->client->may & right) != 0;
 }
 
 const char *

@@ -60,7 +60,7 @@ const char *call_must_wait(struct call *c, enum wait_reason why);
 extern const char call_no_access[];
 const char *call_refuse(const struct call *c);
 
-/* Whether the client's user has this right (enum right). */
+/* Whether the client has this right (enum right). */
 bool call_may(const struct call *c, unsigned right);
 
 /* The error for too many or too few arguments. */

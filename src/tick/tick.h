@@ -89,7 +89,9 @@ struct tick_client {
 	uint64_t published_pos; /* ... end of the last one in the main
 				   stream */
 	const char *user;	/* its user name; NULL: none */
-	const struct rights *rights; /* what it may do */
+	const struct rights *rights; /* what it may do, and, ... */
+	unsigned may;		     /* ... instead of rights->may, enum
+					right */
 	const void *who;	/* key of its long compressed frame
 				   (wire/inflate_long.h); NULL: such a frame is
 				   inflated in one go */

@@ -47,6 +47,7 @@ publish(void)
 		"ab\0\xf7\0\0\0\0\0\0\0";
 	uint8_t frame[WIRE_HEADER_BYTES + sizeof(body)] = { 1 };
 	struct tick_client feed = { .rights = &everybody,
+				    .may = everybody.may,
 				    .reply = reply,
 				    .reply_max = world->tick.reply_max };
 	struct wire_header header;
@@ -161,6 +162,7 @@ handle(struct client *c, unsigned flags, const uint8_t *frame, size_t len)
 	struct before before = look();
 	struct tick_client client = {
 		.rights = &everybody,
+		.may = everybody.may,
 		.selection = c->selection,
 		.stream = c->cursor.stream,
 		.reply = reply,

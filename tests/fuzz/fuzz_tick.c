@@ -28,6 +28,7 @@ send_frame(struct client *c, const uint8_t *frame, size_t len)
 	struct tick *tick = &world->tick;
 	struct tick_client client = { .selection = c->selection,
 				      .rights = &everybody,
+				      .may = everybody.may,
 				      .stream = c->cursor.stream,
 				      .reply = reply,
 				      .reply_max = tick->reply_max };

@@ -71,6 +71,7 @@ start(void **state)
 		.lag_limits = { 75, 50, 5 * NS_PER_S },
 		.now_ns = 1000 * NS_PER_S,
 	};
+	s.listeners.all[0].settings = &settings.listen;
 	report_open(&s);
 	streams_open_at(&s.streams, &schema, RING_BYTES, 0, 0, 0);
 	s.streams.clock_ns = clock_of_server;
@@ -174,7 +175,7 @@ come(const char *name)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	peers[c->slot] = fds[1];
-	session_accepted(&s, fds[0]);
+	session_accepted(&s, 0, fds[0]);
 	say(c, name, strlen(name) + 1);
 	deliver();
 	assert_int_equal(c->state, CONNECTION_OPEN);

@@ -54,6 +54,7 @@ open_plant(struct plant *p)
 				   &p->counters, &no_journal, &no_history),
 			 0);
 	p->client.rights = &everybody;
+	p->client.may = everybody.may;
 	p->client.reply = malloc(p->tick.reply_max);
 	p->client.reply_max = p->tick.reply_max;
 	assert_non_null(p->client.reply);

@@ -66,6 +66,7 @@ start_with(const char *text)
 		      &no_history) != 0)
 		return -1;
 	client = (struct tick_client){ .rights = &everybody,
+				       .may = everybody.may,
 				       .reply = malloc(tick.reply_max),
 				       .reply_max = tick.reply_max };
 	cursor_attach(&reader, &streams.main, 0);
