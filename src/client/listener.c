@@ -26,18 +26,6 @@ enum {
 	BIND_TRIES = 20, /* 50 ms apart */
 };
 
-static struct listener *
-add_listener(struct listeners *l, const struct listen_settings *set, int fd,
-	     enum listener_kind kind)
-{
-	struct listener *added = &l->all[l->cnt];
-
-	CHECK(l->cnt < LISTENERS_MAX);
-	*added = (struct listener){ .fd = fd, .kind = kind, .settings = set };
-	l->cnt++;
-	return added;
-}
-
 /* The address that a socket listens on. */
 static struct sockaddr_storage
 address_of(int fd)
@@ -59,6 +47,20 @@ port_of(int fd)
 	if (at.ss_family == AF_INET6)
 		return ntohs(((struct sockaddr_in6 *)&at)->sin6_port);
 	return 0;
+}
+
+static struct listener *
+add_listener(struct listeners *l, const struct listen_settings *set, int fd,
+	     enum listener_kind kind)
+{
+	struct listener *added = &l->all[l->cnt];
+
+	CHECK(l->cnt < LISTENERS_MAX);
+	*added = (struct listener){
+		.fd = fd, .kind = kind, .port = port_of(fd), .settings = set
+	};
+	l->cnt++;
+	return added;
 }
 
 /*
@@ -198,8 +200,7 @@ listen_tcp(struct listeners *l, const struct listen_settings *set, char *err,
 	fd = open_tcp(found);
 	freeaddrinfo(found);
 	if (fd >= 0) {
-		(void)add_listener(l, set, fd, LISTENER_TCP);
-		return port_of(fd);
+		return add_listener(l, set, fd, LISTENER_TCP)->port;
 	}
 	if (fd == -EADDRINUSE)
 		(void)snprintf(err, err_len,
@@ -477,15 +478,6 @@ listeners_close(struct listeners *l)
 	if (l->reserve_fd > 0)
 		(void)close(l->reserve_fd);
 	*l = (struct listeners){ 0 };
-}
-
-bool
-listeners_has_unix(const struct listeners *l)
-{
-	for (unsigned i = 0; i < l->cnt; i++)
-		if (l->all[i].kind != LISTENER_TCP)
-			return true;
-	return false;
 }
 
 void

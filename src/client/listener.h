@@ -21,6 +21,7 @@ enum listener_kind { LISTENER_TCP, LISTENER_ABSTRACT, LISTENER_PATH };
 struct listener {
 	int fd;
 	enum listener_kind kind;
+	unsigned port; /* TCP only */
 	const struct listen_settings *settings;
 	bool is_accepting; /* a multishot accept is in flight */
 };
@@ -45,9 +46,6 @@ void listeners_close(struct listeners *l);
 /* Tests the settings that can be tried without listening.  false with err. */
 bool listeners_check(const struct settings *settings, char *err,
 		     size_t err_len);
-
-/* Whether a unix socket is among them. */
-bool listeners_has_unix(const struct listeners *l);
 
 /*
  * When no descriptor is left: accepts one waiting connection with the spare

@@ -1,9 +1,8 @@
 /*
  * Networks by CIDR: "10.0.0.0/8", "2001:db8::/32", or one address.
  *
- * IPv4 is held as the mapped IPv6 address ::ffff:a.b.c.d, so that both are
- * compared in one way, and an IPv4 client of a socket on "::" is in the networks
- * of IPv4.
+ * IPv4 is held as the mapped IPv6 address ::ffff:a.b.c.d: so both are compared
+ * in one way, and an IPv4 client of a socket on "::" is in networks of IPv4.
  */
 #ifndef RINGTICK_CONFIG_NETWORK_H
 #define RINGTICK_CONFIG_NETWORK_H

@@ -607,12 +607,29 @@ is_journal_name_good(const struct settings *s)
 	       s->journal.name[0] != '.';
 }
 
+static bool
+is_mode_good(const struct settings *s)
+{
+	for (unsigned i = 0; i < settings_listens_cnt(s); i++) {
+		const char *mode = settings_listen(s, i)->unix_mode;
+
+		if (strspn(mode, "01234567") != strlen(mode) ||
+		    strtoul(mode, NULL, 8) > 0777)
+			return false;
+	}
+	return true;
+}
+
 static const struct rule {
 	bool (*is_kept)(const struct settings *s);
 	const char *sentence; /* the allowed values of the first setting */
 	enum option_idx involved[4];
 	unsigned involved_cnt;
 } rules[] = {
+	{ is_mode_good,
+	  "octal digits, such as \"0660\"",
+	  { OPTION_listen_unix_mode },
+	  1 },
 	{ is_stream_ring_good,
 	  "0 for ring.size, or a size that ring.size can have",
 	  { OPTION_streams_ring },

@@ -290,19 +290,37 @@ open_journal(struct server *s)
 			       s->journal.state.epochs.day);
 }
 
+/* One line for each TCP socket, and for a unix socket that was passed without
+ * one. */
+static void
+log_listener(const struct server *s, const struct listener *l)
+{
+	const struct listen_settings *set = l->settings;
+	const char *address = set->address, *path = set->unix_path;
+
+	if (l->kind != LISTENER_TCP && !s->listeners.is_passed)
+		return;
+	log_line(LOG_INFO, "listening",
+		 "port=%u address=%s unix=%s path=%s networks=%u roles=%s "
+		 "proxy=%s",
+		 l->port,
+		 s->listeners.is_passed ? "systemd" : LOG_QUOTED(address),
+		 l->kind == LISTENER_ABSTRACT || set->unix_socket ? "yes"
+								  : "no",
+		 path[0] == '\0' ? "-" : LOG_QUOTED(path), set->networks_cnt,
+		 set->has_roles ? "some" : "all", set->proxy ? "yes" : "no");
+}
+
 static void
 open_listeners(struct server *s)
 {
-	const char *address = s->settings->listen.address;
 	char err[512];
 
 	if (!listeners_open(&s->listeners, s->settings, err, sizeof(err)))
 		die(exit_status_of(errno), "%s", err);
 	s->tick.port = s->listeners.port;
-	log_line(LOG_INFO, "listening", "port=%u address=%s unix=%s",
-		 s->listeners.port,
-		 s->listeners.is_passed ? "systemd" : LOG_QUOTED(address),
-		 listeners_has_unix(&s->listeners) ? "yes" : "no");
+	for (unsigned i = 0; i < s->listeners.cnt; i++)
+		log_listener(s, &s->listeners.all[i]);
 	if (s->settings->auth.open && s->settings->auth.users[0] == '\0')
 		log_line(LOG_WARN, "open", "role=%s hint=\"set auth.users\"",
 			 s->settings->auth.others->name);

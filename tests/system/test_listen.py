@@ -1,0 +1,144 @@
+"""Where clients connect: several listeners, networks, roles, socket files, and who is
+behind a unix socket."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+import kdb
+import pytest
+from daemon import TRADE, find_ringtickd, write_config
+from kdb import NIL, Error
+
+ACCESS = Error(b"access")
+
+
+def ports(daemon):
+    """The ports in the order of the configuration."""
+    return [line.number("port") for line in daemon.logged("listening")]
+
+
+def dial(port, host="127.0.0.1", user="u"):
+    """What is answered to the handshake."""
+    with socket.create_connection((host, port), timeout=20) as sock:
+        sock.sendall(b"%s:pw\x03\0" % user.encode())
+        return sock.recv(16)
+
+
+def test_several(start, mode):
+    """Protects a second network, and a port for administrators: each listener has its
+    own networks and roles, and one does not change the other."""
+    daemon = start({
+        "engine": {"mode": mode}, "schema": {"tables": [TRADE]},
+        "listen": [
+            {"address": "127.0.0.1", "port": 0, "networks": ["127.0.0.1"]},
+            {"address": "127.0.0.1", "port": 0, "networks": ["10.0.0.0/8", "192.0.2.7"]},
+            {"address": "127.0.0.1", "port": 0, "roles": ["admin", "feed"]}],
+        "auth": {"roles": [{"role": "feed", "publish": "*"}], "role": "all",
+                 "rights": [{"user": "feed", "roles": "feed"},
+                            {"user": "boss", "roles": ["admin"]}]}})
+    first, elsewhere, chosen = ports(daemon)
+    assert dial(first) == b"\x03"
+    assert dial(elsewhere) == b""
+    daemon.wait_log("disconnect", reason="network")
+    assert dial(chosen, user="feed") == dial(chosen, user="boss") == b"\x03"
+    assert dial(chosen) == b""
+    assert daemon.wait_log("disconnect", reason="role")["user"] == "u"
+    assert dial(first) == b"\x03"
+    for port in (first, chosen):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(kdb.unix_name(port))
+            sock.sendall(b"feed:pw\x03\0")
+            assert sock.recv(16) == b"\x03"
+
+
+def ask_as(uid, port):
+    """What a process of this user is answered to .u.endofday[], and .ringtick.lag[]."""
+    program = ("import os, sys; os.setgid(%d); os.setuid(%d)\n"
+               "sys.path.insert(0, %r); import kdb\n"
+               "client = kdb.Client(%d, unix=True)\n"
+               "print(client.sync('.u.endofday[]'), client.sync('.ringtick.lag[]') != "
+               "kdb.Error(b'access'))" % (uid, uid, os.path.dirname(__file__), port))
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          timeout=60)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.usefixtures("many_days")
+def test_who_is_behind_the_abstract_socket(start):
+    """Protects the end of the day from whoever is on the machine: an abstract socket
+    has no permissions, so only root and the daemon's own user administer there."""
+    daemon = start({"schema": {"tables": [TRADE]}})
+    stranger = ask_as(65534, daemon.port)
+    assert "access" in stranger.stdout and "True" in stranger.stdout, stranger
+    assert daemon.wait_log("connect", peer="unix:65534")
+    root = ask_as(0, daemon.port)
+    assert "access" not in root.stdout and root.returncode == 0, root
+
+
+@pytest.mark.parametrize("mode_text", ["0600", "0666"])
+def test_socket_file(start, tmp_path, mode_text):
+    """Protects access by the file system: the file has the mode and group asked for
+    before anybody can connect, is made anew after a crash, and goes with the daemon."""
+    path = tmp_path / "here" / "socket"
+    path.parent.mkdir()
+    changes = {"listen": {"unix_path": str(path), "unix_mode": mode_text,
+                          "unix_group": "nogroup" if os.geteuid() == 0 else ""}}
+    for turn in range(2):
+        daemon = start(changes)
+        found = path.stat()
+        assert stat.S_IMODE(found.st_mode) == int(mode_text, 8)
+        assert stat.S_ISSOCK(found.st_mode)
+        if os.geteuid() == 0:
+            assert found.st_gid != 0
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(path))
+            sock.sendall(b"u:pw\x03\0")
+            assert sock.recv(16) == b"\x03"
+            sock.sendall(kdb.frame(".u.endofday[]" if turn else "1", kdb.SYNC))
+            assert sock.recv(16)
+        if turn == 0:
+            daemon.signal(signal.SIGKILL)
+            daemon.abandon()
+            assert path.exists()
+        else:
+            daemon.stop()
+            assert not path.exists()
+
+
+MISTAKES = {
+    "no address": ({"listen": {"networks": ["10.0.0"]}}, ["listen.networks[0]", "address"]),
+    "bits after": ({"listen": {"networks": ["10.0.0.1/8"]}}, ["10.0.0.1/8", "bits"]),
+    "too many bits": ({"listen": {"networks": ["10.0.0.0/33"]}}, ["10.0.0.0/33"]),
+    "no such role": ({"listen": {"roles": ["x"]}}, ["listen.roles[0]", "is not a role"]),
+    "no list": ({"listen": {"networks": "10.0.0.0/8"}}, ["listen.networks", "list"]),
+    "mode": ({"listen": {"unix_path": "s", "unix_mode": "888"}}, ["listen.unix_mode"]),
+    "nine": ({"listen": [{"port": 5010 + n} for n in range(9)]}, ["too many"]),
+    "everybody": ({"listen": {"address": "0.0.0.0"}}, ["0.0.0.0", "auth.users", "auth.open"]),
+    "everybody, second": ({"listen": [{"port": 5010}, {"address": "::", "port": 5011}]},
+                          ["::", "auth.open"]),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes(tmp_path, name):
+    """Protects the operator: a listener that cannot be, or that lets strangers in, is
+    named before anything starts."""
+    changes, wanted = MISTAKES[name]
+    config = write_config(tmp_path / "c.conf", changes)
+    done = subprocess.run([find_ringtickd(), "-c", str(config), "--check"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 78
+    for word in wanted:
+        assert word in done.stderr
+
+
+def test_open_to_all(start):
+    """Protects from forgetting it: that everybody is let in is said at each start."""
+    daemon = start({"listen": {"address": "0.0.0.0"}, "auth": {"open": True}})
+    line = daemon.wait_log("open")
+    assert line.level == 4 and line["role"] == "admin"
+    assert dial(daemon.port) == b"\x03"
