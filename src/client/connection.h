@@ -27,6 +27,7 @@
 #include "client/wait_reason.h"
 #include "config/settings.h"
 #include "ring/selection.h"
+#include "wire/proxy.h"
 #include "wire/wire.h"
 
 /*
@@ -82,6 +83,12 @@ struct connection {
 	struct peer_address from;
 	char peer[64]; /* the same, as text */
 	unsigned listener_idx;
+	bool awaits_proxy; /* the header of a TLS terminator comes first */
+	bool has_tls;	   /* the terminator says so: */
+	char tls[PROXY_TLS_MAX + 1];	    /* version, or "" */
+	char certified[PROXY_NAME_MAX + 1]; /* name in its good certificate, or
+					       "" */
+	uint8_t capability;		    /* in the handshake */
 	const struct rights *rights; /* of the user; from OPEN on */
 	unsigned may; /* enum right: of these, what it may do over this
 			 listener */

@@ -56,6 +56,7 @@ struct settings {
 	struct {
 		char *users; /* path of the users file; "": nobody needs a
 				password */
+		bool certificate;
 		bool open;
 		char *role;
 		struct rights *role_rows; /* auth.roles and those built in */

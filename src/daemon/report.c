@@ -85,9 +85,10 @@ report_connect(struct server *s, struct connection *c)
 	c->is_told = report_may(s, c, PEERS_CONNECT, "");
 	if (!c->is_told)
 		return;
-	log_line(LOG_INFO, "connect", "conn=%u user=%s peer=%s policy=%s",
-		 c->slot, c->user, c->peer,
-		 slow_policy_names[c->consumer.policy]);
+	log_line(LOG_INFO, "connect",
+		 "conn=%u user=%s peer=%s policy=%s tls=%s", c->slot, c->user,
+		 c->peer, slow_policy_names[c->consumer.policy],
+		 c->has_tls ? c->tls : "-");
 }
 
 static const char *

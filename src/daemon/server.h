@@ -8,6 +8,7 @@
  *   wait.c             whose input waits, and why
  *   buffers.c          which connection gets one of message.buffers
  *   answer.c           replies that wait for their place
+ *   hello.c            the handshake, and who is let in
  *   session.c          a connection's life: accept, handshake, requests, close
  *   buffer_holders.c   connections that hold a buffer for too long
  *   slow_consumers.c   consumers that are too slow for their ring

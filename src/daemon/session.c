@@ -12,6 +12,7 @@
 #include "daemon/buffers.h"
 #include "daemon/deadline.h"
 #include "daemon/drain.h"
+#include "daemon/hello.h"
 #include "daemon/report.h"
 #include "daemon/wait.h"
 #include "tick/dispatch.h"
@@ -250,7 +251,6 @@ turn_away(struct server *s, int fd)
 void
 session_accepted(struct server *s, unsigned listener_idx, int fd)
 {
-	const struct listener *l = &s->listeners.all[listener_idx];
 	struct connection *c = clients_find_free(&s->clients);
 	uint64_t held;
 	int err;
@@ -277,7 +277,8 @@ session_accepted(struct server *s, unsigned listener_idx, int fd)
 	(void)peer_text(&c->from, c->peer, sizeof(c->peer));
 	c->consumer.address = peers_address(c->peer);
 	s->counters.connects++;
-	if (!listener_lets_in(l, &c->from)) {
+	c->awaits_proxy = s->listeners.all[listener_idx].settings->proxy;
+	if (!c->awaits_proxy && !hello_lets_in(s, c)) {
 		session_close(s, c, CLOSE_network, NULL);
 		return;
 	}
@@ -286,80 +287,25 @@ session_accepted(struct server *s, unsigned listener_idx, int fd)
 	make_place(s);
 }
 
-/* Whether the user may come to this listener. */
-static bool
-has_role(const struct server *s, const struct connection *c,
-	 const struct rights *rights)
-{
-	const struct listen_settings *set =
-		s->listeners.all[c->listener_idx].settings;
-	uint64_t common = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(set->roles); i++)
-		common |= set->roles[i] & rights->roles[i];
-	return !set->has_roles || common != 0;
-}
-
-/*
- * The rights of a connection.  An abstract unix socket has no permissions, so
- * that whoever is on the machine can connect: only root and the daemon's own
- * user administer there.
- */
-static unsigned
-may_of(const struct server *s, const struct connection *c)
-{
-	const struct listener *l = &s->listeners.all[c->listener_idx];
-
-	if (l->kind == LISTENER_ABSTRACT && c->from.uid != 0 &&
-	    c->from.uid != geteuid())
-		return c->rights->may & ~(unsigned)RIGHT_ADMINISTER;
-	return c->rights->may;
-}
-
-/* The reply is one byte, queued like any other reply, but without a header. */
+/* Returns whether more input is wanted. */
 static bool
 serve_hello(struct server *s, struct connection *c)
 {
-	const struct rights *rights;
-	uint8_t capability;
 	enum close_reason reason;
 	const char *why = NULL;
 
-	switch (connection_hello(c, &capability, &reason, &why)) {
-	case WIRE_MORE:
+	switch (hello_serve(s, c, &reason, &why)) {
+	case HELLO_MORE:
+	case HELLO_OPEN:
 		return true;
-	case WIRE_BAD:
+	case HELLO_REFUSED:
 		refuse_peer(s, c, reason, why);
 		return false;
-	case WIRE_OK:
-		break;
-	}
-	rights = settings_rights_of(s->settings, c->name);
-	if (!has_role(s, c, rights)) {
-		refuse_peer(s, c, CLOSE_role, NULL);
+	case HELLO_KEPT:
+		session_close(s, c, reason, why);
 		return false;
 	}
-	if (!publishers_may_stay(&s->publishers, c->name, c->consumer.address,
-				 s->clients.max - s->clients.open_cnt,
-				 s->clients.max, s->now_ns)) {
-		s->counters.turned_away++;
-		session_close(s, c, CLOSE_kept, NULL);
-		return false;
-	}
-	c->state = CONNECTION_OPEN;
-	list_remove(&c->hello_node);
-	c->deadline_ns = 0;
-	c->rights = rights;
-	c->may = may_of(s, c);
-	c->consumer.policy = lag_policy_of(s->settings, c->rights);
-	c->is_publisher = publishers_know(&s->publishers, c->name,
-					  c->consumer.address);
-	c->spill_limit_ns = lag_spill_limit_of(s->settings, c->rights);
-	c->consumer.reply[0] = capability;
-	consumer_queue(&c->consumer, 1, NULL, (struct reply_gate){ 0 });
-	delivery_wake(&s->delivery, c);
-	report_connect(s, c);
-	return true;
+	return false;
 }
 
 /* ---- requests ---- */

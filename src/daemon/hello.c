@@ -1,0 +1,165 @@
+#include "config.h"
+
+#include "daemon/hello.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/report.h"
+#include "wire/proxy.h"
+
+static const struct listener *
+listener_of(const struct server *s, const struct connection *c)
+{
+	return &s->listeners.all[c->listener_idx];
+}
+
+bool
+hello_lets_in(const struct server *s, const struct connection *c)
+{
+	return listener_lets_in(listener_of(s, c), &c->from);
+}
+
+/* ---- the header of a TLS terminator ---- */
+
+/* From here on the client counts, not the terminator. */
+static void
+know_client(struct connection *c, const struct proxy_header *header)
+{
+	c->awaits_proxy = false;
+	c->parsed += header->consumed;
+	if (header->is_local)
+		return;
+	c->from.at.any = header->from;
+	(void)peer_text(&c->from, c->peer, sizeof(c->peer));
+	c->consumer.address = peers_address(c->peer);
+	c->has_tls = header->is_tls;
+	(void)log_value(c->tls, sizeof(c->tls),
+			header->tls[0] == '\0' ? "yes" : header->tls,
+			header->tls[0] == '\0' ? 3 : strlen(header->tls));
+	if (header->is_verified)
+		memcpy(c->certified, header->name, sizeof(c->certified));
+}
+
+static enum wire_result
+serve_proxy(struct server *s, struct connection *c, enum close_reason *reason,
+	    const char **why)
+{
+	struct proxy_header header;
+	enum wire_result result = proxy_read(
+		c->buffer + c->parsed, c->filled - c->parsed, &header, why);
+
+	*reason = CLOSE_bad_proxy;
+	if (result != WIRE_OK)
+		return result;
+	know_client(c, &header);
+	if (hello_lets_in(s, c))
+		return WIRE_OK;
+	*reason = CLOSE_network;
+	*why = NULL;
+	return WIRE_BAD;
+}
+
+/* ---- who is let in ---- */
+
+/* Whether the user may come to this listener. */
+static bool
+has_role(const struct server *s, const struct connection *c,
+	 const struct rights *rights)
+{
+	const struct listen_settings *set = listener_of(s, c)->settings;
+	uint64_t common = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(set->roles); i++)
+		common |= set->roles[i] & rights->roles[i];
+	return !set->has_roles || common != 0;
+}
+
+/*
+ * The rights of a connection.  An abstract unix socket has no permissions, so
+ * that whoever is on the machine can connect: only root and the daemon's own
+ * user administer there.
+ */
+static unsigned
+may_of(const struct server *s, const struct connection *c)
+{
+	if (listener_of(s, c)->kind == LISTENER_ABSTRACT && c->from.uid != 0 &&
+	    c->from.uid != geteuid())
+		return c->rights->may & ~(unsigned)RIGHT_ADMINISTER;
+	return c->rights->may;
+}
+
+/* The reply is one byte, queued like any other reply, but without a header. */
+static void
+open_connection(struct server *s, struct connection *c,
+		const struct rights *rights)
+{
+	c->state = CONNECTION_OPEN;
+	list_remove(&c->hello_node);
+	c->deadline_ns = 0;
+	c->rights = rights;
+	c->may = may_of(s, c);
+	c->consumer.policy = lag_policy_of(s->settings, rights);
+	c->is_publisher =
+		publishers_know(&s->publishers, c->name, c->consumer.address);
+	c->spill_limit_ns = lag_spill_limit_of(s->settings, rights);
+	c->consumer.reply[0] = c->capability;
+	consumer_queue(&c->consumer, 1, NULL, (struct reply_gate){ 0 });
+	delivery_wake(&s->delivery, c);
+	report_connect(s, c);
+}
+
+/* The user is who the certificate says, whatever the handshake says. */
+static bool
+take_certified(const struct server *s, struct connection *c)
+{
+	if (!s->settings->auth.certificate ||
+	    !listener_of(s, c)->settings->proxy)
+		return true;
+	memcpy(c->name, c->certified, sizeof(c->name));
+	(void)log_value(c->user, sizeof(c->user), c->name, strlen(c->name));
+	return c->name[0] != '\0';
+}
+
+static enum hello_result
+let_in(struct server *s, struct connection *c, enum close_reason *reason)
+{
+	const struct rights *rights;
+
+	*reason = CLOSE_certificate;
+	if (!take_certified(s, c))
+		return HELLO_REFUSED;
+	rights = settings_rights_of(s->settings, c->name);
+	*reason = CLOSE_role;
+	if (!has_role(s, c, rights))
+		return HELLO_REFUSED;
+	*reason = CLOSE_kept;
+	if (!publishers_may_stay(&s->publishers, c->name, c->consumer.address,
+				 s->clients.max - s->clients.open_cnt,
+				 s->clients.max, s->now_ns)) {
+		s->counters.turned_away++;
+		return HELLO_KEPT;
+	}
+	open_connection(s, c, rights);
+	return HELLO_OPEN;
+}
+
+static enum hello_result
+result_of(enum wire_result result)
+{
+	return result == WIRE_MORE ? HELLO_MORE : HELLO_REFUSED;
+}
+
+enum hello_result
+hello_serve(struct server *s, struct connection *c, enum close_reason *reason,
+	    const char **why)
+{
+	enum wire_result result = WIRE_OK;
+
+	if (c->awaits_proxy)
+		result = serve_proxy(s, c, reason, why);
+	if (result != WIRE_OK)
+		return result_of(result);
+	result = connection_hello(c, &c->capability, reason, why);
+	return result == WIRE_OK ? let_in(s, c, reason) : result_of(result);
+}

@@ -1,0 +1,25 @@
+/*
+ * The beginning of a connection: the header of a TLS terminator, the handshake,
+ * and who is let in with which rights.
+ */
+#ifndef RINGTICK_DAEMON_HELLO_H
+#define RINGTICK_DAEMON_HELLO_H
+
+#include "daemon/server.h"
+
+enum hello_result {
+	HELLO_MORE,    /* bytes are missing */
+	HELLO_OPEN,    /* the connection is open, the reply is queued */
+	HELLO_REFUSED, /* to be ended with *reason */
+	HELLO_KEPT,    /* the same, and at once: its place is wanted */
+};
+
+/* Takes what has arrived of a connection in state HELLO.  *reason and *why (a
+ * constant, or NULL) are set if it is to be ended. */
+enum hello_result hello_serve(struct server *s, struct connection *c,
+			      enum close_reason *reason, const char **why);
+
+/* Whether a client from there may use the connection's listener. */
+bool hello_lets_in(const struct server *s, const struct connection *c);
+
+#endif
