@@ -395,7 +395,7 @@ main(int argc, char **argv)
 	log_open();
 	make_talks(argv[1], count);
 	load_settings(&settings);
-	server_open(&server, &settings);
+	server_open(&server, &settings, "");
 	/* Where instructions are counted a request takes fifty times as long,
 	 * and a turn too. */
 	server.tick.time.clock_ns = NULL;

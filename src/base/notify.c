@@ -12,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 
 /*
@@ -72,6 +73,22 @@ notify_ready(const char *status)
 
 	(void)snprintf(text, sizeof(text), "READY=1\nSTATUS=%s", status);
 	tell(text, 0);
+}
+
+void
+notify_reloading(void)
+{
+	char text[80];
+
+	(void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld",
+		       (long long)(clock_monotonic_ns() / NS_PER_US));
+	tell(text, MSG_DONTWAIT);
+}
+
+void
+notify_reloaded(void)
+{
+	tell("READY=1", MSG_DONTWAIT);
 }
 
 void

@@ -19,6 +19,10 @@ void notify_still_starting(const char *what, unsigned percent);
 /* READY=1 together with a status line. */
 void notify_ready(const char *status);
 
+/* The configuration is read again, and that is over. */
+void notify_reloading(void);
+void notify_reloaded(void);
+
 void notify_stopping(void);
 
 /* Must be called at least every notify_watchdog_ns(). */

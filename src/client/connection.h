@@ -89,6 +89,8 @@ struct connection {
 	char certified[PROXY_NAME_MAX + 1]; /* name in its good certificate, or
 					       "" */
 	uint8_t capability;		    /* in the handshake */
+	bool is_reloading;  /* it has asked for a reload: */
+	uint32_t reload_no; /* this one */
 	const struct rights *rights; /* of the user; from OPEN on */
 	unsigned may; /* enum right: of these, what it may do over this
 			 listener */

@@ -21,6 +21,7 @@ enum wait_reason {
 	WAIT_BUFFER,   /* a long message needs a pool buffer ... */
 	WAIT_REPLY,    /* ... or a long reply does */
 	WAIT_INFLATE,  /* a long compressed message: another one is inflated */
+	WAIT_RELOAD,   /* the configuration is read again */
 	WAIT_TURN,     /* the connection has used up its share of the turn
 			  (turn_budget.h) */
 	WAIT_DEAR,     /* the same, and its requests cost more than a share: one

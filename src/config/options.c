@@ -677,11 +677,13 @@ static const struct rule {
 	  1 },
 };
 
-static struct phrase
-show_stored(const struct settings *s, const struct option *o)
+struct phrase
+option_show(const struct settings *s, const struct option *o)
 {
 	const void *field = (const char *)s + o->off;
 
+	if (o->kind == KIND_FLAG)
+		return phrase_of(*(const bool *)field ? "true" : "false");
 	if (o->kind == KIND_TEXT)
 		return phrase_of("\"%.60s\"", *(char *const *)field);
 	if (o->kind == KIND_CHOICE)
@@ -705,12 +707,12 @@ options_check(const struct settings *s, struct disagreement *out)
 
 		others = phrase_of("%.140s%s%s.%s %s", others.text,
 				   i == 1 ? " with " : ", ", o->group, o->name,
-				   show_stored(s, o).text);
+				   option_show(s, o).text);
 	}
 	out->involved = rule->involved;
 	out->involved_cnt = rule->involved_cnt;
 	out->text = phrase_of("%.20s does not fit%.120s; allowed: %s",
-			      show_stored(s, &options[rule->involved[0]]).text,
+			      option_show(s, &options[rule->involved[0]]).text,
 			      others.text, rule->sentence);
 	return false;
 }

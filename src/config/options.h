@@ -98,6 +98,9 @@ const char *option_read_choice(const struct option *o, const struct value *v,
 const char *option_read_quantity(const struct option *o, const struct value *v,
 				 int64_t *out);
 
+/* The value of a setting, as written in a file. */
+struct phrase option_show(const struct settings *s, const struct option *o);
+
 /* Fills in the defaults of a group, or of all (NULL).  false: out of
  * memory. */
 bool option_store_defaults(struct settings *s, const char *group);

@@ -71,6 +71,22 @@ rights_symbols(const struct rights *r, unsigned table_idx, unsigned *out_cnt)
 	return &r->symbols[first];
 }
 
+bool
+rights_have_same_symbols(const struct rights *a, const struct rights *b,
+			 unsigned table_idx)
+{
+	unsigned a_cnt, b_cnt;
+	const struct symbol_right *x = rights_symbols(a, table_idx, &a_cnt);
+	const struct symbol_right *y = rights_symbols(b, table_idx, &b_cnt);
+
+	if (a_cnt != b_cnt)
+		return false;
+	for (unsigned i = 0; i < a_cnt; i++)
+		if (strcmp(x[i].symbol, y[i].symbol) != 0)
+			return false;
+	return true;
+}
+
 /* Removes the table's symbols. */
 static void
 drop_symbols(struct rights *r, unsigned table_idx)
@@ -103,7 +119,7 @@ rights_finish(struct rights *r)
 	r->symbols_cnt = kept + 1;
 }
 
-/* ---- the whole ---- */
+/* ---- rows ---- */
 
 const struct rights *
 rights_find(const struct rights *all, unsigned cnt, const char *name)
@@ -113,6 +129,35 @@ rights_find(const struct rights *all, unsigned cnt, const char *name)
 			return &all[i];
 	return NULL;
 }
+
+static int
+compare_names(const void *x, const void *y)
+{
+	const struct rights *a = x, *b = y;
+
+	return strcmp(a->name, b->name);
+}
+
+void
+rights_sort(struct rights *all, unsigned cnt)
+{
+	qsort(all, cnt, sizeof(*all), compare_names);
+}
+
+static int
+compare_name(const void *name, const void *row)
+{
+	return strcmp(name, ((const struct rights *)row)->name);
+}
+
+const struct rights *
+rights_search(const struct rights *all, unsigned cnt, const char *name)
+{
+	return cnt == 0 ? NULL
+			: bsearch(name, all, cnt, sizeof(*all), compare_name);
+}
+
+/* ---- one row ---- */
 
 bool
 rights_init(struct rights *r, const char *name)

@@ -86,9 +86,17 @@ bool rights_may_have(const struct rights *r, unsigned table_idx,
 const struct symbol_right *
 rights_symbols(const struct rights *r, unsigned table_idx, unsigned *out_cnt);
 
-/* The row of this name; NULL if there is none. */
+/* The row of this name; NULL if there is none.  The second one is for rows that
+ * rights_sort has sorted. */
 const struct rights *rights_find(const struct rights *all, unsigned cnt,
 				 const char *name);
+const struct rights *rights_search(const struct rights *all, unsigned cnt,
+				   const char *name);
+void rights_sort(struct rights *all, unsigned cnt);
+
+/* Whether both may have the same symbols of a restricted table. */
+bool rights_have_same_symbols(const struct rights *a, const struct rights *b,
+			      unsigned table_idx);
 
 /* Starts as a user who may do nothing and has no settings.  Copies the name.
  * Returns false if memory is missing. */

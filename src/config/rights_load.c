@@ -8,6 +8,8 @@
 #include "config/rights.h"
 #include "wire/wire.h"
 
+enum { USERS_MAX = 10000 }; /* rows of auth.rights */
+
 static const char table_wanted[] =
 	"\"*\" (all tables), or tables of the schema";
 static const char text_wanted[] = "a name, such as \"rdb\"";
@@ -428,6 +430,8 @@ rights_load(struct reader *r)
 
 	if (r->roles != NULL && config_setting_length(r->roles) > ROLES_MAX - 3)
 		return reader_refuse(r, r->roles, "is too long", "250 roles");
+	if (r->rights != NULL && config_setting_length(r->rights) > USERS_MAX)
+		return reader_refuse(r, r->rights, "is too long", "10000 rows");
 	s->auth.role_rows = make_rows(r->roles, 3);
 	s->auth.user_rows = make_rows(r->rights, 1);
 	if (s->auth.role_rows == NULL || s->auth.user_rows == NULL ||
@@ -443,5 +447,6 @@ rights_load(struct reader *r)
 	if (res == 0)
 		res = read_rows(r, r->rights, "user", s->auth.user_rows,
 				&s->auth.user_rows_cnt);
+	rights_sort(s->auth.user_rows, s->auth.user_rows_cnt);
 	return res != 0 ? res : read_listen_roles(r);
 }

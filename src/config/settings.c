@@ -18,8 +18,8 @@ settings_filters_max(const struct settings *s)
 const struct rights *
 settings_rights_of(const struct settings *s, const char *user)
 {
-	const struct rights *row =
-		rights_find(s->auth.user_rows, s->auth.user_rows_cnt, user);
+	const struct rights *row = rights_search(s->auth.user_rows,
+						 s->auth.user_rows_cnt, user);
 
 	return row != NULL ? row : s->auth.others;
 }

@@ -89,6 +89,16 @@ may_of(const struct server *s, const struct connection *c)
 	return c->rights->may;
 }
 
+void
+hello_give_rights(struct server *s, struct connection *c,
+		  const struct rights *rights)
+{
+	c->rights = rights;
+	c->may = may_of(s, c);
+	c->consumer.policy = lag_policy_of(s->settings, rights);
+	c->spill_limit_ns = lag_spill_limit_of(s->settings, rights);
+}
+
 /* The reply is one byte, queued like any other reply, but without a header. */
 static void
 open_connection(struct server *s, struct connection *c,
@@ -97,12 +107,9 @@ open_connection(struct server *s, struct connection *c,
 	c->state = CONNECTION_OPEN;
 	list_remove(&c->hello_node);
 	c->deadline_ns = 0;
-	c->rights = rights;
-	c->may = may_of(s, c);
-	c->consumer.policy = lag_policy_of(s->settings, rights);
+	hello_give_rights(s, c, rights);
 	c->is_publisher =
 		publishers_know(&s->publishers, c->name, c->consumer.address);
-	c->spill_limit_ns = lag_spill_limit_of(s->settings, rights);
 	c->consumer.reply[0] = c->capability;
 	consumer_queue(&c->consumer, 1, NULL, (struct reply_gate){ 0 });
 	delivery_wake(&s->delivery, c);

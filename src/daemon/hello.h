@@ -19,6 +19,10 @@ enum hello_result {
 enum hello_result hello_serve(struct server *s, struct connection *c,
 			      enum close_reason *reason, const char **why);
 
+/* Gives a connection rights, and the settings that come with them. */
+void hello_give_rights(struct server *s, struct connection *c,
+		       const struct rights *rights);
+
 /* Whether a client from there may use the connection's listener. */
 bool hello_lets_in(const struct server *s, const struct connection *c);
 

@@ -13,6 +13,7 @@
 #include "base/timezone.h"
 #include "client/listener.h"
 #include "config/settings_load.h"
+#include "daemon/reload.h"
 #include "daemon/selftest.h"
 #include "daemon/server_open.h"
 #include "daemon/turn.h"
@@ -176,10 +177,11 @@ main(int argc, char **argv)
 			 "version=%s config=%s tables=%u",
 			 PACKAGE_VERSION, LOG_QUOTED(line.file),
 			 settings.tables.tables_cnt);
-		server_open(&server, &settings);
+		server_open(&server, &settings, line.file);
 		status = turn_run(&server);
 		/* A job that hangs still uses memory that would be freed. */
-		if (file_jobs_are_busy(&server.file_jobs))
+		if (file_jobs_are_busy(&server.file_jobs) ||
+		    !reload_close(&server))
 			_exit(status);
 		server_close(&server);
 	}

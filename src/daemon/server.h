@@ -10,6 +10,7 @@
  *   answer.c           replies that wait for their place
  *   hello.c            the handshake, and who is let in
  *   session.c          a connection's life: accept, handshake, requests, close
+ *   reload.c           the configuration, read again
  *   buffer_holders.c   connections that hold a buffer for too long
  *   slow_consumers.c   consumers that are too slow for their ring
  *   wait_serve.c       which waiting connections continue
@@ -57,12 +58,33 @@ struct report_base {
 	uint64_t journal_bytes;
 };
 
+struct server;
+
+/* The configuration, read again (reload.h). */
+struct reload {
+	struct server *server;
+	struct settings *settings; /* the running ones */
+	const char *path;
+	struct file_jobs jobs;
+	struct file_job job;
+	struct settings loaded; /* the new ones, or, after that, the old */
+	int result;		/* of reading them */
+	char err[1024];
+	bool is_good;	    /* the last one took effect */
+	bool is_wanted;	    /* asked for once more */
+	bool is_giving;	    /* connections get their new rights: */
+	unsigned slot;	    /* the next of these */
+	uint32_t begun_cnt; /* wrap around */
+	uint32_t done_cnt;
+};
+
 struct server {
 	const struct settings *settings;
 	struct cpus cpus;
 	struct cpus_choice choice; /* how the engine runs */
 	struct engine *engine;
 	struct file_jobs file_jobs; /* only with a journal */
+	struct reload reload;
 	struct streams streams;
 	struct tick tick;
 	struct journal journal;

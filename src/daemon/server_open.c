@@ -15,6 +15,7 @@
 #include "base/process.h"
 #include "base/timezone.h"
 #include "daemon/consumer_tables.h"
+#include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/selftest.h"
 #include "daemon/wait.h"
@@ -187,17 +188,16 @@ open_engine(struct server *s)
 
 /* Before this thread is pinned, like the engine. */
 static void
-open_file_jobs(struct server *s)
+open_file_jobs(struct server *s, struct settings *set, const char *path)
 {
-	int err;
+	int err = reload_open(s, set, path);
 
-	if (s->settings->journal.directory[0] == '\0')
-		return;
-	err = file_jobs_open(&s->file_jobs);
+	if (err == 0 && set->journal.directory[0] != '\0')
+		err = file_jobs_open(&s->file_jobs);
 	if (err != 0)
 		die(EXIT_ROOM,
-		    "cannot start the thread for the journal's files: %s; "
-		    "raise its limit with: ulimit -u (systemd: TasksMax=)",
+		    "cannot start a thread for files: %s; raise the limit "
+		    "with: ulimit -u (systemd: TasksMax=)",
 		    strerror(-err));
 }
 
@@ -363,11 +363,12 @@ keep_descriptors(struct server *s)
 }
 
 void
-server_open(struct server *s, const struct settings *set)
+server_open(struct server *s, struct settings *set, const char *path)
 {
 	*s = (struct server){
 		.settings = set,
 		.file_jobs = { .event_fd = -1 },
+		.reload.jobs = { .event_fd = -1 },
 		.next_deadline_ns = INT64_MAX,
 		.budget = { .clock_ns = clock_monotonic_ns },
 		.lag_limits = {
@@ -378,7 +379,7 @@ server_open(struct server *s, const struct settings *set)
 	};
 	report_open(s);
 	raise_descriptor_limit(set);
-	open_file_jobs(s);
+	open_file_jobs(s, set, path);
 	open_engine(s);
 	open_signals(s);
 	open_streams(s);
@@ -397,7 +398,8 @@ server_open(struct server *s, const struct settings *set)
 	s->streams.piece_rows = STREAM_PIECE_ROWS;
 	s->streams.group_max = STREAM_GROUP_MAX;
 	s->tick.put_table = consumer_tables_put;
-	s->tick.put_context = s;
+	s->tick.reload = reload_ask;
+	s->tick.context = s;
 	s->tick.time.clock_ns = clock_monotonic_ns;
 	s->tick.time.cpu_ns = clock_cpu_ns;
 	open_connections(s);

@@ -13,6 +13,7 @@
 #include "daemon/buffers.h"
 #include "daemon/deadline.h"
 #include "daemon/drain.h"
+#include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/session.h"
 #include "daemon/slow_consumers.h"
@@ -135,8 +136,7 @@ on_signal(struct server *s)
 	if (s->signal.ssi_signo == SIGUSR1)
 		report_all_consumers(s);
 	else if (s->signal.ssi_signo == SIGHUP)
-		log_line(LOG_NOTE, "hangup",
-			 "hint=\"SIGHUP does nothing; SIGTERM stops\"");
+		reload_begin(s);
 	else
 		begin_stop(s);
 	arm_signal(s);
@@ -186,6 +186,10 @@ dispatch(struct server *s, const struct completion *done)
 		correct_date(s);
 		return;
 	}
+	if (done->ticket.kind == ENGINE_RELOAD) {
+		reload_completed(s);
+		return;
+	}
 	if (done->ticket.kind == ENGINE_CATCHUP) {
 		catchup_completed(&s->catchup, done->ticket, done->result);
 		return;
@@ -222,6 +226,7 @@ run_timers(struct server *s)
 		s->next_report_ns = s->now_ns + s->settings->log.report;
 	}
 	report_run(s);
+	(void)reload_run(s);
 	if (s->watchdog_ns > 0 && s->now_ns >= s->next_watchdog_ns) {
 		notify_alive();
 		s->next_watchdog_ns = s->now_ns + s->watchdog_ns;
@@ -234,7 +239,8 @@ wait_ns(const struct server *s)
 	int64_t until = s->now_ns + TURN_WAIT_NS;
 
 	if (s->is_gathering || wait_has_turns(s) ||
-	    s->streams.is_cut || s->report_of != REPORT_NOBODY)
+	    s->streams.is_cut || s->report_of != REPORT_NOBODY ||
+	    s->reload.is_giving)
 		return 0;
 	/* Some wait for room, or for parked writes to leave in_flight_max. */
 	if (s->waiting_cnt > 0 || delivery_is_capped(&s->delivery) ||
@@ -504,7 +510,8 @@ turn_run(struct server *s)
 	arm_accepts(s);
 	arm_signal(s);
 	if (s->journal.state.is_on)
-		file_jobs_arm(&s->file_jobs, s->engine);
+		file_jobs_arm(&s->file_jobs, s->engine, ENGINE_FILE_JOBS);
+	reload_arm(s);
 	(void)report_status(s, status, sizeof(status));
 	log_line(LOG_INFO, "ready", "%s", status);
 	notify_ready(status);

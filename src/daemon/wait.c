@@ -23,6 +23,7 @@ static const char *const waiting_for[WAIT_REASONS] = {
 	[WAIT_BUFFER] = "a buffer of message.buffers",
 	[WAIT_REPLY] = "a buffer of message.buffers",
 	[WAIT_INFLATE] = "another compressed message to be inflated",
+	[WAIT_RELOAD] = "the configuration to be read",
 	[WAIT_TURN] = "its turn",
 	[WAIT_DEAR] = "its turn",
 };
@@ -38,7 +39,7 @@ wait_init(struct server *s)
 static bool
 has_deadline(enum wait_reason why)
 {
-	return why == WAIT_LEVEL || why == WAIT_FILE;
+	return why == WAIT_LEVEL || why == WAIT_FILE || why == WAIT_RELOAD;
 }
 
 static bool

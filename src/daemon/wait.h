@@ -7,15 +7,16 @@
  *   room            room in the main ring               other feeds, if a feed
  *   fed             all streams have a long message     no other
  *   level, file     the stream, the journal             no other
+ *   reload          the configuration is read           no other
  *   buffer, reply   a free buffer                       all before it
  *   inflate         another long message is inflated    all before it
  *   turn, dear      the next turns                      all before it
  *
  * Each reason has a queue.  While a connection waits nothing is received from
  * it, so a poll watches for the end of its peer.  A request that needs an
- * answer ends with its peer, and waits for level and file for message.timeout
- * at most, and for file only while the journal is not stuck; an update waits
- * for as long as it takes, even if its sender has gone.
+ * answer ends with its peer, and waits for level, file and reload for
+ * message.timeout at most, and for file only while the journal is not stuck; an
+ * update waits for as long as it takes, even if its sender has gone.
  */
 #ifndef RINGTICK_DAEMON_WAIT_H
 #define RINGTICK_DAEMON_WAIT_H

@@ -4,6 +4,7 @@
 
 #include "daemon/answer.h"
 #include "daemon/buffers.h"
+#include "daemon/reload.h"
 #include "daemon/session.h"
 #include "daemon/wait.h"
 
@@ -43,6 +44,8 @@ may_continue(struct server *s, const struct connection *c)
 		return buffers_may_take(s, c, POOL_REPLY);
 	case WAIT_INFLATE:
 		return inflate_long_is_free(&s->tick.inflate_long, s->now_ns);
+	case WAIT_RELOAD:
+		return reload_is_over(s, c);
 	case WAIT_TURN:
 	case WAIT_DEAR:
 		return true;

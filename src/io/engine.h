@@ -36,6 +36,7 @@ enum engine_kind {
 	ENGINE_SIGNAL,
 	ENGINE_JOURNAL, /* a file operation; the slot tells which */
 	ENGINE_FILE_JOBS, /* some job of file_jobs.h has finished */
+	ENGINE_RELOAD,	/* the same for the configuration */
 	ENGINE_CATCHUP, /* a read of the journal; the slot tells which */
 	ENGINE_NOTHING, /* its completion is ignored: such as the cancel of an
 			   accept */

@@ -140,12 +140,14 @@ static void
 read_event(struct file_jobs *fj)
 {
 	engine_read(fj->engine, fj->event_fd, &fj->events, sizeof(fj->events),
-		    0, (struct ticket){ .kind = ENGINE_FILE_JOBS });
+		    0, (struct ticket){ .kind = (uint8_t)fj->kind });
 }
 
 void
-file_jobs_arm(struct file_jobs *fj, struct engine *engine)
+file_jobs_arm(struct file_jobs *fj, struct engine *engine,
+	      enum engine_kind kind)
 {
+	fj->kind = kind;
 	fj->engine = engine;
 	read_event(fj);
 }

@@ -47,6 +47,7 @@ struct file_jobs {
 	struct file_job *finished;
 	bool is_ending;
 	int event_fd;	   /* wakes the turn; -1: not open */
+	enum engine_kind kind; /* of its completions */
 	uint64_t events;   /* target of the read of event_fd in flight */
 	unsigned busy_cnt; /* jobs started whose `done` was not called yet */
 	uint64_t done_cnt; /* jobs whose `done` was called */
@@ -58,9 +59,9 @@ struct file_jobs {
  */
 int file_jobs_open(struct file_jobs *fj);
 
-/* From now on the engine reports finished jobs by completions of kind
- * ENGINE_FILE_JOBS. */
-void file_jobs_arm(struct file_jobs *fj, struct engine *engine);
+/* From now on the engine reports finished jobs by completions of this kind. */
+void file_jobs_arm(struct file_jobs *fj, struct engine *engine,
+		   enum engine_kind kind);
 
 /* Such a completion has come: calls `done` of each job that has finished. */
 void file_jobs_completed(struct file_jobs *fj, int64_t now_ns);

@@ -19,6 +19,8 @@ call_must_wait(struct call *c, enum wait_reason why)
 		return request_must_wait;
 	if (why == WAIT_DEAR)
 		return query_limit;
+	if (why == WAIT_RELOAD)
+		return "reload";
 	return why == WAIT_FILE ? "journal" : "full";
 }
 

@@ -42,6 +42,26 @@ call_endofday(void *context, const struct request_arg *args, unsigned args_cnt,
 	return NULL;
 }
 
+/* .ringtick.reload[]: reads the configuration again. */
+static const char *
+call_reload(void *context, const struct request_arg *args, unsigned args_cnt,
+	    struct wire_writer *out)
+{
+	struct call *c = context;
+	const char *error;
+
+	(void)args;
+	(void)args_cnt;
+	if (!call_may(c, RIGHT_ADMINISTER))
+		return call_refuse(c);
+	error = c->tick->reload(c->tick->context, c->client);
+	if (error == request_must_wait)
+		return call_must_wait(c, WAIT_RELOAD);
+	if (error == NULL)
+		wire_put_null(out);
+	return error;
+}
+
 /* .u.end[date] would not end the journal's day; it is a name of tick.q that
  * clients call. */
 static const char *
@@ -149,6 +169,7 @@ static const struct request_name names[] = {
 	{ ".u.d", ask_day, -1 },
 	{ ".u.t", ask_names, -1 },
 	{ ".ringtick.lag", ask_lag, 1 },
+	{ ".ringtick.reload", call_reload, 1 },
 	{ ".ringtick.tellskips", call_tellskips, 1 },
 	{ ".u.w", ask_subscribers, -1 },
 	{ "tables", ask_tables, 1 },

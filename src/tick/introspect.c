@@ -112,7 +112,7 @@ put_table(const struct call *c, enum tick_table table, struct wire_writer *out)
 {
 	if (!call_may(c, RIGHT_ASK))
 		return call_refuse(c);
-	return c->tick->put_table(c->tick->put_context, table, out);
+	return c->tick->put_table(c->tick->context, table, out);
 }
 
 const char *

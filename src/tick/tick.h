@@ -32,6 +32,8 @@ enum tick_table {
 	TICK_QUEUES,	  /* .z.W: handles!bytes still to be sent */
 };
 
+struct tick_client;
+
 struct tick {
 	const struct settings *settings;
 	struct streams *streams;
@@ -42,7 +44,10 @@ struct tick {
 	 * connections.  Returns NULL, or the text of an error. */
 	const char *(*put_table)(void *context, enum tick_table table,
 				 struct wire_writer *out);
-	void *put_context;
+	void *context; /* of put_table and reload */
+	/* Reads the configuration again, for an administrator.
+	 * request_must_wait until that is done. */
+	const char *(*reload)(void *context, const struct tick_client *client);
 	struct cpu_limit time; /* time limit of a request */
 	unsigned port;	       /* TCP port of the listener */
 	struct zone zone;
@@ -82,6 +87,7 @@ struct tick_client {
 	bool is_reply_large;
 	uint64_t address;	/* peers_address; each address has a share
 				   of streams */
+	unsigned slot;		/* its number for reload */
 	int handle;		/* its handle as q would number it: the
 				   descriptor */
 	bool has_published;	/* an update of the client was accepted:

@@ -35,6 +35,14 @@ put_table(void *context, enum tick_table table, struct wire_writer *out)
 	return NULL;
 }
 
+/* One that has been read, or one that is still being read. */
+static const char *
+reload(void *context, const struct tick_client *client)
+{
+	(void)context;
+	return client->has_published ? request_must_wait : NULL;
+}
+
 static void
 open_world(struct world *w, bool is_batched)
 {
@@ -63,6 +71,7 @@ open_world(struct world *w, bool is_batched)
 	CHECK(tick_open(&w->tick, &w->settings, &w->streams, &counters,
 			&journal, &w->history) == 0);
 	w->tick.put_table = put_table;
+	w->tick.reload = reload;
 	CHECK(w->tick.reply_max < MESSAGE_MAX);
 	history_init(&w->history);
 	w->file.fd = -1;

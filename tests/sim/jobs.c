@@ -158,14 +158,17 @@ static void
 read_event(struct file_jobs *fj)
 {
 	engine_read(fj->engine, fj->event_fd, &fj->events, sizeof(fj->events),
-		    0, (struct ticket){ .kind = ENGINE_FILE_JOBS });
+		    0, (struct ticket){ .kind = (uint8_t)fj->kind });
 }
 
 void
-file_jobs_arm(struct file_jobs *fj, struct engine *e)
+file_jobs_arm(struct file_jobs *fj, struct engine *e, enum engine_kind kind)
 {
+	fj->kind = kind;
 	fj->engine = e;
-	read_event(fj);
+	/* No configuration is read again here. */
+	if (kind == ENGINE_FILE_JOBS)
+		read_event(fj);
 }
 
 static void

@@ -75,7 +75,7 @@ run(void)
 	if (res != 0)
 		sim_fail("the configuration: %s", err);
 	look_before();
-	server_open(&server, &settings);
+	server_open(&server, &settings, "");
 	process.is_running = true;
 	world_daemon_ready();
 	status = turn_run(&server);

@@ -105,14 +105,14 @@ getopt_long(int argc, char *const *argv, const char *text,
 
 
 def test_early_signals(start, connect, tmp_path):
-    """Protects from signals that come too early, and from SIGHUP at any time: one
-    line, nothing ends, and the next start finds a clean stop."""
+    """Protects from signals that come too early, and from SIGHUP at any time: the
+    configuration is read again, nothing ends, and the next start finds a clean stop."""
     daemon = start(environment=shim(tmp_path, _EARLY))
     daemon.wait_log("consumers")
-    daemon.wait_log("hangup")
+    daemon.wait_log("reload")
     mark = daemon.mark()
     daemon.signal(signal.SIGHUP)
-    daemon.wait_log("hangup", after=mark)
+    daemon.wait_log("reload", after=mark)
     assert connect(daemon).update("trade", trade(0)) == NIL
 
 

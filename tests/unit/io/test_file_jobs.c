@@ -94,7 +94,7 @@ open_all(void **state)
 	engine = engine_open(&options, err, sizeof(err));
 	if (engine == NULL || file_jobs_open(&jobs) != 0)
 		return -1;
-	file_jobs_arm(&jobs, engine);
+	file_jobs_arm(&jobs, engine, ENGINE_FILE_JOBS);
 	return 0;
 }
 

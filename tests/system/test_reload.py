@@ -1,0 +1,165 @@
+"""The configuration, read again while the daemon runs: by SIGHUP and by
+.ringtick.reload[]."""
+
+import signal
+import subprocess
+import threading
+
+import journal
+import kdb
+import pytest
+from daemon import QUOTE, TRADE, find_ringtickd, merged, write_config
+from kdb import NIL, Error
+from traffic import Flood, Template, published, quote, trade
+
+ACCESS = Error(b"access")
+
+
+def settings(mode="direct", **auth):
+    return {"engine": {"mode": mode}, "schema": {"tables": [TRADE, QUOTE]},
+            "auth": {"roles": [{"role": "feed", "publish": "*"},
+                               {"role": "rdb", "subscribe": "*"},
+                               {"role": "trades", "subscribe": "trade"}],
+                     "rights": [{"user": "boss", "roles": "admin"},
+                                {"user": "feed", "roles": "feed"},
+                                {"user": "rdb", "roles": "rdb"}], **auth}}
+
+
+def rewrite(daemon, changes):
+    """Writes another configuration in the place of the running one."""
+    write_config(daemon.config, changes)
+
+
+def reload(daemon, changes, **wanted):
+    """Has it read; returns the log's line."""
+    rewrite(daemon, changes)
+    mark = daemon.mark()
+    daemon.signal(signal.SIGHUP)
+    line = daemon.wait_log("reload", after=mark)
+    for name, value in wanted.items():
+        assert line[name] == value, line.text
+    return line
+
+
+def test_rights_change_under_load(start, connect, mode):
+    """Protects everybody else while an operator changes rights: nobody is cut off,
+    nothing is lost; who has lost a right is refused, who has lost what it reads is cut
+    off with a reason."""
+    daemon = start(settings(mode))
+    feed, rdb, both = (connect(daemon, user=one) for one in ("feed", "rdb", "both"))
+    rdb.subscribe("trade")
+    late = connect(daemon, user="late")
+    late.subscribe()
+    assert feed.update("trade", trade(0, 1)) == NIL
+    for one in (rdb, late):
+        assert one.read_frame() == published("trade", trade(0, 1).items)
+    reload(daemon, settings(mode, role="none"), result="ok")
+    daemon.wait_log("disconnect", user="late", reason="rights")
+    assert both.update("trade", trade(1, 1)) == ACCESS
+    assert feed.update("trade", trade(1, 1)) == NIL
+    assert rdb.read_frame() == published("trade", trade(1, 1).items)
+    changed = settings(mode, rights=[
+        {"user": "feed", "roles": "feed"}, {"user": "rdb", "roles": "trades"},
+        {"user": "both", "publish": "quote", "policy": "skip"}])
+    reload(daemon, changed, result="ok", users="3")
+    assert rdb.sync(".u.sub[`quote;`]") == ACCESS
+    assert both.update("quote", quote(1, 1)) == NIL
+    assert both.update("trade", trade(1, 1)) == ACCESS
+    assert feed.update("trade", trade(2, 1)) == NIL
+    assert rdb.read_frame() == published("trade", trade(2, 1).items)
+    template = Template(1)
+    flood = Flood(feed, template, first=3, limit=3000)
+    for turn in range(5):
+        reload(daemon, settings(mode) if turn % 2 else changed, result="ok")
+    flood.finish()
+    for n in range(3, 3000):
+        assert rdb.read_frame() == published("trade", trade(n, 1).items)
+    assert "disconnect" not in [line.get("event") for line in
+                                daemon.logged("disconnect", user="rdb")]
+
+
+BROKEN = {
+    "value": ({"slow": {"policy": "maybe"}}, "maybe"),
+    "rule": ({"slow": {"leave_percent": 15, "return_percent": 10},
+              "ring": {"size": "4M"}}, "message.max"),
+    "role": ({"auth": {"role": "x"}}, "is not a role"),
+    "schema": ({"schema": {"tables": [TRADE]}}, "schema has changed"),
+}
+
+
+@pytest.mark.parametrize("name", ["value", "rule", "role", "schema", "missing", "syntax"])
+def test_whole_or_not_at_all(start, connect, name):
+    """Protects the running daemon from a broken file: it keeps all it has, the log says
+    what is wrong, and so does the answer to .ringtick.reload[]."""
+    daemon = start(settings())
+    boss, other = connect(daemon, user="boss"), connect(daemon, user="other")
+    good = daemon.config.read_text()
+    for turn in range(2):
+        if name == "syntax":
+            daemon.config.write_text(good + "\nauth = {")
+        elif name == "missing":
+            daemon.config.unlink(missing_ok=True)
+        else:
+            rewrite(daemon, merged(settings(role="none"), BROKEN[name][0]))
+        mark = daemon.mark()
+        if turn == 0:
+            daemon.signal(signal.SIGHUP)
+        else:
+            assert isinstance(boss.sync(".ringtick.reload[]"), Error)
+        line = daemon.wait_log("reload", after=mark)
+        assert line["result"] == "failed" and line.level == 3
+        if name in BROKEN:
+            assert BROKEN[name][1] in line["error"]
+        assert other.update("trade", trade(turn, 1)) == NIL
+    daemon.config.write_text(good)
+    assert boss.sync(".ringtick.reload[]") == NIL
+
+
+def test_what_needs_a_restart_is_named(start):
+    """Protects the operator who changes what cannot change: it is named, with the value
+    that is kept; the rest takes effect."""
+    daemon = start(merged(settings(), {"ring": {"size": "1M"}, "log": {"report": "10s"}}))
+    changed = merged(settings(), {"ring": {"size": "2M"}, "log": {"report": "100ms"},
+                                  "journal": {"name": "other"}})
+    mark = daemon.mark()
+    reload(daemon, changed, result="ok")
+    kept = {line["running"] for line in daemon.logged("reload_kept", after=mark)}
+    assert kept == {"ring.size=1M", 'journal.name=\\"sym\\"'}
+    daemon.wait_log("report", after=daemon.mark(), timeout=5)
+
+
+def test_who_may_reload(start, connect):
+    """Protects the configuration: administrators only; many at once get one answer
+    each, also if they go meanwhile."""
+    daemon = start(settings())
+    boss, feed = connect(daemon, user="boss"), connect(daemon, user="feed")
+    assert feed.sync(".ringtick.reload[]") == ACCESS
+    assert boss.sync(".ringtick.reload[]") == NIL
+    many = [connect(daemon, user="boss") for _ in range(20)]
+    for one in many:
+        one.send(kdb.frame(".ringtick.reload[]", kdb.SYNC))
+    many[3].close()
+    for one in many[4:]:
+        assert kdb.decode(one.read_response()[kdb.HEADER:]) == NIL
+    boss.async_(".ringtick.reload[]")
+    for _ in range(200):
+        daemon.signal(signal.SIGHUP)
+    assert boss.sync(".ringtick.reload[]") == NIL
+
+
+def test_networks_and_roles_of_listeners(start, connect):
+    """Protects doors that are closed while the daemon runs: for new connections."""
+    base = settings()
+    daemon = start(base)
+    here = connect(daemon, user="feed")
+    reload(daemon, merged(base, {"listen": {"networks": ["10.0.0.0/8"]}}), result="ok")
+    with pytest.raises(kdb.Closed):
+        connect(daemon, user="feed")
+    daemon.wait_log("disconnect", reason="network")
+    assert here.update("trade", trade(0, 1)) == NIL
+    reload(daemon, merged(base, {"listen": {"roles": ["admin"]}}), result="ok")
+    with pytest.raises(kdb.Closed):
+        connect(daemon, user="feed")
+    assert connect(daemon, user="boss").sync("") == NIL
+    reload(daemon, base, result="ok")
+    assert connect(daemon, user="feed").sync("") == NIL
