@@ -67,7 +67,8 @@ struct subscriber {
 	unsigned unsure; /* ... of which the first may be of an order that is
 			    forgotten */
 	size_t down_max; /* of its sockets; 0: as it comes */
-	bool is_told_slow; /* by the log */
+	bool is_told_slow; /* by the log, ... */
+	unsigned long told_spills; /* ... with so many leaves for the journal */
 	bool was_level;	   /* so it does not read what was before it */
 	int64_t slow_ns; /* since when it must be slow; 0: it need not be */
 	bool is_placed; /* its request was answered */

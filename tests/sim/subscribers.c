@@ -22,6 +22,8 @@
 struct subscriber subscribers[SUBSCRIBERS_MAX];
 unsigned subscribers_cnt;
 
+static int64_t reported_ns; /* the last report */
+
 /* ---- requests ---- */
 
 static void
@@ -288,29 +290,49 @@ subscribers_put_policies(char *to, size_t room)
 	}
 }
 
-/* Whoever was slow is live when its lag is below the return mark, and not at
- * the one where it left. */
+/*
+ * Whoever was slow is live when its lag is below the return mark, and not at
+ * the one where it left.  That is so of a line that comes with the change.  With
+ * a report come the changes of which no line was allowed, later; and those by
+ * age: an update that is older than a second makes slow, too.
+ */
+static void
+told_state(struct subscriber *s, const char *line, size_t len)
+{
+	bool is_live = memmem(line, len, " state=live ", 12) != NULL;
+	char percent[8], spills[8];
+
+	if (!world_find_field(line, len, " ring_pct=", percent,
+			      sizeof(percent)) ||
+	    !world_find_field(line, len, " spills=", spills, sizeof(spills)))
+		return;
+	SIM_CHECK(!s->is_told_slow || !is_live ||
+			  reported_ns == sim_now_ns() ||
+			  s->told_spills != strtoul(spills, NULL, 10) ||
+			  strtoul(percent, NULL, 10) <=
+				  pressure_return_percent(),
+		  "%s is live again: %.*s", s->c.user, (int)len, line);
+	s->is_told_slow = memmem(line, len, " state=slow ", 12) != NULL ||
+			  memmem(line, len, " state=holding ", 15) != NULL;
+	s->told_spills = strtoul(spills, NULL, 10);
+}
+
 void
 subscribers_told(const char *line, size_t len)
 {
-	const char *user = memmem(line, len, " user=sub", 9),
-		   *pct = memmem(line, len, " ring_pct=", 10);
-	bool is_live = memmem(line, len, " state=live ", 12) != NULL;
-	struct subscriber *s;
+	const char *user = memmem(line, len, " user=sub", 9);
 
+	if (memmem(line, len, "event=report ", 13) != NULL)
+		reported_ns = sim_now_ns();
+	if (user == NULL)
+		return;
 	/* What it lacks is not in its way any more, it is not told of that
 	 * before it reads, and of further skips not all are logged. */
-	if (memmem(line, len, "event=skip ", 11) != NULL && user != NULL)
+	if (memmem(line, len, "event=skip ", 11) != NULL)
 		subscribers[strtoul(user + 9, NULL, 10)].has_skipped = true;
-	if (memmem(line, len, "event=consumer ", 15) == NULL || user == NULL ||
-	    pct == NULL)
-		return;
-	s = &subscribers[strtoul(user + 9, NULL, 10)];
-	SIM_CHECK(!s->is_told_slow || !is_live ||
-			  strtoul(pct + 10, NULL, 10) <
-				  pressure_return_percent() + 1,
-		  "%s is live again: %.*s", s->c.user, (int)len, line);
-	s->is_told_slow = memmem(line, len, " state=slow ", 12) != NULL;
+	if (memmem(line, len, "event=consumer ", 15) != NULL)
+		told_state(&subscribers[strtoul(user + 9, NULL, 10)], line,
+			   len);
 }
 
 bool
