@@ -375,7 +375,7 @@ draw_habit(struct subscriber *s)
 	} else if (sim_chance(300)) {
 		s->habit = HABIT_STOP_AND_GO;
 		/* Replies, too, find it full. */
-		if (!world.is_batched && sim_chance(250))
+		if (sim_chance(250))
 			s->down_max = 16u << sim_below(6);
 	}
 }
