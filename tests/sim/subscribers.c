@@ -292,9 +292,9 @@ subscribers_put_policies(char *to, size_t room)
 
 /*
  * Whoever was slow is live when its lag is below the return mark, and not at
- * the one where it left.  That is so of a line that comes with the change.  With
- * a report come the changes of which no line was allowed, later; and those by
- * age: an update that is older than a second makes slow, too.
+ * the one where it left.  That is so of a line that comes with the change.
+ * With a report come the changes of which no line was allowed, later; and those
+ * by age: an update that is older than a second makes slow, too.
  */
 static void
 told_state(struct subscriber *s, const char *line, size_t len)
