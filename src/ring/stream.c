@@ -285,6 +285,14 @@ stream_main_record(const struct stream *s, uint64_t pos)
 }
 
 bool
+stream_hides_mark(const struct stream *s)
+{
+	uint64_t visible = s->visible_pos;
+
+	return s->marks > 0 && s->last_mark_pos - visible < s->head_pos - visible;
+}
+
+bool
 stream_find_mark(const struct stream *s, uint64_t pos, uint64_t to_pos,
 		 int32_t *out_day)
 {

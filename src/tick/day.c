@@ -118,6 +118,14 @@ tick_end_day(struct tick *t)
 	return true;
 }
 
+bool
+tick_is_between_files(const struct tick *t)
+{
+	const struct stream *main = &t->streams->main;
+
+	return main->marks != t->journal->marks || stream_hides_mark(main);
+}
+
 uint64_t
 tick_day_record(const struct tick *t, uint64_t stream_record)
 {

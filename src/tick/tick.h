@@ -161,6 +161,11 @@ void tick_begin_day(struct tick *t, int32_t day, int32_t day_floor);
  */
 bool tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns);
 
+/* Whether the last day has ended but the next file is not in use, or its
+ * subscribers have not been shown the end: record numbers have no meaning
+ * then. */
+bool tick_is_between_files(const struct tick *t);
+
 /* The number in the running day of a record of the main stream; 0 for records
  * of earlier days. */
 uint64_t tick_day_record(const struct tick *t, uint64_t stream_record);
