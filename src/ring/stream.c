@@ -289,7 +289,8 @@ stream_hides_mark(const struct stream *s)
 {
 	uint64_t visible = s->visible_pos;
 
-	return s->marks > 0 && s->last_mark_pos - visible < s->head_pos - visible;
+	return s->marks > 0 &&
+	       s->last_mark_pos - visible < s->head_pos - visible;
 }
 
 bool
