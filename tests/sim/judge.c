@@ -315,8 +315,9 @@ judge_is_written(struct update u, bool is_on_disk)
 
 			if (r->u.feed != u.feed)
 				continue;
+			/* A file may be seen before that of an earlier day. */
 			if (r->u.number < u.number)
-				return false;
+				break;
 			if (r->u.number == u.number)
 				return !is_on_disk ||
 				       fs_size_on_disk(file_of(d)) >=
