@@ -203,6 +203,7 @@ placed(struct subscriber *s, const struct seen *seen)
 	s->is_placed = true;
 	memset(s->had, 0, sizeof(s->had));
 	if (!world.has_journal) {
+		s->passed = UINT64_MAX;
 		s->is_adrift = true;
 		return;
 	}
@@ -282,8 +283,10 @@ changed(struct subscriber *s, const struct seen *seen)
 	}
 	s->has = s->next;
 	memset(s->had, 0, sizeof(s->had));
-	if (!world.has_journal)
+	if (!world.has_journal) {
+		s->passed = UINT64_MAX;
 		return;
+	}
 	s->new_epoch = seen->numbers[3];
 	s->is_renewing = false;
 	s->claim = (struct claim){ .is_made = true,
@@ -376,6 +379,8 @@ took_update(struct subscriber *s, const struct seen *seen, const uint8_t *at)
 		  s->c.user, seen->update.number, seen->update.feed);
 	bytes_free(&wanted);
 	s->claim.cnt++;
+	if (!world.has_journal && s->passed != UINT64_MAX)
+		s->passed++;
 	check_next(s, seen->update);
 	order_add(s, (struct item){ .kind = ITEM_UPDATE,
 				    .u = seen->update,
@@ -386,9 +391,29 @@ static void
 took_end(struct subscriber *s, int32_t day)
 {
 	sim_trace("%s gets the end of day %d", s->c.user, day);
+	if (!world.has_journal)
+		s->passed = 0;
 	s->claim.day = day + 1;
 	s->claim.base = s->claim.cnt = 0;
 	order_add(s, (struct item){ .kind = ITEM_END, .day = day });
+}
+
+/* Without a journal, who gets all knows how many records the day had. */
+static void
+took_skips(struct subscriber *s, uint64_t from, uint64_t to)
+{
+	SIM_CHECK(from <= to, "%s is told of less than no skips", s->c.user);
+	if (!world.has_journal && s->passed != UINT64_MAX &&
+	    !world.is_batched && order_sees_all(s->has.sel)) {
+		SIM_CHECK(from == s->passed,
+			  "%s has had %" PRIu64 " records of the day, and is "
+			  "told that those from %" PRIu64 " on are left out",
+			  s->c.user, s->passed, from);
+		s->passed = to;
+	}
+	order_add(s, (struct item){ .kind = ITEM_SKIPS,
+				    .idx = from,
+				    .end_idx = to });
 }
 
 static unsigned
@@ -464,10 +489,8 @@ subscriber_take(struct client *c, const struct seen *seen, const uint8_t *at)
 	else if (seen->kind == SEEN_END)
 		took_end(s, seen->day);
 	else if (seen->kind == SEEN_SKIPS && s->policy == POLICY_SKIP)
-		order_add(s, (struct item){
-				     .kind = ITEM_SKIPS,
-				     .idx = (uint64_t)seen->numbers[0],
-				     .end_idx = (uint64_t)seen->numbers[1] });
+		took_skips(s, (uint64_t)seen->numbers[0],
+			   (uint64_t)seen->numbers[1]);
 	else
 		sim_fail("%s gets what it did not ask for", c->user);
 	/* While more comes. */

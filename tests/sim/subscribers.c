@@ -19,6 +19,13 @@
 #define SLOW_NS	       (4 * NS_PER_S)
 #define SPILL_LIMIT_NS (1 * NS_PER_S)
 
+/* A limit is looked at once a second, in a turn that begins within a second. */
+#define LOOK_NS (2200 * NS_PER_MS)
+
+/* Who was answered, or joined, a second ago is not yet judged. */
+#define HOLD_NS	      (10 * NS_PER_MS)
+#define HOLD_GRACE_NS (1100 * NS_PER_MS)
+
 struct subscriber subscribers[SUBSCRIBERS_MAX];
 unsigned subscribers_cnt;
 
@@ -469,14 +476,17 @@ static int64_t
 slow_limit_ns(const struct subscriber *s)
 {
 	if (s->policy == POLICY_BLOCK)
-		return world.block_limit_ns + SLOW_NS;
+		return world.block_limit_ns +
+		       (world.after == AFTER_RING ? LOOK_NS : SLOW_NS);
 	if (s->has_spill_limit)
-		return SPILL_LIMIT_NS + SLOW_NS;
+		return SPILL_LIMIT_NS + LOOK_NS;
 	return s->policy == POLICY_DISCONNECT ? SLOW_NS : INT64_MAX;
 }
 
 /* Whether it must be past the leave mark: out of the ring, if it leaves for the
- * journal.  Of one that skips it is not known what it has left out already. */
+ * journal.  Of one that skips it is not known what it has left out already.  With
+ * publish.after = "sync" not all in the file is published, and for a second
+ * after each sync that reveals much nobody is judged: perhaps never. */
 static bool
 must_be_slow(const struct subscriber *s)
 {
@@ -488,8 +498,44 @@ must_be_slow(const struct subscriber *s)
 	       !world.is_batched && s->items.len == 0 && !s->is_adrift &&
 	       !s->has_skipped &&
 	       order_sees_all(s->items_sel) && certain_lag(s) > mark &&
-	       (s->was_level || s->policy == POLICY_SPILL) &&
+	       ((s->was_level && world.after != AFTER_SYNC) ||
+		s->policy == POLICY_SPILL) &&
 	       s->policy != POLICY_SKIP;
+}
+
+/*
+ * While a consumer with policy block is slow, no update is taken from a feed:
+ * none of those that were sent later than that.  It stays slow for as long as
+ * its socket is full and it reads nothing.
+ */
+static void
+check_hold(struct subscriber *s)
+{
+	int64_t until_ns = s->hold_ns + (s->is_curious || s->is_fickle
+						 ? HOLD_GRACE_NS
+						 : HOLD_NS);
+	uint64_t had = s->c.taken_bytes + s->c.in.len;
+	struct update u;
+	int64_t stamp_ns;
+
+	if (s->slow_ns == 0 || s->policy != POLICY_BLOCK ||
+	    world.after != AFTER_RING ||
+	    s->c.socket->down.len < s->c.socket->down_max) {
+		s->hold_ns = 0;
+		return;
+	}
+	if (s->hold_ns == 0 || s->hold_had != had) {
+		s->hold_ns = sim_now_ns();
+		s->hold_had = had;
+		s->hold_idx = judge_count(s->day);
+		return;
+	}
+	for (uint64_t i = s->hold_idx; judge_knows(s->day, i, &u, &stamp_ns);
+	     i++)
+		SIM_CHECK(feeds_sent_ns(u) <= until_ns,
+			  "%s holds the feeds, and update %u of feed %u is "
+			  "taken",
+			  s->c.user, u.number, u.feed);
 }
 
 static void
@@ -506,6 +552,7 @@ check_policy(struct subscriber *s, bool is_excused)
 			  sim_now_ns() - s->slow_ns < slow_limit_ns(s),
 		  "%s is slow for long, and has policy %s", s->c.user,
 		  policy_names[s->policy]);
+	check_hold(s);
 }
 
 /* Whoever reads gets what there is. */
@@ -517,7 +564,7 @@ subscribers_check_progress(bool is_excused)
 		uint64_t lacks = order_lacks(s);
 
 		if (is_excused || s->c.socket == NULL || !s->is_placed ||
-		    s->habit != HABIT_PROMPT || lacks != s->lacks ||
+		    s->habit != HABIT_PROMPT || s->c.is_stalled || lacks != s->lacks ||
 		    lacks == UINT64_MAX)
 			s->moved_ns = sim_now_ns();
 		s->lacks = lacks;
@@ -525,6 +572,23 @@ subscribers_check_progress(bool is_excused)
 		SIM_CHECK(sim_now_ns() - s->moved_ns < DELIVERY_NS,
 			  "%s lacks record %" PRIu64 " of day %d for long",
 			  s->c.user, lacks, s->day);
+	}
+}
+
+/* Not the first: somebody must see the order. */
+void
+subscribers_stall(void)
+{
+	for (unsigned i = 1; i < subscribers_cnt; i++)
+		subscribers[i].c.is_stalled = sim_chance(600);
+}
+
+void
+subscribers_go_on(void)
+{
+	for (unsigned i = 0; i < subscribers_cnt; i++) {
+		subscribers[i].c.is_stalled = false;
+		client_go_on(&subscribers[i].c);
 	}
 }
 
@@ -536,7 +600,7 @@ subscribers_stop(void)
 
 		s->habit = HABIT_PROMPT;
 		s->is_vanishing = s->is_fickle = s->is_curious = false;
-		s->c.is_paused = false;
+		s->c.is_paused = s->c.is_stalled = false;
 		s->c.read_most = 0;
 		client_go_on(&s->c);
 	}

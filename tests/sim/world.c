@@ -192,6 +192,10 @@ world_log(const char *line, size_t len)
 		(void)world_find_field(line, len, " file=", world.journal,
 				 sizeof(world.journal));
 	damage_told(line, len);
+	if (memmem(line, len, "event=stopping ", 15) != NULL) {
+		SIM_CHECK(!world.is_told_stopping, "a stop begins anew");
+		world.is_told_stopping = true;
+	}
 	if (memmem(line, len, "event=date_corrected ", 21) != NULL)
 		date_corrected(line, len);
 	if (memmem(line, len, "event=days_skipped ", 19) != NULL &&
@@ -255,7 +259,7 @@ world_daemon_ready(void)
 	world.ready_ns = sim_now_ns();
 	world.wants_figures = 0;
 	world.is_ready = true;
-	world.is_stopping = world.is_cut = false;
+	world.is_stopping = world.is_cut = world.is_told_stopping = false;
 	world.sync_failed_ns = 0;
 	world.watchdog_ns = sim_now_ns();
 	sim_trace("the daemon is ready");
@@ -381,7 +385,7 @@ daemon_ended(int status)
 		subscribers_daemon_ended(status == 0 && !world.is_cut &&
 					 world.is_stop_plain);
 	}
-	world.is_ready = false;
+	world.is_ready = world.is_told_stopping = false;
 	feeds_daemon_ended(world.has_lost_power,
 			   status == 0 && !world.is_cut);
 	if (status == 0) {
@@ -639,6 +643,7 @@ open_world(double days, unsigned faults)
 	subscribers_open(subscribers);
 	askers_open(askers);
 	work_open();
+	pressure_open();
 	if (world_enter(ACTOR_CLOCK) && sim_chance(300))
 		sim_at(sim_now_ns() + sim_between(0, 200 * NS_PER_S),
 		       step_clock, NULL, 0);

@@ -27,6 +27,7 @@ enum {
 	ACTOR_SETUP = 43,
 	ACTOR_BYSTANDER = 50,
 	ACTOR_FLOOD = 51,
+	ACTOR_STORM = 52,
 };
 
 /* Begins to draw for an actor, by its first act; false: it is left out of this
@@ -50,6 +51,7 @@ struct world {
 	bool is_ending; /* the last requests: all must become quiet */
 	bool is_stopping, is_over;
 	bool is_stop_plain; /* nothing was wrong when it began */
+	bool is_told_stopping; /* by the log */
 	int64_t stop_ns;    /* when it began */
 	int64_t block_limit_ns;
 	bool is_cut; /* the stop, by its time-out */
@@ -119,6 +121,10 @@ enum cue {
 	CUES
 };
 
+/* From time to time the feeds send more than rings hold, and some subscribers
+ * get nothing for a while. */
+void pressure_open(void);
+
 /* Calls run() soon after such a moment. */
 void pressure_await(void (*run)(void *who, uint64_t what));
 bool pressure_is_awaited(void);
@@ -163,6 +169,7 @@ struct client {
 	bool has_hello;	  /* the daemon's answer has come, ... */
 	bool was_let_in;  /* ... or had, on the last connection */
 	bool is_paused;	  /* reads nothing */
+	bool is_stalled;  /* the network brings nothing to it */
 	size_t read_most; /* bytes read at a time; 0: all */
 	int64_t read_ns;  /* then a pause of this length */
 	bool is_timed;	  /* an event will read on */
@@ -187,6 +194,7 @@ bool client_was_turned_away(const struct client *c);
 
 void feeds_open(unsigned cnt);
 void feeds_stop(void);
+void feeds_flood(size_t bytes); /* of each, as fast as they can */
 void feeds_check_progress(bool is_excused); /* at each look */
 bool feeds_are_quiet(void);
 
@@ -221,6 +229,10 @@ void feeds_daemon_ended(bool has_lost_power, bool has_stopped);
 
 void subscribers_open(unsigned cnt);
 
+/* The network brings nothing to some of them any more; or to all again. */
+void subscribers_stall(void);
+void subscribers_go_on(void);
+
 /* The operator has other ideas about some users. */
 void subscribers_change_policies(void);
 
@@ -252,6 +264,7 @@ void subscribers_stop(void);
 
 void askers_open(unsigned cnt);
 void askers_stop(void);
+void askers_end_day(void); /* one of them asks for it now */
 
 /* ---- the judge (judge.c) ---- */
 
