@@ -189,6 +189,14 @@ check_pairs(const struct subscriber *s, const struct wish *w,
 }
 
 static void
+begin_without_journal(struct subscriber *s, int32_t day)
+{
+	s->passed = UINT64_MAX;
+	s->day = day;
+	s->is_adrift = true;
+}
+
+static void
 placed(struct subscriber *s, const struct seen *seen)
 {
 	uint64_t idx =
@@ -203,8 +211,7 @@ placed(struct subscriber *s, const struct seen *seen)
 	s->is_placed = true;
 	memset(s->had, 0, sizeof(s->had));
 	if (!world.has_journal) {
-		s->passed = UINT64_MAX;
-		s->is_adrift = true;
+		begin_without_journal(s, day);
 		return;
 	}
 	s->new_epoch = seen->numbers[3];
@@ -391,26 +398,41 @@ static void
 took_end(struct subscriber *s, int32_t day)
 {
 	sim_trace("%s gets the end of day %d", s->c.user, day);
-	if (!world.has_journal)
+	if (!world.has_journal) {
 		s->passed = 0;
+		s->day = day + 1;
+	}
 	s->claim.day = day + 1;
 	s->claim.base = s->claim.cnt = 0;
 	order_add(s, (struct item){ .kind = ITEM_END, .day = day });
 }
 
-/* Without a journal, who gets all knows how many records the day had. */
+/* Without a journal, nobody can have missed more than was sent since the day
+ * began; and who gets all knows how many records it had. */
+static void
+check_skips(struct subscriber *s, uint64_t from, uint64_t to)
+{
+	SIM_CHECK(s->day != world.ended_day + 1 ||
+			  to <= feeds_sent_now() - world.before_day,
+		  "%s is told of skips from %" PRIu64 " to %" PRIu64
+		  ", and in this day at most %" PRIu64 " updates came",
+		  s->c.user, from, to, feeds_sent_now() - world.before_day);
+	if (s->passed == UINT64_MAX || world.is_batched ||
+	    !order_sees_all(s->has.sel))
+		return;
+	SIM_CHECK(from == s->passed,
+		  "%s has had %" PRIu64 " records of the day, and is told that "
+		  "those from %" PRIu64 " on are left out",
+		  s->c.user, s->passed, from);
+	s->passed = to;
+}
+
 static void
 took_skips(struct subscriber *s, uint64_t from, uint64_t to)
 {
 	SIM_CHECK(from <= to, "%s is told of less than no skips", s->c.user);
-	if (!world.has_journal && s->passed != UINT64_MAX &&
-	    !world.is_batched && order_sees_all(s->has.sel)) {
-		SIM_CHECK(from == s->passed,
-			  "%s has had %" PRIu64 " records of the day, and is "
-			  "told that those from %" PRIu64 " on are left out",
-			  s->c.user, s->passed, from);
-		s->passed = to;
-	}
+	if (!world.has_journal)
+		check_skips(s, from, to);
 	order_add(s, (struct item){ .kind = ITEM_SKIPS,
 				    .idx = from,
 				    .end_idx = to });

@@ -53,6 +53,9 @@ struct feed {
 	bool is_uniform;     /* sends all in one form for a while, as most do */
 	struct form form;
 	uint64_t flood_end;  /* of a flood, in bytes of this connection */
+	uint32_t held_from, held_to; /* when all were held: the updates of its
+					connection ... */
+	uint64_t held_bytes; /* ... and the bytes that the daemon had of it */
 	bool is_done; /* it sends nothing more */
 };
 
@@ -462,6 +465,40 @@ feeds_must_have(struct update u)
 	unsigned fate = feeds[u.feed].fates.at[u.number] & FATE_MASK;
 
 	return fate == FATE_SENT || fate == FATE_ACKED;
+}
+
+void
+feeds_are_held(void)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		struct feed *f = &feeds[i];
+
+		f->held_from = f->certain;
+		f->held_to = sent(f);
+		f->held_bytes = f->c.socket == NULL
+					? 0
+					: f->c.sent_bytes - f->c.socket->up.len;
+	}
+}
+
+bool
+feeds_came_later(struct update u)
+{
+	const struct feed *f = &feeds[u.feed];
+
+	return u.number >= f->held_to ||
+	       (u.number >= f->held_from &&
+		ends_of(f)[u.number] > f->held_bytes);
+}
+
+uint64_t
+feeds_sent_now(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < cnt; i++)
+		n += sent(&feeds[i]) - feeds[i].ended;
+	return n;
 }
 
 void

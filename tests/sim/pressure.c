@@ -63,7 +63,7 @@ pressure_return_percent(void)
 
 /* More than some rings hold, less than others: all of it costs the simulation
  * time. */
-enum { STORM_BYTES = 256 << 10 };
+enum { STORM_BYTES = 256 << 10, BIG_STORM_BYTES = 10 << 20, BIG_ROWS = 8000 };
 
 /* Longer than the limits of policies. */
 #define STORM_NS (8 * NS_PER_S)
@@ -89,6 +89,7 @@ storm(void *who, uint64_t what)
 {
 	bool is_kept = sim_act();
 	int64_t for_ns = sim_between(NS_PER_MS, STORM_NS);
+	size_t bytes = STORM_BYTES;
 
 	(void)who;
 	(void)what;
@@ -98,7 +99,13 @@ storm(void *who, uint64_t what)
 		return;
 	sim_trace("a storm of %lld ms", (long long)for_ns / NS_PER_MS);
 	subscribers_stall();
-	feeds_flood(STORM_BYTES / feeds_cnt());
+	/* The journal's buffer, too, if the disk is slow. */
+	if (messages_big_rows >= BIG_ROWS) {
+		bytes = BIG_STORM_BYTES;
+		if (sim_chance(500))
+			world_slow_disk(for_ns);
+	}
+	feeds_flood(bytes / feeds_cnt());
 	if (sim_chance(300))
 		sim_at(sim_now_ns() + sim_between(0, for_ns >> sim_below(8)),
 		       end_day, NULL, 0);

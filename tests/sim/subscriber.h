@@ -71,8 +71,8 @@ struct subscriber {
 	unsigned long told_spills; /* ... with so many leaves for the journal */
 	bool was_level;	   /* so it does not read what was before it */
 	int64_t slow_ns; /* since when it must be slow; 0: it need not be */
-	int64_t hold_ns; /* since when it has read nothing, ... */
-	uint64_t hold_had, hold_idx; /* ... the bytes then, and the records */
+	bool is_holding; /* the feeds; then: */
+	uint64_t hold_had, hold_sent, hold_idx; /* bytes, and records */
 	bool is_placed; /* its request was answered */
 	uint64_t from;	/* what it asked for with ASK_FROM */
 	int64_t new_epoch;

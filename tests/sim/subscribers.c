@@ -22,10 +22,6 @@
 /* A limit is looked at once a second, in a turn that begins within a second. */
 #define LOOK_NS (2200 * NS_PER_MS)
 
-/* Who was answered, or joined, a second ago is not yet judged. */
-#define HOLD_NS	      (10 * NS_PER_MS)
-#define HOLD_GRACE_NS (1100 * NS_PER_MS)
-
 struct subscriber subscribers[SUBSCRIBERS_MAX];
 unsigned subscribers_cnt;
 
@@ -303,11 +299,13 @@ subscribers_put_policies(char *to, size_t room)
  * With a report come the changes of which no line was allowed, later; and those
  * by age: an update that is older than a second makes slow, too.
  */
+static void begin_hold(struct subscriber *s, uint64_t lag);
+
 static void
 told_state(struct subscriber *s, const char *line, size_t len)
 {
 	bool is_live = memmem(line, len, " state=live ", 12) != NULL;
-	char percent[8], spills[8];
+	char percent[8], spills[8], bytes[24];
 
 	if (!world_find_field(line, len, " ring_pct=", percent,
 			      sizeof(percent)) ||
@@ -322,6 +320,9 @@ told_state(struct subscriber *s, const char *line, size_t len)
 	s->is_told_slow = memmem(line, len, " state=slow ", 12) != NULL ||
 			  memmem(line, len, " state=holding ", 15) != NULL;
 	s->told_spills = strtoul(spills, NULL, 10);
+	if (memmem(line, len, " state=holding ", 15) != NULL &&
+	    world_find_field(line, len, " lag_bytes=", bytes, sizeof(bytes)))
+		begin_hold(s, strtoul(bytes, NULL, 10));
 }
 
 void
@@ -484,9 +485,9 @@ slow_limit_ns(const struct subscriber *s)
 }
 
 /* Whether it must be past the leave mark: out of the ring, if it leaves for the
- * journal.  Of one that skips it is not known what it has left out already.  With
- * publish.after = "sync" not all in the file is published, and for a second
- * after each sync that reveals much nobody is judged: perhaps never. */
+ * journal.  Of one that skips it is not known what it has left out already.
+ * With publish.after = "sync" not all in the file is published, and for a
+ * second after each sync that reveals much nobody is judged: perhaps never. */
 static bool
 must_be_slow(const struct subscriber *s)
 {
@@ -504,35 +505,44 @@ must_be_slow(const struct subscriber *s)
 }
 
 /*
- * While a consumer with policy block is slow, no update is taken from a feed:
- * none of those that were sent later than that.  It stays slow for as long as
- * its socket is full and it reads nothing.
+ * The log says that a consumer with policy block holds the feeds.  While it
+ * reads nothing, and so much is to come that its socket cannot take, no update
+ * is taken that the daemon had not received before.  (With another
+ * publish.after, or after an answer, it may be excused for a second.)
  */
+static void
+begin_hold(struct subscriber *s, uint64_t lag)
+{
+	const struct socket *socket = s->c.socket;
+
+	s->is_holding = world.has_journal && world.after == AFTER_RING &&
+			socket != NULL && s->is_placed && !s->is_changing &&
+			s->asking == 0 &&
+			lag > socket->down_max - socket->down.len +
+					pressure_leave_bytes();
+	s->hold_had = s->c.taken_bytes + s->c.in.len;
+	s->hold_sent = s->c.sent_bytes + s->c.out.len;
+	s->hold_idx = judge_count(s->day);
+	if (s->is_holding)
+		feeds_are_held();
+}
+
 static void
 check_hold(struct subscriber *s)
 {
-	int64_t until_ns = s->hold_ns + (s->is_curious || s->is_fickle
-						 ? HOLD_GRACE_NS
-						 : HOLD_NS);
-	uint64_t had = s->c.taken_bytes + s->c.in.len;
 	struct update u;
 	int64_t stamp_ns;
 
-	if (s->slow_ns == 0 || s->policy != POLICY_BLOCK ||
-	    world.after != AFTER_RING ||
-	    s->c.socket->down.len < s->c.socket->down_max) {
-		s->hold_ns = 0;
+	if (!s->is_holding)
+		return;
+	if (s->c.socket == NULL || s->c.socket->daemon_ended ||
+	    s->hold_had != s->c.taken_bytes + s->c.in.len ||
+	    s->hold_sent != s->c.sent_bytes + s->c.out.len) {
+		s->is_holding = false;
 		return;
 	}
-	if (s->hold_ns == 0 || s->hold_had != had) {
-		s->hold_ns = sim_now_ns();
-		s->hold_had = had;
-		s->hold_idx = judge_count(s->day);
-		return;
-	}
-	for (uint64_t i = s->hold_idx; judge_knows(s->day, i, &u, &stamp_ns);
-	     i++)
-		SIM_CHECK(feeds_sent_ns(u) <= until_ns,
+	for (; judge_knows(s->day, s->hold_idx, &u, &stamp_ns); s->hold_idx++)
+		SIM_CHECK(!feeds_came_later(u),
 			  "%s holds the feeds, and update %u of feed %u is "
 			  "taken",
 			  s->c.user, u.number, u.feed);
@@ -564,8 +574,8 @@ subscribers_check_progress(bool is_excused)
 		uint64_t lacks = order_lacks(s);
 
 		if (is_excused || s->c.socket == NULL || !s->is_placed ||
-		    s->habit != HABIT_PROMPT || s->c.is_stalled || lacks != s->lacks ||
-		    lacks == UINT64_MAX)
+		    s->habit != HABIT_PROMPT || s->c.is_stalled ||
+		    lacks != s->lacks || lacks == UINT64_MAX)
 			s->moved_ns = sim_now_ns();
 		s->lacks = lacks;
 		check_policy(s, is_excused);

@@ -118,9 +118,15 @@ note_clock(void)
 static void
 check_end_of_day(const char *line, size_t len)
 {
+	char records[24];
 	int32_t day;
 
-	SIM_CHECK(find_date(line, len, " date=", &day), "which day ends?");
+	SIM_CHECK(find_date(line, len, " date=", &day) &&
+			  world_find_field(line, len, " records=", records,
+					   sizeof(records)),
+		  "which day ends?");
+	world.ended_day = day;
+	world.before_day = strtoull(records, NULL, 10);
 	judge_tell_next(day, day + 1 + world.skipped_days);
 	world.skipped_days = 0;
 	note_clock();
@@ -256,6 +262,8 @@ void
 world_daemon_ready(void)
 {
 	world.starts++;
+	world.ended_day = INT32_MIN;
+	world.before_day = 0;
 	world.ready_ns = sim_now_ns();
 	world.wants_figures = 0;
 	world.is_ready = true;
@@ -343,6 +351,19 @@ make_disk_ill(void *who, uint64_t what)
 		break;
 	}
 	sim_trace("the disk is ill for %lld ms", (long long)for_ns / 1000000);
+	sim_at(sim_now_ns() + for_ns, heal_disk, NULL, world.disk_faults);
+}
+
+void
+world_slow_disk(int64_t for_ns)
+{
+	if ((world.faults & FAULTS_DISK) == 0 || world.is_disk_ill ||
+	    world.is_stopping || world.is_damaged || !world.has_journal)
+		return;
+	world.disk_faults++;
+	world.is_disk_ill = true;
+	disk.slow_ns = 3 * NS_PER_S;
+	sim_trace("the disk is slow for %lld ms", (long long)for_ns / 1000000);
 	sim_at(sim_now_ns() + for_ns, heal_disk, NULL, world.disk_faults);
 }
 

@@ -86,6 +86,9 @@ struct world {
 	int32_t latest_day;   /* that the clock has shown, or that was asked for
 			       */
 	unsigned asked_ends;  /* of a day, by hand */
+	int32_t ended_day;    /* by this run, the last one; and the records that
+				 it had had by then */
+	uint64_t before_day;
 	int skipped_days;     /* after the one that ends now */
 	int64_t on_time_ns;   /* when the daemon's day was the clock's */
 	char rescued[64];     /* a copy of it that was left at the end */
@@ -101,6 +104,9 @@ void world_run(double days, unsigned faults);
 
 /* A fault of the disk goes on, or may still show. */
 bool world_has_disk_trouble(void);
+
+/* Every operation takes up to some seconds for a while, if it is well. */
+void world_slow_disk(int64_t for_ns);
 
 /* ---- pressure (pressure.c) ---- */
 
@@ -200,6 +206,14 @@ bool feeds_are_quiet(void);
 
 /* Whether a subscriber who has had a later update of its feed had it, too. */
 bool feeds_must_have(struct update u);
+
+/* Nothing more is taken from them now; whether an update had not been received
+ * then. */
+void feeds_are_held(void);
+bool feeds_came_later(struct update u);
+
+/* How many were sent to this run. */
+uint64_t feeds_sent_now(void);
 
 /* Others have destroyed it. */
 void feeds_forgive(struct update u);
