@@ -320,7 +320,7 @@ void judge_read_journal(void);
 uint64_t judge_boundary(int32_t day, uint64_t off);
 
 /* Records that others have cut out of a running day. */
-void judge_lose(int32_t day, uint64_t kept, uint64_t lost);
+void judge_lose(int32_t day, uint64_t bytes, uint64_t kept, uint64_t lost);
 
 /* After an unclean end: reads the journal anew. */
 void judge_recover(bool has_lost_power);
