@@ -285,12 +285,9 @@ stream_main_record(const struct stream *s, uint64_t pos)
 }
 
 bool
-stream_hides_mark(const struct stream *s)
+stream_has_mark_after(const struct stream *s, uint64_t pos)
 {
-	uint64_t visible = s->visible_pos;
-
-	return s->marks > 0 &&
-	       s->last_mark_pos - visible < s->head_pos - visible;
+	return s->marks > 0 && s->last_mark_pos - pos < s->head_pos - pos;
 }
 
 bool

@@ -1270,22 +1270,35 @@ test_no_room_for_the_mark(void **state)
 	assert_int_equal(tick.day, TODAY + 1);
 }
 
-/* The numbers of records that a subscriber is told begin anew with each day. */
+/* The numbers of records that a subscriber is told begin anew with each day:
+ * its own, whose end it may not have seen. */
 static void
 test_numbers_of_a_day(void **state)
 {
+	const struct stream *main = &streams.main;
+	uint64_t mark_pos;
+
 	(void)state;
 	for (uint64_t first = 0; first < 6; first += 2) {
 		for (uint64_t n = 0; n < 2; n++) {
-			assert_int_equal(tick_day_record(&tick, first + n), n);
+			assert_int_equal(tick_day_record(&tick, first + n,
+							 main->head_pos),
+					 n);
 			assert_int_equal(handle_body(WIRE_ASYNC,
 						     CALL(UPD, L2 IBM LONG5)),
 					 TICK_DONE);
 		}
-		assert_int_equal(streams.main.records, first + 2);
+		assert_int_equal(main->records, first + 2);
+		mark_pos = main->head_pos;
 		assert_true(tick_end_day(&tick));
 		/* What is from a day before is before the first. */
-		assert_int_equal(tick_day_record(&tick, first + 1), 0);
+		assert_int_equal(tick_day_record(&tick, first + 1,
+						 main->head_pos),
+				 0);
+		assert_int_equal(tick_day_record(&tick, first + 1, mark_pos),
+				 1);
+		assert_int_equal(tick_day_record(&tick, first + 2, mark_pos),
+				 2);
 	}
 }
 
