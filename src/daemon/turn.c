@@ -266,7 +266,8 @@ is_batch_urgent(const struct server *s)
 	uint64_t waiting = main->head_pos - main->visible_pos;
 
 	return s->is_stopping || waiting > main->ring.size / 4 ||
-	       main->wanted_bytes > 0 || stream_has_mark_after(main, main->visible_pos);
+	       main->wanted_bytes > 0 ||
+	       stream_has_mark_after(main, main->visible_pos);
 }
 
 /* Publishes the updates of each publish.interval. */
