@@ -89,7 +89,8 @@ install_needs()
 		python3-fusepy \
 		node:nodejs npm:npm \
 		strace:strace valgrind:valgrind xz:xz-utils ca-certificates \
-		systemd-analyze:systemd groff:groff-base
+		systemd-analyze:systemd groff:groff-base \
+		libpam-modules db_load:db-util
 }
 
 unit_tests()

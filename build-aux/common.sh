@@ -29,7 +29,8 @@ need()
 
 BUILD_NEEDS=(gcc:gcc libc6-dev make:make autoreconf:autoconf
 	automake:automake pkg-config:pkg-config
-	liburing-dev libconfig-dev libsystemd-dev)
+	liburing-dev libconfig-dev libsystemd-dev libcrypt-dev nettle-dev
+	libpam0g-dev libseccomp-dev)
 
 # build DIR FLAG...: configures in DIR (build/NAME) with the flags, if that was
 # not done before, and makes everything there.

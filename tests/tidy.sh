@@ -10,10 +10,11 @@ cd "${srcdir:-$(dirname "$0")/..}" || exit 99
 # before it.  Within a folder no circle leads back to a unit, which is x.c and
 # x.h together; but a private header (private.h, x_private.h) is what the files
 # of one object share, above its public header and below all of them.
-folders='base wire schema config io ring journal q client tick daemon tools'
+folders='base wire schema config auth login io ring journal q client tick
+	daemon tools'
 # The client tools use these folders and headers, and nothing else.
-tools_use='base wire schema tools journal/file.h journal/window.h
-	journal/torn_tail.h'
+tools_use='base wire schema tools auth/crypt_hash.h auth/user_name.h
+	journal/file.h journal/window.h journal/torn_tail.h'
 
 C_FILES=$(find src tests/unit tests/fuzz tests/sim bench -name '*.[ch]' | sort)
 TEXT_FILES="$C_FILES configure.ac Makefile.am $(find . \
@@ -235,6 +236,10 @@ only()
 	only liburing.h src/io/engine.c
 	only libconfig.h src/config/reader.h
 	only systemd/sd-daemon.h src/base/notify.c
+	only crypt.h src/auth/crypt_hash.c
+	only 'nettle/.*' src/auth/users.c
+	only seccomp.h src/login/sandbox.c
+	only 'security/.*' src/login/pam_check.c
 } >"$found"
 report "each library has one file that knows it"
 

@@ -317,8 +317,8 @@ uint64_t consumer_torn_end(const struct consumer *c);
 struct skipped {
 	uint64_t records; /* number lost to this consumer */
 	/* The lost records are among [from_record, to_record) of the main
-	 * stream. */
-	uint64_t from_record, to_record;
+	 * stream, in which it continues at to_pos. */
+	uint64_t from_record, to_record, to_pos;
 };
 
 /*

@@ -48,6 +48,7 @@ skip_cursor(struct consumer *c, struct cursor *cursor, uint64_t to_pos,
 	if (skipped->records == 0)
 		skipped->from_record = stream_main_record(s, pos);
 	skipped->to_record = stream_main_record(s, to_pos);
+	skipped->to_pos = stream_main_place(s, to_pos).main_pos;
 	skipped->records +=
 		stream_locate(s, to_pos).record - stream_locate(s, pos).record;
 	cursor->pos = to_pos;

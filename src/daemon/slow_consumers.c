@@ -87,8 +87,10 @@ skip_to_head(struct server *s, struct connection *c)
 	was_busy = consumer_is_busy(consumer);
 	skipped = consumer_skip(consumer, buffer,
 				place.file != NULL ? &place : NULL);
-	skipped.from_record = tick_day_record(&s->tick, skipped.from_record);
-	skipped.to_record = tick_day_record(&s->tick, skipped.to_record);
+	skipped.from_record = tick_day_record(&s->tick, skipped.from_record,
+					      skipped.to_pos);
+	skipped.to_record = tick_day_record(&s->tick, skipped.to_record,
+					    skipped.to_pos);
 	if (consumer->wants_skips && skipped.records > 0)
 		consumer_tell_skip(consumer, skipped.from_record,
 				   skipped.to_record);

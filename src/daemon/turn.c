@@ -273,8 +273,7 @@ is_batch_urgent(const struct server *s)
 
 	return s->is_stopping || waiting > main->ring.size / 4 ||
 	       main->wanted_bytes > 0 ||
-	       (main->marks > 0 &&
-		main->last_mark_pos - main->visible_pos < waiting);
+	       stream_has_mark_after(main, main->visible_pos);
 }
 
 /* Publishes the updates of each publish.interval. */

@@ -36,7 +36,7 @@ may_continue(struct server *s, const struct connection *c)
 			       : streams_is_level(&s->streams, c->wait_stream);
 	case WAIT_FILE:
 		return s->journal.state.is_file_stuck ||
-		       (s->streams.main.marks == s->journal.state.marks &&
+		       (!tick_is_between_files(&s->tick) &&
 			!s->journal.state.is_nameless);
 	case WAIT_BUFFER:
 		return buffers_may_take(s, c, POOL_INPUT);

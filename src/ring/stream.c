@@ -285,6 +285,12 @@ stream_main_record(const struct stream *s, uint64_t pos)
 }
 
 bool
+stream_has_mark_after(const struct stream *s, uint64_t pos)
+{
+	return s->marks > 0 && s->last_mark_pos - pos < s->head_pos - pos;
+}
+
+bool
 stream_find_mark(const struct stream *s, uint64_t pos, uint64_t to_pos,
 		 int32_t *out_day)
 {

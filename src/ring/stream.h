@@ -186,6 +186,9 @@ uint64_t stream_main_end(const struct stream *s, uint64_t pos);
  */
 uint64_t stream_main_record(const struct stream *s, uint64_t pos);
 
+/* Whether the last mark is at or after pos. */
+bool stream_has_mark_after(const struct stream *s, uint64_t pos);
+
 /* Whether there is a mark in [pos, to_pos), both frame boundaries. *out_day:
  * the day that the last of them ends, in days since 2000-01-01; set only if
  * there is one. */

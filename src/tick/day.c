@@ -101,10 +101,23 @@ correct_day(struct tick *t)
 
 /* ---- the end of the day ---- */
 
+/* The number in the main stream of the running day's record 0: the day's file
+ * may have records from before this run. */
+static uint64_t
+begin_of_day(const struct tick *t)
+{
+	const struct journal_state *j = t->journal;
+
+	return j->is_on && j->marks == t->streams->main.marks
+		       ? j->stream_records - j->records
+		       : t->day_begin;
+}
+
 bool
 tick_end_day(struct tick *t)
 {
 	struct stream *s = &t->streams->main;
+	uint64_t before_begin = begin_of_day(t);
 	char date[16];
 
 	if (!stream_has_room(s, MARK_BYTES))
@@ -113,22 +126,29 @@ tick_end_day(struct tick *t)
 	stream_commit(s, MARK_BYTES, 0, t->now_ns);
 	log_line(LOG_NOTE, "end_of_day", "date=%s records=%llu",
 		 clock_date_text(date, t->day), (unsigned long long)s->records);
+	t->before_begin = before_begin;
 	t->day_floor = ++t->day;
 	t->day_begin = s->records;
 	return true;
 }
 
-uint64_t
-tick_day_record(const struct tick *t, uint64_t stream_record)
+bool
+tick_is_between_files(const struct tick *t)
 {
-	const struct journal_state *j = t->journal;
-	uint64_t begin = t->day_begin;
-	int64_t record;
+	const struct stream *main = &t->streams->main;
 
-	/* The day's file may have records from before this run. */
-	if (j->is_on && j->marks == t->streams->main.marks)
-		begin = j->stream_records - j->records;
-	record = (int64_t)(stream_record - begin);
+	return main->marks != t->journal->marks ||
+	       stream_has_mark_after(main, main->visible_pos);
+}
+
+uint64_t
+tick_day_record(const struct tick *t, uint64_t stream_record, uint64_t pos)
+{
+	uint64_t begin = stream_has_mark_after(&t->streams->main, pos)
+				 ? t->before_begin
+				 : begin_of_day(t);
+	int64_t record = (int64_t)(stream_record - begin);
+
 	return record < 0 ? 0 : (uint64_t)record;
 }
 

@@ -70,7 +70,7 @@ position_promised_records(const struct call *c)
 bool
 position_is_between_files(const struct call *c)
 {
-	return c->tick->streams->main.marks != c->tick->journal->marks;
+	return tick_is_between_files(c->tick);
 }
 
 /* Whether a client that is told the position now would replay another file, or

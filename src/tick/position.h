@@ -35,8 +35,7 @@ bool position_is_stuck(const struct call *c);
  * in the file if position_is_stuck, else all. */
 uint64_t position_promised_records(const struct call *c);
 
-/* Whether the last day has ended but the next file is not in use: record
- * numbers have no meaning then. */
+/* tick_is_between_files. */
 bool position_is_between_files(const struct call *c);
 
 #endif

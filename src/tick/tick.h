@@ -56,6 +56,7 @@ struct tick {
 			      have ended; INT32_MIN: not known */
 	uint64_t day_begin; /* number in the main stream of the day's record 0,
 			       unless a journal counts; modular */
+	uint64_t before_begin; /* the same of the day before */
 	int64_t clock_off_ns; /* wall clock minus monotonic clock in the last
 				 turn; 0: not known */
 	struct log_limit step_log;
@@ -170,9 +171,15 @@ void tick_begin_day(struct tick *t, int32_t day, int32_t day_floor);
  */
 bool tick_set_time(struct tick *t, int64_t utc_ns, int64_t now_ns);
 
-/* The number in the running day of a record of the main stream; 0 for records
- * of earlier days. */
-uint64_t tick_day_record(const struct tick *t, uint64_t stream_record);
+/* Whether the last day has ended but the next file is not in use, or its
+ * subscribers have not been shown the end: record numbers have no meaning
+ * then. */
+bool tick_is_between_files(const struct tick *t);
+
+/* The number of a record of the main stream in the day of a position of that,
+ * the running one or the one before; 0 for records of earlier days. */
+uint64_t tick_day_record(const struct tick *t, uint64_t stream_record,
+			 uint64_t pos);
 
 /* The day that should run, if the running one was begun by a wrong clock: the
  * clock's, or the first one that has not ended.  Else the running day. */

@@ -13,6 +13,7 @@
 #include "tools/cli.h"
 #include "tools/feed.h"
 #include "tools/log.h"
+#include "tools/passwd.h"
 #include "tools/sub.h"
 
 static const struct {
@@ -22,6 +23,7 @@ static const struct {
 } commands[] = {
 	{ "feed", (char[]){ "ringtick feed" }, feed_main },
 	{ "log", (char[]){ "ringtick log" }, log_main },
+	{ "passwd", (char[]){ "ringtick passwd" }, passwd_main },
 	{ "sub", (char[]){ "ringtick sub" }, sub_main },
 };
 
@@ -31,6 +33,8 @@ static const struct argp_option texts[] = {
 	  0 },
 	{ "log", 0, NULL, OPTION_DOC, "read, check, repair or replay a journal",
 	  0 },
+	{ "passwd", 0, NULL, OPTION_DOC,
+	  "make a line of ringtickd's users file", 0 },
 	{ "sub", 0, NULL, OPTION_DOC,
 	  "subscribe; print rows, or rates and latencies", 0 },
 	{ 0 },
@@ -64,7 +68,7 @@ choose(int key, char *value, struct argp_state *state)
 	struct choice *c = state->input;
 
 	if (key == ARGP_KEY_NO_ARGS)
-		argp_error(state, "give a command: feed, log or sub");
+		argp_error(state, "give a command: feed, log, passwd or sub");
 	if (key != ARGP_KEY_ARG)
 		return ARGP_ERR_UNKNOWN;
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {

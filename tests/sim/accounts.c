@@ -37,6 +37,7 @@ struct message {
 	uint64_t end;	  /* bytes of the connection up to its end */
 	uint64_t updates; /* the same in updates, ... */
 	uint64_t replies; /* ... and in replies */
+	bool is_error;	  /* one of these */
 };
 
 struct place {
@@ -139,6 +140,7 @@ account_took(unsigned id, uint64_t end, unsigned updates, enum seen_kind kind)
 	struct message m = { .end = end, .updates = updates };
 
 	m.replies = kind == SEEN_REPLY || kind == SEEN_ERROR;
+	m.is_error = kind == SEEN_ERROR;
 	if (cnt > 0) {
 		m.updates += message(a, cnt - 1)->updates;
 		m.replies += message(a, cnt - 1)->replies;
@@ -192,6 +194,37 @@ updates_until(const struct account *a, uint64_t bytes)
 	return after == 0 ? 0 : message(a, after - 1)->updates;
 }
 
+static uint64_t
+replies_before(const struct account *a, uint64_t i)
+{
+	return i == 0 ? 0 : message(a, i - 1)->replies;
+}
+
+static uint64_t
+begin_of(const struct account *a, uint64_t i)
+{
+	return i == 0 ? 0 : message(a, i - 1)->end;
+}
+
+/*
+ * Moves the end of a row's lag behind the replies that the row does not count.
+ * Of several questions one at a time is answered, after which comes the next;
+ * and while the journal does not move, an answer comes before messages that
+ * were there before its question was read.  false: not all of it has come.
+ */
+static bool
+pass_later_replies(const struct account *a, const struct row *r, uint64_t *end)
+{
+	uint64_t i = first_after(a, (uint64_t)r->f.sent_bytes);
+	uint64_t first = replies_before(a, i) + 1;
+
+	for (; i < messages_cnt(a) && begin_of(a, i) < *end; i++)
+		if (replies_before(a, i + 1) > replies_before(a, i) &&
+		    replies_before(a, i) >= first)
+			*end += message(a, i)->end - begin_of(a, i);
+	return i < messages_cnt(a);
+}
+
 /*
  * The length of the reply for which a row's consumer waits, and whose place is
  * after messages that were not visible yet; 0: there is none.  false: it has
@@ -199,12 +232,13 @@ updates_until(const struct account *a, uint64_t bytes)
  */
 static bool
 find_reply(const struct account *a, const struct row *r, uint64_t end,
-	   uint64_t *len)
+	   uint64_t *len, bool *is_error)
 {
 	uint64_t i = first_after(a, (uint64_t)r->f.sent_bytes);
-	uint64_t had = i == 0 ? 0 : message(a, i - 1)->replies;
+	uint64_t had = replies_before(a, i);
 
 	*len = 0;
+	*is_error = false;
 	if (had == r->asked)
 		return true;
 	while (i < messages_cnt(a) && message(a, i)->replies == had)
@@ -212,7 +246,8 @@ find_reply(const struct account *a, const struct row *r, uint64_t end,
 	if (i == messages_cnt(a))
 		return false;
 	if (message(a, i)->end > end)
-		*len = message(a, i)->end - message(a, i - 1)->end;
+		*len = message(a, i)->end - begin_of(a, i);
+	*is_error = message(a, i)->is_error;
 	return true;
 }
 
@@ -300,6 +335,11 @@ check_age(const struct account *a, const struct row *r)
 
 	if (first == NULL || f->lag_records == 0)
 		return;
+	/* The age is that of the first message in its buffer: before its first
+	 * read there is none; and who rejoins is said to lack what it has until
+	 * that is counted. */
+	if (is_in_past(f) && age_ns == 0 && updates_until(a, sent) == 0)
+		return;
 	sent_ns = oldest_sent_ns(a, f, first, m->to_ns);
 	/* Before the start: the file says when it was written, by a clock that
 	 * may have been set since. */
@@ -349,6 +389,28 @@ check_moment(const struct row *r, const struct place *last,
 		  r->f.user, r->f.state, m->lowest - 1, m->day, m->highest);
 }
 
+/*
+ * Where the lag of a row ends on the connection; 0: that cannot be known, of an
+ * error that took the place of an answer which had another length.  false: what
+ * shows it has not come.
+ */
+static bool
+find_end(const struct account *a, const struct row *r, uint64_t *end)
+{
+	uint64_t reply;
+	bool is_error;
+
+	*end = (uint64_t)(r->f.sent_bytes + r->f.lag_bytes);
+	if (!pass_later_replies(a, r, end) ||
+	    !find_reply(a, r, *end, &reply, &is_error))
+		return false;
+	if (is_error)
+		*end = 0;
+	else if (!is_end(a, *end))
+		*end -= min_u64(reply, (uint64_t)r->f.lag_bytes);
+	return true;
+}
+
 /* Whether nothing more can be said about a row. */
 static bool
 judge_row(const struct row *r)
@@ -356,8 +418,7 @@ judge_row(const struct row *r)
 	const struct account *a = &accounts[r->account];
 	const struct figures *f = &r->f;
 	const struct moment *m = &moments[r->moment];
-	uint64_t end = (uint64_t)(f->sent_bytes + f->lag_bytes), known, cnt;
-	uint64_t had = updates_until(a, (uint64_t)f->sent_bytes), reply;
+	uint64_t had = updates_until(a, (uint64_t)f->sent_bytes), end;
 	const struct place *next;
 
 	if (a->port != f->port || a->skip_end > (uint64_t)f->sent_bytes)
@@ -367,14 +428,10 @@ judge_row(const struct row *r)
 	if (world.is_batched && f->lag_bytes > 0 &&
 	    (is_in_journal(f) || strcmp(f->policy, "spill") == 0))
 		return true;
-	cnt = messages_cnt(a);
-	known = cnt == 0 ? 0 : message(a, cnt - 1)->end;
-	if (known <= end)
+	if (!find_end(a, r, &end))
 		return false;
-	if (!find_reply(a, r, end, &reply))
-		return false;
-	if (!is_end(a, end))
-		end -= min_u64(reply, (uint64_t)f->lag_bytes);
+	if (end == 0)
+		return true;
 	/* The next update, and so all before it, has a place in the order. */
 	next = place(a, is_in_past(f) ? had + (uint64_t)f->lag_records
 				      : updates_until(a, end));

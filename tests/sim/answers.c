@@ -189,6 +189,14 @@ check_pairs(const struct subscriber *s, const struct wish *w,
 }
 
 static void
+begin_without_journal(struct subscriber *s, int32_t day)
+{
+	s->passed = UINT64_MAX;
+	s->day = day;
+	s->is_adrift = true;
+}
+
+static void
 placed(struct subscriber *s, const struct seen *seen)
 {
 	uint64_t idx =
@@ -203,7 +211,7 @@ placed(struct subscriber *s, const struct seen *seen)
 	s->is_placed = true;
 	memset(s->had, 0, sizeof(s->had));
 	if (!world.has_journal) {
-		s->is_adrift = true;
+		begin_without_journal(s, day);
 		return;
 	}
 	s->new_epoch = seen->numbers[3];
@@ -282,8 +290,10 @@ changed(struct subscriber *s, const struct seen *seen)
 	}
 	s->has = s->next;
 	memset(s->had, 0, sizeof(s->had));
-	if (!world.has_journal)
+	if (!world.has_journal) {
+		s->passed = UINT64_MAX;
 		return;
+	}
 	s->new_epoch = seen->numbers[3];
 	s->is_renewing = false;
 	s->claim = (struct claim){ .is_made = true,
@@ -376,6 +386,8 @@ took_update(struct subscriber *s, const struct seen *seen, const uint8_t *at)
 		  s->c.user, seen->update.number, seen->update.feed);
 	bytes_free(&wanted);
 	s->claim.cnt++;
+	if (!world.has_journal && s->passed != UINT64_MAX)
+		s->passed++;
 	check_next(s, seen->update);
 	order_add(s, (struct item){ .kind = ITEM_UPDATE,
 				    .u = seen->update,
@@ -386,9 +398,44 @@ static void
 took_end(struct subscriber *s, int32_t day)
 {
 	sim_trace("%s gets the end of day %d", s->c.user, day);
+	if (!world.has_journal) {
+		s->passed = 0;
+		s->day = day + 1;
+	}
 	s->claim.day = day + 1;
 	s->claim.base = s->claim.cnt = 0;
 	order_add(s, (struct item){ .kind = ITEM_END, .day = day });
+}
+
+/* Without a journal, nobody can have missed more than was sent since the day
+ * began; and who gets all knows how many records it had. */
+static void
+check_skips(struct subscriber *s, uint64_t from, uint64_t to)
+{
+	SIM_CHECK(s->day != world.ended_day + 1 ||
+			  to <= feeds_sent_now() - world.before_day,
+		  "%s is told of skips from %" PRIu64 " to %" PRIu64
+		  ", and in this day at most %" PRIu64 " updates came",
+		  s->c.user, from, to, feeds_sent_now() - world.before_day);
+	if (s->passed == UINT64_MAX || world.is_batched ||
+	    !order_sees_all(s->has.sel))
+		return;
+	SIM_CHECK(from == s->passed,
+		  "%s has had %" PRIu64 " records of the day, and is told that "
+		  "those from %" PRIu64 " on are left out",
+		  s->c.user, s->passed, from);
+	s->passed = to;
+}
+
+static void
+took_skips(struct subscriber *s, uint64_t from, uint64_t to)
+{
+	SIM_CHECK(from <= to, "%s is told of less than no skips", s->c.user);
+	if (!world.has_journal)
+		check_skips(s, from, to);
+	order_add(s, (struct item){ .kind = ITEM_SKIPS,
+				    .idx = from,
+				    .end_idx = to });
 }
 
 static unsigned
@@ -464,10 +511,8 @@ subscriber_take(struct client *c, const struct seen *seen, const uint8_t *at)
 	else if (seen->kind == SEEN_END)
 		took_end(s, seen->day);
 	else if (seen->kind == SEEN_SKIPS && s->policy == POLICY_SKIP)
-		order_add(s, (struct item){
-				     .kind = ITEM_SKIPS,
-				     .idx = (uint64_t)seen->numbers[0],
-				     .end_idx = (uint64_t)seen->numbers[1] });
+		took_skips(s, (uint64_t)seen->numbers[0],
+			   (uint64_t)seen->numbers[1]);
 	else
 		sim_fail("%s gets what it did not ask for", c->user);
 	/* While more comes. */

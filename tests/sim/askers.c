@@ -28,6 +28,10 @@ static struct asker all[ASKERS_MAX + HOSTILE_MAX];
 static unsigned cnt;
 static bool is_stopped;
 
+#define TIMES_3(s)  s s s
+#define TIMES_7(s)  TIMES_3(s) TIMES_3(s) s
+#define TIMES_10(s) TIMES_7(s) TIMES_3(s)
+
 static const char records_question[] = "(.u.j;.u.d;.u.i)";
 static const char lag_question[] = ".ringtick.lag[]";
 static const char end_question[] = ".u.endofday[]";
@@ -60,6 +64,33 @@ draw_expensive(void)
 	return text;
 }
 
+/* Each costs more than one request may, by another of its limits, and is never
+ * answered: calls, a walk over objects, bytes copied, a product. */
+static const char *const too_dear[] = {
+	"{{{{1}each 1 2 3 4 5 6 7 8 9}each 1 2 3 4 5 6 7 8 9}"
+	"each 1 2 3 4 5 6 7 8 9}each 1 2 3 4 5 6 7 8 9",
+	"{x~x}" TIMES_7("{x,x}") TIMES_3("{x,x}") "{x,x}{x,x}"
+	"(" TIMES_10("`a`a`a") "`a`a;1)",
+	TIMES_10("{x,x}") TIMES_10("{x,x}") "\"abcdefgh\"",
+	"{x in x}" TIMES_3("{x,x,x,x,x,x,x,x,x,x}") "1 2 3 4 5",
+};
+
+/* And these cost as much as one may. */
+static const char *const dear[] = {
+	"count{{{1}each 1 2 3 4 5 6 7 8 9}each 1 2 3 4 5 6 7 8 9}"
+	"each 1 2 3 4 5 6 7 8",
+	"count" TIMES_7("{x,x}") TIMES_7("{x,x}") "(`a;1)",
+};
+
+static bool
+is_among(const char *question, const char *const *questions, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (question == questions[i])
+			return true;
+	return false;
+}
+
 static const char *
 draw_question(void)
 {
@@ -85,13 +116,17 @@ draw_question(void)
 		return end_question;
 	if (sim_chance(200))
 		return draw_expensive();
+	if (sim_chance(50))
+		return too_dear[sim_below(ARRAY_LEN(too_dear))];
+	if (sim_chance(20))
+		return dear[sim_below(ARRAY_LEN(dear))];
 	return questions[sim_below(ARRAY_LEN(questions))];
 }
 
 static void
-ask(struct asker *a)
+ask(struct asker *a, const char *question)
 {
-	a->question = draw_question();
+	a->question = question;
 	a->asked_ns = sim_now_ns();
 	world.asked_ends += a->question == end_question;
 	sim_trace("%s asks %.60s", a->c.user, a->question);
@@ -156,6 +191,13 @@ check_answer(const struct asker *a, const struct seen *s, const uint8_t *at)
 			  a->c.user, (long long)s->numbers[2],
 			  (long long)s->numbers[0]);
 	}
+	if (is_among(a->question, too_dear, ARRAY_LEN(too_dear)))
+		SIM_CHECK(s->kind == SEEN_ERROR, "%s is answered to %s",
+			  a->c.user, a->question);
+	if (is_among(a->question, dear, ARRAY_LEN(dear)))
+		SIM_CHECK(s->kind == SEEN_REPLY || world.disk_faults > 0,
+			  "%s is refused an answer to %s: %s", a->c.user,
+			  a->question, s->error);
 	if (a->question == end_question)
 		sim_trace("the end of the day is answered with %s",
 			  s->kind == SEEN_ERROR ? s->error : "::");
@@ -215,7 +257,7 @@ misbehave(struct asker *a)
 	else if (sim_chance(200) && !a->c.socket->client_ended)
 		net_end(a->c.socket);
 	else if (a->c.has_hello)
-		ask(a);
+		ask(a, draw_question());
 }
 
 static void
@@ -240,7 +282,7 @@ tick(void *who, uint64_t what)
 	else if (a->is_hostile)
 		misbehave(a);
 	else if (a->c.has_hello && a->asked_ns == 0)
-		ask(a);
+		ask(a, draw_question());
 	else if (a->c.has_hello)
 		SIM_CHECK(world.disk_faults > 0 ||
 				  sim_now_ns() - a->asked_ns < ANSWER_NS,
@@ -267,6 +309,17 @@ askers_open(unsigned how_many)
 		sim_at(sim_now_ns() + sim_between(0, 10 * NS_PER_S), tick, a,
 		       0);
 	}
+}
+
+void
+askers_end_day(void)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (!all[i].is_hostile && all[i].c.socket != NULL &&
+		    all[i].c.has_hello && all[i].asked_ns == 0) {
+			ask(&all[i], end_question);
+			return;
+		}
 }
 
 void

@@ -132,10 +132,11 @@ void
 client_go_on(struct client *c)
 {
 	client_flush(c);
-	while (c->socket != NULL && !c->is_paused && !c->is_timed &&
-	       read_some(c))
+	while (c->socket != NULL && !c->is_paused && !c->is_stalled &&
+	       !c->is_timed && read_some(c))
 		;
-	if (c->socket != NULL && !c->is_paused && net_is_over(c->socket)) {
+	if (c->socket != NULL && !c->is_paused && !c->is_stalled &&
+	    net_is_over(c->socket)) {
 		forget(c);
 		c->over(c);
 	}

@@ -148,7 +148,7 @@ damage_next_name(void)
 void
 damage_told(const char *line, size_t len)
 {
-	char kept[24], lost[24];
+	char kept[24], lost[24], bytes[24];
 
 	if (memmem(line, len, "event=journal_next_failed ", 26) != NULL ||
 	    memmem(line, len, "event=journal_roll_failed ", 26) != NULL)
@@ -161,8 +161,11 @@ damage_told(const char *line, size_t len)
 	CHECK(world_find_field(line, len, " kept_records=", kept,
 			       sizeof(kept)) &&
 	      world_find_field(line, len, " lost_records=", lost,
-			       sizeof(lost)));
-	judge_lose(damage.day, strtoull(kept, NULL, 10),
+			       sizeof(lost)) &&
+	      world_find_field(line, len, " should_be=", bytes,
+			       sizeof(bytes)));
+	judge_lose(damage.day, strtoull(bytes, NULL, 10),
+		   strtoull(kept, NULL, 10),
 		   strtoull(lost, NULL, 10));
 }
 

@@ -10,7 +10,7 @@
 
 #include "world.h"
 
-enum { FEEDS_MAX = 8, OUT_MAX = 256 << 10 };
+enum { FEEDS_MAX = 8, OUT_MAX = 256 << 10, FLOOD_PIECE = 32 << 10 };
 
 /* What a feed knows about an update. */
 enum fate {
@@ -50,6 +50,12 @@ struct feed {
 	uint32_t certain;    /* all before are not FATE_SENT any more */
 	int64_t pace_ns;
 	unsigned burst;
+	bool is_uniform;     /* sends all in one form for a while, as most do */
+	struct form form;
+	uint64_t flood_end;  /* of a flood, in bytes of this connection */
+	uint32_t held_from, held_to; /* when all were held: the updates of its
+					connection ... */
+	uint64_t held_bytes; /* ... and the bytes that the daemon had of it */
 	bool is_done; /* it sends nothing more */
 };
 
@@ -109,7 +115,7 @@ send_wrong(struct feed *f, struct form form)
 static void
 send_update(struct feed *f)
 {
-	struct form form = draw_form();
+	struct form form = f->is_uniform ? f->form : draw_form();
 	uint8_t fate = FATE_SENT;
 	int64_t now_ns = sim_now_ns();
 	uint64_t end;
@@ -144,6 +150,8 @@ draw_pace(struct feed *f)
 
 	f->pace_ns = paces[sim_below(ARRAY_LEN(paces))];
 	f->burst = sim_chance(200) ? 50 : 3;
+	f->is_uniform = sim_chance(400);
+	f->form = draw_form();
 }
 
 static void
@@ -179,6 +187,31 @@ tick(void *who, uint64_t what)
 	client_flush(&f->c);
 	if (is_much && f->c.has_hello)
 		pressure_cue(CUE_BURST);
+}
+
+static void
+flood_on(void *who, uint64_t what)
+{
+	struct feed *f = who;
+
+	(void)what;
+	if (f->is_done || !f->c.has_hello ||
+	    f->c.sent_bytes + f->c.out.len >= f->flood_end)
+		return;
+	while (f->c.out.len < FLOOD_PIECE)
+		send_update(f);
+	client_flush(&f->c);
+	pressure_cue(CUE_BURST);
+	sim_at(sim_now_ns() + sim_between(1, 2 * NS_PER_MS), flood_on, f, 0);
+}
+
+void
+feeds_flood(size_t bytes)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		feeds[i].flood_end = feeds[i].c.sent_bytes + bytes;
+		flood_on(&feeds[i], 0);
+	}
 }
 
 /* ---- the order ---- */
@@ -432,6 +465,40 @@ feeds_must_have(struct update u)
 	unsigned fate = feeds[u.feed].fates.at[u.number] & FATE_MASK;
 
 	return fate == FATE_SENT || fate == FATE_ACKED;
+}
+
+void
+feeds_are_held(void)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		struct feed *f = &feeds[i];
+
+		f->held_from = f->certain;
+		f->held_to = sent(f);
+		f->held_bytes = f->c.socket == NULL
+					? 0
+					: f->c.sent_bytes - f->c.socket->up.len;
+	}
+}
+
+bool
+feeds_came_later(struct update u)
+{
+	const struct feed *f = &feeds[u.feed];
+
+	return u.number >= f->held_to ||
+	       (u.number >= f->held_from &&
+		ends_of(f)[u.number] > f->held_bytes);
+}
+
+uint64_t
+feeds_sent_now(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < cnt; i++)
+		n += sent(&feeds[i]) - feeds[i].ended;
+	return n;
 }
 
 void

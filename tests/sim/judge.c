@@ -315,8 +315,9 @@ judge_is_written(struct update u, bool is_on_disk)
 
 			if (r->u.feed != u.feed)
 				continue;
+			/* A file may be seen before that of an earlier day. */
 			if (r->u.number < u.number)
-				return false;
+				break;
 			if (r->u.number == u.number)
 				return !is_on_disk ||
 				       fs_size_on_disk(file_of(d)) >=
@@ -365,14 +366,15 @@ judge_recover(bool has_lost_power)
 }
 
 void
-judge_lose(int32_t number, uint64_t kept, uint64_t lost)
+judge_lose(int32_t number, uint64_t bytes, uint64_t kept, uint64_t lost)
 {
 	struct day *d = find(number);
 	struct record *all = (void *)d->records.at;
 
-	/* What this run has written is in memory: at least the last 4 MB. */
+	/* What this run has written is in memory: at least the last 4 MB, of
+	 * all that the file should have. */
 	SIM_CHECK(lost == 0 || kept + lost <= d->at_start ||
-			  d->read_off > MEMORY_BYTES,
+			  bytes > MEMORY_BYTES,
 		  "records %" PRIu64 " to %" PRIu64 " of day %d are lost, "
 		  "and memory had those from %" PRIu64 " on",
 		  kept, kept + lost, number, d->at_start);

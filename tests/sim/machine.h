@@ -43,6 +43,7 @@ uint64_t process_mapped(void);
 void work_turn_begins(void);
 void work_turn_ends(void);
 void work_end(void); /* of the process */
+void work_listens(const struct socket *s); /* it waits for something */
 void work_heard(const struct socket *s);   /* something was received */
 void work_answers(const struct socket *s); /* something is sent */
 

@@ -203,15 +203,21 @@ begin(struct run run)
 }
 
 static void
-note_failure(uint64_t seed)
+note_failure(const struct run *line, uint64_t seed)
 {
+	char faults[64];
+
+	fprintf(stderr,
+		"tests/sim/ringtick-sim --seed %llu --days %g --faults %s\n",
+		(unsigned long long)seed, line->days,
+		faults_text(faults, sizeof(faults), line->faults));
 	if (jobs.failed_cnt++ == 0)
 		jobs.failed_seed = seed;
 }
 
-/* Waits until one has ended. */
+/* Waits until one has ended.  Whoever reads of a failure can repeat it. */
 static void
-end_one(void)
+end_one(const struct run *line)
 {
 	int status;
 	pid_t pid = wait(&status);
@@ -226,7 +232,7 @@ end_one(void)
 				(unsigned long long)job->seed,
 				WTERMSIG(status));
 		if (status != 0)
-			note_failure(job->seed);
+			note_failure(line, job->seed);
 		*job = jobs.all[--jobs.cnt];
 		return;
 	}
@@ -244,10 +250,10 @@ main(int argc, char **argv)
 		run.seed = line.run.seed + i;
 		begin(run);
 		if (jobs.cnt == line.jobs)
-			end_one();
+			end_one(&line.run);
 	}
 	while (jobs.cnt > 0)
-		end_one();
+		end_one(&line.run);
 	if (jobs.failed_cnt > 0 && line.shrink_s > 0 && !sim_is_tracing) {
 		run.seed = jobs.failed_seed;
 		shrink(run, line.shrink_s);

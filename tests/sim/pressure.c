@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "world.h"
 
 static struct {
@@ -35,7 +36,7 @@ pressure_put_groups(char *to, size_t room)
 	unsigned span_kb, buffers, timeout_s;
 
 	/* Long ones wait for a buffer, and for much room. */
-	if (world.starts == 0 && messages_big_rows == 0 && sim_chance(300))
+	if (world.starts == 0 && messages_big_rows == 0 && sim_chance(500))
 		messages_big_rows = world.ring_kb * 4;
 	timeout_s = sim_chance(500) ? 30 : 5;
 	buffers = 2 + (unsigned)sim_below(3);
@@ -56,6 +57,67 @@ unsigned
 pressure_return_percent(void)
 {
 	return pressure.return_percent;
+}
+
+/* ---- storms ---- */
+
+/* More than some rings hold, less than others: all of it costs the simulation
+ * time. */
+enum { STORM_BYTES = 256 << 10, BIG_STORM_BYTES = 10 << 20, BIG_ROWS = 8000 };
+
+/* Longer than the limits of policies. */
+#define STORM_NS (8 * NS_PER_S)
+
+static void
+end_storm(void *who, uint64_t what)
+{
+	(void)who;
+	(void)what;
+	subscribers_go_on();
+}
+
+static void
+end_day(void *who, uint64_t what)
+{
+	(void)who;
+	(void)what;
+	askers_end_day();
+}
+
+static void
+storm(void *who, uint64_t what)
+{
+	bool is_kept = sim_act();
+	int64_t for_ns = sim_between(NS_PER_MS, STORM_NS);
+	size_t bytes = STORM_BYTES;
+
+	(void)who;
+	(void)what;
+	sim_at(world_after(for_ns + sim_between(NS_PER_S, 150 * NS_PER_S)),
+	       storm, NULL, 0);
+	if (!is_kept || world.is_ending || !process_is_running())
+		return;
+	sim_trace("a storm of %lld ms", (long long)for_ns / NS_PER_MS);
+	subscribers_stall();
+	/* The journal's buffer, too, if the disk is slow. */
+	if (messages_big_rows >= BIG_ROWS) {
+		bytes = BIG_STORM_BYTES;
+		if (sim_chance(500))
+			world_slow_disk(for_ns);
+	}
+	feeds_flood(bytes / feeds_cnt());
+	if (sim_chance(300))
+		sim_at(sim_now_ns() + sim_between(0, for_ns >> sim_below(8)),
+		       end_day, NULL, 0);
+	sim_at(sim_now_ns() + for_ns, end_storm, NULL, 0);
+}
+
+void
+pressure_open(void)
+{
+	if (world_enter(ACTOR_STORM) && sim_chance(600))
+		sim_at(sim_now_ns() + sim_between(0, 100 * NS_PER_S), storm,
+		       NULL, 0);
 }
 
 /* ---- moments ---- */

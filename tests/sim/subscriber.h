@@ -67,9 +67,12 @@ struct subscriber {
 	unsigned unsure; /* ... of which the first may be of an order that is
 			    forgotten */
 	size_t down_max; /* of its sockets; 0: as it comes */
-	bool is_told_slow; /* by the log */
+	bool is_told_slow; /* by the log, ... */
+	unsigned long told_spills; /* ... with so many leaves for the journal */
 	bool was_level;	   /* so it does not read what was before it */
 	int64_t slow_ns; /* since when it must be slow; 0: it need not be */
+	bool is_holding; /* the feeds; then: */
+	uint64_t hold_had, hold_sent, hold_idx; /* bytes, and records */
 	bool is_placed; /* its request was answered */
 	uint64_t from;	/* what it asked for with ASK_FROM */
 	int64_t new_epoch;
@@ -78,7 +81,8 @@ struct subscriber {
 	/* The place of the first item; in batches each table has its own. */
 	int32_t day;
 	uint64_t idx[TABLES];
-	uint64_t passed; /* records of the day before it */
+	uint64_t passed; /* records of the day before it; UINT64_MAX: without a
+			    journal, until a day begins, nobody knows */
 	struct selection items_sel;
 	uint64_t lacks; /* the record that it lacked at the last look */
 	int64_t moved_ns; /* since when it is that one */

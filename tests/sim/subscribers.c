@@ -19,8 +19,13 @@
 #define SLOW_NS	       (4 * NS_PER_S)
 #define SPILL_LIMIT_NS (1 * NS_PER_S)
 
+/* A limit is looked at once a second, in a turn that begins within a second. */
+#define LOOK_NS (2200 * NS_PER_MS)
+
 struct subscriber subscribers[SUBSCRIBERS_MAX];
 unsigned subscribers_cnt;
+
+static int64_t reported_ns; /* the last report */
 
 /* ---- requests ---- */
 
@@ -288,29 +293,54 @@ subscribers_put_policies(char *to, size_t room)
 	}
 }
 
-/* Whoever was slow is live when its lag is below the return mark, and not at
- * the one where it left. */
+/*
+ * Whoever was slow is live when its lag is below the return mark, and not at
+ * the one where it left.  That is so of a line that comes with the change.
+ * With a report come the changes of which no line was allowed, later; and those
+ * by age: an update that is older than a second makes slow, too.
+ */
+static void begin_hold(struct subscriber *s, uint64_t lag);
+
+static void
+told_state(struct subscriber *s, const char *line, size_t len)
+{
+	bool is_live = memmem(line, len, " state=live ", 12) != NULL;
+	char percent[8], spills[8], bytes[24];
+
+	if (!world_find_field(line, len, " ring_pct=", percent,
+			      sizeof(percent)) ||
+	    !world_find_field(line, len, " spills=", spills, sizeof(spills)))
+		return;
+	SIM_CHECK(!s->is_told_slow || !is_live ||
+			  reported_ns == sim_now_ns() ||
+			  s->told_spills != strtoul(spills, NULL, 10) ||
+			  strtoul(percent, NULL, 10) <=
+				  pressure_return_percent(),
+		  "%s is live again: %.*s", s->c.user, (int)len, line);
+	s->is_told_slow = memmem(line, len, " state=slow ", 12) != NULL ||
+			  memmem(line, len, " state=holding ", 15) != NULL;
+	s->told_spills = strtoul(spills, NULL, 10);
+	if (memmem(line, len, " state=holding ", 15) != NULL &&
+	    world_find_field(line, len, " lag_bytes=", bytes, sizeof(bytes)))
+		begin_hold(s, strtoul(bytes, NULL, 10));
+}
+
 void
 subscribers_told(const char *line, size_t len)
 {
-	const char *user = memmem(line, len, " user=sub", 9),
-		   *pct = memmem(line, len, " ring_pct=", 10);
-	bool is_live = memmem(line, len, " state=live ", 12) != NULL;
-	struct subscriber *s;
+	const char *user = memmem(line, len, " user=sub", 9);
 
+	if (memmem(line, len, "event=report ", 13) != NULL)
+		reported_ns = sim_now_ns();
+	if (user == NULL)
+		return;
 	/* What it lacks is not in its way any more, it is not told of that
 	 * before it reads, and of further skips not all are logged. */
-	if (memmem(line, len, "event=skip ", 11) != NULL && user != NULL)
+	if (memmem(line, len, "event=skip ", 11) != NULL)
 		subscribers[strtoul(user + 9, NULL, 10)].has_skipped = true;
-	if (memmem(line, len, "event=consumer ", 15) == NULL || user == NULL ||
-	    pct == NULL)
-		return;
-	s = &subscribers[strtoul(user + 9, NULL, 10)];
-	SIM_CHECK(!s->is_told_slow || !is_live ||
-			  strtoul(pct + 10, NULL, 10) <
-				  pressure_return_percent() + 1,
-		  "%s is live again: %.*s", s->c.user, (int)len, line);
-	s->is_told_slow = memmem(line, len, " state=slow ", 12) != NULL;
+	if (memmem(line, len, "event=consumer ", 15) != NULL)
+		told_state(&subscribers[strtoul(user + 9, NULL, 10)], line,
+			   len);
 }
 
 bool
@@ -353,7 +383,7 @@ draw_habit(struct subscriber *s)
 	} else if (sim_chance(300)) {
 		s->habit = HABIT_STOP_AND_GO;
 		/* Replies, too, find it full. */
-		if (!world.is_batched && sim_chance(250))
+		if (sim_chance(250))
 			s->down_max = 16u << sim_below(6);
 	}
 }
@@ -447,14 +477,17 @@ static int64_t
 slow_limit_ns(const struct subscriber *s)
 {
 	if (s->policy == POLICY_BLOCK)
-		return world.block_limit_ns + SLOW_NS;
+		return world.block_limit_ns +
+		       (world.after == AFTER_RING ? LOOK_NS : SLOW_NS);
 	if (s->has_spill_limit)
-		return SPILL_LIMIT_NS + SLOW_NS;
+		return SPILL_LIMIT_NS + LOOK_NS;
 	return s->policy == POLICY_DISCONNECT ? SLOW_NS : INT64_MAX;
 }
 
 /* Whether it must be past the leave mark: out of the ring, if it leaves for the
- * journal.  Of one that skips it is not known what it has left out already. */
+ * journal.  Of one that skips it is not known what it has left out already.
+ * With publish.after = "sync" not all in the file is published, and for a
+ * second after each sync that reveals much nobody is judged: perhaps never. */
 static bool
 must_be_slow(const struct subscriber *s)
 {
@@ -466,8 +499,53 @@ must_be_slow(const struct subscriber *s)
 	       !world.is_batched && s->items.len == 0 && !s->is_adrift &&
 	       !s->has_skipped &&
 	       order_sees_all(s->items_sel) && certain_lag(s) > mark &&
-	       (s->was_level || s->policy == POLICY_SPILL) &&
+	       ((s->was_level && world.after != AFTER_SYNC) ||
+		s->policy == POLICY_SPILL) &&
 	       s->policy != POLICY_SKIP;
+}
+
+/*
+ * The log says that a consumer with policy block holds the feeds.  While it
+ * reads nothing, and so much is to come that its socket cannot take, no update
+ * is taken that the daemon had not received before.  (With another
+ * publish.after, or after an answer, it may be excused for a second.)
+ */
+static void
+begin_hold(struct subscriber *s, uint64_t lag)
+{
+	const struct socket *socket = s->c.socket;
+
+	s->is_holding = world.has_journal && world.after == AFTER_RING &&
+			socket != NULL && s->is_placed && !s->is_changing &&
+			s->asking == 0 &&
+			lag > socket->down_max - socket->down.len +
+					pressure_leave_bytes();
+	s->hold_had = s->c.taken_bytes + s->c.in.len;
+	s->hold_sent = s->c.sent_bytes + s->c.out.len;
+	s->hold_idx = judge_count(s->day);
+	if (s->is_holding)
+		feeds_are_held();
+}
+
+static void
+check_hold(struct subscriber *s)
+{
+	struct update u;
+	int64_t stamp_ns;
+
+	if (!s->is_holding)
+		return;
+	if (s->c.socket == NULL || s->c.socket->daemon_ended ||
+	    s->hold_had != s->c.taken_bytes + s->c.in.len ||
+	    s->hold_sent != s->c.sent_bytes + s->c.out.len) {
+		s->is_holding = false;
+		return;
+	}
+	for (; judge_knows(s->day, s->hold_idx, &u, &stamp_ns); s->hold_idx++)
+		SIM_CHECK(!feeds_came_later(u),
+			  "%s holds the feeds, and update %u of feed %u is "
+			  "taken",
+			  s->c.user, u.number, u.feed);
 }
 
 static void
@@ -484,6 +562,7 @@ check_policy(struct subscriber *s, bool is_excused)
 			  sim_now_ns() - s->slow_ns < slow_limit_ns(s),
 		  "%s is slow for long, and has policy %s", s->c.user,
 		  policy_names[s->policy]);
+	check_hold(s);
 }
 
 /* Whoever reads gets what there is. */
@@ -495,14 +574,31 @@ subscribers_check_progress(bool is_excused)
 		uint64_t lacks = order_lacks(s);
 
 		if (is_excused || s->c.socket == NULL || !s->is_placed ||
-		    s->habit != HABIT_PROMPT || lacks != s->lacks ||
-		    lacks == UINT64_MAX)
+		    s->habit != HABIT_PROMPT || s->c.is_stalled ||
+		    lacks != s->lacks || lacks == UINT64_MAX)
 			s->moved_ns = sim_now_ns();
 		s->lacks = lacks;
 		check_policy(s, is_excused);
 		SIM_CHECK(sim_now_ns() - s->moved_ns < DELIVERY_NS,
 			  "%s lacks record %" PRIu64 " of day %d for long",
 			  s->c.user, lacks, s->day);
+	}
+}
+
+/* Not the first: somebody must see the order. */
+void
+subscribers_stall(void)
+{
+	for (unsigned i = 1; i < subscribers_cnt; i++)
+		subscribers[i].c.is_stalled = sim_chance(600);
+}
+
+void
+subscribers_go_on(void)
+{
+	for (unsigned i = 0; i < subscribers_cnt; i++) {
+		subscribers[i].c.is_stalled = false;
+		client_go_on(&subscribers[i].c);
 	}
 }
 
@@ -514,7 +610,7 @@ subscribers_stop(void)
 
 		s->habit = HABIT_PROMPT;
 		s->is_vanishing = s->is_fickle = s->is_curious = false;
-		s->c.is_paused = false;
+		s->c.is_paused = s->c.is_stalled = false;
 		s->c.read_most = 0;
 		client_go_on(&s->c);
 	}

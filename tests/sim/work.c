@@ -130,6 +130,17 @@ over(struct client *c)
 	work.asked_ns = work.heard_ns = 0;
 }
 
+/* A stop takes what had come; who only may send more is not waited for (but
+ * after the daemon's own end of a connection for the client's). */
+void
+work_listens(const struct socket *s)
+{
+	SIM_CHECK(!world.is_told_stopping || s->up.len > 0 ||
+			  s->daemon_ended || s->is_reset,
+		  "the daemon stops, and waits for what port %u may send",
+		  s->port);
+}
+
 void
 work_heard(const struct socket *s)
 {

@@ -118,9 +118,15 @@ note_clock(void)
 static void
 check_end_of_day(const char *line, size_t len)
 {
+	char records[24];
 	int32_t day;
 
-	SIM_CHECK(find_date(line, len, " date=", &day), "which day ends?");
+	SIM_CHECK(find_date(line, len, " date=", &day) &&
+			  world_find_field(line, len, " records=", records,
+					   sizeof(records)),
+		  "which day ends?");
+	world.ended_day = day;
+	world.before_day = strtoull(records, NULL, 10);
 	judge_tell_next(day, day + 1 + world.skipped_days);
 	world.skipped_days = 0;
 	note_clock();
@@ -192,6 +198,10 @@ world_log(const char *line, size_t len)
 		(void)world_find_field(line, len, " file=", world.journal,
 				 sizeof(world.journal));
 	damage_told(line, len);
+	if (memmem(line, len, "event=stopping ", 15) != NULL) {
+		SIM_CHECK(!world.is_told_stopping, "a stop begins anew");
+		world.is_told_stopping = true;
+	}
 	if (memmem(line, len, "event=date_corrected ", 21) != NULL)
 		date_corrected(line, len);
 	if (memmem(line, len, "event=days_skipped ", 19) != NULL &&
@@ -252,10 +262,12 @@ void
 world_daemon_ready(void)
 {
 	world.starts++;
+	world.ended_day = INT32_MIN;
+	world.before_day = 0;
 	world.ready_ns = sim_now_ns();
 	world.wants_figures = 0;
 	world.is_ready = true;
-	world.is_stopping = world.is_cut = false;
+	world.is_stopping = world.is_cut = world.is_told_stopping = false;
 	world.sync_failed_ns = 0;
 	world.watchdog_ns = sim_now_ns();
 	sim_trace("the daemon is ready");
@@ -342,6 +354,19 @@ make_disk_ill(void *who, uint64_t what)
 	sim_at(sim_now_ns() + for_ns, heal_disk, NULL, world.disk_faults);
 }
 
+void
+world_slow_disk(int64_t for_ns)
+{
+	if ((world.faults & FAULTS_DISK) == 0 || world.is_disk_ill ||
+	    world.is_stopping || world.is_damaged || !world.has_journal)
+		return;
+	world.disk_faults++;
+	world.is_disk_ill = true;
+	disk.slow_ns = 3 * NS_PER_S;
+	sim_trace("the disk is slow for %lld ms", (long long)for_ns / 1000000);
+	sim_at(sim_now_ns() + for_ns, heal_disk, NULL, world.disk_faults);
+}
+
 /* As the log asks the operator to do. */
 static void
 give_name_to_copy(void)
@@ -381,7 +406,7 @@ daemon_ended(int status)
 		subscribers_daemon_ended(status == 0 && !world.is_cut &&
 					 world.is_stop_plain);
 	}
-	world.is_ready = false;
+	world.is_ready = world.is_told_stopping = false;
 	feeds_daemon_ended(world.has_lost_power,
 			   status == 0 && !world.is_cut);
 	if (status == 0) {
@@ -639,6 +664,7 @@ open_world(double days, unsigned faults)
 	subscribers_open(subscribers);
 	askers_open(askers);
 	work_open();
+	pressure_open();
 	if (world_enter(ACTOR_CLOCK) && sim_chance(300))
 		sim_at(sim_now_ns() + sim_between(0, 200 * NS_PER_S),
 		       step_clock, NULL, 0);

@@ -27,6 +27,7 @@ enum {
 	ACTOR_SETUP = 43,
 	ACTOR_BYSTANDER = 50,
 	ACTOR_FLOOD = 51,
+	ACTOR_STORM = 52,
 };
 
 /* Begins to draw for an actor, by its first act; false: it is left out of this
@@ -50,6 +51,7 @@ struct world {
 	bool is_ending; /* the last requests: all must become quiet */
 	bool is_stopping, is_over;
 	bool is_stop_plain; /* nothing was wrong when it began */
+	bool is_told_stopping; /* by the log */
 	int64_t stop_ns;    /* when it began */
 	int64_t block_limit_ns;
 	bool is_cut; /* the stop, by its time-out */
@@ -84,6 +86,9 @@ struct world {
 	int32_t latest_day;   /* that the clock has shown, or that was asked for
 			       */
 	unsigned asked_ends;  /* of a day, by hand */
+	int32_t ended_day;    /* by this run, the last one; and the records that
+				 it had had by then */
+	uint64_t before_day;
 	int skipped_days;     /* after the one that ends now */
 	int64_t on_time_ns;   /* when the daemon's day was the clock's */
 	char rescued[64];     /* a copy of it that was left at the end */
@@ -99,6 +104,9 @@ void world_run(double days, unsigned faults);
 
 /* A fault of the disk goes on, or may still show. */
 bool world_has_disk_trouble(void);
+
+/* Every operation takes up to some seconds for a while, if it is well. */
+void world_slow_disk(int64_t for_ns);
 
 /* ---- pressure (pressure.c) ---- */
 
@@ -118,6 +126,10 @@ enum cue {
 	CUE_END,    /* the end of a day is asked for */
 	CUES
 };
+
+/* From time to time the feeds send more than rings hold, and some subscribers
+ * get nothing for a while. */
+void pressure_open(void);
 
 /* Calls run() soon after such a moment. */
 void pressure_await(void (*run)(void *who, uint64_t what));
@@ -163,6 +175,7 @@ struct client {
 	bool has_hello;	  /* the daemon's answer has come, ... */
 	bool was_let_in;  /* ... or had, on the last connection */
 	bool is_paused;	  /* reads nothing */
+	bool is_stalled;  /* the network brings nothing to it */
 	size_t read_most; /* bytes read at a time; 0: all */
 	int64_t read_ns;  /* then a pause of this length */
 	bool is_timed;	  /* an event will read on */
@@ -187,11 +200,20 @@ bool client_was_turned_away(const struct client *c);
 
 void feeds_open(unsigned cnt);
 void feeds_stop(void);
+void feeds_flood(size_t bytes); /* of each, as fast as they can */
 void feeds_check_progress(bool is_excused); /* at each look */
 bool feeds_are_quiet(void);
 
 /* Whether a subscriber who has had a later update of its feed had it, too. */
 bool feeds_must_have(struct update u);
+
+/* Nothing more is taken from them now; whether an update had not been received
+ * then. */
+void feeds_are_held(void);
+bool feeds_came_later(struct update u);
+
+/* How many were sent to this run. */
+uint64_t feeds_sent_now(void);
 
 /* Others have destroyed it. */
 void feeds_forgive(struct update u);
@@ -220,6 +242,10 @@ void feeds_daemon_ended(bool has_lost_power, bool has_stopped);
 /* ---- subscribers (subscribers.c) ---- */
 
 void subscribers_open(unsigned cnt);
+
+/* The network brings nothing to some of them any more; or to all again. */
+void subscribers_stall(void);
+void subscribers_go_on(void);
 
 /* The operator has other ideas about some users. */
 void subscribers_change_policies(void);
@@ -252,6 +278,7 @@ void subscribers_stop(void);
 
 void askers_open(unsigned cnt);
 void askers_stop(void);
+void askers_end_day(void); /* one of them asks for it now */
 
 /* ---- the judge (judge.c) ---- */
 
@@ -293,7 +320,7 @@ void judge_read_journal(void);
 uint64_t judge_boundary(int32_t day, uint64_t off);
 
 /* Records that others have cut out of a running day. */
-void judge_lose(int32_t day, uint64_t kept, uint64_t lost);
+void judge_lose(int32_t day, uint64_t bytes, uint64_t kept, uint64_t lost);
 
 /* After an unclean end: reads the journal anew. */
 void judge_recover(bool has_lost_power);

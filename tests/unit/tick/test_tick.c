@@ -1273,23 +1273,61 @@ test_no_room_for_the_mark(void **state)
 	assert_int_equal(tick.day, TODAY + 1);
 }
 
-/* The numbers of records that a subscriber is told begin anew with each day. */
+/* The numbers of records that a subscriber is told begin anew with each day:
+ * its own, whose end it may not have seen. */
 static void
 test_numbers_of_a_day(void **state)
 {
+	const struct stream *main = &streams.main;
+	uint64_t mark_pos;
+
 	(void)state;
 	for (uint64_t first = 0; first < 6; first += 2) {
 		for (uint64_t n = 0; n < 2; n++) {
-			assert_int_equal(tick_day_record(&tick, first + n), n);
+			assert_int_equal(tick_day_record(&tick, first + n,
+							 main->head_pos),
+					 n);
 			assert_int_equal(handle_body(WIRE_ASYNC,
 						     CALL(UPD, L2 IBM LONG5)),
 					 TICK_DONE);
 		}
-		assert_int_equal(streams.main.records, first + 2);
+		assert_int_equal(main->records, first + 2);
+		mark_pos = main->head_pos;
 		assert_true(tick_end_day(&tick));
 		/* What is from a day before is before the first. */
-		assert_int_equal(tick_day_record(&tick, first + 1), 0);
+		assert_int_equal(tick_day_record(&tick, first + 1,
+						 main->head_pos),
+				 0);
+		assert_int_equal(tick_day_record(&tick, first + 1, mark_pos),
+				 1);
+		assert_int_equal(tick_day_record(&tick, first + 2, mark_pos),
+				 2);
 	}
+}
+
+/* In batches the next file may be in use before the end of the day is visible:
+ * who subscribed then would get the last of the old day after it was told a
+ * place in the new one. */
+static void
+test_an_end_that_nobody_has_seen(void **state)
+{
+	struct journal_state rolled = { .is_on = true, .marks = 1 };
+
+	(void)state;
+	tick.journal = &rolled;
+	settings.publish.interval = NS_PER_S;
+	streams.main.is_gated = true;
+	assert_int_equal(handle_body(WIRE_ASYNC, CALL(UPD, L2 IBM LONG5)),
+			 TICK_DONE);
+	assert_true(tick_end_day(&tick));
+	rolled.stream_records = streams.main.records;
+	assert_int_equal(handle_text(WIRE_SYNC, ".u.i"), TICK_WAIT);
+	assert_int_equal(out.waits_for, WAIT_FILE);
+	assert_int_equal(handle_text(WIRE_SYNC, "(.u.sub[`;`];.u.i)"),
+			 TICK_WAIT);
+	stream_show(&streams.main, streams.main.head_pos, 1);
+	assert_int_equal(handle_text(WIRE_SYNC, ".u.i"), TICK_DONE);
+	check_reply("f9 0000000000000000");
 }
 
 /* By hand, before midnight: midnight itself then ends nothing. */
@@ -1367,6 +1405,7 @@ main(void)
 		TEST(test_no_room_for_the_mark),
 		TEST(test_end_of_day_by_hand),
 		TEST(test_numbers_of_a_day),
+		TEST(test_an_end_that_nobody_has_seen),
 	};
 
 	return cmocka_run_group_tests(tests, vectors_open, vectors_close);
