@@ -32,7 +32,7 @@ void process_hold_signals(void);
 /* Blocks all signals of process_signals() from now on. */
 void process_hold_stops(void);
 
-/* SIGTERM, SIGINT, SIGUSR1 and SIGHUP: the set for signalfd. */
+/* SIGTERM, SIGINT, SIGUSR1, SIGHUP and SIGCHLD: the set for signalfd. */
 sigset_t process_signals(void);
 
 #endif

@@ -85,6 +85,8 @@ connection_hello(struct connection *c, uint8_t *out_capability,
 	*out_capability = hello.capability < WIRE_CAPABILITY
 				  ? hello.capability
 				  : WIRE_CAPABILITY;
+	c->password = (const uint8_t *)hello.password;
+	c->password_len = hello.password_len;
 	c->parsed += hello.consumed;
 	return WIRE_OK;
 }
@@ -127,6 +129,15 @@ connection_use_buffer(struct connection *c, uint8_t *buffer,
 	c->parsed = 0;
 	c->buffer = buffer;
 	c->capacity = frame_len;
+}
+
+void
+connection_wipe_password(struct connection *c)
+{
+	if (c->password != NULL)
+		explicit_bzero((void *)c->password, c->password_len);
+	c->password = NULL;
+	c->password_len = 0;
 }
 
 /* Returns to the small buffer, which is then empty. */

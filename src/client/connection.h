@@ -31,7 +31,7 @@
 #include "wire/wire.h"
 
 /*
- *   FREE -> HELLO -> OPEN -> CLOSING -> FREE
+ *   FREE -> HELLO -> CHECKING -> OPEN -> CLOSING -> FREE
  *              |       |        ^
  *              |       v        |
  *              |    ENDING -----+   (a last reply is still to be sent)
@@ -42,6 +42,7 @@
 enum connection_state {
 	CONNECTION_FREE,
 	CONNECTION_HELLO,
+	CONNECTION_CHECKING,
 	CONNECTION_OPEN,
 	CONNECTION_ENDING,
 	CONNECTION_LINGERING,
@@ -89,6 +90,8 @@ struct connection {
 	char certified[PROXY_NAME_MAX + 1]; /* name in its good certificate, or
 					       "" */
 	uint8_t capability;		    /* in the handshake */
+	const uint8_t *password; /* in the buffer, in state CHECKING; or NULL */
+	size_t password_len;
 	bool is_reloading;  /* it has asked for a reload: */
 	uint32_t reload_no; /* this one */
 	const struct rights *rights; /* of the user; from OPEN on */
@@ -135,6 +138,8 @@ struct connection {
 	int64_t spill_limit_ns; /* 0: no limit */
 	struct list open_node;
 	struct list hello_node; /* in state HELLO only */
+	struct list
+		login_node; /* while it waits for a check (daemon/login.h) */
 	uint64_t in_bytes;
 	uint64_t in_records;
 	uint64_t rejected; /* updates that were rejected */
@@ -190,6 +195,9 @@ void connection_use_buffer(struct connection *c, uint8_t *buffer,
 /* Consumes the first frame, of len bytes.  Returns the pool buffer if the frame
  * was in one (the small one is used again), else NULL. */
 uint8_t *connection_consume(struct connection *c, uint64_t len);
+
+/* Overwrites the password in the buffer. */
+void connection_wipe_password(struct connection *c);
 
 /* Drops all input received.  Returns the pool buffer it was in, or NULL.  Only
  * while no recv is in flight. */

@@ -349,7 +349,7 @@ static bool
 check_open(const struct settings *s, const struct listen_settings *set,
 	   const struct sockaddr *at, char *err, size_t err_len)
 {
-	if (is_local(at) || s->auth.users[0] != '\0' || s->auth.open)
+	if (is_local(at) || settings_want_password(s) || s->auth.open)
 		return true;
 	(void)snprintf(err, err_len,
 		       "other machines could connect to listen.address \"%s\" "

@@ -382,7 +382,7 @@ find_others(struct reader *r)
 
 	/* Without passwords as in tick.q: everybody may do all. */
 	if (name[0] == '\0')
-		name = s->auth.users[0] != '\0' ? "all" : "admin";
+		name = settings_want_password(s) ? "all" : "admin";
 	s->auth.others = find_role(s, name);
 	if (s->auth.others != NULL)
 		return 0;

@@ -56,6 +56,7 @@ struct settings {
 	struct {
 		char *users; /* path of the users file; "": nobody needs a
 				password */
+		char *pam;   /* service; "": none */
 		bool certificate;
 		bool open;
 		char *role;
@@ -145,6 +146,13 @@ static inline const struct listen_settings *
 settings_listen(const struct settings *s, unsigned idx)
 {
 	return idx == 0 ? &s->listen : &s->more_listens[idx - 1];
+}
+
+/* Whether clients need a password. */
+static inline bool
+settings_want_password(const struct settings *s)
+{
+	return s->auth.users[0] != '\0' || s->auth.pam[0] != '\0';
 }
 
 /* What a user may do.  The name is compared byte for byte. */

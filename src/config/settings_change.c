@@ -11,6 +11,7 @@
  * listen.networks and listen.roles. */
 static const enum option_idx changing[] = {
 	OPTION_auth_users,
+	OPTION_auth_pam,
 	OPTION_auth_certificate,
 	OPTION_auth_role,
 	OPTION_connections_handshake_timeout,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/login.h"
 #include "daemon/report.h"
 #include "wire/proxy.h"
 
@@ -105,6 +106,7 @@ open_connection(struct server *s, struct connection *c,
 		const struct rights *rights)
 {
 	c->state = CONNECTION_OPEN;
+	connection_wipe_password(c);
 	list_remove(&c->hello_node);
 	c->deadline_ns = 0;
 	hello_give_rights(s, c, rights);
@@ -118,24 +120,18 @@ open_connection(struct server *s, struct connection *c,
 
 /* The user is who the certificate says, whatever the handshake says. */
 static bool
-take_certified(const struct server *s, struct connection *c)
+take_certified(struct connection *c)
 {
-	if (!s->settings->auth.certificate ||
-	    !listener_of(s, c)->settings->proxy)
-		return true;
 	memcpy(c->name, c->certified, sizeof(c->name));
 	(void)log_value(c->user, sizeof(c->user), c->name, strlen(c->name));
 	return c->name[0] != '\0';
 }
 
-static enum hello_result
-let_in(struct server *s, struct connection *c, enum close_reason *reason)
+enum hello_result
+hello_let_in(struct server *s, struct connection *c, enum close_reason *reason)
 {
 	const struct rights *rights;
 
-	*reason = CLOSE_certificate;
-	if (!take_certified(s, c))
-		return HELLO_REFUSED;
 	rights = settings_rights_of(s->settings, c->name);
 	*reason = CLOSE_role;
 	if (!has_role(s, c, rights))
@@ -157,6 +153,27 @@ result_of(enum wire_result result)
 	return result == WIRE_MORE ? HELLO_MORE : HELLO_REFUSED;
 }
 
+/* Who has come, now that it is said: the name is checked, or needs no check. */
+static enum hello_result
+check(struct server *s, struct connection *c, enum close_reason *reason)
+{
+	bool is_certified = s->settings->auth.certificate &&
+			    listener_of(s, c)->settings->proxy;
+
+	*reason = CLOSE_certificate;
+	if (is_certified && !take_certified(c))
+		return HELLO_REFUSED;
+	if (is_certified || !login_is_on(&s->login))
+		return hello_let_in(s, c, reason);
+	*reason = CLOSE_login_barred;
+	if (login_is_barred(s, c))
+		return HELLO_REFUSED;
+	c->state = CONNECTION_CHECKING;
+	list_remove(&c->hello_node);
+	login_ask(s, c);
+	return HELLO_CHECKING;
+}
+
 enum hello_result
 hello_serve(struct server *s, struct connection *c, enum close_reason *reason,
 	    const char **why)
@@ -168,5 +185,5 @@ hello_serve(struct server *s, struct connection *c, enum close_reason *reason,
 	if (result != WIRE_OK)
 		return result_of(result);
 	result = connection_hello(c, &c->capability, reason, why);
-	return result == WIRE_OK ? let_in(s, c, reason) : result_of(result);
+	return result == WIRE_OK ? check(s, c, reason) : result_of(result);
 }

@@ -8,16 +8,21 @@
 #include "daemon/server.h"
 
 enum hello_result {
-	HELLO_MORE,    /* bytes are missing */
-	HELLO_OPEN,    /* the connection is open, the reply is queued */
-	HELLO_REFUSED, /* to be ended with *reason */
-	HELLO_KEPT,    /* the same, and at once: its place is wanted */
+	HELLO_MORE,	/* bytes are missing */
+	HELLO_CHECKING, /* the password is being checked */
+	HELLO_OPEN,	/* the connection is open, the reply is queued */
+	HELLO_REFUSED,	/* to be ended with *reason */
+	HELLO_KEPT,	/* the same, and at once: its place is wanted */
 };
 
 /* Takes what has arrived of a connection in state HELLO.  *reason and *why (a
  * constant, or NULL) are set if it is to be ended. */
 enum hello_result hello_serve(struct server *s, struct connection *c,
 			      enum close_reason *reason, const char **why);
+
+/* The password is good: opens the connection, or refuses it. */
+enum hello_result hello_let_in(struct server *s, struct connection *c,
+			       enum close_reason *reason);
 
 /* Gives a connection rights, and the settings that come with them. */
 void hello_give_rights(struct server *s, struct connection *c,

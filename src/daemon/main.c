@@ -13,6 +13,7 @@
 #include "base/timezone.h"
 #include "client/listener.h"
 #include "config/settings_load.h"
+#include "daemon/login_start.h"
 #include "daemon/reload.h"
 #include "daemon/selftest.h"
 #include "daemon/server_open.h"
@@ -124,6 +125,21 @@ parse_command_line(int argc, char **argv)
 	return line;
 }
 
+/* The users file, or the PAM service, as a start would use it. */
+static void
+check_users(const struct settings *settings)
+{
+	char err[JOURNAL_PATH_MAX + 1024];
+	int fd;
+
+	if (!settings_want_password(settings))
+		return;
+	fd = login_start(settings, err, sizeof(err));
+	if (fd < 0)
+		die(EXIT_MEND, "%s", err);
+	(void)close(fd);
+}
+
 /* Ends as a start would that refuses; warns of what a start would do. */
 static void
 check(const struct settings *settings, const char *file)
@@ -136,6 +152,7 @@ check(const struct settings *settings, const char *file)
 	    !journal_folder_foresee(settings, warning, sizeof(warning), err,
 				    sizeof(err)))
 		die(exit_status_of(errno), "%s", err);
+	check_users(settings);
 	for (char *at = warning; at != NULL && *at != '\0'; at = next) {
 		next = strchr(at, '\n');
 		if (next != NULL)

@@ -2,15 +2,21 @@
 
 #include "daemon/reload.h"
 
+#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/exits.h"
 #include "base/notify.h"
 #include "config/settings_change.h"
 #include "config/settings_load.h"
 #include "daemon/hello.h"
+#include "daemon/login.h"
+#include "daemon/login_start.h"
 #include "daemon/session.h"
 #include "q/parse.h"
+
+/* Between two starts of ringtick-login. */
+#define LOGIN_PAUSE_NS (1 * NS_PER_S)
 
 enum {
 	/* Connections that get their new rights in one turn. */
@@ -19,12 +25,41 @@ enum {
 
 /* ---- on the other thread ---- */
 
+static int
+start_login(struct reload *r, const struct settings *settings)
+{
+	r->login_fd = -1;
+	if (!settings_want_password(settings))
+		return 0;
+	r->login_fd = login_start(settings, r->err, sizeof(r->err));
+	return r->login_fd < 0 ? r->login_fd : 0;
+}
+
 static void
 read_files(struct file_job *job)
 {
 	struct reload *r = container_of(job, struct reload, job);
 
+	r->login_fd = -1;
 	r->result = settings_load(&r->loaded, r->path, r->err, sizeof(r->err));
+	if (r->result == 0 && !settings_can_adopt(r->settings, &r->loaded,
+						  r->err, sizeof(r->err)))
+		r->result = -EINVAL;
+	else if (r->result == 0)
+		r->result = start_login(r, &r->loaded);
+	else
+		return;
+	if (r->result != 0)
+		settings_fini(&r->loaded);
+}
+
+/* Once more with the running settings, which nothing changes meanwhile. */
+static void
+restart_login(struct file_job *job)
+{
+	struct reload *r = container_of(job, struct reload, job);
+
+	r->result = start_login(r, r->settings);
 }
 
 static void
@@ -33,6 +68,13 @@ free_old(struct file_job *job)
 	struct reload *r = container_of(job, struct reload, job);
 
 	settings_fini(&r->loaded);
+}
+
+static void
+begin(struct reload *r, void (*run)(struct file_job *job))
+{
+	r->job.run = run;
+	file_job_start(&r->jobs, &r->job);
 }
 
 /* ---- the change ---- */
@@ -75,9 +117,24 @@ give_rights(struct server *s, struct connection *c)
 	const struct rights *now = settings_rights_of(s->settings, c->name);
 
 	hello_give_rights(s, c, now);
+	if (login_is_on(&s->login))
+		login_ask(s, c);
 	if (consumer_is_subscribed(&c->consumer) &&
 	    !covers(now, before, &c->selection))
 		session_close(s, c, CLOSE_rights, NULL);
+}
+
+/* Starts it again, at most once in a while. */
+static void
+mind_login(struct server *s)
+{
+	struct reload *r = &s->reload;
+
+	if (!r->is_login_gone || s->is_stopping || r->job.is_busy ||
+	    r->is_giving || s->now_ns < r->next_login_ns)
+		return;
+	r->is_login_gone = false;
+	begin(r, restart_login);
 }
 
 bool
@@ -86,20 +143,23 @@ reload_run(struct server *s)
 	struct reload *r = &s->reload;
 	unsigned end = r->slot + CONNECTIONS_A_TURN;
 
+	mind_login(s);
 	if (!r->is_giving)
 		return false;
 	for (; r->slot < s->clients.max && r->slot < end; r->slot++) {
 		struct connection *c = &s->clients.slots[r->slot];
 
-		if (c->rights != NULL && c->state != CONNECTION_FREE)
+		if (c->state == CONNECTION_OPEN)
 			give_rights(s, c);
+		else if (c->state == CONNECTION_CHECKING &&
+			 !login_is_on(&s->login))
+			session_login(s, c, true, CLOSE_login);
 	}
 	if (r->slot < s->clients.max)
 		return true;
 	/* Nobody has the old rights any more. */
 	r->is_giving = false;
-	r->job.run = free_old;
-	file_job_start(&r->jobs, &r->job);
+	begin(r, free_old);
 	return false;
 }
 
@@ -110,6 +170,8 @@ adopt(struct server *s)
 
 	log_kept(r);
 	settings_adopt(r->settings, &r->loaded);
+	login_use(s, r->login_fd);
+	r->is_login_gone = false;
 	s->lag_limits = (struct lag_limits){
 		(unsigned)r->settings->slow.leave_percent,
 		(unsigned)r->settings->slow.return_percent,
@@ -124,31 +186,42 @@ adopt(struct server *s)
 		 r->settings->auth.role_rows_cnt);
 }
 
-/* The files are read, or the old settings freed. */
+static void
+files_read(struct reload *r)
+{
+	r->is_good = r->result == 0;
+	r->done_cnt = r->begun_cnt;
+	if (r->is_good)
+		adopt(r->server);
+	else
+		log_line(LOG_ERROR, "reload",
+			 "result=failed error=%s hint=\"the running settings "
+			 "are kept\"",
+			 LOG_QUOTED(r->err));
+	notify_reloaded();
+}
+
+static void
+login_restarted(struct reload *r)
+{
+	r->is_login_gone = r->result != 0;
+	if (r->is_login_gone)
+		log_line(LOG_ERROR, "login_failed", "error=%s",
+			 LOG_QUOTED(r->err));
+	else
+		login_use(r->server, r->login_fd);
+}
+
 static void
 job_done(struct file_job *job, int64_t now_ns)
 {
 	struct reload *r = container_of(job, struct reload, job);
-	bool was_read = job->run == read_files;
 
-	(void)now_ns;
-	if (was_read) {
-		r->is_good = r->result == 0 &&
-			     settings_can_adopt(r->settings, &r->loaded,
-						r->err, sizeof(r->err));
-		r->done_cnt = r->begun_cnt;
-		if (r->is_good) {
-			adopt(r->server);
-		} else {
-			log_line(LOG_ERROR, "reload",
-				 "result=failed error=%s hint=\"the running "
-				 "settings are kept\"",
-				 LOG_QUOTED(r->err));
-			if (r->result == 0)
-				settings_fini(&r->loaded);
-		}
-		notify_reloaded();
-	}
+	r->next_login_ns = now_ns + LOGIN_PAUSE_NS;
+	if (job->run == read_files)
+		files_read(r);
+	else if (job->run == restart_login)
+		login_restarted(r);
 	if (r->is_wanted && !r->is_giving && !job->is_busy)
 		reload_begin(r->server);
 }
@@ -163,8 +236,52 @@ reload_begin(struct server *s)
 		return;
 	notify_reloading();
 	r->begun_cnt++;
-	r->job.run = read_files;
-	file_job_start(&r->jobs, &r->job);
+	begin(r, read_files);
+}
+
+/* ---- ringtick-login ---- */
+
+void
+reload_start_login(struct server *s)
+{
+	struct reload *r = &s->reload;
+
+	if (!settings_want_password(r->settings))
+		return;
+	begin(r, restart_login);
+	(void)file_jobs_finish(&r->jobs, INT64_MAX);
+	if (r->is_login_gone)
+		die(EXIT_MEND, "%s", r->err);
+}
+
+void
+reload_login_completed(struct server *s, const struct completion *done)
+{
+	struct reload *r = &s->reload;
+	struct connection *c;
+
+	switch (login_completed(s, done->ticket, done->result, &c)) {
+	case VERDICT_NONE:
+		break;
+	case VERDICT_YES:
+		session_login(s, c, true, CLOSE_login);
+		break;
+	case VERDICT_NO:
+		session_login(s, c, false, CLOSE_login);
+		break;
+	case VERDICT_UNKNOWN:
+		session_login(s, c, false, CLOSE_login_unknown);
+		break;
+	case VERDICT_GONE:
+		r->is_login_gone = true;
+		if (!s->is_stopping)
+			log_line(LOG_ERROR, "login_gone",
+				 "hint=\"ringtick-login has ended; it is "
+				 "started again, until then nobody can log "
+				 "in\"");
+		break;
+	}
+	login_run(s);
 }
 
 /* ---- .ringtick.reload[] ---- */
@@ -202,7 +319,9 @@ reload_open(struct server *s, struct settings *settings, const char *path)
 {
 	struct reload *r = &s->reload;
 
-	*r = (struct reload){ .server = s, .settings = settings, .path = path };
+	*r = (struct reload){
+		.server = s, .settings = settings, .path = path, .login_fd = -1
+	};
 	r->job.done = job_done;
 	r->job.what = "reload";
 	return file_jobs_open(&r->jobs);

@@ -1,6 +1,7 @@
 /*
  * The configuration, read again while the daemon runs: by SIGHUP, or by
- * .ringtick.reload[] of an administrator.
+ * .ringtick.reload[] of an administrator.  And ringtick-login, which is started
+ * anew with each.
  *
  * A thread of its own reads and checks the files, so that neither the
  * application's thread nor a job of the journal waits for them.  All that can
@@ -18,6 +19,13 @@ int reload_open(struct server *s, struct settings *settings, const char *path);
 
 /* From now on the engine reports what the thread has done. */
 void reload_arm(struct server *s);
+
+/* Starts ringtick-login if passwords are wanted, and waits for it; ends the
+ * process if it cannot.  After reload_arm. */
+void reload_start_login(struct server *s);
+
+/* A completion of kind ENGINE_LOGIN. */
+void reload_login_completed(struct server *s, const struct completion *done);
 
 /* A completion of kind ENGINE_RELOAD. */
 void reload_completed(struct server *s);

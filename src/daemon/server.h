@@ -9,6 +9,8 @@
  *   buffers.c          which connection gets one of message.buffers
  *   answer.c           replies that wait for their place
  *   hello.c            the handshake, and who is let in
+ *   login.c            who may come in: asks ringtick-login
+ *   login_start.c      starts that program
  *   session.c          a connection's life: accept, handshake, requests, close
  *   reload.c           the configuration, read again
  *   buffer_holders.c   connections that hold a buffer for too long
@@ -25,6 +27,7 @@
 #include <stdint.h>
 #include <sys/signalfd.h>
 
+#include "auth/login_message.h"
 #include "base/log.h"
 #include "base/pool.h"
 #include "client/catchup.h"
@@ -58,6 +61,32 @@ struct report_base {
 	uint64_t journal_bytes;
 };
 
+enum { LOGIN_CHANNELS = 4 };
+
+/* Failed logins of a user from an address. */
+struct login_failure {
+	uint64_t client, address;
+	unsigned cnt;  /* 0: the row is free */
+	int64_t at_ns; /* of the last one */
+};
+
+/* Who asks ringtick-login, or waits to be asked (login.h). */
+struct login {
+	bool is_on;
+	unsigned channel; /* of the socket in use; those before it are closed
+			     when their last read has ended */
+	int fds[LOGIN_CHANNELS];
+	bool is_reading[LOGIN_CHANNELS];
+	struct login_answer answers[LOGIN_CHANNELS]; /* targets of the reads */
+	struct list waiting; /* login_node of connections, oldest first */
+	struct login_asked {
+		struct connection *c; /* NULL: free */
+		uint64_t id;
+	} asked[LOGIN_OUTSTANDING_MAX];
+	struct login_failure failures[128];
+	uint64_t next_id;
+};
+
 struct server;
 
 /* The configuration, read again (reload.h). */
@@ -69,6 +98,9 @@ struct reload {
 	struct file_job job;
 	struct settings loaded; /* the new ones, or, after that, the old */
 	int result;		/* of reading them */
+	int login_fd; /* of the ringtick-login started with them; -1: none */
+	bool is_login_gone; /* it has to be started again: */
+	int64_t next_login_ns;
 	char err[1024];
 	bool is_good;	    /* the last one took effect */
 	bool is_wanted;	    /* asked for once more */
@@ -85,6 +117,7 @@ struct server {
 	struct engine *engine;
 	struct file_jobs file_jobs; /* only with a journal */
 	struct reload reload;
+	struct login login;
 	struct streams streams;
 	struct tick tick;
 	struct journal journal;

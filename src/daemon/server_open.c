@@ -15,6 +15,7 @@
 #include "base/process.h"
 #include "base/timezone.h"
 #include "daemon/consumer_tables.h"
+#include "daemon/login.h"
 #include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/selftest.h"
@@ -321,7 +322,7 @@ open_listeners(struct server *s)
 	s->tick.port = s->listeners.port;
 	for (unsigned i = 0; i < s->listeners.cnt; i++)
 		log_listener(s, &s->listeners.all[i]);
-	if (s->settings->auth.open && s->settings->auth.users[0] == '\0')
+	if (s->settings->auth.open && !settings_want_password(s->settings))
 		log_line(LOG_WARN, "open", "role=%s hint=\"set auth.users\"",
 			 s->settings->auth.others->name);
 }
@@ -378,6 +379,7 @@ server_open(struct server *s, struct settings *set, const char *path)
 		},
 	};
 	report_open(s);
+	login_init(&s->login);
 	raise_descriptor_limit(set);
 	open_file_jobs(s, set, path);
 	open_engine(s);
@@ -422,6 +424,7 @@ server_open(struct server *s, struct settings *set, const char *path)
 void
 server_close(struct server *s)
 {
+	login_close(s);
 	listeners_close(&s->listeners);
 	catchup_close(&s->catchup);
 	engine_close(s->engine);

@@ -13,6 +13,7 @@
 #include "daemon/deadline.h"
 #include "daemon/drain.h"
 #include "daemon/hello.h"
+#include "daemon/login.h"
 #include "daemon/report.h"
 #include "daemon/wait.h"
 #include "tick/dispatch.h"
@@ -57,6 +58,8 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 {
 	c->reason = reason;
 	list_remove(&c->hello_node);
+	login_forget(s, c);
+	connection_wipe_password(c);
 	inflate_long_forget(&s->tick.inflate_long, c);
 	if (c->has_published)
 		publishers_left(&s->publishers, c->name,
@@ -173,6 +176,9 @@ timed_out(struct server *s, struct connection *c)
 		break;
 	case CONNECTION_HELLO:
 		refuse_peer(s, c, CLOSE_handshake_timeout, NULL);
+		break;
+	case CONNECTION_CHECKING:
+		refuse_peer(s, c, CLOSE_login_unknown, "it took too long");
 		break;
 	case CONNECTION_OPEN:
 		if (wait_timed_out(c))
@@ -298,6 +304,8 @@ serve_hello(struct server *s, struct connection *c)
 	case HELLO_MORE:
 	case HELLO_OPEN:
 		return true;
+	case HELLO_CHECKING:
+		return false;
 	case HELLO_REFUSED:
 		refuse_peer(s, c, reason, why);
 		return false;
@@ -543,6 +551,35 @@ session_serve(struct server *s, struct connection *c)
 	}
 	wait_watch_peer(s, c);
 	end_if_pointless(s, c);
+}
+
+void
+session_login(struct server *s, struct connection *c, bool may_come,
+	      enum close_reason reason)
+{
+	if (c->state == CONNECTION_OPEN) {
+		if (!may_come && reason == CLOSE_login)
+			session_close(s, c, CLOSE_user_gone, NULL);
+		return;
+	}
+	CHECK(c->state == CONNECTION_CHECKING);
+	if (!may_come) {
+		refuse_peer(s, c, reason, NULL);
+		return;
+	}
+	switch (hello_let_in(s, c, &reason)) {
+	case HELLO_OPEN:
+		session_serve(s, c);
+		break;
+	case HELLO_KEPT:
+		session_close(s, c, reason, NULL);
+		break;
+	case HELLO_REFUSED:
+	case HELLO_CHECKING:
+	case HELLO_MORE:
+		refuse_peer(s, c, reason, NULL);
+		break;
+	}
 }
 
 void

@@ -12,6 +12,11 @@
 /* A listening socket has a new connection. */
 void session_accepted(struct server *s, unsigned listener_idx, int fd);
 
+/* Whether the user of a connection may come in, or stay, is known; if not, why
+ * (CLOSE_login, CLOSE_login_unknown). */
+void session_login(struct server *s, struct connection *c, bool may_come,
+		   enum close_reason reason);
+
 /* A recv has completed with `result`. */
 void session_received(struct server *s, struct connection *c, int32_t result);
 

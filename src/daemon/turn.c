@@ -13,6 +13,7 @@
 #include "daemon/buffers.h"
 #include "daemon/deadline.h"
 #include "daemon/drain.h"
+#include "daemon/login.h"
 #include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/session.h"
@@ -137,6 +138,8 @@ on_signal(struct server *s)
 		report_all_consumers(s);
 	else if (s->signal.ssi_signo == SIGHUP)
 		reload_begin(s);
+	else if (s->signal.ssi_signo == SIGCHLD)
+		login_reap();
 	else
 		begin_stop(s);
 	arm_signal(s);
@@ -184,6 +187,10 @@ dispatch(struct server *s, const struct completion *done)
 	if (done->ticket.kind == ENGINE_FILE_JOBS) {
 		file_jobs_completed(&s->file_jobs, s->now_ns);
 		correct_date(s);
+		return;
+	}
+	if (done->ticket.kind == ENGINE_LOGIN) {
+		reload_login_completed(s, done);
 		return;
 	}
 	if (done->ticket.kind == ENGINE_RELOAD) {
@@ -476,9 +483,11 @@ close_all(struct server *s)
 		next = clients_next(&s->clients, c);
 		session_close(s, c, CLOSE_stopping, NULL);
 	}
+	login_stop(s);
 	/* Memory may be freed only when the kernel no longer uses it; and
 	 * during a write the file may end with a part of a record. */
 	while ((s->clients.open_cnt > 0 || catchup_is_reading(&s->catchup) ||
+		login_is_reading(&s->login) ||
 		journal_is_trying(&s->journal)) &&
 	       s->now_ns < until)
 		turn(s);
@@ -506,11 +515,12 @@ turn_run(struct server *s)
 	s->next_batch_ns = s->now_ns + s->settings->publish.interval;
 	s->watchdog_ns = notify_watchdog_ns();
 	s->next_watchdog_ns = s->now_ns + s->watchdog_ns;
+	reload_arm(s);
+	reload_start_login(s);
 	arm_accepts(s);
 	arm_signal(s);
 	if (s->journal.state.is_on)
 		file_jobs_arm(&s->file_jobs, s->engine, ENGINE_FILE_JOBS);
-	reload_arm(s);
 	(void)report_status(s, status, sizeof(status));
 	log_line(LOG_INFO, "ready", "%s", status);
 	notify_ready(status);

@@ -181,6 +181,8 @@ has_more_input(const struct connection *c)
 bool
 wait_is_pointless(const struct connection *c)
 {
+	if (c->state == CONNECTION_CHECKING)
+		return c->has_peer_ended;
 	if (c->state != CONNECTION_OPEN || !c->has_peer_ended)
 		return false;
 	if (c->waits_for != WAIT_NOTHING)
@@ -191,15 +193,17 @@ wait_is_pointless(const struct connection *c)
 const char *
 wait_text(const struct connection *c)
 {
-	return waiting_for[c->waits_for];
+	return c->state == CONNECTION_CHECKING ? "its password to be checked"
+					       : waiting_for[c->waits_for];
 }
 
 void
 wait_watch_peer(struct server *s, struct connection *c)
 {
-	bool is_waiting = (c->waits_for != WAIT_NOTHING &&
-			   !is_turn(c->waits_for)) ||
-			  consumer_waits_for_gate(&c->consumer);
+	bool is_waiting =
+		(c->waits_for != WAIT_NOTHING && !is_turn(c->waits_for)) ||
+		c->state == CONNECTION_CHECKING ||
+		consumer_waits_for_gate(&c->consumer);
 
 	if (is_waiting && !c->is_polled && !c->has_peer_ended) {
 		engine_poll_end(s->engine,

@@ -32,14 +32,15 @@ enum engine_kind {
 	ENGINE_RECV,
 	ENGINE_WRITE,
 	ENGINE_CANCEL,
-	ENGINE_POLL,	/* waits for a connection's peer to end */
+	ENGINE_POLL, /* waits for a connection's peer to end */
 	ENGINE_SIGNAL,
-	ENGINE_JOURNAL, /* a file operation; the slot tells which */
+	ENGINE_JOURNAL,	  /* a file operation; the slot tells which */
 	ENGINE_FILE_JOBS, /* some job of file_jobs.h has finished */
-	ENGINE_RELOAD,	/* the same for the configuration */
-	ENGINE_CATCHUP, /* a read of the journal; the slot tells which */
-	ENGINE_NOTHING, /* its completion is ignored: such as the cancel of an
-			   accept */
+	ENGINE_LOGIN,	  /* an answer of ringtick-login */
+	ENGINE_RELOAD,	  /* the same for the configuration */
+	ENGINE_CATCHUP,	  /* a read of the journal; the slot tells which */
+	ENGINE_NOTHING,	  /* its completion is ignored: such as the cancel of an
+			     accept */
 };
 
 /*

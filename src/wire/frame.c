@@ -99,8 +99,11 @@ wire_read_hello(const uint8_t *at, size_t avail, struct wire_hello *out,
 	h.user = (const char *)at;
 	h.user_len = len;
 	colon = memchr(at, ':', len);
-	if (colon != NULL)
+	if (colon != NULL) {
 		h.user_len = (size_t)(colon - at);
+		h.password = (const char *)colon + 1;
+		h.password_len = len - h.user_len - 1;
+	}
 	*out = h;
 	return WIRE_OK;
 }

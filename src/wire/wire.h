@@ -237,13 +237,15 @@ enum wire_result wire_read_header(const uint8_t *at, size_t avail,
 struct wire_hello {
 	const char *user; /* not terminated; may be empty */
 	size_t user_len;
+	const char *password; /* the same; NULL: there is no colon */
+	size_t password_len;
 	uint8_t capability; /* 0 where the client sent none */
 	size_t consumed;    /* bytes used, the final NUL included */
 };
 
 /*
- * Reads `credentials [capability] NUL`; of the credentials USER[:PASSWORD] only
- * the user is kept.  WIRE_MORE until the NUL has arrived; WIRE_BAD at once for
+ * Reads `credentials [capability] NUL`, with credentials USER[:PASSWORD].
+ * WIRE_MORE until the NUL has arrived; WIRE_BAD at once for
  * HTTP and TLS, with a constant sentence in *why.  *out is set only on WIRE_OK
  * and points into the input.  The caller limits avail and how long it waits.
  */

@@ -1,0 +1,232 @@
+"""Users with passwords: who is let in, what a stranger learns, and what happens when
+the program that checks passwords is busy, ends, or is changed."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import kdb
+import pytest
+from daemon import QUOTE, TRADE, merged, write_config
+from kdb import NIL, Error
+from test_tools import find_ringtick
+from traffic import published, trade
+
+
+CLEAR = "feed:secret\nrdb:s3:cr\xe9t\nboss:b\n"
+# of "secret": MD5 and SHA-1, as kdb+ has them
+MD5 = "5ebe2294ecd0e0f08eab7690d2a6ee69"
+SHA1 = "e5e9fa1ba31ecd1ae84f75caaa474f3a663f05f4"
+
+
+def hashed(name, password):
+    """A line as `ringtick passwd` makes it."""
+    done = subprocess.run([find_ringtick(), "passwd", name], input=password + "\n",
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def users(tmp_path):
+    path = tmp_path / "users"
+    path.write_bytes(CLEAR.encode("latin1"))
+    path.chmod(0o600)
+    return path
+
+
+def settings(users, mode="direct", **auth):
+    return {"engine": {"mode": mode}, "schema": {"tables": [TRADE, QUOTE]},
+            "connections": {"handshake_timeout": "20s"},
+            "auth": {"users": str(users), "rights": [{"user": "boss", "roles": "admin"}],
+                     **auth}}
+
+
+def login(daemon, creds, unix=False):
+    """What is answered."""
+    sock = kdb.dial(daemon.port, unix=unix)
+    with sock:
+        sock.sendall(creds + b"\x03\0")
+        return sock.recv(16)
+
+
+def test_who_is_let_in(start, users, mode):
+    """Protects the door: the right password and no other, over each socket, of each
+    kind of hash; what is answered to a stranger is nothing, whoever he says he is."""
+    users.write_text("feed:secret\nmd5:%s\nsha1:%s\n" % (MD5, SHA1) + hashed("y", "secret"))
+    daemon = start(settings(users, mode))
+    for user in (b"feed", b"md5", b"sha1", b"y"):
+        for unix in (False, True):
+            assert login(daemon, user + b":secret", unix) == b"\x03", user
+    bad = [b"feed:Secret", b"feed:secre", b"feed:secrets", b"feed:", b"feed", b"",
+           b":secret", b"nobody:secret", b"md5:" + MD5.encode(), b"y:Guess", b"feed:" + b"x" * 600]
+    for creds in bad:
+        assert login(daemon, creds) == b"", creds
+    reasons = {(line["user"], line["reason"]) for line in daemon.logged("disconnect")
+               if line["reason"] != "peer_closed"}
+    assert {reason for _, reason in reasons} <= {"login", "login_barred"}
+    assert daemon.summary().number("login_failures") >= len(bad) - 3
+    text = "\n".join(line.text for line in daemon.lines)
+    assert "secret" not in text and "Secret" not in text and "Guess" not in text
+
+
+def test_requests_right_after_the_handshake(start, users, connect):
+    """Protects clients that do not wait for the reply: their requests are handled when
+    the password is checked, and not at all if it is wrong."""
+    daemon = start(settings(users))
+    rest = kdb.frame(kdb.q(kdb.sym(".u.upd"), kdb.sym("trade"), trade(7, 1)), kdb.SYNC)
+    sub = connect(daemon, creds=b"rdb:s3:cr\xe9t\x03")
+    sub.subscribe()
+    for creds, taken in ((b"feed:wrong", False), (b"feed:secret", True)):
+        sock = kdb.dial(daemon.port)
+        sock.sendall(creds + b"\x03\0" + rest)
+        assert (sock.recv(1) == b"\x03") == taken
+        if taken:
+            assert sub.read_frame() == published("trade", trade(7, 1).items)
+        sock.close()
+    sub.expect_silence()
+
+
+def test_failures_are_slowed_down(start, users):
+    """Protects from guessing: after some failures a user is not even checked from that
+    address, for a while; another user from there is, and so is this one later."""
+    daemon = start(settings(users))
+    for _ in range(3):
+        assert login(daemon, b"feed:guess") == b""
+    mark = daemon.mark()
+    assert login(daemon, b"feed:secret") == b""
+    daemon.wait_log("disconnect", after=mark, reason="login_barred", user="feed")
+    assert login(daemon, b"boss:b") == b"\x03"
+    deadline = time.monotonic() + 20
+    while login(daemon, b"feed:secret") != b"\x03":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_users_change(start, users, connect):
+    """Protects the operator's reload: a user who is removed is cut off, a new one is
+    let in, the others notice nothing; a broken file changes nothing."""
+    daemon = start(settings(users))
+    feed = connect(daemon, creds=b"feed:secret\x03")
+    rdb = connect(daemon, creds=b"rdb:s3:cr\xe9t\x03")
+    boss = connect(daemon, creds=b"boss:b\x03")
+    rdb.subscribe()
+    users.write_text("boss:b\nrdb:new\nlate:l\n")
+    assert boss.sync(".ringtick.reload[]") == NIL
+    daemon.wait_log("disconnect", user="feed", reason="user_gone")
+    late = connect(daemon, creds=b"late:l\x03")
+    assert late.update("trade", trade(1, 1)) == NIL
+    assert rdb.read_frame() == published("trade", trade(1, 1).items)
+    assert login(daemon, b"feed:secret") == b""
+    users.write_text("boss:b\nboss:c\n")
+    assert isinstance(boss.sync(".ringtick.reload[]"), Error)
+    assert "boss" in daemon.wait_log("reload", result="failed")["error"]
+    assert login(daemon, b"late:l") == b"\x03"
+    write_config(daemon.config, merged(settings(users), {"auth": {"users": ""}}))
+    users.unlink()
+    assert boss.sync(".ringtick.reload[]") == NIL
+    assert login(daemon, b"anybody:x") == b"\x03"
+    assert rdb.sync("") == NIL and late.sync("") == NIL
+
+
+def children(daemon):
+    """The processes of ringtick-login."""
+    with open("/proc/%d/task/%d/children" % (daemon.pid, daemon.pid)) as file:
+        found = file.read().split()
+    for task in os.listdir("/proc/%d/task" % daemon.pid):
+        with open("/proc/%d/task/%s/children" % (daemon.pid, task)) as file:
+            found += file.read().split()
+    return sorted({int(pid) for pid in found})
+
+
+def test_the_checker_ends(start, users, connect):
+    """Protects the market from the door: without ringtick-login nobody new comes in,
+    those who are there notice nothing, and it comes back by itself; who waits is then
+    checked."""
+    daemon = start(settings(users))
+    feed = connect(daemon, creds=b"feed:secret\x03")
+    for turn in range(3):
+        mark = daemon.mark()
+        for pid in children(daemon):
+            os.kill(pid, signal.SIGKILL)
+        daemon.wait_log("login_gone", after=mark)
+        assert feed.update("trade", trade(turn, 1)) == NIL
+        assert login(daemon, b"rdb:s3:cr\xe9t") == b"\x03"
+    assert len(children(daemon)) == 1
+
+
+def test_many_at_once(start, users, connect):
+    """Protects a reconnect storm, and who behaves beside strangers: all are answered,
+    strangers do not keep the others waiting for long."""
+    users.write_text("feed:secret\n" + hashed("y", "secret"))
+    daemon = start(merged(settings(users), {"connections": {"max": 256}}))
+    strangers = []
+    for n in range(60):
+        sock = kdb.dial(daemon.port, source="127.0.0.%d" % (2 + n % 2))
+        sock.sendall(b"x%d:guess\x03\0" % n)
+        strangers.append(sock)
+    for user in (b"feed", b"y"):
+        assert login(daemon, user + b":secret") == b"\x03"
+    storm = []
+    for n in range(100):
+        sock = kdb.dial(daemon.port)
+        sock.sendall(b"feed:secret\x03\0")
+        storm.append(sock)
+    for sock in storm:
+        assert sock.recv(16) == b"\x03"
+    for sock in strangers + storm:
+        sock.close()
+
+
+def test_gone_while_it_is_checked(start, users, connect):
+    """Protects slots: a client that goes, or is late, while its password is checked."""
+    users.write_text("boss:b\n" + hashed("y", "secret"))
+    daemon = start(merged(settings(users), {"connections": {"handshake_timeout": "1s"}}))
+    for _ in range(5):
+        sock = kdb.dial(daemon.port)
+        sock.sendall(b"y:secret\x03\0")
+        sock.close()
+    for pid in children(daemon):
+        os.kill(pid, signal.SIGSTOP)
+    sock = kdb.dial(daemon.port)
+    sock.sendall(b"boss:b\x03\0")
+    for pid in children(daemon):
+        for worker in children_of(pid):
+            os.kill(worker, signal.SIGSTOP)
+    daemon.wait_all_gone()
+    for pid in children(daemon):
+        for worker in children_of(pid):
+            os.kill(worker, signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)
+    sock.close()
+    assert login(daemon, b"boss:b") == b"\x03"
+
+
+def children_of(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return [int(one) for one in file.read().split()]
+
+
+MISTAKES = {
+    "no file": (None, ["users", "No such file"]),
+    "no colon": ("feed\n", [":1", "colon"]),
+    "twice": ("feed:a\nfeed:b\n", [":2", "feed"]),
+    "empty": ("", ["users"]),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes(start, users, name):
+    """Protects the start: with a users file that cannot be used nobody is let in, and
+    the line says what is wrong with it, never a password."""
+    text, wanted = MISTAKES[name]
+    if text is None:
+        users.unlink()
+    else:
+        users.write_text(text)
+    with pytest.raises(AssertionError) as failure:
+        start(settings(users))
+    for word in wanted:
+        assert word in str(failure.value)
