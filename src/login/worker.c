@@ -76,7 +76,7 @@ log_answer(struct worker *w, const struct login_request *r,
 }
 
 static void
-answer(struct worker *w, const struct login_request *r)
+answer(struct worker *w, struct login_request *r)
 {
 	char reason[REASON_BYTES] = "";
 	struct login_answer a;
@@ -89,6 +89,8 @@ answer(struct worker *w, const struct login_request *r)
 						 sizeof(reason))
 				: check_in_file(w, r, reason);
 	(void)alarm(0);
+	/* Who has the answer knows that it is nowhere here. */
+	explicit_bzero(r->password, sizeof(r->password));
 	login_write_answer(&a, r->id, kind);
 	/* If the daemon has gone, the next recv says so. */
 	while (send(LOGIN_FD, &a, sizeof(a), MSG_NOSIGNAL) < 0 &&
