@@ -8,7 +8,9 @@
  *	                                   ◄    YES, NO or UNKNOWN for each
  *
  * READY or FAILED is the first answer; after FAILED the program ends.  Nothing
- * is to be sent before READY.
+ * is to be sent before READY, which takes as long as a hash of each kind in
+ * the file, 20 s at most for each.  If the socket closes without FAILED, the
+ * program has died, and another can be started.
  *
  * Several workers answer, each one request at a time: answers come in any
  * order, and only the id says which request an answer belongs to.  The daemon

@@ -63,7 +63,7 @@ be_worker(struct crew *crew, unsigned i)
 	res = sandbox_worker(crew->door->has_pam);
 	if (res != 0)
 		log_line(LOG_WARN, "login_no_filter",
-			 "reason=\"no seccomp: %s\"", strerror(-res));
+			 "error=\"seccomp: %s\"", strerror(-res));
 	worker_run(crew->door, &crew->notes[i]);
 }
 
@@ -76,7 +76,7 @@ start(struct crew *crew, unsigned i, int64_t now_ns)
 		be_worker(crew, i);
 	crew->seats[i].start_ns = now_ns;
 	if (pid < 0) {
-		log_line(LOG_ERROR, "login_no_worker", "reason=\"fork: %s\"",
+		log_line(LOG_ERROR, "login_no_worker", "error=\"fork: %s\"",
 			 strerror(errno));
 		return;
 	}

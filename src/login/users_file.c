@@ -52,7 +52,7 @@ warn_of_readers(const char *path, mode_t mode)
 {
 	if ((mode & (S_IROTH | S_IWOTH)) != 0)
 		log_line(LOG_WARN, "users_file_open",
-			 "path=%s mode=%04o remedy=\"chmod o-rw\"",
+			 "path=%s mode=%04o hint=\"chmod o-rw\"",
 			 LOG_QUOTED(path), mode & 07777u);
 }
 

@@ -68,7 +68,7 @@ log_answer(struct worker *w, const struct login_request *r,
 		return;
 	log_line(is_unknown ? LOG_ERROR : LOG_NOTE,
 		 is_unknown ? "login_unknown" : "login_refused",
-		 "user=%s peer=%s reason=\"%s\" suppressed=%llu",
+		 "user=%s peer=%s reason=\"%s\" held=%llu",
 		 log_value(user, sizeof(user), r->user, strlen(r->user)),
 		 log_value(peer, sizeof(peer), r->peer, strlen(r->peer)),
 		 log_text(why, sizeof(why), reason, strlen(reason)),
@@ -76,7 +76,7 @@ log_answer(struct worker *w, const struct login_request *r,
 }
 
 static void
-answer(struct worker *w, const struct login_request *r)
+answer(struct worker *w, struct login_request *r)
 {
 	char reason[REASON_BYTES] = "";
 	struct login_answer a;
@@ -89,6 +89,8 @@ answer(struct worker *w, const struct login_request *r)
 						 sizeof(reason))
 				: check_in_file(w, r, reason);
 	(void)alarm(0);
+	/* Who has the answer knows that it is nowhere here. */
+	explicit_bzero(r->password, sizeof(r->password));
 	login_write_answer(&a, r->id, kind);
 	/* If the daemon has gone, the next recv says so. */
 	while (send(LOGIN_FD, &a, sizeof(a), MSG_NOSIGNAL) < 0 &&
@@ -105,7 +107,7 @@ log_strange(struct worker *w, size_t len)
 
 	if (log_may(&w->strange, clock_monotonic_ns(), &held))
 		log_line(LOG_ERROR, "login_strange_request",
-			 "bytes=%zu suppressed=%llu", len,
+			 "bytes=%zu held=%llu", len,
 			 (unsigned long long)held);
 }
 

@@ -16,7 +16,8 @@ import time
 import pytest
 from daemon import is_sanitized_build
 from login import (ACCOUNT, CHECK, FAILED, NO, READY, REQUEST, UNKNOWN, YES,
-                   Login, cpu_seconds, crypt, find_login, is_gone, until)
+                   Login, cpu_seconds, crypt, find_login, is_gone, remains,
+                   until)
 
 SECRET = "seven Geese/77"
 # setting of crypt(3): cheap, but for DEAR
@@ -96,6 +97,22 @@ def test_the_hash_is_no_password(login):
     one = login("a:%s" % md5, "b:%s" % yescrypt)
     assert one.ask(b"a", md5.encode()) == NO
     assert one.ask(b"b", yescrypt.encode()) == NO
+    assert one.close() == 0
+
+
+@pytest.mark.skipif(is_sanitized_build(), reason="sanitizers keep what is freed")
+def test_nothing_remains(login):
+    """Protects passwords: after a check they are nowhere in memory, but for those
+    of the file; root can look."""
+    one = login("plain:x", *("%s:%s" % (kind, hashed(SALTS[kind], "x"))
+                             for kind in ("yescrypt", "sha512", "bcrypt")),
+                "of-the-file:as it is", arguments=("--workers", 1))
+    worker, = one.wait_workers(1)
+    for user in (b"plain", b"yescrypt", b"sha512", b"bcrypt", b"nobody"):
+        assert one.ask(user, b"what was typed") == NO
+    assert os.geteuid() != 0 or remains(worker, b"as it is")
+    assert not remains(worker, b"what was") and not remains(worker, b"was typed")
+    assert not remains(one.pid, b"what was")
     assert one.close() == 0
 
 

@@ -5,7 +5,8 @@ import subprocess
 import time
 
 import pytest
-from login import (ACCOUNT, FAILED, NO, READY, UNKNOWN, YES, Login, crypt)
+from daemon import is_sanitized_build
+from login import (ACCOUNT, FAILED, NO, READY, UNKNOWN, YES, Login, crypt, remains)
 
 USERS = {"rdb": "dogs & cats", "feed": "p", "gone": "g"}
 
@@ -92,6 +93,17 @@ def test_address(pam):
     one = pam(DB, "account required pam_listfile.so onerr=fail item=rhost "
                   "sense=deny file={folder}/unix")
     assert one.ask(b"feed", b"p", peer=b"unix") == YES
+    assert one.close() == 0
+
+
+@pytest.mark.skipif(is_sanitized_build(), reason="sanitizers keep what is freed")
+def test_nothing_remains(pam):
+    """Protects passwords: libpam wipes its copies, and we ours."""
+    one = pam(DB, ALL)
+    for password in (b"what was typed", b"p"):
+        one.ask(b"feed", password)
+        for worker in one.workers():
+            assert not remains(worker, b"what was")
     assert one.close() == 0
 
 
