@@ -184,6 +184,7 @@ rights_give_all(struct rights *r, const struct schema *schema, unsigned may)
 		bits_set(r->publish, i, true);
 		rights_give_table(r, i);
 	}
+	r->publishes_all = true;
 	r->may |= may;
 }
 
@@ -235,6 +236,7 @@ rights_add_role(struct rights *r, const struct rights *role)
 		r->publish[i] |= role->publish[i];
 	for (size_t i = 0; i < ARRAY_LEN(r->roles); i++)
 		r->roles[i] |= role->roles[i];
+	r->publishes_all = r->publishes_all || role->publishes_all;
 	r->may |= role->may;
 	if (r->policy < 0)
 		r->policy = role->policy;

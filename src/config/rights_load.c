@@ -63,6 +63,8 @@ read_publish_one(struct reader *r, config_setting_t *at, struct rights *rights)
 	for (unsigned i = 0; res == 0 && i < r->s->tables.tables_cnt; i++)
 		if (t == NULL || t->idx == i)
 			bits_set(rights->publish, i, true);
+	rights->publishes_all =
+		rights->publishes_all || (res == 0 && t == NULL);
 	return res;
 }
 

@@ -8,6 +8,7 @@
 
 static const struct rights everybody = {
 	.may = RIGHT_ASK | RIGHT_PAST | RIGHT_ADMINISTER,
+	.publishes_all = true,
 	.publish = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX },
 	.subscribe = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX },
 	.policy = -1,
