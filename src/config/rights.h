@@ -42,7 +42,7 @@ struct rights {
 	uint64_t roles[ROLES_MAX / 64]; /* bit = row of the role; a role has
 					   itself */
 	unsigned may;				  /* enum right, or-ed */
-	bool publishes_all; /* may publish every table, so that none is looked up: */
+	bool publishes_all; /* every table: none needs to be looked up */
 	uint64_t publish[SCHEMA_TABLES_MAX / 64]; /* bit = table's idx */
 	uint64_t subscribe[SCHEMA_TABLES_MAX / 64];  /* the same */
 	uint64_t restricted[SCHEMA_TABLES_MAX / 64]; /* of `subscribe`: only
