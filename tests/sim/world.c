@@ -296,17 +296,6 @@ heal_disk(void *who, uint64_t what)
 	world.healed_ns = sim_now_ns();
 }
 
-/* Nothing is lost if it is the file of the running day, and the daemon lives on
- * for long enough to bring it back. */
-static void
-remove_journal(void)
-{
-	sim_trace("somebody removes %s", world.journal);
-	disk.crash_in = 0;
-	(void)fs_unlink(world.journal);
-	world.removed_ns = sim_now_ns();
-}
-
 static void
 make_disk_ill(void *who, uint64_t what)
 {
@@ -347,7 +336,7 @@ make_disk_ill(void *who, uint64_t what)
 		damage_next_name();
 		return;
 	default:
-		remove_journal();
+		damage_name();
 		break;
 	}
 	sim_trace("the disk is ill for %lld ms", (long long)for_ns / 1000000);
@@ -400,6 +389,8 @@ daemon_ended(int status)
 		  "the daemon has ended with status %d", status);
 	SIM_CHECK(status != 0 || world.is_stopping,
 		  "the daemon has stopped by itself");
+	if (!world.has_lost_power)
+		damage_name_end();
 	give_name_to_copy();
 	if (world.is_ready) {
 		judge_read_journal();
@@ -418,8 +409,10 @@ daemon_ended(int status)
 	world.unclean++;
 	if (status == EXIT_DISK)
 		heal_disk(NULL, 0);
-	if (world.has_lost_power)
+	if (world.has_lost_power) {
 		fs_lose_power();
+		damage_name_end();
+	}
 }
 
 /* ---- what happens to it ---- */

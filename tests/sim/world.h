@@ -155,6 +155,8 @@ int32_t setup_day(int64_t utc_ns);
 /* ---- other programs (damage.c) ---- */
 
 void damage_journal(void);	/* while the daemon runs */
+void damage_name(void);		/* the journal loses it */
+void damage_name_end(void);	/* after the daemon's end */
 void damage_next_name(void);	/* a file that is no journal has it */
 void damage_end(void);		/* before a start */
 bool damage_is_strange(const struct inode *file);
