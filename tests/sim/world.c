@@ -580,6 +580,28 @@ maybe_tamper(void)
 	(void)sim_use_stream(before);
 }
 
+/* Also of the start itself, which then may fail: and be tried again. */
+static void
+maybe_make_start_ill(void)
+{
+	unsigned before = sim_use_stream(ACTOR_DISK);
+
+	if ((world.faults & FAULTS_DISK) != 0 && !world.is_ending &&
+	    world.has_journal && world.starts > 0 && sim_act() &&
+	    sim_chance(100)) {
+		world.disk_faults++;
+		world.is_disk_ill = true;
+		if (sim_chance(500))
+			disk.sync_per_mille = 400;
+		else
+			disk.eio_per_mille = 100;
+		sim_trace("the disk is ill at the start");
+		sim_at(sim_now_ns() + sim_between(NS_PER_MS, 5 * NS_PER_S),
+		       heal_disk, NULL, world.disk_faults);
+	}
+	(void)sim_use_stream(before);
+}
+
 /* Also out of its day, and to days later. */
 static void
 step_clock(void *who, uint64_t what)
@@ -680,6 +702,7 @@ world_run(double days, unsigned faults)
 		draw_setup();
 		damage_end();
 		maybe_tamper();
+		maybe_make_start_ill();
 		maybe_crash_start();
 		daemon_ended(process_run());
 		if (!world.is_over)
