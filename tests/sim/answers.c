@@ -109,11 +109,21 @@ refused(struct subscriber *s, const struct seen *seen)
 	client_flush(&s->c);
 }
 
-/* It is told nothing, and what it gets next is of another day. */
+/*
+ * It is told nothing, and what it gets next is of another day: unless an
+ * `.u.end` has brought it to the right one, of which it has had nothing before
+ * the epoch that begins now.
+ */
 static void
 move(struct subscriber *s)
 {
-	s->claim.is_misdated = true;
+	if (s->claim.day == correction.to && s->claim.cnt == 0) {
+		s->claim.has_limit = true;
+		s->claim.limit = correction.records;
+		s->is_renewing = false;
+	} else {
+		s->claim.is_misdated = true;
+	}
 	order_add(s, (struct item){ .kind = ITEM_JUMP,
 				    .sel = s->has.sel,
 				    .day = correction.to,
@@ -158,10 +168,13 @@ subscribers_date_corrected(int32_t from, int32_t to, uint64_t records)
 {
 	correction = (struct correction){ sim_now_ns(), from, to, records };
 	for (unsigned i = 0; i < subscribers_cnt; i++) {
-		if (subscribers[i].is_placed && subscribers[i].c.socket != NULL)
-			move(&subscribers[i]);
-		else if (subscribers[i].claim.day == from)
-			subscribers[i].claim.is_misdated = true;
+		struct subscriber *s = &subscribers[i];
+
+		s->unsure = s->asking;
+		if (s->is_placed && s->c.socket != NULL)
+			move(s);
+		else if (s->claim.day == from)
+			s->claim.is_misdated = true;
 	}
 }
 
@@ -304,12 +317,14 @@ changed(struct subscriber *s, const struct seen *seen)
 				   .era = world.era,
 				   .fit = world.fit,
 				   .after = world.after };
-	order_add(s, (struct item){ .kind = ITEM_CHANGE,
-				    .sel = s->has.sel,
-				    .day = day,
-				    .idx = idx });
+	/* It was answered before the correction, which we know already. */
 	if (correction.at_ns > s->asked_ns && correction.from == day)
 		move(s);
+	else
+		order_add(s, (struct item){ .kind = ITEM_CHANGE,
+					    .sel = s->has.sel,
+					    .day = day,
+					    .idx = idx });
 }
 
 static bool
@@ -533,7 +548,7 @@ subscribers_recovered(int32_t day, uint64_t records)
 		if (judge_find_running(&running) && s->claim.day > running)
 			s->claim.is_misdated = true;
 		if (!s->claim.is_made || s->claim.is_beyond ||
-		    day_of(&s->claim) != day || claim_is_beyond_limit(s) ||
+		    s->claim.is_misdated || day_of(&s->claim) != day || claim_is_beyond_limit(s) ||
 		    s->claim.fit != world.fit_before ||
 		    (s->claim.base <= records &&
 		     count_wanted(s, s->claim.base, records) >= s->claim.cnt))

@@ -178,7 +178,7 @@ tick(void *who, uint64_t what)
 	if (sim_chance(20))
 		draw_pace(f);
 	sim_at(world_after(sim_between(1, 2 * f->pace_ns)), tick, f, 0);
-	if (!is_kept)
+	if (!is_kept || sim_now_ns() < world.calm_until_ns)
 		return;
 	if (f->c.socket == NULL)
 		(void)client_connect(&f->c);

@@ -327,6 +327,33 @@ judge_is_written(struct update u, bool is_on_disk)
 	return false;
 }
 
+/* ---- another day runs ---- */
+
+/* The running day comes after the newest one before it, perhaps not at once. */
+static void
+join_running(void)
+{
+	struct day *before = NULL;
+	int32_t running;
+
+	if (!judge_find_running(&running))
+		return;
+	for (unsigned i = 0; i < cnt; i++)
+		if (days[i].day < running && file_of(&days[i]) != NULL &&
+		    (before == NULL || days[i].day > before->day))
+			before = &days[i];
+	if (before != NULL)
+		before->next = running;
+}
+
+void
+judge_correct_day(int32_t day)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		days[i].has_ended = days[i].has_ended && days[i].day < day;
+	join_running();
+}
+
 /* ---- after a crash ---- */
 
 static void
@@ -363,6 +390,7 @@ judge_recover(bool has_lost_power)
 	find_days();
 	for (unsigned i = 0; i < cnt; i++)
 		recover_day(&days[i], has_lost_power);
+	join_running();
 }
 
 void

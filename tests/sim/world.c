@@ -32,6 +32,8 @@
 
 struct world world;
 
+static bool is_power_off; /* which ends the daemon */
+
 /* ---- the daemon, from outside ---- */
 
 /* Which day an unclean end has left is seen by when the next day's file was
@@ -147,12 +149,17 @@ date_corrected(const char *line, size_t len)
 	SIM_CHECK(find_date(line, len, " from=", &from) &&
 			  find_date(line, len, " to=", &to),
 		  "which date was corrected?");
+	note_clock();
+	SIM_CHECK(setup_day(sim_utc_ns()) <= to && to < from,
+		  "the date was day %d, and now it is %d", from, to);
+	world.latest_day = to;
 	if (!world.has_journal)
 		return;
 	SIM_CHECK(judge_count(from) == 0,
 		  "day %d is left, and it has records", from);
 	(void)snprintf(world.journal, sizeof(world.journal), "/journal/sym%s",
 		       clock_date_text(date, to));
+	judge_correct_day(to);
 	judge_read_journal();
 	subscribers_date_corrected(from, to, judge_count(to));
 }
@@ -381,7 +388,8 @@ daemon_ended(int status)
 	sim_trace("the daemon has ended: %d", status);
 	if (status == PROCESS_CRASHED && disk.is_power_loss &&
 	    disk.crash_in == 0)
-		world.has_lost_power = true;
+		is_power_off = true;
+	world.has_lost_power = world.has_lost_power || is_power_off;
 	disk.crash_in = 0;
 	disk.is_power_loss = false;
 	SIM_CHECK(status == 0 || status == PROCESS_CRASHED ||
@@ -389,7 +397,7 @@ daemon_ended(int status)
 		  "the daemon has ended with status %d", status);
 	SIM_CHECK(status != 0 || world.is_stopping,
 		  "the daemon has stopped by itself");
-	if (!world.has_lost_power)
+	if (!is_power_off)
 		damage_name_end();
 	give_name_to_copy();
 	if (world.is_ready) {
@@ -409,10 +417,11 @@ daemon_ended(int status)
 	world.unclean++;
 	if (status == EXIT_DISK)
 		heal_disk(NULL, 0);
-	if (world.has_lost_power) {
+	if (is_power_off) {
 		fs_lose_power();
 		damage_name_end();
 	}
+	is_power_off = false;
 }
 
 /* ---- what happens to it ---- */
@@ -503,8 +512,17 @@ crash_stopping(void *who, uint64_t what)
 	(void)what;
 	if (!process_is_running() || !world.is_stopping || world.is_ending)
 		return;
-	world.has_lost_power = sim_chance(500);
+	is_power_off = sim_chance(500);
 	process_crash();
+}
+
+/* Its note may be in the page cache only, and a start that has lost it with the
+ * power refuses. */
+static bool
+has_sync_failed(void)
+{
+	return disk.failed_ns != 0 &&
+	       sim_now_ns() - disk.failed_ns < BRING_BACK_NS;
 }
 
 static void
@@ -513,9 +531,7 @@ crash_now(void *who, uint64_t what)
 	(void)who;
 	(void)what;
 	if (!process_is_running() || world.is_stopping || world.is_ending ||
-	    world.is_damaged ||
-	    (disk.failed_ns != 0 &&
-	     sim_now_ns() - disk.failed_ns < BRING_BACK_NS) ||
+	    world.is_damaged || has_sync_failed() ||
 	    sim_now_ns() - world.removed_ns < BRING_BACK_NS)
 		return;
 	if (sim_chance(450)) {
@@ -531,7 +547,7 @@ crash_now(void *who, uint64_t what)
 		disk.is_power_loss = sim_chance(500);
 		return;
 	}
-	world.has_lost_power = sim_chance(500);
+	is_power_off = sim_chance(500);
 	process_crash();
 }
 
@@ -561,7 +577,7 @@ maybe_crash_start(void)
 	unsigned before = sim_use_stream(ACTOR_CRASH);
 
 	if ((world.faults & FAULTS_CRASH) != 0 && !world.is_ending &&
-	    sim_act() && sim_chance(100)) {
+	    sim_act() && sim_chance(100) && !has_sync_failed()) {
 		disk.crash_in = 1 + sim_below(100);
 		disk.is_power_loss = sim_chance(500);
 	}
@@ -602,6 +618,46 @@ maybe_make_start_ill(void)
 	(void)sim_use_stream(before);
 }
 
+static void
+step(int64_t step_ns)
+{
+	note_clock();
+	sim_trace("the clock steps by %lld ms", (long long)step_ns / 1000000);
+	sim_set_utc(sim_utc_ns() + step_ns);
+	world.stepped_ns += step_ns > 0 ? step_ns : 0;
+}
+
+static void
+step_back(void *who, uint64_t by_ns)
+{
+	(void)who;
+	step(-(int64_t)by_ns);
+}
+
+/* For a while it is days ahead, as that of a machine that has just booted, and
+ * mostly whoever sends updates waits until it is right. */
+static void
+leap_ahead(void)
+{
+	int64_t by_ns = sim_between(NS_PER_DAY / 2, 4 * NS_PER_DAY);
+	int64_t right_ns = sim_now_ns() + sim_between(1, 20 * NS_PER_S);
+
+	step(by_ns);
+	sim_at(right_ns, step_back, NULL, (uint64_t)by_ns);
+	if (sim_chance(800))
+		world.calm_until_ns = right_ns + 5 * NS_PER_S;
+}
+
+static void
+maybe_boot(void)
+{
+	unsigned before = sim_use_stream(ACTOR_CLOCK);
+
+	if (!world.is_ending && sim_act() && sim_chance(50))
+		leap_ahead();
+	(void)sim_use_stream(before);
+}
+
 /* Also out of its day, and to days later. */
 static void
 step_clock(void *who, uint64_t what)
@@ -615,13 +671,10 @@ step_clock(void *who, uint64_t what)
 		step_ns *= sim_between(1, 7200);
 	else if (sim_chance(50))
 		step_ns += sim_between(-2, 3) * NS_PER_DAY;
-	if (is_kept) {
-		note_clock();
-		sim_trace("the clock steps by %lld ms",
-			  (long long)step_ns / 1000000);
-		sim_set_utc(sim_utc_ns() + step_ns);
-		world.stepped_ns += step_ns > 0 ? step_ns : 0;
-	}
+	if (is_kept && sim_chance(50))
+		leap_ahead();
+	else if (is_kept)
+		step(step_ns);
 	sim_at(world_after(sim_between(0, 200 * NS_PER_S)), step_clock, NULL,
 	       0);
 }
@@ -703,6 +756,7 @@ world_run(double days, unsigned faults)
 		damage_end();
 		maybe_tamper();
 		maybe_make_start_ill();
+		maybe_boot();
 		maybe_crash_start();
 		daemon_ended(process_run());
 		if (!world.is_over)

@@ -91,6 +91,7 @@ struct world {
 	uint64_t before_day;
 	int skipped_days;     /* after the one that ends now */
 	int64_t on_time_ns;   /* when the daemon's day was the clock's */
+	int64_t calm_until_ns; /* feeds wait for the right date */
 	char rescued[64];     /* a copy of it that was left at the end */
 	struct world_counts {
 		uint64_t updates, frames, connects, crashes, stops, figures;
@@ -312,6 +313,9 @@ bool judge_has_ended(int32_t day);
  * one. */
 void judge_tell_next(int32_t day, int32_t next);
 int32_t judge_day_after(int32_t day);
+
+/* A day runs which had seemed to be over; none after it has begun. */
+void judge_correct_day(int32_t day);
 
 /* The day of the file that the log named last. */
 bool judge_find_running(int32_t *day);
