@@ -99,6 +99,7 @@ refused(struct subscriber *s, const struct seen *seen)
 	SIM_CHECK(s->asked == ASK_REJOIN &&
 			  (is_old || (is_lost && s->is_lying) ||
 			   (is_lost && (s->claim.is_misdated ||
+					s->claim.has_leapt ||
 					day_of(&s->claim) != s->claim.day ||
 					s->claim.has_limit ||
 					s->claim.unclean < world.unclean))),
@@ -419,6 +420,7 @@ took_end(struct subscriber *s, int32_t day)
 	}
 	s->claim.day = day + 1;
 	s->claim.base = s->claim.cnt = 0;
+	s->claim.has_leapt = judge_day_after(day) != day + 1;
 	order_add(s, (struct item){ .kind = ITEM_END, .day = day });
 }
 

@@ -329,21 +329,25 @@ judge_is_written(struct update u, bool is_on_disk)
 
 /* ---- another day runs ---- */
 
-/* The running day comes after the newest one before it, perhaps not at once. */
+/* After each day comes that of the next file, up to the running one: a start
+ * knows no others. */
 static void
-join_running(void)
+join_days(void)
 {
-	struct day *before = NULL;
 	int32_t running;
 
 	if (!judge_find_running(&running))
 		return;
-	for (unsigned i = 0; i < cnt; i++)
-		if (days[i].day < running && file_of(&days[i]) != NULL &&
-		    (before == NULL || days[i].day > before->day))
-			before = &days[i];
-	if (before != NULL)
-		before->next = running;
+	for (unsigned i = 0; i < cnt; i++) {
+		int32_t next = running;
+
+		for (unsigned n = 0; n < cnt; n++)
+			if (days[n].day > days[i].day && days[n].day < next &&
+			    file_of(&days[n]) != NULL)
+				next = days[n].day;
+		if (days[i].day < running)
+			days[i].next = next;
+	}
 }
 
 void
@@ -351,7 +355,7 @@ judge_correct_day(int32_t day)
 {
 	for (unsigned i = 0; i < cnt; i++)
 		days[i].has_ended = days[i].has_ended && days[i].day < day;
-	join_running();
+	join_days();
 }
 
 /* ---- after a crash ---- */
@@ -390,7 +394,7 @@ judge_recover(bool has_lost_power)
 	find_days();
 	for (unsigned i = 0; i < cnt; i++)
 		recover_day(&days[i], has_lost_power);
-	join_running();
+	join_days();
 }
 
 void

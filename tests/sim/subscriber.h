@@ -43,6 +43,7 @@ struct claim {
 	bool has_limit;	  /* others have cut out records ... */
 	uint64_t limit;	  /* ... from this one on */
 	bool is_misdated; /* the daemon has found that its day was wrong */
+	bool has_leapt;	  /* its day was left out: it is in a later one */
 };
 
 /* A selection, and as it is written in a request. */

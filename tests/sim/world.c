@@ -382,6 +382,16 @@ may_end_with(int status)
 	       world.is_disk_ill;
 }
 
+/* A note of doubt that the disk has refused, too, is gone with the power: then
+ * a start refuses, and nobody knows what is lost. */
+static bool
+may_lose_power(void)
+{
+	const struct inode *note = fs_find("/journal/sym.unsynced");
+
+	return note == NULL || fs_size_on_disk(note) == fs_size(note);
+}
+
 static void
 daemon_ended(int status)
 {
@@ -389,6 +399,7 @@ daemon_ended(int status)
 	if (status == PROCESS_CRASHED && disk.is_power_loss &&
 	    disk.crash_in == 0)
 		is_power_off = true;
+	is_power_off = is_power_off && may_lose_power();
 	world.has_lost_power = world.has_lost_power || is_power_off;
 	disk.crash_in = 0;
 	disk.is_power_loss = false;
@@ -516,22 +527,15 @@ crash_stopping(void *who, uint64_t what)
 	process_crash();
 }
 
-/* Its note may be in the page cache only, and a start that has lost it with the
- * power refuses. */
-static bool
-has_sync_failed(void)
-{
-	return disk.failed_ns != 0 &&
-	       sim_now_ns() - disk.failed_ns < BRING_BACK_NS;
-}
-
 static void
 crash_now(void *who, uint64_t what)
 {
 	(void)who;
 	(void)what;
 	if (!process_is_running() || world.is_stopping || world.is_ending ||
-	    world.is_damaged || has_sync_failed() ||
+	    world.is_damaged ||
+	    (disk.failed_ns != 0 &&
+	     sim_now_ns() - disk.failed_ns < BRING_BACK_NS) ||
 	    sim_now_ns() - world.removed_ns < BRING_BACK_NS)
 		return;
 	if (sim_chance(450)) {
@@ -577,7 +581,7 @@ maybe_crash_start(void)
 	unsigned before = sim_use_stream(ACTOR_CRASH);
 
 	if ((world.faults & FAULTS_CRASH) != 0 && !world.is_ending &&
-	    sim_act() && sim_chance(100) && !has_sync_failed()) {
+	    sim_act() && sim_chance(100)) {
 		disk.crash_in = 1 + sim_below(100);
 		disk.is_power_loss = sim_chance(500);
 	}
