@@ -550,7 +550,8 @@ subscribers_recovered(int32_t day, uint64_t records)
 		if (judge_find_running(&running) && s->claim.day > running)
 			s->claim.is_misdated = true;
 		if (!s->claim.is_made || s->claim.is_beyond ||
-		    s->claim.is_misdated || day_of(&s->claim) != day || claim_is_beyond_limit(s) ||
+		    s->claim.is_misdated || day_of(&s->claim) != day ||
+		    claim_is_beyond_limit(s) ||
 		    s->claim.fit != world.fit_before ||
 		    (s->claim.base <= records &&
 		     count_wanted(s, s->claim.base, records) >= s->claim.cnt))

@@ -203,7 +203,9 @@ put_text(struct out o, struct update u, unsigned row)
 	put_chars(o, text, len);
 }
 
-/* The item of a column: as an atom, or as an item of a vector. */
+/* The item of a column: as an atom, or as an item of a vector.  Feeds and
+ * numbers count from 1: no update has a block of zeros, which a start would
+ * take for something that the disk has lost. */
 static void
 put_item(struct out o, struct update u, unsigned column, unsigned row,
 	 int64_t time_ns, bool is_atom)
@@ -224,9 +226,9 @@ put_item(struct out o, struct update u, unsigned column, unsigned row,
 	if (column == 0)
 		value = (uint64_t)time_ns;
 	else if (column == 2)
-		value = u.feed;
+		value = u.feed + 1;
 	else if (column == 3)
-		value = u.number;
+		value = u.number + UINT64_C(1);
 	else if (column == 5)
 		value = UINT64_C(0x4050000000000000) + (chance_of(u, 5) >> 16) +
 			row;
@@ -546,9 +548,9 @@ read_columns(struct in *i, struct seen *s)
 		if (column == 0)
 			s->stamp_ns = (int64_t)get(&first, 8);
 		else if (column == 2)
-			s->update.feed = (unsigned)get(&first, 8);
+			s->update.feed = (unsigned)get(&first, 8) - 1;
 		else if (column == 3)
-			s->update.number = (uint32_t)get(&first, 8);
+			s->update.number = (uint32_t)get(&first, 8) - 1;
 		skip_vector(i);
 	}
 	s->kind = SEEN_UPDATE;
@@ -626,8 +628,8 @@ read_parts(const uint8_t *at, size_t len, struct bytes *out)
 
 		memset(&p, 0, sizeof(p));
 		p.stamp_ns = (int64_t)get(&columns[0], 8);
-		p.u.feed = (unsigned)get(&columns[2], 8);
-		p.u.number = (uint32_t)get(&columns[3], 8);
+		p.u.feed = (unsigned)get(&columns[2], 8) - 1;
+		p.u.number = (uint32_t)get(&columns[3], 8) - 1;
 		if (out->len == 0 ||
 		    memcmp(&last[-1].u, &p.u, sizeof(p.u)) != 0)
 			bytes_add(out, &p, sizeof(p));
