@@ -508,6 +508,16 @@ feeds_forgive(struct update u)
 }
 
 void
+feeds_forgive_after(unsigned feed, int64_t number)
+{
+	struct update u = { feed, (uint32_t)(number + 1) };
+
+	for (; u.number < sent(&feeds[feed]); u.number++)
+		if ((feeds[feed].fates.at[u.number] & FATE_MASK) != FATE_UNFIT)
+			feeds_forgive(u);
+}
+
+void
 feeds_check_sent(struct update u, int64_t stamp_ns)
 {
 	SIM_CHECK(u.feed < cnt && u.number < sent(&feeds[u.feed]),

@@ -223,6 +223,9 @@ uint64_t feeds_sent_now(void);
 /* Others have destroyed it. */
 void feeds_forgive(struct update u);
 
+/* The same of all after a number that it has sent so far. */
+void feeds_forgive_after(unsigned feed, int64_t number);
+
 /* Whether an update with this name, and this time in its rows, was sent. */
 void feeds_check_sent(struct update u, int64_t stamp_ns);
 
