@@ -403,6 +403,16 @@ feeds_are_quiet(void)
 	return true;
 }
 
+size_t
+feeds_most_asked(void)
+{
+	size_t most = 0;
+
+	for (unsigned i = 0; i < cnt; i++)
+		most = max_u64(most, feeds[i].asked.len / sizeof(uint32_t));
+	return most;
+}
+
 void
 feeds_stop_begins(void)
 {

@@ -9,8 +9,10 @@
 #include "base/exits.h"
 #include "world.h"
 
-/* How long all may take to become quiet when the feeds have stopped. */
+/* How long all may take to become quiet when the feeds have stopped; and each
+ * answer that waits for a sync, one after the other. */
 #define QUIET_NS (600 * NS_PER_S)
+#define SYNC_NS	 (2 * NS_PER_S)
 
 /* How long the daemon may take to see that its file was removed, and to bring
  * it back. */
@@ -448,6 +450,7 @@ end_feeds(void *who, uint64_t what)
 	(void)who;
 	(void)what;
 	world.is_ending = true;
+	world.answers_ns = (int64_t)feeds_most_asked() * SYNC_NS;
 	feeds_stop();
 	askers_stop();
 	subscribers_stop();
@@ -513,7 +516,7 @@ look(void *who, uint64_t what)
 		world.is_over = true;
 		stop();
 	}
-	SIM_CHECK(sim_now_ns() < world.end_ns + QUIET_NS,
+	SIM_CHECK(sim_now_ns() < world.end_ns + QUIET_NS + world.answers_ns,
 		  "the feeds have stopped, but it does not become quiet");
 	sim_at(sim_now_ns() + sim_between(NS_PER_MS, 2 * NS_PER_S), look, NULL,
 	       0);

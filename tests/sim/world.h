@@ -48,6 +48,7 @@ struct world {
 	double days;
 	int64_t begin_ns;
 	int64_t end_ns; /* when feeds stop */
+	int64_t answers_ns; /* for what they wait for then */
 	bool is_ending; /* the last requests: all must become quiet */
 	bool is_stopping, is_over;
 	bool is_stop_plain; /* nothing was wrong when it began */
@@ -208,6 +209,9 @@ void feeds_stop(void);
 void feeds_flood(size_t bytes); /* of each, as fast as they can */
 void feeds_check_progress(bool is_excused); /* at each look */
 bool feeds_are_quiet(void);
+
+/* The most answers for which one of them waits. */
+size_t feeds_most_asked(void);
 
 /* Whether a subscriber who has had a later update of its feed had it, too. */
 bool feeds_must_have(struct update u);
