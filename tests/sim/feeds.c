@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ struct feed {
 	struct bytes fates;  /* enum fate of each update */
 	struct bytes ends;   /* uint64_t: where on its connection each ends */
 	struct bytes times;  /* int64_t: when each was sent */
+	struct bytes steps;  /* unsigned: and after how many of the clock's */
 	uint32_t next;	     /* all before are accepted, or not certain */
 	int64_t next_ns;     /* since when it has come; 0: not yet */
 	uint32_t arrived;    /* all before had, when a stop began */
@@ -137,6 +139,7 @@ send_update(struct feed *f)
 	end = f->c.sent_bytes + f->c.out.len;
 	bytes_add(&f->ends, &end, sizeof(end));
 	bytes_add(&f->times, &now_ns, sizeof(now_ns));
+	bytes_add(&f->steps, &world.clock_steps, sizeof(world.clock_steps));
 	bytes_add(&f->fates, &fate, 1);
 	world.counts.updates++;
 }
@@ -517,6 +520,26 @@ feeds_forgive(struct update u)
 	set_fate(&feeds[u.feed], u.number, FATE_UNCERTAIN);
 }
 
+/* The daemon's time is that of the clock when it took the update, in the zone;
+ * unless the clock has been set since, or the zone. */
+static void
+check_stamp(const struct feed *f, struct update u, int64_t stamp_ns)
+{
+	const unsigned *steps = (const void *)f->steps.at;
+	int64_t ago_ns = sim_now_ns() - feeds_sent_ns(u);
+	int64_t now_ns = setup_local_ns(sim_utc_ns());
+	int64_t sent_ns = setup_local_ns(sim_utc_ns() - ago_ns);
+
+	SIM_CHECK(u.number < f->ended ||
+			  steps[u.number] != world.clock_steps ||
+			  now_ns - sent_ns != ago_ns ||
+			  (stamp_ns >= sent_ns && stamp_ns <= now_ns),
+		  "update %u of feed %u has a time %" PRId64
+		  " ms before now, and was sent %" PRId64 " ms ago",
+		  u.number, u.feed, (int64_t)((now_ns - stamp_ns) / NS_PER_MS),
+		  (int64_t)(ago_ns / NS_PER_MS));
+}
+
 void
 feeds_forgive_after(unsigned feed, int64_t number)
 {
@@ -537,6 +560,8 @@ feeds_check_sent(struct update u, int64_t stamp_ns)
 			  stamp_ns == update_time(u),
 		  "update %u of feed %u has another time than was sent",
 		  u.number, u.feed);
+	if ((feeds[u.feed].fates.at[u.number] & FATE_STAMPED) != 0)
+		check_stamp(&feeds[u.feed], u, stamp_ns);
 }
 
 int64_t

@@ -63,10 +63,16 @@ setup_take_zone_change(void)
 	return has;
 }
 
+int64_t
+setup_local_ns(int64_t utc_ns)
+{
+	return utc_ns + offset_ns(utc_ns);
+}
+
 int32_t
 setup_day(int64_t utc_ns)
 {
-	return clock_day(utc_ns + offset_ns(utc_ns));
+	return clock_day(setup_local_ns(utc_ns));
 }
 
 /* The first moment of a day, or when its offset changes. */

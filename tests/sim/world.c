@@ -637,6 +637,7 @@ step(int64_t step_ns)
 	sim_trace("the clock steps by %lld ms", (long long)step_ns / 1000000);
 	sim_set_utc(sim_utc_ns() + step_ns);
 	world.stepped_ns += step_ns > 0 ? step_ns : 0;
+	world.clock_steps++;
 }
 
 static void

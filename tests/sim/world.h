@@ -61,6 +61,7 @@ struct world {
 	unsigned unclean; /* ends of the daemon that were not stops */
 	unsigned starts;
 	int64_t stepped_ns;  /* all steps of the clock to a later time */
+	unsigned clock_steps;
 	int64_t ready_ns;    /* when the daemon last became ready */
 	/* The settings that decide which records are sent: a number of their
 	 * own, and one that grows with each change. */
@@ -153,7 +154,8 @@ void setup_write(void);
 /* Whether days end in another zone than before the last call. */
 bool setup_take_zone_change(void);
 
-/* The date in the zone in which days end. */
+/* The time and the date in the zone in which days end. */
+int64_t setup_local_ns(int64_t utc_ns);
 int32_t setup_day(int64_t utc_ns);
 
 /* ---- other programs (damage.c) ---- */
