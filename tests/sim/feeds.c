@@ -95,7 +95,7 @@ draw_form(void)
 	form.is_big_endian = sim_chance(60);
 	form.is_table = sim_chance(100);
 	form.is_stamped = sim_chance(300);
-	form.is_name_text = sim_chance(200);
+	form.name = sim_chance(400) ? (unsigned)sim_below(CALL_NAMES) : 0;
 	form.is_compressed = sim_chance(50);
 	return form;
 }
@@ -109,7 +109,7 @@ ask(struct feed *f, uint32_t number)
 static void
 send_wrong(struct feed *f, struct form form)
 {
-	put_wrong_update(&f->c.out, form);
+	put_wrong_update(&f->c.out, form, (unsigned)sim_below(WRONG_KINDS));
 	if (form.is_sync)
 		ask(f, ANSWER_OF_WRONG);
 }
@@ -269,7 +269,10 @@ feeds_note_accepted(struct update u)
 	taken->next_ns = 0;
 	for (unsigned i = 0; i < cnt; i++) {
 		/* A stop reads no more from whose socket was empty once, and
-		 * may still take what another one sends. */
+		 * may still take what another one sends.  Who sends its first
+		 * update is not known as a feed, and does not queue. */
+		if (u.number == taken->certain)
+			continue;
 		if (world.is_stopping)
 			feeds[i].next_ns = 0;
 		else if (&feeds[i] != taken)

@@ -297,17 +297,27 @@ put_table(struct out o, struct update u, int64_t time_ns, struct selection s)
 
 static const struct selection everything = { TABLES_ALL, SYMBOLS_ALL };
 
+/* A symbol, a text, or a lambda that the daemon has to evaluate. */
+static void
+put_call(struct out o, unsigned name)
+{
+	static const char *const names[CALL_NAMES] = {
+		".u.upd", "upd", ".u.upd", "upd", "{.u.upd[x;y]}"
+	};
+
+	if (name < 2)
+		put_symbol(o, names[name]);
+	else
+		put_chars(o, names[name], strlen(names[name]));
+}
+
 static size_t
-begin_update(struct out o, struct form form, unsigned table)
+begin_update(struct out o, struct form form)
 {
 	size_t start = begin_frame(o, form.is_sync);
 
 	put_list(o, 0, 3);
-	if (form.is_name_text)
-		put_chars(o, ".u.upd", 6);
-	else
-		put_symbol(o, ".u.upd");
-	put_symbol(o, table_names[table]);
+	put_call(o, form.name);
 	return start;
 }
 
@@ -373,9 +383,10 @@ void
 put_update(struct bytes *b, struct update u, struct form form)
 {
 	struct out o = { b, form.is_big_endian };
-	size_t start = begin_update(o, form, update_table(u));
+	size_t start = begin_update(o, form);
 	unsigned from = form.is_stamped;
 
+	put_symbol(o, table_names[update_table(u)]);
 	if (form.is_table) {
 		put_table(o, u, update_time(u), everything);
 	} else if (rows_of(u) > 1 || chance_of(u, 6) % 2 == 0) {
@@ -390,12 +401,24 @@ put_update(struct bytes *b, struct update u, struct form form)
 		compress(b, start, form.is_big_endian);
 }
 
+/* Columns that are missing, tables that are not there, have no name, or are
+ * none. */
 void
-put_wrong_update(struct bytes *b, struct form form)
+put_wrong_update(struct bytes *b, struct form form, unsigned kind)
 {
+	static const char *const tables[WRONG_KINDS] = { "trade", "none", "",
+							 NULL, NULL };
 	struct out o = { b, form.is_big_endian };
-	size_t start = begin_update(o, form, TABLE_TRADE);
+	size_t start = begin_update(o, form);
 
+	if (tables[kind] != NULL) {
+		put_symbol(o, tables[kind]);
+	} else if (kind == 3) {
+		put(o, LONG_ATOM, 1);
+		put(o, 7, 8);
+	} else {
+		put_chars(o, "trade", 5);
+	}
 	put_list(o, 0, 2);
 	put_symbol(o, "A");
 	put_symbol(o, "B");

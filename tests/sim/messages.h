@@ -41,13 +41,15 @@ struct selection {
 	int symbols;
 };
 
+enum { CALL_NAMES = 5 };
+
 /* How an update is sent. */
 struct form {
 	bool is_sync;
 	bool is_big_endian;
 	bool is_table;	   /* not a list of columns */
 	bool is_stamped;   /* the daemon puts the time in front */
-	bool is_name_text; /* ".u.upd" and not `.u.upd */
+	unsigned name;     /* by which the daemon is called, of CALL_NAMES */
 	bool is_compressed; /* if that makes it shorter */
 };
 
@@ -61,9 +63,10 @@ unsigned update_table(struct update u);
 /* Whether the schema, as it is now, accepts an update. */
 bool update_fits(struct update u);
 
-/* What a feed sends.  With kind of `wrong` it cannot be accepted. */
+/* What a feed sends.  With one of WRONG_KINDS it cannot be accepted. */
+enum { WRONG_KINDS = 5 };
 void put_update(struct bytes *b, struct update u, struct form form);
-void put_wrong_update(struct bytes *b, struct form form);
+void put_wrong_update(struct bytes *b, struct form form, unsigned kind);
 
 /* A request: a text.  */
 void put_request(struct bytes *b, const char *text, bool is_sync);
