@@ -374,7 +374,8 @@ took_batch(struct subscriber *s, const struct seen *seen, const uint8_t *at)
 		feeds_check_sent(p[i].u, p[i].stamp_ns);
 	/* Who has all rows gets `g#; but not out of the journal. */
 	put_batch(&wanted, p, many, s->has.sel, false);
-	if (s->has.sel.symbols == SYMBOLS_ALL && !is_same(&wanted, seen, at)) {
+	if (s->has.sel.symbols[update_table(p[0].u)] == SYMBOLS_ALL &&
+	    !is_same(&wanted, seen, at)) {
 		wanted.len = 0;
 		put_batch(&wanted, p, many, s->has.sel, true);
 	}

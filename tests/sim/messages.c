@@ -114,7 +114,7 @@ update_time(struct update u)
 static bool
 is_row_wanted(struct update u, unsigned row, struct selection s)
 {
-	return (s.symbols >> symbol_of(u, row) & 1) != 0;
+	return (s.symbols[update_table(u)] >> symbol_of(u, row) & 1) != 0;
 }
 
 bool
@@ -295,7 +295,9 @@ put_table(struct out o, struct update u, int64_t time_ns, struct selection s)
 	put_columns(o, u, 0, time_ns, s);
 }
 
-static const struct selection everything = { TABLES_ALL, SYMBOLS_ALL };
+static const struct selection everything = {
+	TABLES_ALL, { SYMBOLS_ALL, SYMBOLS_ALL, SYMBOLS_ALL }
+};
 
 /* A symbol, a text, or a lambda that the daemon has to evaluate. */
 static void

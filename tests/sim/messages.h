@@ -34,11 +34,11 @@ struct update {
 	uint32_t number;
 };
 
-/* The rows that a subscriber wants: of these tables (bits), of all symbols or
- * of those in a set (bits). */
+/* The rows that a subscriber wants: of these tables (bits), and of each all
+ * symbols or those in a set (bits). */
 struct selection {
 	unsigned tables;
-	int symbols;
+	int symbols[TABLES];
 };
 
 enum { CALL_NAMES = 5 };

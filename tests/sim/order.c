@@ -9,9 +9,18 @@
 #include "subscriber.h"
 
 bool
+order_has_filter(struct selection sel)
+{
+	for (unsigned i = 0; i < TABLES; i++)
+		if (sel.symbols[i] != SYMBOLS_ALL)
+			return true;
+	return false;
+}
+
+bool
 order_sees_all(struct selection sel)
 {
-	return sel.tables == TABLES_ALL && sel.symbols == SYMBOLS_ALL;
+	return sel.tables == TABLES_ALL && !order_has_filter(sel);
 }
 
 /* In batches the order is one of each table. */

@@ -50,6 +50,7 @@ struct claim {
 struct wish {
 	struct selection sel;
 	char tables[64], symbols[64];
+	bool is_patched; /* .u.add or .u.del made it: no one request does */
 };
 
 struct subscriber {
@@ -145,6 +146,7 @@ void order_check(struct subscriber *s);
  * UINT64_MAX: there is none. */
 uint64_t order_lacks(const struct subscriber *s);
 bool order_sees_all(struct selection sel);
+bool order_has_filter(struct selection sel); /* of symbols */
 
 /* No record of an earlier schema is left out. */
 bool order_fits_all(void);

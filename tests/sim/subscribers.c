@@ -75,6 +75,8 @@ ask_rejoin(struct subscriber *s)
 	ask(s, &s->has, ".ringtick.rejoin", where);
 }
 
+static void draw_wish(struct wish *w, bool is_of_all_tables);
+
 static void
 ready(struct client *c)
 {
@@ -87,6 +89,10 @@ ready(struct client *c)
 		s->claim.is_made = false;
 	s->is_adrift = s->is_unsure = false;
 	s->slow_ns = 0;
+	if (s->has.is_patched) {
+		draw_wish(&s->has, false);
+		s->claim.is_made = false;
+	}
 	/* Some begin the day anew. */
 	if (s->is_vanishing && sim_chance(300))
 		s->claim.is_made = false;
@@ -97,7 +103,7 @@ ready(struct client *c)
 		return;
 	}
 	account_open(subscriber_id(s), c->socket->port,
-		     s->has.sel.symbols == SYMBOLS_ALL && !world.is_batched);
+		     !order_has_filter(s->has.sel) && !world.is_batched);
 	account_took(subscriber_id(s), c->taken_bytes, 0, SEEN_MORE);
 	if (s->claim.is_made && !s->claim.is_blurred && !world.is_batched &&
 	    s->policy != POLICY_SKIP && !sim_chance(100))
@@ -113,6 +119,26 @@ ready(struct client *c)
 
 /* ---- habits ---- */
 
+static int
+draw_symbols(struct wish *w)
+{
+	int symbols = 0;
+	size_t len = 0;
+
+	(void)snprintf(w->symbols, sizeof(w->symbols), "`");
+	if (sim_chance(600))
+		return SYMBOLS_ALL;
+	/* Not the last one, the null symbol: as a filter it means all. */
+	for (unsigned i = 0; i < SYMBOLS - 1; i++)
+		if (sim_chance(250) || (i == 0 && sim_chance(500))) {
+			symbols |= 1 << i;
+			len += (size_t)snprintf(w->symbols + len,
+						sizeof(w->symbols) - len,
+						"`%s", symbol_names[i]);
+		}
+	return symbols == 0 ? SYMBOLS_ALL : symbols;
+}
+
 static void
 draw_wish(struct wish *w, bool is_of_all_tables)
 {
@@ -127,24 +153,13 @@ draw_wish(struct wish *w, bool is_of_all_tables)
 			      ? 0
 			      : sim_below(ARRAY_LEN(kinds) -
 					  !world.has_journal);
-	size_t len = 0;
+	int symbols = draw_symbols(w);
 
-	w->sel = (struct selection){ tables[kind], SYMBOLS_ALL };
 	(void)snprintf(w->tables, sizeof(w->tables), "%s", kinds[kind]);
-	(void)snprintf(w->symbols, sizeof(w->symbols), "`");
-	if (sim_chance(600))
-		return;
-	w->sel.symbols = 0;
-	/* Not the last one, the null symbol: as a filter it means all. */
-	for (unsigned i = 0; i < SYMBOLS - 1; i++)
-		if (sim_chance(250) || (i == 0 && sim_chance(500))) {
-			w->sel.symbols |= 1 << i;
-			len += (size_t)snprintf(w->symbols + len,
-						sizeof(w->symbols) - len,
-						"`%s", symbol_names[i]);
-		}
-	if (w->sel.symbols == 0)
-		w->sel.symbols = SYMBOLS_ALL;
+	w->is_patched = false;
+	w->sel.tables = tables[kind];
+	for (unsigned i = 0; i < TABLES; i++)
+		w->sel.symbols[i] = symbols;
 }
 
 static void come_back(void *who, uint64_t what);
@@ -189,15 +204,62 @@ over(struct client *c)
 	subscriber_come_later(s);
 }
 
-/* The symbols are drawn again, of all tables. */
+/* What .u.add makes of the symbols of a table: like `union` in q, so who had
+ * all, which is written as the null symbol, gets that one and the new ones. */
+static int
+add_symbols(int had, int more)
+{
+	static const int null = 1 << (SYMBOLS - 1);
+
+	return (had == SYMBOLS_ALL ? null : had) |
+	       (more == SYMBOLS_ALL ? null : more);
+}
+
+/* One table more or less, or other symbols of it.  Returns the request. */
+static const char *
+draw_patch(struct wish *w, struct wish *request)
+{
+	unsigned t = (unsigned)sim_below(TABLES), bit = 1u << t;
+	unsigned others = w->sel.tables & ~schema.lacks & ~bit;
+	int symbols = draw_symbols(request);
+	const char *call = ".u.add";
+
+	/* Without any table it would be told of no end of a day. */
+	if ((w->sel.tables & bit) != 0 && others != 0 && sim_chance(400)) {
+		call = ".u.del";
+		w->sel.tables &= ~bit;
+		memcpy(request->symbols, ".z.w", 5);
+	} else if ((w->sel.tables & bit) != 0) {
+		w->sel.symbols[t] = add_symbols(w->sel.symbols[t], symbols);
+	} else {
+		w->sel.tables |= bit;
+		w->sel.symbols[t] = symbols;
+	}
+	(void)snprintf(request->tables, sizeof(request->tables), "`%s",
+		       table_names[t]);
+	w->is_patched = true;
+	return (schema.lacks & bit) != 0 ? NULL : call;
+}
+
+/* The symbols are drawn again, of all tables, or something of one. */
 static void
 change_selection(struct subscriber *s)
 {
-	draw_wish(&s->next, true);
-	if (s->next.sel.symbols != SYMBOLS_ALL)
+	const char *call = NULL;
+	struct wish request;
+
+	s->next = request = s->has;
+	if (sim_chance(500))
+		call = draw_patch(&s->next, &request);
+	if (call == NULL) {
+		draw_wish(&s->next, true);
+		request = s->next;
+		call = ".u.sub";
+	}
+	if (order_has_filter(s->next.sel))
 		account_filters(subscriber_id(s));
 	s->is_changing = true;
-	ask(s, &s->next, ".u.sub", "");
+	ask(s, &request, call, "");
 	client_flush(&s->c);
 }
 
@@ -409,8 +471,10 @@ subscribers_open(unsigned how_many)
 		draw_policy(s);
 		/* The first is well behaved, and wants all. */
 		if (id == 0) {
-			s->has.sel = (struct selection){ TABLES_ALL,
-							 SYMBOLS_ALL };
+			s->has.sel = (struct selection){
+				TABLES_ALL,
+				{ SYMBOLS_ALL, SYMBOLS_ALL, SYMBOLS_ALL }
+			};
 			memcpy(s->has.tables, "`", 2);
 			memcpy(s->has.symbols, "`", 2);
 			s->habit = HABIT_PROMPT;
