@@ -172,10 +172,14 @@ subscribers_date_corrected(int32_t from, int32_t to, uint64_t records)
 		struct subscriber *s = &subscribers[i];
 
 		s->unsure = s->asking;
-		if (s->is_placed && s->c.socket != NULL)
-			move(s);
-		else if (s->claim.day == from)
+		/* Who still gets an earlier day comes from its end into the
+		 * right one. */
+		if (s->is_placed && s->c.socket != NULL) {
+			if (!judge_has_ended(s->claim.day))
+				move(s);
+		} else if (s->claim.day == from) {
 			s->claim.is_misdated = true;
+		}
 	}
 }
 

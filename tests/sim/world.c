@@ -48,10 +48,6 @@ note_start(void)
 	if (setup_take_zone_change() && judge_find_running(&running) &&
 	    running > world.latest_day)
 		world.latest_day = running;
-	/* Days may have passed without it. */
-	if (judge_find_running(&running) && world.ran_day != 0 &&
-	    running > world.ran_day)
-		judge_tell_next(world.ran_day, running);
 }
 
 bool
@@ -418,7 +414,6 @@ daemon_ended(int status)
 		damage_name_end();
 	give_name_to_copy();
 	if (world.is_ready) {
-		(void)judge_find_running(&world.ran_day);
 		judge_read_journal();
 		subscribers_daemon_ended(status == 0 && !world.is_cut &&
 					 world.is_stop_plain);

@@ -92,8 +92,6 @@ struct world {
 				 it had had by then */
 	uint64_t before_day;
 	int skipped_days;     /* after the one that ends now */
-	int32_t ran_day;      /* of the last run, at its end; 0: there is none
-			       */
 	int64_t on_time_ns;   /* when the daemon's day was the clock's */
 	int64_t calm_until_ns; /* feeds wait for the right date */
 	char rescued[64];     /* a copy of it that was left at the end */
