@@ -171,6 +171,11 @@ pass_change(struct subscriber *s, const struct item *item)
 {
 	if (judge_count(item->day) < item->idx)
 		return false;
+	/* A reply that was skipped over comes after the end of its day. */
+	if (s->policy == POLICY_SKIP && item->day < s->day) {
+		s->items_sel = item->sel;
+		return true;
+	}
 	SIM_CHECK(item->day == s->day && (order_lacks(s) >= item->idx ||
 					  s->policy == POLICY_SKIP),
 		  "%s changes its selection at record %" PRIu64
