@@ -502,13 +502,8 @@ put_record(struct bytes *b, struct update u, int64_t stamp_ns)
 
 /* ---- reading ---- */
 
-struct in {
-	const uint8_t *at, *end;
-	bool is_short; /* there was less than was read */
-};
-
-static uint64_t
-get(struct in *i, unsigned len)
+uint64_t
+in_get(struct in *i, unsigned len)
 {
 	uint64_t v = 0;
 
@@ -523,14 +518,14 @@ get(struct in *i, unsigned len)
 	return v;
 }
 
-static void
-get_name(struct in *i, char *out, size_t room)
+void
+in_get_name(struct in *i, char *out, size_t room)
 {
 	size_t n = 0;
 	char c;
 
 	do {
-		c = (char)get(i, 1);
+		c = (char)in_get(i, 1);
 		if (n < room - 1)
 			out[n++] = c;
 	} while (c != '\0' && !i->is_short);
@@ -540,26 +535,26 @@ get_name(struct in *i, char *out, size_t room)
 static uint32_t
 get_list(struct in *i)
 {
-	(void)get(i, 2);
-	return (uint32_t)get(i, 4);
+	(void)in_get(i, 2);
+	return (uint32_t)in_get(i, 4);
 }
 
 static void
 skip_vector(struct in *i)
 {
-	unsigned type = (unsigned)get(i, 1);
+	unsigned type = (unsigned)in_get(i, 1);
 	uint32_t cnt;
 	char name[64];
 
-	(void)get(i, 1);
-	cnt = (uint32_t)get(i, 4);
+	(void)in_get(i, 1);
+	cnt = (uint32_t)in_get(i, 4);
 	for (uint32_t n = 0; n < cnt && !i->is_short; n++)
 		if (type == 0)
 			skip_vector(i);
 		else if (type == 11)
-			get_name(i, name, sizeof(name));
+			in_get_name(i, name, sizeof(name));
 		else
-			(void)get(i, type == 10 ? 1 : 8);
+			(void)in_get(i, type == 10 ? 1 : 8);
 }
 
 /* Reads the columns of an update; its name is in the third and fourth. */
@@ -573,11 +568,11 @@ read_columns(struct in *i, struct seen *s)
 
 		(void)get_list(&first);
 		if (column == 0)
-			s->stamp_ns = (int64_t)get(&first, 8);
+			s->stamp_ns = (int64_t)in_get(&first, 8);
 		else if (column == 2)
-			s->update.feed = (unsigned)get(&first, 8) - 1;
+			s->update.feed = (unsigned)in_get(&first, 8) - 1;
 		else if (column == 3)
-			s->update.number = (uint32_t)get(&first, 8) - 1;
+			s->update.number = (uint32_t)in_get(&first, 8) - 1;
 		skip_vector(i);
 	}
 	s->kind = SEEN_UPDATE;
@@ -591,10 +586,10 @@ read_record(const uint8_t *at, size_t len)
 	char name[16];
 
 	(void)get_list(&i);
-	(void)get(&i, 1);
-	get_name(&i, name, sizeof(name));
-	(void)get(&i, 1);
-	get_name(&i, name, sizeof(name));
+	(void)in_get(&i, 1);
+	in_get_name(&i, name, sizeof(name));
+	(void)in_get(&i, 1);
+	in_get_name(&i, name, sizeof(name));
 	read_columns(&i, &s);
 	s.len = (size_t)(i.at - at);
 	if (i.is_short)
@@ -608,22 +603,22 @@ read_published(struct in *i, struct seen *s)
 	char name[32];
 	uint32_t cnt = get_list(i);
 
-	(void)get(i, 1);
-	get_name(i, name, sizeof(name));
+	(void)in_get(i, 1);
+	in_get_name(i, name, sizeof(name));
 	if (strcmp(name, ".u.end") == 0 && cnt == 2) {
-		(void)get(i, 1);
-		s->day = (int32_t)get(i, 4);
+		(void)in_get(i, 1);
+		s->day = (int32_t)in_get(i, 4);
 		s->kind = SEEN_END;
 	} else if (strcmp(name, ".ringtick.skipped") == 0) {
 		for (unsigned n = 0; n < 2; n++) {
-			(void)get(i, 1);
-			s->numbers[n] = (int64_t)get(i, 8);
+			(void)in_get(i, 1);
+			s->numbers[n] = (int64_t)in_get(i, 8);
 		}
 		s->kind = SEEN_SKIPS;
 	} else if (strcmp(name, "upd") == 0 && cnt == 3) {
-		(void)get(i, 1);
-		get_name(i, name, sizeof(name));
-		(void)get(i, 3);
+		(void)in_get(i, 1);
+		in_get_name(i, name, sizeof(name));
+		(void)in_get(i, 3);
 		skip_vector(i);
 		read_columns(i, s);
 	}
@@ -636,13 +631,13 @@ read_parts(const uint8_t *at, size_t len, struct bytes *out)
 	uint32_t rows = 0;
 	char name[32];
 
-	(void)get(&i, 8);
+	(void)in_get(&i, 8);
 	(void)get_list(&i);
-	(void)get(&i, 1);
-	get_name(&i, name, sizeof(name));
-	(void)get(&i, 1);
-	get_name(&i, name, sizeof(name));
-	(void)get(&i, 3);
+	(void)in_get(&i, 1);
+	in_get_name(&i, name, sizeof(name));
+	(void)in_get(&i, 1);
+	in_get_name(&i, name, sizeof(name));
+	(void)in_get(&i, 3);
 	skip_vector(&i);
 	(void)get_list(&i);
 	for (unsigned n = 0; n < COLUMNS; n++) {
@@ -654,9 +649,9 @@ read_parts(const uint8_t *at, size_t len, struct bytes *out)
 		struct part p, *last = (void *)(out->at + out->len);
 
 		memset(&p, 0, sizeof(p));
-		p.stamp_ns = (int64_t)get(&columns[0], 8);
-		p.u.feed = (unsigned)get(&columns[2], 8) - 1;
-		p.u.number = (uint32_t)get(&columns[3], 8) - 1;
+		p.stamp_ns = (int64_t)in_get(&columns[0], 8);
+		p.u.feed = (unsigned)in_get(&columns[2], 8) - 1;
+		p.u.number = (uint32_t)in_get(&columns[3], 8) - 1;
 		if (out->len == 0 ||
 		    memcmp(&last[-1].u, &p.u, sizeof(p.u)) != 0)
 			bytes_add(out, &p, sizeof(p));
@@ -672,8 +667,8 @@ read_reply(struct in *i, struct seen *s)
 
 	s->kind = SEEN_REPLY;
 	if (type == 0x80) {
-		(void)get(i, 1);
-		get_name(i, s->error, sizeof(s->error));
+		(void)in_get(i, 1);
+		in_get_name(i, s->error, sizeof(s->error));
 		s->kind = SEEN_ERROR;
 		return;
 	}
@@ -681,12 +676,12 @@ read_reply(struct in *i, struct seen *s)
 		return;
 	cnt = get_list(i);
 	for (uint32_t n = 0; n < cnt && n < ARRAY_LEN(s->numbers); n++) {
-		unsigned item = type == 0 ? (unsigned)get(i, 1) : LONG_ATOM;
+		unsigned item = type == 0 ? (unsigned)in_get(i, 1) : LONG_ATOM;
 
 		if (item == LONG_ATOM)
-			s->numbers[n] = (int64_t)get(i, 8);
+			s->numbers[n] = (int64_t)in_get(i, 8);
 		else if (item == DATE_ATOM)
-			s->numbers[n] = (int32_t)get(i, 4);
+			s->numbers[n] = (int32_t)in_get(i, 4);
 		else
 			return;
 		s->numbers_cnt = n + 1;
@@ -700,10 +695,10 @@ read_frame(const uint8_t *at, size_t len)
 	struct seen s = { .kind = SEEN_MORE };
 	unsigned order, message;
 
-	order = (unsigned)get(&i, 1);
-	message = (unsigned)get(&i, 1);
-	(void)get(&i, 2);
-	s.len = (size_t)get(&i, 4);
+	order = (unsigned)in_get(&i, 1);
+	message = (unsigned)in_get(&i, 1);
+	(void)in_get(&i, 2);
+	s.len = (size_t)in_get(&i, 4);
 	if (i.is_short || s.len > len)
 		return s;
 	s.kind = SEEN_BAD;

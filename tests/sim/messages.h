@@ -91,6 +91,15 @@ int64_t update_time(struct update u);
 
 /* ---- reading ---- */
 
+/* Bytes that are read one item after the other, little-endian. */
+struct in {
+	const uint8_t *at, *end;
+	bool is_short; /* there was less than was read: the rest is 0 */
+};
+
+uint64_t in_get(struct in *i, unsigned len);
+void in_get_name(struct in *i, char *out, size_t room);
+
 enum seen_kind {
 	SEEN_MORE, /* the bytes are the beginning of something */
 	SEEN_UPDATE,

@@ -681,6 +681,20 @@ subscribers_stop(void)
 }
 
 bool
+subscribers_find_unread(unsigned port, uint64_t *bytes)
+{
+	for (unsigned i = 0; i < subscribers_cnt; i++) {
+		const struct socket *s = subscribers[i].c.socket;
+
+		if (s == NULL || s->port != port)
+			continue;
+		*bytes = s->down.len;
+		return true;
+	}
+	return false;
+}
+
+bool
 subscribers_are_quiet(void)
 {
 	for (unsigned i = 0; i < subscribers_cnt; i++) {

@@ -284,6 +284,9 @@ void subscribers_date_corrected(int32_t from, int32_t to, uint64_t records);
 void subscribers_records_lost(int32_t day, uint64_t kept, uint64_t lost);
 void subscribers_recovered(int32_t day, uint64_t records);
 bool subscribers_are_quiet(void);
+
+/* Bytes in the kernel for one whose client has this port; false: none has. */
+bool subscribers_find_unread(unsigned port, uint64_t *bytes);
 void subscribers_stop(void);
 
 /* ---- others (askers.c) ---- */
