@@ -197,6 +197,15 @@ check_pairs(const struct subscriber *s, const struct wish *w,
 {
 	int64_t names = 0, pairs;
 
+	/* It asked for the first of (.u.i;.u.L;schemas). */
+	if (subscriber_asks_as_mgkdb(s)) {
+		SIM_CHECK(seen->numbers[0] == seen->numbers[1],
+			  "%s is told to replay %lld records, and %lld",
+			  s->c.user, (long long)seen->numbers[0],
+			  (long long)seen->numbers[1]);
+		return;
+	}
+
 	for (const char *at = w->tables; *at != '\0'; at++)
 		names += *at == '`';
 	pairs = names == 1 ? 2 : names;

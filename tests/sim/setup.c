@@ -216,6 +216,7 @@ setup_draw(void)
 	world.block_limit_ns =
 		limits_ms[sim_below(ARRAY_LEN(limits_ms))] * NS_PER_MS;
 	setup.has_reserve = sim_chance(500);
+	world.is_mgkdb = sim_chance(300);
 	if (is_first || is_kept) {
 		maybe(draw_journal, is_first, 200);
 		maybe(draw_ring, is_first, 50);
@@ -253,12 +254,14 @@ setup_write(void)
 		"slow = { block_limit = \"%lldms\"; %s users = ( %s ); };\n"
 		"log = { report = \"1m\"; };\n"
 		"day = { zone = \"%s\"; };\n"
+		"compatibility = { sub_list = \"%s\"; };\n"
 		"%s%s",
 		setup.receive_kb, world.ring_kb,
 		world.has_journal ? "/journal" : "", sync_names[world.sync],
 		setup.has_reserve ? "true" : "false", after_names[world.after],
 		world.interval_ms, (long long)world.block_limit_ns / NS_PER_MS,
-		slow, users, setup.zone->name, groups, tables);
+		slow, users, setup.zone->name,
+		world.is_mgkdb ? "mgkdb" : "type", groups, tables);
 	sim_trace("the configuration:\n%s", text);
 	fs_put("/etc/ringtick.conf", text);
 }

@@ -118,6 +118,8 @@ subscriber_of(struct client *c)
 
 /* ---- subscribers.c ---- */
 
+/* It has asked .u.sub for a list of tables, which only mgkdb allows. */
+bool subscriber_asks_as_mgkdb(const struct subscriber *s);
 void subscriber_ask_from(struct subscriber *s, uint64_t from);
 void subscriber_ask_again(struct subscriber *s);
 void subscriber_come_later(struct subscriber *s);

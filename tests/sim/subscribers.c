@@ -29,6 +29,18 @@ static int64_t reported_ns; /* the last report */
 
 /* ---- requests ---- */
 
+static bool
+is_list(const struct wish *w)
+{
+	return strchr(w->tables + 1, '`') != NULL;
+}
+
+bool
+subscriber_asks_as_mgkdb(const struct subscriber *s)
+{
+	return s->asked == ASK_SUB && !s->is_changing && is_list(&s->has);
+}
+
 static void
 ask(struct subscriber *s, const struct wish *w, const char *call,
     const char *where)
@@ -36,8 +48,9 @@ ask(struct subscriber *s, const struct wish *w, const char *call,
 	char text[300];
 
 	(void)snprintf(text, sizeof(text),
-		       "(count %s[%s;%s%s];%s%s)", call, w->tables, w->symbols,
-		       where,
+		       "(%s %s[%s;%s%s];%s%s)",
+		       subscriber_asks_as_mgkdb(s) ? "first" : "count", call,
+		       w->tables, w->symbols, where,
 		       world.has_journal ? ".u.i;.u.d;.ringtick.epoch"
 					 : "0;.u.d;0",
 		       s->policy == POLICY_SKIP ? ";.ringtick.tellskips[]"
@@ -108,7 +121,7 @@ ready(struct client *c)
 	if (s->claim.is_made && !s->claim.is_blurred && !world.is_batched &&
 	    s->policy != POLICY_SKIP && !sim_chance(100))
 		ask_rejoin(s);
-	else if (sim_chance(500) || strchr(s->has.tables + 1, '`') != NULL)
+	else if (sim_chance(500) || (is_list(&s->has) && !world.is_mgkdb))
 		subscriber_ask_from(s, 0);
 	else {
 		s->asked = ASK_SUB;
@@ -148,7 +161,7 @@ draw_wish(struct wish *w, bool is_of_all_tables)
 		TABLES_ALL, 1 << TABLE_TRADE, 1 << TABLE_QUOTE, 1 << TABLE_NOTE,
 		1 << TABLE_QUOTE | 1 << TABLE_TRADE
 	};
-	/* The last one is only for .ringtick.subfrom. */
+	/* The last one is only for .ringtick.subfrom, and for mgkdb. */
 	size_t kind = is_of_all_tables || sim_chance(500)
 			      ? 0
 			      : sim_below(ARRAY_LEN(kinds) -

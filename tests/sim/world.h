@@ -77,6 +77,7 @@ struct world {
 	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
 	unsigned ring_kb;
 	bool is_batched; /* publish.interval is set */
+	bool is_mgkdb;	 /* .u.sub takes a list of tables, as there */
 	unsigned interval_ms;
 	bool is_disk_ill; /* a fault of the disk goes on */
 	unsigned disk_faults; /* so far */
