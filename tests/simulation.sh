@@ -84,6 +84,15 @@ report "src/ calls nothing that is not simulated" "$(
 		grep -v '^_GLOBAL_\|^__asan\|^__ubsan\|gcov' |
 		sed 's/$/: see tests\/sim\/sim.h/'
 	rm -f sim.known)"
+report "what is wrong with its options is said" "$(
+	for wrong in "--seed abc" "--seed -1" "--seeds 1x" "--days x" \
+		"--jobs no" "--keep zz" "--faults some" "--shrink nan" \
+		"--nothing" "7"; do
+		# shellcheck disable=SC2086
+		said=$("$sim" $wrong 2>&1)
+		[ $? -eq 64 ] && [ -n "$said" ] ||
+			echo "$wrong is not refused with status 64: $said"
+	done)"
 report "one seed is one course of events" "$(
 	"$sim" --seed 7 --days 0.01 --trace | cksum >sim.once
 	"$sim" --seed 7 --days 0.01 --trace | cksum | diff sim.once - >&2 ||

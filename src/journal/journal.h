@@ -161,6 +161,7 @@ struct journal_next {
 struct journal_wrong_day {
 	struct file_job job; /* opens the new files, or closes the old ones */
 	bool is_closing;
+	bool is_too_late; /* the running day stays, and so does its epoch */
 	int64_t retry_ns;
 	bool has_changed; /* the next journal_correct_day returns true */
 	const struct settings *settings;

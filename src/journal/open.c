@@ -382,13 +382,20 @@ begin_file(const char *path, struct history_file *f, char *err,
 	return true;
 }
 
+/* Whether the file, shorter than a header, is the start of one. false: it
+ * cannot be read. */
 static bool
-is_header_start(int fd, size_t len)
+read_header_start(int fd, size_t len, bool *out)
 {
 	uint8_t start[JOURNAL_HEADER_BYTES];
 
-	return pread(fd, start, len, 0) == (ssize_t)len &&
-	       memcmp(start, journal_header, len) == 0;
+	*out = len == 0;
+	if (len == 0)
+		return true;
+	if (pread(fd, start, len, 0) != (ssize_t)len)
+		return false;
+	*out = memcmp(start, journal_header, len) == 0;
+	return true;
 }
 
 /* Reads the first bytes, by which the file is known after others have written
@@ -425,14 +432,18 @@ static bool
 take_open_file(const char *path, struct history_file *f,
 	       struct journal_found *out, char *err, size_t err_len)
 {
+	bool is_unfinished = false;
 	struct stat st;
 
 	if (fstat(f->fd, &st) != 0)
 		return fail_with(errno, err, err_len, "%s: %s", path,
 				 strerror(errno));
-	/* New, or cut off while it was made: nothing is lost. */
 	if (st.st_size < JOURNAL_HEADER_BYTES &&
-	    is_header_start(f->fd, (size_t)st.st_size)) {
+	    !read_header_start(f->fd, (size_t)st.st_size, &is_unfinished))
+		return tell_unreadable(path, f->fd, (uint64_t)st.st_size, err,
+				       err_len);
+	/* New, or cut off while it was made: nothing is lost. */
+	if (is_unfinished) {
 		out->is_new = true;
 		return begin_file(path, f, err, err_len);
 	}

@@ -38,6 +38,10 @@ run_job(struct file_job *job)
 		lock_new(r);
 		history_close(&r->old);
 		lock_new(r);
+		if (r->is_too_late)
+			(void)epoch_store(&r->epochs,
+					  r->settings->journal.directory,
+					  r->settings->journal.name);
 	} else
 		r->is_begun = journal_days_begin(r->settings, &r->now,
 						 &r->epochs, &r->days, r->err,
@@ -90,12 +94,15 @@ job_done(struct file_job *job, int64_t now_ns)
 			 LOG_QUOTED(r->err));
 		return;
 	}
-	/* They are on the disk, even if the files cannot be taken. */
-	j->state.epochs = r->epochs;
-	if (is_untouched(j)) {
+	r->is_too_late = !is_untouched(j);
+	if (!r->is_too_late) {
+		j->state.epochs = r->epochs;
 		take_days(j, now_ns);
 	} else {
-		/* Too late: updates or readers have come meanwhile. */
+		/* Updates or readers have come meanwhile.  The epoch that was
+		 * to begin has begun without the running day, so it would make
+		 * every claim in that day void; nobody has been told of it. */
+		r->epochs = j->state.epochs;
 		history_put(&r->old, r->days.file);
 		if (r->days.before != NULL)
 			history_put(&r->old, r->days.before);

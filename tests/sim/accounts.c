@@ -485,7 +485,8 @@ add_row(const struct figures *f)
 		  (long long)f->lag_ms, (long long)f->sent_bytes);
 
 	SIM_CHECK(f->lag_bytes >= 0 && f->lag_records >= 0 && f->lag_ms >= 0 &&
-			  f->sent_bytes >= 0 && f->high_bytes >= f->lag_bytes,
+			  f->sent_bytes >= 0 && f->kernel_bytes >= 0 &&
+			  f->high_bytes >= f->lag_bytes,
 		  "the figures of %s cannot be", f->user);
 	memset(&r, 0, sizeof(r));
 	r.f = *f;
@@ -530,8 +531,15 @@ void
 accounts_logged(const char *line, size_t len)
 {
 	struct figures f;
+	uint64_t unread;
 
-	if (read_figures_line(line, len, &f) &&
-	    begin_moment(sim_now_ns(), sim_now_ns()))
+	if (!read_figures_line(line, len, &f))
+		return;
+	SIM_CHECK(!subscribers_find_unread(f.port, &unread) ||
+			  (uint64_t)f.kernel_bytes == unread,
+		  "the kernel is said to have %" PRId64 " bytes for %s, and it "
+		  "has %" PRIu64,
+		  f.kernel_bytes, f.user, unread);
+	if (begin_moment(sim_now_ns(), sim_now_ns()))
 		add_row(&f);
 }

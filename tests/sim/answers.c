@@ -99,6 +99,7 @@ refused(struct subscriber *s, const struct seen *seen)
 	SIM_CHECK(s->asked == ASK_REJOIN &&
 			  (is_old || (is_lost && s->is_lying) ||
 			   (is_lost && (s->claim.is_misdated ||
+					s->claim.has_leapt ||
 					day_of(&s->claim) != s->claim.day ||
 					s->claim.has_limit ||
 					s->claim.unclean < world.unclean))),
@@ -109,11 +110,21 @@ refused(struct subscriber *s, const struct seen *seen)
 	client_flush(&s->c);
 }
 
-/* It is told nothing, and what it gets next is of another day. */
+/*
+ * It is told nothing, and what it gets next is of another day: unless an
+ * `.u.end` has brought it to the right one, of which it has had nothing before
+ * the epoch that begins now.
+ */
 static void
 move(struct subscriber *s)
 {
-	s->claim.is_misdated = true;
+	if (s->claim.day == correction.to && s->claim.cnt == 0) {
+		s->claim.has_limit = true;
+		s->claim.limit = correction.records;
+		s->is_renewing = false;
+	} else {
+		s->claim.is_misdated = true;
+	}
 	order_add(s, (struct item){ .kind = ITEM_JUMP,
 				    .sel = s->has.sel,
 				    .day = correction.to,
@@ -158,10 +169,17 @@ subscribers_date_corrected(int32_t from, int32_t to, uint64_t records)
 {
 	correction = (struct correction){ sim_now_ns(), from, to, records };
 	for (unsigned i = 0; i < subscribers_cnt; i++) {
-		if (subscribers[i].is_placed && subscribers[i].c.socket != NULL)
-			move(&subscribers[i]);
-		else if (subscribers[i].claim.day == from)
-			subscribers[i].claim.is_misdated = true;
+		struct subscriber *s = &subscribers[i];
+
+		s->unsure = s->asking;
+		/* Who still gets an earlier day comes from its end into the
+		 * right one. */
+		if (s->is_placed && s->c.socket != NULL) {
+			if (!judge_has_ended(s->claim.day))
+				move(s);
+		} else if (s->claim.day == from) {
+			s->claim.is_misdated = true;
+		}
 	}
 }
 
@@ -178,6 +196,15 @@ check_pairs(const struct subscriber *s, const struct wish *w,
 	    const struct seen *seen)
 {
 	int64_t names = 0, pairs;
+
+	/* It asked for the first of (.u.i;.u.L;schemas). */
+	if (subscriber_asks_as_mgkdb(s)) {
+		SIM_CHECK(seen->numbers[0] == seen->numbers[1],
+			  "%s is told to replay %lld records, and %lld",
+			  s->c.user, (long long)seen->numbers[0],
+			  (long long)seen->numbers[1]);
+		return;
+	}
 
 	for (const char *at = w->tables; *at != '\0'; at++)
 		names += *at == '`';
@@ -304,12 +331,14 @@ changed(struct subscriber *s, const struct seen *seen)
 				   .era = world.era,
 				   .fit = world.fit,
 				   .after = world.after };
-	order_add(s, (struct item){ .kind = ITEM_CHANGE,
-				    .sel = s->has.sel,
-				    .day = day,
-				    .idx = idx });
+	/* It was answered before the correction, which we know already. */
 	if (correction.at_ns > s->asked_ns && correction.from == day)
 		move(s);
+	else
+		order_add(s, (struct item){ .kind = ITEM_CHANGE,
+					    .sel = s->has.sel,
+					    .day = day,
+					    .idx = idx });
 }
 
 static bool
@@ -358,7 +387,8 @@ took_batch(struct subscriber *s, const struct seen *seen, const uint8_t *at)
 		feeds_check_sent(p[i].u, p[i].stamp_ns);
 	/* Who has all rows gets `g#; but not out of the journal. */
 	put_batch(&wanted, p, many, s->has.sel, false);
-	if (s->has.sel.symbols == SYMBOLS_ALL && !is_same(&wanted, seen, at)) {
+	if (s->has.sel.symbols[update_table(p[0].u)] == SYMBOLS_ALL &&
+	    !is_same(&wanted, seen, at)) {
 		wanted.len = 0;
 		put_batch(&wanted, p, many, s->has.sel, true);
 	}
@@ -404,6 +434,7 @@ took_end(struct subscriber *s, int32_t day)
 	}
 	s->claim.day = day + 1;
 	s->claim.base = s->claim.cnt = 0;
+	s->claim.has_leapt = judge_day_after(day) != day + 1;
 	order_add(s, (struct item){ .kind = ITEM_END, .day = day });
 }
 
@@ -533,7 +564,8 @@ subscribers_recovered(int32_t day, uint64_t records)
 		if (judge_find_running(&running) && s->claim.day > running)
 			s->claim.is_misdated = true;
 		if (!s->claim.is_made || s->claim.is_beyond ||
-		    day_of(&s->claim) != day || claim_is_beyond_limit(s) ||
+		    s->claim.is_misdated || day_of(&s->claim) != day ||
+		    claim_is_beyond_limit(s) ||
 		    s->claim.fit != world.fit_before ||
 		    (s->claim.base <= records &&
 		     count_wanted(s, s->claim.base, records) >= s->claim.cnt))

@@ -104,6 +104,7 @@ draw_question(void)
 		".ringtick.rejoin[`;`;(900;2000.01.01;5;7)]",
 		"(.z.D;.z.d;.z.p;.z.N;.z.n;.z.T;.z.t;.z.P)",
 		"(.z.K;.z.k;.z.h;.z.i;.z.f;.u.t)", "(.u.L;.u.l)",
+		".u.end[.u.d]", "tables`.", "tables`none", ".u.w`trade",
 		".u.add[`;`A]", ".u.add[`none;`A]", ".u.del[`trade;.z.w]",
 		".u.del[`none;1i]", ".u.del[`trade;99i]",
 	};

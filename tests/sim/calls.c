@@ -182,12 +182,22 @@ WRAP(int, isatty, int fd)
 
 /* ---- bytes ---- */
 
+/* The configuration is on another disk. */
+static bool
+is_unreadable(const struct inode *i)
+{
+	return sim_chance(disk.eio_per_mille) &&
+	       i != fs_find("/etc/ringtick.conf");
+}
+
 WRAP(ssize_t, pread, int fd, void *at, size_t len, off_t off)
 {
 	struct descriptor *d = fd_get(fd);
 
 	(void)REAL(pread);
 	begin();
+	if (is_unreadable(d->inode))
+		return done(-EIO);
 	return done(d->is_direct
 			    ? fs_read_disk(d->inode, at, len, (uint64_t)off)
 			    : fs_read_at(inode_of(fd), at, len,

@@ -1,10 +1,12 @@
 /*
  * What other programs do to the journal's files: while the daemon runs they cut
- * them, copy something over them or write behind their end, and between two
- * runs they cut or remove any of them.
+ * them, copy something over them or write behind their end, take their names
+ * away and give them to others, and between two runs they cut or remove any of
+ * them.
  */
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +19,15 @@
 
 enum { RUBBISH_MAX = 5000 };
 
+static const char intruder_text[] = "not this journal";
+
 static struct {
 	int64_t at_ns;
 	int32_t day;
 	char stranger[64]; /* a file with the next day's name; "": none */
 	struct inode *file;
+	struct inode *intruder; /* the last one with the running day's name */
+	char moved[80], from[64]; /* where the journal is, and was; "" */
 } damage;
 
 static void
@@ -123,7 +129,71 @@ damage_end(void)
 bool
 damage_is_strange(const struct inode *file)
 {
-	return damage.stranger[0] != '\0' && file == damage.file;
+	return (damage.stranger[0] != '\0' && file == damage.file) ||
+	       file == damage.intruder;
+}
+
+/*
+ * The journal has another name, or none, and perhaps somebody else's file has
+ * its own.  Nothing is lost if the daemon lives on for long enough to bring it
+ * back.
+ */
+void
+damage_name(void)
+{
+	static unsigned files;
+	struct inode *file = fs_find(world.journal);
+
+	disk.crash_in = 0;
+	world.removed_ns = sim_now_ns();
+	if (file == NULL || damage_is_strange(file))
+		return;
+	if (sim_chance(400)) {
+		(void)snprintf(damage.from, sizeof(damage.from), "%s",
+			       world.journal);
+		(void)snprintf(damage.moved, sizeof(damage.moved),
+			       "%s.moved.%u", world.journal, files++);
+		sim_trace("somebody renames %s", world.journal);
+		(void)fs_rename(world.journal, damage.moved, true);
+	} else {
+		sim_trace("somebody removes %s", world.journal);
+		(void)fs_unlink(world.journal);
+	}
+	if (sim_chance(300) && fs_free_bytes() > 0 && disk.eio_per_mille == 0 &&
+	    disk.short_per_mille == 0) {
+		sim_trace("an intruder's file is %s", world.journal);
+		CHECK(fs_open(world.journal, O_CREAT, &damage.intruder) == 0);
+		(void)fs_truncate(damage.intruder, 0);
+		(void)fs_write_at(damage.intruder, intruder_text,
+				  strlen(intruder_text), 0);
+	}
+	if (sim_chance(200)) {
+		sim_trace("somebody removes the lock");
+		(void)fs_unlink("/journal/sym.lock");
+	}
+}
+
+/* The daemon has ended, and the operator puts right what it could not; what it
+ * has put aside is as it was. */
+void
+damage_name_end(void)
+{
+	struct inode *file = fs_find(damage.from), *i = damage.intruder;
+
+	SIM_CHECK(i == NULL || world.has_lost_power ||
+			  (fs_path_of(i) != NULL &&
+			   fs_size(i) == strlen(intruder_text) &&
+			   memcmp(fs_bytes(i)->at, intruder_text,
+				  fs_size(i)) == 0),
+		  "what had the journal's name is lost");
+	if (fs_find(damage.moved) != NULL && fs_find(damage.moved) != file) {
+		sim_trace("%s becomes %s", damage.moved, damage.from);
+		(void)fs_rename(damage.moved, damage.from, false);
+	}
+	(void)fs_unlink(damage.moved);
+	if (i != NULL && fs_path_of(i) != NULL)
+		(void)fs_unlink(fs_path_of(i));
+	damage.intruder = NULL;
 }
 
 void

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ struct feed {
 	struct bytes fates;  /* enum fate of each update */
 	struct bytes ends;   /* uint64_t: where on its connection each ends */
 	struct bytes times;  /* int64_t: when each was sent */
+	struct bytes steps;  /* unsigned: and after how many of the clock's */
 	uint32_t next;	     /* all before are accepted, or not certain */
 	int64_t next_ns;     /* since when it has come; 0: not yet */
 	uint32_t arrived;    /* all before had, when a stop began */
@@ -93,7 +95,7 @@ draw_form(void)
 	form.is_big_endian = sim_chance(60);
 	form.is_table = sim_chance(100);
 	form.is_stamped = sim_chance(300);
-	form.is_name_text = sim_chance(200);
+	form.name = sim_chance(400) ? (unsigned)sim_below(CALL_NAMES) : 0;
 	form.is_compressed = sim_chance(50);
 	return form;
 }
@@ -107,7 +109,7 @@ ask(struct feed *f, uint32_t number)
 static void
 send_wrong(struct feed *f, struct form form)
 {
-	put_wrong_update(&f->c.out, form);
+	put_wrong_update(&f->c.out, form, (unsigned)sim_below(WRONG_KINDS));
 	if (form.is_sync)
 		ask(f, ANSWER_OF_WRONG);
 }
@@ -137,6 +139,7 @@ send_update(struct feed *f)
 	end = f->c.sent_bytes + f->c.out.len;
 	bytes_add(&f->ends, &end, sizeof(end));
 	bytes_add(&f->times, &now_ns, sizeof(now_ns));
+	bytes_add(&f->steps, &world.clock_steps, sizeof(world.clock_steps));
 	bytes_add(&f->fates, &fate, 1);
 	world.counts.updates++;
 }
@@ -178,7 +181,7 @@ tick(void *who, uint64_t what)
 	if (sim_chance(20))
 		draw_pace(f);
 	sim_at(world_after(sim_between(1, 2 * f->pace_ns)), tick, f, 0);
-	if (!is_kept)
+	if (!is_kept || sim_now_ns() < world.calm_until_ns)
 		return;
 	if (f->c.socket == NULL)
 		(void)client_connect(&f->c);
@@ -266,7 +269,10 @@ feeds_note_accepted(struct update u)
 	taken->next_ns = 0;
 	for (unsigned i = 0; i < cnt; i++) {
 		/* A stop reads no more from whose socket was empty once, and
-		 * may still take what another one sends. */
+		 * may still take what another one sends.  Who sends its first
+		 * update is not known as a feed, and does not queue. */
+		if (u.number == taken->certain)
+			continue;
 		if (world.is_stopping)
 			feeds[i].next_ns = 0;
 		else if (&feeds[i] != taken)
@@ -403,6 +409,16 @@ feeds_are_quiet(void)
 	return true;
 }
 
+size_t
+feeds_most_asked(void)
+{
+	size_t most = 0;
+
+	for (unsigned i = 0; i < cnt; i++)
+		most = max_u64(most, feeds[i].asked.len / sizeof(uint32_t));
+	return most;
+}
+
 void
 feeds_stop_begins(void)
 {
@@ -507,6 +523,36 @@ feeds_forgive(struct update u)
 	set_fate(&feeds[u.feed], u.number, FATE_UNCERTAIN);
 }
 
+/* The daemon's time is that of the clock when it took the update, in the zone;
+ * unless the clock has been set since, or the zone. */
+static void
+check_stamp(const struct feed *f, struct update u, int64_t stamp_ns)
+{
+	const unsigned *steps = (const void *)f->steps.at;
+	int64_t ago_ns = sim_now_ns() - feeds_sent_ns(u);
+	int64_t now_ns = setup_local_ns(sim_utc_ns());
+	int64_t sent_ns = setup_local_ns(sim_utc_ns() - ago_ns);
+
+	SIM_CHECK(u.number < f->ended ||
+			  steps[u.number] != world.clock_steps ||
+			  now_ns - sent_ns != ago_ns ||
+			  (stamp_ns >= sent_ns && stamp_ns <= now_ns),
+		  "update %u of feed %u has a time %" PRId64
+		  " ms before now, and was sent %" PRId64 " ms ago",
+		  u.number, u.feed, (int64_t)((now_ns - stamp_ns) / NS_PER_MS),
+		  (int64_t)(ago_ns / NS_PER_MS));
+}
+
+void
+feeds_forgive_after(unsigned feed, int64_t number)
+{
+	struct update u = { feed, (uint32_t)(number + 1) };
+
+	for (; u.number < sent(&feeds[feed]); u.number++)
+		if ((feeds[feed].fates.at[u.number] & FATE_MASK) != FATE_UNFIT)
+			feeds_forgive(u);
+}
+
 void
 feeds_check_sent(struct update u, int64_t stamp_ns)
 {
@@ -517,6 +563,8 @@ feeds_check_sent(struct update u, int64_t stamp_ns)
 			  stamp_ns == update_time(u),
 		  "update %u of feed %u has another time than was sent",
 		  u.number, u.feed);
+	if ((feeds[u.feed].fates.at[u.number] & FATE_STAMPED) != 0)
+		check_stamp(&feeds[u.feed], u, stamp_ns);
 }
 
 int64_t

@@ -50,43 +50,15 @@ port_of(const char *peer)
 
 /* ---- the table ---- */
 
-struct in {
-	const uint8_t *at, *end;
-};
-
-static uint64_t
-get(struct in *i, unsigned len)
-{
-	uint64_t v = 0;
-
-	SIM_CHECK((size_t)(i->end - i->at) >= len,
-		  "the table of consumers is cut off");
-	memcpy(&v, i->at, len);
-	i->at += len;
-	return v;
-}
-
-static void
-get_name(struct in *i, char *out, size_t room)
-{
-	size_t n = 0;
-	char c;
-
-	while ((c = (char)get(i, 1)) != '\0')
-		if (n < room - 1)
-			out[n++] = c;
-	out[n] = '\0';
-}
-
 static uint32_t
 get_list(struct in *i, unsigned type)
 {
-	unsigned found = (unsigned)get(i, 1);
+	unsigned found = (unsigned)in_get(i, 1);
 
 	SIM_CHECK(found == type, "a column of consumers has type %u, not %u",
 		  found, type);
-	(void)get(i, 1);
-	return (uint32_t)get(i, 4);
+	(void)in_get(i, 1);
+	return (uint32_t)in_get(i, 4);
 }
 
 static void
@@ -95,7 +67,7 @@ skip_names(struct in *i)
 	char name[64];
 
 	for (uint32_t n = get_list(i, 11); n > 0; n--)
-		get_name(i, name, sizeof(name));
+		in_get_name(i, name, sizeof(name));
 }
 
 static void
@@ -110,7 +82,7 @@ check_names(struct in *i)
 	SIM_CHECK(cnt == NAMED + ARRAY_LEN(names),
 		  "the table of consumers has %u columns", cnt);
 	for (uint32_t n = 0; n < cnt; n++) {
-		get_name(i, name, sizeof(name));
+		in_get_name(i, name, sizeof(name));
 		SIM_CHECK(strcmp(name, n < NAMED ? first[n]
 						 : names[n - NAMED].column) ==
 				  0,
@@ -121,7 +93,7 @@ check_names(struct in *i)
 void
 read_figures(const uint8_t *at, size_t len, struct bytes *out)
 {
-	struct in i = { at + HEADER_BYTES + TABLE_BYTES, at + len };
+	struct in i = { at + HEADER_BYTES + TABLE_BYTES, at + len, false };
 	struct figures *rows;
 	char peer[64];
 	uint32_t cnt;
@@ -131,15 +103,14 @@ read_figures(const uint8_t *at, size_t len, struct bytes *out)
 	cnt = get_list(&i, 6);
 	bytes_resize(out, cnt * sizeof(*rows));
 	rows = (void *)out->at;
-	(void)get(&i, 0);
 	for (uint32_t n = 0; n < cnt; n++)
-		(void)get(&i, 4);
+		(void)in_get(&i, 4);
 	(void)get_list(&i, 11);
 	for (uint32_t n = 0; n < cnt; n++)
-		get_name(&i, rows[n].user, sizeof(rows[n].user));
+		in_get_name(&i, rows[n].user, sizeof(rows[n].user));
 	(void)get_list(&i, 11);
 	for (uint32_t n = 0; n < cnt; n++) {
-		get_name(&i, peer, sizeof(peer));
+		in_get_name(&i, peer, sizeof(peer));
 		rows[n].port = port_of(peer);
 	}
 	(void)get_list(&i, 0);
@@ -147,15 +118,16 @@ read_figures(const uint8_t *at, size_t len, struct bytes *out)
 		skip_names(&i);
 	(void)get_list(&i, 11);
 	for (uint32_t n = 0; n < cnt; n++)
-		get_name(&i, rows[n].state, sizeof(rows[n].state));
+		in_get_name(&i, rows[n].state, sizeof(rows[n].state));
 	(void)get_list(&i, 11);
 	for (uint32_t n = 0; n < cnt; n++)
-		get_name(&i, rows[n].policy, sizeof(rows[n].policy));
+		in_get_name(&i, rows[n].policy, sizeof(rows[n].policy));
 	for (size_t column = 0; column < ARRAY_LEN(names); column++) {
 		(void)get_list(&i, 7);
 		for (uint32_t n = 0; n < cnt; n++)
-			*figure(&rows[n], column) = (int64_t)get(&i, 8);
+			*figure(&rows[n], column) = (int64_t)in_get(&i, 8);
 	}
+	SIM_CHECK(!i.is_short, "the table of consumers is cut off");
 	SIM_CHECK(i.at == i.end,
 		  "the table of consumers goes on after its end");
 }

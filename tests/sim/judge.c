@@ -327,6 +327,37 @@ judge_is_written(struct update u, bool is_on_disk)
 	return false;
 }
 
+/* ---- another day runs ---- */
+
+/* After each day comes that of the next file, up to the running one: a start
+ * knows no others. */
+static void
+join_days(void)
+{
+	int32_t running;
+
+	if (!judge_find_running(&running))
+		return;
+	for (unsigned i = 0; i < cnt; i++) {
+		int32_t next = running;
+
+		for (unsigned n = 0; n < cnt; n++)
+			if (days[n].day > days[i].day && days[n].day < next &&
+			    file_of(&days[n]) != NULL)
+				next = days[n].day;
+		if (days[i].day < running)
+			days[i].next = next;
+	}
+}
+
+void
+judge_correct_day(int32_t day)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		days[i].has_ended = days[i].has_ended && days[i].day < day;
+	join_days();
+}
+
 /* ---- after a crash ---- */
 
 static void
@@ -363,6 +394,7 @@ judge_recover(bool has_lost_power)
 	find_days();
 	for (unsigned i = 0; i < cnt; i++)
 		recover_day(&days[i], has_lost_power);
+	join_days();
 }
 
 void
@@ -370,6 +402,7 @@ judge_lose(int32_t number, uint64_t bytes, uint64_t kept, uint64_t lost)
 {
 	struct day *d = find(number);
 	struct record *all = (void *)d->records.at;
+	uint64_t seen;
 
 	/* What this run has written is in memory: at least the last 4 MB, of
 	 * all that the file should have. */
@@ -378,16 +411,22 @@ judge_lose(int32_t number, uint64_t bytes, uint64_t kept, uint64_t lost)
 		  "records %" PRIu64 " to %" PRIu64 " of day %d are lost, "
 		  "and memory had those from %" PRIu64 " on",
 		  kept, kept + lost, number, d->at_start);
-	SIM_CHECK(kept + lost <= count(d), "more is lost than there was");
+	/* What was written since the damage, and has left memory, perhaps
+	 * nobody has seen. */
+	SIM_CHECK(kept + lost <= count(d) || bytes > MEMORY_BYTES,
+		  "more is lost than there was");
+	seen = min_u64(kept + lost, count(d));
 	d->read_off = d->read_records = d->ends.len = 0;
 	if (lost == 0)
 		return;
 	subscribers_records_lost(number, kept, lost);
-	for (uint64_t i = kept; i < kept + lost; i++)
+	for (uint64_t i = kept; i < seen; i++)
 		feeds_forgive(all[i].u);
-	memmove(&all[kept], &all[kept + lost],
-		(count(d) - kept - lost) * sizeof(*all));
-	d->records.len -= lost * sizeof(*all);
+	if (seen < kept + lost)
+		for (unsigned i = 0; i < feeds_cnt(); i++)
+			feeds_forgive_after(i, last_numbers[i]);
+	memmove(&all[kept], &all[seen], (count(d) - seen) * sizeof(*all));
+	d->records.len -= (seen - kept) * sizeof(*all);
 	d->at_start = min_u64(d->at_start, kept);
 }
 

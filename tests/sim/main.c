@@ -12,11 +12,14 @@
  */
 #include "config.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "shrink.h"
@@ -74,14 +77,46 @@ static const struct {
 		    { "disk", FAULTS_DISK },
 		    { "crash", FAULTS_CRASH } };
 
+static _Noreturn void
+refuse(const char *option, const char *text, const char *wanted)
+{
+	fprintf(stderr, "ringtick-sim: %s %s: wanted is %s\n", option, text,
+		wanted);
+	process_leave(EX_USAGE);
+}
+
+static uint64_t
+read_count(const char *option, const char *text)
+{
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end != '\0' || errno != 0)
+		refuse(option, text, "a number");
+	return n;
+}
+
+static double
+read_amount(const char *option, const char *text)
+{
+	char *end;
+	double amount = strtod(text, &end);
+
+	/* Neither "inf" nor "nan". */
+	if (end == text || *end != '\0' || !(amount >= 0 && amount < 1e9))
+		refuse(option, text, "a number, like 0.01");
+	return amount;
+}
+
 static unsigned
 read_fault(const char *word)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fault_words); i++)
 		if (strcmp(word, fault_words[i].word) == 0)
 			return fault_words[i].faults;
-	fprintf(stderr, "--faults is all, none, or of net,disk,crash\n");
-	process_leave(EXIT_FAILURE);
+	refuse("--faults", word, "all, none, or some of net,disk,crash");
 }
 
 static unsigned
@@ -126,13 +161,13 @@ read_command_line(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		switch (option) {
 		case OPTION_SEED:
-			line.run.seed = strtoull(optarg, NULL, 10);
+			line.run.seed = read_count("--seed", optarg);
 			break;
 		case OPTION_SEEDS:
-			line.seeds = strtoull(optarg, NULL, 10);
+			line.seeds = read_count("--seeds", optarg);
 			break;
 		case OPTION_DAYS:
-			line.run.days = strtod(optarg, NULL);
+			line.run.days = read_amount("--days", optarg);
 			break;
 		case OPTION_FAULTS:
 			line.run.faults = read_faults(optarg);
@@ -141,22 +176,25 @@ read_command_line(int argc, char **argv)
 			line.is_first_only = true;
 			break;
 		case OPTION_JOBS:
-			line.jobs = (unsigned)strtoul(optarg, NULL, 10);
+			line.jobs = (unsigned)min_u64(
+				read_count("--jobs", optarg), JOBS_MAX);
 			break;
 		case OPTION_KEEP:
 			if (!acts_keep_text(optarg))
-				process_leave(EXIT_FAILURE);
+				refuse("--keep", optarg, "like 1:0-2,5;10:0");
 			break;
 		case OPTION_SHRINK:
-			line.shrink_s = strtod(optarg, NULL);
+			line.shrink_s = read_amount("--shrink", optarg);
 			break;
 		case OPTION_TRACE:
 			sim_is_tracing = true;
 			break;
 		default:
-			process_leave(EXIT_FAILURE);
+			process_leave(EX_USAGE);
 		}
-	if (line.jobs < 1 || line.jobs > JOBS_MAX)
+	if (optind < argc)
+		refuse("argument", argv[optind], "none");
+	if (line.jobs < 1)
 		line.jobs = 1;
 	return line;
 }

@@ -85,7 +85,9 @@ rows_of(struct update u)
 {
 	uint64_t c = chance_of(u, 2);
 
-	if (messages_big_rows > 0 && c / 7 % 30 == 0 &&
+	/* Really big ones are few: they cost a run much time. */
+	if (messages_big_rows > 0 &&
+	    c / 7 % (messages_big_rows < 8000 ? 30 : 150) == 0 &&
 	    update_table(u) != TABLE_NOTE)
 		return 1 + (unsigned)(c / 1000 % messages_big_rows);
 	return c % 4 != 0 ? 1 : 1 + (unsigned)(c / 4 % ROWS_MAX);
@@ -114,7 +116,7 @@ update_time(struct update u)
 static bool
 is_row_wanted(struct update u, unsigned row, struct selection s)
 {
-	return (s.symbols >> symbol_of(u, row) & 1) != 0;
+	return (s.symbols[update_table(u)] >> symbol_of(u, row) & 1) != 0;
 }
 
 bool
@@ -203,7 +205,9 @@ put_text(struct out o, struct update u, unsigned row)
 	put_chars(o, text, len);
 }
 
-/* The item of a column: as an atom, or as an item of a vector. */
+/* The item of a column: as an atom, or as an item of a vector.  Feeds and
+ * numbers count from 1: no update has a block of zeros, which a start would
+ * take for something that the disk has lost. */
 static void
 put_item(struct out o, struct update u, unsigned column, unsigned row,
 	 int64_t time_ns, bool is_atom)
@@ -224,9 +228,9 @@ put_item(struct out o, struct update u, unsigned column, unsigned row,
 	if (column == 0)
 		value = (uint64_t)time_ns;
 	else if (column == 2)
-		value = u.feed;
+		value = u.feed + 1;
 	else if (column == 3)
-		value = u.number;
+		value = u.number + UINT64_C(1);
 	else if (column == 5)
 		value = UINT64_C(0x4050000000000000) + (chance_of(u, 5) >> 16) +
 			row;
@@ -293,19 +297,31 @@ put_table(struct out o, struct update u, int64_t time_ns, struct selection s)
 	put_columns(o, u, 0, time_ns, s);
 }
 
-static const struct selection everything = { TABLES_ALL, SYMBOLS_ALL };
+static const struct selection everything = {
+	TABLES_ALL, { SYMBOLS_ALL, SYMBOLS_ALL, SYMBOLS_ALL }
+};
+
+/* A symbol, a text, or a lambda that the daemon has to evaluate. */
+static void
+put_call(struct out o, unsigned name)
+{
+	static const char *const names[CALL_NAMES] = {
+		".u.upd", "upd", ".u.upd", "upd", "{.u.upd[x;y]}"
+	};
+
+	if (name < 2)
+		put_symbol(o, names[name]);
+	else
+		put_chars(o, names[name], strlen(names[name]));
+}
 
 static size_t
-begin_update(struct out o, struct form form, unsigned table)
+begin_update(struct out o, struct form form)
 {
 	size_t start = begin_frame(o, form.is_sync);
 
 	put_list(o, 0, 3);
-	if (form.is_name_text)
-		put_chars(o, ".u.upd", 6);
-	else
-		put_symbol(o, ".u.upd");
-	put_symbol(o, table_names[table]);
+	put_call(o, form.name);
 	return start;
 }
 
@@ -371,9 +387,10 @@ void
 put_update(struct bytes *b, struct update u, struct form form)
 {
 	struct out o = { b, form.is_big_endian };
-	size_t start = begin_update(o, form, update_table(u));
+	size_t start = begin_update(o, form);
 	unsigned from = form.is_stamped;
 
+	put_symbol(o, table_names[update_table(u)]);
 	if (form.is_table) {
 		put_table(o, u, update_time(u), everything);
 	} else if (rows_of(u) > 1 || chance_of(u, 6) % 2 == 0) {
@@ -388,12 +405,24 @@ put_update(struct bytes *b, struct update u, struct form form)
 		compress(b, start, form.is_big_endian);
 }
 
+/* Columns that are missing, tables that are not there, have no name, or are
+ * none. */
 void
-put_wrong_update(struct bytes *b, struct form form)
+put_wrong_update(struct bytes *b, struct form form, unsigned kind)
 {
+	static const char *const tables[WRONG_KINDS] = { "trade", "none", "",
+							 NULL, NULL };
 	struct out o = { b, form.is_big_endian };
-	size_t start = begin_update(o, form, TABLE_TRADE);
+	size_t start = begin_update(o, form);
 
+	if (tables[kind] != NULL) {
+		put_symbol(o, tables[kind]);
+	} else if (kind == 3) {
+		put(o, LONG_ATOM, 1);
+		put(o, 7, 8);
+	} else {
+		put_chars(o, "trade", 5);
+	}
 	put_list(o, 0, 2);
 	put_symbol(o, "A");
 	put_symbol(o, "B");
@@ -473,13 +502,8 @@ put_record(struct bytes *b, struct update u, int64_t stamp_ns)
 
 /* ---- reading ---- */
 
-struct in {
-	const uint8_t *at, *end;
-	bool is_short; /* there was less than was read */
-};
-
-static uint64_t
-get(struct in *i, unsigned len)
+uint64_t
+in_get(struct in *i, unsigned len)
 {
 	uint64_t v = 0;
 
@@ -494,14 +518,14 @@ get(struct in *i, unsigned len)
 	return v;
 }
 
-static void
-get_name(struct in *i, char *out, size_t room)
+void
+in_get_name(struct in *i, char *out, size_t room)
 {
 	size_t n = 0;
 	char c;
 
 	do {
-		c = (char)get(i, 1);
+		c = (char)in_get(i, 1);
 		if (n < room - 1)
 			out[n++] = c;
 	} while (c != '\0' && !i->is_short);
@@ -511,26 +535,26 @@ get_name(struct in *i, char *out, size_t room)
 static uint32_t
 get_list(struct in *i)
 {
-	(void)get(i, 2);
-	return (uint32_t)get(i, 4);
+	(void)in_get(i, 2);
+	return (uint32_t)in_get(i, 4);
 }
 
 static void
 skip_vector(struct in *i)
 {
-	unsigned type = (unsigned)get(i, 1);
+	unsigned type = (unsigned)in_get(i, 1);
 	uint32_t cnt;
 	char name[64];
 
-	(void)get(i, 1);
-	cnt = (uint32_t)get(i, 4);
+	(void)in_get(i, 1);
+	cnt = (uint32_t)in_get(i, 4);
 	for (uint32_t n = 0; n < cnt && !i->is_short; n++)
 		if (type == 0)
 			skip_vector(i);
 		else if (type == 11)
-			get_name(i, name, sizeof(name));
+			in_get_name(i, name, sizeof(name));
 		else
-			(void)get(i, type == 10 ? 1 : 8);
+			(void)in_get(i, type == 10 ? 1 : 8);
 }
 
 /* Reads the columns of an update; its name is in the third and fourth. */
@@ -544,11 +568,11 @@ read_columns(struct in *i, struct seen *s)
 
 		(void)get_list(&first);
 		if (column == 0)
-			s->stamp_ns = (int64_t)get(&first, 8);
+			s->stamp_ns = (int64_t)in_get(&first, 8);
 		else if (column == 2)
-			s->update.feed = (unsigned)get(&first, 8);
+			s->update.feed = (unsigned)in_get(&first, 8) - 1;
 		else if (column == 3)
-			s->update.number = (uint32_t)get(&first, 8);
+			s->update.number = (uint32_t)in_get(&first, 8) - 1;
 		skip_vector(i);
 	}
 	s->kind = SEEN_UPDATE;
@@ -562,10 +586,10 @@ read_record(const uint8_t *at, size_t len)
 	char name[16];
 
 	(void)get_list(&i);
-	(void)get(&i, 1);
-	get_name(&i, name, sizeof(name));
-	(void)get(&i, 1);
-	get_name(&i, name, sizeof(name));
+	(void)in_get(&i, 1);
+	in_get_name(&i, name, sizeof(name));
+	(void)in_get(&i, 1);
+	in_get_name(&i, name, sizeof(name));
 	read_columns(&i, &s);
 	s.len = (size_t)(i.at - at);
 	if (i.is_short)
@@ -579,22 +603,22 @@ read_published(struct in *i, struct seen *s)
 	char name[32];
 	uint32_t cnt = get_list(i);
 
-	(void)get(i, 1);
-	get_name(i, name, sizeof(name));
+	(void)in_get(i, 1);
+	in_get_name(i, name, sizeof(name));
 	if (strcmp(name, ".u.end") == 0 && cnt == 2) {
-		(void)get(i, 1);
-		s->day = (int32_t)get(i, 4);
+		(void)in_get(i, 1);
+		s->day = (int32_t)in_get(i, 4);
 		s->kind = SEEN_END;
 	} else if (strcmp(name, ".ringtick.skipped") == 0) {
 		for (unsigned n = 0; n < 2; n++) {
-			(void)get(i, 1);
-			s->numbers[n] = (int64_t)get(i, 8);
+			(void)in_get(i, 1);
+			s->numbers[n] = (int64_t)in_get(i, 8);
 		}
 		s->kind = SEEN_SKIPS;
 	} else if (strcmp(name, "upd") == 0 && cnt == 3) {
-		(void)get(i, 1);
-		get_name(i, name, sizeof(name));
-		(void)get(i, 3);
+		(void)in_get(i, 1);
+		in_get_name(i, name, sizeof(name));
+		(void)in_get(i, 3);
 		skip_vector(i);
 		read_columns(i, s);
 	}
@@ -607,13 +631,13 @@ read_parts(const uint8_t *at, size_t len, struct bytes *out)
 	uint32_t rows = 0;
 	char name[32];
 
-	(void)get(&i, 8);
+	(void)in_get(&i, 8);
 	(void)get_list(&i);
-	(void)get(&i, 1);
-	get_name(&i, name, sizeof(name));
-	(void)get(&i, 1);
-	get_name(&i, name, sizeof(name));
-	(void)get(&i, 3);
+	(void)in_get(&i, 1);
+	in_get_name(&i, name, sizeof(name));
+	(void)in_get(&i, 1);
+	in_get_name(&i, name, sizeof(name));
+	(void)in_get(&i, 3);
 	skip_vector(&i);
 	(void)get_list(&i);
 	for (unsigned n = 0; n < COLUMNS; n++) {
@@ -625,9 +649,9 @@ read_parts(const uint8_t *at, size_t len, struct bytes *out)
 		struct part p, *last = (void *)(out->at + out->len);
 
 		memset(&p, 0, sizeof(p));
-		p.stamp_ns = (int64_t)get(&columns[0], 8);
-		p.u.feed = (unsigned)get(&columns[2], 8);
-		p.u.number = (uint32_t)get(&columns[3], 8);
+		p.stamp_ns = (int64_t)in_get(&columns[0], 8);
+		p.u.feed = (unsigned)in_get(&columns[2], 8) - 1;
+		p.u.number = (uint32_t)in_get(&columns[3], 8) - 1;
 		if (out->len == 0 ||
 		    memcmp(&last[-1].u, &p.u, sizeof(p.u)) != 0)
 			bytes_add(out, &p, sizeof(p));
@@ -643,8 +667,8 @@ read_reply(struct in *i, struct seen *s)
 
 	s->kind = SEEN_REPLY;
 	if (type == 0x80) {
-		(void)get(i, 1);
-		get_name(i, s->error, sizeof(s->error));
+		(void)in_get(i, 1);
+		in_get_name(i, s->error, sizeof(s->error));
 		s->kind = SEEN_ERROR;
 		return;
 	}
@@ -652,12 +676,12 @@ read_reply(struct in *i, struct seen *s)
 		return;
 	cnt = get_list(i);
 	for (uint32_t n = 0; n < cnt && n < ARRAY_LEN(s->numbers); n++) {
-		unsigned item = type == 0 ? (unsigned)get(i, 1) : LONG_ATOM;
+		unsigned item = type == 0 ? (unsigned)in_get(i, 1) : LONG_ATOM;
 
 		if (item == LONG_ATOM)
-			s->numbers[n] = (int64_t)get(i, 8);
+			s->numbers[n] = (int64_t)in_get(i, 8);
 		else if (item == DATE_ATOM)
-			s->numbers[n] = (int32_t)get(i, 4);
+			s->numbers[n] = (int32_t)in_get(i, 4);
 		else
 			return;
 		s->numbers_cnt = n + 1;
@@ -671,10 +695,10 @@ read_frame(const uint8_t *at, size_t len)
 	struct seen s = { .kind = SEEN_MORE };
 	unsigned order, message;
 
-	order = (unsigned)get(&i, 1);
-	message = (unsigned)get(&i, 1);
-	(void)get(&i, 2);
-	s.len = (size_t)get(&i, 4);
+	order = (unsigned)in_get(&i, 1);
+	message = (unsigned)in_get(&i, 1);
+	(void)in_get(&i, 2);
+	s.len = (size_t)in_get(&i, 4);
 	if (i.is_short || s.len > len)
 		return s;
 	s.kind = SEEN_BAD;

@@ -34,12 +34,14 @@ struct update {
 	uint32_t number;
 };
 
-/* The rows that a subscriber wants: of these tables (bits), of all symbols or
- * of those in a set (bits). */
+/* The rows that a subscriber wants: of these tables (bits), and of each all
+ * symbols or those in a set (bits). */
 struct selection {
 	unsigned tables;
-	int symbols;
+	int symbols[TABLES];
 };
+
+enum { CALL_NAMES = 5 };
 
 /* How an update is sent. */
 struct form {
@@ -47,7 +49,7 @@ struct form {
 	bool is_big_endian;
 	bool is_table;	   /* not a list of columns */
 	bool is_stamped;   /* the daemon puts the time in front */
-	bool is_name_text; /* ".u.upd" and not `.u.upd */
+	unsigned name;     /* by which the daemon is called, of CALL_NAMES */
 	bool is_compressed; /* if that makes it shorter */
 };
 
@@ -61,9 +63,10 @@ unsigned update_table(struct update u);
 /* Whether the schema, as it is now, accepts an update. */
 bool update_fits(struct update u);
 
-/* What a feed sends.  With kind of `wrong` it cannot be accepted. */
+/* What a feed sends.  With one of WRONG_KINDS it cannot be accepted. */
+enum { WRONG_KINDS = 5 };
 void put_update(struct bytes *b, struct update u, struct form form);
-void put_wrong_update(struct bytes *b, struct form form);
+void put_wrong_update(struct bytes *b, struct form form, unsigned kind);
 
 /* A request: a text.  */
 void put_request(struct bytes *b, const char *text, bool is_sync);
@@ -87,6 +90,15 @@ void put_batch(struct bytes *b, const struct part *parts, size_t cnt,
 int64_t update_time(struct update u);
 
 /* ---- reading ---- */
+
+/* Bytes that are read one item after the other, little-endian. */
+struct in {
+	const uint8_t *at, *end;
+	bool is_short; /* there was less than was read: the rest is 0 */
+};
+
+uint64_t in_get(struct in *i, unsigned len);
+void in_get_name(struct in *i, char *out, size_t room);
 
 enum seen_kind {
 	SEEN_MORE, /* the bytes are the beginning of something */

@@ -9,9 +9,18 @@
 #include "subscriber.h"
 
 bool
+order_has_filter(struct selection sel)
+{
+	for (unsigned i = 0; i < TABLES; i++)
+		if (sel.symbols[i] != SYMBOLS_ALL)
+			return true;
+	return false;
+}
+
+bool
 order_sees_all(struct selection sel)
 {
-	return sel.tables == TABLES_ALL && sel.symbols == SYMBOLS_ALL;
+	return sel.tables == TABLES_ALL && !order_has_filter(sel);
 }
 
 /* In batches the order is one of each table. */
@@ -107,7 +116,8 @@ skip_to_end(struct subscriber *s, const struct item *item)
 	return true;
 }
 
-/* It was told that all records left out are among these. */
+/* It was told that all records left out are among these; with all tables these
+ * are all. */
 static bool
 pass_skips(struct subscriber *s, const struct item *item)
 {
@@ -116,7 +126,10 @@ pass_skips(struct subscriber *s, const struct item *item)
 	if (judge_count(s->day) < item->end_idx)
 		return false;
 	idx = order_lacks(s);
-	SIM_CHECK(idx >= item->idx,
+	SIM_CHECK(order_sees_all(s->items_sel) && order_fits_all() &&
+				  !world.is_batched
+			  ? idx == item->idx
+			  : idx >= item->idx,
 		  "%s is told that records from %" PRIu64 " to %" PRIu64
 		  " are left out, and %" PRIu64 " is",
 		  s->c.user, item->idx, item->end_idx, idx);
@@ -162,6 +175,11 @@ pass_change(struct subscriber *s, const struct item *item)
 {
 	if (judge_count(item->day) < item->idx)
 		return false;
+	/* A reply that was skipped over comes after the end of its day. */
+	if (s->policy == POLICY_SKIP && item->day < s->day) {
+		s->items_sel = item->sel;
+		return true;
+	}
 	SIM_CHECK(item->day == s->day && (order_lacks(s) >= item->idx ||
 					  s->policy == POLICY_SKIP),
 		  "%s changes its selection at record %" PRIu64

@@ -14,6 +14,7 @@ static struct {
 	/* What waits for a cue. */
 	void (*run)(void *who, uint64_t what);
 	enum cue cue;
+	bool has_filled; /* the journal's buffer */
 } pressure;
 
 /* ---- settings ---- */
@@ -36,7 +37,7 @@ pressure_put_groups(char *to, size_t room)
 	unsigned span_kb, buffers, timeout_s;
 
 	/* Long ones wait for a buffer, and for much room. */
-	if (world.starts == 0 && messages_big_rows == 0 && sim_chance(500))
+	if (world.starts == 0 && messages_big_rows == 0 && sim_chance(300))
 		messages_big_rows = world.ring_kb * 4;
 	timeout_s = sim_chance(500) ? 30 : 5;
 	buffers = 2 + (unsigned)sim_below(3);
@@ -93,14 +94,15 @@ storm(void *who, uint64_t what)
 
 	(void)who;
 	(void)what;
-	sim_at(world_after(for_ns + sim_between(NS_PER_S, 150 * NS_PER_S)),
+	sim_at(world_after(for_ns + sim_between(NS_PER_S, 300 * NS_PER_S)),
 	       storm, NULL, 0);
 	if (!is_kept || world.is_ending || !process_is_running())
 		return;
 	sim_trace("a storm of %lld ms", (long long)for_ns / NS_PER_MS);
 	subscribers_stall();
-	/* The journal's buffer, too, if the disk is slow. */
-	if (messages_big_rows >= BIG_ROWS) {
+	/* Once the journal's buffer, too, if the disk is slow. */
+	if (messages_big_rows >= BIG_ROWS && !pressure.has_filled) {
+		pressure.has_filled = true;
 		bytes = BIG_STORM_BYTES;
 		if (sim_chance(500))
 			world_slow_disk(for_ns);

@@ -63,10 +63,16 @@ setup_take_zone_change(void)
 	return has;
 }
 
+int64_t
+setup_local_ns(int64_t utc_ns)
+{
+	return utc_ns + offset_ns(utc_ns);
+}
+
 int32_t
 setup_day(int64_t utc_ns)
 {
-	return clock_day(utc_ns + offset_ns(utc_ns));
+	return clock_day(setup_local_ns(utc_ns));
 }
 
 /* The first moment of a day, or when its offset changes. */
@@ -210,6 +216,7 @@ setup_draw(void)
 	world.block_limit_ns =
 		limits_ms[sim_below(ARRAY_LEN(limits_ms))] * NS_PER_MS;
 	setup.has_reserve = sim_chance(500);
+	world.is_mgkdb = sim_chance(300);
 	if (is_first || is_kept) {
 		maybe(draw_journal, is_first, 200);
 		maybe(draw_ring, is_first, 50);
@@ -248,12 +255,14 @@ setup_write(void)
 		"auth = { rights = ( %s ); };\n"
 		"log = { report = \"1m\"; };\n"
 		"day = { zone = \"%s\"; };\n"
+		"compatibility = { sub_list = \"%s\"; };\n"
 		"%s%s",
 		setup.receive_kb, world.ring_kb,
 		world.has_journal ? "/journal" : "", sync_names[world.sync],
 		setup.has_reserve ? "true" : "false", after_names[world.after],
 		world.interval_ms, (long long)world.block_limit_ns / NS_PER_MS,
-		slow, users, setup.zone->name, groups, tables);
+		slow, users, setup.zone->name,
+		world.is_mgkdb ? "mgkdb" : "type", groups, tables);
 	sim_trace("the configuration:\n%s", text);
 	fs_put("/etc/ringtick.conf", text);
 }

@@ -45,6 +45,9 @@ void __real_free(void *at);
 
 /* ---- chance: all of it comes from the seed ---- */
 
+/* An expression, also an initializer or the arguments of a call, draws once at
+ * most: compilers choose the order, and one seed must be one course. */
+
 void sim_seed(uint64_t seed);
 
 /*

@@ -43,12 +43,14 @@ struct claim {
 	bool has_limit;	  /* others have cut out records ... */
 	uint64_t limit;	  /* ... from this one on */
 	bool is_misdated; /* the daemon has found that its day was wrong */
+	bool has_leapt;	  /* its day was left out: it is in a later one */
 };
 
 /* A selection, and as it is written in a request. */
 struct wish {
 	struct selection sel;
 	char tables[64], symbols[64];
+	bool is_patched; /* .u.add or .u.del made it: no one request does */
 };
 
 struct subscriber {
@@ -116,6 +118,8 @@ subscriber_of(struct client *c)
 
 /* ---- subscribers.c ---- */
 
+/* It has asked .u.sub for a list of tables, which only mgkdb allows. */
+bool subscriber_asks_as_mgkdb(const struct subscriber *s);
 void subscriber_ask_from(struct subscriber *s, uint64_t from);
 void subscriber_ask_again(struct subscriber *s);
 void subscriber_come_later(struct subscriber *s);
@@ -144,6 +148,7 @@ void order_check(struct subscriber *s);
  * UINT64_MAX: there is none. */
 uint64_t order_lacks(const struct subscriber *s);
 bool order_sees_all(struct selection sel);
+bool order_has_filter(struct selection sel); /* of symbols */
 
 /* No record of an earlier schema is left out. */
 bool order_fits_all(void);

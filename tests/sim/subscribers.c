@@ -29,6 +29,18 @@ static int64_t reported_ns; /* the last report */
 
 /* ---- requests ---- */
 
+static bool
+is_list(const struct wish *w)
+{
+	return strchr(w->tables + 1, '`') != NULL;
+}
+
+bool
+subscriber_asks_as_mgkdb(const struct subscriber *s)
+{
+	return s->asked == ASK_SUB && !s->is_changing && is_list(&s->has);
+}
+
 static void
 ask(struct subscriber *s, const struct wish *w, const char *call,
     const char *where)
@@ -36,8 +48,9 @@ ask(struct subscriber *s, const struct wish *w, const char *call,
 	char text[300];
 
 	(void)snprintf(text, sizeof(text),
-		       "(count %s[%s;%s%s];%s%s)", call, w->tables, w->symbols,
-		       where,
+		       "(%s %s[%s;%s%s];%s%s)",
+		       subscriber_asks_as_mgkdb(s) ? "first" : "count", call,
+		       w->tables, w->symbols, where,
 		       world.has_journal ? ".u.i;.u.d;.ringtick.epoch"
 					 : "0;.u.d;0",
 		       s->policy == POLICY_SKIP ? ";.ringtick.tellskips[]"
@@ -75,6 +88,8 @@ ask_rejoin(struct subscriber *s)
 	ask(s, &s->has, ".ringtick.rejoin", where);
 }
 
+static void draw_wish(struct wish *w, bool is_of_all_tables);
+
 static void
 ready(struct client *c)
 {
@@ -87,6 +102,10 @@ ready(struct client *c)
 		s->claim.is_made = false;
 	s->is_adrift = s->is_unsure = false;
 	s->slow_ns = 0;
+	if (s->has.is_patched) {
+		draw_wish(&s->has, false);
+		s->claim.is_made = false;
+	}
 	/* Some begin the day anew. */
 	if (s->is_vanishing && sim_chance(300))
 		s->claim.is_made = false;
@@ -97,12 +116,12 @@ ready(struct client *c)
 		return;
 	}
 	account_open(subscriber_id(s), c->socket->port,
-		     s->has.sel.symbols == SYMBOLS_ALL && !world.is_batched);
+		     !order_has_filter(s->has.sel) && !world.is_batched);
 	account_took(subscriber_id(s), c->taken_bytes, 0, SEEN_MORE);
 	if (s->claim.is_made && !s->claim.is_blurred && !world.is_batched &&
 	    s->policy != POLICY_SKIP && !sim_chance(100))
 		ask_rejoin(s);
-	else if (sim_chance(500) || strchr(s->has.tables + 1, '`') != NULL)
+	else if (sim_chance(500) || (is_list(&s->has) && !world.is_mgkdb))
 		subscriber_ask_from(s, 0);
 	else {
 		s->asked = ASK_SUB;
@@ -113,6 +132,26 @@ ready(struct client *c)
 
 /* ---- habits ---- */
 
+static int
+draw_symbols(struct wish *w)
+{
+	int symbols = 0;
+	size_t len = 0;
+
+	(void)snprintf(w->symbols, sizeof(w->symbols), "`");
+	if (sim_chance(600))
+		return SYMBOLS_ALL;
+	/* Not the last one, the null symbol: as a filter it means all. */
+	for (unsigned i = 0; i < SYMBOLS - 1; i++)
+		if (sim_chance(250) || (i == 0 && sim_chance(500))) {
+			symbols |= 1 << i;
+			len += (size_t)snprintf(w->symbols + len,
+						sizeof(w->symbols) - len,
+						"`%s", symbol_names[i]);
+		}
+	return symbols == 0 ? SYMBOLS_ALL : symbols;
+}
+
 static void
 draw_wish(struct wish *w, bool is_of_all_tables)
 {
@@ -122,29 +161,18 @@ draw_wish(struct wish *w, bool is_of_all_tables)
 		TABLES_ALL, 1 << TABLE_TRADE, 1 << TABLE_QUOTE, 1 << TABLE_NOTE,
 		1 << TABLE_QUOTE | 1 << TABLE_TRADE
 	};
-	/* The last one is only for .ringtick.subfrom. */
+	/* The last one is only for .ringtick.subfrom, and for mgkdb. */
 	size_t kind = is_of_all_tables || sim_chance(500)
 			      ? 0
 			      : sim_below(ARRAY_LEN(kinds) -
 					  !world.has_journal);
-	size_t len = 0;
+	int symbols = draw_symbols(w);
 
-	w->sel = (struct selection){ tables[kind], SYMBOLS_ALL };
 	(void)snprintf(w->tables, sizeof(w->tables), "%s", kinds[kind]);
-	(void)snprintf(w->symbols, sizeof(w->symbols), "`");
-	if (sim_chance(600))
-		return;
-	w->sel.symbols = 0;
-	/* Not the last one, the null symbol: as a filter it means all. */
-	for (unsigned i = 0; i < SYMBOLS - 1; i++)
-		if (sim_chance(250) || (i == 0 && sim_chance(500))) {
-			w->sel.symbols |= 1 << i;
-			len += (size_t)snprintf(w->symbols + len,
-						sizeof(w->symbols) - len,
-						"`%s", symbol_names[i]);
-		}
-	if (w->sel.symbols == 0)
-		w->sel.symbols = SYMBOLS_ALL;
+	w->is_patched = false;
+	w->sel.tables = tables[kind];
+	for (unsigned i = 0; i < TABLES; i++)
+		w->sel.symbols[i] = symbols;
 }
 
 static void come_back(void *who, uint64_t what);
@@ -189,15 +217,62 @@ over(struct client *c)
 	subscriber_come_later(s);
 }
 
-/* The symbols are drawn again, of all tables. */
+/* What .u.add makes of the symbols of a table: like `union` in q, so who had
+ * all, which is written as the null symbol, gets that one and the new ones. */
+static int
+add_symbols(int had, int more)
+{
+	static const int null = 1 << (SYMBOLS - 1);
+
+	return (had == SYMBOLS_ALL ? null : had) |
+	       (more == SYMBOLS_ALL ? null : more);
+}
+
+/* One table more or less, or other symbols of it.  Returns the request. */
+static const char *
+draw_patch(struct wish *w, struct wish *request)
+{
+	unsigned t = (unsigned)sim_below(TABLES), bit = 1u << t;
+	unsigned others = w->sel.tables & ~schema.lacks & ~bit;
+	int symbols = draw_symbols(request);
+	const char *call = ".u.add";
+
+	/* Without any table it would be told of no end of a day. */
+	if ((w->sel.tables & bit) != 0 && others != 0 && sim_chance(400)) {
+		call = ".u.del";
+		w->sel.tables &= ~bit;
+		memcpy(request->symbols, ".z.w", 5);
+	} else if ((w->sel.tables & bit) != 0) {
+		w->sel.symbols[t] = add_symbols(w->sel.symbols[t], symbols);
+	} else {
+		w->sel.tables |= bit;
+		w->sel.symbols[t] = symbols;
+	}
+	(void)snprintf(request->tables, sizeof(request->tables), "`%s",
+		       table_names[t]);
+	w->is_patched = true;
+	return (schema.lacks & bit) != 0 ? NULL : call;
+}
+
+/* The symbols are drawn again, of all tables, or something of one. */
 static void
 change_selection(struct subscriber *s)
 {
-	draw_wish(&s->next, true);
-	if (s->next.sel.symbols != SYMBOLS_ALL)
+	const char *call = NULL;
+	struct wish request;
+
+	s->next = request = s->has;
+	if (sim_chance(500))
+		call = draw_patch(&s->next, &request);
+	if (call == NULL) {
+		draw_wish(&s->next, true);
+		request = s->next;
+		call = ".u.sub";
+	}
+	if (order_has_filter(s->next.sel))
 		account_filters(subscriber_id(s));
 	s->is_changing = true;
-	ask(s, &s->next, ".u.sub", "");
+	ask(s, &request, call, "");
 	client_flush(&s->c);
 }
 
@@ -409,8 +484,10 @@ subscribers_open(unsigned how_many)
 		draw_policy(s);
 		/* The first is well behaved, and wants all. */
 		if (id == 0) {
-			s->has.sel = (struct selection){ TABLES_ALL,
-							 SYMBOLS_ALL };
+			s->has.sel = (struct selection){
+				TABLES_ALL,
+				{ SYMBOLS_ALL, SYMBOLS_ALL, SYMBOLS_ALL }
+			};
 			memcpy(s->has.tables, "`", 2);
 			memcpy(s->has.symbols, "`", 2);
 			s->habit = HABIT_PROMPT;
@@ -614,6 +691,20 @@ subscribers_stop(void)
 		s->c.read_most = 0;
 		client_go_on(&s->c);
 	}
+}
+
+bool
+subscribers_find_unread(unsigned port, uint64_t *bytes)
+{
+	for (unsigned i = 0; i < subscribers_cnt; i++) {
+		const struct socket *s = subscribers[i].c.socket;
+
+		if (s == NULL || s->port != port)
+			continue;
+		*bytes = s->down.len;
+		return true;
+	}
+	return false;
 }
 
 bool

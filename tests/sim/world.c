@@ -9,8 +9,10 @@
 #include "base/exits.h"
 #include "world.h"
 
-/* How long all may take to become quiet when the feeds have stopped. */
+/* How long all may take to become quiet when the feeds have stopped; and each
+ * answer that waits for a sync, one after the other. */
 #define QUIET_NS (600 * NS_PER_S)
+#define SYNC_NS	 (2 * NS_PER_S)
 
 /* How long the daemon may take to see that its file was removed, and to bring
  * it back. */
@@ -31,6 +33,8 @@
 #define GIVE_UP_NS (15 * NS_PER_S)
 
 struct world world;
+
+static bool is_power_off; /* which ends the daemon */
 
 /* ---- the daemon, from outside ---- */
 
@@ -147,12 +151,17 @@ date_corrected(const char *line, size_t len)
 	SIM_CHECK(find_date(line, len, " from=", &from) &&
 			  find_date(line, len, " to=", &to),
 		  "which date was corrected?");
+	note_clock();
+	SIM_CHECK(setup_day(sim_utc_ns()) <= to && to < from,
+		  "the date was day %d, and now it is %d", from, to);
+	world.latest_day = to;
 	if (!world.has_journal)
 		return;
 	SIM_CHECK(judge_count(from) == 0,
 		  "day %d is left, and it has records", from);
 	(void)snprintf(world.journal, sizeof(world.journal), "/journal/sym%s",
 		       clock_date_text(date, to));
+	judge_correct_day(to);
 	judge_read_journal();
 	subscribers_date_corrected(from, to, judge_count(to));
 }
@@ -296,17 +305,6 @@ heal_disk(void *who, uint64_t what)
 	world.healed_ns = sim_now_ns();
 }
 
-/* Nothing is lost if it is the file of the running day, and the daemon lives on
- * for long enough to bring it back. */
-static void
-remove_journal(void)
-{
-	sim_trace("somebody removes %s", world.journal);
-	disk.crash_in = 0;
-	(void)fs_unlink(world.journal);
-	world.removed_ns = sim_now_ns();
-}
-
 static void
 make_disk_ill(void *who, uint64_t what)
 {
@@ -347,7 +345,7 @@ make_disk_ill(void *who, uint64_t what)
 		damage_next_name();
 		return;
 	default:
-		remove_journal();
+		damage_name();
 		break;
 	}
 	sim_trace("the disk is ill for %lld ms", (long long)for_ns / 1000000);
@@ -386,13 +384,25 @@ may_end_with(int status)
 	       world.is_disk_ill;
 }
 
+/* A note of doubt that the disk has refused, too, is gone with the power: then
+ * a start refuses, and nobody knows what is lost. */
+static bool
+may_lose_power(void)
+{
+	const struct inode *note = fs_find("/journal/sym.unsynced");
+
+	return note == NULL || fs_size_on_disk(note) == fs_size(note);
+}
+
 static void
 daemon_ended(int status)
 {
 	sim_trace("the daemon has ended: %d", status);
 	if (status == PROCESS_CRASHED && disk.is_power_loss &&
 	    disk.crash_in == 0)
-		world.has_lost_power = true;
+		is_power_off = true;
+	is_power_off = is_power_off && may_lose_power();
+	world.has_lost_power = world.has_lost_power || is_power_off;
 	disk.crash_in = 0;
 	disk.is_power_loss = false;
 	SIM_CHECK(status == 0 || status == PROCESS_CRASHED ||
@@ -400,6 +410,8 @@ daemon_ended(int status)
 		  "the daemon has ended with status %d", status);
 	SIM_CHECK(status != 0 || world.is_stopping,
 		  "the daemon has stopped by itself");
+	if (!is_power_off)
+		damage_name_end();
 	give_name_to_copy();
 	if (world.is_ready) {
 		judge_read_journal();
@@ -418,8 +430,11 @@ daemon_ended(int status)
 	world.unclean++;
 	if (status == EXIT_DISK)
 		heal_disk(NULL, 0);
-	if (world.has_lost_power)
+	if (is_power_off) {
 		fs_lose_power();
+		damage_name_end();
+	}
+	is_power_off = false;
 }
 
 /* ---- what happens to it ---- */
@@ -430,6 +445,7 @@ end_feeds(void *who, uint64_t what)
 	(void)who;
 	(void)what;
 	world.is_ending = true;
+	world.answers_ns = (int64_t)feeds_most_asked() * SYNC_NS;
 	feeds_stop();
 	askers_stop();
 	subscribers_stop();
@@ -495,7 +511,7 @@ look(void *who, uint64_t what)
 		world.is_over = true;
 		stop();
 	}
-	SIM_CHECK(sim_now_ns() < world.end_ns + QUIET_NS,
+	SIM_CHECK(sim_now_ns() < world.end_ns + QUIET_NS + world.answers_ns,
 		  "the feeds have stopped, but it does not become quiet");
 	sim_at(sim_now_ns() + sim_between(NS_PER_MS, 2 * NS_PER_S), look, NULL,
 	       0);
@@ -510,7 +526,7 @@ crash_stopping(void *who, uint64_t what)
 	(void)what;
 	if (!process_is_running() || !world.is_stopping || world.is_ending)
 		return;
-	world.has_lost_power = sim_chance(500);
+	is_power_off = sim_chance(500);
 	process_crash();
 }
 
@@ -538,7 +554,7 @@ crash_now(void *who, uint64_t what)
 		disk.is_power_loss = sim_chance(500);
 		return;
 	}
-	world.has_lost_power = sim_chance(500);
+	is_power_off = sim_chance(500);
 	process_crash();
 }
 
@@ -587,6 +603,69 @@ maybe_tamper(void)
 	(void)sim_use_stream(before);
 }
 
+/* Also of the start itself, which then may fail: and be tried again. */
+static void
+maybe_make_start_ill(void)
+{
+	unsigned before = sim_use_stream(ACTOR_DISK);
+
+	if ((world.faults & FAULTS_DISK) != 0 && !world.is_ending &&
+	    world.has_journal && world.starts > 0 && sim_act() &&
+	    sim_chance(100)) {
+		world.disk_faults++;
+		world.is_disk_ill = true;
+		if (sim_chance(500))
+			disk.sync_per_mille = 400;
+		else
+			disk.eio_per_mille = 100;
+		sim_trace("the disk is ill at the start");
+		sim_at(sim_now_ns() + sim_between(NS_PER_MS, 5 * NS_PER_S),
+		       heal_disk, NULL, world.disk_faults);
+	}
+	(void)sim_use_stream(before);
+}
+
+static void
+step(int64_t step_ns)
+{
+	note_clock();
+	sim_trace("the clock steps by %lld ms", (long long)step_ns / 1000000);
+	sim_set_utc(sim_utc_ns() + step_ns);
+	world.stepped_ns += step_ns > 0 ? step_ns : 0;
+	world.clock_steps++;
+}
+
+static void
+step_back(void *who, uint64_t by_ns)
+{
+	(void)who;
+	step(-(int64_t)by_ns);
+}
+
+/* For a while it is days ahead, as that of a machine that has just booted, and
+ * mostly whoever sends updates waits until it is right. */
+static void
+leap_ahead(void)
+{
+	int64_t by_ns = sim_between(NS_PER_DAY / 2, 4 * NS_PER_DAY);
+	int64_t right_ns = sim_now_ns() + sim_between(1, 20 * NS_PER_S);
+
+	step(by_ns);
+	sim_at(right_ns, step_back, NULL, (uint64_t)by_ns);
+	if (sim_chance(800))
+		world.calm_until_ns = right_ns + 5 * NS_PER_S;
+}
+
+static void
+maybe_boot(void)
+{
+	unsigned before = sim_use_stream(ACTOR_CLOCK);
+
+	if (!world.is_ending && sim_act() && sim_chance(50))
+		leap_ahead();
+	(void)sim_use_stream(before);
+}
+
 /* Also out of its day, and to days later. */
 static void
 step_clock(void *who, uint64_t what)
@@ -600,13 +679,10 @@ step_clock(void *who, uint64_t what)
 		step_ns *= sim_between(1, 7200);
 	else if (sim_chance(50))
 		step_ns += sim_between(-2, 3) * NS_PER_DAY;
-	if (is_kept) {
-		note_clock();
-		sim_trace("the clock steps by %lld ms",
-			  (long long)step_ns / 1000000);
-		sim_set_utc(sim_utc_ns() + step_ns);
-		world.stepped_ns += step_ns > 0 ? step_ns : 0;
-	}
+	if (is_kept && sim_chance(50))
+		leap_ahead();
+	else if (is_kept)
+		step(step_ns);
 	sim_at(world_after(sim_between(0, 200 * NS_PER_S)), step_clock, NULL,
 	       0);
 }
@@ -687,6 +763,8 @@ world_run(double days, unsigned faults)
 		draw_setup();
 		damage_end();
 		maybe_tamper();
+		maybe_make_start_ill();
+		maybe_boot();
 		maybe_crash_start();
 		daemon_ended(process_run());
 		if (!world.is_over)

@@ -48,6 +48,7 @@ struct world {
 	double days;
 	int64_t begin_ns;
 	int64_t end_ns; /* when feeds stop */
+	int64_t answers_ns; /* for what they wait for then */
 	bool is_ending; /* the last requests: all must become quiet */
 	bool is_stopping, is_over;
 	bool is_stop_plain; /* nothing was wrong when it began */
@@ -60,6 +61,7 @@ struct world {
 	unsigned unclean; /* ends of the daemon that were not stops */
 	unsigned starts;
 	int64_t stepped_ns;  /* all steps of the clock to a later time */
+	unsigned clock_steps;
 	int64_t ready_ns;    /* when the daemon last became ready */
 	/* The settings that decide which records are sent: a number of their
 	 * own, and one that grows with each change. */
@@ -75,6 +77,7 @@ struct world {
 	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
 	unsigned ring_kb;
 	bool is_batched; /* publish.interval is set */
+	bool is_mgkdb;	 /* .u.sub takes a list of tables, as there */
 	unsigned interval_ms;
 	bool is_disk_ill; /* a fault of the disk goes on */
 	unsigned disk_faults; /* so far */
@@ -91,6 +94,7 @@ struct world {
 	uint64_t before_day;
 	int skipped_days;     /* after the one that ends now */
 	int64_t on_time_ns;   /* when the daemon's day was the clock's */
+	int64_t calm_until_ns; /* feeds wait for the right date */
 	char rescued[64];     /* a copy of it that was left at the end */
 	struct world_counts {
 		uint64_t updates, frames, connects, crashes, stops, figures;
@@ -149,12 +153,15 @@ void setup_write(void);
 /* Whether days end in another zone than before the last call. */
 bool setup_take_zone_change(void);
 
-/* The date in the zone in which days end. */
+/* The time and the date in the zone in which days end. */
+int64_t setup_local_ns(int64_t utc_ns);
 int32_t setup_day(int64_t utc_ns);
 
 /* ---- other programs (damage.c) ---- */
 
 void damage_journal(void);	/* while the daemon runs */
+void damage_name(void);		/* the journal loses it */
+void damage_name_end(void);	/* after the daemon's end */
 void damage_next_name(void);	/* a file that is no journal has it */
 void damage_end(void);		/* before a start */
 bool damage_is_strange(const struct inode *file);
@@ -204,6 +211,9 @@ void feeds_flood(size_t bytes); /* of each, as fast as they can */
 void feeds_check_progress(bool is_excused); /* at each look */
 bool feeds_are_quiet(void);
 
+/* The most answers for which one of them waits. */
+size_t feeds_most_asked(void);
+
 /* Whether a subscriber who has had a later update of its feed had it, too. */
 bool feeds_must_have(struct update u);
 
@@ -217,6 +227,9 @@ uint64_t feeds_sent_now(void);
 
 /* Others have destroyed it. */
 void feeds_forgive(struct update u);
+
+/* The same of all after a number that it has sent so far. */
+void feeds_forgive_after(unsigned feed, int64_t number);
 
 /* Whether an update with this name, and this time in its rows, was sent. */
 void feeds_check_sent(struct update u, int64_t stamp_ns);
@@ -272,6 +285,9 @@ void subscribers_date_corrected(int32_t from, int32_t to, uint64_t records);
 void subscribers_records_lost(int32_t day, uint64_t kept, uint64_t lost);
 void subscribers_recovered(int32_t day, uint64_t records);
 bool subscribers_are_quiet(void);
+
+/* Bytes in the kernel for one whose client has this port; false: none has. */
+bool subscribers_find_unread(unsigned port, uint64_t *bytes);
 void subscribers_stop(void);
 
 /* ---- others (askers.c) ---- */
@@ -310,6 +326,9 @@ bool judge_has_ended(int32_t day);
  * one. */
 void judge_tell_next(int32_t day, int32_t next);
 int32_t judge_day_after(int32_t day);
+
+/* A day runs which had seemed to be over; none after it has begun. */
+void judge_correct_day(int32_t day);
 
 /* The day of the file that the log named last. */
 bool judge_find_running(int32_t *day);
