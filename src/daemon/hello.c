@@ -153,17 +153,27 @@ result_of(enum wire_result result)
 	return result == WIRE_MORE ? HELLO_MORE : HELLO_REFUSED;
 }
 
+static bool
+wants_certificate(const struct server *s, const struct connection *c)
+{
+	return s->settings->auth.certificate &&
+	       listener_of(s, c)->settings->proxy;
+}
+
+bool
+hello_wants_password(const struct server *s, const struct connection *c)
+{
+	return login_is_on(&s->login) && !wants_certificate(s, c);
+}
+
 /* Who has come, now that it is said: the name is checked, or needs no check. */
 static enum hello_result
 check(struct server *s, struct connection *c, enum close_reason *reason)
 {
-	bool is_certified = s->settings->auth.certificate &&
-			    listener_of(s, c)->settings->proxy;
-
 	*reason = CLOSE_certificate;
-	if (is_certified && !take_certified(c))
+	if (wants_certificate(s, c) && !take_certified(c))
 		return HELLO_REFUSED;
-	if (is_certified || !login_is_on(&s->login))
+	if (!hello_wants_password(s, c))
 		return hello_let_in(s, c, reason);
 	*reason = CLOSE_login_barred;
 	if (login_is_barred(s, c))

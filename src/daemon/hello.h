@@ -28,6 +28,10 @@ enum hello_result hello_let_in(struct server *s, struct connection *c,
 void hello_give_rights(struct server *s, struct connection *c,
 		       const struct rights *rights);
 
+/* Whether the user is known by a password: one who is known by a certificate
+ * needs none. */
+bool hello_wants_password(const struct server *s, const struct connection *c);
+
 /* Whether a client from there may use the connection's listener. */
 bool hello_lets_in(const struct server *s, const struct connection *c);
 

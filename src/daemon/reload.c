@@ -117,7 +117,7 @@ give_rights(struct server *s, struct connection *c)
 	const struct rights *now = settings_rights_of(s->settings, c->name);
 
 	hello_give_rights(s, c, now);
-	if (login_is_on(&s->login))
+	if (hello_wants_password(s, c))
 		login_ask(s, c);
 	if (consumer_is_subscribed(&c->consumer) &&
 	    !covers(now, before, &c->selection))

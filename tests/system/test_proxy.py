@@ -143,6 +143,35 @@ def test_the_terminator_itself(start):
     sock.close()
 
 
+def test_certificates_and_passwords(start, tmp_path, connect):
+    """Protects who is known by a certificate: no password is wanted, and a reload does
+    not look for the name among those that have one; on other listeners it is wanted."""
+    users = tmp_path / "users"
+    users.write_text("boss:b\n")
+    users.chmod(0o600)
+    daemon = start({
+        "schema": {"tables": [TRADE]}, "listen": [{"proxy": True, "port": 0}, {"port": 0}],
+        "auth": {"certificate": True, "users": str(users),
+                 "rights": [{"user": "boss", "roles": "admin"}]}})
+    certified, reply = talk(daemon, header(parts=tls(b"feed")))
+    assert reply == b"\x03"
+    plain = [line.number("port") for line in daemon.logged("listening")][1]
+    for creds, answer in ((b"feed:x", b""), (b"boss:b", b"\x03")):
+        with socket.create_connection(("127.0.0.1", plain), timeout=20) as sock:
+            sock.sendall(creds + b"\x03\0")
+            assert sock.recv(4) == answer
+            if answer:
+                sock.sendall(kdb.frame(".ringtick.reload[]", kdb.SYNC))
+                frames = kdb.FrameReader(sock)
+                assert kdb.decode(frames.next()[kdb.HEADER:]) == kdb.NIL
+                # the questions about who is connected are answered by then
+                sock.sendall(kdb.frame(".ringtick.reload[]", kdb.SYNC))
+                assert kdb.decode(frames.next()[kdb.HEADER:]) == kdb.NIL
+    certified.sendall(kdb.frame("", kdb.SYNC))
+    assert kdb.FrameReader(certified).next()
+    certified.close()
+
+
 def test_certificates(start):
     """Protects names that come with a certificate: the terminator has verified it, and
     told the name; whatever else was claimed does not count."""
