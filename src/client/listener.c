@@ -262,6 +262,21 @@ remove_stale(const struct sockaddr_un *at)
 	(void)close(fd);
 }
 
+/* As bind_and_listen, of a socket file; nobody can connect yet. */
+static int
+bind_path(int fd, const struct sockaddr_un *at)
+{
+	for (unsigned tries = 1;; tries++) {
+		remove_stale(at);
+		if (bind(fd, (const struct sockaddr *)at, sizeof(*at)) == 0)
+			return 0;
+		if (errno != EADDRINUSE || tries == BIND_TRIES)
+			return -1;
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 50000000 },
+				NULL);
+	}
+}
+
 /* Gives the socket file its group and mode.  Returns NULL, or what failed with
  * errno. */
 static const char *
@@ -292,9 +307,7 @@ listen_path(struct listeners *l, const struct listen_settings *set, char *err,
 	const char *what = "listen.unix_path";
 
 	memcpy(at.sun_path, set->unix_path, strlen(set->unix_path) + 1);
-	remove_stale(&at);
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
-		/* Nobody can connect before listen. */
+	if (fd >= 0 && bind_path(fd, &at) == 0) {
 		what = set_access(set);
 		if (what == NULL && listen(fd, BACKLOG) == 0) {
 			(void)add_listener(l, set, fd, LISTENER_PATH);
@@ -303,11 +316,14 @@ listen_path(struct listeners *l, const struct listen_settings *set, char *err,
 	}
 	error = errno;
 	(void)snprintf(err, err_len,
-		       "cannot listen on the socket file \"%s\": %s: %s; its "
-		       "folder must be writable for the daemon, and the daemon "
-		       "a member of its group",
+		       "cannot listen on the socket file \"%s\": %s: %s; %s",
 		       set->unix_path, what == NULL ? "listen" : what,
-		       strerror(error));
+		       strerror(error),
+		       error == EADDRINUSE
+			       ? "somebody listens on it (ss -lxp), or it is "
+				 "another file"
+			       : "its folder must be writable for the daemon, "
+				 "and the daemon a member of its group");
 	if (fd >= 0)
 		(void)close(fd);
 	errno = error;

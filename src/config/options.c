@@ -607,6 +607,17 @@ is_journal_name_good(const struct settings *s)
 	       s->journal.name[0] != '.';
 }
 
+/* As an absolute path it is longer than in the file. */
+static bool
+is_path_good(const struct settings *s)
+{
+	for (unsigned i = 0; i < settings_listens_cnt(s); i++)
+		if (strlen(settings_listen(s, i)->unix_path) >
+		    (size_t)options[OPTION_listen_unix_path].max)
+			return false;
+	return true;
+}
+
 static bool
 is_mode_good(const struct settings *s)
 {
@@ -626,6 +637,11 @@ static const struct rule {
 	enum option_idx involved[4];
 	unsigned involved_cnt;
 } rules[] = {
+	{ is_path_good,
+	  "at most 107 characters, with the folder of the configuration where "
+	  "it is relative",
+	  { OPTION_listen_unix_path },
+	  1 },
 	{ is_mode_good,
 	  "octal digits, such as \"0660\"",
 	  { OPTION_listen_unix_mode },

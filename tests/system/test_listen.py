@@ -2,11 +2,13 @@
 behind a unix socket."""
 
 import os
+import pathlib
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 
 import kdb
 import pytest
@@ -80,11 +82,11 @@ def test_who_is_behind_the_abstract_socket(start):
 
 
 @pytest.mark.parametrize("mode_text", ["0600", "0666"])
-def test_socket_file(start, tmp_path, mode_text):
+def test_socket_file(start, mode_text):
     """Protects access by the file system: the file has the mode and group asked for
     before anybody can connect, is made anew after a crash, and goes with the daemon."""
-    path = tmp_path / "here" / "socket"
-    path.parent.mkdir()
+    folder = tempfile.TemporaryDirectory()  # a socket's path has 107 characters
+    path = pathlib.Path(folder.name) / "socket"
     changes = {"listen": {"unix_path": str(path), "unix_mode": mode_text,
                           "unix_group": "nogroup" if os.geteuid() == 0 else ""}}
     for turn in range(2):
@@ -107,6 +109,7 @@ def test_socket_file(start, tmp_path, mode_text):
         else:
             daemon.stop()
             assert not path.exists()
+    folder.cleanup()
 
 
 MISTAKES = {
@@ -115,6 +118,7 @@ MISTAKES = {
     "too many bits": ({"listen": {"networks": ["10.0.0.0/33"]}}, ["10.0.0.0/33"]),
     "no such role": ({"listen": {"roles": ["x"]}}, ["listen.roles[0]", "is not a role"]),
     "no list": ({"listen": {"networks": "10.0.0.0/8"}}, ["listen.networks", "list"]),
+    "long path": ({"listen": {"unix_path": "a" * 100}}, ["listen.unix_path", "107"]),
     "mode": ({"listen": {"unix_path": "s", "unix_mode": "888"}}, ["listen.unix_mode"]),
     "nine": ({"listen": [{"port": 5010 + n} for n in range(9)]}, ["too many"]),
     "everybody": ({"listen": {"address": "0.0.0.0"}}, ["0.0.0.0", "auth.users", "auth.open"]),

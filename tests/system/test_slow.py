@@ -20,8 +20,8 @@ SMALL = {"ring": {"size": "4M"}, "message": {"max": "64K"},
 MEMORY_SLACK = 2 << 20
 
 
-def small(mode, **slow):
-    return {**SMALL, "engine": {"mode": mode}, "slow": slow}
+def small(mode, users=(), **slow):
+    return {**SMALL, "engine": {"mode": mode}, "slow": slow, "auth": {"rights": list(users)}}
 
 
 def users(**policies):
