@@ -30,7 +30,7 @@ login_write_check(struct login_request *out, uint64_t id, const char *user,
 {
 	write_user(out, id, LOGIN_CHECK, user);
 	out->is_too_long = password_len > PASSWORD_BYTES_MAX;
-	if (!out->is_too_long)
+	if (!out->is_too_long && password_len > 0)
 		memcpy(out->password, password, password_len);
 	(void)snprintf(out->peer, sizeof(out->peer), "%s", peer);
 }

@@ -92,8 +92,9 @@ struct login_answer {
 } __attribute__((packed));
 
 /* Fills a request with what a client sent: its user and its password, which
- * hold no NUL.  A password of more than PASSWORD_BYTES_MAX bytes is left out:
- * nobody has such a one.  A longer peer is cut. */
+ * hold no NUL; the password may be missing (NULL, 0).  A password of more than
+ * PASSWORD_BYTES_MAX bytes is left out: nobody has such a one.  A longer peer
+ * is cut. */
 void login_write_check(struct login_request *out, uint64_t id,
 		       const char *user, const char *password,
 		       size_t password_len, const char *peer);
