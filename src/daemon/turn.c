@@ -470,8 +470,9 @@ close_all(struct server *s)
 		next = clients_next(&s->clients, c);
 		session_close(s, c, CLOSE_stopping, NULL);
 	}
-	/* Memory may be freed only when the kernel no longer uses it; and
-	 * during a write the file may end with a part of a record. */
+	/* Memory may be freed only when the kernel no longer uses it; during a
+	 * write the file may end with a part of a record; and what was accepted
+	 * during a write is lost if there is no other one. */
 	while ((s->clients.open_cnt > 0 || catchup_is_reading(&s->catchup) ||
 		journal_is_trying(&s->journal)) &&
 	       s->now_ns < until)
