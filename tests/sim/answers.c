@@ -223,6 +223,29 @@ begin_without_journal(struct subscriber *s, int32_t day)
 	s->is_adrift = true;
 }
 
+/* From now on it can claim all records of the day from this one on. */
+static void
+claim_from(struct subscriber *s, int32_t day, uint64_t idx)
+{
+	s->is_renewing = false;
+	s->claim = (struct claim){ .is_made = true,
+				   .epoch = s->new_epoch,
+				   .day = day,
+				   .base = idx,
+				   .unclean = world.unclean,
+				   .era = world.era,
+				   .fit = world.fit,
+				   .after = world.after };
+}
+
+/* Whether it was answered before the correction of this day, which we know
+ * already. */
+static bool
+is_before_correction(const struct subscriber *s, int32_t day)
+{
+	return correction.at_ns > s->asked_ns && correction.from == day;
+}
+
 static void
 placed(struct subscriber *s, const struct seen *seen)
 {
@@ -278,20 +301,12 @@ placed(struct subscriber *s, const struct seen *seen)
 			  fs_find(world.journal) == NULL,
 		  "%s is told to replay %" PRIu64 " records of %" PRIu64,
 		  s->c.user, idx, judge_count(day));
-	s->is_renewing = false;
-	s->claim = (struct claim){ .is_made = true,
-				   .epoch = s->new_epoch,
-				   .day = day,
-				   .base = idx,
-				   .unclean = world.unclean,
-				   .era = world.era,
-				   .fit = world.fit,
-				   .after = world.after };
+	claim_from(s, day, idx);
 	order_add(s, (struct item){ .kind = ITEM_JUMP,
 				    .sel = s->has.sel,
 				    .day = day,
 				    .idx = idx });
-	if (correction.at_ns > s->asked_ns && correction.from == day)
+	if (is_before_correction(s, day))
 		move(s);
 }
 
@@ -322,17 +337,8 @@ changed(struct subscriber *s, const struct seen *seen)
 		return;
 	}
 	s->new_epoch = seen->numbers[3];
-	s->is_renewing = false;
-	s->claim = (struct claim){ .is_made = true,
-				   .epoch = seen->numbers[3],
-				   .day = day,
-				   .base = idx,
-				   .unclean = world.unclean,
-				   .era = world.era,
-				   .fit = world.fit,
-				   .after = world.after };
-	/* It was answered before the correction, which we know already. */
-	if (correction.at_ns > s->asked_ns && correction.from == day)
+	claim_from(s, day, idx);
+	if (is_before_correction(s, day))
 		move(s);
 	else
 		order_add(s, (struct item){ .kind = ITEM_CHANGE,

@@ -444,20 +444,30 @@ test_a_span_in_flight_holds_the_ring(void **state)
 	vanish(r);
 }
 
+/* Three records, and a mark if that is wanted; most of the first one is
+ * sent. */
+static void
+send_part_of_three(struct reader *r, bool wants_mark)
+{
+	struct selection s = everything();
+
+	queue(r, 0, &m.all.main, &s, false);
+	for (int i = 0; i < 3; i++)
+		assert_true(put(i, 200));
+	if (wants_mark)
+		assert_true(put(MARK, 0));
+	assert_true(submit(r, 150));
+	complete(r, 150);
+}
+
 /* A skip in the middle of a frame: its rest comes, then new frames. */
 static void
 test_skip_mid_frame(void **state)
 {
 	struct reader *r = &m.readers[0];
-	struct selection s = everything();
 
 	(void)state;
-	queue(r, 0, &m.all.main, &s, false);
-	for (int i = 0; i < 3; i++)
-		assert_true(put(i, 200));
-	assert_true(put(MARK, 0));
-	assert_true(submit(r, 150));
-	complete(r, 150);
+	send_part_of_three(r, true);
 	skip_ahead(r); /* loses two records; the mark is kept for later */
 	assert_int_equal(r->c.skipped_records, 2);
 	assert_true(put(2, 500));
@@ -499,14 +509,9 @@ static void
 test_skips_before_and_after_a_mark(void **state)
 {
 	struct reader *r = &m.readers[0];
-	struct selection s = everything();
 
 	(void)state;
-	queue(r, 0, &m.all.main, &s, false);
-	for (int i = 0; i < 3; i++)
-		assert_true(put(i, 200));
-	assert_true(submit(r, 150));
-	complete(r, 150);
+	send_part_of_three(r, false);
 	skip_ahead(r);
 	consumer_tell_skip(&r->c, 1, 3);
 	assert_true(put(MARK, 0));
