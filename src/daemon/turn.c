@@ -371,15 +371,18 @@ set_time(struct server *s, int64_t waited_ns)
 }
 
 /* Records of the journal are lost, so places in it have changed: a consumer
- * that reads it would get later records instead of those that it lacks. */
+ * that reads it would get later records instead of those that it lacks.  A loss
+ * takes several turns to find, so one turn has at most one. */
 static void
-drop_readers(struct server *s)
+lose_records(struct server *s)
 {
 	struct connection *c, *next;
 
-	s->losses = s->journal.state.losses;
+	s->losses = s->journal.state.loss.times;
+	tick_count_loss(&s->tick);
 	for (c = clients_next(&s->clients, NULL); c != NULL; c = next) {
 		next = clients_next(&s->clients, c);
+		consumer_renumber_skips(&c->consumer, &s->journal.state.loss);
 		if (consumer_holds_file(&c->consumer) &&
 		    c->state != CONNECTION_CLOSING)
 			session_close(
@@ -400,8 +403,8 @@ turn(struct server *s)
 	wait_serve_level(s);
 	for (unsigned i = 0; i < n; i++)
 		dispatch(s, &done[i]);
-	if (s->losses != s->journal.state.losses)
-		drop_readers(s);
+	if (s->losses != s->journal.state.loss.times)
+		lose_records(s);
 	publish_batch(s);
 	streams_feed(&s->streams, s->now_ns);
 	judge_consumers(s);
