@@ -146,8 +146,13 @@ lose(struct subscriber *s, int32_t day, uint64_t kept, uint64_t lost)
 	s->is_renewing = false;
 	s->is_unsure = !s->is_placed || s->is_changing;
 	s->unsure = s->asking;
-	if (!s->is_placed || s->day != day)
+	if (!s->is_placed || s->day > day)
 		return;
+	/* It may have been sent lost records, and has not read them yet. */
+	if (s->day < day) {
+		s->is_adrift = true;
+		return;
+	}
 	for (unsigned i = 0; i < TABLES; i++) {
 		if (s->idx[i] < kept + lost || s->items.len > 0)
 			s->is_adrift = true;
