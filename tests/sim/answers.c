@@ -70,6 +70,14 @@ is_outdated(const struct claim *c)
 	return c->cnt > 0 && c->fit != world.fit;
 }
 
+static bool
+has_waited_for_room(const struct subscriber *s, const struct seen *seen)
+{
+	return strcmp(seen->error, "full") == 0 &&
+	       (world.disk_faults > 0 ||
+		sim_now_ns() - s->asked_ns > MESSAGE_NS);
+}
+
 static void
 refused(struct subscriber *s, const struct seen *seen)
 {
@@ -80,10 +88,10 @@ refused(struct subscriber *s, const struct seen *seen)
 		       strcmp(seen->error, "range") == 0;
 
 	sim_trace("%s is refused: %s", s->c.user, seen->error);
-	/* Or what it waits for waits for the disk, for message.timeout. */
-	if ((strcmp(seen->error, "journal") == 0 ||
-	     strcmp(seen->error, "full") == 0) &&
-	    world.disk_faults > 0) {
+	/* Or what it waits for waits for the disk, or has waited for room for
+	 * message.timeout. */
+	if ((world.disk_faults > 0 && strcmp(seen->error, "journal") == 0) ||
+	    has_waited_for_room(s, seen)) {
 		client_leave(&s->c);
 		subscriber_come_later(s);
 		return;
@@ -329,8 +337,7 @@ changed(struct subscriber *s, const struct seen *seen)
 		/* Its request may have waited for so long. */
 		SIM_CHECK((world.disk_faults > 0 &&
 			   strcmp(seen->error, "journal") == 0) ||
-				  (sim_now_ns() - s->asked_ns > MESSAGE_NS &&
-				   strcmp(seen->error, "full") == 0),
+				  has_waited_for_room(s, seen),
 			  "%s may not change its selection: %s", s->c.user,
 			  seen->error);
 		return;
