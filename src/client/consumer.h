@@ -30,6 +30,7 @@
 #include "client/slow_policy.h"
 #include "config/settings.h"
 #include "journal/history.h"
+#include "journal/state.h"
 #include "ring/streams.h"
 #include "schema/mark.h"
 
@@ -152,7 +153,9 @@ struct notice {
 	bool has_mark;
 	int32_t mark_day; /* the last one skipped */
 	bool has_range;
-	uint64_t from_record, to_record; /* [from, to) in the day */
+	uint64_t from_record, to_record; /* [from, to) in the day, which comes
+					    after ... */
+	uint64_t range_marks;		 /* ... these of the main stream */
 	uint8_t bytes[MARK_BYTES + 80];
 	size_t len, sent;
 	bool is_all; /* `bytes` has all of the above; else another notice
@@ -332,10 +335,16 @@ struct skipped {
 struct skipped consumer_skip(struct consumer *c, uint8_t *buffer,
 			     const struct history_place *place);
 
-/* Queues a notice that it may lack records [from_record, to_record) of the day:
+/* Queues a notice that it may lack records [from_record, to_record) of the day
+ * that follows `marks` ends of day in the main stream:
  * (`.ringtick.skipped;from;to). */
 void consumer_tell_skip(struct consumer *c, uint64_t from_record,
-			uint64_t to_record);
+			uint64_t to_record, uint64_t marks);
+
+/* The journal has lost records: a notice that has not gone yet names records by
+ * their new numbers. */
+void consumer_renumber_skips(struct consumer *c,
+			     const struct journal_loss *loss);
 
 /* ---- the past ---- */
 

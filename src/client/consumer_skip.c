@@ -98,7 +98,8 @@ consumer_skip(struct consumer *c, uint8_t *buffer,
 }
 
 void
-consumer_tell_skip(struct consumer *c, uint64_t from_record, uint64_t to_record)
+consumer_tell_skip(struct consumer *c, uint64_t from_record, uint64_t to_record,
+		   uint64_t marks)
 {
 	struct notice *n = &c->notice;
 
@@ -106,5 +107,26 @@ consumer_tell_skip(struct consumer *c, uint64_t from_record, uint64_t to_record)
 	if (!n->has_range)
 		n->from_record = from_record;
 	n->to_record = to_record;
+	n->range_marks = marks;
 	n->has_range = true;
+}
+
+static uint64_t
+number_after_loss(uint64_t record, const struct journal_loss *loss)
+{
+	if (record < loss->record)
+		return record;
+	return max_u64(loss->record, record - min_u64(record, loss->cnt));
+}
+
+void
+consumer_renumber_skips(struct consumer *c, const struct journal_loss *loss)
+{
+	struct notice *n = &c->notice;
+
+	if (!n->has_range || n->range_marks != loss->marks)
+		return;
+	keep_notice_open(c);
+	n->from_record = number_after_loss(n->from_record, loss);
+	n->to_record = number_after_loss(n->to_record, loss);
 }

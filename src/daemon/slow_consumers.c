@@ -93,7 +93,8 @@ skip_to_head(struct server *s, struct connection *c)
 					    skipped.to_pos);
 	if (consumer->wants_skips && skipped.records > 0)
 		consumer_tell_skip(consumer, skipped.from_record,
-				   skipped.to_record);
+				   skipped.to_record,
+				   tick_day_marks(&s->tick, skipped.to_pos));
 	s->counters.skips++;
 	s->counters.skipped_records += skipped.records;
 	consumer->lag.is_slow = false;

@@ -384,15 +384,18 @@ set_time(struct server *s, int64_t waited_ns)
 }
 
 /* Records of the journal are lost, so places in it have changed: a consumer
- * that reads it would get later records instead of those that it lacks. */
+ * that reads it would get later records instead of those that it lacks.  A loss
+ * takes several turns to find, so one turn has at most one. */
 static void
-drop_readers(struct server *s)
+lose_records(struct server *s)
 {
 	struct connection *c, *next;
 
-	s->losses = s->journal.state.losses;
+	s->losses = s->journal.state.loss.times;
+	tick_count_loss(&s->tick);
 	for (c = clients_next(&s->clients, NULL); c != NULL; c = next) {
 		next = clients_next(&s->clients, c);
+		consumer_renumber_skips(&c->consumer, &s->journal.state.loss);
 		if (consumer_holds_file(&c->consumer) &&
 		    c->state != CONNECTION_CLOSING)
 			session_close(
@@ -413,8 +416,8 @@ turn(struct server *s)
 	wait_serve_level(s);
 	for (unsigned i = 0; i < n; i++)
 		dispatch(s, &done[i]);
-	if (s->losses != s->journal.state.losses)
-		drop_readers(s);
+	if (s->losses != s->journal.state.loss.times)
+		lose_records(s);
 	publish_batch(s);
 	streams_feed(&s->streams, s->now_ns);
 	judge_consumers(s);
@@ -484,8 +487,9 @@ close_all(struct server *s)
 		session_close(s, c, CLOSE_stopping, NULL);
 	}
 	login_stop(s);
-	/* Memory may be freed only when the kernel no longer uses it; and
-	 * during a write the file may end with a part of a record. */
+	/* Memory may be freed only when the kernel no longer uses it; during a
+	 * write the file may end with a part of a record; and what was accepted
+	 * during a write is lost if there is no other one. */
 	while ((s->clients.open_cnt > 0 || catchup_is_reading(&s->catchup) ||
 		login_is_reading(&s->login) ||
 		journal_is_trying(&s->journal)) &&

@@ -331,8 +331,10 @@ journal_excuse(struct journal *j, int64_t ns)
 bool
 journal_is_trying(const struct journal *j)
 {
-	return j->failing_since_ns != 0 &&
-	       (j->phase == JOURNAL_WRITING || j->phase == JOURNAL_CUTTING);
+	if (j->failing_since_ns == 0)
+		return j->state.is_on && !j->state.is_stuck &&
+		       j->state.stream_records < j->main->records;
+	return j->phase == JOURNAL_WRITING || j->phase == JOURNAL_CUTTING;
 }
 
 bool

@@ -314,8 +314,8 @@ void journal_excuse(struct journal *j, int64_t ns);
  * journal is not stuck. */
 int64_t journal_stuck_ns(const struct journal *j, int64_t now_ns);
 
-/* Whether a failed write is being tried again, or its remains are being cut
- * off. */
+/* Whether accepted messages are not in the file yet, and it takes them; or a
+ * failed write is being tried again, or its remains are being cut off. */
 bool journal_is_trying(const struct journal *j);
 
 /* Whether every committed message is in the file, and on the disk if

@@ -175,7 +175,7 @@ uint64_t journal_staging_oldest_off(const struct journal *j);
 /*
  * Only the good records of k are left of the file: continues after them with
  * the records that memory has.  Returns whether records are lost; then there is
- * a new epoch, and state.losses has grown.
+ * a new epoch, and state.loss says which.
  */
 bool journal_refill(struct journal *j, const struct good_records *k);
 

@@ -221,7 +221,12 @@ journal_refill(struct journal *j, const struct good_records *k)
 		history_lose(&j->history, k->good_off, k->good_records,
 			     from.at.pos);
 		begin_epoch(j);
-		j->state.losses++;
+		j->state.loss = (struct journal_loss){
+			.times = j->state.loss.times + 1,
+			.marks = j->state.marks,
+			.record = k->good_records,
+			.cnt = lost,
+		};
 	}
 	tell_cut(j, k, lost);
 	return lost > 0;

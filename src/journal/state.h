@@ -14,6 +14,17 @@
 
 enum { JOURNAL_PATH_MAX = 4096 };
 
+/*
+ * The last time that records in the file were lost.  Places known from before
+ * are void: records after the lost ones have numbers that are lower by `cnt`.
+ */
+struct journal_loss {
+	uint64_t times;	 /* that this happened; 0: never */
+	uint64_t marks;	 /* of the main stream before the file's records */
+	uint64_t record; /* number of the first lost one in the file */
+	uint64_t cnt;
+};
+
 struct journal_state {
 	bool is_on;
 	char path[JOURNAL_PATH_MAX]; /* of the file, absolute */
@@ -31,8 +42,7 @@ struct journal_state {
 	bool is_file_stuck; /* the next file, or the name, does not come
 			       soon: not to be waited for */
 	uint64_t marks;		 /* of the main stream, passed by rolling */
-	uint64_t losses;	 /* times that records in the file were lost:
-				    places known from before are void */
+	struct journal_loss loss;
 	struct epochs epochs;
 };
 

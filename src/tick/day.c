@@ -142,6 +142,23 @@ tick_is_between_files(const struct tick *t)
 }
 
 uint64_t
+tick_day_marks(const struct tick *t, uint64_t pos)
+{
+	const struct stream *main = &t->streams->main;
+
+	return main->marks - (stream_has_mark_after(main, pos) ? 1 : 0);
+}
+
+void
+tick_count_loss(struct tick *t)
+{
+	const struct journal_loss *loss = &t->journal->loss;
+
+	if (loss->marks != t->streams->main.marks)
+		t->before_begin += loss->cnt;
+}
+
+uint64_t
 tick_day_record(const struct tick *t, uint64_t stream_record, uint64_t pos)
 {
 	uint64_t begin = stream_has_mark_after(&t->streams->main, pos)

@@ -67,18 +67,12 @@ position_promised_records(const struct call *c)
 				    : position_visible_records(c);
 }
 
-bool
-position_is_between_files(const struct call *c)
-{
-	return tick_is_between_files(c->tick);
-}
-
 /* Whether a client that is told the position now would replay another file, or
  * none. */
 static bool
 cannot_replay(const struct call *c)
 {
-	return position_is_between_files(c) || c->tick->journal->is_nameless;
+	return tick_is_between_files(c->tick) || c->tick->journal->is_nameless;
 }
 
 /*
@@ -117,7 +111,7 @@ position_j(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
-	if (position_is_between_files(c))
+	if (tick_is_between_files(c->tick))
 		return call_must_wait(c, WAIT_FILE);
 	wire_put_long(out, (int64_t)c->tick->journal->records);
 	return NULL;

@@ -35,7 +35,4 @@ bool position_is_stuck(const struct call *c);
  * in the file if position_is_stuck, else all. */
 uint64_t position_promised_records(const struct call *c);
 
-/* tick_is_between_files. */
-bool position_is_between_files(const struct call *c);
-
 #endif

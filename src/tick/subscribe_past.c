@@ -100,7 +100,7 @@ call_subfrom(void *context, const struct request_arg *args, unsigned args_cnt,
 	r = wire_reader(args[2].at, args[2].len, false);
 	if (!read_integer(&r, &i))
 		return "type";
-	if (position_is_between_files(c))
+	if (tick_is_between_files(c->tick))
 		return call_must_wait(c, WAIT_FILE);
 	error = ask_for(c, history_last(c->tick->history), (uint64_t)i);
 	return error != NULL ? error : subscribe_to(c, &args[0], &args[1], out);
@@ -150,7 +150,7 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 		return "nyi";
 	if (!read_claim(&args[2], &claim))
 		return "type";
-	if (position_is_between_files(c))
+	if (tick_is_between_files(c->tick))
 		return call_must_wait(c, WAIT_FILE);
 	file = history_find_day(t->history, claim.day, t->day);
 	if (file == NULL)

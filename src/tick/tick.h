@@ -181,6 +181,13 @@ bool tick_is_between_files(const struct tick *t);
 uint64_t tick_day_record(const struct tick *t, uint64_t stream_record,
 			 uint64_t pos);
 
+/* The number of ends of day in the main stream before that day. */
+uint64_t tick_day_marks(const struct tick *t, uint64_t pos);
+
+/* The journal's last loss changes the numbers of later records; call it once
+ * for each loss, in the turn in which it was found. */
+void tick_count_loss(struct tick *t);
+
 /* The day that should run, if the running one was begun by a wrong clock: the
  * clock's, or the first one that has not ended.  Else the running day. */
 int32_t tick_right_day(const struct tick *t);

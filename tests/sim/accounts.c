@@ -206,18 +206,27 @@ begin_of(const struct account *a, uint64_t i)
 	return i == 0 ? 0 : message(a, i - 1)->end;
 }
 
+/* Replies that had come when the kernel had taken what a row says. */
+static uint64_t
+replies_sent(const struct account *a, const struct row *r)
+{
+	return replies_before(a, first_after(a, (uint64_t)r->f.sent_bytes));
+}
+
 /*
- * Moves the end of a row's lag behind the replies that the row does not count.
- * Of several questions one at a time is answered, after which comes the next;
- * and while the journal does not move, an answer comes before messages that
- * were there before its question was read.  false: not all of it has come.
+ * The end of a row's lag, behind the replies from `first` on, which the row
+ * does not count.  Of several questions one at a time is answered, after which
+ * comes the next; and while the journal does not move, an answer comes before
+ * messages that were there before its question was read, or even asked.
+ * false: not all of it has come.
  */
 static bool
-pass_later_replies(const struct account *a, const struct row *r, uint64_t *end)
+pass_later_replies(const struct account *a, const struct row *r, uint64_t first,
+		   uint64_t *end)
 {
 	uint64_t i = first_after(a, (uint64_t)r->f.sent_bytes);
-	uint64_t first = replies_before(a, i) + 1;
 
+	*end = (uint64_t)(r->f.sent_bytes + r->f.lag_bytes);
 	for (; i < messages_cnt(a) && begin_of(a, i) < *end; i++)
 		if (replies_before(a, i + 1) > replies_before(a, i) &&
 		    replies_before(a, i) >= first)
@@ -397,18 +406,75 @@ check_moment(const struct row *r, const struct place *last,
 static bool
 find_end(const struct account *a, const struct row *r, uint64_t *end)
 {
-	uint64_t reply;
-	bool is_error;
+	uint64_t had = replies_sent(a, r), reply;
+	bool waits = r->asked > had, is_error;
 
-	*end = (uint64_t)(r->f.sent_bytes + r->f.lag_bytes);
-	if (!pass_later_replies(a, r, end) ||
+	if (!pass_later_replies(a, r, had + waits, end) ||
 	    !find_reply(a, r, *end, &reply, &is_error))
 		return false;
 	if (is_error)
 		*end = 0;
-	else if (!is_end(a, *end))
+	else if (!is_end(a, *end) && reply > 0)
 		*end -= min_u64(reply, (uint64_t)r->f.lag_bytes);
+	else if (!is_end(a, *end) && waits)
+		/* Its question had not been read yet. */
+		return pass_later_replies(a, r, had, end);
 	return true;
+}
+
+/* Whether somebody had an update before a row was made. */
+static bool
+is_old(const struct row *r, const struct place *p)
+{
+	int64_t seen_ns = judge_seen_ns(p->day, p->idx);
+
+	return seen_ns != 0 && seen_ns < moments[r->moment].from_ns;
+}
+
+/*
+ * The bytes to come of messages in which all updates are old.  A stream that
+ * has no room for a batch gets its rows later, in one message with rows that
+ * were not there yet: so old ones may come behind new ones.
+ */
+static uint64_t
+old_bytes(const struct account *a, const struct row *r)
+{
+	uint64_t sent = (uint64_t)r->f.sent_bytes, bytes = 0;
+
+	for (uint64_t i = first_after(a, sent); i < messages_cnt(a); i++) {
+		uint64_t u = i == 0 ? 0 : message(a, i - 1)->updates;
+		bool is_all = u < message(a, i)->updates;
+
+		for (; is_all && u < message(a, i)->updates; u++)
+			is_all = place(a, u) != NULL && is_old(r, place(a, u));
+		if (is_all)
+			bytes += message(a, i)->end - max_u64(begin_of(a, i),
+							      sent);
+	}
+	return bytes;
+}
+
+/* What somebody had is not after the end of a row's lag. */
+static void
+check_old(const struct account *a, const struct row *r, uint64_t end,
+	  const struct place *next)
+{
+	const struct figures *f = &r->f;
+	uint64_t had = updates_until(a, (uint64_t)f->sent_bytes);
+
+	SIM_CHECK(!world.is_batched ||
+			  old_bytes(a, r) <= (uint64_t)f->lag_bytes,
+		  "%s (%s) lacked %" PRIu64 " bytes that others had, and not "
+		  "%" PRId64 " after %" PRId64,
+		  f->user, f->state, old_bytes(a, r), f->lag_bytes,
+		  f->sent_bytes);
+	SIM_CHECK(world.is_batched || !is_old(r, next),
+		  "%s (%s) lacked record %" PRIu64 " of day %d, which somebody "
+		  "had, and it was not among the %" PRId64 " updates, %" PRId64
+		  " bytes that it lacked after %" PRId64 " (really %" PRIu64
+		  " updates)",
+		  f->user, f->state, next->idx, next->day, f->lag_records,
+		  f->lag_bytes, f->sent_bytes, updates_until(a, end) - had);
 }
 
 /* Whether nothing more can be said about a row. */
@@ -417,7 +483,6 @@ judge_row(const struct row *r)
 {
 	const struct account *a = &accounts[r->account];
 	const struct figures *f = &r->f;
-	const struct moment *m = &moments[r->moment];
 	uint64_t had = updates_until(a, (uint64_t)f->sent_bytes), end;
 	const struct place *next;
 
@@ -437,14 +502,7 @@ judge_row(const struct row *r)
 				      : updates_until(a, end));
 	if (next == NULL)
 		return false;
-	SIM_CHECK(judge_seen_ns(next->day, next->idx) == 0 ||
-			  judge_seen_ns(next->day, next->idx) >= m->from_ns,
-		  "%s (%s) lacked record %" PRIu64 " of day %d, which somebody "
-		  "had, and it was not among the %" PRId64 " updates, %" PRId64
-		  " bytes that it lacked after %" PRId64 " (really %" PRIu64
-		  " updates)",
-		  f->user, f->state, next->idx, next->day, f->lag_records,
-		  f->lag_bytes, f->sent_bytes, updates_until(a, end) - had);
+	check_old(a, r, end, next);
 	check_age(a, r);
 	if (!is_exact(a, f))
 		return true;
@@ -452,7 +510,7 @@ judge_row(const struct row *r)
 	if (updates_until(a, end) > 0) {
 		const struct place *last = place(a, updates_until(a, end) - 1);
 
-		SIM_CHECK(feeds_sent_ns(last->u) <= m->to_ns,
+		SIM_CHECK(feeds_sent_ns(last->u) <= moments[r->moment].to_ns,
 			  "%s lacks an update before it was sent", f->user);
 		check_moment(r, last, next);
 	}

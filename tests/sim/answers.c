@@ -70,6 +70,14 @@ is_outdated(const struct claim *c)
 	return c->cnt > 0 && c->fit != world.fit;
 }
 
+static bool
+has_waited_for_room(const struct subscriber *s, const struct seen *seen)
+{
+	return strcmp(seen->error, "full") == 0 &&
+	       (world.disk_faults > 0 ||
+		sim_now_ns() - s->asked_ns > MESSAGE_NS);
+}
+
 static void
 refused(struct subscriber *s, const struct seen *seen)
 {
@@ -80,10 +88,10 @@ refused(struct subscriber *s, const struct seen *seen)
 		       strcmp(seen->error, "range") == 0;
 
 	sim_trace("%s is refused: %s", s->c.user, seen->error);
-	/* Or what it waits for waits for the disk, for message.timeout. */
-	if ((strcmp(seen->error, "journal") == 0 ||
-	     strcmp(seen->error, "full") == 0) &&
-	    world.disk_faults > 0) {
+	/* Or what it waits for waits for the disk, or has waited for room for
+	 * message.timeout. */
+	if ((world.disk_faults > 0 && strcmp(seen->error, "journal") == 0) ||
+	    has_waited_for_room(s, seen)) {
 		client_leave(&s->c);
 		subscriber_come_later(s);
 		return;
@@ -146,8 +154,13 @@ lose(struct subscriber *s, int32_t day, uint64_t kept, uint64_t lost)
 	s->is_renewing = false;
 	s->is_unsure = !s->is_placed || s->is_changing;
 	s->unsure = s->asking;
-	if (!s->is_placed || s->day != day)
+	if (!s->is_placed || s->day > day)
 		return;
+	/* It may have been sent lost records, and has not read them yet. */
+	if (s->day < day) {
+		s->is_adrift = true;
+		return;
+	}
 	for (unsigned i = 0; i < TABLES; i++) {
 		if (s->idx[i] < kept + lost || s->items.len > 0)
 			s->is_adrift = true;
@@ -223,6 +236,29 @@ begin_without_journal(struct subscriber *s, int32_t day)
 	s->is_adrift = true;
 }
 
+/* From now on it can claim all records of the day from this one on. */
+static void
+claim_from(struct subscriber *s, int32_t day, uint64_t idx)
+{
+	s->is_renewing = false;
+	s->claim = (struct claim){ .is_made = true,
+				   .epoch = s->new_epoch,
+				   .day = day,
+				   .base = idx,
+				   .unclean = world.unclean,
+				   .era = world.era,
+				   .fit = world.fit,
+				   .after = world.after };
+}
+
+/* Whether it was answered before the correction of this day, which we know
+ * already. */
+static bool
+is_before_correction(const struct subscriber *s, int32_t day)
+{
+	return correction.at_ns > s->asked_ns && correction.from == day;
+}
+
 static void
 placed(struct subscriber *s, const struct seen *seen)
 {
@@ -278,20 +314,12 @@ placed(struct subscriber *s, const struct seen *seen)
 			  fs_find(world.journal) == NULL,
 		  "%s is told to replay %" PRIu64 " records of %" PRIu64,
 		  s->c.user, idx, judge_count(day));
-	s->is_renewing = false;
-	s->claim = (struct claim){ .is_made = true,
-				   .epoch = s->new_epoch,
-				   .day = day,
-				   .base = idx,
-				   .unclean = world.unclean,
-				   .era = world.era,
-				   .fit = world.fit,
-				   .after = world.after };
+	claim_from(s, day, idx);
 	order_add(s, (struct item){ .kind = ITEM_JUMP,
 				    .sel = s->has.sel,
 				    .day = day,
 				    .idx = idx });
-	if (correction.at_ns > s->asked_ns && correction.from == day)
+	if (is_before_correction(s, day))
 		move(s);
 }
 
@@ -309,8 +337,7 @@ changed(struct subscriber *s, const struct seen *seen)
 		/* Its request may have waited for so long. */
 		SIM_CHECK((world.disk_faults > 0 &&
 			   strcmp(seen->error, "journal") == 0) ||
-				  (sim_now_ns() - s->asked_ns > MESSAGE_NS &&
-				   strcmp(seen->error, "full") == 0),
+				  has_waited_for_room(s, seen),
 			  "%s may not change its selection: %s", s->c.user,
 			  seen->error);
 		return;
@@ -322,17 +349,8 @@ changed(struct subscriber *s, const struct seen *seen)
 		return;
 	}
 	s->new_epoch = seen->numbers[3];
-	s->is_renewing = false;
-	s->claim = (struct claim){ .is_made = true,
-				   .epoch = seen->numbers[3],
-				   .day = day,
-				   .base = idx,
-				   .unclean = world.unclean,
-				   .era = world.era,
-				   .fit = world.fit,
-				   .after = world.after };
-	/* It was answered before the correction, which we know already. */
-	if (correction.at_ns > s->asked_ns && correction.from == day)
+	claim_from(s, day, idx);
+	if (is_before_correction(s, day))
 		move(s);
 	else
 		order_add(s, (struct item){ .kind = ITEM_CHANGE,

@@ -55,6 +55,7 @@ struct op {
 	enum op_kind kind;
 	bool is_trying; /* an event will try it */
 	bool is_cancelled; /* it does nothing more, and has not completed yet */
+	bool is_interrupted; /* the next try is its last */
 	uint32_t generation;
 	struct ticket ticket, victim;
 	struct socket *socket;
@@ -257,7 +258,8 @@ try_cancel(struct op *op)
 	if (victim == NULL || victim->is_cancelled) {
 		complete(op, -ENOENT, true);
 	} else if (victim->is_trying && sim_chance(500)) {
-		/* It is being worked on: it completes by itself. */
+		/* It is being worked on, and interrupted there. */
+		victim->is_interrupted = true;
 		complete(op, -EALREADY, true);
 	} else if (sim_chance(500)) {
 		complete(victim, -ECANCELED, true);
@@ -353,6 +355,8 @@ try_op(void *who, uint64_t what)
 		}
 		break;
 	}
+	if (op->is_interrupted && op->kind != OP_FREE)
+		complete(op, -EINTR, true);
 }
 
 void

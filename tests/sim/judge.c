@@ -252,6 +252,10 @@ judge_read_journal(void)
 {
 	int32_t running;
 
+	/* What is left after a power loss is looked at by the next start; until
+	 * then answers that were sent before it still arrive. */
+	if (!world.is_ready && world.has_lost_power)
+		return;
 	find_days();
 	for (unsigned i = 0; i < cnt; i++) {
 		read_more(&days[i]);

@@ -514,6 +514,25 @@ def test_stop_drains_to_the_file(start, connect, folder, mode, sync):
     assert not daemon.logged("stop_cut")
 
 
+def test_a_stop_that_is_cut_writes_what_was_accepted(start, connect, folder, mode):
+    """Protects what was accepted in the last turn before stop.timeout is over,
+    while an earlier write was under way: a disk that works loses none of it."""
+    for n in range(5):
+        own = folder / str(n)
+        own.mkdir()
+        daemon = start(journal.settings(own, {
+            "stop": {"timeout": 0}, "engine": {"mode": mode},
+            "connections": {"receive_buffer": "4K"}}))
+        feed = connect(daemon)
+        daemon.pause()
+        feed.send(update("trade", trade(20, 20)) * 60)
+        daemon.signal(signal.SIGTERM)
+        daemon.resume()
+        accepted = daemon.wait_log("stop").number("in_records")
+        daemon.stop()
+        assert len(journal.read(journal.path_now(own)).records) == accepted
+
+
 class Pages:
     """The kernel's view of a file's pages: which are not yet on the disk."""
 

@@ -444,20 +444,30 @@ test_a_span_in_flight_holds_the_ring(void **state)
 	vanish(r);
 }
 
+/* Three records, and a mark if that is wanted; most of the first one is
+ * sent. */
+static void
+send_part_of_three(struct reader *r, bool wants_mark)
+{
+	struct selection s = everything();
+
+	queue(r, 0, &m.all.main, &s, false);
+	for (int i = 0; i < 3; i++)
+		assert_true(put(i, 200));
+	if (wants_mark)
+		assert_true(put(MARK, 0));
+	assert_true(submit(r, 150));
+	complete(r, 150);
+}
+
 /* A skip in the middle of a frame: its rest comes, then new frames. */
 static void
 test_skip_mid_frame(void **state)
 {
 	struct reader *r = &m.readers[0];
-	struct selection s = everything();
 
 	(void)state;
-	queue(r, 0, &m.all.main, &s, false);
-	for (int i = 0; i < 3; i++)
-		assert_true(put(i, 200));
-	assert_true(put(MARK, 0));
-	assert_true(submit(r, 150));
-	complete(r, 150);
+	send_part_of_three(r, true);
 	skip_ahead(r); /* loses two records; the mark is kept for later */
 	assert_int_equal(r->c.skipped_records, 2);
 	assert_true(put(2, 500));
@@ -499,20 +509,15 @@ static void
 test_skips_before_and_after_a_mark(void **state)
 {
 	struct reader *r = &m.readers[0];
-	struct selection s = everything();
 
 	(void)state;
-	queue(r, 0, &m.all.main, &s, false);
-	for (int i = 0; i < 3; i++)
-		assert_true(put(i, 200));
-	assert_true(submit(r, 150));
-	complete(r, 150);
+	send_part_of_three(r, false);
 	skip_ahead(r);
-	consumer_tell_skip(&r->c, 1, 3);
+	consumer_tell_skip(&r->c, 1, 3, 0);
 	assert_true(put(MARK, 0));
 	assert_true(put(0, 200));
 	skip_ahead(r);
-	consumer_tell_skip(&r->c, 0, 1);
+	consumer_tell_skip(&r->c, 0, 1, 1);
 	assert_int_equal(r->c.notice.from_record, 0);
 	assert_int_equal(r->c.notice.to_record, 1);
 	/* and without a later record */
@@ -526,6 +531,38 @@ test_skips_before_and_after_a_mark(void **state)
 	assert_int_equal(r->span.len, MARK_BYTES);
 	complete(r, MARK_BYTES);
 	assert_false(submit(r, 1000));
+	vanish(r);
+}
+
+/* When the journal loses records, later ones get lower numbers: a notice that
+ * waits is numbered anew, unless it is of another day than the loss. */
+static void
+test_skips_before_a_loss(void **state)
+{
+	static const struct {
+		struct journal_loss loss;
+		uint64_t from, to;
+	} rows[] = {
+		{ { .marks = 1, .record = 0, .cnt = 9 }, 30, 50 },
+		{ { .marks = 0, .record = 60, .cnt = 9 }, 30, 50 },
+		{ { .marks = 0, .record = 40, .cnt = 3 }, 30, 47 },
+		{ { .marks = 0, .record = 40, .cnt = 100 }, 30, 40 },
+		{ { .marks = 0, .record = 20, .cnt = 5 }, 25, 45 },
+		{ { .marks = 0, .record = 20, .cnt = 15 }, 20, 35 },
+		{ { .marks = 0, .record = 20, .cnt = 100 }, 20, 20 },
+	};
+	struct reader *r = &m.readers[0];
+
+	(void)state;
+	send_part_of_three(r, false);
+	skip_ahead(r);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		r->c.notice.has_range = false;
+		consumer_tell_skip(&r->c, 30, 50, 0);
+		consumer_renumber_skips(&r->c, &rows[i].loss);
+		assert_int_equal(r->c.notice.from_record, rows[i].from);
+		assert_int_equal(r->c.notice.to_record, rows[i].to);
+	}
 	vanish(r);
 }
 
@@ -856,6 +893,7 @@ main(void)
 		TEST(test_a_span_in_flight_holds_the_ring),
 		TEST(test_skip_mid_frame),
 		TEST(test_skips_before_and_after_a_mark),
+		TEST(test_skips_before_a_loss),
 		TEST(test_skip_with_a_reply),
 		TEST(test_lag_behind_a_reply),
 		TEST(test_change_of_stream),

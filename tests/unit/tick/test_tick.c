@@ -1305,6 +1305,34 @@ test_numbers_of_a_day(void **state)
 	}
 }
 
+/* A loss in the file of the day that has just ended: its later records have
+ * lower numbers, the running day's have not. */
+static void
+test_numbers_after_a_loss(void **state)
+{
+	struct journal_state journal = {
+		.is_on = true,
+		.stream_records = 7,
+		.records = 7,
+		.loss = { .times = 1, .marks = 0, .record = 2, .cnt = 3 },
+	};
+	uint64_t mark_pos = streams.main.head_pos;
+
+	(void)state;
+	tick.journal = &journal;
+	assert_true(tick_end_day(&tick));
+	assert_int_equal(tick_day_record(&tick, 6, mark_pos), 6);
+	tick_count_loss(&tick);
+	assert_int_equal(tick_day_record(&tick, 6, mark_pos), 3);
+	assert_int_equal(tick_day_marks(&tick, mark_pos), 0);
+
+	journal.loss.marks = 1;
+	tick_count_loss(&tick);
+	assert_int_equal(tick_day_record(&tick, 6, mark_pos), 3);
+	assert_int_equal(tick_day_marks(&tick, streams.main.head_pos), 1);
+	tick.journal = &no_journal;
+}
+
 /* In batches the next file may be in use before the end of the day is visible:
  * who subscribed then would get the last of the old day after it was told a
  * place in the new one. */
@@ -1405,6 +1433,7 @@ main(void)
 		TEST(test_no_room_for_the_mark),
 		TEST(test_end_of_day_by_hand),
 		TEST(test_numbers_of_a_day),
+		TEST(test_numbers_after_a_loss),
 		TEST(test_an_end_that_nobody_has_seen),
 	};
 
