@@ -213,6 +213,15 @@ next_waiting(const struct server *s)
 	return NULL;
 }
 
+static bool
+is_asked(const struct login *l, const struct connection *c)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(l->asked); i++)
+		if (l->asked[i].c == c)
+			return true;
+	return false;
+}
+
 void
 login_run(struct server *s)
 {
@@ -231,6 +240,10 @@ login_run(struct server *s)
 void
 login_ask(struct server *s, struct connection *c)
 {
+	/* All who are asked are asked of the program in use: one answer is
+	 * enough. */
+	if (is_asked(&s->login, c))
+		return;
 	list_remove(&c->login_node);
 	list_append(&s->login.waiting, &c->login_node);
 	login_run(s);

@@ -2,6 +2,7 @@
 the program that checks passwords is busy, ends, or is changed."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import time
 
 import kdb
 import pytest
-from daemon import QUOTE, TRADE, merged, write_config
+from daemon import QUOTE, TRADE, find_ringtickd, merged, write_config
 from kdb import NIL, Error
 from test_tools import find_ringtick
 from traffic import published, trade
@@ -230,3 +231,35 @@ def test_mistakes(start, users, name):
         start(settings(users))
     for word in wanted:
         assert word in str(failure.value)
+
+
+SLOW_LOGIN = """#!/usr/bin/python3
+import socket, struct
+end = socket.socket(fileno=3)
+end.send(struct.pack("<QII512x", 0, 1, 1))
+while request := end.recv(1024):
+    number, kind = struct.unpack_from("<QI", request)
+    if kind == 1:
+        end.send(struct.pack("<QII512x", number, 3, 0))
+"""
+
+
+def test_accounts_that_are_not_answered(start, users, connect, tmp_path, monkeypatch):
+    """Protects the daemon from a slow ringtick-login (here one that never says whether
+    a user is still there): reloads ask again, and it may end meanwhile."""
+    program = tmp_path / "bin" / "ringtickd"
+    program.parent.mkdir()
+    shutil.copy(find_ringtickd(), program)
+    (program.parent / "ringtick-login").write_text(SLOW_LOGIN)
+    (program.parent / "ringtick-login").chmod(0o755)
+    monkeypatch.setenv("RINGTICKD", str(program))
+    daemon = start(settings(users))
+    boss = connect(daemon, creds=b"boss:b\x03")
+    for turn in range(3):
+        assert boss.sync(".ringtick.reload[]") == NIL
+    mark = daemon.mark()
+    for pid in children(daemon):
+        os.kill(pid, signal.SIGKILL)
+    daemon.wait_log("login_gone", after=mark)
+    assert login(daemon, b"feed:x") == b"\x03"
+    assert boss.sync("") == NIL
