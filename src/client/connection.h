@@ -92,7 +92,7 @@ struct connection {
 	uint8_t capability;		    /* in the handshake */
 	const uint8_t *password; /* in the buffer, in state CHECKING; or NULL */
 	size_t password_len;
-	bool is_reloading;  /* it has asked for a reload: */
+	bool is_reloading;  /* its present request has asked for a reload: */
 	uint32_t reload_no; /* this one */
 	const struct rights *rights; /* of the user; from OPEN on */
 	unsigned may; /* enum right: of these, what it may do over this

@@ -308,7 +308,6 @@ reload_ask(void *context, const struct tick_client *client)
 	}
 	if (!reload_is_over(s, c))
 		return request_must_wait;
-	c->is_reloading = false;
 	return s->reload.is_good ? NULL : s->reload.err;
 }
 

@@ -371,6 +371,8 @@ apply_outcome(struct server *s, struct connection *c,
 	      const struct tick_outcome *out, uint64_t len)
 {
 	wait_end(s, c);
+	/* Also one that was not waited for to the end. */
+	c->is_reloading = false;
 	if (out->reply_len == 0)
 		answer_drop_long(s, c);
 	if (out->is_update)

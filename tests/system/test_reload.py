@@ -1,6 +1,7 @@
 """The configuration, read again while the daemon runs: by SIGHUP and by
 .ringtick.reload[]."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -163,3 +164,23 @@ def test_networks_and_roles_of_listeners(start, connect):
     assert connect(daemon, user="boss").sync("") == NIL
     reload(daemon, base, result="ok")
     assert connect(daemon, user="feed").sync("") == NIL
+
+
+def test_answer_of_another_reload(start, connect):
+    """Protects an administrator whose reload took longer than message.timeout: he is
+    told so, and the next one reads the files again."""
+    base = merged(settings(), {"message": {"timeout": "500ms"}})
+    daemon = start(base)
+    boss, feed = connect(daemon, user="boss"), connect(daemon, user="feed")
+    good = daemon.config.read_text()
+    daemon.config.unlink()
+    os.mkfifo(daemon.config)
+    assert boss.sync(".ringtick.reload[]") == Error(b"reload")
+    mark = daemon.mark()
+    fifo = daemon.config.rename(daemon.config.with_name("fifo"))
+    fifo.write_text(good)
+    daemon.wait_log("reload", after=mark, result="ok")
+    rewrite(daemon, merged(base, {"auth": {"rights": [{"user": "boss", "roles": "admin"}],
+                                           "role": "none"}}))
+    assert boss.sync(".ringtick.reload[]") == NIL
+    assert feed.update("trade", trade(0, 1)) == ACCESS
