@@ -88,6 +88,11 @@ refused(struct subscriber *s, const struct seen *seen)
 		       strcmp(seen->error, "range") == 0;
 
 	sim_trace("%s is refused: %s", s->c.user, seen->error);
+	if (s->is_refused && strcmp(seen->error, "access") == 0) {
+		client_leave(&s->c);
+		subscriber_come_later(s);
+		return;
+	}
 	/* Or what it waits for waits for the disk, or has waited for room for
 	 * message.timeout. */
 	if ((world.disk_faults > 0 && strcmp(seen->error, "journal") == 0) ||
@@ -223,7 +228,8 @@ check_pairs(const struct subscriber *s, const struct wish *w,
 		names += *at == '`';
 	pairs = names == 1 ? 2 : names;
 	if (strcmp(w->tables, "`") == 0)
-		pairs = TABLES - (schema.lacks != 0);
+		pairs = __builtin_popcount(TABLES_ALL & ~schema.lacks &
+					   doors_rights(&s->c)->subscribe);
 	SIM_CHECK(seen->numbers[0] == pairs, "the answer to %s has %lld items",
 		  s->c.user, (long long)seen->numbers[0]);
 }
@@ -268,8 +274,9 @@ placed(struct subscriber *s, const struct seen *seen)
 
 	SIM_CHECK(seen->numbers_cnt == 4, "the reply to %s has %u numbers",
 		  s->c.user, seen->numbers_cnt);
-	SIM_CHECK(!subscriber_wants_unknown(s),
-		  "%s subscribes to what is not there", s->c.user);
+	SIM_CHECK(!subscriber_wants_unknown(s) && !s->is_refused,
+		  "%s subscribes to what is not there, or not for it",
+		  s->c.user);
 	check_pairs(s, &s->has, seen);
 	s->is_placed = true;
 	memset(s->had, 0, sizeof(s->had));
@@ -333,6 +340,11 @@ changed(struct subscriber *s, const struct seen *seen)
 	s->is_changing = false;
 	s->is_adrift = s->is_adrift || s->is_unsure;
 	s->is_unsure = false;
+	if (s->is_refused) {
+		SIM_CHECK(seen->kind == SEEN_ERROR,
+			  "%s may have what is not for it", s->c.user);
+		return;
+	}
 	if (seen->kind == SEEN_ERROR) {
 		/* Its request may have waited for so long. */
 		SIM_CHECK((world.disk_faults > 0 &&
@@ -501,6 +513,21 @@ count_updates(const struct seen *seen, const uint8_t *at)
 	return (unsigned)many;
 }
 
+/* Its rights have changed since it has asked: nobody can tell which of them
+ * counted. */
+static bool
+has_vague_rights(struct subscriber *s, const struct seen *seen)
+{
+	if ((s->is_placed && !s->is_changing) ||
+	    (seen->kind != SEEN_REPLY && seen->kind != SEEN_ERROR) ||
+	    doors_are_same(&s->c, s->asked_since))
+		return false;
+	s->claim.is_made = false;
+	client_leave(&s->c);
+	subscriber_come_later(s);
+	return true;
+}
+
 void
 subscriber_take(struct client *c, const struct seen *seen, const uint8_t *at)
 {
@@ -508,6 +535,8 @@ subscriber_take(struct client *c, const struct seen *seen, const uint8_t *at)
 
 	account_took(subscriber_id(s), c->taken_bytes, count_updates(seen, at),
 		     seen->kind);
+	if (has_vague_rights(s, seen))
+		return;
 	if (!s->is_placed) {
 		if (seen->kind == SEEN_ERROR)
 			refused(s, seen);

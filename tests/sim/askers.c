@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+#include "doors.h"
 
 enum { ASKERS_MAX = 4, HOSTILE_MAX = 3, RUBBISH_MAX = 3000 };
 
@@ -20,6 +20,8 @@ struct asker {
 	struct client c;
 	int64_t asked_ns; /* 0: no question is open */
 	const char *question;
+	unsigned asked_since; /* doors_now(), then */
+	struct reloads reloads; /* also */
 	bool is_hostile;
 	bool is_waiting; /* it will connect again */
 };
@@ -35,6 +37,8 @@ static bool is_stopped;
 static const char records_question[] = "(.u.j;.u.d;.u.i)";
 static const char lag_question[] = ".ringtick.lag[]";
 static const char end_question[] = ".u.endofday[]";
+static const char reload_question[] = ".ringtick.reload[]";
+static const char tables_question[] = "tables[]";
 
 static struct asker *
 asker_of(struct client *c)
@@ -95,7 +99,7 @@ static const char *
 draw_question(void)
 {
 	static const char *const questions[] = {
-		".u.w", "tables[]", ".z.W", ".u `i`L",
+		".u.w", tables_question, ".z.W", ".u `i`L",
 		"meta trade", "cols each tables[]", "trade", ".z.P", "",
 		"{x+}", ".nothing.here", "{.u.i}each 1 2 3", "1~(1;2;3)",
 		"@[{.u.sub[`none;`]};0;`e]", "\"\\\\p\"", "system\"p\"",
@@ -109,6 +113,8 @@ draw_question(void)
 		".u.del[`none;1i]", ".u.del[`trade;99i]",
 	};
 
+	if (world.doors.has_reloads && sim_chance(40))
+		return reload_question;
 	if (sim_chance(300))
 		return records_question;
 	if (sim_chance(250))
@@ -129,6 +135,10 @@ ask(struct asker *a, const char *question)
 {
 	a->question = question;
 	a->asked_ns = sim_now_ns();
+	a->asked_since = doors_now();
+	a->reloads = doors_reloads();
+	if (question == reload_question)
+		doors_ask_reload();
 	world.asked_ends += a->question == end_question;
 	sim_trace("%s asks %.60s", a->c.user, a->question);
 	put_request(&a->c.out, a->question, true);
@@ -173,9 +183,93 @@ ready(struct client *c)
 	asker_of(c)->asked_ns = 0;
 }
 
+/* What a question needs. */
+static unsigned
+needs(const char *question)
+{
+	static const struct {
+		const char *begin;
+		unsigned may;
+	} rights[] = {
+		{ ".u.w", MAY_ASK },
+		{ ".z.W", MAY_ASK },
+		{ lag_question, MAY_ASK },
+		{ end_question, MAY_ADMINISTER },
+		{ reload_question, MAY_ADMINISTER },
+		{ ".ringtick.subfrom", MAY_PAST },
+		{ ".ringtick.rejoin", MAY_PAST },
+	};
+
+	/* Without a journal there are no such names. */
+	for (size_t i = 0; i < ARRAY_LEN(rights); i++)
+		if (strncmp(question, rights[i].begin,
+			    strlen(rights[i].begin)) == 0 &&
+		    (rights[i].may != MAY_PAST || world.has_journal))
+			return rights[i].may;
+	return 0;
+}
+
+/* Who has no right is refused, and nobody else is. */
+static void
+check_right(const struct asker *a, const struct seen *s)
+{
+	unsigned may = needs(a->question);
+	bool is_refused = s->kind == SEEN_ERROR &&
+			  strcmp(s->error, "access") == 0;
+
+	if (may == 0)
+		return;
+	switch (doors_may(&a->c, a->asked_since, may)) {
+	case SURE_YES:
+		SIM_CHECK(!is_refused, "%s is refused %s", a->c.user,
+			  a->question);
+		break;
+	case SURE_NOT:
+		SIM_CHECK(is_refused, "%s has no right, and is answered to %s",
+			  a->c.user, a->question);
+		break;
+	case UNSURE:
+		break;
+	}
+}
+
+/* The files were read as they were when it asked, or later. */
+static void
+check_reload(const struct asker *a, const struct seen *s)
+{
+	struct reloads now = doors_reloads();
+
+	SIM_CHECK(s->kind == SEEN_ERROR ||
+			  (now.adopted >= a->reloads.written &&
+			   now.succeeded > a->reloads.succeeded),
+		  "%s is told that the configuration was read: version %u, "
+		  "and %u had been written",
+		  a->c.user, now.adopted, a->reloads.written);
+	sim_trace("%s is told of the reload: %s", a->c.user,
+		  s->kind == SEEN_ERROR ? s->error : "::");
+}
+
+static void
+check_tables(const struct asker *a, const struct seen *s, const uint8_t *at)
+{
+	struct bytes wanted = { 0 };
+
+	if (!doors_are_same(&a->c, a->asked_since) || s->kind != SEEN_REPLY)
+		return;
+	doors_put_tables(&a->c, &wanted);
+	SIM_CHECK(wanted.len == s->len && memcmp(wanted.at, at, s->len) == 0,
+		  "%s is told of other tables than it may see", a->c.user);
+	bytes_free(&wanted);
+}
+
 static void
 check_answer(const struct asker *a, const struct seen *s, const uint8_t *at)
 {
+	check_right(a, s);
+	if (a->question == reload_question)
+		check_reload(a, s);
+	if (a->question == tables_question)
+		check_tables(a, s, at);
 	if (a->question == lag_question && s->kind == SEEN_REPLY)
 		accounts_told(a->asked_ns, at, s->len);
 	if (a->question == records_question && s->kind == SEEN_REPLY) {
@@ -229,7 +323,8 @@ over(struct client *c)
 	a->asked_ns = 0;
 	SIM_CHECK(a->is_hostile || world.is_stopping ||
 			  !process_is_running() || c->start < world.starts ||
-			  world.disk_faults > 0 || client_was_turned_away(c),
+			  world.disk_faults > 0 || client_was_turned_away(c) ||
+			  c->is_denied,
 		  "%s is cut off", c->user);
 }
 
@@ -312,15 +407,31 @@ askers_open(unsigned how_many)
 	}
 }
 
-void
-askers_end_day(void)
+/* One of them who may, asks now. */
+static bool
+administer(const char *question)
 {
 	for (unsigned i = 0; i < cnt; i++)
 		if (!all[i].is_hostile && all[i].c.socket != NULL &&
-		    all[i].c.has_hello && all[i].asked_ns == 0) {
-			ask(&all[i], end_question);
-			return;
+		    all[i].c.has_hello && all[i].asked_ns == 0 &&
+		    doors_may(&all[i].c, doors_now(), MAY_ADMINISTER) ==
+			    SURE_YES) {
+			ask(&all[i], question);
+			return true;
 		}
+	return false;
+}
+
+void
+askers_end_day(void)
+{
+	(void)administer(end_question);
+}
+
+bool
+askers_reload(void)
+{
+	return administer(reload_question);
 }
 
 void

@@ -64,6 +64,8 @@ fd_close(int fd)
 		net_close(was.socket);
 	if (was.kind == FD_LISTENER)
 		net_close_listener(fd);
+	if (was.kind == FD_LOGIN)
+		login_close_fd(was.pair, fd);
 	if (was.inode != NULL) {
 		fs_unlock(was.inode, fd);
 		fs_release(was.inode);
@@ -182,12 +184,10 @@ WRAP(int, isatty, int fd)
 
 /* ---- bytes ---- */
 
-/* The configuration is on another disk. */
 static bool
 is_unreadable(const struct inode *i)
 {
-	return sim_chance(disk.eio_per_mille) &&
-	       i != fs_find("/etc/ringtick.conf");
+	return sim_chance(disk.eio_per_mille) && !fs_is_elsewhere(i);
 }
 
 WRAP(ssize_t, pread, int fd, void *at, size_t len, off_t off)

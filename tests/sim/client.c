@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "world.h"
+#include "doors.h"
 
 enum { READ_BYTES = 65536 };
 
@@ -44,7 +44,8 @@ client_leave(struct client *c)
 bool
 client_was_turned_away(const struct client *c)
 {
-	return !c->was_let_in && net_faults.accept_per_mille > 0;
+	return !c->was_let_in &&
+	       (net_faults.accept_per_mille > 0 || world.doors.is_on);
 }
 
 /* The daemon's answer to the handshake is one byte. */
@@ -58,6 +59,7 @@ take_hello(struct client *c)
 	bytes_drop(&c->in, 1);
 	c->taken_bytes = 1;
 	c->has_hello = c->was_let_in = true;
+	doors_was_let_in(c);
 	c->ready(c);
 	return true;
 }
@@ -153,21 +155,29 @@ client_init(struct client *c, const char *user)
 {
 	*c = (struct client){ .peer = { .wake = wake } };
 	memcpy(c->user, user, strlen(user) + 1);
+	c->as.user_no = c->user_no = doors_add_user(c);
 }
 
 bool
 client_connect(struct client *c)
 {
 	CHECK(c->socket == NULL);
-	c->socket = net_connect(&c->peer);
+	if (!c->is_stranger)
+		ways_draw(c);
+	c->socket = net_connect(&c->peer, c->as.port);
 	if (c->socket == NULL)
 		return false;
+	c->socket->host = c->as.host;
+	c->port = c->socket->port;
+	c->connect_ns = sim_now_ns();
+	c->since = doors_now();
+	c->verdict = SAYS_NOTHING;
+	c->is_denied = c->is_gone = false;
 	world.counts.connects++;
 	c->start = world.starts;
 	c->sent_bytes = 0;
 	c->was_let_in = false;
-	bytes_add(&c->out, c->user, strlen(c->user));
-	bytes_add(&c->out, "\3", 2);
+	ways_put_hello(c);
 	client_flush(c);
 	return true;
 }

@@ -43,12 +43,13 @@ enum op_kind {
 	OP_STAT,
 	OP_SYNC,
 	OP_NOTE, /* the jobs' event */
+	OP_LOGIN,
 	OP_KINDS
 };
 
 static const char *const op_names[OP_KINDS] = {
 	"free", "accept", "recv", "write", "poll", "cancel",
-	"signal", "append", "read", "stat", "sync", "note"
+	"signal", "append", "read", "stat", "sync", "note", "login"
 };
 
 struct op {
@@ -60,6 +61,8 @@ struct op {
 	struct ticket ticket, victim;
 	struct socket *socket;
 	struct inode *inode;
+	struct login_pair *pair;
+	int fd; /* of a listener */
 	void *at;
 	const void *from;
 	size_t len;
@@ -76,7 +79,7 @@ struct engine {
 	unsigned spins;
 	struct engine_counters counters;
 	uint32_t signals; /* bits: pending */
-	bool has_jobs;
+	uint32_t jobs;	  /* bits: kinds of jobs of which some are done */
 };
 
 static struct engine engine;
@@ -166,6 +169,8 @@ complete(struct op *op, int64_t result, bool is_last)
 		op->socket->ops--;
 	if (op->inode != NULL)
 		fs_release(op->inode);
+	if (op->pair != NULL)
+		login_hold(op->pair, false);
 	op->kind = OP_FREE;
 }
 
@@ -175,15 +180,15 @@ try_accept(struct op *op)
 	static const int errors[] = { EMFILE, ENFILE, ECONNABORTED, ENOBUFS };
 	struct socket *s;
 
-	if (net_backlog() == 0)
+	if (net_backlog(op->fd) == 0)
 		return;
 	if (sim_chance(net_faults.accept_per_mille)) {
 		complete(op, -errors[sim_below(ARRAY_LEN(errors))], true);
 		return;
 	}
-	s = net_take_request();
+	s = net_take_request(op->fd);
 	complete(op, net_accept(s), false);
-	if (net_backlog() > 0)
+	if (net_backlog(op->fd) > 0)
 		try_later(op, TRY_MIN_NS, TRY_MAX_NS);
 }
 
@@ -233,6 +238,16 @@ try_signal(struct op *op)
 		return;
 	*info = (struct signalfd_siginfo){ .ssi_signo = (uint32_t)number };
 	complete(op, sizeof(*info), true);
+}
+
+static void
+try_login(struct op *op)
+{
+	int32_t n = sim_chance(10) ? -EINTR
+				   : login_read(op->pair, op->at, op->len);
+
+	if (n != -EAGAIN)
+		complete(op, n, true);
 }
 
 static struct op *
@@ -349,10 +364,13 @@ try_op(void *who, uint64_t what)
 		complete(op, sync_file(op->inode), true);
 		break;
 	case OP_NOTE:
-		if (engine.has_jobs) {
-			engine.has_jobs = false;
+		if ((engine.jobs >> op->ticket.kind & 1) != 0) {
+			engine.jobs &= ~(UINT32_C(1) << op->ticket.kind);
 			complete(op, 8, true);
 		}
+		break;
+	case OP_LOGIN:
+		try_login(op);
 		break;
 	}
 	if (op->is_interrupted && op->kind != OP_FREE)
@@ -387,10 +405,18 @@ process_signal(int number)
 }
 
 void
-engine_post_jobs(void)
+engine_post_jobs(unsigned kind)
 {
-	engine.has_jobs = true;
+	engine.jobs |= UINT32_C(1) << kind;
 	touch_kind(OP_NOTE);
+}
+
+void
+engine_touch_login(const struct login_pair *p)
+{
+	for (unsigned i = 0; i < engine.ops_end; i++)
+		if (engine.ops[i].kind == OP_LOGIN && engine.ops[i].pair == p)
+			try_later(&engine.ops[i], TRY_MIN_NS, TRY_MAX_NS);
 }
 
 /* What was submitted may be done after the end of a process; or never. */
@@ -411,7 +437,7 @@ engine_crash(void)
 	}
 	engine.ops_end = engine.done_cnt = engine.spins = 0;
 	engine.signals = 0;
-	engine.has_jobs = false;
+	engine.jobs = 0;
 	memset(engine.slots, 0, sizeof(engine.slots));
 }
 
@@ -444,8 +470,9 @@ void
 engine_accept(struct engine *e, int fd, struct ticket ticket)
 {
 	(void)e;
-	(void)fd;
-	try_later(add_op((struct op){ .kind = OP_ACCEPT, .ticket = ticket }),
+	try_later(add_op((struct op){ .kind = OP_ACCEPT,
+				      .ticket = ticket,
+				      .fd = fd }),
 		  TRY_MIN_NS, TRY_MAX_NS);
 }
 
@@ -535,12 +562,20 @@ engine_read(struct engine *e, int fd, void *at, size_t len, uint64_t off,
 	struct op op = { .ticket = ticket, .at = at, .len = len, .off = off };
 
 	(void)e;
-	if (ticket.kind == ENGINE_SIGNAL || ticket.kind == ENGINE_FILE_JOBS) {
-		op.kind = ticket.kind == ENGINE_SIGNAL ? OP_SIGNAL : OP_NOTE;
+	op.kind = ticket.kind == ENGINE_SIGNAL	      ? OP_SIGNAL
+		  : ticket.kind == ENGINE_FILE_JOBS ||
+				  ticket.kind == ENGINE_RELOAD
+			  ? OP_NOTE
+		  : ticket.kind == ENGINE_LOGIN ? OP_LOGIN
+						: OP_READ;
+	if (op.kind == OP_LOGIN) {
+		op.pair = fd_get(fd)->pair;
+		login_hold(op.pair, true);
+	}
+	if (op.kind != OP_READ) {
 		try_later(add_op(op), TRY_MIN_NS, TRY_MAX_NS);
 		return;
 	}
-	op.kind = OP_READ;
 	add_file_op(fd, op);
 }
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "world.h"
+#include "doors.h"
 
 enum { FEEDS_MAX = 8, OUT_MAX = 256 << 10, FLOOD_PIECE = 32 << 10 };
 
@@ -17,8 +17,10 @@ enum { FEEDS_MAX = 8, OUT_MAX = 256 << 10, FLOOD_PIECE = 32 << 10 };
 enum fate {
 	FATE_SENT,	/* and the connection is well */
 	FATE_ACKED,	/* answered: it is accepted */
-	FATE_UNCERTAIN, /* the connection broke before an answer came */
-	FATE_UNFIT,	/* the schema of its time did not accept it */
+	FATE_UNCERTAIN, /* the connection broke before an answer came, or rights
+			   changed */
+	FATE_UNFIT,	/* the schema of its time did not accept it, or it had
+			   no right to */
 	FATE_MASK = 3,
 	FATE_STAMPED = 4, /* without a time of its own */
 	FATE_WEAK = 8,	  /* of a run that did not promise the disk */
@@ -114,11 +116,22 @@ send_wrong(struct feed *f, struct form form)
 		ask(f, ANSWER_OF_WRONG);
 }
 
+/* What it must become of an update that is sent now. */
+static enum fate
+fate_of(const struct feed *f, struct update u)
+{
+	return update_fits(u) && doors_may_publish(&f->c, doors_now(),
+						   update_table(u)) == SURE_YES
+		       ? FATE_SENT
+		       : FATE_UNFIT;
+}
+
 static void
 send_update(struct feed *f)
 {
 	struct form form = f->is_uniform ? f->form : draw_form();
-	uint8_t fate = FATE_SENT;
+	struct update u = { f->number, sent(f) };
+	uint8_t fate = (uint8_t)fate_of(f, u);
 	int64_t now_ns = sim_now_ns();
 	uint64_t end;
 
@@ -130,12 +143,10 @@ send_update(struct feed *f)
 	}
 	if (form.is_sync)
 		ask(f, sent(f));
-	if (!update_fits((struct update){ f->number, sent(f) }))
-		fate = FATE_UNFIT;
 	if (form.is_stamped)
 		fate |= FATE_STAMPED;
 	sim_trace("feed %u sends update %u", f->number, sent(f));
-	put_update(&f->c.out, (struct update){ f->number, sent(f) }, form);
+	put_update(&f->c.out, u, form);
 	end = f->c.sent_bytes + f->c.out.len;
 	bytes_add(&f->ends, &end, sizeof(end));
 	bytes_add(&f->times, &now_ns, sizeof(now_ns));
@@ -239,14 +250,22 @@ is_next_there(const struct feed *f)
 	       end - ends_of(f)[f->next - 1] < RECEIVE_MIN;
 }
 
+static bool
+is_hopeless(const struct feed *f, uint32_t number)
+{
+	unsigned fate = f->fates.at[number] & FATE_MASK;
+
+	return fate == FATE_UNFIT ||
+	       (world.doors.is_on && fate == FATE_UNCERTAIN);
+}
+
 /* Those that wait for room are served in their order. */
 static void
 check_overtaken(struct feed *f, struct update by)
 {
 	f->next = (uint32_t)max_u64(f->next, f->certain);
 	/* What does not fit is never taken. */
-	while (f->next < sent(f) &&
-	       (f->fates.at[f->next] & FATE_MASK) == FATE_UNFIT)
+	while (f->next < sent(f) && is_hopeless(f, f->next))
 		f->next++;
 	if (!is_next_there(f))
 		f->next_ns = 0;
@@ -321,11 +340,20 @@ take_answer(struct client *c, const struct seen *s, const uint8_t *at)
 		return;
 	}
 	if ((f->fates.at[number] & FATE_MASK) == FATE_UNFIT) {
-		SIM_CHECK(s->kind == SEEN_ERROR,
-			  "update %u of feed %u does not fit, and is accepted",
-			  number, f->number);
+		bool is_right = update_fits((struct update){ f->number,
+							     number });
+
+		SIM_CHECK(s->kind == SEEN_ERROR &&
+				  (!is_right ||
+				   strcmp(s->error, "access") == 0),
+			  "update %u of feed %u does not fit, and the answer "
+			  "is %s",
+			  number, f->number, s->error);
 		return;
 	}
+	if ((f->fates.at[number] & FATE_MASK) == FATE_UNCERTAIN &&
+	    s->kind == SEEN_ERROR && strcmp(s->error, "access") == 0)
+		return;
 	SIM_CHECK(s->kind == SEEN_REPLY, "update %u of feed %u is refused: %s",
 		  number, f->number, s->error);
 	set_fate(f, number, FATE_ACKED);
@@ -473,6 +501,31 @@ feeds_daemon_ended(bool has_lost_power, bool has_stopped)
 			    (f->fates.at[n] & FATE_MASK) != FATE_UNFIT)
 				set_fate(f, n, FATE_UNCERTAIN);
 	}
+}
+
+/* Of what the daemon may have taken before or after. */
+static void
+doubt_rights(struct feed *f)
+{
+	uint32_t n = (uint32_t)max_u64(f->certain, f->next);
+
+	for (; n < sent(f); n++) {
+		struct update u = { f->number, n };
+		unsigned fate = f->fates.at[n] & FATE_MASK;
+
+		if (fate != FATE_ACKED && update_fits(u) &&
+		    doors_may_publish(&f->c, doors_now() - 1,
+				      update_table(u)) == UNSURE)
+			set_fate(f, n, FATE_UNCERTAIN);
+	}
+}
+
+void
+feeds_rights_changed(void)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (doors_now() > 1 && feeds[i].c.socket != NULL)
+			doubt_rights(&feeds[i]);
 }
 
 bool

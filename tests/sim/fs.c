@@ -40,6 +40,7 @@ struct inode {
 	unsigned links, holders;
 	int locked_by; /* a descriptor; -1 */
 	bool is_directory;
+	bool is_elsewhere; /* on a disk that is always well */
 };
 
 struct entry {
@@ -530,6 +531,35 @@ fs_put(const char *path, const char *text)
 	bytes_add(&i->cached, text, strlen(text));
 	bytes_resize(&i->on_disk, 0);
 	bytes_add(&i->on_disk, text, strlen(text));
+}
+
+static void
+forget_file(const char *path)
+{
+	struct inode *old = fs_find(path);
+
+	if (old == NULL)
+		return;
+	remove_name(&fs.cached, path);
+	remove_name(&fs.on_disk, path);
+	lose_link(old);
+}
+
+void
+fs_replace(const char *path, const char *text)
+{
+	forget_file(path);
+	if (text == NULL)
+		return;
+	fs_put(path, text);
+	fs_find(path)->is_elsewhere = true;
+	fs.used += strlen(text);
+}
+
+bool
+fs_is_elsewhere(const struct inode *i)
+{
+	return i->is_elsewhere;
 }
 
 /* ---- locks ---- */

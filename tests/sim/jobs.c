@@ -2,7 +2,7 @@
  * io/file_jobs.h: a job runs on a stack of its own, in place of a thread.  At
  * each call at a file it stops, and the rest of the world goes on; so the
  * daemon's turns, and what others do to files, come between any two calls of a
- * job.
+ * job.  The journal's files have one such thread, the configuration another.
  */
 #include "config.h"
 
@@ -17,22 +17,39 @@ enum {
 	JOB_MAX_NS = 2000000,
 	CALL_MAX_NS = 100000,
 	STACK_BYTES = 1 << 20,
+	THREADS = 2,
 };
 
-static struct file_jobs *jobs;
-
-static struct {
-	ucontext_t world, job;
+struct thread {
+	struct file_jobs *jobs; /* NULL: not started */
+	ucontext_t job;
 	struct file_job *now;
-	bool is_inside;
 	bool is_over;	 /* the job's function has returned */
 	void (*leave)(void); /* the process ends, says the job */
 	int err;
 	_Alignas(64) uint8_t stack[STACK_BYTES];
-} other;
+};
 
-static void
-start_next(void);
+static struct thread threads[THREADS];
+static struct thread *inside; /* whose job runs; NULL: the world does */
+static ucontext_t world_context;
+
+static void start_next(struct thread *t);
+
+static struct thread *
+thread_of(const struct file_jobs *fj)
+{
+	for (unsigned i = 0; i < THREADS; i++)
+		if (threads[i].jobs == fj)
+			return &threads[i];
+	sim_fail("a thread that was not started has a job");
+}
+
+static unsigned
+number_of(const struct thread *t)
+{
+	return (unsigned)(t - threads) + 1;
+}
 
 static void
 put_last(struct file_job **first, struct file_job *job)
@@ -48,48 +65,51 @@ put_last(struct file_job **first, struct file_job *job)
 static void
 enter(void)
 {
-	other.now->run(other.now);
-	other.is_over = true;
-	(void)swapcontext(&other.job, &other.world);
+	struct thread *t = inside;
+
+	t->now->run(t->now);
+	t->is_over = true;
+	(void)swapcontext(&t->job, &world_context);
 }
 
 /* Runs the job up to its next call, or to its end. */
 static void
 go_on(void *who, uint64_t what)
 {
-	struct file_job *job = who;
+	struct thread *t = who;
 	int err = errno;
 
 	(void)what;
-	other.is_inside = true;
-	errno = other.err;
-	memory_lend(true);
-	(void)swapcontext(&other.world, &other.job);
-	memory_lend(false);
-	other.err = errno;
+	inside = t;
+	errno = t->err;
+	memory_lend(number_of(t));
+	(void)swapcontext(&world_context, &t->job);
+	memory_lend(0);
+	t->err = errno;
 	errno = err;
-	other.is_inside = false;
-	if (other.leave != NULL)
-		other.leave();
-	if (!other.is_over)
+	inside = NULL;
+	if (t->leave != NULL)
+		t->leave();
+	if (!t->is_over)
 		return;
-	memory_job_ended();
-	put_last(&jobs->finished, job);
-	jobs->running = NULL;
-	engine_post_jobs();
-	start_next();
+	memory_job_ended(number_of(t));
+	put_last(&t->jobs->finished, t->now);
+	t->jobs->running = NULL;
+	engine_post_jobs(t->jobs->kind);
+	start_next(t);
 }
 
 static void
 begin_job(void *who, uint64_t what)
 {
-	other.is_over = false;
-	other.now = who;
-	CHECK(getcontext(&other.job) == 0);
-	other.job.uc_stack.ss_sp = other.stack;
-	other.job.uc_stack.ss_size = sizeof(other.stack);
-	other.job.uc_link = NULL;
-	makecontext(&other.job, enter, 0);
+	struct thread *t = who;
+
+	t->is_over = false;
+	CHECK(getcontext(&t->job) == 0);
+	t->job.uc_stack.ss_sp = t->stack;
+	t->job.uc_stack.ss_size = sizeof(t->stack);
+	t->job.uc_link = NULL;
+	makecontext(&t->job, enter, 0);
 	go_on(who, what);
 }
 
@@ -100,57 +120,71 @@ draw_slow(void)
 }
 
 bool
+jobs_sleep(int64_t for_ns)
+{
+	struct thread *t = inside;
+
+	if (t == NULL)
+		return false;
+	sim_at_machine(sim_now_ns() + for_ns, go_on, t, 0);
+	(void)swapcontext(&t->job, &world_context);
+	return true;
+}
+
+bool
 jobs_pause(void)
 {
-	int64_t at_ns;
+	int64_t for_ns;
 
-	if (!other.is_inside)
+	if (inside == NULL)
 		return false;
-	at_ns = sim_now_ns() + draw_slow();
-	at_ns += sim_between(1, CALL_MAX_NS);
-	sim_at_machine(at_ns, go_on, other.now, 0);
-	(void)swapcontext(&other.job, &other.world);
-	return true;
+	for_ns = draw_slow();
+	for_ns += sim_between(1, CALL_MAX_NS);
+	return jobs_sleep(for_ns);
 }
 
 void
 jobs_leave(void (*leave)(void))
 {
-	if (!other.is_inside)
+	if (inside == NULL)
 		return;
-	other.leave = leave;
-	(void)swapcontext(&other.job, &other.world);
+	inside->leave = leave;
+	(void)swapcontext(&inside->job, &world_context);
 }
 
 void
 jobs_crash(void)
 {
-	other.is_inside = false;
-	other.leave = NULL;
+	inside = NULL;
+	for (unsigned i = 0; i < THREADS; i++) {
+		threads[i].jobs = NULL;
+		threads[i].leave = NULL;
+	}
 }
 
 /* ---- one after the other ---- */
 
 static void
-start_next(void)
+start_next(struct thread *t)
 {
-	struct file_job *job = jobs->waiting;
+	struct file_jobs *fj = t->jobs;
+	struct file_job *job = fj->waiting;
 	int64_t at_ns;
 
-	if (job == NULL || jobs->running != NULL)
+	if (job == NULL || fj->running != NULL)
 		return;
-	jobs->waiting = job->next;
-	jobs->running = job;
+	fj->waiting = job->next;
+	fj->running = t->now = job;
 	at_ns = sim_now_ns() + draw_slow();
 	at_ns += sim_between(JOB_MIN_NS, JOB_MAX_NS);
-	sim_at_machine(at_ns, begin_job, job, 0);
+	sim_at_machine(at_ns, begin_job, t, 0);
 }
 
 int
 file_jobs_open(struct file_jobs *fj)
 {
 	*fj = (struct file_jobs){ .event_fd = 0 };
-	jobs = fj;
+	thread_of(NULL)->jobs = fj;
 	return 0;
 }
 
@@ -166,9 +200,7 @@ file_jobs_arm(struct file_jobs *fj, struct engine *e, enum engine_kind kind)
 {
 	fj->kind = kind;
 	fj->engine = e;
-	/* No configuration is read again here. */
-	if (kind == ENGINE_FILE_JOBS)
-		read_event(fj);
+	read_event(fj);
 }
 
 static void
@@ -196,11 +228,11 @@ file_jobs_completed(struct file_jobs *fj, int64_t now_ns)
 void
 file_job_start(struct file_jobs *fj, struct file_job *job)
 {
-	CHECK(!job->is_busy && fj == jobs);
+	CHECK(!job->is_busy);
 	job->is_busy = true;
 	fj->busy_cnt++;
 	put_last(&fj->waiting, job);
-	start_next();
+	start_next(thread_of(fj));
 }
 
 bool
@@ -224,6 +256,9 @@ file_jobs_running(struct file_jobs *fj)
 void
 file_jobs_close(struct file_jobs *fj)
 {
+	if (fj->event_fd < 0)
+		return;
 	CHECK(fj->busy_cnt == 0);
 	fj->event_fd = -1;
+	thread_of(fj)->jobs = NULL;
 }

@@ -11,6 +11,7 @@
 #include "sim.h"
 
 struct socket;
+struct login_pair;
 
 /* ---- the daemon's process (process.c) ---- */
 
@@ -33,6 +34,9 @@ bool process_is_left(void);
 void process_signal(int number);
 bool process_is_running(void);
 
+/* Whether it, or the last one, has told systemd that its start is over. */
+bool process_is_told_ready(void);
+
 /* Memory that the daemon maps: it ends with the process. */
 void process_note_map(void *at, size_t len);
 void process_forget_map(void *at, size_t len);
@@ -49,9 +53,9 @@ void work_answers(const struct socket *s); /* something is sent */
 
 /* ---- the memory that it has (memory.c) ---- */
 
-/* Whether its second thread works. */
-void memory_lend(bool is_lent);
-void memory_job_ended(void);
+/* Which other thread of it works, from 1 on; 0: none. */
+void memory_lend(unsigned thread);
+void memory_job_ended(unsigned thread);
 void memory_printed(const char *line, size_t len);
 void memory_check(void);
 void memory_check_turn(void); /* between two turns */
@@ -66,11 +70,26 @@ void world_daemon_ready(void);
 void world_log(const char *line, size_t len);
 void world_watchdog(void);
 void world_wrote(void); /* something was appended to a file */
+
+/* ringtick-login is asked about a client, and has answered: its port is 0 if
+ * that was asked about an account. */
+void world_login_asked(unsigned port, const char *user, const char *password);
+enum login_says { SAYS_NOTHING, SAYS_YES, SAYS_NO, SAYS_UNKNOWN };
+void world_login_answered(unsigned port, const char *user,
+			  enum login_says what);
 void world_sync_failed(void); /* of the journal */
 
 /* ---- descriptors ---- */
 
-enum fd_kind { FD_FREE, FD_FILE, FD_SOCKET, FD_LISTENER, FD_SIGNAL, FD_LOG };
+enum fd_kind {
+	FD_FREE,
+	FD_FILE,
+	FD_SOCKET,
+	FD_LISTENER,
+	FD_SIGNAL,
+	FD_LOG,
+	FD_LOGIN, /* one end of the socket pair to ringtick-login */
+};
 
 /* Those of the simulated machine begin here; lower ones are real. */
 enum { FD_FIRST = 1000, FD_MAX = 512 };
@@ -79,6 +98,7 @@ struct descriptor {
 	enum fd_kind kind;
 	struct inode *inode;
 	struct socket *socket;
+	struct login_pair *pair;
 	uint64_t off;
 	bool is_append, is_direct;
 };
@@ -113,6 +133,7 @@ struct socket {
 	struct peer *peer; /* NULL: the client has let go */
 	int fd;		   /* the daemon's; -1: not accepted, or closed */
 	unsigned port;
+	uint32_t host; /* the client's address */
 	bool client_ended; /* FIN of the client is behind `up` */
 	bool is_reset;
 	bool daemon_ended; /* FIN of the daemon is behind `down` */
@@ -121,8 +142,10 @@ struct socket {
 	unsigned ops;	   /* operations of the engine that wait for it */
 };
 
-/* NULL: nobody listens. */
-struct socket *net_connect(struct peer *peer);
+enum { PORT = 5010, HOST = 0x0a000001 /* 10.0.0.1 */ };
+
+/* To a port of the daemon; NULL: nobody listens there. */
+struct socket *net_connect(struct peer *peer, unsigned port);
 
 /* What fits; 0 also if the connection is over. */
 size_t net_send(struct socket *s, const void *bytes, size_t len);
@@ -133,11 +156,10 @@ bool net_is_over(const struct socket *s);
 void net_end(struct socket *s);	  /* FIN */
 void net_leave(struct socket *s); /* closes: RST if something is unread */
 
-bool net_is_listening(void);
-unsigned net_backlog(void);
-
-/* For the engine: what is left of a connection request; NULL: none. */
-struct socket *net_take_request(void);
+/* For the engine: a listener's requests, and what is left of one; NULL: there
+ * is none. */
+unsigned net_backlog(int fd);
+struct socket *net_take_request(int fd);
 int net_accept(struct socket *s);
 bool net_can_receive(const struct socket *s);
 /* Bytes received or -errno. */
@@ -153,19 +175,53 @@ void net_crash(void); /* all connections of the machine are gone */
 
 /* Something about a socket has changed: NULL: the listener's. */
 void engine_touch(struct socket *s);
-void engine_post_jobs(void);
+void engine_touch_login(const struct login_pair *p);
+void engine_post_jobs(unsigned kind); /* enum engine_kind */
 void engine_crash(void);
 
-/* ---- the second thread (jobs.c) ---- */
+/* ---- the other threads (jobs.c) ---- */
 
 /* A call at a file begins: if a job does it, the world goes on first, and the
  * result is true. */
 bool jobs_pause(void);
 
+/* The same for so long; false: no job does it. */
+bool jobs_sleep(int64_t for_ns);
+
 /* The process ends, with leave(), which does not return: if a job says that,
  * leave is called on the world's stack. */
 void jobs_leave(void (*leave)(void));
 void jobs_crash(void);
+
+/* ---- ringtick-login (login.c) ---- */
+
+/* What befalls those that are started from now on. */
+struct login_faults {
+	unsigned spawn_per_mille; /* that cannot be started */
+	unsigned fail_per_mille;  /* that refuse to, or die before READY */
+	unsigned mute_per_mille;  /* that never say READY */
+	unsigned die_per_mille;	  /* at a request */
+	unsigned odd_per_mille;	  /* answers that are none, or come twice */
+	unsigned unknown_per_mille;
+	int64_t slow_ns; /* the longest time that an answer takes */
+};
+
+extern struct login_faults login_faults;
+
+/* Starts that have not succeeded so far. */
+unsigned login_failed_starts(void);
+
+/* For the engine: what a read gives, bytes, 0 at the end, or -EAGAIN while
+ * there is nothing. */
+int32_t login_read(struct login_pair *p, void *at, size_t len);
+void login_hold(struct login_pair *p, bool is_held); /* a read is in flight */
+bool login_await(struct login_pair *p, int64_t most_ns); /* by a job */
+void login_shut(struct login_pair *p);
+void login_close_fd(struct login_pair *p, int fd);
+void login_crash(void);
+
+/* What is promised of programs that have ended, and of requests. */
+void login_check(void);
 
 /* ---- files (fs.c) ---- */
 
@@ -185,6 +241,11 @@ extern struct disk_faults disk;
 struct inode *fs_find(const char *path);
 bool fs_is_at(const struct inode *i, uint64_t ino);
 void fs_put(const char *path, const char *text);
+
+/* On a disk that is always well: another file takes this name, or none if text
+ * is NULL; who reads the old one goes on. */
+void fs_replace(const char *path, const char *text);
+bool fs_is_elsewhere(const struct inode *i);
 const struct bytes *fs_bytes(const struct inode *i);
 void fs_cut(struct inode *i, uint64_t len);
 

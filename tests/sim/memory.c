@@ -30,13 +30,14 @@ static struct {
 		const void *at;
 		size_t len;
 		bool is_brief; /* of a question: gone when it is answered */
-		bool is_of_job; /* of the job that runs: what of it is left
-				   at its end counts */
+		unsigned job; /* of that thread's job, which runs: what of it
+				 is left at its end counts */
 	} blocks[BLOCKS_MAX];
 	unsigned cnt;
 	uint64_t heap, brief;
 	uint64_t most; /* what is printed, as it is mapped; 0: not yet */
-	bool is_lent;  /* the second thread works, and has memory of its own */
+	unsigned lent; /* another thread works, and has memory of its own:
+			  its number */
 } memory;
 
 /*
@@ -47,15 +48,15 @@ static struct {
 static void
 note(const void *at, size_t len)
 {
-	bool is_brief = process_is_running() && !memory.is_lent;
+	bool is_brief = process_is_running() && memory.lent == 0;
 
 	if (at == NULL)
 		return;
 	SIM_CHECK(!is_brief || world.wants_figures != 0,
 		  "the daemon allocates %zu bytes after its start", len);
 	SIM_CHECK(memory.cnt < BLOCKS_MAX, "the daemon has too many blocks");
-	memory.blocks[memory.cnt++] = (struct block){ at, len, is_brief,
-							   memory.is_lent };
+	memory.blocks[memory.cnt++] =
+		(struct block){ at, len, is_brief, memory.lent };
 	memory.heap += len;
 	memory.brief += is_brief ? len : 0;
 	memory_check();
@@ -79,20 +80,21 @@ memory_end(void)
 {
 	memory.cnt = 0;
 	memory.heap = memory.brief = memory.most = 0;
-	memory.is_lent = false;
+	memory.lent = 0;
 }
 
 void
-memory_lend(bool is_lent)
+memory_lend(unsigned thread)
 {
-	memory.is_lent = is_lent;
+	memory.lent = thread;
 }
 
 void
-memory_job_ended(void)
+memory_job_ended(unsigned thread)
 {
 	for (unsigned i = 0; i < memory.cnt; i++)
-		memory.blocks[i].is_of_job = false;
+		if (memory.blocks[i].job == thread)
+			memory.blocks[i].job = 0;
 	memory_check();
 }
 
@@ -104,7 +106,7 @@ bytes_now(void)
 	uint64_t bytes = memory.heap + process_mapped();
 
 	for (unsigned i = 0; i < memory.cnt; i++)
-		if (memory.blocks[i].is_of_job ||
+		if (memory.blocks[i].job != 0 ||
 		    memory.blocks[i].len == sizeof(struct history_file))
 			bytes -= memory.blocks[i].len;
 	return bytes;

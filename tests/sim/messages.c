@@ -440,6 +440,23 @@ put_request(struct bytes *b, const char *text, bool is_sync)
 }
 
 void
+put_names_reply(struct bytes *b, unsigned tables)
+{
+	struct out o = { b, false };
+	size_t start = begin_frame(o, 2);
+	unsigned names = (unsigned)__builtin_popcount(tables);
+
+	put_list(o, 11, names);
+	/* `s# */
+	b->at[b->len - 5] = names > 1;
+	for (unsigned i = 0; i < TABLES; i++)
+		if ((tables >> i & 1) != 0)
+			bytes_add(b, table_names[i],
+				  strlen(table_names[i]) + 1);
+	end_frame(o, start);
+}
+
+void
 put_message(struct bytes *b, struct update u, int64_t stamp_ns,
 	    struct selection s)
 {

@@ -71,6 +71,9 @@ void put_wrong_update(struct bytes *b, struct form form, unsigned kind);
 /* A request: a text.  */
 void put_request(struct bytes *b, const char *text, bool is_sync);
 
+/* The answer to a question about tables: the names of those in a set. */
+void put_names_reply(struct bytes *b, unsigned tables);
+
 /* What subscribers get, and what is in the journal; stamp_ns: the time in its
  * rows. */
 void put_message(struct bytes *b, struct update u, int64_t stamp_ns,

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "config/settings_load.h"
+#include "daemon/reload.h"
 #include "daemon/server_open.h"
 #include "daemon/turn.h"
 #include "journal/folder.h"
@@ -30,7 +31,7 @@ enum { MAPS_MAX = 4096 };
 static struct {
 	jmp_buf top;
 	int status;
-	bool is_running, is_left;
+	bool is_running, is_left, is_told_ready;
 	struct map {
 		void *at;
 		size_t len;
@@ -43,6 +44,7 @@ _Noreturn void REAL(exit)(int status);
 
 /* ---- life ---- */
 
+static const char config_path[] = "/etc/ringtick.conf";
 static struct settings settings;
 static struct server server;
 
@@ -70,17 +72,20 @@ run(void)
 	char err[1024];
 	int res, status;
 
+	process.is_told_ready = false;
 	log_open();
-	res = settings_load(&settings, "/etc/ringtick.conf", err, sizeof(err));
+	res = settings_load(&settings, config_path, err, sizeof(err));
 	if (res != 0)
 		sim_fail("the configuration: %s", err);
 	look_before();
-	server_open(&server, &settings, "");
+	server_open(&server, &settings, config_path);
 	process.is_running = true;
 	world_daemon_ready();
 	status = turn_run(&server);
 	process.is_running = false;
 	work_end(); /* how the rest is made empty is the compiler's */
+	if (file_jobs_are_busy(&server.file_jobs) || !reload_close(&server))
+		return status;
 	server_close(&server);
 	settings_fini(&settings);
 	return status;
@@ -93,6 +98,7 @@ bury(void)
 	process.is_running = false;
 	sim_end_machine();
 	engine_crash();
+	login_crash();
 	jobs_crash();
 	net_crash();
 	calls_crash();
@@ -165,6 +171,12 @@ bool
 process_is_running(void)
 {
 	return process.is_running;
+}
+
+bool
+process_is_told_ready(void)
+{
+	return process.is_told_ready;
 }
 
 /* ---- memory ---- */
@@ -288,7 +300,7 @@ WRAP(int, sd_watchdog_enabled, int unset, uint64_t *period_us)
 WRAP(ssize_t, sendto, int fd, const void *at, size_t len, int flags,
      const struct sockaddr *to, socklen_t to_len)
 {
-	static const char alive[] = "WATCHDOG=1";
+	static const char alive[] = "WATCHDOG=1", ready[] = "READY=1";
 
 	(void)REAL(sendto);
 	(void)fd;
@@ -297,6 +309,8 @@ WRAP(ssize_t, sendto, int fd, const void *at, size_t len, int flags,
 	(void)to_len;
 	if (len == strlen(alive) && memcmp(at, alive, len) == 0)
 		world_watchdog();
+	if (len >= strlen(ready) && memcmp(at, ready, strlen(ready)) == 0)
+		process.is_told_ready = true;
 	return (ssize_t)len;
 }
 

@@ -11,9 +11,9 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "world.h"
+#include "doors.h"
 
-enum { CONFIG_MAX = 8192, MINUTE_S = 60 };
+enum { CONFIG_MAX = 65536, AUTH_MAX = 32768, MINUTE_S = 60 };
 
 static const char *const after_names[] = { "ring", "journal", "sync" };
 static const char *const sync_names[] = { "none", "interval", "batch" };
@@ -38,6 +38,7 @@ static struct setup {
 	bool has_zone_changed;
 	unsigned receive_kb;
 	bool has_reserve;
+	char slow[64], groups[256]; /* as they were drawn */
 } setup;
 
 /* ---- the day ---- */
@@ -233,36 +234,79 @@ setup_draw(void)
 		world.fit = hash_add(world.fit, ((const uint8_t *)&now)[i]);
 }
 
-void
-setup_write(void)
-{
-	char text[CONFIG_MAX], users[2048], slow[64], groups[256];
-	char tables[1024];
+static const char conf[] = "/etc/ringtick.conf";
 
-	subscribers_put_policies(users, sizeof(users));
-	pressure_put_slow(slow, sizeof(slow));
-	pressure_put_groups(groups, sizeof(groups));
+static const char *const broken_ends[] = { "auth = {\n",
+					   "log = { report = \"never\"; };\n",
+					   "nothing = { here = 1; };\n" };
+
+static void
+write_conf(const char *end)
+{
+	static char text[CONFIG_MAX], auth[AUTH_MAX];
+	char tables[1024], listen[512];
+
 	put_schema(tables, sizeof(tables));
+	doors_put_listen(listen, sizeof(listen));
+	doors_put_auth(auth, sizeof(auth));
 	(void)snprintf(
 		text, sizeof(text),
-		"listen = { port = 5010; unix_socket = false; };\n"
+		"%s"
 		"connections = { max = 32; receive_buffer = \"%uK\"; };\n"
 		"ring = { size = \"%uK\"; };\n"
 		"journal = { directory = \"%s\"; sync = \"%s\";"
 		" reserve = %s; };\n"
 		"publish = { after = \"%s\"; interval = \"%ums\"; };\n"
 		"slow = { block_limit = \"%lldms\"; %s };\n"
-		"auth = { rights = ( %s ); };\n"
+		"%s"
 		"log = { report = \"1m\"; };\n"
 		"day = { zone = \"%s\"; };\n"
 		"compatibility = { sub_list = \"%s\"; };\n"
-		"%s%s",
-		setup.receive_kb, world.ring_kb,
+		"%s%s%s",
+		listen, setup.receive_kb, world.ring_kb,
 		world.has_journal ? "/journal" : "", sync_names[world.sync],
 		setup.has_reserve ? "true" : "false", after_names[world.after],
 		world.interval_ms, (long long)world.block_limit_ns / NS_PER_MS,
-		slow, users, setup.zone->name,
-		world.is_mgkdb ? "mgkdb" : "type", groups, tables);
+		setup.slow, auth, setup.zone->name,
+		world.is_mgkdb ? "mgkdb" : "type", setup.groups, tables, end);
 	sim_trace("the configuration:\n%s", text);
-	fs_put("/etc/ringtick.conf", text);
+	fs_replace(conf, text);
+}
+
+void
+setup_write(void)
+{
+	pressure_put_slow(setup.slow, sizeof(setup.slow));
+	pressure_put_groups(setup.groups, sizeof(setup.groups));
+	write_conf("");
+}
+
+/* Another schema needs another start. */
+static void
+write_other_schema(void)
+{
+	schema.is_renamed = !schema.is_renamed;
+	write_conf("");
+	schema.is_renamed = !schema.is_renamed;
+}
+
+void
+setup_rewrite(bool is_broken)
+{
+	unsigned kind = (unsigned)sim_below(ARRAY_LEN(broken_ends) + 2);
+	unsigned kept_kb = setup.receive_kb;
+
+	if (!is_broken) {
+		/* One more that only another start would take. */
+		if (sim_chance(300))
+			setup.receive_kb = 4u << sim_below(5);
+		write_conf("");
+		setup.receive_kb = kept_kb;
+	} else if (kind < ARRAY_LEN(broken_ends)) {
+		write_conf(broken_ends[kind]);
+	} else if (kind == ARRAY_LEN(broken_ends)) {
+		write_other_schema();
+	} else {
+		fs_replace(conf, NULL);
+	}
 }

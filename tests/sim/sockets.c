@@ -18,17 +18,19 @@
 #include "machine.h"
 #include "wrap.h"
 
-enum { BACKLOG_MAX = 64, PORT = 5010 };
+enum { BACKLOG_MAX = 64, LISTENERS_MAX = 4 };
 
 /* How long news take from one end to the other. */
 enum { NEWS_MIN_NS = 2000, NEWS_MAX_NS = 90000 };
 
 static struct {
-	struct socket **all; /* that the daemon holds, or may still accept */
-	size_t cnt, room;
-	struct socket *backlog[BACKLOG_MAX];
-	unsigned backlog_cnt;
-	int listener; /* a descriptor; 0: nobody listens */
+	struct listener {
+		int fd; /* 0: none */
+		unsigned port;
+		bool is_open; /* it listens */
+		struct socket *backlog[BACKLOG_MAX];
+		unsigned backlog_cnt;
+	} listeners[LISTENERS_MAX];
 	unsigned ports;
 } net = { .ports = 40000 };
 
@@ -57,19 +59,32 @@ tell_peer(struct socket *s)
 	       s, 0);
 }
 
-bool
-net_is_listening(void)
+static struct listener *
+listener_of(int fd)
 {
-	return net.listener != 0;
+	for (unsigned i = 0; i < LISTENERS_MAX; i++)
+		if (net.listeners[i].fd == fd)
+			return &net.listeners[i];
+	return NULL;
+}
+
+static struct listener *
+listener_at(unsigned port)
+{
+	for (unsigned i = 0; i < LISTENERS_MAX; i++)
+		if (net.listeners[i].is_open && net.listeners[i].port == port)
+			return &net.listeners[i];
+	return NULL;
 }
 
 struct socket *
-net_connect(struct peer *peer)
+net_connect(struct peer *peer, unsigned port)
 {
+	struct listener *l = listener_at(port);
 	struct socket *s;
 	size_t up_max, down_max;
 
-	if (!net_is_listening() || net.backlog_cnt == BACKLOG_MAX)
+	if (l == NULL || l->backlog_cnt == BACKLOG_MAX)
 		return NULL;
 	s = calloc(1, sizeof(*s));
 	CHECK(s != NULL);
@@ -78,9 +93,10 @@ net_connect(struct peer *peer)
 	*s = (struct socket){ .peer = peer,
 			      .fd = -1,
 			      .port = ++net.ports,
+			      .host = HOST,
 			      .up_max = up_max,
 			      .down_max = down_max };
-	net.backlog[net.backlog_cnt++] = s;
+	l->backlog[l->backlog_cnt++] = s;
 	engine_touch(NULL);
 	return s;
 }
@@ -152,22 +168,23 @@ net_leave(struct socket *s)
 /* ---- the daemon's end, for the engine ---- */
 
 unsigned
-net_backlog(void)
+net_backlog(int fd)
 {
-	return net.backlog_cnt;
+	return listener_of(fd) == NULL ? 0 : listener_of(fd)->backlog_cnt;
 }
 
 struct socket *
-net_take_request(void)
+net_take_request(int fd)
 {
+	struct listener *l = listener_of(fd);
 	struct socket *s;
 
-	if (net.backlog_cnt == 0)
+	if (l == NULL || l->backlog_cnt == 0)
 		return NULL;
-	s = net.backlog[0];
-	net.backlog_cnt--;
-	memmove(net.backlog, net.backlog + 1,
-		net.backlog_cnt * sizeof(net.backlog[0]));
+	s = l->backlog[0];
+	l->backlog_cnt--;
+	memmove(l->backlog, l->backlog + 1,
+		l->backlog_cnt * sizeof(l->backlog[0]));
 	return s;
 }
 
@@ -254,17 +271,25 @@ net_close(struct socket *s)
 	free_if_alone(s);
 }
 
+static void
+end_listener(struct listener *l)
+{
+	struct socket *s;
+
+	while ((s = net_take_request(l->fd)) != NULL) {
+		s->is_reset = true;
+		tell_peer(s);
+	}
+	*l = (struct listener){ 0 };
+}
+
 /* The machine, or its process, is gone: its kernel answers with resets. */
 void
 net_crash(void)
 {
-	struct socket *s;
-
-	net.listener = 0;
-	while ((s = net_take_request()) != NULL) {
-		s->is_reset = true;
-		tell_peer(s);
-	}
+	for (unsigned i = 0; i < LISTENERS_MAX; i++)
+		if (net.listeners[i].fd != 0)
+			end_listener(&net.listeners[i]);
 }
 
 /* ---- the daemon's calls ---- */
@@ -281,19 +306,26 @@ socket_of(int fd)
 
 WRAP(int, socket, int domain, int type, int protocol)
 {
+	int fd = fd_open((struct descriptor){ .kind = FD_LISTENER });
+	struct listener *l = listener_of(0);
+
 	(void)REAL(socket);
 	(void)domain;
 	(void)type;
 	(void)protocol;
-	return fd_open((struct descriptor){ .kind = FD_LISTENER });
+	CHECK(l != NULL);
+	l->fd = fd;
+	return fd;
 }
 
 WRAP(int, bind, int fd, const struct sockaddr *at, socklen_t len)
 {
+	struct sockaddr_in in;
+
 	(void)REAL(bind);
-	(void)fd;
-	(void)at;
-	(void)len;
+	CHECK(len == sizeof(in));
+	memcpy(&in, at, sizeof(in));
+	listener_of(fd)->port = ntohs(in.sin_port);
 	return 0;
 }
 
@@ -301,25 +333,24 @@ WRAP(int, listen, int fd, int backlog)
 {
 	(void)REAL(listen);
 	(void)backlog;
-	net.listener = fd;
+	listener_of(fd)->is_open = true;
 	return 0;
 }
 
 void
 net_close_listener(int fd)
 {
-	if (net.listener == fd)
-		net_crash();
+	if (listener_of(fd) != NULL)
+		end_listener(listener_of(fd));
 }
 
 static int
-put_address(struct sockaddr *at, socklen_t *len, const char *host,
-	    unsigned port)
+put_address(struct sockaddr *at, socklen_t *len, uint32_t host, unsigned port)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET,
-				  .sin_port = htons((uint16_t)port) };
+				  .sin_port = htons((uint16_t)port),
+				  .sin_addr.s_addr = htonl(host) };
 
-	(void)inet_pton(AF_INET, host, &in.sin_addr);
 	*len = sizeof(in);
 	memcpy(at, &in, sizeof(in));
 	return 0;
@@ -328,14 +359,13 @@ put_address(struct sockaddr *at, socklen_t *len, const char *host,
 WRAP(int, getsockname, int fd, struct sockaddr *at, socklen_t *len)
 {
 	(void)REAL(getsockname);
-	(void)fd;
-	return put_address(at, len, "127.0.0.1", PORT);
+	return put_address(at, len, INADDR_LOOPBACK, listener_of(fd)->port);
 }
 
 WRAP(int, getpeername, int fd, struct sockaddr *at, socklen_t *len)
 {
 	(void)REAL(getpeername);
-	return put_address(at, len, "10.0.0.1", socket_of(fd)->port);
+	return put_address(at, len, socket_of(fd)->host, socket_of(fd)->port);
 }
 
 WRAP(int, setsockopt, int fd, int level, int name, const void *value,
@@ -366,7 +396,10 @@ WRAP(int, getsockopt, int fd, int level, int name, void *value, socklen_t *len)
 WRAP(int, shutdown, int fd, int how)
 {
 	(void)REAL(shutdown);
-	net_shutdown(socket_of(fd), how);
+	if (fd_get(fd) != NULL && fd_get(fd)->kind == FD_LOGIN)
+		login_shut(fd_get(fd)->pair);
+	else
+		net_shutdown(socket_of(fd), how);
 	return 0;
 }
 
@@ -383,18 +416,22 @@ WRAP(int, ioctl, int fd, unsigned long what, int *out)
 WRAP(int, poll, struct pollfd *p, nfds_t cnt, int timeout_ms)
 {
 	(void)REAL(poll);
-	(void)timeout_ms;
 	CHECK(cnt == 1);
+	p->revents = 0;
+	if (fd_get(p->fd) != NULL && fd_get(p->fd)->kind == FD_LOGIN
+		    ? !login_await(fd_get(p->fd)->pair,
+				   timeout_ms * NS_PER_MS)
+		    : net_backlog(p->fd) == 0)
+		return 0;
 	p->revents = POLLIN;
-	return net.backlog_cnt > 0 ? 1 : 0;
+	return 1;
 }
 
 WRAP(int, accept4, int fd, struct sockaddr *at, socklen_t *len, int flags)
 {
-	struct socket *s = net_take_request();
+	struct socket *s = net_take_request(fd);
 
 	(void)REAL(accept4);
-	(void)fd;
 	(void)at;
 	(void)len;
 	(void)flags;

@@ -5,7 +5,7 @@
 #ifndef RINGTICK_TESTS_SIM_SUBSCRIBER_H
 #define RINGTICK_TESTS_SIM_SUBSCRIBER_H
 
-#include "world.h"
+#include "doors.h"
 
 enum { SUBSCRIBERS_MAX = 16, FEEDS = 8 };
 
@@ -48,7 +48,8 @@ struct claim {
 
 /* A selection, and as it is written in a request. */
 struct wish {
-	struct selection sel;
+	struct selection asked;
+	struct selection sel; /* what it may have of that */
 	char tables[64], symbols[64];
 	bool is_patched; /* .u.add or .u.del made it: no one request does */
 };
@@ -92,6 +93,9 @@ struct subscriber {
 	struct wish next;
 	bool is_lying; /* in its claim */
 	int64_t asked_ns;
+	unsigned asked_since; /* doors_now(), then */
+	bool is_refused; /* what it has asked for, for lack of rights */
+	bool must_go, may_go; /* its rights have changed */
 	bool is_unsure;	  /* whether its reply is of that order, too */
 	bool has_skipped;
 	/* Without a journal: the last update of each feed that it has had, and
@@ -115,6 +119,10 @@ subscriber_of(struct client *c)
 {
 	return container_of(c, struct subscriber, c);
 }
+
+/* Whether a wish, if it is for a list of tables or for one, or for all, is
+ * refused for lack of rights. */
+bool subscriber_lacks_right(const struct subscriber *s, const struct wish *w);
 
 /* ---- subscribers.c ---- */
 

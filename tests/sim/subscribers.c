@@ -41,6 +41,21 @@ subscriber_asks_as_mgkdb(const struct subscriber *s)
 	return s->asked == ASK_SUB && !s->is_changing && is_list(&s->has);
 }
 
+/* What it may have now of what it wants: what it has had, it cannot claim then.
+ */
+static void
+find_rights(struct subscriber *s)
+{
+	struct selection sel = doors_allow(&s->c, s->has.asked);
+
+	s->is_refused = subscriber_lacks_right(s, &s->has);
+	if (!world.doors.is_on || s->has.is_patched ||
+	    memcmp(&sel, &s->has.sel, sizeof(sel)) == 0)
+		return;
+	s->has.sel = sel;
+	s->claim.is_made = false;
+}
+
 static void
 ask(struct subscriber *s, const struct wish *w, const char *call,
     const char *where)
@@ -56,9 +71,16 @@ ask(struct subscriber *s, const struct wish *w, const char *call,
 		       s->policy == POLICY_SKIP ? ";.ringtick.tellskips[]"
 						: "");
 	s->asked_ns = sim_now_ns();
+	s->asked_since = doors_now();
 	sim_trace("%s asks %s", s->c.user, text);
 	put_request(&s->c.out, text, true);
 	account_asked(subscriber_id(s));
+}
+
+static bool
+lacks_past(const struct subscriber *s)
+{
+	return doors_may(&s->c, doors_now(), MAY_PAST) != SURE_YES;
 }
 
 void
@@ -69,6 +91,8 @@ subscriber_ask_from(struct subscriber *s, uint64_t from)
 	(void)snprintf(where, sizeof(where), ";%" PRIu64, from);
 	s->asked = ASK_FROM;
 	s->from = from;
+	find_rights(s);
+	s->is_refused = s->is_refused || lacks_past(s);
 	ask(s, &s->has, ".ringtick.subfrom", where);
 }
 
@@ -85,10 +109,34 @@ ask_rejoin(struct subscriber *s)
 		       ";(%" PRId64 ";%s;%" PRIu64 ";%" PRIu64 ")",
 		       c.epoch, clock_date_text(date, c.day), c.base, c.cnt);
 	s->asked = ASK_REJOIN;
+	s->is_refused = s->is_refused || lacks_past(s);
 	ask(s, &s->has, ".ringtick.rejoin", where);
 }
 
 static void draw_wish(struct wish *w, bool is_of_all_tables);
+
+/* Whether it may ask for the past; some try without. */
+static bool
+tries_past(struct subscriber *s)
+{
+	return !lacks_past(s) || sim_chance(50);
+}
+
+/* Who may not ask for the past, and wants a list of tables, cannot say so. */
+static void
+wish_anew(struct subscriber *s)
+{
+	if (s->has.is_patched) {
+		draw_wish(&s->has, false);
+		s->claim.is_made = false;
+	}
+	if (world.doors.is_on && is_list(&s->has) && !world.is_mgkdb &&
+	    lacks_past(s)) {
+		draw_wish(&s->has, true);
+		s->claim.is_made = false;
+	}
+	find_rights(s);
+}
 
 static void
 ready(struct client *c)
@@ -102,10 +150,7 @@ ready(struct client *c)
 		s->claim.is_made = false;
 	s->is_adrift = s->is_unsure = false;
 	s->slow_ns = 0;
-	if (s->has.is_patched) {
-		draw_wish(&s->has, false);
-		s->claim.is_made = false;
-	}
+	wish_anew(s);
 	/* Some begin the day anew. */
 	if (s->is_vanishing && sim_chance(300))
 		s->claim.is_made = false;
@@ -118,8 +163,12 @@ ready(struct client *c)
 	account_open(subscriber_id(s), c->socket->port,
 		     !order_has_filter(s->has.sel) && !world.is_batched);
 	account_took(subscriber_id(s), c->taken_bytes, 0, SEEN_MORE);
-	if (s->claim.is_made && !s->claim.is_blurred && !world.is_batched &&
-	    s->policy != POLICY_SKIP && !sim_chance(100))
+	if (world.doors.is_on && !tries_past(s)) {
+		s->asked = ASK_SUB;
+		ask(s, &s->has, ".u.sub", "");
+	} else if (s->claim.is_made && !s->claim.is_blurred &&
+		   !world.is_batched && s->policy != POLICY_SKIP &&
+		   !sim_chance(100))
 		ask_rejoin(s);
 	else if (sim_chance(500) || (is_list(&s->has) && !world.is_mgkdb))
 		subscriber_ask_from(s, 0);
@@ -128,6 +177,58 @@ ready(struct client *c)
 		ask(s, &s->has, ".u.sub", "");
 	}
 	client_flush(c);
+}
+
+/* ---- rights ---- */
+
+bool
+subscriber_lacks_right(const struct subscriber *s, const struct wish *w)
+{
+	unsigned may = doors_rights(&s->c)->subscribe & ~schema.lacks;
+
+	if (strcmp(w->tables, "`") == 0)
+		return may == 0;
+	return (w->asked.tables & ~schema.lacks & ~may) != 0;
+}
+
+/* Who has not had its answer, or changes its selection, may have been served
+ * with the rights before, or with those now. */
+void
+subscribers_rights_changed(void)
+{
+	for (unsigned i = 0; doors_now() > 1 && i < subscribers_cnt; i++) {
+		struct subscriber *s = &subscribers[i];
+
+		if (s->c.socket == NULL || !s->c.has_hello)
+			continue;
+		if (!s->is_placed || s->is_changing)
+			s->may_go = s->may_go ||
+				    !doors_are_same(&s->c, s->asked_since);
+		else if (!doors_cover(&s->c, s->has.sel))
+			s->must_go = true;
+	}
+}
+
+bool
+subscribers_may_lose(const char *user)
+{
+	for (unsigned i = 0; i < subscribers_cnt; i++)
+		if (strcmp(subscribers[i].c.user, user) == 0)
+			return subscribers[i].must_go || subscribers[i].may_go;
+	return memcmp(user, "feed", 4) != 0;
+}
+
+/* Who has lost what it had subscribed to is sent away in the same turn. */
+static void
+check_rights(const struct subscriber *s)
+{
+	const struct socket *socket = s->c.socket;
+
+	SIM_CHECK(!s->must_go || socket == NULL || socket->daemon_ended ||
+			  socket->is_reset || world.is_stopping ||
+			  !process_is_running() || world.disk_faults > 0,
+		  "%s has lost the right to its subscription, and stays",
+		  s->c.user);
 }
 
 /* ---- habits ---- */
@@ -170,9 +271,10 @@ draw_wish(struct wish *w, bool is_of_all_tables)
 
 	(void)snprintf(w->tables, sizeof(w->tables), "%s", kinds[kind]);
 	w->is_patched = false;
-	w->sel.tables = tables[kind];
+	w->asked.tables = tables[kind];
 	for (unsigned i = 0; i < TABLES; i++)
-		w->sel.symbols[i] = symbols;
+		w->asked.symbols[i] = symbols;
+	w->sel = w->asked;
 }
 
 static void come_back(void *who, uint64_t what);
@@ -181,6 +283,7 @@ void
 subscriber_come_later(struct subscriber *s)
 {
 	s->is_placed = s->is_changing = false;
+	s->must_go = s->may_go = false;
 	sim_at(sim_now_ns() + sim_between(NS_PER_MS, 3 * NS_PER_S), come_back,
 	       s, 0);
 }
@@ -206,6 +309,7 @@ over(struct client *c)
 			       s->is_lying);
 
 	SIM_CHECK(world.is_stopping || c->start < world.starts ||
+			  s->must_go || s->may_go || c->is_denied ||
 			  !process_is_running() || may_be_refused ||
 			  world.disk_faults > 0 || client_was_turned_away(c) ||
 			  s->policy == POLICY_DISCONNECT ||
@@ -220,17 +324,18 @@ over(struct client *c)
 /* What .u.add makes of the symbols of a table: like `union` in q, so who had
  * all, which is written as the null symbol, gets that one and the new ones. */
 static int
-add_symbols(int had, int more)
+add_symbols(int had, int more, int allowed)
 {
 	static const int null = 1 << (SYMBOLS - 1);
 
 	return (had == SYMBOLS_ALL ? null : had) |
-	       (more == SYMBOLS_ALL ? null : more);
+	       ((more == SYMBOLS_ALL ? null : more) & allowed);
 }
 
 /* One table more or less, or other symbols of it.  Returns the request. */
 static const char *
-draw_patch(struct wish *w, struct wish *request)
+draw_patch(const struct right_form *rights, struct wish *w,
+	   struct wish *request)
 {
 	unsigned t = (unsigned)sim_below(TABLES), bit = 1u << t;
 	unsigned others = w->sel.tables & ~schema.lacks & ~bit;
@@ -243,11 +348,13 @@ draw_patch(struct wish *w, struct wish *request)
 		w->sel.tables &= ~bit;
 		memcpy(request->symbols, ".z.w", 5);
 	} else if ((w->sel.tables & bit) != 0) {
-		w->sel.symbols[t] = add_symbols(w->sel.symbols[t], symbols);
+		w->sel.symbols[t] = add_symbols(w->sel.symbols[t], symbols,
+						rights->symbols[t]);
 	} else {
 		w->sel.tables |= bit;
-		w->sel.symbols[t] = symbols;
+		w->sel.symbols[t] = symbols & rights->symbols[t];
 	}
+	request->asked.tables = bit;
 	(void)snprintf(request->tables, sizeof(request->tables), "`%s",
 		       table_names[t]);
 	w->is_patched = true;
@@ -263,12 +370,15 @@ change_selection(struct subscriber *s)
 
 	s->next = request = s->has;
 	if (sim_chance(500))
-		call = draw_patch(&s->next, &request);
+		call = draw_patch(doors_rights(&s->c), &s->next, &request);
 	if (call == NULL) {
 		draw_wish(&s->next, true);
+		s->next.sel = doors_allow(&s->c, s->next.asked);
 		request = s->next;
 		call = ".u.sub";
 	}
+	s->is_refused = subscriber_lacks_right(s, &request) &&
+			strcmp(call, ".u.del") != 0;
 	if (order_has_filter(s->next.sel))
 		account_filters(subscriber_id(s));
 	s->is_changing = true;
@@ -351,6 +461,26 @@ subscribers_change_policies(void)
 	}
 }
 
+const char *
+subscribers_policy_of(const char *user)
+{
+	static char text[64];
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < subscribers_cnt; i++) {
+		const struct subscriber *s = &subscribers[i];
+
+		if (strcmp(s->c.user, user) == 0)
+			(void)snprintf(text, sizeof(text),
+				       " policy = \"%s\";%s",
+				       policy_names[s->policy],
+				       s->has_spill_limit
+					       ? " spill_limit = \"1s\";"
+					       : "");
+	}
+	return text;
+}
+
 void
 subscribers_put_policies(char *to, size_t room)
 {
@@ -358,13 +488,12 @@ subscribers_put_policies(char *to, size_t room)
 
 	to[0] = '\0';
 	for (unsigned i = 0; i < subscribers_cnt; i++) {
-		const struct subscriber *s = &subscribers[i];
+		const char *user = subscribers[i].c.user;
 
-		len += (size_t)snprintf(
-			to + len, room - len,
-			"%s{ user = \"%s\"; policy = \"%s\";%s }",
-			i > 0 ? ", " : "", s->c.user, policy_names[s->policy],
-			s->has_spill_limit ? " spill_limit = \"1s\";" : "");
+		len += (size_t)snprintf(to + len, room - len,
+					"%s{ user = \"%s\";%s }",
+					i > 0 ? ", " : "", user,
+					subscribers_policy_of(user));
 	}
 }
 
@@ -488,6 +617,7 @@ subscribers_open(unsigned how_many)
 				TABLES_ALL,
 				{ SYMBOLS_ALL, SYMBOLS_ALL, SYMBOLS_ALL }
 			};
+			s->has.asked = s->has.sel;
 			memcpy(s->has.tables, "`", 2);
 			memcpy(s->has.symbols, "`", 2);
 			s->habit = HABIT_PROMPT;
@@ -510,6 +640,7 @@ check_served(struct subscriber *s)
 	order_check(s);
 	/* Some policies may have ended it before the stop's end. */
 	SIM_CHECK(!s->is_placed || s->is_changing || s->asking > 0 ||
+			  s->must_go || s->may_go || s->c.is_denied ||
 			  s->policy != POLICY_SPILL || s->has_spill_limit ||
 			  s->items.len > 0 ||
 			  order_lacks(s) == UINT64_MAX,
@@ -650,6 +781,8 @@ subscribers_check_progress(bool is_excused)
 		struct subscriber *s = &subscribers[i];
 		uint64_t lacks = order_lacks(s);
 
+		check_rights(s);
+
 		if (is_excused || s->c.socket == NULL || !s->is_placed ||
 		    s->habit != HABIT_PROMPT || s->c.is_stalled ||
 		    lacks != s->lacks || lacks == UINT64_MAX)
@@ -714,6 +847,7 @@ subscribers_are_quiet(void)
 		struct subscriber *s = &subscribers[i];
 
 		if (!s->is_absent && !subscriber_wants_unknown(s) &&
+		    !subscriber_lacks_right(s, &s->has) &&
 		    (s->c.socket == NULL || !s->is_placed || s->is_changing ||
 		     s->asking > 0 ||
 		     s->items.len > 0 || order_lacks(s) != UINT64_MAX))

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "client/turn_budget.h"
-#include "world.h"
+#include "doors.h"
 #include "wrap.h"
 
 /* About what these cost on one core (client/turn_budget.h). */
@@ -40,6 +40,7 @@ static struct {
 	struct client c;
 	int64_t began_ns;    /* the turn; 0: the daemon waits */
 	int64_t asked_ns;    /* 0: it waits for nothing */
+	unsigned asked_since; /* doors_now(), then */
 	int64_t heard_ns;    /* when its question was received; 0: not yet */
 	struct client flood;
 } work;
@@ -115,10 +116,17 @@ ready(struct client *c)
 static void
 take(struct client *c, const struct seen *s, const uint8_t *at)
 {
-	(void)at;
+	struct bytes wanted = { 0 };
+
 	SIM_CHECK(work.asked_ns != 0 && s->kind == SEEN_REPLY,
 		  "%s gets what it did not ask for", c->user);
 	work.asked_ns = 0;
+	if (!doors_are_same(c, work.asked_since))
+		return;
+	doors_put_tables(c, &wanted);
+	SIM_CHECK(wanted.len == s->len && memcmp(wanted.at, at, s->len) == 0,
+		  "%s is told of other tables than it may see", c->user);
+	bytes_free(&wanted);
 }
 
 static void
@@ -240,6 +248,7 @@ tick(void *who, uint64_t what)
 	if (!c->has_hello || work.asked_ns != 0)
 		return;
 	work.asked_ns = sim_now_ns();
+	work.asked_since = doors_now();
 	put_request(&c->out, "tables[]", true);
 	client_flush(c);
 }

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/exits.h"
-#include "world.h"
+#include "doors.h"
 
 /* How long all may take to become quiet when the feeds have stopped; and each
  * answer that waits for a sync, one after the other. */
@@ -93,6 +93,7 @@ check_end(const char *line, size_t len)
 			    strcmp(reason, "unreadable") == 0) &&
 			   world.disk_faults > 0) ||
 			  subscribers_may_end(user, reason) ||
+			  doors_check_end(line, len, user, reason) ||
 			  (memcmp(user, "sub", 3) != 0 &&
 			   memcmp(user, "feed", 4) != 0),
 		  "%s is ended with reason %s", user, reason);
@@ -207,6 +208,7 @@ world_log(const char *line, size_t len)
 		(void)world_find_field(line, len, " file=", world.journal,
 				 sizeof(world.journal));
 	damage_told(line, len);
+	doors_told(line, len);
 	if (memmem(line, len, "event=stopping ", 15) != NULL) {
 		SIM_CHECK(!world.is_told_stopping, "a stop begins anew");
 		world.is_told_stopping = true;
@@ -247,6 +249,7 @@ draw_setup(void)
 	setup_draw();
 	if (world.starts > 0)
 		subscribers_change_policies();
+	doors_draw();
 	setup_write();
 }
 
@@ -280,6 +283,7 @@ world_daemon_ready(void)
 	world.sync_failed_ns = 0;
 	world.watchdog_ns = sim_now_ns();
 	sim_trace("the daemon is ready");
+	doors_ready();
 	note_clock();
 	note_start();
 	if (world.starts > 1)
@@ -376,10 +380,17 @@ give_name_to_copy(void)
 	world.rescued[0] = '\0';
 }
 
-/* A start that the disk makes fail, or a failed sync. */
+/* A start that the disk makes fail, or a failed sync; or ringtick-login, which
+ * does not start. */
 static bool
 may_end_with(int status)
 {
+	static unsigned failed_starts;
+	bool has_failed = failed_starts != login_failed_starts();
+
+	failed_starts = login_failed_starts();
+	if (status == EXIT_MEND)
+		return has_failed && !process_is_told_ready();
 	return (status == EXIT_ROOM || status == EXIT_DISK) &&
 	       world.is_disk_ill;
 }
@@ -449,6 +460,7 @@ end_feeds(void *who, uint64_t what)
 	feeds_stop();
 	askers_stop();
 	subscribers_stop();
+	operator_stop();
 }
 
 static void
@@ -506,8 +518,10 @@ look(void *who, uint64_t what)
 	}
 	check_progress();
 	check_stop();
+	doors_check();
 	if (world.is_ending && !world.is_stopping && process_is_running() &&
-	    !world.is_damaged && feeds_are_quiet() && subscribers_are_quiet()) {
+	    !world.is_damaged && feeds_are_quiet() && doors_are_quiet() &&
+	    subscribers_are_quiet()) {
 		world.is_over = true;
 		stop();
 	}
@@ -719,6 +733,8 @@ open_world(double days, unsigned faults)
 {
 	unsigned feeds, subscribers, askers;
 
+	doors_open();
+	(void)sim_use_stream(0);
 	sim_set_utc(setup_open());
 	world.faults = faults;
 	world.days = days;
@@ -740,6 +756,8 @@ open_world(double days, unsigned faults)
 	subscribers_open(subscribers);
 	askers_open(askers);
 	work_open();
+	strangers_open();
+	operator_open();
 	pressure_open();
 	if (world_enter(ACTOR_CLOCK) && sim_chance(300))
 		sim_at(sim_now_ns() + sim_between(0, 200 * NS_PER_S),

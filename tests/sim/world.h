@@ -25,9 +25,12 @@ enum {
 	ACTOR_CRASH = 41,
 	ACTOR_CLOCK = 42,
 	ACTOR_SETUP = 43,
+	ACTOR_DOORS = 44,
+	ACTOR_OPERATOR = 45,
 	ACTOR_BYSTANDER = 50,
 	ACTOR_FLOOD = 51,
 	ACTOR_STORM = 52,
+	ACTOR_STRANGER = 53,
 };
 
 /* Begins to draw for an actor, by its first act; false: it is left out of this
@@ -96,6 +99,12 @@ struct world {
 	int64_t on_time_ns;   /* when the daemon's day was the clock's */
 	int64_t calm_until_ns; /* feeds wait for the right date */
 	char rescued[64];     /* a copy of it that was left at the end */
+	struct world_doors {  /* doors.h */
+		bool is_on;
+		bool has_users, has_rights, has_listeners, has_reloads;
+		bool has_certificates; /* of clients, behind the terminator */
+		bool is_spread; /* each client has an address of its own */
+	} doors;
 	struct world_counts {
 		uint64_t updates, frames, connects, crashes, stops, figures;
 	} counts;
@@ -150,6 +159,9 @@ int64_t setup_open(void);
 void setup_draw(void);
 void setup_write(void);
 
+/* While the daemon runs: again, with other rights; or so that it is refused. */
+void setup_rewrite(bool is_broken);
+
 /* Whether days end in another zone than before the last call. */
 bool setup_take_zone_change(void);
 
@@ -171,6 +183,17 @@ void damage_check(bool is_excused);		/* at each look */
 
 /* ---- a client's connection (client.c) ---- */
 
+/* How a client comes in: see doors.h. */
+struct way {
+	unsigned port;
+	uint32_t host;
+	enum { PROXY_NONE, PROXY_TRUE, PROXY_BAD, PROXY_HALF } proxy;
+	char user[16], password[24];
+	unsigned user_no;
+	char certified[16]; /* in its certificate; "": it has none */
+	bool is_verified;   /* that is good */
+};
+
 struct client {
 	struct peer peer;
 	struct socket *socket; /* NULL: not connected */
@@ -178,7 +201,16 @@ struct client {
 	uint64_t sent_bytes;  /* on this connection */
 	uint64_t taken_bytes; /* of whole frames that have come on it */
 	unsigned start;	     /* of the daemon, when it connected */
+	int64_t connect_ns;  /* when that was */
+	unsigned port;	     /* of its last connection */
 	char user[16];
+	unsigned user_no;
+	struct way as;
+	bool is_stranger; /* it chooses its ways itself */
+	unsigned since;	  /* doors_now() when it connected */
+	enum login_says verdict; /* of ringtick-login about this connection */
+	bool is_denied; /* ringtick-login says that its account is gone */
+	bool is_gone;	/* and so it is */
 	bool has_hello;	  /* the daemon's answer has come, ... */
 	bool was_let_in;  /* ... or had, on the last connection */
 	bool is_paused;	  /* reads nothing */
@@ -200,7 +232,7 @@ void client_read_rest(struct client *c); /* at once, also if it is slow */
 void client_leave(struct client *c); /* closes, without `over` */
 
 /* Its connection has ended before anything was said: the daemon was out of
- * descriptors. */
+ * descriptors, or has not let it in, for a reason that the log has. */
 bool client_was_turned_away(const struct client *c);
 
 /* ---- feeds (feeds.c) ---- */
@@ -240,6 +272,9 @@ int64_t feeds_sent_ns(struct update u);
 /* It is the next one in the order. */
 void feeds_note_accepted(struct update u);
 
+/* What they may publish has changed, and not all is taken that they sent. */
+void feeds_rights_changed(void);
+
 /* All was accepted that had to be; found() says what was. */
 void feeds_check_fates(bool (*was_accepted)(struct update u));
 unsigned feeds_cnt(void);
@@ -263,8 +298,14 @@ void subscribers_go_on(void);
 /* The operator has other ideas about some users. */
 void subscribers_change_policies(void);
 
-/* Writes auth.rights of the configuration. */
+/* Writes auth.rights of the configuration; and a user's part of it. */
 void subscribers_put_policies(char *to, size_t room);
+const char *subscribers_policy_of(const char *user);
+
+/* The daemon has adopted other rights.  And whether one who had subscribed may
+ * be ended by that. */
+void subscribers_rights_changed(void);
+bool subscribers_may_lose(const char *user);
 
 /* A line of the log. */
 void subscribers_told(const char *line, size_t len);
@@ -295,6 +336,7 @@ void subscribers_stop(void);
 void askers_open(unsigned cnt);
 void askers_stop(void);
 void askers_end_day(void); /* one of them asks for it now */
+bool askers_reload(void);  /* the same; false: none of them may */
 
 /* ---- the judge (judge.c) ---- */
 
