@@ -110,6 +110,19 @@ covers(const struct rights *now, const struct rights *before,
 	return true;
 }
 
+/* Whether the client may have what it has subscribed to, also if that begins
+ * only when its reply finds a place. */
+static bool
+may_stay(const struct connection *c, const struct rights *before)
+{
+	const struct answer *a = &c->answer;
+
+	return (!consumer_is_subscribed(&c->consumer) ||
+		covers(c->rights, before, &c->selection)) &&
+	       (!a->is_kept || !a->is_subscribing ||
+		covers(c->rights, before, &a->selection));
+}
+
 static void
 give_rights(struct server *s, struct connection *c)
 {
@@ -119,8 +132,7 @@ give_rights(struct server *s, struct connection *c)
 	hello_give_rights(s, c, now);
 	if (hello_wants_password(s, c))
 		login_ask(s, c);
-	if (consumer_is_subscribed(&c->consumer) &&
-	    !covers(now, before, &c->selection))
+	if (!may_stay(c, before))
 		session_close(s, c, CLOSE_rights, NULL);
 }
 
@@ -159,6 +171,7 @@ reload_run(struct server *s)
 		return true;
 	/* Nobody has the old rights any more. */
 	r->is_giving = false;
+	r->done_cnt = r->begun_cnt;
 	begin(r, free_old);
 	return false;
 }
@@ -190,14 +203,15 @@ static void
 files_read(struct reload *r)
 {
 	r->is_good = r->result == 0;
-	r->done_cnt = r->begun_cnt;
-	if (r->is_good)
+	if (r->is_good) {
 		adopt(r->server);
-	else
+	} else {
+		r->done_cnt = r->begun_cnt;
 		log_line(LOG_ERROR, "reload",
 			 "result=failed error=%s hint=\"the running settings "
 			 "are kept\"",
 			 LOG_QUOTED(r->err));
+	}
 	notify_reloaded();
 }
 

@@ -23,6 +23,7 @@
 #include "daemon/buffer_holders.h"
 #include "daemon/buffers.h"
 #include "daemon/deadline.h"
+#include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/slow_consumers.h"
 #include "daemon/wait.h"
@@ -536,6 +537,53 @@ test_a_long_message_that_a_stop_cuts(void **state)
 	assert_int_equal(c->reason, CLOSE_stopping);
 }
 
+/* ---- a reload ---- */
+
+static const struct rights nobody = { .policy = -1, .spill_limit = -1 };
+
+/* The files are read: nobody has more rights than `nobody`. */
+static void
+adopt(void)
+{
+	settings.auth.others = &nobody;
+	s.reload.settings = &settings;
+	s.reload.begun_cnt = 1;
+	s.reload.is_giving = true;
+}
+
+/* A subscription that was allowed, and whose reply waits for its place, does
+ * not begin when its user has lost the right to it. */
+static void
+test_a_subscription_that_waits_loses_its_right(void **state)
+{
+	struct connection *c = come("reader"), *other = come("other");
+
+	(void)state;
+	c->answer = (struct answer){ .is_kept = true, .is_subscribing = true };
+	selection_add(&c->answer.selection, 0);
+	adopt();
+	assert_false(reload_run(&s));
+	assert_int_equal(c->state, CONNECTION_CLOSING);
+	assert_int_equal(c->reason, CLOSE_rights);
+	assert_int_equal(other->state, CONNECTION_OPEN);
+}
+
+/* Who has asked for a reload is answered when all have their rights. */
+static void
+test_a_reload_is_over_when_all_have_their_rights(void **state)
+{
+	struct connection *c = come("boss");
+
+	(void)state;
+	adopt();
+	c->is_reloading = true;
+	c->reload_no = 1;
+	assert_false(reload_is_over(&s, c));
+	assert_false(reload_run(&s));
+	assert_ptr_equal(c->rights, &nobody);
+	assert_true(reload_is_over(&s, c));
+}
+
 int
 main(void)
 {
@@ -560,6 +608,12 @@ main(void)
 			test_nothing_is_received_while_stopping, start, stop),
 		cmocka_unit_test_setup_teardown(
 			test_a_long_message_that_a_stop_cuts, start, stop),
+		cmocka_unit_test_setup_teardown(
+			test_a_subscription_that_waits_loses_its_right, start,
+			stop),
+		cmocka_unit_test_setup_teardown(
+			test_a_reload_is_over_when_all_have_their_rights,
+			start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, schema_open_texts, schema_close);
