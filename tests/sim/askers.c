@@ -137,7 +137,8 @@ ask(struct asker *a, const char *question)
 	a->asked_ns = sim_now_ns();
 	a->asked_since = doors_now();
 	a->reloads = doors_reloads();
-	if (question == reload_question)
+	if (question == reload_question &&
+	    doors_may(&a->c, doors_now(), MAY_ADMINISTER) == SURE_YES)
 		doors_ask_reload();
 	world.asked_ends += a->question == end_question;
 	sim_trace("%s asks %.60s", a->c.user, a->question);
