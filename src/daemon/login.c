@@ -346,6 +346,11 @@ login_use(struct server *s, int fd)
 	struct login *l = &s->login;
 	unsigned old = l->channel;
 
+	if (l->is_stopped) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
 	l->channel = (old + 1) % LOGIN_CHANNELS;
 	CHECK(l->fds[l->channel] < 0);
 	ask_again(l);
@@ -371,6 +376,7 @@ login_reap(void)
 void
 login_stop(struct server *s)
 {
+	s->login.is_stopped = true;
 	for (unsigned i = 0; i < LOGIN_CHANNELS; i++)
 		if (s->login.fds[i] >= 0)
 			(void)shutdown(s->login.fds[i], SHUT_RDWR);

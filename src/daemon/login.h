@@ -61,7 +61,8 @@ void login_run(struct server *s);
 /* A ringtick-login has ended: the kernel forgets it. */
 void login_reap(void);
 
-/* At a stop: nobody is asked any more, and reads end. */
+/* At a stop: nobody is asked any more, reads end, and login_use closes what it
+ * is given. */
 void login_stop(struct server *s);
 bool login_is_reading(const struct login *l);
 

@@ -73,6 +73,7 @@ struct login_failure {
 /* Who asks ringtick-login, or waits to be asked (login.h). */
 struct login {
 	bool is_on;
+	bool is_stopped; /* nobody is asked any more */
 	unsigned channel; /* of the socket in use; those before it are closed
 			     when their last read has ended */
 	int fds[LOGIN_CHANNELS];

@@ -23,6 +23,7 @@
 #include "daemon/buffer_holders.h"
 #include "daemon/buffers.h"
 #include "daemon/deadline.h"
+#include "daemon/login.h"
 #include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/slow_consumers.h"
@@ -584,6 +585,25 @@ test_a_reload_is_over_when_all_have_their_rights(void **state)
 	assert_true(reload_is_over(&s, c));
 }
 
+/* A reload that ends after the last look at its answers does not make the
+ * daemon wait for a ringtick-login that nobody asks any more. */
+static void
+test_a_reload_that_ends_in_a_stop(void **state)
+{
+	int fds[2];
+	char byte;
+
+	(void)state;
+	login_init(&s.login);
+	login_stop(&s);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	login_use(&s, fds[0]);
+	assert_false(login_is_reading(&s.login));
+	login_close(&s);
+	assert_int_equal(recv(fds[1], &byte, 1, MSG_DONTWAIT), 0);
+	(void)close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -614,6 +634,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_reload_is_over_when_all_have_their_rights,
 			start, stop),
+		cmocka_unit_test_setup_teardown(
+			test_a_reload_that_ends_in_a_stop, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, schema_open_texts, schema_close);
