@@ -23,7 +23,7 @@ bool
 subscriber_wants_unknown(const struct subscriber *s)
 {
 	return s->has.tables[1] != '\0' &&
-	       (s->has.sel.tables & schema.lacks) != 0;
+	       (s->has.asked.tables & schema.lacks) != 0;
 }
 
 /* The day in which it is: if the clock has leapt, a later one than it says. */

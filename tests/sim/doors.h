@@ -111,6 +111,9 @@ bool ways_has_failed(const struct client *c);
 
 void operator_open(void);
 
+/* Before he stops the daemon he may have it read the files. */
+void operator_stops_daemon(void);
+
 /* He mends all: everybody is let in again. */
 void operator_stop(void);
 

@@ -89,6 +89,13 @@ operator_open(void)
 }
 
 void
+operator_stops_daemon(void)
+{
+	if (world.doors.has_reloads && !world.is_ending && sim_chance(300))
+		process_signal(SIGHUP);
+}
+
+void
 operator_stop(void)
 {
 	static const struct login_faults none;

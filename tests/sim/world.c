@@ -473,6 +473,7 @@ stop(void)
 	world.stop_ns = sim_now_ns();
 	world.is_stopping = true;
 	feeds_stop_begins();
+	operator_stops_daemon();
 	process_signal(SIGTERM);
 }
 
