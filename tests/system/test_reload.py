@@ -163,3 +163,18 @@ def test_networks_and_roles_of_listeners(start, connect):
     assert connect(daemon, user="boss").sync("") == NIL
     reload(daemon, base, result="ok")
     assert connect(daemon, user="feed").sync("") == NIL
+
+
+def test_strangers_stay_out(start, tmp_path):
+    """Protects from a reload that opens the doors: without passwords or certificates
+    nobody may come from elsewhere, now as at a start; what runs goes on."""
+    users = tmp_path / "users"
+    users.write_text("boss:b\n")
+    users.chmod(0o600)
+    for listen, auth in (({"address": "0.0.0.0"}, {"users": str(users)}),
+                         ({"proxy": True}, {"certificate": True})):
+        daemon = start({"listen": listen, "auth": auth})
+        for opened in ({}, {"open": True}):
+            line = reload(daemon, {"listen": listen, "auth": opened}, result="failed")
+            assert "auth.users" in line["error"]
+        reload(daemon, {"listen": listen, "auth": auth}, result="ok")
