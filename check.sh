@@ -90,7 +90,8 @@ install_needs()
 		node:nodejs npm:npm \
 		strace:strace valgrind:valgrind xz:xz-utils ca-certificates \
 		systemd-analyze:systemd groff:groff-base \
-		libpam-modules db_load:db-util
+		libpam-modules db_load:db-util \
+		hitch haproxy openssl:openssl
 }
 
 unit_tests()

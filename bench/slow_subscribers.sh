@@ -42,9 +42,11 @@ config()	# RING
 	slow = {
 		return_percent = 5;
 		block_limit = "60s";
-		users = ( { user = "rate"; policy = "block"; },
-			{ user = "latency"; policy = "block"; },
-			{ user = "live"; policy = "block"; } );
+	};
+	auth = { rights = (
+		{ user = "rate"; policy = "block"; },
+		{ user = "latency"; policy = "block"; },
+		{ user = "live"; policy = "block"; } );
 	};
 	journal = { directory = "$scratch"; };
 	log = { report = "100ms"; };

@@ -335,15 +335,18 @@ static bool
 listen_all(struct listeners *l, const struct listen_settings *set, char *err,
 	   size_t err_len)
 {
-	unsigned port = listen_tcp(l, set, err, err_len);
+	bool has_port = set->address[0] != '\0';
+	unsigned port = has_port ? listen_tcp(l, set, err, err_len) : 0;
 
-	if (port == 0)
+	if (has_port && port == 0)
 		return false;
 	if (l->port == 0)
 		l->port = port;
-	return (!set->unix_socket ||
-		listen_abstract(l, set, port, err, err_len)) &&
-	       (set->unix_path[0] == '\0' || listen_path(l, set, err, err_len));
+	/* Whoever is on the machine could send a header there. */
+	if (has_port && set->unix_socket && !set->proxy &&
+	    !listen_abstract(l, set, port, err, err_len))
+		return false;
+	return set->unix_path[0] == '\0' || listen_path(l, set, err, err_len);
 }
 
 /* Whether only this machine can connect to it. */
@@ -359,19 +362,28 @@ is_local(const struct sockaddr *at)
 	       ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
-/* Nobody from elsewhere is let in without a password, unless that is asked
- * for. */
+/* Nobody from elsewhere is let in without a password or a certificate, unless
+ * that is asked for.  A terminator's clients are from elsewhere. */
 static bool
 check_open(const struct settings *s, const struct listen_settings *set,
 	   const struct sockaddr *at, char *err, size_t err_len)
 {
-	if (is_local(at) || settings_want_password(s) || s->auth.open)
+	if (settings_want_password(s) || s->auth.open ||
+	    (set->proxy ? s->auth.certificate : is_local(at)))
 		return true;
-	(void)snprintf(err, err_len,
-		       "other machines could connect to listen.address \"%s\" "
-		       "without a password; set auth.users, or auth.open = "
-		       "true to let everybody in",
-		       set->address);
+	if (set->proxy)
+		(void)snprintf(err, err_len,
+			       "the clients of a TLS terminator (listen.proxy) "
+			       "could connect without a password; set "
+			       "auth.users, auth.certificate, or auth.open = "
+			       "true to let everybody in");
+	else
+		(void)snprintf(err, err_len,
+			       "other machines could connect to "
+			       "listen.address \"%s\" without a password; set "
+			       "auth.users, or auth.open = true to let "
+			       "everybody in",
+			       set->address);
 	errno = EINVAL;
 	return false;
 }
@@ -443,9 +455,9 @@ listeners_open(struct listeners *l, const struct settings *s, char *err,
 		const struct listener *one = &l->all[i];
 		struct sockaddr_storage at = address_of(one->fd);
 
-		ok = one->kind != LISTENER_TCP ||
-		     (check_open(s, one->settings, (struct sockaddr *)&at, err,
-				 err_len) &&
+		ok = check_open(s, one->settings, (struct sockaddr *)&at, err,
+				err_len) &&
+		     (one->kind != LISTENER_TCP ||
 		      set_congestion(one->fd, s->connections.congestion, err,
 				     err_len));
 	}
@@ -458,21 +470,49 @@ listeners_open(struct listeners *l, const struct settings *s, char *err,
 	return ok;
 }
 
+/* Tries the settings of one group. */
+static bool
+check_group(const struct settings *s, const struct listen_settings *set,
+	    char *err, size_t err_len)
+{
+	static const struct sockaddr file = { .sa_family = AF_UNIX };
+	struct addrinfo *found;
+	bool ok;
+
+	if (set->address[0] == '\0')
+		return check_open(s, set, &file, err, err_len);
+	if (!find_address(set, &found, err, err_len))
+		return false;
+	ok = check_open(s, set, found->ai_addr, err, err_len);
+	freeaddrinfo(found);
+	return ok;
+}
+
+bool
+listeners_may_adopt(const struct listeners *l, const struct settings *running,
+		    const struct settings *loaded, char *err, size_t err_len)
+{
+	struct settings would = *loaded;
+	bool ok = true;
+
+	would.auth.open = running->auth.open; /* which needs a restart */
+	for (unsigned i = 0; ok && i < l->cnt; i++) {
+		struct sockaddr_storage at = address_of(l->all[i].fd);
+
+		ok = check_open(&would, l->all[i].settings,
+				(struct sockaddr *)&at, err, err_len);
+	}
+	return ok;
+}
+
 bool
 listeners_check(const struct settings *s, char *err, size_t err_len)
 {
 	bool ok = true;
 	int fd;
 
-	for (unsigned i = 0; ok && i < settings_listens_cnt(s); i++) {
-		const struct listen_settings *set = settings_listen(s, i);
-		struct addrinfo *found;
-
-		if (!find_address(set, &found, err, err_len))
-			return false;
-		ok = check_open(s, set, found->ai_addr, err, err_len);
-		freeaddrinfo(found);
-	}
+	for (unsigned i = 0; ok && i < settings_listens_cnt(s); i++)
+		ok = check_group(s, settings_listen(s, i), err, err_len);
 	if (!ok)
 		return false;
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

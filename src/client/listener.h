@@ -47,6 +47,13 @@ void listeners_close(struct listeners *l);
 bool listeners_check(const struct settings *settings, char *err,
 		     size_t err_len);
 
+/* Whether these settings, which are to take the place of the running ones, keep
+ * strangers out of the sockets that are open.  false with err. */
+bool listeners_may_adopt(const struct listeners *l,
+			 const struct settings *running,
+			 const struct settings *loaded, char *err,
+			 size_t err_len);
+
 /*
  * When no descriptor is left: accepts one waiting connection with the spare
  * descriptor and closes it, so that the client gets an end rather than no

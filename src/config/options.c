@@ -618,6 +618,17 @@ is_path_good(const struct settings *s)
 	return true;
 }
 
+/* Somewhere it must listen. */
+static bool
+is_place_good(const struct settings *s)
+{
+	for (unsigned i = 0; i < settings_listens_cnt(s); i++)
+		if (settings_listen(s, i)->address[0] == '\0' &&
+		    settings_listen(s, i)->unix_path[0] == '\0')
+			return false;
+	return true;
+}
+
 static bool
 is_mode_good(const struct settings *s)
 {
@@ -642,6 +653,10 @@ static const struct rule {
 	  "it is relative",
 	  { OPTION_listen_unix_path },
 	  1 },
+	{ is_place_good,
+	  "an address, unless listen.unix_path is set",
+	  { OPTION_listen_address, OPTION_listen_unix_path },
+	  2 },
 	{ is_mode_good,
 	  "octal digits, such as \"0660\"",
 	  { OPTION_listen_unix_mode },

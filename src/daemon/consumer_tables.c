@@ -53,6 +53,21 @@ put_peer(struct server *s, const struct row *row, struct wire_writer *out)
 	put_text(out, row->c->peer);
 }
 
+static void
+put_tls(struct server *s, const struct row *row, struct wire_writer *out)
+{
+	(void)s;
+	put_text(out, row->c->has_tls ? row->c->tls : "");
+}
+
+static void
+put_certificate(struct server *s, const struct row *row,
+		struct wire_writer *out)
+{
+	(void)s;
+	put_text(out, row->c->certified);
+}
+
 /* Each cell is a vector of names. */
 static void
 put_tables(struct server *s, const struct row *row, struct wire_writer *out)
@@ -101,6 +116,8 @@ static const struct {
 	{ "consumer", KT_INT, put_consumer },
 	{ "user", KT_SYMBOL, put_user },
 	{ "peer", KT_SYMBOL, put_peer },
+	{ "tls", KT_SYMBOL, put_tls },
+	{ "certificate", KT_SYMBOL, put_certificate },
 	{ "tables", KT_LIST, put_tables },
 	{ "state", KT_SYMBOL, put_state },
 	{ "policy", KT_SYMBOL, put_policy },

@@ -199,10 +199,23 @@ adopt(struct server *s)
 		 r->settings->auth.role_rows_cnt);
 }
 
+/* Whether strangers stay out; if not, which takes settings without passwords,
+ * so that no ringtick-login was started, what was loaded goes. */
+static bool
+keeps_strangers_out(struct reload *r)
+{
+	if (listeners_may_adopt(&r->server->listeners, r->settings, &r->loaded,
+				r->err, sizeof(r->err)))
+		return true;
+	CHECK(r->login_fd < 0);
+	begin(r, free_old);
+	return false;
+}
+
 static void
 files_read(struct reload *r)
 {
-	r->is_good = r->result == 0;
+	r->is_good = r->result == 0 && keeps_strangers_out(r);
 	if (r->is_good) {
 		adopt(r->server);
 	} else {

@@ -21,6 +21,7 @@ enum {
 	TURN_LINES = 32,   /* lines about consumers in one turn, and ... */
 	TURN_SLOTS = 1024, /* ... connections looked at for them */
 	SLOWEST_MAX = 100, /* log.report_consumers at most */
+	TLS_TEXT_BYTES = PROXY_TLS_MAX + PROXY_NAME_MAX + 20,
 };
 
 /* ---- limits of lines ---- */
@@ -79,16 +80,30 @@ report_held(struct server *s, bool wants_all)
 
 /* ---- one connection ---- */
 
+/* What a TLS terminator tells of a connection. */
+static const char *
+tls_text(const struct connection *c, char *buf, size_t buf_len)
+{
+	char name[PROXY_NAME_MAX + 1];
+
+	(void)log_value(name, sizeof(name), c->certified, strlen(c->certified));
+	(void)snprintf(buf, buf_len, "tls=%s certificate=%s",
+		       c->has_tls ? c->tls : "-", name);
+	return buf;
+}
+
 void
 report_connect(struct server *s, struct connection *c)
 {
+	char tls[TLS_TEXT_BYTES];
+
 	c->is_told = report_may(s, c, PEERS_CONNECT, "");
 	if (!c->is_told)
 		return;
 	log_line(LOG_INFO, "connect",
-		 "conn=%u user=%s peer=%s policy=%s tls=%s", c->slot, c->user,
+		 "conn=%u user=%s peer=%s policy=%s %s", c->slot, c->user,
 		 c->peer, slow_policy_names[c->consumer.policy],
-		 c->has_tls ? c->tls : "-");
+		 tls_text(c, tls, sizeof(tls)));
 }
 
 static const char *
@@ -289,12 +304,13 @@ static void
 log_consumer(struct server *s, struct connection *c)
 {
 	struct figures figures = report_figures(s, c, true);
-	char tables[256], text[512];
+	char tls[TLS_TEXT_BYTES], tables[256], text[512];
 
 	c->state_logged = report_state(s, c);
 	log_line(is_slow(s, c) ? LOG_WARN : LOG_INFO, "consumer",
-		 "consumer=%u user=%s peer=%s tables=%s state=%s policy=%s%s",
-		 c->slot, c->user, c->peer,
+		 "consumer=%u user=%s peer=%s %s tables=%s state=%s "
+		 "policy=%s%s",
+		 c->slot, c->user, c->peer, tls_text(c, tls, sizeof(tls)),
 		 tables_text(s, c, tables, sizeof(tables)), c->state_logged,
 		 slow_policy_names[c->consumer.policy],
 		 figures_text(&figures, text, sizeof(text)));

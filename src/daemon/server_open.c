@@ -291,23 +291,26 @@ open_journal(struct server *s)
 			       s->journal.state.epochs.day);
 }
 
-/* One line for each TCP socket, and for a unix socket that was passed without
- * one. */
+/* One line for each group of settings, and for each socket that was passed. */
 static void
 log_listener(const struct server *s, const struct listener *l)
 {
 	const struct listen_settings *set = l->settings;
 	const char *address = set->address, *path = set->unix_path;
 
-	if (l->kind != LISTENER_TCP && !s->listeners.is_passed)
+	if (l->kind != LISTENER_TCP && address[0] != '\0' &&
+	    !s->listeners.is_passed)
 		return;
 	log_line(LOG_INFO, "listening",
 		 "port=%u address=%s unix=%s path=%s networks=%u roles=%s "
 		 "proxy=%s",
 		 l->port,
 		 s->listeners.is_passed ? "systemd" : LOG_QUOTED(address),
-		 l->kind == LISTENER_ABSTRACT || set->unix_socket ? "yes"
-								  : "no",
+		 l->kind == LISTENER_ABSTRACT ||
+				 (l->kind == LISTENER_TCP &&
+				  set->unix_socket && !set->proxy)
+			 ? "yes"
+			 : "no",
 		 path[0] == '\0' ? "-" : LOG_QUOTED(path), set->networks_cnt,
 		 set->has_roles ? "some" : "all", set->proxy ? "yes" : "no");
 }

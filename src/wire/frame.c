@@ -66,6 +66,9 @@ hello_fault(const uint8_t *at, size_t avail)
 	/* A TLS record: handshake (0x16), version 3.x. */
 	if (avail >= 2 && at[0] == 0x16 && at[1] == 3)
 		return "this is TLS";
+	/* Which would pass for a user's name and its end. */
+	if (avail >= 5 && memcmp(at, "\r\n\r\n\0", 5) == 0)
+		return "this is a header of PROXY protocol";
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		size_t len = strlen(methods[i]);
 

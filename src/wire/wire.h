@@ -245,9 +245,9 @@ struct wire_hello {
 
 /*
  * Reads `credentials [capability] NUL`, with credentials USER[:PASSWORD].
- * WIRE_MORE until the NUL has arrived; WIRE_BAD at once for
- * HTTP and TLS, with a constant sentence in *why.  *out is set only on WIRE_OK
- * and points into the input.  The caller limits avail and how long it waits.
+ * WIRE_MORE until the NUL has arrived; WIRE_BAD at once for HTTP, TLS and PROXY
+ * protocol, with a constant sentence in *why.  *out is set only on WIRE_OK and
+ * points into the input.  The caller limits avail and how long it waits.
  */
 enum wire_result wire_read_hello(const uint8_t *at, size_t avail,
 				 struct wire_hello *out, const char **why);

@@ -672,8 +672,8 @@ class Client:
     responses in order, asynchronous messages kept for read_frame()."""
 
     def __init__(self, port, creds=b"user:pw\x03", unix=False, receive_buffer=0,
-                 timeout=20, source=None):
-        self.sock = dial(port, unix, receive_buffer, timeout, source)
+                 timeout=20, source=None, sock=None):
+        self.sock = sock or dial(port, unix, receive_buffer, timeout, source)
         self.sock.sendall(creds + b"\0")
         reply = self.sock.recv(16)
         if not reply:

@@ -124,7 +124,7 @@ def test_more_foreign_protocols(start, dial):
     """Protects the same for other HTTP methods and for long requests that the daemon
     does not read to the end: that must not become a RST."""
     daemon = start({"connections": {"handshake_timeout": "1h"}})
-    for hello in (b"POST /x HTTP/1.1\r\n", b"OPTIONS * HTTP/1.0\r\n\r\n",
+    for hello in (b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", b"POST /x HTTP/1.1\r\n", b"OPTIONS * HTTP/1.0\r\n\r\n",
                   b"HEAD / HTTP/1.1\r\n\r\n",
                   b"GET /" + b"a" * 50000 + b" HTTP/1.1\r\n\r\n"):
         sock = dial(daemon)

@@ -14,7 +14,8 @@ from spill import WINDOW, settings, wait_stuck
 from test_node import script  # noqa: F401  a fixture
 from traffic import published, quote, sizes_of, trade, update
 
-NAMES = {"consumer": 6, "user": 11, "peer": 11, "tables": 0, "state": 11, "policy": 11}
+NAMES = {"consumer": 6, "user": 11, "peer": 11, "tls": 11, "certificate": 11, "tables": 0,
+         "state": 11, "policy": 11}
 FIGURES = ("lagBytes lagRecords lagMs ringPct kernelBytes sentBytes highBytes skips "
            "skipped spills journalRecords journalMs").split()
 TEXT = ".ringtick.lag[]"
@@ -85,8 +86,8 @@ def test_table(start, connect, folder, has_journal):
     for row, (user, client, table) in zip(rows, clients):
         reply = kdb.frame(client.subscribe(table), kdb.RESPONSE)
         assert {name: row[name] for name in NAMES if name != "consumer"} == {
-            "user": user, "peer": client.name, "state": "live",
-            "policy": "spill" if has_journal else "disconnect",
+            "user": user, "peer": client.name, "tls": "", "certificate": "",
+            "state": "live", "policy": "spill" if has_journal else "disconnect",
             "tables": (table,) if table else ("quote", "trade")}
         figures = dict.fromkeys(FIGURES, 0)
         figures["sentBytes"] = 1 + len(reply)

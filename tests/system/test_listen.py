@@ -14,6 +14,7 @@ import kdb
 import pytest
 from daemon import TRADE, find_ringtickd, write_config
 from kdb import NIL, Error
+from terminator import listening_ports
 
 ACCESS = Error(b"access")
 
@@ -112,6 +113,34 @@ def test_socket_file(start, mode_text):
     folder.cleanup()
 
 
+def test_nothing_but_a_socket_file(start):
+    """Protects from headers that anybody on the machine could make up: a listener can
+    have a socket file and no port, and one with a header has no abstract socket."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "tls")
+        daemon = start({
+            "listen": [{"address": "", "unix_path": path, "proxy": True},
+                       {"port": 0, "proxy": True}, {"port": 0}],
+            "auth": {"open": True}})
+        lines = daemon.logged("listening")
+        assert [(line["port"] == "0", line["address"], line["path"], line["unix"])
+                for line in lines] == [(True, "", path, "no"),
+                                       (False, "127.0.0.1", "-", "no"),
+                                       (False, "127.0.0.1", "-", "yes")]
+        _, proxied, plain = ports(daemon)
+        assert daemon.port == proxied
+        kdb.Client(plain, unix=True).close()
+        with socket.socket(socket.AF_UNIX) as sock:
+            with pytest.raises(ConnectionRefusedError):
+                sock.connect(kdb.unix_name(proxied))
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            sock.sendall(b"u:pw\x03\0" * 3)
+            assert sock.recv(16) == b""
+        assert daemon.wait_log("disconnect", reason="bad_proxy")
+        assert sorted(listening_ports(daemon.pid)) == sorted((proxied, plain))
+
+
 MISTAKES = {
     "no address": ({"listen": {"networks": ["10.0.0"]}}, ["listen.networks[0]", "address"]),
     "bits after": ({"listen": {"networks": ["10.0.0.1/8"]}}, ["10.0.0.1/8", "bits"]),
@@ -122,6 +151,12 @@ MISTAKES = {
     "mode": ({"listen": {"unix_path": "s", "unix_mode": "888"}}, ["listen.unix_mode"]),
     "nine": ({"listen": [{"port": 5010 + n} for n in range(9)]}, ["too many"]),
     "everybody": ({"listen": {"address": "0.0.0.0"}}, ["0.0.0.0", "auth.users", "auth.open"]),
+    "nowhere": ({"listen": {"address": ""}}, ["listen.address", "unix_path"]),
+    "a terminator's clients": ({"listen": {"proxy": True}},
+                               ["listen.proxy", "auth.certificate", "auth.open"]),
+    "the same, by a file": ({"listen": [{"port": 5010}, {"address": "", "unix_path": "s",
+                                                         "proxy": True}]},
+                            ["listen.proxy", "auth.users"]),
     "everybody, second": ({"listen": [{"port": 5010}, {"address": "::", "port": 5011}]},
                           ["::", "auth.open"]),
 }

@@ -15,9 +15,9 @@ from kdb import NIL, Error
 from test_commands import without_call
 from traffic import Account, Flood, Reader, Template, published, quote, trade
 
-CONSUMER_KEYS = ["event", "consumer", "user", "peer", "tables", "state", "policy",
-                 "lag_bytes", "lag_records", "lag_ms", "ring_pct", "kernel_bytes",
-                 "sent_bytes", "high_bytes", "skips", "skipped"]
+CONSUMER_KEYS = ["event", "consumer", "user", "peer", "tls", "certificate",
+                 "tables", "state", "policy", "lag_bytes", "lag_records", "lag_ms",
+                 "ring_pct", "kernel_bytes", "sent_bytes", "high_bytes", "skips", "skipped"]
 REPORT_KEYS = {"event", "in_records", "in_rows", "in_bytes", "out_bytes", "rejected",
                "ring_pct", "consumers", "slow", "feeds", "connections"}
 LINE = re.compile(r'<[3-6]>event=\w+( [\w.]+=("[^"]*"|[^\s"=]\S*))*')

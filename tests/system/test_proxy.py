@@ -53,7 +53,8 @@ def daemon(start, mode):
     return start({
         "engine": {"mode": mode}, "schema": {"tables": [TRADE]},
         "listen": {"proxy": True, "networks": ["192.0.2.0/24", "2001:db8::/32"]},
-        "auth": {"roles": ROLES, "rights": [{"user": "feed", "roles": "feed"}]}})
+        "auth": {"open": True, "roles": ROLES,
+                 "rights": [{"user": "feed", "roles": "feed"}]}})
 
 
 def talk(daemon, head, hello=b"u:pw\x03\0", piece=None):
@@ -135,7 +136,8 @@ def test_malformed(daemon):
 
 def test_the_terminator_itself(start):
     """Protects a terminator's health checks: they come from itself, without address."""
-    daemon = start({"listen": {"proxy": True, "networks": ["127.0.0.1"]}})
+    daemon = start({"listen": {"proxy": True, "networks": ["127.0.0.1"]},
+                    "auth": {"open": True}})
     local = SIGNATURE + b"\x20\x00\0\0"
     sock, reply = talk(daemon, local)
     assert reply == b"\x03"
@@ -188,8 +190,11 @@ def test_certificates(start):
         assert daemon.wait_log("disconnect", after=mark)["reason"] == "certificate"
         sock.close()
     for claimed, name in ((b"x", b"feed"), (b"feed", b"other"), (b"", b"feed")):
+        mark = daemon.mark()
         sock, reply = talk(daemon, header(parts=tls(name)), claimed + b":pw\x03\0")
         assert reply == b"\x03"
+        line = daemon.wait_log("connect", after=mark, user=name.decode())
+        assert line["certificate"] == name.decode()
         sock.sendall(kdb.frame(kdb.q(kdb.sym(".u.upd"), kdb.sym("trade"), kdb.lst()),
                                kdb.SYNC))
         answer = kdb.decode(kdb.FrameReader(sock).next()[kdb.HEADER:])

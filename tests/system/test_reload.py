@@ -184,3 +184,18 @@ def test_answer_of_another_reload(start, connect):
                                            "role": "none"}}))
     assert boss.sync(".ringtick.reload[]") == NIL
     assert feed.update("trade", trade(0, 1)) == ACCESS
+
+
+def test_strangers_stay_out(start, tmp_path):
+    """Protects from a reload that opens the doors: without passwords or certificates
+    nobody may come from elsewhere, now as at a start; what runs goes on."""
+    users = tmp_path / "users"
+    users.write_text("boss:b\n")
+    users.chmod(0o600)
+    for listen, auth in (({"address": "0.0.0.0"}, {"users": str(users)}),
+                         ({"proxy": True}, {"certificate": True})):
+        daemon = start({"listen": listen, "auth": auth})
+        for opened in ({}, {"open": True}):
+            line = reload(daemon, {"listen": listen, "auth": opened}, result="failed")
+            assert "auth.users" in line["error"]
+        reload(daemon, {"listen": listen, "auth": auth}, result="ok")

@@ -501,11 +501,15 @@ static const struct mistake {
 	  ":2: setting listen.unix_socket: 1 is neither true nor false; "
 	  "allowed: true or false" },
 	{ "listen = { address = 5; };",
-	  ":2: setting listen.address: 5 is not a string; allowed: 1 to 255 "
+	  ":2: setting listen.address: 5 is not a string; allowed: 0 to 255 "
 	  "characters" },
 	{ "listen = { address = \"\"; };",
-	  ":2: setting listen.address: \"\" is out of range; allowed: 1 to "
-	  "255 characters" },
+	  ":2: setting listen.address: \"\" does not fit with "
+	  "listen.unix_path \"\"; allowed: an address, unless "
+	  "listen.unix_path is set" },
+	{ "listen = { unix_mode = \"6\"; };",
+	  ":2: setting listen.unix_mode: \"6\" is out of range; allowed: 3 to "
+	  "4 characters" },
 	{ "connections = { congestion = \"0123456789abcdef\"; };",
 	  ":2: setting connections.congestion: \"0123456789abcdef\" is out of "
 	  "range; allowed: 0 to 15 characters" },
