@@ -81,8 +81,17 @@ clients_add(struct clients *all, struct connection *c, int fd,
 }
 
 void
+clients_let_in(struct clients *all, struct connection *c)
+{
+	list_remove(&c->hello_node);
+	c->is_in = true;
+	all->in_cnt++;
+}
+
+void
 clients_remove(struct clients *all, struct connection *c)
 {
+	all->in_cnt -= c->is_in;
 	list_remove(&c->open_node);
 	list_append(&all->free, &c->open_node);
 	all->open_cnt--;

@@ -36,6 +36,7 @@
 #include "client/listener.h"
 #include "client/log_quota.h"
 #include "client/publishers.h"
+#include "client/shares.h"
 #include "client/turn_budget.h"
 #include "config/counters.h"
 #include "config/cpus.h"
@@ -174,6 +175,7 @@ struct server {
 				     STATUS */
 	struct log_limit accept_log;
 	struct log_limit buffers_log;
+	struct shares shares;	      /* of connections and requests */
 	struct publishers publishers; /* for whom slots are kept */
 	struct peers peers; /* limits of lines about clients */
 };

@@ -61,6 +61,8 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 	login_forget(s, c);
 	connection_wipe_password(c);
 	inflate_long_forget(&s->tick.inflate_long, c);
+	shares_leave(&s->shares, c->user_share);
+	c->user_share = NULL;
 	if (c->has_published)
 		publishers_left(&s->publishers, c->name,
 				c->consumer.address, s->now_ns);
@@ -102,6 +104,7 @@ session_reap(struct server *s, struct connection *c)
 	pool_give(&s->pool, connection_drop_input(c));
 	selection_drop(&s->streams.filter.symbols, &c->selection);
 	answer_forget(s, c);
+	shares_leave(&s->shares, c->address_share);
 	connection_fini(c);
 	(void)engine_bind(s->engine, c->slot, -1);
 	(void)close(c->fd);
@@ -258,6 +261,7 @@ void
 session_accepted(struct server *s, unsigned listener_idx, int fd)
 {
 	struct connection *c = clients_find_free(&s->clients);
+	enum close_reason reason;
 	uint64_t held;
 	int err;
 
@@ -284,8 +288,8 @@ session_accepted(struct server *s, unsigned listener_idx, int fd)
 	c->consumer.address = peers_address(c->peer);
 	s->counters.connects++;
 	c->awaits_proxy = s->listeners.all[listener_idx].settings->proxy;
-	if (!c->awaits_proxy && !hello_lets_in(s, c)) {
-		session_close(s, c, CLOSE_network, NULL);
+	if (!c->awaits_proxy && !hello_lets_in(s, c, &reason)) {
+		session_close(s, c, reason, NULL);
 		return;
 	}
 	deadline_set(s, c, s->settings->connections.handshake_timeout);
@@ -413,6 +417,7 @@ serve_frame(struct server *s, struct connection *c,
 		.user = c->name,
 		.rights = c->rights,
 		.may = c->may,
+		.share = c->user_share,
 		.who = c,
 		.must_queue = wait_must_queue(s, c),
 		.is_brief = !s->serves_dear && c->waits_for == WAIT_NOTHING,

@@ -86,6 +86,7 @@ start(void **state)
 	assert_int_equal(clients_open(&s.clients, CLIENTS, RECEIVE_BYTES,
 				      s.tick.reply_max, &s.streams),
 			 0);
+	assert_int_equal(shares_open(&s.shares, CLIENTS, 1), 0);
 	wait_init(&s);
 	delivery_init(&s.delivery, NULL, &s.streams, &s.pool, 1 << 20, 1 << 20,
 		      &s.journal.state);
@@ -125,6 +126,7 @@ stop(void **state)
 	history_close(&s.journal.history);
 	pool_close(&s.pool);
 	clients_close(&s.clients);
+	shares_close(&s.shares);
 	tick_close(&s.tick);
 	streams_close(&s.streams);
 	return 0;
