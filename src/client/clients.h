@@ -23,6 +23,9 @@ struct clients {
 	struct list hello; /* hello_node of those that have not said who they
 			      are, oldest first */
 
+	struct list lost;  /* lost_node of those whose peer has ended, which
+			      are to be closed */
+
 	size_t receive_bytes, reply_bytes; /* of each */
 	uint8_t *receive_memory;
 	uint8_t *reply_memory;

@@ -142,6 +142,8 @@ struct connection {
 	int64_t spill_limit_ns; /* 0: no limit */
 	struct list open_node;
 	struct list hello_node; /* in state HELLO only */
+	struct list lost_node;	/* its peer has ended: */
+	int lost_error;		/* errno, or 0 */
 	struct list
 		login_node; /* while it waits for a check (daemon/login.h) */
 	uint64_t in_bytes;

@@ -130,6 +130,9 @@ struct server {
 	struct lag_limits lag_limits;
 
 	struct clients clients;
+	bool is_crowded;    /* this turn has many completions */
+	unsigned ended_cnt; /* connections closed in it because their peer has
+			       ended */
 	struct list waiting[WAIT_REASONS]; /* wait_node, by reason (wait.h) */
 	unsigned waiting_cnt;		   /* in all queues */
 	unsigned turns_cnt;		   /* wraps around */

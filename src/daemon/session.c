@@ -29,6 +29,13 @@
 /* For this long after a dear request the connection may send another. */
 #define DEAR_NS (1 * NS_PER_S)
 
+enum {
+	/* Connections that are closed in one turn because their peer has ended,
+	 * ... */
+	ENDS_A_TURN = 16,
+	ENDS_A_CROWDED_TURN = 1, /* ... while other events may wait */
+};
+
 static struct ticket
 ticket_of(const struct connection *c, enum engine_kind kind)
 {
@@ -82,6 +89,7 @@ session_close(struct server *s, struct connection *c, enum close_reason reason,
 		return;
 	if (c->state != CONNECTION_ENDING && c->state != CONNECTION_LINGERING)
 		note_end(s, c, reason, detail);
+	list_remove(&c->lost_node);
 	wait_end(s, c);
 	delivery_stop(c);
 	catchup_stop(c);
@@ -604,6 +612,42 @@ close_lost(struct server *s, struct connection *c, int err)
 			       : strerror(err));
 }
 
+static bool
+may_end_more(const struct server *s)
+{
+	return s->ended_cnt <
+	       (s->is_crowded ? ENDS_A_CROWDED_TURN : ENDS_A_TURN);
+}
+
+/* The peer has ended.  Closing takes the kernel so long that only some are
+ * closed in a turn: thousands may end at once, and others wait meanwhile. */
+static void
+lose(struct server *s, struct connection *c, int err)
+{
+	if (may_end_more(s)) {
+		s->ended_cnt++;
+		close_lost(s, c, err);
+		return;
+	}
+	c->lost_error = err;
+	if (!list_is_linked(&c->lost_node))
+		list_append(&s->clients.lost, &c->lost_node);
+}
+
+void
+session_end_lost(struct server *s)
+{
+	while (may_end_more(s) && !list_is_empty(&s->clients.lost)) {
+		struct connection *c =
+			container_of(s->clients.lost.next, struct connection,
+				     lost_node);
+
+		s->ended_cnt++;
+		close_lost(s, c, c->lost_error);
+	}
+	s->ended_cnt = 0;
+}
+
 void
 session_received(struct server *s, struct connection *c, int32_t result)
 {
@@ -617,7 +661,7 @@ session_received(struct server *s, struct connection *c, int32_t result)
 		return;
 	}
 	if (result <= 0) {
-		close_lost(s, c, -result);
+		lose(s, c, -result);
 		return;
 	}
 	if (c->state == CONNECTION_LINGERING) {
