@@ -538,6 +538,50 @@ test_a_long_message_that_a_stop_cuts(void **state)
 	assert_int_equal(c->reason, CLOSE_stopping);
 }
 
+/* ---- many that end ---- */
+
+static void
+end_peer(struct connection *c)
+{
+	c->is_receiving = false;
+	c->ops_cnt--;
+	session_received(&s, c, 0);
+}
+
+/* Where many events have come, few of those whose peer has ended are closed in
+ * one turn; and one that is closed for another reason meanwhile is closed
+ * once. */
+static void
+test_many_ends(void **state)
+{
+	struct connection *all[6];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		all[i] = come("a");
+	s.is_crowded = true;
+	for (unsigned i = 0; i < 4; i++)
+		end_peer(all[i]);
+	assert_int_equal(s.clients.open_cnt, 5);
+	assert_int_equal(all[0]->state, CONNECTION_FREE);
+	session_end_lost(&s);
+	assert_int_equal(s.clients.open_cnt, 5);
+	session_close(&s, all[1], CLOSE_slow, NULL);
+	assert_int_equal(s.clients.open_cnt, 4);
+	session_end_lost(&s);
+	assert_int_equal(s.clients.open_cnt, 3);
+	assert_int_equal(all[2]->state, CONNECTION_FREE);
+	s.is_crowded = false;
+	session_end_lost(&s);
+	assert_int_equal(s.clients.open_cnt, 2);
+	assert_true(list_is_empty(&s.clients.lost));
+	end_peer(all[4]);
+	end_peer(all[5]);
+	assert_int_equal(s.clients.open_cnt, 0);
+	assert_int_equal(s.clients.in_cnt, 0);
+	assert_int_equal(s.counters.disconnects, 6);
+}
+
 int
 main(void)
 {
@@ -562,6 +606,7 @@ main(void)
 			test_nothing_is_received_while_stopping, start, stop),
 		cmocka_unit_test_setup_teardown(
 			test_a_long_message_that_a_stop_cuts, start, stop),
+		cmocka_unit_test_setup_teardown(test_many_ends, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, schema_open_texts, schema_close);
