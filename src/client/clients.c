@@ -12,6 +12,7 @@ clients_open(struct clients *all, unsigned max, size_t receive_bytes,
 	     size_t reply_bytes, struct streams *streams)
 {
 	*all = (struct clients){ .max = max,
+				 .limit = max,
 				 .receive_bytes = receive_bytes,
 				 .reply_bytes = reply_bytes };
 	list_init(&all->free);
@@ -57,7 +58,7 @@ clients_close(struct clients *all)
 void
 clients_limit(struct clients *all, unsigned cnt)
 {
-	for (unsigned left = all->max; left > cnt; left--)
+	for (; all->limit > cnt; all->limit--)
 		list_remove(all->free.next);
 }
 

@@ -16,6 +16,7 @@
 struct clients {
 	struct connection *slots; /* max of them */
 	unsigned max;
+	unsigned limit;	   /* of them that may be open at once */
 	unsigned open_cnt; /* slots that are not free */
 	unsigned in_cnt;   /* of these, clients that were let in */
 	struct list free;  /* open_node of free slots */

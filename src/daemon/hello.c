@@ -152,8 +152,8 @@ hello_let_in(struct server *s, struct connection *c, enum close_reason *reason)
 	 * (deadline.h). */
 	if (!publishers_may_stay(&s->publishers, c->name, c->consumer.address,
 				 rights_may_feed(rights),
-				 s->clients.max - s->clients.in_cnt - 1,
-				 s->clients.max, s->now_ns)) {
+				 s->clients.limit - s->clients.in_cnt - 1,
+				 s->clients.limit, s->now_ns)) {
 		s->counters.turned_away++;
 		return HELLO_KEPT;
 	}

@@ -147,6 +147,7 @@ def test_places_of_those_who_may_publish(plant, connect):
         made = is_let_in(connect, daemon, "gui")
         if made is not None:
             inside.append(made)
+    assert not daemon.logged("disconnect", reason="kept")
     for sock in silent:
         sock.close()
     assert is_let_in(connect, daemon, "gui") is None

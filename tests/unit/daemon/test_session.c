@@ -538,6 +538,35 @@ test_a_long_message_that_a_stop_cuts(void **state)
 	assert_int_equal(c->reason, CLOSE_stopping);
 }
 
+/* ---- places ---- */
+
+/* The last eighth of the places is for who may publish. */
+static void
+test_the_last_place(void **state)
+{
+	static struct rights reads;
+	struct connection *refused;
+	int fds[2];
+
+	(void)state;
+	reads = everybody;
+	memset(reads.publish, 0, sizeof(reads.publish));
+	settings.auth.others = &reads;
+	for (unsigned i = 0; i < CLIENTS - 1; i++)
+		(void)come("reader");
+	refused = clients_find_free(&s.clients);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	session_accepted(&s, 0, fds[0]);
+	say(refused, "reader", sizeof("reader"));
+	(void)close(fds[1]);
+	assert_int_equal(refused->reason, CLOSE_kept);
+	session_reap(&s, refused);
+	assert_int_equal(s.clients.open_cnt, CLIENTS - 1);
+	settings.auth.others = &everybody;
+	(void)come("feed");
+	assert_int_equal(s.clients.in_cnt, CLIENTS);
+}
+
 /* ---- many that end ---- */
 
 static void
@@ -606,6 +635,8 @@ main(void)
 			test_nothing_is_received_while_stopping, start, stop),
 		cmocka_unit_test_setup_teardown(
 			test_a_long_message_that_a_stop_cuts, start, stop),
+		cmocka_unit_test_setup_teardown(test_the_last_place, start,
+						stop),
 		cmocka_unit_test_setup_teardown(test_many_ends, start, stop),
 	};
 
