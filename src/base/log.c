@@ -19,7 +19,7 @@
 #include "base/util.h"
 
 enum {
-	LINE_MAX_BYTES = 1024,
+	LINE_MAX_BYTES = 2048,
 	LAST_LINE_BYTES = 4096, /* PIPE_BUF: a pipe takes it whole or not at
 				   all */
 	LAST_TRIES = 20,	/* 50 ms apart */

@@ -23,7 +23,7 @@ void log_open(void);
 
 /*
  * Writes `event=EVENT ` and the formatted rest, which is `key=value` pairs by
- * house rule.  Lines longer than 1 KiB are cut.  Any thread may call this.
+ * house rule.  Lines longer than 2 KiB are cut.  Any thread may call this.
  */
 void log_line(enum log_level level, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

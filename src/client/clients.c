@@ -12,11 +12,13 @@ clients_open(struct clients *all, unsigned max, size_t receive_bytes,
 	     size_t reply_bytes, struct streams *streams)
 {
 	*all = (struct clients){ .max = max,
+				 .limit = max,
 				 .receive_bytes = receive_bytes,
 				 .reply_bytes = reply_bytes };
 	list_init(&all->free);
 	list_init(&all->open);
 	list_init(&all->hello);
+	list_init(&all->lost);
 	all->slots = calloc(max, sizeof(*all->slots));
 	all->receive_memory = memory_map(max * receive_bytes);
 	all->reply_memory = memory_map(max * reply_bytes);
@@ -56,7 +58,7 @@ clients_close(struct clients *all)
 void
 clients_limit(struct clients *all, unsigned cnt)
 {
-	for (unsigned left = all->max; left > cnt; left--)
+	for (; all->limit > cnt; all->limit--)
 		list_remove(all->free.next);
 }
 
@@ -81,8 +83,17 @@ clients_add(struct clients *all, struct connection *c, int fd,
 }
 
 void
+clients_let_in(struct clients *all, struct connection *c)
+{
+	list_remove(&c->hello_node);
+	c->is_in = true;
+	all->in_cnt++;
+}
+
+void
 clients_remove(struct clients *all, struct connection *c)
 {
+	all->in_cnt -= c->is_in;
 	list_remove(&c->open_node);
 	list_append(&all->free, &c->open_node);
 	all->open_cnt--;

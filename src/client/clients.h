@@ -16,11 +16,16 @@
 struct clients {
 	struct connection *slots; /* max of them */
 	unsigned max;
+	unsigned limit;	   /* of them that may be open at once */
 	unsigned open_cnt; /* slots that are not free */
+	unsigned in_cnt;   /* of these, clients that were let in */
 	struct list free;  /* open_node of free slots */
 	struct list open;  /* open_node of the others, oldest first */
 	struct list hello; /* hello_node of those that have not said who they
 			      are, oldest first */
+
+	struct list lost;  /* lost_node of those whose peer has ended, which
+			      are to be closed */
 
 	size_t receive_bytes, reply_bytes; /* of each */
 	uint8_t *receive_memory;
@@ -45,6 +50,9 @@ struct connection *clients_find_free(const struct clients *all);
  * connection_start is called. */
 void clients_add(struct clients *all, struct connection *c, int fd,
 		 enum slow_policy policy);
+
+/* That client may stay. */
+void clients_let_in(struct clients *all, struct connection *c);
 
 /* The slot is free again; connection_fini has been called. */
 void clients_remove(struct clients *all, struct connection *c);

@@ -57,6 +57,10 @@ connection_room(struct connection *c, uint8_t **out_at, size_t *out_len)
 	CHECK(*out_len > 0);
 }
 
+/* Of a handshake, if that fits into the buffer: tokens of some kilobytes are
+ * sent as passwords where none is checked. */
+enum { HELLO_BYTES_MAX = 16384 };
+
 enum wire_result
 connection_hello(struct connection *c, uint8_t *out_capability,
 		 enum close_reason *reason, const char **why)
@@ -67,7 +71,10 @@ connection_hello(struct connection *c, uint8_t *out_capability,
 						  &hello, why);
 
 	*reason = CLOSE_http;
-	if (result == WIRE_MORE && c->filled == c->capacity) {
+	if ((result == WIRE_MORE &&
+	     (c->filled == c->capacity ||
+	      c->filled - c->parsed >= HELLO_BYTES_MAX)) ||
+	    (result == WIRE_OK && hello.consumed > HELLO_BYTES_MAX)) {
 		*reason = CLOSE_bad_handshake;
 		*why = "the handshake is too long";
 		return WIRE_BAD;

@@ -24,6 +24,7 @@
 #include "client/consumer.h"
 #include "client/listener.h"
 #include "client/log_quota.h"
+#include "client/shares.h"
 #include "client/wait_reason.h"
 #include "config/settings.h"
 #include "ring/selection.h"
@@ -94,9 +95,12 @@ struct connection {
 	size_t password_len;
 	bool is_reloading;  /* its present request has asked for a reload: */
 	uint32_t reload_no; /* this one */
+	bool is_in;		     /* it was let in (clients_let_in): */
 	const struct rights *rights; /* of the user; from OPEN on */
 	unsigned may; /* enum right: of these, what it may do over this
 			 listener */
+	struct share *address_share; /* where it is counted; or NULL */
+	struct share *user_share;    /* the same; in state OPEN */
 	bool is_told;	     /* its connect line is in the log */
 	bool is_feed;	     /* has sent an update */
 	bool is_publisher;   /* it has published, or an earlier connection of
@@ -138,6 +142,8 @@ struct connection {
 	int64_t spill_limit_ns; /* 0: no limit */
 	struct list open_node;
 	struct list hello_node; /* in state HELLO only */
+	struct list lost_node;	/* its peer has ended: */
+	int lost_error;		/* errno, or 0 */
 	struct list
 		login_node; /* while it waits for a check (daemon/login.h) */
 	uint64_t in_bytes;

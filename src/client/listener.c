@@ -551,6 +551,34 @@ listeners_turn_away(struct listeners *l, unsigned idx)
 	l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/*
+ * A peer whose machine has gone without a word is found after two minutes: the
+ * kernel of one that lives answers, however busy its process is.  While data is
+ * on its way to it, that is the business of TCP_USER_TIMEOUT.
+ */
+static bool
+set_liveness(int fd, const struct settings *s)
+{
+	/* Rounded up: 0 would be no limit. */
+	int64_t ms = (s->connections.tcp_user_timeout + NS_PER_MS - 1) /
+		     NS_PER_MS;
+	const struct {
+		int level, name, value;
+	} all[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 60 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 10 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 6 },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, (int)ms },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (setsockopt(fd, all[i].level, all[i].name, &all[i].value,
+			       sizeof(all[i].value)) != 0)
+			return false;
+	return true;
+}
+
 int
 listener_prepare(int fd, const struct settings *s)
 {
@@ -566,7 +594,7 @@ listener_prepare(int fd, const struct settings *s)
 	if (domain == AF_UNIX)
 		return 0;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
+	    !set_liveness(fd, s))
 		return -errno;
 	return 0;
 }

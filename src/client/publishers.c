@@ -85,13 +85,15 @@ publishers_know(const struct publishers *p, const char *name, uint64_t address)
 
 bool
 publishers_may_stay(const struct publishers *p, const char *name,
-		    uint64_t address, unsigned slots_free, unsigned slots_max,
-		    int64_t now_ns)
+		    uint64_t address, bool may_publish, unsigned slots_free,
+		    unsigned slots_max, int64_t now_ns)
 {
 	unsigned share = slots_max / PUBLISHERS_SHARE, awaited = 0;
 
 	if (slots_free >= share)
 		return true;
+	if (!may_publish)
+		return false;
 	for (unsigned i = 0; i < p->cnt; i++)
 		awaited +=
 			p->all[i].here == 0 && now_ns < p->all[i].until_ns;

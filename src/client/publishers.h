@@ -45,11 +45,13 @@ bool publishers_know(const struct publishers *p, const char *name,
 
 /*
  * Whether a new connection may stay, if slots_free of slots_max remain free
- * beside it: the last eighth is for publishers that are expected back, each for
- * as long as it was connected, at least 10 s and at most an hour.
+ * beside it.  The last eighth is for those who may publish; and of these, as
+ * many as are expected back come first, each for as long as it was connected,
+ * at least 10 s and at most an hour.
  */
 bool publishers_may_stay(const struct publishers *p, const char *name,
-			 uint64_t address, unsigned slots_free,
-			 unsigned slots_max, int64_t now_ns);
+			 uint64_t address, bool may_publish,
+			 unsigned slots_free, unsigned slots_max,
+			 int64_t now_ns);
 
 #endif

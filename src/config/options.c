@@ -90,8 +90,8 @@ const struct extra extras[EXTRA_COUNT] = {
 	},
 	[EXTRA_AUTH_RIGHTS] = {
 		"auth", "rights", "a list",
-		"users with rights, or a slow.policy or slow.spill_limit, of "
-		"their own",
+		"users with rights, limits, or a slow.policy or "
+		"slow.spill_limit, of their own",
 	},
 };
 

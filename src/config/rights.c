@@ -242,5 +242,8 @@ rights_add_role(struct rights *r, const struct rights *role)
 		r->policy = role->policy;
 	if (r->spill_limit < 0)
 		r->spill_limit = role->spill_limit;
+	for (size_t i = 0; i < ARRAY_LEN(r->limits); i++)
+		if (r->limits[i] == 0)
+			r->limits[i] = role->limits[i];
 	return true;
 }

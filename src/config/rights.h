@@ -29,6 +29,15 @@ enum right {
 	RIGHT_ADMINISTER = 1 << 2, /* .u.endofday[], .ringtick.reload[] */
 };
 
+/* Limits of each user. */
+enum right_limit {
+	LIMIT_CONNECTIONS, /* at once */
+	LIMIT_BUFFERS,	   /* of message.buffers, at once */
+	LIMIT_REQUESTS,	   /* a second, updates not counted */
+	LIMIT_SYMBOLS,	   /* that a connection filters by */
+	RIGHT_LIMITS,
+};
+
 enum { ROLES_MAX = 256 }; /* those built in included */
 
 /* A symbol whose rows may be subscribed to. */
@@ -51,6 +60,7 @@ struct rights {
 	unsigned symbols_cnt;
 	int policy;	     /* enum slow_policy; -1: slow.policy */
 	int64_t spill_limit; /* ns; -1: slow.spill_limit */
+	uint32_t limits[RIGHT_LIMITS]; /* 0: none of its own */
 };
 
 static inline bool
@@ -63,6 +73,13 @@ static inline bool
 rights_may_subscribe(const struct rights *r, unsigned table_idx)
 {
 	return bits_has(r->subscribe, table_idx);
+}
+
+/* Whether the user may publish any table. */
+static inline bool
+rights_may_feed(const struct rights *r)
+{
+	return bits_next(r->publish, 0, SCHEMA_TABLES_MAX) < SCHEMA_TABLES_MAX;
 }
 
 /* Whether the table exists for this user. */

@@ -8,7 +8,10 @@
 #include "config/rights.h"
 #include "wire/wire.h"
 
-enum { USERS_MAX = 10000 }; /* rows of auth.rights */
+enum {
+	USERS_MAX = 10000, /* rows of auth.rights */
+	REQUESTS_MAX = 1000000,
+};
 
 static const char table_wanted[] =
 	"\"*\" (all tables), or tables of the schema";
@@ -195,6 +198,49 @@ read_spill_limit(struct reader *r, config_setting_t *at, struct rights *rights)
 		       : reader_refuse(r, at, complaint, option_limits(o).text);
 }
 
+static int
+read_limit(struct reader *r, config_setting_t *at, struct rights *rights,
+	   enum right_limit limit, uint32_t max)
+{
+	struct value v = reader_value_of(at);
+
+	if (v.kind != VALUE_INTEGER || v.number < 1 || v.number > max)
+		return reader_refuse(r, at,
+				     v.kind == VALUE_INTEGER
+					     ? "is out of range"
+					     : "is not an integer",
+				     phrase_of("1 to %u", max).text);
+	rights->limits[limit] = (uint32_t)v.number;
+	return 0;
+}
+
+static int
+read_connections(struct reader *r, config_setting_t *at, struct rights *rights)
+{
+	return read_limit(r, at, rights, LIMIT_CONNECTIONS,
+			  (uint32_t)options[OPTION_connections_max].max);
+}
+
+static int
+read_buffers(struct reader *r, config_setting_t *at, struct rights *rights)
+{
+	return read_limit(r, at, rights, LIMIT_BUFFERS,
+			  (uint32_t)options[OPTION_message_buffers].max);
+}
+
+static int
+read_requests(struct reader *r, config_setting_t *at, struct rights *rights)
+{
+	return read_limit(r, at, rights, LIMIT_REQUESTS, REQUESTS_MAX);
+}
+
+static int
+read_symbols(struct reader *r, config_setting_t *at, struct rights *rights)
+{
+	return read_limit(r, at, rights, LIMIT_SYMBOLS,
+			  (uint32_t)options[OPTION_streams_symbols].max);
+}
+
 /* ---- rows ---- */
 
 static const struct {
@@ -208,13 +254,19 @@ static const struct {
 	{ "administer", read_administer },
 	{ "policy", read_policy },
 	{ "spill_limit", read_spill_limit },
+	{ "connections", read_connections },
+	{ "buffers", read_buffers },
+	{ "requests", read_requests },
+	{ "symbols", read_symbols },
 };
 
 /* Of these, a row with none of the first has the rights of auth.role. */
 enum { MEMBERS_OF_RIGHTS = 5 };
 
 static const char members_wanted[] = "publish, subscribe, ask, past, "
-				     "administer, policy and spill_limit";
+				     "administer, policy, spill_limit, "
+				     "connections, buffers, requests and "
+				     "symbols";
 
 static const struct rights *
 find_role(const struct settings *s, const char *name)

@@ -71,6 +71,8 @@ struct settings {
 		uint64_t receive_buffer;
 		uint64_t send_buffer;
 		int64_t handshake_timeout;
+		uint64_t per_address;
+		int64_t tcp_user_timeout;
 		char *congestion;
 	} connections;
 	struct {

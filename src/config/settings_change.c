@@ -15,6 +15,8 @@ static const enum option_idx changing[] = {
 	OPTION_auth_certificate,
 	OPTION_auth_role,
 	OPTION_connections_handshake_timeout,
+	OPTION_connections_per_address,
+	OPTION_connections_tcp_user_timeout,
 	OPTION_message_timeout,
 	OPTION_slow_policy,
 	OPTION_slow_leave_percent,

@@ -25,6 +25,7 @@ buffers_may_take(const struct server *s, const struct connection *c,
 		 enum pool_use use)
 {
 	unsigned of_address = 0, of_user = 0, going_out = 0;
+	unsigned own = c->rights->limits[LIMIT_BUFFERS];
 	unsigned share = s->pool.cnt / 2;
 
 	for (unsigned i = 0; i < s->pool.cnt; i++) {
@@ -40,8 +41,11 @@ buffers_may_take(const struct server *s, const struct connection *c,
 		}
 		going_out += hold->use != POOL_INPUT;
 	}
-	return s->pool.free_cnt > buffers_kept_from(c) && of_address < share &&
-	       of_user < share && (use == POOL_INPUT || going_out < share);
+	if (own == 0)
+		own = share;
+	return s->pool.free_cnt > buffers_kept_from(c) &&
+	       of_address < max_u64(own, share) && of_user < own &&
+	       (use == POOL_INPUT || going_out < share);
 }
 
 uint8_t *

@@ -50,11 +50,12 @@ excuse_connection(struct connection *c, int64_t ns)
 struct connection *
 deadline_find_place(const struct server *s)
 {
-	unsigned left = s->clients.max - s->clients.open_cnt;
+	unsigned left = s->clients.limit - s->clients.open_cnt;
 	struct connection *oldest = clients_oldest_hello(&s->clients);
 	int64_t since_ns;
 
-	if (left >= max_u64(s->clients.max / PLACES_SHARE, 1) || oldest == NULL)
+	if (left >= max_u64(s->clients.limit / PLACES_SHARE, 1) ||
+	    oldest == NULL)
 		return NULL;
 	since_ns = oldest->deadline_ns -
 		   s->settings->connections.handshake_timeout;

@@ -16,9 +16,22 @@ listener_of(const struct server *s, const struct connection *c)
 }
 
 bool
-hello_lets_in(const struct server *s, const struct connection *c)
+hello_lets_in(struct server *s, struct connection *c,
+	      enum close_reason *reason)
 {
-	return listener_lets_in(listener_of(s, c), &c->from);
+	uint64_t key = shares_of_address(&s->shares, &c->from);
+
+	*reason = CLOSE_network;
+	if (!listener_lets_in(listener_of(s, c), &c->from))
+		return false;
+	c->address_share =
+		shares_join(&s->shares, key,
+			    (unsigned)s->settings->connections.per_address);
+	if (c->address_share != NULL)
+		return true;
+	*reason = CLOSE_over_address;
+	s->counters.over_address++;
+	return false;
 }
 
 /* ---- the header of a TLS terminator ---- */
@@ -54,11 +67,8 @@ serve_proxy(struct server *s, struct connection *c, enum close_reason *reason,
 	if (result != WIRE_OK)
 		return result;
 	know_client(c, &header);
-	if (hello_lets_in(s, c))
-		return WIRE_OK;
-	*reason = CLOSE_network;
 	*why = NULL;
-	return WIRE_BAD;
+	return hello_lets_in(s, c, reason) ? WIRE_OK : WIRE_BAD;
 }
 
 /* ---- who is let in ---- */
@@ -107,7 +117,7 @@ open_connection(struct server *s, struct connection *c,
 {
 	c->state = CONNECTION_OPEN;
 	connection_wipe_password(c);
-	list_remove(&c->hello_node);
+	clients_let_in(&s->clients, c);
 	c->deadline_ns = 0;
 	hello_give_rights(s, c, rights);
 	c->is_publisher =
@@ -130,18 +140,29 @@ take_certified(struct connection *c)
 enum hello_result
 hello_let_in(struct server *s, struct connection *c, enum close_reason *reason)
 {
-	const struct rights *rights;
+	const struct rights *rights =
+		settings_rights_of(s->settings, c->name);
+	uint64_t key = shares_of_user(&s->shares, c->name);
 
-	rights = settings_rights_of(s->settings, c->name);
 	*reason = CLOSE_role;
 	if (!has_role(s, c, rights))
 		return HELLO_REFUSED;
 	*reason = CLOSE_kept;
+	/* Those that have not said who they are make place for others
+	 * (deadline.h). */
 	if (!publishers_may_stay(&s->publishers, c->name, c->consumer.address,
-				 s->clients.max - s->clients.open_cnt,
-				 s->clients.max, s->now_ns)) {
+				 rights_may_feed(rights),
+				 s->clients.limit - s->clients.in_cnt - 1,
+				 s->clients.limit, s->now_ns)) {
 		s->counters.turned_away++;
 		return HELLO_KEPT;
+	}
+	*reason = CLOSE_over_user;
+	c->user_share = shares_join(&s->shares, key,
+				    rights->limits[LIMIT_CONNECTIONS]);
+	if (c->user_share == NULL) {
+		s->counters.over_user++;
+		return HELLO_REFUSED;
 	}
 	open_connection(s, c, rights);
 	return HELLO_OPEN;

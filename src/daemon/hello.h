@@ -32,7 +32,9 @@ void hello_give_rights(struct server *s, struct connection *c,
  * needs none. */
 bool hello_wants_password(const struct server *s, const struct connection *c);
 
-/* Whether a client from there may use the connection's listener. */
-bool hello_lets_in(const struct server *s, const struct connection *c);
+/* Whether a client from there may use the connection's listener, and has a
+ * share of connections left, which is counted; else *reason is set. */
+bool hello_lets_in(struct server *s, struct connection *c,
+		   enum close_reason *reason);
 
 #endif

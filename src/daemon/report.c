@@ -540,7 +540,7 @@ report_summary(struct server *s)
 	const struct engine_counters *engine = engine_counters(s->engine);
 	struct counters *before = &s->report_base.counters;
 	struct census census = take_census(s);
-	char totals[768], status[256], journal[256];
+	char totals[1024], status[256], journal[256];
 	double seconds =
 		(double)(s->now_ns - s->report_base.at_ns) / (double)NS_PER_S;
 
@@ -641,7 +641,8 @@ report_memory(const struct server *s)
 			   (is_batched ? batch_memory(set->message.max) : 0);
 	/* And the rows of .ringtick.lag[] while it is made. */
 	uint64_t table = n * (sizeof(struct connection) +
-			      sizeof(struct figures) + sizeof(void *));
+			      sizeof(struct figures) + sizeof(void *)) +
+			 shares_memory((unsigned)n);
 	uint64_t staging = s->journal.staging.size;
 	bool has_journal = s->journal.state.is_on;
 	uint64_t past = n * CATCHUP_BUFFER_BYTES +

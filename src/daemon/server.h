@@ -36,6 +36,7 @@
 #include "client/listener.h"
 #include "client/log_quota.h"
 #include "client/publishers.h"
+#include "client/shares.h"
 #include "client/turn_budget.h"
 #include "config/counters.h"
 #include "config/cpus.h"
@@ -130,6 +131,9 @@ struct server {
 	struct lag_limits lag_limits;
 
 	struct clients clients;
+	bool is_crowded;    /* this turn has many completions */
+	unsigned ended_cnt; /* connections closed in it because their peer has
+			       ended */
 	struct list waiting[WAIT_REASONS]; /* wait_node, by reason (wait.h) */
 	unsigned waiting_cnt;		   /* in all queues */
 	unsigned turns_cnt;		   /* wraps around */
@@ -175,6 +179,7 @@ struct server {
 				     STATUS */
 	struct log_limit accept_log;
 	struct log_limit buffers_log;
+	struct shares shares;	      /* of connections and requests */
 	struct publishers publishers; /* for whom slots are kept */
 	struct peers peers; /* limits of lines about clients */
 };

@@ -56,7 +56,8 @@ open_connections(struct server *s)
 	size_t receive_bytes = s->settings->connections.receive_buffer;
 
 	if (clients_open(&s->clients, max, receive_bytes, s->tick.reply_max,
-			 &s->streams) != 0)
+			 &s->streams) != 0 ||
+	    shares_open(&s->shares, max, symbols_draw_seed()) != 0)
 		die(EXIT_ROOM,
 		    "no memory for %u connections of %zu KiB each; lower "
 		    "connections.max or connections.receive_buffer",
@@ -435,6 +436,7 @@ server_close(struct server *s)
 	(void)close(s->signal_fd);
 	pool_close(&s->pool);
 	clients_close(&s->clients);
+	shares_close(&s->shares);
 	tick_close(&s->tick);
 	streams_close(&s->streams);
 }

@@ -29,6 +29,13 @@
 /* For this long after a dear request the connection may send another. */
 #define DEAR_NS (1 * NS_PER_S)
 
+enum {
+	/* Connections that are closed in one turn because their peer has ended,
+	 * ... */
+	ENDS_A_TURN = 16,
+	ENDS_A_CROWDED_TURN = 1, /* ... while other events may wait */
+};
+
 static struct ticket
 ticket_of(const struct connection *c, enum engine_kind kind)
 {
@@ -61,6 +68,8 @@ note_end(struct server *s, struct connection *c, enum close_reason reason,
 	login_forget(s, c);
 	connection_wipe_password(c);
 	inflate_long_forget(&s->tick.inflate_long, c);
+	shares_leave(&s->shares, c->user_share);
+	c->user_share = NULL;
 	if (c->has_published)
 		publishers_left(&s->publishers, c->name,
 				c->consumer.address, s->now_ns);
@@ -80,6 +89,7 @@ session_close(struct server *s, struct connection *c, enum close_reason reason,
 		return;
 	if (c->state != CONNECTION_ENDING && c->state != CONNECTION_LINGERING)
 		note_end(s, c, reason, detail);
+	list_remove(&c->lost_node);
 	wait_end(s, c);
 	delivery_stop(c);
 	catchup_stop(c);
@@ -102,6 +112,7 @@ session_reap(struct server *s, struct connection *c)
 	pool_give(&s->pool, connection_drop_input(c));
 	selection_drop(&s->streams.filter.symbols, &c->selection);
 	answer_forget(s, c);
+	shares_leave(&s->shares, c->address_share);
 	connection_fini(c);
 	(void)engine_bind(s->engine, c->slot, -1);
 	(void)close(c->fd);
@@ -258,6 +269,7 @@ void
 session_accepted(struct server *s, unsigned listener_idx, int fd)
 {
 	struct connection *c = clients_find_free(&s->clients);
+	enum close_reason reason;
 	uint64_t held;
 	int err;
 
@@ -284,8 +296,8 @@ session_accepted(struct server *s, unsigned listener_idx, int fd)
 	c->consumer.address = peers_address(c->peer);
 	s->counters.connects++;
 	c->awaits_proxy = s->listeners.all[listener_idx].settings->proxy;
-	if (!c->awaits_proxy && !hello_lets_in(s, c)) {
-		session_close(s, c, CLOSE_network, NULL);
+	if (!c->awaits_proxy && !hello_lets_in(s, c, &reason)) {
+		session_close(s, c, reason, NULL);
 		return;
 	}
 	deadline_set(s, c, s->settings->connections.handshake_timeout);
@@ -415,6 +427,7 @@ serve_frame(struct server *s, struct connection *c,
 		.user = c->name,
 		.rights = c->rights,
 		.may = c->may,
+		.share = c->user_share,
 		.who = c,
 		.must_queue = wait_must_queue(s, c),
 		.is_brief = !s->serves_dear && c->waits_for == WAIT_NOTHING,
@@ -601,6 +614,42 @@ close_lost(struct server *s, struct connection *c, int err)
 			       : strerror(err));
 }
 
+static bool
+may_end_more(const struct server *s)
+{
+	return s->ended_cnt <
+	       (s->is_crowded ? ENDS_A_CROWDED_TURN : ENDS_A_TURN);
+}
+
+/* The peer has ended.  Closing takes the kernel so long that only some are
+ * closed in a turn: thousands may end at once, and others wait meanwhile. */
+static void
+lose(struct server *s, struct connection *c, int err)
+{
+	if (may_end_more(s)) {
+		s->ended_cnt++;
+		close_lost(s, c, err);
+		return;
+	}
+	c->lost_error = err;
+	if (!list_is_linked(&c->lost_node))
+		list_append(&s->clients.lost, &c->lost_node);
+}
+
+void
+session_end_lost(struct server *s)
+{
+	while (may_end_more(s) && !list_is_empty(&s->clients.lost)) {
+		struct connection *c =
+			container_of(s->clients.lost.next, struct connection,
+				     lost_node);
+
+		s->ended_cnt++;
+		close_lost(s, c, c->lost_error);
+	}
+	s->ended_cnt = 0;
+}
+
 void
 session_received(struct server *s, struct connection *c, int32_t result)
 {
@@ -614,7 +663,7 @@ session_received(struct server *s, struct connection *c, int32_t result)
 		return;
 	}
 	if (result <= 0) {
-		close_lost(s, c, -result);
+		lose(s, c, -result);
 		return;
 	}
 	if (c->state == CONNECTION_LINGERING) {

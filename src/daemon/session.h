@@ -20,6 +20,10 @@ void session_login(struct server *s, struct connection *c, bool may_come,
 /* A recv has completed with `result`. */
 void session_received(struct server *s, struct connection *c, int32_t result);
 
+/* Closes connections whose peer has ended, as many as a turn may: called once
+ * in each turn. */
+void session_end_lost(struct server *s);
+
 /* A write has completed with `result`. */
 void session_written(struct server *s, struct connection *c, int32_t result);
 

@@ -23,6 +23,8 @@
 
 enum {
 	TURN_COMPLETIONS = 256, /* taken in one turn */
+	CROWD = 16,		/* completions of a turn that may be one of
+				   many */
 	GATHER_SHARE = 16,	/* at most this part of the ring is gathered */
 };
 
@@ -247,7 +249,7 @@ wait_ns(const struct server *s)
 
 	if (s->is_gathering || wait_has_turns(s) ||
 	    s->streams.is_cut || s->report_of != REPORT_NOBODY ||
-	    s->reload.is_giving)
+	    s->reload.is_giving || !list_is_empty(&s->clients.lost))
 		return 0;
 	/* Some wait for room, or for parked writes to leave in_flight_max. */
 	if (s->waiting_cnt > 0 || delivery_is_capped(&s->delivery) ||
@@ -413,6 +415,7 @@ turn(struct server *s)
 	unsigned n = engine_turn(s->engine, done, ARRAY_LEN(done), waits_ns);
 
 	set_time(s, waits_ns);
+	s->is_crowded = n >= CROWD;
 	wait_serve_level(s);
 	for (unsigned i = 0; i < n; i++)
 		dispatch(s, &done[i]);
@@ -424,6 +427,7 @@ turn(struct server *s)
 	wait_serve(s);
 	run_catchup(s);
 	journal_run(&s->journal, s->tick.day, s->tick.local_ns, s->now_ns);
+	session_end_lost(s);
 	session_check_deadlines(s, n < ARRAY_LEN(done));
 	buffer_holders_check(s);
 	report_journal(s);

@@ -36,6 +36,8 @@ struct call {
 	bool has_effects;   /* an update or mark is in the stream already */
 	const char *cannot_stand; /* the error, if the reply has no place in the
 				     client's stream; else NULL */
+	bool is_over_limit;	  /* a limit of the client's user, which the
+				     operator should know of */
 	bool has_told_lag;	  /* allowed once per request */
 	bool has_told_i;	  /* .u.i was answered before a part subscribed,
 				     ... */

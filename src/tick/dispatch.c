@@ -16,6 +16,7 @@ static const char *const must_wait = request_must_wait;
 static const char *const is_malformed = request_is_malformed;
 
 static const char day_is_ahead[] = "ahead";
+static const char too_many_requests[] = "requests";
 
 /* ---- names ---- */
 
@@ -221,6 +222,39 @@ match_update(struct call *c, const uint8_t *body, size_t len)
 	return true;
 }
 
+/* How many requests a second the client's user may make; 0: no limit. */
+static unsigned
+requests_max(const struct call *c)
+{
+	return c->client->share == NULL || c->is_matched
+		       ? 0
+		       : c->client->rights->limits[LIMIT_REQUESTS];
+}
+
+static bool
+asks_too_often(struct call *c)
+{
+	unsigned max = requests_max(c);
+
+	c->is_over_limit = max > 0 && !share_may_ask(c->client->share, max,
+						     c->tick->now_ns);
+	return c->is_over_limit;
+}
+
+/* Counts one that is done, but not an update. */
+static void
+note_request(const struct call *c, const char *error)
+{
+	struct counters *counters = c->tick->counters;
+	unsigned max = requests_max(c);
+
+	counters->requests += !c->is_matched;
+	if (error == too_many_requests)
+		counters->over_requests++;
+	else if (max > 0)
+		share_note_request(c->client->share, max, c->tick->now_ns);
+}
+
 static const char *
 evaluate_request(struct call *c, const uint8_t *body, size_t len,
 		 struct wire_writer *w)
@@ -247,6 +281,8 @@ evaluate_request(struct call *c, const uint8_t *body, size_t len,
 	const char *error;
 
 	c->traps = traps;
+	if (asks_too_often(c))
+		return too_many_requests;
 	if (!c->is_matched) {
 		error = request_evaluate(&world, body, len, w);
 		c->out->steps = steps_max - steps;
@@ -353,7 +389,7 @@ note_error(struct call *c, bool is_sync, const char *error, const uint8_t *body,
 	struct tick *t = c->tick;
 
 	t->counters->request_errors++;
-	if (is_sync && error != call_no_access)
+	if (is_sync && error != call_no_access && !c->is_over_limit)
 		return;
 	c->out->error = error;
 	c->out->asked = asked_text(t->asked, body, len);
@@ -363,7 +399,6 @@ note_error(struct call *c, bool is_sync, const char *error, const uint8_t *body,
 static enum tick_result
 handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 {
-	struct tick *t = c->tick;
 	struct wire_writer w;
 	size_t header;
 	uint8_t *value;
@@ -405,7 +440,7 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		error = call_must_wait(c, WAIT_DEAR);
 	if (error == must_wait)
 		return TICK_WAIT;
-	t->counters->requests += !c->is_matched;
+	note_request(c, error);
 	if (error == is_malformed)
 		return TICK_BAD;
 	if (error != NULL) {

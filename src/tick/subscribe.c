@@ -126,6 +126,19 @@ can_match(const struct schema_table *t, const struct request_arg *filter)
 	       (wanted != KT_LIST && (type == wanted || type == -wanted));
 }
 
+/* The limit of the client's user. */
+static const char *
+check_symbols(struct call *c)
+{
+	uint32_t max = c->client->rights->limits[LIMIT_SYMBOLS];
+
+	if (max == 0 || c->filters->cnt <= max)
+		return NULL;
+	c->is_over_limit = true;
+	c->tick->counters->over_symbols++;
+	return too_many;
+}
+
 /* Adds one item of the table's sym column to the filter, unless its rows are
  * kept from the client's user.  Returns NULL or the text of an error. */
 static const char *
@@ -139,7 +152,7 @@ add_item(struct call *c, const struct schema_table *t, const uint8_t *item,
 		return NULL;
 	switch (symbols_add(symbols_of(c), c->filters, t->idx, item, len)) {
 	case 0:
-		return NULL;
+		return check_symbols(c);
 	case -E2BIG:
 		return "length";
 	default:

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/consumer.h"
+#include "client/shares.h"
 #include "client/wait_reason.h"
 #include "config/counters.h"
 #include "config/settings.h"
@@ -99,6 +100,7 @@ struct tick_client {
 	const struct rights *rights; /* what it may do, and, ... */
 	unsigned may;		     /* ... instead of rights->may, enum
 					right */
+	struct share *share;	/* counts its requests; NULL: without limit */
 	const void *who;	/* key of its long compressed frame
 				   (wire/inflate_long.h); NULL: such a frame is
 				   inflated in one go */

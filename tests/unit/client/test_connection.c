@@ -425,6 +425,41 @@ test_long_user(void **state)
 	assert_int_equal(reason, CLOSE_bad_handshake);
 }
 
+/* Whether it comes in one piece or not, a longer one is refused, so that no
+ * buffer is filled by somebody unknown. */
+static void
+test_long_hello(void **state)
+{
+	enum { MOST = 16384, ROOM = MOST + 100 };
+	struct connection large = { .state = CONNECTION_HELLO,
+				    .buffer = malloc(ROOM),
+				    .capacity = ROOM };
+	enum close_reason reason;
+	const char *why;
+	uint8_t capability;
+
+	(void)state;
+	assert_non_null(large.buffer);
+	memset(large.buffer, 'p', ROOM);
+	large.buffer[1] = ':';
+	large.filled = MOST - 1;
+	assert_int_equal(connection_hello(&large, &capability, &reason, &why),
+			 WIRE_MORE);
+	large.filled = MOST;
+	assert_int_equal(connection_hello(&large, &capability, &reason, &why),
+			 WIRE_BAD);
+	assert_int_equal(reason, CLOSE_bad_handshake);
+	large.buffer[MOST] = '\0';
+	large.filled = ROOM;
+	assert_int_equal(connection_hello(&large, &capability, &reason, &why),
+			 WIRE_BAD);
+	large.buffer[MOST - 1] = '\0';
+	assert_int_equal(connection_hello(&large, &capability, &reason, &why),
+			 WIRE_OK);
+	assert_int_equal(large.parsed, MOST);
+	free(large.buffer);
+}
+
 static void
 test_not_kdb(void **state)
 {
@@ -531,6 +566,7 @@ main(void)
 		cmocka_unit_test_setup(test_bad_headers, start),
 		cmocka_unit_test_setup(test_hello, start),
 		cmocka_unit_test_setup(test_long_user, start),
+		cmocka_unit_test_setup(test_long_hello, start),
 		cmocka_unit_test_setup(test_not_kdb, start),
 		cmocka_unit_test_setup(test_slot, start),
 		cmocka_unit_test_setup(test_drop_input, start),

@@ -43,8 +43,8 @@ kept(int64_t now_ns)
 {
 	unsigned free_cnt = 0;
 
-	while (!publishers_may_stay(&publishers, "stranger", THERE, free_cnt,
-				    SLOTS, now_ns))
+	while (!publishers_may_stay(&publishers, "stranger", THERE, true,
+				    free_cnt, SLOTS, now_ns))
 		free_cnt++;
 	return free_cnt;
 }
@@ -54,8 +54,8 @@ static bool
 is_known(const char *name, uint64_t address, int64_t now_ns)
 {
 	assert_true(kept(now_ns) > 0);
-	return publishers_may_stay(&publishers, name, address, 0, SLOTS,
-				   now_ns);
+	return publishers_may_stay(&publishers, name, address, true, 0,
+				   SLOTS, now_ns);
 }
 
 /* A publisher is not awaited while it is connected, nor for longer than it
@@ -125,6 +125,21 @@ test_full(void **state)
 	publishers_left(&publishers, "nobody", HERE, 1000 * S);
 }
 
+/* The last eighth is for those who may publish, expected or not. */
+static void
+test_who_may_not_publish(void **state)
+{
+	unsigned share = SLOTS / PUBLISHERS_SHARE;
+
+	(void)state;
+	for (unsigned left = 0; left < 2 * share; left++)
+		assert_int_equal(publishers_may_stay(&publishers, "gui", HERE,
+						     false, left, SLOTS, 0),
+				 left >= share);
+	assert_true(publishers_may_stay(&publishers, "feed", HERE, true, 0,
+					SLOTS, 0));
+}
+
 int
 main(void)
 {
@@ -132,6 +147,7 @@ main(void)
 		cmocka_unit_test_setup(test_awaited, set_up),
 		cmocka_unit_test_setup(test_invented_names, set_up),
 		cmocka_unit_test_setup(test_full, set_up),
+		cmocka_unit_test_setup(test_who_may_not_publish, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

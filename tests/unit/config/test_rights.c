@@ -40,6 +40,7 @@ test_nothing_at_first(void **state)
 	for (unsigned i = 0; i < SCHEMA_TABLES_MAX; i++)
 		assert_false(rights_may_see(&r, i));
 	assert_int_equal(r.may, 0);
+	assert_false(rights_may_feed(&r));
 	assert_false(may_have(&r, 3, ""));
 	rights_fini(&r);
 }
@@ -90,6 +91,9 @@ test_roles_add_up(void **state)
 	two.may = RIGHT_PAST;
 	two.policy = 2;
 	two.spill_limit = 7;
+	one.limits[LIMIT_REQUESTS] = 5;
+	two.limits[LIMIT_REQUESTS] = 6;
+	two.limits[LIMIT_SYMBOLS] = 9;
 	assert_true(rights_init(&whole, "whole"));
 	rights_give_table(&whole, 3);
 	assert_true(rights_init(&user, "u"));
@@ -99,6 +103,10 @@ test_roles_add_up(void **state)
 	assert_int_equal(user.may, RIGHT_ASK | RIGHT_PAST);
 	assert_int_equal(user.policy, 2);
 	assert_int_equal(user.spill_limit, 7);
+	assert_int_equal(user.limits[LIMIT_REQUESTS], 5);
+	assert_int_equal(user.limits[LIMIT_SYMBOLS], 9);
+	assert_int_equal(user.limits[LIMIT_CONNECTIONS], 0);
+	assert_true(rights_may_feed(&user));
 	assert_true(rights_may_publish(&user, 1));
 	assert_true(may_have(&user, 3, "A") && may_have(&user, 3, "B") &&
 		    may_have(&user, 3, "C"));

@@ -335,6 +335,35 @@ test_policies_by_user(void **state)
 	settings_fini(&s);
 }
 
+/* Limits of a user: of the row, else of the first role that has one. */
+static void
+test_limits_by_user(void **state)
+{
+	const struct rights *gui, *other;
+	struct settings s;
+
+	(void)state;
+	assert_loads(&s, SCHEMA
+		     "connections = { max = 13000; };\n"
+		     "auth = { role = \"guest\";\n"
+		     "roles = ( { role = \"guest\"; requests = 5;"
+		     " connections = 2; },\n"
+		     "{ role = \"screen\"; symbols = 100; requests = 9; } );\n"
+		     "rights = ( { user = \"gui\"; requests = 50;"
+		     " buffers = 1; roles = ( \"screen\", \"guest\" ); } );\n"
+		     "};\n");
+	gui = settings_rights_of(&s, "gui");
+	assert_int_equal(gui->limits[LIMIT_REQUESTS], 50);
+	assert_int_equal(gui->limits[LIMIT_SYMBOLS], 100);
+	assert_int_equal(gui->limits[LIMIT_BUFFERS], 1);
+	assert_int_equal(gui->limits[LIMIT_CONNECTIONS], 2);
+	other = settings_rights_of(&s, "anybody");
+	assert_int_equal(other->limits[LIMIT_REQUESTS], 5);
+	assert_int_equal(other->limits[LIMIT_SYMBOLS], 0);
+	assert_int_equal(other->limits[LIMIT_CONNECTIONS], 2);
+	settings_fini(&s);
+}
+
 /* Protects the journal from the folder in which the daemon happens to be
  * started: a relative path starts at the configuration's folder, as that of the
  * schema does. */
@@ -576,7 +605,20 @@ static const struct mistake {
 	  "allowed: { user = ...; publish = ...; ... }" },
 	{ "auth = { rights = ( { user = \"a\"; x = 1; } ); };",
 	  ":2: setting auth.rights[0].x: is unknown; allowed: publish, "
-	  "subscribe, ask, past, administer, policy and spill_limit" },
+	  "subscribe, ask, past, administer, policy, spill_limit, "
+	  "connections, buffers, requests and symbols" },
+	{ "auth = { rights = ( { user = \"a\"; connections = 0; } ); };",
+	  ":2: setting auth.rights[0].connections: 0 is out of range; "
+	  "allowed: 1 to 13000" },
+	{ "auth = { rights = ( { user = \"a\"; buffers = 65; } ); };",
+	  ":2: setting auth.rights[0].buffers: 65 is out of range; "
+	  "allowed: 1 to 64" },
+	{ "auth = { roles = ( { role = \"a\"; requests = \"5\"; } ); };",
+	  ":2: setting auth.roles[0].requests: \"5\" is not an integer; "
+	  "allowed: 1 to 1000000" },
+	{ "auth = { rights = ( { user = \"a\"; symbols = 4194305; } ); };",
+	  ":2: setting auth.rights[0].symbols: 4194305 is out of range; "
+	  "allowed: 1 to 4194304" },
 	{ "auth = { rights = ( { user = 5; } ); };",
 	  ":2: setting auth.rights[0].user: 5 is not a string; allowed: a "
 	  "name, such as \"rdb\"" },
@@ -1029,6 +1071,7 @@ main(void)
 		cmocka_unit_test(test_derives_what_zero_stands_for),
 		cmocka_unit_test(test_reads_zones),
 		cmocka_unit_test(test_policies_by_user),
+		cmocka_unit_test(test_limits_by_user),
 		cmocka_unit_test(test_folders),
 		cmocka_unit_test(test_spill_needs_a_journal),
 		cmocka_unit_test(test_names_each_mistake),

@@ -88,6 +88,7 @@ start(void **state)
 	assert_int_equal(clients_open(&s.clients, CLIENTS, RECEIVE_BYTES,
 				      s.tick.reply_max, &s.streams),
 			 0);
+	assert_int_equal(shares_open(&s.shares, CLIENTS, 1), 0);
 	wait_init(&s);
 	delivery_init(&s.delivery, NULL, &s.streams, &s.pool, 1 << 20, 1 << 20,
 		      &s.journal.state);
@@ -127,6 +128,7 @@ stop(void **state)
 	history_close(&s.journal.history);
 	pool_close(&s.pool);
 	clients_close(&s.clients);
+	shares_close(&s.shares);
 	tick_close(&s.tick);
 	streams_close(&s.streams);
 	return 0;
@@ -604,6 +606,79 @@ test_a_reload_that_ends_in_a_stop(void **state)
 	(void)close(fds[1]);
 }
 
+/* ---- places ---- */
+
+/* The last eighth of the places is for who may publish. */
+static void
+test_the_last_place(void **state)
+{
+	static struct rights reads;
+	struct connection *refused;
+	int fds[2];
+
+	(void)state;
+	reads = everybody;
+	memset(reads.publish, 0, sizeof(reads.publish));
+	settings.auth.others = &reads;
+	for (unsigned i = 0; i < CLIENTS - 1; i++)
+		(void)come("reader");
+	refused = clients_find_free(&s.clients);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	session_accepted(&s, 0, fds[0]);
+	say(refused, "reader", sizeof("reader"));
+	(void)close(fds[1]);
+	assert_int_equal(refused->reason, CLOSE_kept);
+	session_reap(&s, refused);
+	assert_int_equal(s.clients.open_cnt, CLIENTS - 1);
+	settings.auth.others = &everybody;
+	(void)come("feed");
+	assert_int_equal(s.clients.in_cnt, CLIENTS);
+}
+
+/* ---- many that end ---- */
+
+static void
+end_peer(struct connection *c)
+{
+	c->is_receiving = false;
+	c->ops_cnt--;
+	session_received(&s, c, 0);
+}
+
+/* Where many events have come, few of those whose peer has ended are closed in
+ * one turn; and one that is closed for another reason meanwhile is closed
+ * once. */
+static void
+test_many_ends(void **state)
+{
+	struct connection *all[6];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		all[i] = come("a");
+	s.is_crowded = true;
+	for (unsigned i = 0; i < 4; i++)
+		end_peer(all[i]);
+	assert_int_equal(s.clients.open_cnt, 5);
+	assert_int_equal(all[0]->state, CONNECTION_FREE);
+	session_end_lost(&s);
+	assert_int_equal(s.clients.open_cnt, 5);
+	session_close(&s, all[1], CLOSE_slow, NULL);
+	assert_int_equal(s.clients.open_cnt, 4);
+	session_end_lost(&s);
+	assert_int_equal(s.clients.open_cnt, 3);
+	assert_int_equal(all[2]->state, CONNECTION_FREE);
+	s.is_crowded = false;
+	session_end_lost(&s);
+	assert_int_equal(s.clients.open_cnt, 2);
+	assert_true(list_is_empty(&s.clients.lost));
+	end_peer(all[4]);
+	end_peer(all[5]);
+	assert_int_equal(s.clients.open_cnt, 0);
+	assert_int_equal(s.clients.in_cnt, 0);
+	assert_int_equal(s.counters.disconnects, 6);
+}
+
 int
 main(void)
 {
@@ -636,6 +711,9 @@ main(void)
 			start, stop),
 		cmocka_unit_test_setup_teardown(
 			test_a_reload_that_ends_in_a_stop, start, stop),
+		cmocka_unit_test_setup_teardown(test_the_last_place, start,
+						stop),
+		cmocka_unit_test_setup_teardown(test_many_ends, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, schema_open_texts, schema_close);

@@ -1388,6 +1388,49 @@ test_end_of_day_by_hand(void **state)
 	check_published(END_MARK("60260000"));
 }
 
+/* A user who may make two requests a second, and one who may filter by two
+ * symbols: each is told, counted, and updates are none. */
+static void
+test_limits_of_a_user(void **state)
+{
+	struct rights limited = everybody;
+	struct share share = { 0 };
+
+	(void)state;
+	limited.limits[LIMIT_REQUESTS] = 2;
+	client.rights = &limited;
+	client.share = &share;
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(handle_vector("pub_upd_cols"), TICK_DONE);
+	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_DONE);
+	check_reply("f2" DATE_TODAY);
+	assert_int_equal(handle_text(WIRE_ASYNC, ".u.d"), TICK_DONE);
+	assert_null(out.error);
+	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_DONE);
+	check_error("requests");
+	assert_string_equal(out.error, "requests");
+	assert_int_equal(handle_text(WIRE_ASYNC, ".u.d"), TICK_DONE);
+	assert_string_equal(out.error, "requests");
+	assert_int_equal(counters.over_requests, 2);
+	assert_true(tick_set_time(&tick, NOW, 1 + NS_PER_S / 2));
+	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_DONE);
+	check_reply("f2" DATE_TODAY);
+	assert_int_equal(handle_text(WIRE_SYNC, ".u.d"), TICK_DONE);
+	check_error("requests");
+
+	limited.limits[LIMIT_REQUESTS] = 0;
+	limited.limits[LIMIT_SYMBOLS] = 2;
+	assert_int_equal(handle_text(WIRE_SYNC, ".u.sub[`trade;`a`b`c]"),
+			 TICK_DONE);
+	check_error("symbols");
+	assert_string_equal(out.error, "symbols");
+	assert_int_equal(counters.over_symbols, 1);
+	assert_int_equal(handle_text(WIRE_SYNC, ".u.sub[`trade;`a`b`a]"),
+			 TICK_DONE);
+	assert_null(out.error);
+	symbols_release(&streams.filter.symbols, out.selection.symbols);
+}
+
 int
 main(void)
 {
@@ -1432,6 +1475,7 @@ main(void)
 		TEST(test_a_clock_that_was_ahead),
 		TEST(test_no_room_for_the_mark),
 		TEST(test_end_of_day_by_hand),
+		TEST(test_limits_of_a_user),
 		TEST(test_numbers_of_a_day),
 		TEST(test_numbers_after_a_loss),
 		TEST(test_an_end_that_nobody_has_seen),
