@@ -41,6 +41,8 @@ uint64_t process_mapped(void);
 /* ---- what its thread does (work.c) ---- */
 
 void work_turn_begins(void);
+/* When it began: ages are told by its clock. */
+int64_t work_turn_ns(void);
 void work_turn_ends(void);
 void work_end(void); /* of the process */
 void work_listens(const struct socket *s); /* it waits for something */

@@ -58,6 +58,12 @@ work_turn_begins(void)
 	work.began_ns = sim_now_ns();
 }
 
+int64_t
+work_turn_ns(void)
+{
+	return work.began_ns != 0 ? work.began_ns : sim_now_ns();
+}
+
 void
 work_turn_ends(void)
 {
