@@ -186,10 +186,14 @@ subscribers_date_corrected(int32_t from, int32_t to, uint64_t records)
 
 		s->unsure = s->asking;
 		/* Who still gets an earlier day comes from its end into the
-		 * right one. */
+		 * right one, and nobody has told it of the new epoch. */
 		if (s->is_placed && s->c.socket != NULL) {
-			if (!judge_has_ended(s->claim.day))
+			if (!judge_has_ended(s->claim.day)) {
 				move(s);
+			} else if (!s->claim.has_limit) {
+				s->claim.has_limit = true;
+				s->claim.limit = UINT64_MAX;
+			}
 		} else if (s->claim.day == from) {
 			s->claim.is_misdated = true;
 		}
