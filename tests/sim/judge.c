@@ -267,6 +267,32 @@ judge_read_journal(void)
 	}
 }
 
+/* journal.sync_interval, and some time for the sync. */
+#define UNSYNCED_NS (2 * NS_PER_S)
+
+void
+judge_check_synced(bool is_excused)
+{
+	static struct {
+		const struct inode *file;
+		uint64_t len; /* what it had then */
+		int64_t at_ns;
+	} due;
+	const struct inode *file = fs_find(world.journal);
+
+	if (is_excused || world.sync == SYNC_NONE || world.is_damaged ||
+	    file == NULL || file != due.file ||
+	    fs_size_on_disk(file) >= min_u64(due.len, fs_size(file))) {
+		due.file = file;
+		due.len = file == NULL ? 0 : fs_size(file);
+		due.at_ns = sim_now_ns();
+	}
+	SIM_CHECK(sim_now_ns() - due.at_ns < UNSYNCED_NS,
+		  "the disk lacks what was written to %s %lld ms ago",
+		  world.journal,
+		  (long long)(sim_now_ns() - due.at_ns) / NS_PER_MS);
+}
+
 static uint64_t
 end_of(const struct day *d, uint64_t idx)
 {

@@ -41,6 +41,7 @@ uint64_t process_mapped(void);
 /* ---- what its thread does (work.c) ---- */
 
 void work_turn_begins(void);
+void work_paused(void); /* it was stopped until now */
 /* When it began: ages are told by its clock. */
 int64_t work_turn_ns(void);
 void work_turn_ends(void);
@@ -69,6 +70,7 @@ void world_log(const char *line, size_t len);
 void world_watchdog(void);
 void world_wrote(void); /* something was appended to a file */
 void world_sync_failed(void); /* of the journal */
+int64_t world_paused_until_ns(void); /* the process is stopped */
 
 /* ---- descriptors ---- */
 
