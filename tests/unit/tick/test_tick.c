@@ -1351,8 +1351,9 @@ test_visible_and_not_written(void **state)
 		journal.written_pos = streams.main.head_pos;
 	}
 	stream_show(&streams.main, streams.main.head_pos, 1);
-	assert_int_equal(handle_text(WIRE_SYNC, "(count .u.sub[`trade;`];.u.i)"),
-			 TICK_DONE);
+	assert_int_equal(
+		handle_text(WIRE_SYNC, "(count .u.sub[`trade;`];.u.i)"),
+		TICK_DONE);
 	check_reply("0700 02000000 0200000000000000 0300000000000000");
 }
 
