@@ -476,6 +476,8 @@ stop(void)
 	if (world.is_over)
 		disk.crash_in = 0;
 	world.stop_ns = sim_now_ns();
+	if (world.stop_ns < world.paused_until_ns)
+		world.stop_ns = world.paused_until_ns;
 	world.is_stopping = true;
 	feeds_stop_begins();
 	process_signal(SIGTERM);
