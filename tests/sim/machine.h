@@ -91,6 +91,7 @@ int fd_open(struct descriptor d); /* -1 with errno: EMFILE */
 struct descriptor *fd_get(int fd); /* NULL: not of the simulated machine */
 int fd_close(int fd);
 void fd_close_all(void);
+void fd_check_closed(void); /* all but the log */
 void calls_crash(void);
 
 /* ---- sockets ---- */

@@ -82,6 +82,7 @@ run(void)
 	process.is_running = false;
 	work_end(); /* how the rest is made empty is the compiler's */
 	server_close(&server);
+	fd_check_closed();
 	settings_fini(&settings);
 	return status;
 }
