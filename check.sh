@@ -5,7 +5,8 @@
 #   ./check.sh
 #
 # tests/fuzz/run.sh fuzzes for longer than the few seconds here, and
-# SIM_SECONDS=3600 tests/simulation.sh, in build/plain, simulates for longer.
+# SIM_SECONDS=3600 tests/simulation.sh simulates for longer, both with what this
+# has built.
 set -u
 cd "$(dirname "$0")" || exit 1
 . build-aux/common.sh

@@ -4,10 +4,12 @@
 #
 #   SIM_SECONDS=3600 tests/simulation.sh   new seeds for so long, by hand, each
 #                                          in a short run, or in one of a day
+#
+# It runs in a build folder; started elsewhere, in build/plain.
 set -u
 
 sim=./tests/sim/ringtick-sim
-top=${srcdir:-$(dirname "$0")/..}
+top=$(cd "${srcdir:-$(dirname "$0")/..}" && pwd) || exit 1
 seeds=$top/tests/sim/seeds
 tests_cnt=0
 failed=0
@@ -45,6 +47,13 @@ case "$PWD ${CFLAGS--O2} " in
 	exit 0
 	;;
 esac
+
+# By hand.
+[ -x $sim ] || [ -n "${srcdir-}" ] || cd "$top/build/plain" || exit 1
+[ -x $sim ] || {
+	echo "there is no ringtick-sim: make -C $PWD tests/sim/ringtick-sim" >&2
+	exit 1
+}
 
 # A job has a stack of its own, of which ASan says so.
 stacks='^==[0-9]*==WARNING: ASan\|^False positive error reports may\|'
