@@ -44,6 +44,9 @@ MUTATIONS = [
      "(!s->is_stopping || drain_wants(c))", "!s->is_stopping"),
     ("watchdog-whole-period", "base/notify.c",
      "NS_PER_US / 2", "NS_PER_US"),
+    ("watchdog-each-turn", "daemon/turn.c",
+     "s->watchdog_ns > 0 && s->now_ns >= s->next_watchdog_ns)",
+     "s->watchdog_ns > 0)"),
     ("watchdog-not-in-wait", "daemon/turn.c",
      "\tif (s->watchdog_ns > 0)\n\t\tuntil = min_i64(until, "
      "s->next_watchdog_ns);\n", ""),

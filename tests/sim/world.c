@@ -235,9 +235,17 @@ world_wrote(void)
 		judge_read_journal();
 }
 
+/* Half of the time that systemd allows lies between two of its notes: less
+ * would be load, and more an end for a daemon that is only busy. */
 void
 world_watchdog(void)
 {
+	int64_t apart_ns = sim_now_ns() - world.watchdog_ns;
+
+	SIM_CHECK(apart_ns < WATCHDOG_NS, "the watchdog was not fed");
+	SIM_CHECK(apart_ns > WATCHDOG_NS / 4,
+		  "the watchdog is fed again after %lld us",
+		  (long long)(apart_ns / NS_PER_US));
 	world.watchdog_ns = sim_now_ns();
 }
 
