@@ -300,7 +300,8 @@ placed(struct subscriber *s, const struct seen *seen)
 		SIM_CHECK(!is_outdated(&s->claim),
 			  "%s rejoins, and the settings have changed",
 			  s->c.user);
-		SIM_CHECK(!s->claim.is_misdated,
+		SIM_CHECK(!s->claim.is_misdated ||
+				  is_before_correction(s, s->claim.day),
 			  "%s rejoins in a day in which it has not been",
 			  s->c.user);
 		/* Perhaps the judge did not know yet that its day had ended. */
@@ -309,6 +310,8 @@ placed(struct subscriber *s, const struct seen *seen)
 						    .sel = s->has.sel,
 						    .day = day_of(&s->claim),
 						    .idx = s->claim.base });
+		if (is_before_correction(s, s->claim.day))
+			move(s);
 		return;
 	}
 	/* What is said to be in the file is there, or will be when a file that
