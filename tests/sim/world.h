@@ -72,7 +72,8 @@ struct world {
 	/* Without one nothing survives the daemon, and nobody can tell the
 	 * place of a record. */
 	bool has_journal;
-	int64_t watchdog_ns; /* when it was last fed */
+	int64_t watchdog_ns; /* when it was last fed, or went on, ... */
+	int64_t watchdog_noted_ns; /* ... and when it was last fed */
 	int64_t sync_failed_ns; /* 0: not in this life of the daemon */
 	enum { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC } after;
 	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
