@@ -5,7 +5,8 @@
 #   ./check.sh
 #
 # tests/fuzz/run.sh fuzzes for longer than the few seconds here, and
-# SIM_SECONDS=3600 tests/simulation.sh, in build/plain, simulates for longer.
+# SIM_SECONDS=3600 tests/simulation.sh simulates for longer, both with what this
+# has built.
 set -u
 cd "$(dirname "$0")" || exit 1
 . build-aux/common.sh
@@ -150,12 +151,13 @@ distcheck()
 		DISTCHECK_CONFIGURE_FLAGS="--enable-werror CC='ccache gcc'"
 }
 
-# The simulation for longer times, and for a whole day; and whether it finds
-# some of the mistakes that are made on purpose.
+# The simulation for longer times, of new seeds, and for a whole day; and
+# whether it finds some of the mistakes that are made on purpose.
 simulation()
 {
-	local sim=build/plain/tests/sim/ringtick-sim
-	$sim --seed 101 --seeds 12 --days 0.02 --jobs 2 &&
+	local sim=build/plain/tests/sim/ringtick-sim seed
+	seed=$(date +%s%N | cut -c 1-16)
+	$sim --seed "$seed" --seeds 12 --days 0.02 --jobs 2 &&
 	$sim --seed 1 --days 1 &&
 	CC="ccache gcc" tests/sim/mutations.py build --some 20
 }

@@ -4,21 +4,23 @@
 #
 #   SIM_SECONDS=3600 tests/simulation.sh   new seeds for so long, by hand, each
 #                                          in a short run, or in one of a day
+#
+# It runs in a build folder; started elsewhere, in build/plain.
 set -u
 
 sim=./tests/sim/ringtick-sim
-top=${srcdir:-$(dirname "$0")/..}
+top=$(cd "${srcdir:-$(dirname "$0")/..}" && pwd) || exit 1
 seeds=$top/tests/sim/seeds
 tests_cnt=0
 failed=0
 fixed=100
-new=0 # 50 when no failure is open
+new=50
 jobs=$(nproc)
 
 # With sanitizers a run takes five times as long.
 if [ -n "${SAN_CFLAGS-}" ]; then
 	fixed=10
-	new=0
+	new=5
 fi
 
 report()
@@ -45,6 +47,13 @@ case "$PWD ${CFLAGS--O2} " in
 	exit 0
 	;;
 esac
+
+# By hand.
+[ -x $sim ] || [ -n "${srcdir-}" ] || cd "$top/build/plain" || exit 1
+[ -x $sim ] || {
+	echo "there is no ringtick-sim: make -C $PWD tests/sim/ringtick-sim" >&2
+	exit 1
+}
 
 # A job has a stack of its own, of which ASan says so.
 stacks='^==[0-9]*==WARNING: ASan\|^False positive error reports may\|'
@@ -114,7 +123,8 @@ report "one course on any machine" "$(
 		echo "it differs with the addresses"
 	rm -f "$OLDPWD/sim.once")"
 report "fixed seeds" "$(run --seed 1 --seeds $fixed --days 0.002)"
-[ $new -eq 0 ] || report "new seeds from $new_seed" "$(
+# A failure says the command that repeats it.
+report "new seeds from $new_seed" "$(
 	run --seed "$new_seed" --seeds $new --days 0.002)"
 while read -r seed days faults why; do
 	report "$why" "$(run --seed "$seed" --days "$days" --faults "$faults")"

@@ -337,7 +337,8 @@ struct skipped consumer_skip(struct consumer *c, uint8_t *buffer,
 
 /* Queues a notice that it may lack records [from_record, to_record) of the day
  * that follows `marks` ends of day in the main stream:
- * (`.ringtick.skipped;from;to). */
+ * (`.ringtick.skipped;from;to).  None if these are no records: all that it
+ * lacks are of a day that has ended. */
 void consumer_tell_skip(struct consumer *c, uint64_t from_record,
 			uint64_t to_record, uint64_t marks);
 

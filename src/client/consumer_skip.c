@@ -108,7 +108,7 @@ consumer_tell_skip(struct consumer *c, uint64_t from_record, uint64_t to_record,
 		n->from_record = from_record;
 	n->to_record = to_record;
 	n->range_marks = marks;
-	n->has_range = true;
+	n->has_range = n->from_record < to_record;
 }
 
 static uint64_t
@@ -129,4 +129,5 @@ consumer_renumber_skips(struct consumer *c, const struct journal_loss *loss)
 	keep_notice_open(c);
 	n->from_record = number_after_loss(n->from_record, loss);
 	n->to_record = number_after_loss(n->to_record, loss);
+	n->has_range = n->from_record < n->to_record;
 }

@@ -233,15 +233,17 @@ done:
 enum wire_result
 client_next(struct client *client, struct client_frame *out)
 {
-	const uint8_t *frame = client->buf + client->at;
+	const uint8_t *frame;
 	size_t avail = client->end - client->at, len;
 	struct wire_header header;
 	const char *why = NULL;
 	enum wire_result result;
 
-	/* A long frame arrives in many pieces: its header is read once. */
-	if (avail < client->need)
+	/* A long frame arrives in many pieces: its header is read once.  At
+	 * first there is no buffer. */
+	if (avail == 0 || avail < client->need)
 		return WIRE_MORE;
+	frame = client->buf + client->at;
 	result = wire_read_header(frame, avail, frame_max, &header, &why);
 	if (result == WIRE_BAD)
 		goto bad;

@@ -61,7 +61,8 @@ sequence_add(struct sequence *s, int64_t number)
 	int64_t next;
 
 	s->rows++;
-	if (number < 0) {
+	/* The largest is q's infinity: nothing comes after it. */
+	if (number < 0 || number == INT64_MAX) {
 		s->strange++;
 		return;
 	}

@@ -598,6 +598,6 @@ accounts_logged(const char *line, size_t len)
 		  "the kernel is said to have %" PRId64 " bytes for %s, and it "
 		  "has %" PRIu64,
 		  f.kernel_bytes, f.user, unread);
-	if (begin_moment(sim_now_ns(), sim_now_ns()))
+	if (begin_moment(work_turn_ns(), sim_now_ns()))
 		add_row(&f);
 }

@@ -191,10 +191,14 @@ subscribers_date_corrected(int32_t from, int32_t to, uint64_t records)
 
 		s->unsure = s->asking;
 		/* Who still gets an earlier day comes from its end into the
-		 * right one. */
+		 * right one, and nobody has told it of the new epoch. */
 		if (s->is_placed && s->c.socket != NULL) {
-			if (!judge_has_ended(s->claim.day))
+			if (!judge_has_ended(s->claim.day)) {
 				move(s);
+			} else if (!s->claim.has_limit) {
+				s->claim.has_limit = true;
+				s->claim.limit = UINT64_MAX;
+			}
 		} else if (s->claim.day == from) {
 			s->claim.is_misdated = true;
 		}
@@ -303,7 +307,8 @@ placed(struct subscriber *s, const struct seen *seen)
 		SIM_CHECK(!is_outdated(&s->claim),
 			  "%s rejoins, and the settings have changed",
 			  s->c.user);
-		SIM_CHECK(!s->claim.is_misdated,
+		SIM_CHECK(!s->claim.is_misdated ||
+				  is_before_correction(s, s->claim.day),
 			  "%s rejoins in a day in which it has not been",
 			  s->c.user);
 		/* Perhaps the judge did not know yet that its day had ended. */
@@ -312,6 +317,8 @@ placed(struct subscriber *s, const struct seen *seen)
 						    .sel = s->has.sel,
 						    .day = day_of(&s->claim),
 						    .idx = s->claim.base });
+		if (is_before_correction(s, s->claim.day))
+			move(s);
 		return;
 	}
 	/* What is said to be in the file is there, or will be when a file that

@@ -81,6 +81,23 @@ fd_close_all(void)
 			(void)fd_close(FD_FIRST + i);
 }
 
+/* A stop gives all back, whatever was under way: what is left is of something
+ * that was forgotten, and would be more with each connection or day. */
+void
+fd_check_closed(void)
+{
+	static const char *const kinds[] = { [FD_FILE] = "a file",
+					     [FD_SOCKET] = "a connection",
+					     [FD_LISTENER] = "a listener",
+					     [FD_SIGNAL] = "the signals'" };
+
+	for (int i = 0; i < FD_MAX; i++)
+		SIM_CHECK(table[i].kind == FD_FREE || table[i].kind == FD_LOG,
+			  "the daemon has stopped, and descriptor %d, %s, is "
+			  "open",
+			  FD_FIRST + i, kinds[table[i].kind]);
+}
+
 static struct inode *
 inode_of(int fd)
 {

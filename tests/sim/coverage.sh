@@ -1,8 +1,10 @@
 #!/bin/bash
-# The lines of src/ that the simulation alone reaches, by folder (gcov), and
-# the functions that it does not.
+# How many of the lines of src/ the simulation alone reaches, by folder (gcov).
 #
 #   tests/sim/coverage.sh [SEEDS]     in build/coverage; 100 seeds if not told
+#
+# build/coverage/gcov has what was found of each function, in `functions`, and
+# of each line.
 set -eu
 cd "$(dirname "$0")/../.."
 . build-aux/common.sh

@@ -269,6 +269,9 @@ damage_between_runs(void)
 		return;
 	world.is_tampered = true;
 	world.unclean++;
+	/* What is left of the epochs may not tell the settings. */
+	if (strcmp(path, others[0]) == 0)
+		world.era++;
 	if (sim_chance(300))
 		(void)fs_unlink(path);
 	else

@@ -199,6 +199,21 @@ append(struct op *op)
 	return fs_write_at(op->inode, op->from, op->len, fs_size(op->inode));
 }
 
+/* Without a draw while the disk is well. */
+static bool
+is_unreadable(void)
+{
+	return disk.eio_per_mille > 0 && sim_chance(disk.eio_per_mille);
+}
+
+static int64_t
+read_file(struct op *op)
+{
+	if (is_unreadable())
+		return -EIO;
+	return fs_read_at(op->inode, op->at, op->len, op->off);
+}
+
 static int64_t
 look_at(struct op *op)
 {
@@ -206,6 +221,8 @@ look_at(struct op *op)
 	struct statx *out = op->at;
 	struct stat st;
 
+	if (is_unreadable())
+		return -EIO;
 	if (i == NULL)
 		return -ENOENT;
 	fs_stat(i, &st);
@@ -353,9 +370,7 @@ try_op(void *who, uint64_t what)
 		world_wrote();
 		break;
 	case OP_READ:
-		complete(op,
-			 fs_read_at(op->inode, op->at, op->len, op->off),
-			 true);
+		complete(op, read_file(op), true);
 		break;
 	case OP_STAT:
 		complete(op, look_at(op), true);
@@ -532,15 +547,22 @@ engine_cancel(struct engine *e, struct ticket victim, struct ticket ticket)
 }
 
 static void
+add_disk_op(struct op op)
+{
+	int64_t slow_ns = disk.slow_ns > 0 ? sim_between(0, disk.slow_ns) : 0;
+
+	try_later(add_op(op), DISK_MIN_NS + slow_ns, DISK_MAX_NS + slow_ns);
+}
+
+static void
 add_file_op(int fd, struct op op)
 {
 	struct descriptor *d = fd_get(fd);
-	int64_t slow_ns = disk.slow_ns > 0 ? sim_between(0, disk.slow_ns) : 0;
 
 	SIM_CHECK(d != NULL && d->inode != NULL,
 		  "a file operation of descriptor %d", fd);
 	op.inode = d->inode;
-	try_later(add_op(op), DISK_MIN_NS + slow_ns, DISK_MAX_NS + slow_ns);
+	add_disk_op(op);
 }
 
 void
@@ -584,11 +606,10 @@ engine_stat(struct engine *e, const char *path, struct statx *out,
 	    struct ticket ticket)
 {
 	(void)e;
-	try_later(add_op((struct op){ .kind = OP_STAT,
-				      .ticket = ticket,
-				      .at = out,
-				      .path = path }),
-		  DISK_MIN_NS, DISK_MAX_NS);
+	add_disk_op((struct op){ .kind = OP_STAT,
+				 .ticket = ticket,
+				 .at = out,
+				 .path = path });
 }
 
 void
@@ -637,6 +658,11 @@ engine_turn(struct engine *e, struct completion *out, unsigned max,
 		e->counters.waits++;
 	while (e->done_cnt == 0 && sim_step(until_ns))
 		;
+	if (world_paused_until_ns() > sim_now_ns()) {
+		while (sim_step(world_paused_until_ns()))
+			;
+		work_paused();
+	}
 	e->spins = e->done_cnt > 0 || wait_ns > 0 ? 0 : e->spins + 1;
 	SIM_CHECK(e->spins < SPINS_MAX,
 		  "the daemon turns and turns, and has nothing to do");

@@ -45,6 +45,9 @@ uint64_t process_mapped(void);
 /* ---- what its thread does (work.c) ---- */
 
 void work_turn_begins(void);
+void work_paused(void); /* it was stopped until now */
+/* When it began: ages are told by its clock. */
+int64_t work_turn_ns(void);
 void work_turn_ends(void);
 void work_end(void); /* of the process */
 void work_listens(const struct socket *s); /* it waits for something */
@@ -78,6 +81,7 @@ enum login_says { SAYS_NOTHING, SAYS_YES, SAYS_NO, SAYS_UNKNOWN };
 void world_login_answered(unsigned port, const char *user,
 			  enum login_says what);
 void world_sync_failed(void); /* of the journal */
+int64_t world_paused_until_ns(void); /* the process is stopped */
 
 /* ---- descriptors ---- */
 
@@ -107,6 +111,7 @@ int fd_open(struct descriptor d); /* -1 with errno: EMFILE */
 struct descriptor *fd_get(int fd); /* NULL: not of the simulated machine */
 int fd_close(int fd);
 void fd_close_all(void);
+void fd_check_closed(void); /* all but the log */
 void calls_crash(void);
 
 /* ---- sockets ---- */

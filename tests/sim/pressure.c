@@ -15,6 +15,7 @@ static struct {
 	void (*run)(void *who, uint64_t what);
 	enum cue cue;
 	bool has_filled; /* the journal's buffer */
+	bool has_pauses; /* of the process */
 } pressure;
 
 /* ---- settings ---- */
@@ -60,6 +61,44 @@ pressure_return_percent(void)
 	return pressure.return_percent;
 }
 
+/* ---- a process that is stopped ---- */
+
+/* For longer than most limits of time, or only a little. */
+static void
+stop_process(void)
+{
+	int64_t for_ns = sim_between(NS_PER_MS, NS_PER_S << sim_below(5));
+
+	if (world.is_ending || !process_is_running())
+		return;
+	sim_trace("the process is stopped for %lld ms",
+		  (long long)for_ns / NS_PER_MS);
+	world.paused_until_ns = sim_now_ns() + for_ns;
+	world.watchdog_ns = world.paused_until_ns;
+	world.stop_ns += for_ns;
+	if (world.sync_failed_ns != 0)
+		world.sync_failed_ns += for_ns;
+}
+
+static void
+pause_process(void *who, uint64_t what)
+{
+	bool is_kept = sim_act();
+
+	(void)who;
+	(void)what;
+	sim_at(world_after(sim_between(NS_PER_S, 300 * NS_PER_S)),
+	       pause_process, NULL, 0);
+	if (is_kept)
+		stop_process();
+}
+
+int64_t
+world_paused_until_ns(void)
+{
+	return world.paused_until_ns;
+}
+
 /* ---- storms ---- */
 
 /* More than some rings hold, less than others: all of it costs the simulation
@@ -83,6 +122,14 @@ end_day(void *who, uint64_t what)
 	(void)who;
 	(void)what;
 	askers_end_day();
+}
+
+static void
+stop_in_storm(void *who, uint64_t what)
+{
+	(void)who;
+	(void)what;
+	stop_process();
 }
 
 static void
@@ -112,11 +159,19 @@ storm(void *who, uint64_t what)
 		sim_at(sim_now_ns() + sim_between(0, for_ns >> sim_below(8)),
 		       end_day, NULL, 0);
 	sim_at(sim_now_ns() + for_ns, end_storm, NULL, 0);
+	/* In the middle of what they send. */
+	if (pressure.has_pauses && sim_chance(500))
+		sim_at(sim_now_ns() + sim_between(0, 5 * NS_PER_MS),
+		       stop_in_storm, NULL, 0);
 }
 
 void
 pressure_open(void)
 {
+	pressure.has_pauses = world_enter(ACTOR_PAUSE) && sim_chance(500);
+	if (pressure.has_pauses)
+		sim_at(sim_now_ns() + sim_between(0, 200 * NS_PER_S),
+		       pause_process, NULL, 0);
 	if (world_enter(ACTOR_STORM) && sim_chance(600))
 		sim_at(sim_now_ns() + sim_between(0, 100 * NS_PER_S), storm,
 		       NULL, 0);

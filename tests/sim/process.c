@@ -87,6 +87,7 @@ run(void)
 	if (file_jobs_are_busy(&server.file_jobs) || !reload_close(&server))
 		return status;
 	server_close(&server);
+	fd_check_closed();
 	settings_fini(&settings);
 	return status;
 }

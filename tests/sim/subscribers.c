@@ -318,7 +318,11 @@ over(struct client *c)
 		  "%s is cut off", c->user);
 	if (may_be_refused && c->start == world.starts && process_is_running())
 		s->claim.is_made = false;
-	subscriber_come_later(s);
+	/* A small socket may not take a day's records within the spill limit:
+	 * at the end of the run it does not try again. */
+	s->is_absent |= world.is_ending && s->has_spill_limit;
+	if (!s->is_absent)
+		subscriber_come_later(s);
 }
 
 /* What .u.add makes of the symbols of a table: like `union` in q, so who had

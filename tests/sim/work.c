@@ -60,6 +60,19 @@ work_turn_begins(void)
 }
 
 void
+work_paused(void)
+{
+	if (work.heard_ns != 0)
+		work.heard_ns = sim_now_ns();
+}
+
+int64_t
+work_turn_ns(void)
+{
+	return work.began_ns != 0 ? work.began_ns : sim_now_ns();
+}
+
+void
 work_turn_ends(void)
 {
 	int64_t took_ns = sim_now_ns() - work.began_ns;
@@ -239,7 +252,8 @@ tick(void *who, uint64_t what)
 	sim_at(sim_now_ns() + sim_between(1, 400 * NS_PER_MS), tick, NULL, 0);
 	SIM_CHECK(c->socket == NULL || work.asked_ns == 0 ||
 			  world.is_stopping || c->start < world.starts ||
-			  sim_now_ns() - work.asked_ns < ANSWER_NS,
+			  sim_now_ns() - work.asked_ns < ANSWER_NS ||
+			  sim_now_ns() - world.paused_until_ns < ANSWER_NS,
 		  "%s gets no answer", c->user);
 	if (!is_kept)
 		return;

@@ -29,6 +29,9 @@
 /* How long the end of a day may have to wait. */
 #define END_OF_DAY_NS (30 * NS_PER_S)
 
+/* What was due while the process was stopped is done by then. */
+#define PAUSED_NS (2 * NS_PER_S)
+
 /* The longest time that the daemon lives after a failed fdatasync. */
 #define GIVE_UP_NS (15 * NS_PER_S)
 
@@ -234,10 +237,19 @@ world_wrote(void)
 		judge_read_journal();
 }
 
+/* Half of the time that systemd allows lies between two of its notes: less
+ * would be load, and more an end for a daemon that is only busy. */
 void
 world_watchdog(void)
 {
-	world.watchdog_ns = sim_now_ns();
+	int64_t apart_ns = sim_now_ns() - world.watchdog_noted_ns;
+
+	SIM_CHECK(sim_now_ns() - world.watchdog_ns < WATCHDOG_NS,
+		  "the watchdog was not fed");
+	SIM_CHECK(apart_ns > WATCHDOG_NS / 4,
+		  "the watchdog is fed again after %lld us",
+		  (long long)(apart_ns / NS_PER_US));
+	world.watchdog_ns = world.watchdog_noted_ns = sim_now_ns();
 }
 
 /* What the run finds was left by one with the schema that was. */
@@ -281,7 +293,7 @@ world_daemon_ready(void)
 	world.is_ready = true;
 	world.is_stopping = world.is_cut = world.is_told_stopping = false;
 	world.sync_failed_ns = 0;
-	world.watchdog_ns = sim_now_ns();
+	world.watchdog_ns = world.watchdog_noted_ns = sim_now_ns();
 	sim_trace("the daemon is ready");
 	doors_ready();
 	note_clock();
@@ -405,6 +417,18 @@ may_lose_power(void)
 	return note == NULL || fs_size_on_disk(note) == fs_size(note);
 }
 
+/* After a stop the machine may be turned off: nothing is lost then, but for
+ * what others have done to its names, and nobody has synced. */
+static void
+maybe_turn_off(void)
+{
+	if (!world.is_stop_plain || world.is_cut || sim_digest() % 4 != 0 ||
+	    world.removed_ns >= world.ready_ns)
+		return;
+	sim_trace("the machine is turned off");
+	fs_lose_power();
+}
+
 static void
 daemon_ended(int status)
 {
@@ -421,6 +445,8 @@ daemon_ended(int status)
 		  "the daemon has ended with status %d", status);
 	SIM_CHECK(status != 0 || world.is_stopping,
 		  "the daemon has stopped by itself");
+	if (status == 0)
+		maybe_turn_off();
 	if (!is_power_off)
 		damage_name_end();
 	give_name_to_copy();
@@ -471,6 +497,8 @@ stop(void)
 	if (world.is_over)
 		disk.crash_in = 0;
 	world.stop_ns = sim_now_ns();
+	if (world.stop_ns < world.paused_until_ns)
+		world.stop_ns = world.paused_until_ns;
 	world.is_stopping = true;
 	feeds_stop_begins();
 	operator_stops_daemon();
@@ -481,10 +509,13 @@ stop(void)
 static void
 check_progress(void)
 {
-	bool is_excused = !process_is_running() || world_has_disk_trouble();
+	bool is_paused = sim_now_ns() - world.paused_until_ns < PAUSED_NS;
+	bool is_excused = !process_is_running() || is_paused ||
+			  world_has_disk_trouble();
 
 	check_date(is_excused);
-	damage_check(is_excused && !process_is_running());
+	damage_check(!process_is_running() || is_paused);
+	judge_check_synced(is_excused);
 	feeds_check_progress(is_excused);
 	subscribers_check_progress(is_excused);
 }

@@ -31,6 +31,7 @@ enum {
 	ACTOR_FLOOD = 51,
 	ACTOR_STORM = 52,
 	ACTOR_STRANGER = 53,
+	ACTOR_PAUSE = 54,
 };
 
 /* Begins to draw for an actor, by its first act; false: it is left out of this
@@ -74,7 +75,8 @@ struct world {
 	/* Without one nothing survives the daemon, and nobody can tell the
 	 * place of a record. */
 	bool has_journal;
-	int64_t watchdog_ns; /* when it was last fed */
+	int64_t watchdog_ns; /* when it was last fed, or went on, ... */
+	int64_t watchdog_noted_ns; /* ... and when it was last fed */
 	int64_t sync_failed_ns; /* 0: not in this life of the daemon */
 	enum { AFTER_RING, AFTER_JOURNAL, AFTER_SYNC } after;
 	enum { SYNC_NONE, SYNC_INTERVAL, SYNC_BATCH } sync;
@@ -97,6 +99,7 @@ struct world {
 	uint64_t before_day;
 	int skipped_days;     /* after the one that ends now */
 	int64_t on_time_ns;   /* when the daemon's day was the clock's */
+	int64_t paused_until_ns; /* the process is stopped */
 	int64_t calm_until_ns; /* feeds wait for the right date */
 	char rescued[64];     /* a copy of it that was left at the end */
 	struct world_doors {  /* doors.h */
@@ -376,6 +379,9 @@ void judge_correct_day(int32_t day);
 bool judge_find_running(int32_t *day);
 
 void judge_read_journal(void);
+
+/* At each look: what journal.sync promises of the disk. */
+void judge_check_synced(bool is_excused);
 
 /* The end of the last whole record of a day's file before an offset. */
 uint64_t judge_boundary(int32_t day, uint64_t off);

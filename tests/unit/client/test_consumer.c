@@ -523,6 +523,7 @@ test_skips_before_and_after_a_mark(void **state)
 	/* and without a later record */
 	assert_true(put(MARK, 0));
 	skip_ahead(r);
+	consumer_tell_skip(&r->c, 0, 0, 2);
 	assert_true(submit(r, 1000));
 	assert_int_equal(r->c.writing, PART_REST);
 	complete(r, 50);
@@ -562,6 +563,8 @@ test_skips_before_a_loss(void **state)
 		consumer_renumber_skips(&r->c, &rows[i].loss);
 		assert_int_equal(r->c.notice.from_record, rows[i].from);
 		assert_int_equal(r->c.notice.to_record, rows[i].to);
+		assert_int_equal(r->c.notice.has_range,
+				 rows[i].from < rows[i].to);
 	}
 	vanish(r);
 }

@@ -449,6 +449,50 @@ test_spill_limit(void **state)
 	assert_int_equal(c->reason, CLOSE_slow_spill);
 }
 
+/* A change of the subscription of one who reads the journal, after a message
+ * that is not written, while the journal does not move. */
+static void
+change_while_stuck(struct connection *c, bool is_early)
+{
+	struct selection all = selection_all(&schema);
+	struct reply_gate gate = { .kind = REPLY_OF_SUBSCRIPTION,
+				   .is_early = is_early };
+
+	read_past(c);
+	consumer_queue_past(&c->consumer, 9, &all, NULL, gate, s.now_ns);
+	s.journal.state.is_stuck = true;
+	s.journal.writing.moved_ns = s.now_ns - 2 * NS_PER_S;
+	session_check_spills(&s);
+	s.journal.state.is_stuck = false;
+}
+
+/* The reply said that the message is to be replayed, and it may never be
+ * written: it is replaced by an error.  At an earlier place it would have the
+ * client get the message twice. */
+static void
+test_a_promise_while_the_journal_is_stuck(void **state)
+{
+	struct connection *c = come("reader"), *feed = come("feed");
+
+	(void)state;
+	update(feed, 100);
+	change_while_stuck(c, false);
+	assert_int_equal(c->state, CONNECTION_ENDING);
+	assert_int_equal(c->reason, CLOSE_journal);
+}
+
+/* One that said no more than what is written is answered. */
+static void
+test_no_promise_while_the_journal_is_stuck(void **state)
+{
+	struct connection *c = come("reader"), *feed = come("feed");
+
+	(void)state;
+	update(feed, 100);
+	change_while_stuck(c, true);
+	assert_int_equal(c->state, CONNECTION_OPEN);
+}
+
 /* From now on a slow one has a second, and no more. */
 static void
 check_has_a_second(struct connection *c)
@@ -695,6 +739,11 @@ main(void)
 			test_malformed_while_it_waits_for_the_journal, start,
 			stop),
 		cmocka_unit_test_setup_teardown(test_spill_limit, start, stop),
+		cmocka_unit_test_setup_teardown(
+			test_a_promise_while_the_journal_is_stuck, start, stop),
+		cmocka_unit_test_setup_teardown(
+			test_no_promise_while_the_journal_is_stuck, start,
+			stop),
 		cmocka_unit_test_setup_teardown(test_what_the_journal_reveals,
 						start, stop),
 		cmocka_unit_test_setup_teardown(test_behind_a_reply_that_waits,

@@ -517,6 +517,24 @@ test_sync_fails(void **state)
 	assert_true(is_noted());
 }
 
+/* A file that has lost its name would end with the process: it is copied before
+ * that. */
+static void
+test_sync_fails_without_a_name(void **state)
+{
+	(void)state;
+	model_start(SYNC_BATCH, AFTER_SYNC);
+	model_put_many(3);
+	disk_drain();
+	assert_int_equal(unlink(model_path(m.today)), 0);
+	model_put_many(2);
+	model_turn(0);
+	disk_write_all();
+	model_turn(0);
+	assert_true(failed_sync_kills());
+	assert_int_equal(model_said("journal_unnamed"), 1);
+}
+
 /* If it cannot be noted for the next start, the log has to do. */
 static void
 test_sync_fails_and_no_note(void **state)
@@ -821,6 +839,7 @@ main(void)
 		TEST(test_visible),	    TEST(test_sync_batch),
 		TEST(test_sync_interval),   TEST(test_sync_interval_passes),
 		TEST(test_sync_interrupted), TEST(test_sync_fails),
+		TEST(test_sync_fails_without_a_name),
 		TEST(test_sync_fails_and_no_note),
 		TEST(test_sync_fails_and_restart), TEST(test_disk_lies_again),
 		TEST(test_roll),	    TEST(test_roll_waits),

@@ -1333,6 +1333,33 @@ test_numbers_after_a_loss(void **state)
 	tick.journal = &no_journal;
 }
 
+/* While the end of a damaged file is written once more, what was visible stays
+ * so: who subscribes then is told to replay all of it. */
+static void
+test_visible_and_not_written(void **state)
+{
+	struct journal_state journal = { .is_on = true };
+
+	(void)state;
+	tick.journal = &journal;
+	settings.publish.after = AFTER_JOURNAL;
+	streams.main.is_gated = true;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(handle_body(WIRE_ASYNC,
+					     CALL(UPD, L2 IBM LONG5)),
+				 TICK_DONE);
+		if (i > 0)
+			continue;
+		journal.records = journal.stream_records = 1;
+		journal.written_pos = streams.main.head_pos;
+	}
+	stream_show(&streams.main, streams.main.head_pos, 1);
+	assert_int_equal(
+		handle_text(WIRE_SYNC, "(count .u.sub[`trade;`];.u.i)"),
+		TICK_DONE);
+	check_reply("0700 02000000 0200000000000000 0300000000000000");
+}
+
 /* In batches the next file may be in use before the end of the day is visible:
  * who subscribed then would get the last of the old day after it was told a
  * place in the new one. */
@@ -1478,6 +1505,7 @@ main(void)
 		TEST(test_limits_of_a_user),
 		TEST(test_numbers_of_a_day),
 		TEST(test_numbers_after_a_loss),
+		TEST(test_visible_and_not_written),
 		TEST(test_an_end_that_nobody_has_seen),
 	};
 

@@ -56,6 +56,19 @@ test_feeds_take_turns(void **state)
 	assert_false(sequence_is_good(&q));
 }
 
+/* A null and both infinities are numbers of no row. */
+static void
+test_no_number(void **state)
+{
+	(void)state;
+	add_range(0, 10);
+	sequence_add(&q, INT64_MIN);
+	sequence_add(&q, -INT64_MAX);
+	sequence_add(&q, INT64_MAX);
+	assert_int_equal(q.strange, 3);
+	assert_int_equal(q.missing, 0);
+}
+
 static void
 test_missing(void **state)
 {
@@ -134,6 +147,7 @@ main(void)
 		cmocka_unit_test_setup(test_no_rows_prove_nothing, set_up),
 		cmocka_unit_test_setup(test_joins_late, set_up),
 		cmocka_unit_test_setup(test_feeds_take_turns, set_up),
+		cmocka_unit_test_setup(test_no_number, set_up),
 		cmocka_unit_test_setup(test_missing, set_up),
 		cmocka_unit_test_setup(test_doubled, set_up),
 		cmocka_unit_test_setup(test_late_then_doubled, set_up),
