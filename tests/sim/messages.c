@@ -18,6 +18,7 @@ static const char *const last_columns[2][TABLES] = {
 	{ "words", "bidPrice", "lastPrice" },
 };
 
+enum { SORTED = 1, GROUPED = 4 }; /* attributes */
 enum { LONG_ATOM = 0xf9, DATE_ATOM = 0xf2 };
 enum { COLUMNS = 6, HEADER_BYTES = 8, ROWS_MAX = 64, TEXT_MAX = 1000 };
 
@@ -463,7 +464,7 @@ put_batch_column(struct out o, const struct part *parts, size_t cnt,
 		rows += count_rows(parts[i].u, s);
 	begin_column(o, parts[0].u, column, rows);
 	if (column == 1 && is_grouped)
-		o.b->at[o.b->len - 5] = 4;
+		o.b->at[o.b->len - 5] = GROUPED;
 	for (size_t i = 0; i < cnt; i++)
 		put_items(o, parts[i], column, s);
 }
@@ -486,6 +487,53 @@ put_batch(struct bytes *b, const struct part *parts, size_t cnt,
 	put_list(o, 0, COLUMNS);
 	for (unsigned column = 0; column < COLUMNS; column++)
 		put_batch_column(o, parts, cnt, column, s, is_grouped);
+	end_frame(o, start);
+}
+
+void
+put_tables_reply(struct bytes *b)
+{
+	struct out o = { b, false };
+	size_t start = begin_frame(o, 2), list = b->len;
+	unsigned cnt = 0;
+
+	put_list(o, 11, 0);
+	for (unsigned i = 0; i < TABLES; i++)
+		if ((schema.lacks >> i & 1) == 0) {
+			put_name(o, table_names[i]);
+			cnt++;
+		}
+	b->at[list + 1] = SORTED;
+	b->at[list + 2] = (uint8_t)cnt;
+	end_frame(o, start);
+}
+
+void
+put_table_reply(struct bytes *b, unsigned table)
+{
+	static const uint8_t types[] = { 12, 11, 7, 7, 7 };
+	static const uint8_t last[2][TABLES] = { { 0, 9, 9 }, { 11, 7, 8 } };
+	unsigned wide = schema.widened >> table & 1;
+	struct out o = { b, false };
+	size_t start = begin_frame(o, 2), names;
+
+	put(o, 98, 1);
+	put(o, 0, 1);
+	put(o, 99, 1);
+	names = b->len;
+	put_names(o, table);
+	if (wide)
+		put_name(o, "more");
+	b->at[names + 2] += (uint8_t)wide;
+	put_list(o, 0, COLUMNS + wide);
+	for (unsigned i = 0; i < COLUMNS - 1; i++) {
+		put_list(o, types[i], 0);
+		if (i == 1)
+			b->at[b->len - 5] = GROUPED;
+	}
+	put_list(o, last[schema.mistyped >> table & 1][table], 0);
+	if (wide)
+		put_list(o, 7, 0);
 	end_frame(o, start);
 }
 

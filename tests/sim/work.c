@@ -128,9 +128,16 @@ ready(struct client *c)
 static void
 take(struct client *c, const struct seen *s, const uint8_t *at)
 {
-	(void)at;
+	struct bytes wanted = { 0 };
+
 	SIM_CHECK(work.asked_ns != 0 && s->kind == SEEN_REPLY,
 		  "%s gets what it did not ask for", c->user);
+	put_tables_reply(&wanted);
+	SIM_CHECK(c->start < world.starts ||
+			  (wanted.len == s->len &&
+			   memcmp(wanted.at, at, s->len) == 0),
+		  "%s is told of other tables than there are", c->user);
+	bytes_free(&wanted);
 	work.asked_ns = 0;
 }
 
