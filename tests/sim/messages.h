@@ -71,8 +71,8 @@ void put_wrong_update(struct bytes *b, struct form form, unsigned kind);
 /* A request: a text.  */
 void put_request(struct bytes *b, const char *text, bool is_sync);
 
-/* What tick.q answers to `tables[]`, and to the name of a table: as .u.sub, with
- * `g# on sym. */
+/* What tick.q answers to `tables[]`, and to the name of a table: as .u.sub,
+ * with `g# on sym. */
 void put_tables_reply(struct bytes *b);
 void put_table_reply(struct bytes *b, unsigned table);
 
