@@ -13,7 +13,6 @@
 #include "world.h"
 
 enum { ASKERS_MAX = 4, HOSTILE_MAX = 3, RUBBISH_MAX = 3000 };
-enum { FRAME_HEADER = 8 };
 
 /* The longest time in which a question is answered, if the disk is well. */
 #define ANSWER_NS (40 * NS_PER_S)
@@ -184,7 +183,7 @@ ready(struct client *c)
 static void
 check_replay(const struct asker *a, const uint8_t *at, size_t len)
 {
-	struct in i = { at + FRAME_HEADER, at + len, false };
+	struct in i = { at + HEADER_BYTES, at + len, false };
 	char handle[64];
 	uint64_t records;
 	int32_t day = 0;
@@ -208,7 +207,7 @@ check_replay(const struct asker *a, const uint8_t *at, size_t len)
 static void
 check_time(const struct asker *a, const uint8_t *at)
 {
-	struct in i = { at + FRAME_HEADER + 1, at + FRAME_HEADER + 9, false };
+	struct in i = { at + HEADER_BYTES + 1, at + HEADER_BYTES + 9, false };
 	int64_t ns = (int64_t)in_get(&i, 8), now_ns = sim_utc_ns();
 	int64_t before_ns = now_ns - (sim_now_ns() - a->asked_ns);
 

@@ -11,6 +11,7 @@
 
 enum { TABLE_NOTE, TABLE_QUOTE, TABLE_TRADE, TABLES };
 enum { TABLES_ALL = (1 << TABLES) - 1, SYMBOLS = 12, SYMBOLS_ALL = -1 };
+enum { HEADER_BYTES = 8 }; /* of a frame */
 
 extern const char *const table_names[TABLES];
 extern const char *const symbol_names[SYMBOLS];
