@@ -56,10 +56,11 @@ check_option(const struct settings *s, const struct option *o)
 	case KIND_TIME:
 	case KIND_COUNT:
 		memcpy(&number, field, sizeof(number));
-		/* A 0 that means another setting was filled in. */
-		/* Of a receive buffer no more than message.max is used. */
+		/* A 0 that means another setting was filled in; of a receive
+		 * buffer no more than message.max is used. */
 		CHECK(number >= o->min ||
-		      number == (int64_t)s->message.max);
+		      (field == &s->connections.receive_buffer &&
+		       number == (int64_t)s->message.max));
 		CHECK(number <= o->max);
 		break;
 	case KIND_FLAG:

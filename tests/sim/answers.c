@@ -74,8 +74,7 @@ static bool
 has_waited_for_room(const struct subscriber *s, const struct seen *seen)
 {
 	return strcmp(seen->error, "full") == 0 &&
-	       (world.disk_faults > 0 ||
-		sim_now_ns() - s->asked_ns > MESSAGE_NS);
+	       sim_now_ns() - s->asked_ns > MESSAGE_NS;
 }
 
 static void
@@ -93,9 +92,11 @@ refused(struct subscriber *s, const struct seen *seen)
 		subscriber_come_later(s);
 		return;
 	}
-	/* Or what it waits for waits for the disk, or has waited for room for
-	 * message.timeout. */
-	if ((world.disk_faults > 0 && strcmp(seen->error, "journal") == 0) ||
+	/* Or what it waits for waits for the disk, or it has waited for room
+	 * for message.timeout. */
+	if (((strcmp(seen->error, "journal") == 0 ||
+	      strcmp(seen->error, "full") == 0) &&
+	     world.disk_faults > 0) ||
 	    has_waited_for_room(s, seen)) {
 		client_leave(&s->c);
 		subscriber_come_later(s);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "doors.h"
 
 enum { ASKERS_MAX = 4, HOSTILE_MAX = 3, RUBBISH_MAX = 3000 };
@@ -19,6 +20,7 @@ enum { ASKERS_MAX = 4, HOSTILE_MAX = 3, RUBBISH_MAX = 3000 };
 struct asker {
 	struct client c;
 	int64_t asked_ns; /* 0: no question is open */
+	unsigned steps;	  /* of the clock, when it asked */
 	const char *question;
 	unsigned asked_since; /* doors_now(), then */
 	struct reloads reloads; /* also */
@@ -34,6 +36,8 @@ static bool is_stopped;
 #define TIMES_7(s)  TIMES_3(s) TIMES_3(s) s
 #define TIMES_10(s) TIMES_7(s) TIMES_3(s)
 
+static const char tables_question[] = "tables[]", table_question[] = "trade";
+static const char replay_question[] = ".u `i`L", time_question[] = ".z.P";
 static const char records_question[] = "(.u.j;.u.d;.u.i)";
 static const char lag_question[] = ".ringtick.lag[]";
 static const char end_question[] = ".u.endofday[]";
@@ -99,8 +103,9 @@ static const char *
 draw_question(void)
 {
 	static const char *const questions[] = {
-		".u.w", tables_question, ".z.W", ".u `i`L",
-		"meta trade", "cols each tables[]", "trade", ".z.P", "",
+		".u.w", tables_question, ".z.W", replay_question,
+		"meta trade", "cols each tables[]", table_question,
+		time_question, "",
 		"{x+}", ".nothing.here", "{.u.i}each 1 2 3", "1~(1;2;3)",
 		"@[{.u.sub[`none;`]};0;`e]", "\"\\\\p\"", "system\"p\"",
 		"(.z.a;.z.u;.z.w)", "string .u.d", "`a`b!1 2",
@@ -135,6 +140,7 @@ ask(struct asker *a, const char *question)
 {
 	a->question = question;
 	a->asked_ns = sim_now_ns();
+	a->steps = world.clock_steps;
 	a->asked_since = doors_now();
 	a->reloads = doors_reloads();
 	if (question == reload_question &&
@@ -250,16 +256,66 @@ check_reload(const struct asker *a, const struct seen *s)
 		  s->kind == SEEN_ERROR ? s->error : "::");
 }
 
+/* (count of records;`:file): so many are in a file of this name. */
 static void
-check_tables(const struct asker *a, const struct seen *s, const uint8_t *at)
+check_replay(const struct asker *a, const uint8_t *at, size_t len)
+{
+	struct in i = { at + HEADER_BYTES, at + len, false };
+	char handle[64];
+	uint64_t records;
+	int32_t day = 0;
+
+	(void)in_get(&i, 6);
+	(void)in_get(&i, 1);
+	records = in_get(&i, 8);
+	(void)in_get(&i, 1);
+	in_get_name(&i, handle, sizeof(handle));
+	judge_read_journal();
+	SIM_CHECK(!i.is_short && memcmp(handle, ":/journal/sym", 13) == 0 &&
+			  clock_read_date(handle + 13, &day) &&
+			  (world_has_disk_trouble() ||
+			   (fs_find(handle + 1) != NULL &&
+			    judge_count(day) >= records)),
+		  "%s is told to replay %llu records of %s", a->c.user,
+		  (unsigned long long)records, handle);
+}
+
+/* A time, in the zone of the days, since the question. */
+static void
+check_time(const struct asker *a, const uint8_t *at)
+{
+	struct in i = { at + HEADER_BYTES + 1, at + HEADER_BYTES + 9, false };
+	int64_t ns = (int64_t)in_get(&i, 8), now_ns = sim_utc_ns();
+	int64_t before_ns = now_ns - (sim_now_ns() - a->asked_ns);
+
+	SIM_CHECK(a->steps != world.clock_steps ||
+			  (ns >= setup_local_ns(before_ns) - NS_PER_MS &&
+			   ns <= setup_local_ns(now_ns)),
+		  "%s is told a time that is not now", a->c.user);
+}
+
+/* What tick.q would say of what it may see, too. */
+static void
+check_as_tick(const struct asker *a, const struct seen *s, const uint8_t *at)
 {
 	struct bytes wanted = { 0 };
 
-	if (!doors_are_same(&a->c, a->asked_since) || s->kind != SEEN_REPLY)
+	if (s->kind != SEEN_REPLY || a->c.start < world.starts)
 		return;
-	doors_put_tables(&a->c, &wanted);
-	SIM_CHECK(wanted.len == s->len && memcmp(wanted.at, at, s->len) == 0,
-		  "%s is told of other tables than it may see", a->c.user);
+	if (a->question == replay_question && world.has_journal)
+		check_replay(a, at, s->len);
+	if (a->question == time_question)
+		check_time(a, at);
+	if (a->question == tables_question &&
+	    doors_are_same(&a->c, a->asked_since))
+		doors_put_tables(&a->c, &wanted);
+	else if (a->question == table_question)
+		put_table_reply(&wanted, TABLE_TRADE);
+	SIM_CHECK(wanted.len == 0 ||
+			  (wanted.len == s->len &&
+			   memcmp(wanted.at, at, s->len) == 0),
+		  "%s is answered otherwise than tick.q would to %s", a->c.user,
+		  a->question);
 	bytes_free(&wanted);
 }
 
@@ -269,8 +325,7 @@ check_answer(const struct asker *a, const struct seen *s, const uint8_t *at)
 	check_right(a, s);
 	if (a->question == reload_question)
 		check_reload(a, s);
-	if (a->question == tables_question)
-		check_tables(a, s, at);
+	check_as_tick(a, s, at);
 	if (a->question == lag_question && s->kind == SEEN_REPLY)
 		accounts_told(a->asked_ns, at, s->len);
 	if (a->question == records_question && s->kind == SEEN_REPLY) {

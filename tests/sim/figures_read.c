@@ -9,7 +9,7 @@
 
 #include "messages.h"
 
-enum { HEADER_BYTES = 8, TABLE_BYTES = 3, NAMED = 8 };
+enum { TABLE_BYTES = 3, NAMED = 8 };
 
 /* The figures in the order of the columns, as these and as the log call them.
  */

@@ -18,8 +18,9 @@ static const char *const last_columns[2][TABLES] = {
 	{ "words", "bidPrice", "lastPrice" },
 };
 
+enum { SORTED = 1, GROUPED = 4 }; /* attributes */
 enum { LONG_ATOM = 0xf9, DATE_ATOM = 0xf2 };
-enum { COLUMNS = 6, HEADER_BYTES = 8, ROWS_MAX = 64, TEXT_MAX = 1000 };
+enum { COLUMNS = 6, ROWS_MAX = 64, TEXT_MAX = 1000 };
 
 void
 put_schema(char *to, size_t room)
@@ -287,13 +288,20 @@ put_names(struct out o, unsigned table)
 	put_name(o, last_columns[schema.is_renamed][table]);
 }
 
+/* A table is a dictionary of its columns' names and the columns. */
 static void
-put_table(struct out o, struct update u, int64_t time_ns, struct selection s)
+begin_table(struct out o, unsigned table)
 {
 	put(o, 98, 1);
 	put(o, 0, 1);
 	put(o, 99, 1);
-	put_names(o, update_table(u));
+	put_names(o, table);
+}
+
+static void
+put_table(struct out o, struct update u, int64_t time_ns, struct selection s)
+{
+	begin_table(o, update_table(u));
 	put_columns(o, u, 0, time_ns, s);
 }
 
@@ -480,7 +488,7 @@ put_batch_column(struct out o, const struct part *parts, size_t cnt,
 		rows += count_rows(parts[i].u, s);
 	begin_column(o, parts[0].u, column, rows);
 	if (column == 1 && is_grouped)
-		o.b->at[o.b->len - 5] = 4;
+		o.b->at[o.b->len - 5] = GROUPED;
 	for (size_t i = 0; i < cnt; i++)
 		put_items(o, parts[i], column, s);
 }
@@ -496,13 +504,35 @@ put_batch(struct bytes *b, const struct part *parts, size_t cnt,
 	put_list(o, 0, 3);
 	put_symbol(o, "upd");
 	put_symbol(o, table_names[table]);
-	put(o, 98, 1);
-	put(o, 0, 1);
-	put(o, 99, 1);
-	put_names(o, table);
+	begin_table(o, table);
 	put_list(o, 0, COLUMNS);
 	for (unsigned column = 0; column < COLUMNS; column++)
 		put_batch_column(o, parts, cnt, column, s, is_grouped);
+	end_frame(o, start);
+}
+
+void
+put_table_reply(struct bytes *b, unsigned table)
+{
+	static const uint8_t types[] = { 12, 11, 7, 7, 7 };
+	static const uint8_t last[2][TABLES] = { { 0, 9, 9 }, { 11, 7, 8 } };
+	unsigned wide = schema.widened >> table & 1;
+	struct out o = { b, false };
+	size_t start = begin_frame(o, 2), names = b->len + 3;
+
+	begin_table(o, table);
+	if (wide)
+		put_name(o, "more");
+	b->at[names + 2] += (uint8_t)wide;
+	put_list(o, 0, COLUMNS + wide);
+	for (unsigned i = 0; i < COLUMNS - 1; i++) {
+		put_list(o, types[i], 0);
+		if (i == 1)
+			b->at[b->len - 5] = GROUPED;
+	}
+	put_list(o, last[schema.mistyped >> table & 1][table], 0);
+	if (wide)
+		put_list(o, 7, 0);
 	end_frame(o, start);
 }
 

@@ -11,6 +11,7 @@
 
 enum { TABLE_NOTE, TABLE_QUOTE, TABLE_TRADE, TABLES };
 enum { TABLES_ALL = (1 << TABLES) - 1, SYMBOLS = 12, SYMBOLS_ALL = -1 };
+enum { HEADER_BYTES = 8 }; /* of a frame */
 
 extern const char *const table_names[TABLES];
 extern const char *const symbol_names[SYMBOLS];
@@ -71,8 +72,10 @@ void put_wrong_update(struct bytes *b, struct form form, unsigned kind);
 /* A request: a text.  */
 void put_request(struct bytes *b, const char *text, bool is_sync);
 
-/* The answer to a question about tables: the names of those in a set. */
+/* What tick.q answers to `tables[]` with those in a set, and to the name of a
+ * table: as .u.sub, with `g# on sym. */
 void put_names_reply(struct bytes *b, unsigned tables);
+void put_table_reply(struct bytes *b, unsigned table);
 
 /* What subscribers get, and what is in the journal; stamp_ns: the time in its
  * rows. */

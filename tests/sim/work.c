@@ -134,7 +134,7 @@ take(struct client *c, const struct seen *s, const uint8_t *at)
 	SIM_CHECK(work.asked_ns != 0 && s->kind == SEEN_REPLY,
 		  "%s gets what it did not ask for", c->user);
 	work.asked_ns = 0;
-	if (!doors_are_same(c, work.asked_since))
+	if (c->start < world.starts || !doors_are_same(c, work.asked_since))
 		return;
 	doors_put_tables(c, &wanted);
 	SIM_CHECK(wanted.len == s->len && memcmp(wanted.at, at, s->len) == 0,

@@ -292,7 +292,7 @@ world_daemon_ready(void)
 	world.wants_figures = 0;
 	world.is_ready = true;
 	world.is_stopping = world.is_cut = world.is_told_stopping = false;
-	world.sync_failed_ns = 0;
+	world.sync_failed_ns = world.paused_until_ns = 0;
 	world.watchdog_ns = world.watchdog_noted_ns = sim_now_ns();
 	sim_trace("the daemon is ready");
 	doors_ready();

@@ -264,12 +264,13 @@ step(void)
 		check_reader(&m.readers[i]);
 }
 
-/* All rare cases have occurred. */
+/* All rare cases have occurred.  Each limit is far below what chance gives:
+ * less than half of the least in 60 walks. */
 static void
 check_reach(void)
 {
 	assert_true(m.refusals > 20 && m.seams > 50 && m.trims > 50);
-	assert_true(m.torn_skips > 10 && m.read_skips > 10 &&
+	assert_true(m.torn_skips > 2 && m.read_skips > 2 &&
 		    m.stream_changes > 10);
 	assert_true(m.spills > 30 && m.torn_spills > 5);
 	assert_true(m.busy_spills > 5 && m.change_spills > 0);

@@ -451,19 +451,22 @@ test_spill_limit(void **state)
 
 /* A change of the subscription of one who reads the journal, after a message
  * that is not written, while the journal does not move. */
-static void
-change_while_stuck(struct connection *c, bool is_early)
+static struct connection *
+change_while_stuck(bool is_early)
 {
+	struct connection *c = come("reader"), *feed = come("feed");
 	struct selection all = selection_all(&schema);
 	struct reply_gate gate = { .kind = REPLY_OF_SUBSCRIPTION,
 				   .is_early = is_early };
 
+	update(feed, 100);
 	read_past(c);
 	consumer_queue_past(&c->consumer, 9, &all, NULL, gate, s.now_ns);
 	s.journal.state.is_stuck = true;
 	s.journal.writing.moved_ns = s.now_ns - 2 * NS_PER_S;
 	session_check_spills(&s);
 	s.journal.state.is_stuck = false;
+	return c;
 }
 
 /* The reply said that the message is to be replayed, and it may never be
@@ -472,11 +475,9 @@ change_while_stuck(struct connection *c, bool is_early)
 static void
 test_a_promise_while_the_journal_is_stuck(void **state)
 {
-	struct connection *c = come("reader"), *feed = come("feed");
+	struct connection *c = change_while_stuck(false);
 
 	(void)state;
-	update(feed, 100);
-	change_while_stuck(c, false);
 	assert_int_equal(c->state, CONNECTION_ENDING);
 	assert_int_equal(c->reason, CLOSE_journal);
 }
@@ -485,11 +486,9 @@ test_a_promise_while_the_journal_is_stuck(void **state)
 static void
 test_no_promise_while_the_journal_is_stuck(void **state)
 {
-	struct connection *c = come("reader"), *feed = come("feed");
+	struct connection *c = change_while_stuck(true);
 
 	(void)state;
-	update(feed, 100);
-	change_while_stuck(c, true);
 	assert_int_equal(c->state, CONNECTION_OPEN);
 }
 

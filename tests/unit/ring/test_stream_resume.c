@@ -410,7 +410,7 @@ walk(uint64_t pos, bool is_gated)
 	for (size_t i = 0; i < READERS; i++)
 		streams_detach(&readers[i].c);
 	assert_true(main_returns > 50 && joined > 50 && begun > 20);
-	assert_true(behind_tail > 30 && rare_returns > 5 && thinned > 20);
+	assert_true(behind_tail > 30 && rare_returns > 2 && thinned > 20);
 	assert_true(refused.main_gone > 50 && refused.filtered_gone > 5);
 	assert_true(refused.not_fed > 3 && refused.too_early > 0);
 	assert_true(refused.none_free > 50 && refusals > 1000);
