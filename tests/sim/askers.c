@@ -42,7 +42,6 @@ static const char records_question[] = "(.u.j;.u.d;.u.i)";
 static const char lag_question[] = ".ringtick.lag[]";
 static const char end_question[] = ".u.endofday[]";
 static const char reload_question[] = ".ringtick.reload[]";
-static const char tables_question[] = "tables[]";
 
 static struct asker *
 asker_of(struct client *c)

@@ -455,8 +455,7 @@ put_names_reply(struct bytes *b, unsigned tables)
 	unsigned names = (unsigned)__builtin_popcount(tables);
 
 	put_list(o, 11, names);
-	/* `s# */
-	b->at[b->len - 5] = names > 1;
+	b->at[b->len - 5] = names > 1 ? SORTED : 0;
 	for (unsigned i = 0; i < TABLES; i++)
 		if ((tables >> i & 1) != 0)
 			bytes_add(b, table_names[i],
