@@ -74,6 +74,7 @@ def test_address_behind_a_terminator(plant, connect):
     daemon = plant({"listen": [{"address": "127.0.0.1", "port": 0},
                                {"address": "127.0.0.1", "port": 0, "proxy": True,
                                 "unix_socket": False}],
+                    "auth": {"open": True},
                     "connections": {"per_address": 2}})
     port = [line for line in daemon.logged("listening") if line["proxy"] == "yes"]
     port = port[0].number("port")

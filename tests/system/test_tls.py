@@ -82,6 +82,10 @@ def shake(clients):
     return shake_one
 
 
+# By an alert, or by an end that overtakes it: then the client's bytes meet a closed socket.
+REFUSED = (ssl.SSLError, ConnectionError)
+
+
 def refusal(one, context, data=b"x:y\x03\0"):
     """What comes for these bytes through TLS: an end, or an alert of TLS."""
     try:
@@ -157,7 +161,7 @@ def test_certificates_are_users(behind, terminator, authority, shake, mode):
     assert daemon.wait_log("disconnect", reason="certificate")["peer"] != "-"
     stranger = Authority(authority.folder, "stranger")
     posing = authority.client(stranger.sign("feed"))
-    assert refusal(one, posing) == ssl.SSLError
+    assert issubclass(refusal(one, posing), REFUSED)
     # no TLS at all
     with kdb.dial(one.port) as sock:
         sock.sendall(b"feed:x\x03\0" + bytes(100))
@@ -175,7 +179,7 @@ def test_certificates_with_hitch(behind, terminator, authority, shake, passwords
     assert daemon.wait_log("connect", user="feed")["certificate"] == "-"
     stranger = Authority(authority.folder, "stranger")
     for context in (authority.client(), authority.client(stranger.sign("rdb"))):
-        assert refusal(one, context) in (ssl.SSLError, ConnectionResetError)
+        assert issubclass(refusal(one, context), REFUSED)
     assert len(daemon.logged("connect")) == 1
     one.kill()
     daemon.stop()
