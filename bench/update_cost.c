@@ -62,10 +62,10 @@ struct engine {
 static struct engine memory;
 
 static void
-complete(struct engine *e, struct ticket ticket, int32_t result, bool is_last)
+complete(struct engine *e, struct ticket ticket, int32_t result)
 {
 	CHECK(e->queued < QUEUE_MAX);
-	e->queue[e->queued++] = (struct completion){ ticket, result, is_last };
+	e->queue[e->queued++] = (struct completion){ ticket, result };
 }
 
 /* ---- the engine ---- */
@@ -97,13 +97,15 @@ engine_bind(struct engine *e, unsigned slot, int fd)
 void
 engine_accept(struct engine *e, int fd, struct ticket ticket)
 {
-	/* Both clients have connected already. */
-	while (e->accepted < 2) {
-		int client = accept(fd, NULL, NULL);
+	int client;
 
-		CHECK(client >= 0);
-		complete(e, ticket, client, ++e->accepted == 0);
-	}
+	/* Both clients have connected already. */
+	if (e->accepted == 2)
+		return;
+	client = accept(fd, NULL, NULL);
+	CHECK(client >= 0);
+	complete(e, ticket, client);
+	e->accepted++;
 }
 
 static size_t
@@ -142,14 +144,14 @@ engine_recv(struct engine *e, void *at, size_t len, struct ticket ticket)
 		n = feed_more(e, t, at, len);
 	}
 	if (n > 0) {
-		complete(e, ticket, (int32_t)n, true);
+		complete(e, ticket, (int32_t)n);
 		return;
 	}
 	if (t->block_len == 0 || e->signal == NULL)
 		return;
 	e->ended_ns = clock_monotonic_ns();
 	e->signal->ssi_signo = SIGTERM;
-	complete(e, e->signal_ticket, sizeof(*e->signal), true);
+	complete(e, e->signal_ticket, sizeof(*e->signal));
 	e->signal = NULL;
 }
 
@@ -157,7 +159,7 @@ void
 engine_write(struct engine *e, const void *at, size_t len, struct ticket ticket)
 {
 	(void)at;
-	complete(e, ticket, (int32_t)len, true);
+	complete(e, ticket, (int32_t)len);
 }
 
 void
@@ -170,7 +172,7 @@ void
 engine_cancel(struct engine *e, struct ticket victim, struct ticket ticket)
 {
 	(void)victim;
-	complete(e, ticket, 0, true);
+	complete(e, ticket, 0);
 }
 
 void
@@ -208,7 +210,7 @@ void
 engine_sync_file(struct engine *e, int fd, struct ticket ticket)
 {
 	(void)fd;
-	complete(e, ticket, 0, true);
+	complete(e, ticket, 0);
 }
 
 void
@@ -226,7 +228,7 @@ engine_recycle_file(struct engine *e, int fd, uint64_t off, unsigned len,
 	(void)fd;
 	(void)off;
 	(void)len;
-	complete(e, ticket, 0, true);
+	complete(e, ticket, 0);
 }
 
 unsigned
@@ -244,7 +246,7 @@ engine_turn(struct engine *e, struct completion *out, unsigned max,
 	/* At the end its connections are shut down: their recvs have ended. */
 	for (uint16_t slot = 0; slot < 2; slot++)
 		out[slot] = (struct completion){
-			{ .slot = slot, .kind = ENGINE_RECV }, 0, true
+			{ .slot = slot, .kind = ENGINE_RECV }, 0
 		};
 	return e->ended_ns == 0 ? 0 : 2;
 }

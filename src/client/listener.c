@@ -536,19 +536,19 @@ listeners_close(struct listeners *l)
 	*l = (struct listeners){ 0 };
 }
 
-void
+bool
 listeners_turn_away(struct listeners *l, unsigned idx)
 {
 	struct pollfd waiting = { .fd = l->all[idx].fd, .events = POLLIN };
-	int fd;
+	int fd = -1;
 
 	(void)close(l->reserve_fd);
-	if (poll(&waiting, 1, 0) == 1) {
+	if (poll(&waiting, 1, 0) == 1)
 		fd = accept4(waiting.fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0)
-			(void)close(fd);
-	}
+	if (fd >= 0)
+		(void)close(fd);
 	l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd >= 0;
 }
 
 /*

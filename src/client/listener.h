@@ -14,7 +14,12 @@
 
 #include "config/settings.h"
 
-enum { LISTENERS_MAX = 16 };
+enum {
+	LISTENERS_MAX = 16,
+	/* Accepts in flight, at all sockets together: so many clients come in a
+	 * turn, however many wait. */
+	ACCEPTS_MAX = 16,
+};
 
 enum listener_kind { LISTENER_TCP, LISTENER_ABSTRACT, LISTENER_PATH };
 
@@ -23,7 +28,7 @@ struct listener {
 	enum listener_kind kind;
 	unsigned port; /* TCP only */
 	const struct listen_settings *settings;
-	bool is_accepting; /* a multishot accept is in flight */
+	unsigned accepting; /* bits: the numbers of the accepts in flight */
 };
 
 struct listeners {
@@ -57,9 +62,9 @@ bool listeners_may_adopt(const struct listeners *l,
 /*
  * When no descriptor is left: accepts one waiting connection with the spare
  * descriptor and closes it, so that the client gets an end rather than no
- * answer.
+ * answer.  false: nobody waits.
  */
-void listeners_turn_away(struct listeners *l, unsigned idx);
+bool listeners_turn_away(struct listeners *l, unsigned idx);
 
 /* Sets the options of an accepted socket.  Returns 0 or -errno. */
 int listener_prepare(int fd, const struct settings *settings);

@@ -39,9 +39,11 @@ enum {
 /* ---- completions ---- */
 
 static struct ticket
-accept_ticket(unsigned idx)
+accept_ticket(unsigned idx, unsigned number)
 {
-	return (struct ticket){ .slot = (uint16_t)idx, .kind = ENGINE_ACCEPT };
+	return (struct ticket){ .generation = number,
+				.slot = (uint16_t)idx,
+				.kind = ENGINE_ACCEPT };
 }
 
 static void
@@ -49,10 +51,14 @@ arm_accept(struct server *s, unsigned idx)
 {
 	struct listener *l = &s->listeners.all[idx];
 
-	if (l->is_accepting || s->is_stopping)
+	if (s->is_stopping)
 		return;
-	engine_accept(s->engine, l->fd, accept_ticket(idx));
-	l->is_accepting = true;
+	for (unsigned i = 0; i < ACCEPTS_MAX / s->listeners.cnt; i++) {
+		if ((l->accepting >> i & 1) != 0)
+			continue;
+		engine_accept(s->engine, l->fd, accept_ticket(idx, i));
+		l->accepting |= 1u << i;
+	}
 }
 
 static void
@@ -74,8 +80,8 @@ accept_failed(struct server *s, unsigned idx, int err)
 	uint64_t held;
 
 	if (err == EMFILE || err == ENFILE) {
-		listeners_turn_away(&s->listeners, idx);
-		s->counters.turned_away++;
+		s->counters.turned_away +=
+			listeners_turn_away(&s->listeners, idx);
 	}
 	if (s->rearm_accept_ns == 0)
 		s->rearm_accept_ns = s->now_ns + NS_PER_S;
@@ -92,16 +98,26 @@ on_accept(struct server *s, const struct completion *done)
 {
 	unsigned idx = done->ticket.slot;
 
-	if (done->is_last)
-		s->listeners.all[idx].is_accepting = false;
+	s->listeners.all[idx].accepting &= ~(1u << done->ticket.generation);
 	if (done->result >= 0 && s->is_stopping)
 		(void)close(done->result);
 	else if (done->result >= 0)
 		session_accepted(s, idx, done->result);
 	else if (done->result != -ECANCELED)
 		accept_failed(s, idx, -done->result);
-	if (done->is_last && s->rearm_accept_ns == 0)
+	if (s->rearm_accept_ns == 0)
 		arm_accept(s, idx);
+}
+
+static void
+cancel_accepts(struct server *s)
+{
+	for (unsigned i = 0; i < s->listeners.cnt; i++)
+		for (unsigned k = 0; k < ACCEPTS_MAX; k++)
+			if ((s->listeners.all[i].accepting >> k & 1) != 0)
+				engine_cancel(s->engine, accept_ticket(i, k),
+					      (struct ticket){
+						      .kind = ENGINE_NOTHING });
 }
 
 static void
@@ -122,9 +138,7 @@ begin_stop(struct server *s)
 		s->tick.is_held = true;
 	else
 		drain_begin(s);
-	for (unsigned i = 0; i < s->listeners.cnt; i++)
-		engine_cancel(s->engine, accept_ticket(i),
-			      (struct ticket){ .kind = ENGINE_NOTHING });
+	cancel_accepts(s);
 	s->stop_deadline_ns = s->now_ns + s->settings->stop.timeout;
 	log_line(LOG_NOTE, "stopping", "signal=%s connections=%u",
 		 s->signal.ssi_signo == SIGINT ? "INT" : "TERM",

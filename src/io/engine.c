@@ -371,7 +371,7 @@ engine_accept(struct engine *e, int fd, struct ticket ticket)
 {
 	struct io_uring_sqe *sqe = next_sqe(e);
 
-	io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
+	io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
 	io_uring_sqe_set_data64(sqe, ticket_word(ticket));
 }
 
@@ -515,7 +515,6 @@ take_completions(struct engine *e, struct completion *out, unsigned max)
 		out[i] = (struct completion){
 			.ticket = word_ticket(seen[i]->user_data),
 			.result = seen[i]->res,
-			.is_last = !(seen[i]->flags & IORING_CQE_F_MORE),
 		};
 	io_uring_cq_advance(&e->uring, n);
 	e->has_worked |= n > 0;

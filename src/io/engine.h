@@ -57,7 +57,6 @@ struct ticket {
 struct completion {
 	struct ticket ticket;
 	int32_t result; /* bytes, descriptor, or -errno */
-	bool is_last;	/* false: this multishot operation continues */
 };
 
 struct engine_options {
@@ -104,8 +103,8 @@ bool engine_register(struct engine *e, void *base, size_t len, char *err,
  * socket would stay open.  0 or -errno. */
 int engine_bind(struct engine *e, unsigned slot, int fd);
 
-/* Accepts on a listening socket: completes once per connection (result =
- * descriptor) until is_last. */
+/* Accepts one connection of a listening socket; the result is its descriptor.
+ * A multishot accept would hand out all that wait at once, in one turn. */
 void engine_accept(struct engine *e, int fd, struct ticket ticket);
 void engine_recv(struct engine *e, void *at, size_t len, struct ticket ticket);
 

@@ -151,20 +151,18 @@ add_op(struct op op)
 }
 
 static void
-complete(struct op *op, int64_t result, bool is_last)
+complete(struct op *op, int64_t result)
 {
 	SIM_CHECK(op->sum == sum_of(op),
 		  "bytes in flight have changed (%s, slot %u)",
 		  op_names[op->kind], op->ticket.slot);
 	CHECK(engine.done_cnt < OPS_MAX);
 	engine.done[engine.done_cnt++] = (struct completion){
-		op->ticket, (int32_t)result, is_last
+		op->ticket, (int32_t)result
 	};
 	sim_mix((uint64_t)result << 8 | op->kind);
 	sim_trace("  %s slot %u: %lld", op_names[op->kind], op->ticket.slot,
 		  (long long)result);
-	if (!is_last)
-		return;
 	if (op->socket != NULL)
 		op->socket->ops--;
 	if (op->inode != NULL)
@@ -183,13 +181,11 @@ try_accept(struct op *op)
 	if (net_backlog(op->fd) == 0)
 		return;
 	if (sim_chance(net_faults.accept_per_mille)) {
-		complete(op, -errors[sim_below(ARRAY_LEN(errors))], true);
+		complete(op, -errors[sim_below(ARRAY_LEN(errors))]);
 		return;
 	}
 	s = net_take_request(op->fd);
-	complete(op, net_accept(s), false);
-	if (net_backlog(op->fd) > 0)
-		try_later(op, TRY_MIN_NS, TRY_MAX_NS);
+	complete(op, net_accept(s));
 }
 
 /* Writes at the end: who else has cut or written does not matter. */
@@ -254,7 +250,7 @@ try_signal(struct op *op)
 	if (number == 0)
 		return;
 	*info = (struct signalfd_siginfo){ .ssi_signo = (uint32_t)number };
-	complete(op, sizeof(*info), true);
+	complete(op, sizeof(*info));
 }
 
 static void
@@ -264,7 +260,7 @@ try_login(struct op *op)
 				   : login_read(op->pair, op->at, op->len);
 
 	if (n != -EAGAIN)
-		complete(op, n, true);
+		complete(op, n);
 }
 
 static struct op *
@@ -288,18 +284,18 @@ try_cancel(struct op *op)
 	struct op *victim = find_op(op->victim);
 
 	if (victim == NULL || victim->is_cancelled) {
-		complete(op, -ENOENT, true);
+		complete(op, -ENOENT);
 	} else if (victim->is_trying && sim_chance(500)) {
 		/* It is being worked on, and interrupted there. */
 		victim->is_interrupted = true;
-		complete(op, -EALREADY, true);
+		complete(op, -EALREADY);
 	} else if (sim_chance(500)) {
-		complete(victim, -ECANCELED, true);
-		complete(op, 0, true);
+		complete(victim, -ECANCELED);
+		complete(op, 0);
 	} else {
 		victim->is_cancelled = true;
 		try_later(victim, TRY_MIN_NS, CANCELLED_MAX_NS);
-		complete(op, 0, true);
+		complete(op, 0);
 	}
 }
 
@@ -318,7 +314,7 @@ hear(struct op *op)
 {
 	const struct socket *s = op->socket;
 
-	complete(op, net_receive(op->socket, op->at, op->len), true);
+	complete(op, net_receive(op->socket, op->at, op->len));
 	work_heard(s);
 }
 
@@ -332,7 +328,7 @@ try_op(void *who, uint64_t what)
 		return;
 	op->is_trying = false;
 	if (op->is_cancelled) {
-		complete(op, -ECANCELED, true);
+		complete(op, -ECANCELED);
 		return;
 	}
 	if (op->inode != NULL)
@@ -351,13 +347,12 @@ try_op(void *who, uint64_t what)
 	case OP_WRITE:
 		if (net_can_write(op->socket))
 			complete(op,
-				 net_write(op->socket, op->from, op->len),
-				 true);
+				 net_write(op->socket, op->from, op->len));
 		break;
 	case OP_POLL:
 		if (op->socket->client_ended || op->socket->is_reset ||
 		    op->socket->daemon_deaf)
-			complete(op, 1, true);
+			complete(op, 1);
 		break;
 	case OP_CANCEL:
 		try_cancel(op);
@@ -366,22 +361,22 @@ try_op(void *who, uint64_t what)
 		try_signal(op);
 		break;
 	case OP_APPEND:
-		complete(op, append(op), true);
+		complete(op, append(op));
 		world_wrote();
 		break;
 	case OP_READ:
-		complete(op, read_file(op), true);
+		complete(op, read_file(op));
 		break;
 	case OP_STAT:
-		complete(op, look_at(op), true);
+		complete(op, look_at(op));
 		break;
 	case OP_SYNC:
-		complete(op, sync_file(op->inode), true);
+		complete(op, sync_file(op->inode));
 		break;
 	case OP_NOTE:
 		if ((engine.jobs >> op->ticket.kind & 1) != 0) {
 			engine.jobs &= ~(UINT32_C(1) << op->ticket.kind);
-			complete(op, 8, true);
+			complete(op, 8);
 		}
 		break;
 	case OP_LOGIN:
@@ -389,7 +384,7 @@ try_op(void *who, uint64_t what)
 		break;
 	}
 	if (op->is_interrupted && op->kind != OP_FREE)
-		complete(op, -EINTR, true);
+		complete(op, -EINTR);
 }
 
 void
