@@ -18,7 +18,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "world.h"
+#include "doors.h"
 
 enum { ACCOUNTS_MAX = 16, GROUPS_MAX = 4096 };
 
@@ -580,8 +580,10 @@ accounts_told(int64_t asked_ns, const uint8_t *at, size_t len)
 		return;
 	read_figures(at, len, &figures);
 	f = (const void *)figures.at;
-	for (size_t i = 0; i < figures.len / sizeof(*f); i++)
+	for (size_t i = 0; i < figures.len / sizeof(*f); i++) {
+		doors_check_tls(f[i].port, f[i].tls, f[i].certificate);
 		add_row(&f[i]);
+	}
 	bytes_free(&figures);
 }
 

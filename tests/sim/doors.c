@@ -305,6 +305,15 @@ doors_was_let_in(struct client *c)
 }
 
 static struct client *
+find_port(unsigned port)
+{
+	for (unsigned i = 0; port != 0 && i < versions.users_cnt; i++)
+		if (versions.users[i]->port == port)
+			return versions.users[i];
+	return NULL;
+}
+
+static struct client *
 find_client(const char *line, size_t len)
 {
 	char peer[64];
@@ -313,10 +322,22 @@ find_client(const char *line, size_t len)
 	if (!world_find_field(line, len, " peer=", peer, sizeof(peer)))
 		return NULL;
 	colon = strrchr(peer, ':');
-	for (unsigned i = 0; colon != NULL && i < versions.users_cnt; i++)
-		if (versions.users[i]->port == strtoul(colon + 1, NULL, 10))
-			return versions.users[i];
-	return NULL;
+	if (colon == NULL)
+		return NULL;
+	return find_port((unsigned)strtoul(colon + 1, NULL, 10));
+}
+
+void
+doors_check_tls(unsigned port, const char *tls, const char *certificate)
+{
+	const struct client *c = find_port(port);
+
+	SIM_CHECK(world.doors.is_on ||
+			  (tls[0] == '\0' && certificate[0] == '\0'),
+		  "a consumer has TLS %s and the certificate %s", tls,
+		  certificate);
+	if (c != NULL)
+		ways_check_tls(c, tls, certificate);
 }
 
 static bool

@@ -43,6 +43,9 @@ void doors_ready(void); /* the daemon has begun with it */
 /* A line of the log. */
 void doors_told(const char *line, size_t len);
 
+/* What the daemon tells of the TLS of the client with a port. */
+void doors_check_tls(unsigned port, const char *tls, const char *certificate);
+
 /* Whether a connection ended for a reason of this file's; fails if that cannot
  * be so. */
 bool doors_check_end(const char *line, size_t len, const char *user,
@@ -53,6 +56,7 @@ bool doors_are_quiet(void);
 
 /* The operator writes another version: its number. */
 unsigned doors_write(bool is_broken);
+bool doors_refuse_last(void); /* it would let strangers in */
 void doors_ask_reload(void); /* and asks the daemon to read it */
 
 /* ---- the clients' side ---- */
@@ -101,6 +105,10 @@ bool ways_is_good(const struct client *c);
 
 /* The terminator has told its name from a good certificate, which counts. */
 bool ways_has_certificate(const struct client *c);
+
+/* What the daemon says of its TLS; "": nothing. */
+void ways_check_tls(const struct client *c, const char *tls,
+		    const char *certificate);
 
 /* Its password was checked.  And whether it has failed so often that it may be
  * barred. */

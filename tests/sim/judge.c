@@ -278,15 +278,17 @@ judge_check_synced(bool is_excused)
 		const struct inode *file;
 		uint64_t len; /* what it had then */
 		int64_t at_ns;
+		unsigned start; /* each cuts off what is torn */
 	} due;
 	const struct inode *file = fs_find(world.journal);
 
 	if (is_excused || world.sync == SYNC_NONE || world.is_damaged ||
-	    file == NULL || file != due.file ||
+	    file == NULL || file != due.file || due.start != world.starts ||
 	    fs_size_on_disk(file) >= min_u64(due.len, fs_size(file))) {
 		due.file = file;
 		due.len = file == NULL ? 0 : fs_size(file);
 		due.at_ns = sim_now_ns();
+		due.start = world.starts;
 	}
 	SIM_CHECK(sim_now_ns() - due.at_ns < UNSYNCED_NS,
 		  "the disk lacks what was written to %s %lld ms ago",

@@ -130,6 +130,7 @@ struct seen {
 /* A row of .ringtick.lag[], or a line of the log about a consumer. */
 struct figures {
 	char user[16], state[16], policy[16];
+	char tls[16], certificate[16]; /* "": none; not in the log */
 	unsigned port; /* of the client */
 	int64_t lag_bytes, lag_records, lag_ms, ring_pct, kernel_bytes,
 		sent_bytes, high_bytes, skips, skipped, spills, journal_records,

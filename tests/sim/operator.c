@@ -31,7 +31,7 @@ write_version(bool is_broken)
 {
 	unsigned number = doors_write(is_broken);
 
-	setup_rewrite(is_broken);
+	setup_rewrite(is_broken && !doors_refuse_last());
 	sim_trace("the operator writes version %u%s", number,
 		  is_broken ? ", which is broken" : "");
 }

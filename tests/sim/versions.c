@@ -361,8 +361,9 @@ doors_put_auth(char *to, size_t room)
 		put(&t, "auth = { rights = ( %s ); };\n", rows);
 		return;
 	}
-	put(&t, "auth = {%s%s role = \"%s\";\nroles = ( ",
+	put(&t, "auth = {%s%s%s role = \"%s\";\nroles = ( ",
 	    v->has_users ? " users = \"users\";" : "",
+	    v->is_open ? " open = true;" : "",
 	    world.doors.has_certificates ? " certificate = true;" : "",
 	    built_in[v->others_role]);
 	for (unsigned i = 0; i < ROLES; i++) {
@@ -395,6 +396,14 @@ put_users(const struct version *v)
 
 /* ---- what the operator does ---- */
 
+/* Whether a terminator's clients could come in without a password. */
+static bool
+lets_strangers_in(const struct version *v)
+{
+	return world.doors.has_listeners && !world.doors.has_certificates &&
+	       !v->has_users;
+}
+
 /* Everybody is let in again. */
 static void
 forgive(struct version *v)
@@ -413,8 +422,18 @@ doors_write(bool is_broken)
 	versions.was_broken = versions.was_broken || is_broken;
 	if (world.is_ending)
 		forgive(v);
+	if (!is_broken && lets_strangers_in(v) && !versions.is_open)
+		v->has_users = true;
+	/* The running value is kept. */
+	v->is_open = versions.is_open != sim_chance(100);
 	put_users(v);
 	return v->number;
+}
+
+bool
+doors_refuse_last(void)
+{
+	return lets_strangers_in(versions_last()) && !versions.is_open;
 }
 
 void
@@ -423,8 +442,15 @@ doors_draw(void)
 	unsigned stream = sim_use_stream(ACTOR_DOORS);
 
 	if (world.doors.is_on) {
+		struct version *v;
+
 		(void)sim_act();
-		(void)doors_write(false);
+		v = draw_version();
+		if (world.is_ending)
+			forgive(v);
+		v->is_open = lets_strangers_in(v) || sim_chance(300);
+		versions.is_open = v->is_open;
+		put_users(v);
 	}
 	(void)sim_use_stream(stream);
 }

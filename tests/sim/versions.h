@@ -21,6 +21,7 @@ struct version {
 	unsigned number;
 	bool has_users; /* passwords are needed */
 	bool is_broken; /* nothing can be made of it */
+	bool is_open;	/* auth.open, in the file */
 	struct right_form roles[ROLES];
 	unsigned others_role; /* of those without a row */
 	struct user_form users[USERS_MAX];
@@ -32,6 +33,7 @@ extern struct versions {
 	struct version written[MARKS]; /* by number */
 	unsigned number; /* of the last one written; 0: none */
 	bool was_broken; /* one written since the log told of a reload */
+	bool is_open;	 /* auth.open, since the start */
 } versions;
 
 extern const struct right_form versions_built_in[];

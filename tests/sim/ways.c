@@ -20,6 +20,8 @@ enum {
 #define FAILURE_NS (300 * NS_PER_S)
 #define BARRED_NS  (33 * NS_PER_S)
 
+static const char tls_version[] = "TLSv1.3";
+
 static struct failure {
 	char user[16];
 	uint32_t host;
@@ -85,6 +87,18 @@ ways_is_good(const struct client *c)
 	       (!world.doors.has_certificates || ways_has_certificate(c));
 }
 
+void
+ways_check_tls(const struct client *c, const char *tls, const char *certificate)
+{
+	const struct way *w = &c->as;
+
+	SIM_CHECK(strcmp(tls, w->has_tls ? tls_version : "") == 0 &&
+			  strcmp(certificate,
+				 w->is_verified ? w->certified : "") == 0,
+		  "%s is said to have TLS \"%s\" and the certificate \"%s\"",
+		  c->user, tls, certificate);
+}
+
 /* ---- the first bytes ---- */
 
 static void
@@ -115,7 +129,7 @@ put_tls(struct bytes *b, const struct way *w)
 		flags |= 2;
 	bytes_add(&tls, &flags, 1);
 	put_big(&tls, !w->is_verified, 4);
-	put_part(&tls, 0x21, "TLSv1.3", 7);
+	put_part(&tls, 0x21, tls_version, strlen(tls_version));
 	if (w->certified[0] != '\0')
 		put_part(&tls, 0x22, w->certified, strlen(w->certified));
 	put_part(b, 0x20, tls.at, tls.len);
@@ -133,7 +147,7 @@ put_proxy(struct bytes *b, const struct client *c)
 	put_big(&parts, 0x7f000001, 4);
 	put_big(&parts, c->port, 2);
 	put_big(&parts, DOOR_PROXY, 2);
-	if (w->certified[0] != '\0' || sim_chance(500))
+	if (w->has_tls)
 		put_tls(&parts, w);
 	/* One that is not known, and means nothing. */
 	if (sim_chance(300))
@@ -149,10 +163,12 @@ put_proxy(struct bytes *b, const struct client *c)
 void
 ways_put_hello(struct client *c)
 {
-	const struct way *w = &c->as;
+	struct way *w = &c->as;
 
-	if (w->proxy != PROXY_NONE)
+	if (w->proxy != PROXY_NONE) {
+		w->has_tls = w->certified[0] != '\0' || sim_chance(500);
 		put_proxy(&c->out, c);
+	}
 	if (w->proxy == PROXY_HALF) {
 		c->out.len = 1 + sim_below(c->out.len - 1);
 		return;

@@ -195,6 +195,7 @@ struct way {
 	unsigned user_no;
 	char certified[16]; /* in its certificate; "": it has none */
 	bool is_verified;   /* that is good */
+	bool has_tls;	    /* says the terminator */
 };
 
 struct client {
