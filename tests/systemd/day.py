@@ -10,6 +10,7 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -20,11 +21,13 @@ import journal
 import kdb
 import service
 from clients import Feed, Rdb
+from kdb import NIL
 from service import (client, configure, drop_in, is_now, mark, run, show, systemctl, until, wait_for,
                      wait_log, wait_status, wait_up)
 from traffic import trade, update
 
 STEPS = []
+ACCESS = kdb.Error(b"access")
 STATE = pathlib.Path("/var/lib/ringtick")
 
 
@@ -302,6 +305,204 @@ def start_limit(day):
     day.all_is_well()
 
 
+# ---- who may come ----
+
+
+def hashed(user, password):
+    return run("ringtick", "passwd", user, input=password + "\n")
+
+
+def write_users(names):
+    """The users file: the password of each is the first letter of its name."""
+    path = service.command_line()[1].with_name("users")
+    path.write_text("".join(hashed(name, name[0]) for name in names))
+    path.chmod(0o600)
+    shutil.chown(path, "ringtick", "ringtick")
+
+
+USERS = {"auth": {"users": "users", "rights": [{"user": "boss", "roles": "admin"}]}}
+
+
+@step
+def users_and_reload(day):
+    """Users with passwords come by `systemctl reload`, which nobody notices; one who is
+    removed is cut off; a broken file fails, and all stays as it was."""
+    write_users(["feed", "rdb", "boss", "gone"])
+    configure(USERS)
+    connects, after = day.connects(), mark()
+    systemctl("reload", service.NAME)
+    assert wait_log(after, "reload")["result"] == "ok"
+    assert service.is_refused("gone", "x") and service.is_refused("nobody", "n")
+    gone, boss = client("gone", "g"), client("boss", "b")
+    gone.subscribe()
+    assert gone.sync(".ringtick.reload[]") == ACCESS and boss.sync("") == NIL
+
+    write_users(["feed", "rdb", "boss"])
+    systemctl("reload", service.NAME)
+    wait_log(after, "disconnect", user="gone", reason="user_gone")
+    assert service.is_refused("gone", "g")
+
+    for broken in ("configuration", "users"):
+        after = mark()
+        if broken == "users":
+            configure(USERS)
+            write_users(["feed", "feed"])
+        else:
+            configure(dict(USERS, ring={"sise": "2M"}))
+        systemctl("reload", service.NAME, fails=True)
+        is_now(ActiveState="active", SubState="running")
+        assert boss.sync("") == NIL
+        client("rdb", "r").close()
+        assert service.is_refused("nobody", "n")
+        assert not service.logged(after, "reload"), "the daemon was not asked to read it"
+    write_users(["feed", "rdb", "boss"])
+    configure(USERS)
+    systemctl("reload", service.NAME)
+    assert boss.sync(".ringtick.reload[]") == NIL
+    configure()
+    systemctl("reload", service.NAME)
+    until(lambda: not service.is_refused("nobody", "n"), "a daemon without passwords")
+    day.all_is_well()
+    assert day.connects() == connects, "nobody was expected to lose his connection"
+
+
+@step
+def passwords_after_a_restart(day):
+    """The unit's sandbox lets ringtick-login check yescrypt hashes from the start on, and
+    a stop ends it."""
+    write_users(["feed", "rdb", "boss"])
+    configure(USERS)
+    after = mark()
+    systemctl("restart", service.NAME)
+    wait_log(after, "login_ready", users="3", crypt="3")
+    day.all_is_well()
+    assert service.is_refused("boss", "x")
+    systemctl("kill", "-s", "USR1", service.NAME)
+    wait_log(after, "consumers")
+    client("boss", "b").close()
+    assert not service.logged(after, "login_gone")
+    configure()
+    systemctl("restart", service.NAME)
+    is_now(Result="success")
+    day.all_is_well()
+
+
+@step
+def pam(day):
+    """The site's own stack decides, inside the unit's sandbox: pam_userdb."""
+    if shutil.which("db_load") is None:
+        raise Skipped("db_load is not here: install db-util")
+    database = service.command_line()[1].with_name("pam.db")
+    run("db_load", "-T", "-t", "hash", database, input="feed\nf\nrdb\nr\nboss\nb\n")
+    shutil.chown(database, "root", "ringtick")
+    database.chmod(0o640)
+    stack = pathlib.Path("/etc/pam.d/ringtick")
+    stack.write_text("auth required pam_userdb.so db=%s\naccount required pam_permit.so\n"
+                     % database.with_suffix(""))
+    configure({"auth": {"pam": "ringtick"}})
+    systemctl("restart", service.NAME)
+    day.all_is_well()
+    client("boss", "b").close()
+    assert service.is_refused("boss", "x") and service.is_refused("nobody", "n")
+    configure()
+    systemctl("restart", service.NAME)
+    for path in (database, stack):
+        path.unlink()
+    day.all_is_well()
+
+
+# ---- unix sockets ----
+
+
+def as_user(user, wanted, request, path=None):
+    """Asserts what a process of another user is answered, over the abstract socket or a
+    file."""
+    program = ("import socket, sys; import kdb\n"
+               "path = %r\n"
+               "sock = socket.socket(socket.AF_UNIX)\n"
+               "sock.connect(path or kdb.unix_name(5010))\n"
+               "print(kdb.Client(0, sock=sock, unix=True).sync(%r))" % (path and str(path), request))
+    said = run("runuser", "-u", user, "--", "env", "PYTHONPATH=" + os.environ["PYTHONPATH"],
+               "python3", "-c", program, fails=None)
+    assert said.strip().split("\n")[-1].startswith(str(wanted)), (
+        "expected that %s is answered %s, and it is %s" % (user, wanted, said))
+
+
+@step
+def abstract_socket(day):
+    """Who is behind the abstract socket is known under the unit: only root and the
+    daemon's user administer there."""
+    run("useradd", "alice")
+    after = mark()
+    as_user("alice", ACCESS, ".ringtick.reload[]")
+    wait_log(after, "connect", peer="unix:%d" % pwd.getpwnam("alice").pw_uid)
+    for user in ("root", "ringtick"):
+        as_user(user, NIL, ".ringtick.reload[]")
+    run("userdel", "alice")
+
+
+@step
+def socket_file(day):
+    """listen.unix_path in the unit's folder, for a group of which the daemon is a
+    member, and for nobody else; and for any group, from ringtick.socket."""
+    run("groupadd", "desk")
+    run("useradd", "--groups", "desk", "alice")
+    run("useradd", "bob")
+    path = pathlib.Path("/run/ringtick/desk")
+    drop_in("[Service]\nSupplementaryGroups=desk\n")
+    configure({"listen": {"unix_path": str(path), "unix_group": "desk", "unix_mode": "0660"}})
+    systemctl("restart", service.NAME)
+    assert (path.group(), path.stat().st_mode & 0o777) == ("desk", 0o660)
+    as_user("alice", "Symbols", "tables[]", path)
+    as_user("bob", "PermissionError", "tables[]", path)
+    day.all_is_well()
+    drop_in("")
+    configure()
+    systemctl("stop", service.NAME)
+    assert not path.exists()
+
+    path = pathlib.Path("/run/ringtick-desk")
+    drop_in("[Socket]\nListenStream=%s\nSocketGroup=desk\nSocketMode=0660\n" % path,
+            "ringtick.socket")
+    systemctl("start", "ringtick.socket", service.NAME)
+    assert (path.group(), path.stat().st_mode & 0o777) == ("desk", 0o660)
+    as_user("alice", "Symbols", "tables[]", path)
+    as_user("bob", "PermissionError", "tables[]", path)
+    systemctl("restart", service.NAME)
+    as_user("alice", "Symbols", "tables[]", path)
+    day.all_is_well()
+    drop_in("", "ringtick.socket")
+    systemctl("stop", "ringtick.socket")
+    systemctl("restart", service.NAME)
+    for user in ("alice", "bob"):
+        run("userdel", user)
+    run("groupdel", "desk")
+    day.all_is_well()
+
+
+# ---- the evening ----
+
+
+@step
+def uninstall(day):
+    """Nothing is left but what the operator made himself."""
+    for one in (day.feed, day.rdb):
+        one.finish()
+    systemctl("disable", "--now", service.NAME)
+    is_now(ActiveState="inactive", Result="success")
+    run("umount", STATE)
+    run("make", "-C", day.build, "uninstall")
+    systemctl("daemon-reload")
+    configuration = pathlib.Path("/usr/local/etc/ringtick")
+    shutil.rmtree(configuration, ignore_errors=True)
+    shutil.rmtree(STATE)
+    run("userdel", "ringtick")
+    is_now(LoadState="not-found", ActiveState="inactive")
+    is_now("ringtick.socket", LoadState="not-found", ActiveState="inactive")
+    left = {path for path in files() - day.before if not path.startswith("/var/lib/systemd")}
+    assert not left, "expected nothing to be left, and there is %s" % sorted(left)
+
+
 # ---- ----
 
 
@@ -324,7 +525,7 @@ def main():
             print("%-20s FAILED: %s\n%s" % (one.__name__, one.__doc__, traceback.format_exc()))
             print("---- %s ----\n%s" % (service.NAME, run(
                 "sh", "-c", "systemctl --no-pager --full status %s; journalctl --no-pager "
-                "--lines=150 | grep -v event=report" % service.NAME)))
+                "--lines=60 | grep -v event=report" % service.NAME)))
             print("# PASS: %d\n# FAIL: 1\n# SKIP: %d" % (passed, skipped))
             sys.exit(1)
         print("%-20s %-8s %5.1f s" % (one.__name__, how, time.monotonic() - begin))
