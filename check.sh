@@ -54,7 +54,8 @@ stage()
 	fi
 	echo "$pass $fail $skip" >>$counts
 	if [ $status -eq 0 ]; then
-		printf '%-14s ok      %4d s\n' "$name" $((SECONDS - start))
+		printf '%-14s ok      %4d s%s\n' "$name" $((SECONDS - start)) \
+			"$(sed -n 's/^[a-z_ ]*\(skipped: .*\)/  \1/p' "$log")"
 		return 0
 	fi
 	printf '%-14s FAILED  %4d s  from %s:\n%s\n' \
@@ -92,7 +93,8 @@ install_needs()
 		strace:strace valgrind:valgrind xz:xz-utils ca-certificates \
 		systemd-analyze:systemd groff:groff-base \
 		libpam-modules db_load:db-util \
-		hitch haproxy openssl:openssl
+		hitch haproxy openssl:openssl \
+		systemd-nspawn:systemd-container
 }
 
 unit_tests()
@@ -196,6 +198,7 @@ export NODE_PATH_RINGTICK=$PWD/build/node/node_modules
 stage system system build/plain "sqpoll direct"
 wait $lane || finish
 
+stage systemd tests/systemd/run.sh build/plain &
 {
 	behind
 	stage unit-san unit_tests build/sanitizers
