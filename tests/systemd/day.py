@@ -99,7 +99,8 @@ def start(day):
     configuration.write_text(changed)
     run(program, "-c", configuration, "--check")
     systemctl("enable", "--now", service.NAME)
-    is_now(ActiveState="active", SubState="running", NRestarts=0, Result="success")
+    is_now(ActiveState="active", SubState="running", NRestarts=0, Result="success",
+           WatchdogUSec="30s")
     wait_status("port=5010")
     process = pathlib.Path("/proc/%d/status" % service.pid()).read_text()
     user = pwd.getpwnam("ringtick")
@@ -208,8 +209,8 @@ def full_disk(day):
         wait_log(after, "journal_failing")
         wait_status("journal=failing")
         if restarts:
-            systemctl("restart", "--no-block", service.NAME)
-            wait_log(after, "stopping")
+            systemctl("restart", service.NAME)
+            wait_log(after, "journal_reserve_used")
         (disk / "rubbish").unlink()
         if not restarts:
             wait_log(after, "journal_mended")
@@ -236,13 +237,24 @@ def fill(path):
 # ---- restarts that nobody notices ----
 
 
+def hold_port():
+    """systemd does not open the sockets while the daemon has them."""
+    systemctl("stop", service.NAME)
+    systemctl("start", "ringtick.socket")
+    systemctl("start", service.NAME)
+
+
+def give_port_back():
+    systemctl("stop", "ringtick.socket")
+    systemctl("restart", service.NAME)
+
+
 @step
 def socket_activation(day):
     """ringtick.socket holds the port over a restart: nobody is refused, and what is sent
     while no daemon runs is not lost."""
-    systemctl("stop", service.NAME)
-    systemctl("enable", "--now", "ringtick.socket")
-    systemctl("start", service.NAME)
+    systemctl("enable", "ringtick.socket")
+    hold_port()
     day.all_is_well()
     refused = day.refused()
     systemctl("restart", service.NAME)
@@ -262,13 +274,17 @@ def socket_activation(day):
     client(unix=True).close()
     assert day.refused() == refused, "expected nobody to be refused, and %d were" % (
         day.refused() - refused)
+    systemctl("disable", "ringtick.socket")
+    give_port_back()
+    day.all_is_well()
 
 
 @step
 def upgrade(day):
     """Other programs are installed under load; the restart brings them, and nobody is
     refused."""
-    systemctl("start", "ringtick.socket", service.NAME)
+    hold_port()
+    day.all_is_well()
     refused, old = day.refused(), service.pid()
     run("make", "-C", day.build, "install")
     systemctl("daemon-reload")
@@ -280,6 +296,8 @@ def upgrade(day):
     day.all_is_well()
     assert day.refused() == refused, "expected nobody to be refused, and %d were" % (
         day.refused() - refused)
+    give_port_back()
+    day.all_is_well()
 
 
 @step
@@ -287,7 +305,7 @@ def start_limit(day):
     """Clients knock while the configuration is wrong: systemd starts the daemon once a
     second, its socket does not fail, and the first who knocks after it was mended is let
     in.  And it may be restarted as often as somebody likes."""
-    systemctl("start", "ringtick.socket")
+    hold_port()
     after = mark()
     configure({"ring": {"sise": "2M"}})
     systemctl("restart", service.NAME, fails=True)
@@ -301,7 +319,7 @@ def start_limit(day):
     assert 2 <= tries <= seconds + 2, "%d starts in %d s" % (tries, seconds)
     configure()
     day.all_is_well()
-    systemctl("disable", "--now", "ringtick.socket")
+    give_port_back()
     for _ in range(7):
         systemctl("restart", service.NAME)
     day.all_is_well()
@@ -466,7 +484,7 @@ def socket_file(day):
     path = pathlib.Path("/run/ringtick-desk")
     drop_in("[Socket]\nListenStream=%s\nSocketGroup=desk\nSocketMode=0660\n" % path,
             "ringtick.socket")
-    systemctl("start", "ringtick.socket", service.NAME)
+    hold_port()
     assert (path.group(), path.stat().st_mode & 0o777) == ("desk", 0o660)
     as_user("alice", "Symbols", "tables[]", path)
     as_user("bob", "PermissionError", "tables[]", path)
@@ -474,8 +492,7 @@ def socket_file(day):
     as_user("alice", "Symbols", "tables[]", path)
     day.all_is_well()
     drop_in("", "ringtick.socket")
-    systemctl("stop", "ringtick.socket")
-    systemctl("restart", service.NAME)
+    give_port_back()
     for user in ("alice", "bob"):
         run("userdel", user)
     run("groupdel", "desk")
