@@ -75,6 +75,15 @@ def test_installed_configuration_has_a_journal(tmp_path):
     assert unit("ringtick.service")["Service"]["StateDirectory"] == "ringtick"
 
 
+def test_socket_file_can_be_reached():
+    """Protects listen.unix_path and unix_group under the unit (tests/systemd plays it):
+    chown is no privilege there, and everybody may look into the folder."""
+    text = (SOURCES / "systemd/ringtick.service.in").read_text()
+    filters = re.findall("^SystemCallFilter=(.*)", text, re.M)
+    assert filters.index("@chown") > filters.index("~@privileged @keyring")
+    assert "RuntimeDirectoryMode=0755" in text
+
+
 def test_clock_comes_first():
     """Protects the date of the journal from a clock that is not set yet."""
     assert "time-sync.target" in unit("ringtick.service")["Unit"]["After"].split()

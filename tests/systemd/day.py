@@ -409,7 +409,8 @@ def passwords_after_a_restart(day):
 
 @step
 def pam(day):
-    """The site's own stack decides, inside the unit's sandbox: pam_userdb."""
+    """The site's own stack decides, inside the unit's sandbox: pam_userdb, and a module
+    that writes, which needs ReadWritePaths=."""
     if shutil.which("db_load") is None:
         raise Skipped("db_load is not here: install db-util")
     database = service.command_line()[1].with_name("pam.db")
@@ -417,15 +418,29 @@ def pam(day):
     shutil.chown(database, "root", "ringtick")
     database.chmod(0o640)
     stack = pathlib.Path("/etc/pam.d/ringtick")
-    stack.write_text("auth required pam_userdb.so db=%s\naccount required pam_permit.so\n"
-                     % database.with_suffix(""))
+    lines = ("auth required pam_userdb.so db=%s\naccount required pam_permit.so\n"
+             % database.with_suffix(""))
+    stack.write_text(lines)
     configure({"auth": {"pam": "ringtick"}})
     systemctl("restart", service.NAME)
     day.all_is_well()
     client("boss", "b").close()
     assert service.is_refused("boss", "x") and service.is_refused("nobody", "n")
+
+    folder = ensure(pathlib.Path("/srv/pam"))
+    shutil.chown(folder, "ringtick")
+    stack.write_text(lines + "auth required pam_exec.so /bin/touch %s/written\n" % folder)
+    systemctl("restart", service.NAME)
+    assert service.is_refused("boss", "b")
+    drop_in("[Service]\nReadWritePaths=%s\n" % folder)
+    systemctl("restart", service.NAME)
+    client("boss", "b").close()
+    day.all_is_well()
+
+    drop_in("")
     configure()
     systemctl("restart", service.NAME)
+    shutil.rmtree(folder)
     for path in (database, stack):
         path.unlink()
     day.all_is_well()
