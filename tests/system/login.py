@@ -54,6 +54,11 @@ def cpu_seconds(pid):
     return int(pathlib.Path("/proc/%d/schedstat" % pid).read_text().split()[0]) / 1e9
 
 
+def status_of(pid):
+    text = pathlib.Path("/proc/%d/status" % pid).read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines())
+
+
 def remains(pid, secret):
     """Whether a secret is in the memory of a process; only root may look."""
     if os.geteuid() != 0:

@@ -17,7 +17,7 @@ import pytest
 from daemon import is_sanitized_build
 from login import (ACCOUNT, CHECK, FAILED, NO, READY, REQUEST, UNKNOWN, YES,
                    Login, cpu_seconds, crypt, find_login, is_gone, remains,
-                   until)
+                   status_of, until)
 
 SECRET = "seven Geese/77"
 # setting of crypt(3): cheap, but for DEAR
@@ -250,11 +250,6 @@ def test_file_open_to_all(login, tmp_path):
 
 
 # ---- the processes ----
-
-
-def status_of(pid):
-    text = pathlib.Path("/proc/%d/status" % pid).read_text()
-    return dict(line.split(":\t", 1) for line in text.splitlines())
 
 
 def test_requests_fit(login):
