@@ -1,14 +1,23 @@
-"""ringtick-login with PAM: pam_userdb's users, in services of the test's own."""
+"""Passwords by PAM: pam_userdb's users, in services of the test's own; asked by
+ringtick-login alone, and by the daemon."""
 
+import os
+import pathlib
+import shlex
 import shutil
+import signal
 import subprocess
 import time
 
+import kdb
 import pytest
-from daemon import is_sanitized_build
-from login import (ACCOUNT, FAILED, NO, READY, UNKNOWN, YES, Login, crypt, remains)
+from daemon import QUOTE, TRADE, find_ringtickd, is_sanitized_build
+from kdb import NIL
+from login import (ACCOUNT, FAILED, NO, READY, UNKNOWN, YES, Login, children, crypt,
+                   find_login, remains, until)
+from traffic import published, trade
 
-USERS = {"rdb": "dogs & cats", "feed": "p", "gone": "g"}
+USERS = {"rdb": "dogs & cats", "feed": "p", "gone": "g", "slow": "s"}
 
 
 @pytest.fixture
@@ -141,3 +150,148 @@ def test_no_service(pam, folder):
     assert one.first[0] == FAILED
     assert "make the file /etc/pam.d/no-such-service-of-ringtick" in one.first[2]
     assert one.close() == 78
+
+
+# ---- through the daemon ----
+
+SLOW = """#!/bin/sh
+case $PAM_USER in
+slow) echo >>{folder}/begun; read line <{folder}/gate ;;
+esac
+exit 0
+"""
+
+
+class Door:
+    """A daemon that asks a service, whose user `slow` is checked until open()."""
+
+    def __init__(self, folder, start, monkeypatch):
+        self.folder, self.start = folder, start
+        (folder / "leavers").write_text("nobody\n")
+        self.script("slow", SLOW.format(folder=shlex.quote(str(folder))))
+        (folder / "begun").touch()
+        os.mkfifo(folder / "gate")
+        self.gate, self.opened = os.open(folder / "gate", os.O_RDWR), 0
+        (folder / "ringtick").write_text(
+            "auth requisite pam_exec.so quiet {0}/slow\n{1}\n"
+            "account required pam_listfile.so onerr=fail item=user sense=deny "
+            "file={0}/leavers\n".format(folder, DB.format(folder=folder)))
+        # Beside the daemon is the program that it starts: here with this folder.
+        (folder / "bin").mkdir()
+        shutil.copy(find_ringtickd(), folder / "bin" / "ringtickd")
+        self.script("bin/ringtick-login", "#!/bin/sh\nexec %s --pam-folder %s \"$@\"\n"
+                    % (shlex.quote(find_login()), shlex.quote(str(folder))))
+        monkeypatch.setenv("RINGTICKD", str(folder / "bin" / "ringtickd"))
+
+    def script(self, name, text):
+        (self.folder / name).write_text(text)
+        (self.folder / name).chmod(0o755)
+
+    def daemon(self, **auth):
+        self.one = self.start({
+            "schema": {"tables": [TRADE, QUOTE]}, "engine": {"mode": "direct"},
+            "connections": {"handshake_timeout": "20s"},
+            "auth": {"pam": "ringtick", "rights": [{"user": "rdb", "roles": "admin"}],
+                     **auth}})
+        return self.one
+
+    def helper(self):
+        """The process that looks after the workers."""
+        tasks = pathlib.Path("/proc/%d/task" % self.one.pid)
+        text = " ".join((task / "children").read_text() for task in tasks.iterdir())
+        return int(text)
+
+    def say(self, creds):
+        sock = kdb.dial(self.one.port)
+        sock.sendall(creds.encode() + b"\x03\0")
+        return sock
+
+    def answer(self, creds):
+        with self.say(creds) as sock:
+            return sock.recv(16)
+
+    def begun(self):
+        """How many checks that last have begun."""
+        return (self.folder / "begun").stat().st_size
+
+    def begins(self):
+        """A client whose check lasts, when it has begun."""
+        begun = self.begun()
+        sock = self.say("slow:s")
+        until(lambda: self.begun() == begun + 1, "it has begun")
+        return sock
+
+    def open(self):
+        """Ends all checks that last, each of which takes one byte."""
+        cnt = self.begun()
+        os.write(self.gate, b"\n" * (cnt - self.opened))
+        self.opened = cnt
+
+
+@pytest.fixture
+def door(folder, start, monkeypatch):
+    one = Login("--pam", "ringtick")
+    one.close()
+    if "built without PAM" in one.first[2]:
+        pytest.skip("built without PAM")
+    found = Door(folder, start, monkeypatch)
+    yield found
+    found.open()
+    os.close(found.gate)
+
+
+def test_the_daemon_asks(door, connect):
+    """Protects sites with PAM: the daemon lets in whom the service lets in, tells the
+    others nothing, and after a reload ends who has left."""
+    daemon = door.daemon()
+    assert door.answer("rdb:dogs & cats") == b"\x03"
+    for creds in ("rdb:dogs", "rdb", "nobody:p", ":p", "feed:" + "p" * 600):
+        assert door.answer(creds) == b"", creds
+    refused = {(line["user"], line["reason"]) for line in daemon.logged("disconnect")}
+    assert {("rdb", "login"), ("nobody", "login"), ("feed", "login")} <= refused
+    boss = connect(daemon, creds=b"rdb:dogs & cats\x03")
+    gone = connect(daemon, creds=b"gone:g\x03")
+    feed = connect(daemon, creds=b"feed:p\x03")
+    (door.folder / "leavers").write_text("gone\n")
+    assert boss.sync(".ringtick.reload[]") == NIL
+    daemon.wait_log("disconnect", user="gone", reason="user_gone")
+    assert feed.update("trade", trade(1, 1)) == NIL
+    assert door.answer("gone:g") == b""
+    assert "dogs" not in daemon.tail(1000)
+
+
+def test_a_slow_service(door, connect):
+    """Protects all from a server that PAM waits for: while one check lasts others are
+    let in, and while all workers are held those who are connected notice nothing."""
+    daemon = door.daemon()
+    sub = connect(daemon, creds=b"rdb:dogs & cats\x03")
+    sub.subscribe()
+    feed = connect(daemon, creds=b"feed:p\x03")
+    slow = [door.begins()]
+    assert door.answer("feed:p") == b"\x03"
+    slow.append(door.begins())
+    waiting = door.say("feed:p")
+    for turn in range(3):
+        assert feed.update("trade", trade(turn, 1)) == NIL
+        assert sub.read_frame() == published("trade", trade(turn, 1).items)
+    door.open()
+    for sock in slow + [waiting]:
+        assert sock.recv(16) == b"\x03"
+        sock.close()
+
+
+def test_killed_while_it_checks(door):
+    """Protects clients: a worker that dies is answered for, and without the whole
+    program they are asked again when it is back."""
+    daemon = door.daemon()
+    with door.begins() as first:
+        busy, = [pid for pid in children(door.helper()) if children(pid)]
+        os.kill(busy, signal.SIGKILL)
+        assert first.recv(16) == b""
+    daemon.wait_log("disconnect", user="slow", reason="login_unknown")
+    with door.begins() as second:
+        os.kill(door.helper(), signal.SIGKILL)
+        daemon.wait_log("login_gone")
+        until(lambda: door.begun() == 3, "it is asked again")
+        door.open()
+        assert second.recv(16) == b"\x03"
