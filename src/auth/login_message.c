@@ -10,7 +10,7 @@
 
 static_assert(sizeof(struct login_request) == 16 + 128 + 512 + 64,
 	      "both programs mean the same bytes");
-static_assert(sizeof(struct login_answer) == 16 + 512,
+static_assert(sizeof(struct login_answer) == 20 + 512,
 	      "both programs mean the same bytes");
 
 static void
@@ -51,10 +51,12 @@ login_write_answer(struct login_answer *out, uint64_t id,
 }
 
 void
-login_write_ready(struct login_answer *out, unsigned users_cnt)
+login_write_ready(struct login_answer *out, unsigned users_cnt,
+		  unsigned memory_kb)
 {
 	login_write_answer(out, 0, LOGIN_READY);
 	out->users_cnt = users_cnt;
+	out->memory_kb = memory_kb;
 }
 
 void
@@ -107,7 +109,7 @@ login_answer_is_good(const struct login_answer *a, size_t received)
 		return false;
 	if (a->kind <= LOGIN_FAILED && a->id != 0)
 		return false;
-	if (a->kind != LOGIN_READY && a->users_cnt != 0)
+	if (a->kind != LOGIN_READY && (a->users_cnt | a->memory_kb) != 0)
 		return false;
 	return (a->kind == LOGIN_FAILED) == (a->text[0] != '\0') &&
 	       is_line(a->text);

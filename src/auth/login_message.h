@@ -87,6 +87,7 @@ struct login_answer {
 	uint64_t id; /* of the request; READY, FAILED: 0 */
 	uint32_t kind;
 	uint32_t users_cnt; /* of READY; 0 with PAM, which does not know */
+	uint32_t memory_kb; /* of READY: all that it may take; the same */
 	char text[LOGIN_TEXT_BYTES_MAX + 1]; /* of FAILED: one line; else
 						empty */
 } __attribute__((packed));
@@ -104,7 +105,8 @@ void login_write_account(struct login_request *out, uint64_t id,
 /* Fills an answer; the text of FAILED is made one line, and cut. */
 void login_write_answer(struct login_answer *out, uint64_t id,
 			enum login_answer_kind kind);
-void login_write_ready(struct login_answer *out, unsigned users_cnt);
+void login_write_ready(struct login_answer *out, unsigned users_cnt,
+		       unsigned memory_kb);
 void login_write_failed(struct login_answer *out, const char *text);
 
 /* Whether a packet of `received` bytes is such a message, whole, with values

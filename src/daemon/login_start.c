@@ -81,7 +81,8 @@ spawn(const struct settings *s, const char *path, int fd)
 
 /* 0 when it says that it is ready. */
 static int
-await_ready(int fd, const char *path, char *err, size_t err_len)
+await_ready(int fd, const char *path, unsigned *out_memory_kb, char *err,
+	    size_t err_len)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct login_answer answer;
@@ -90,6 +91,7 @@ await_ready(int fd, const char *path, char *err, size_t err_len)
 	if (poll(&p, 1, LOGIN_START_SECONDS * 1000) == 1)
 		n = recv(fd, &answer, sizeof(answer), MSG_DONTWAIT);
 	if (n > 0 && login_answer_is_good(&answer, (size_t)n)) {
+		*out_memory_kb = answer.memory_kb;
 		if (answer.kind == LOGIN_READY)
 			return 0;
 		(void)snprintf(err, err_len, "%s", answer.text);
@@ -103,7 +105,8 @@ await_ready(int fd, const char *path, char *err, size_t err_len)
 }
 
 int
-login_start(const struct settings *settings, char *err, size_t err_len)
+login_start(const struct settings *settings, unsigned *out_memory_kb,
+	    char *err, size_t err_len)
 {
 	char path[PATH_MAX + 32];
 	int fds[2], res;
@@ -119,7 +122,7 @@ login_start(const struct settings *settings, char *err, size_t err_len)
 		(void)snprintf(err, err_len, "cannot start %s: %s", path,
 			       strerror(-res));
 	else
-		res = await_ready(fds[0], path, err, err_len);
+		res = await_ready(fds[0], path, out_memory_kb, err, err_len);
 	if (res == 0)
 		return fds[0];
 	(void)close(fds[0]);

@@ -130,11 +130,12 @@ static void
 check_users(const struct settings *settings)
 {
 	char err[JOURNAL_PATH_MAX + 1024];
+	unsigned memory_kb;
 	int fd;
 
 	if (!settings_want_password(settings))
 		return;
-	fd = login_start(settings, err, sizeof(err));
+	fd = login_start(settings, &memory_kb, err, sizeof(err));
 	if (fd < 0)
 		die(EXIT_MEND, "%s", err);
 	(void)close(fd);

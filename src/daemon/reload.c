@@ -31,7 +31,8 @@ start_login(struct reload *r, const struct settings *settings)
 	r->login_fd = -1;
 	if (!settings_want_password(settings))
 		return 0;
-	r->login_fd = login_start(settings, r->err, sizeof(r->err));
+	r->login_fd = login_start(settings, &r->login_kb, r->err,
+				  sizeof(r->err));
 	return r->login_fd < 0 ? r->login_fd : 0;
 }
 

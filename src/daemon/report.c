@@ -649,6 +649,8 @@ report_memory(const struct server *s)
 			(has_journal ? catchup_memory(set->message.max) : 0);
 	/* The present file, the one before, and the next. */
 	uint64_t files = has_journal ? 3 * sizeof(struct history_file) : 0;
+	/* At a reload there are two for a moment. */
+	uint64_t login = 2 * 1024 * (uint64_t)s->reload.login_kb;
 
 	index *= sizeof(struct index_entry);
 	log_line(LOG_INFO, "memory",
@@ -657,16 +659,18 @@ report_memory(const struct server *s)
 		 "replies_max_kb=%llu buffers_max_kb=%llu scratch_max_kb=%llu "
 		 "index_kb=%llu filters_max_kb=%llu connections_kb=%llu "
 		 "journal_kb=%llu "
-		 "catchup_max_kb=%llu kernel_sockets_max_kb=%llu",
+		 "catchup_max_kb=%llu login_max_kb=%llu "
+		 "kernel_sockets_max_kb=%llu",
 		 (ull)(ring + streams + receive + replies + pool + scratch +
-		       index + filters + table + staging + files + past) /
+		       index + filters + table + staging + files + past +
+		       login) /
 			 1024,
 		 (ull)ring / 1024, s->streams.main.ring.is_huge ? "huge" : "4k",
 		 (ull)(2 * ring) / 1024, (ull)streams / 1024,
 		 (ull)receive / 1024, (ull)replies / 1024, (ull)pool / 1024,
 		 (ull)scratch / 1024, (ull)index / 1024, (ull)filters / 1024,
 		 (ull)table / 1024, (ull)(staging + files) / 1024,
-		 (ull)past / 1024,
+		 (ull)past / 1024, (ull)login / 1024,
 		 (ull)(n *
 		       (set->connections.send_buffer + receive_window_max())) /
 			 1024);

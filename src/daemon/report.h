@@ -69,7 +69,8 @@ void report_all_consumers(struct server *s);
 /* Logs the periodic summary, and the slowest of the slow consumers. */
 void report_summary(struct server *s);
 
-/* Logs the memory that the configuration can use, before READY. */
+/* Logs the memory that the configuration can use, before READY and when
+ * ringtick-login has been started. */
 void report_memory(const struct server *s);
 
 /* Writes the text of systemd's STATUS=, the port first.  Returns buf. */

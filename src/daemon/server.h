@@ -101,6 +101,7 @@ struct reload {
 	struct settings loaded; /* the new ones, or, after that, the old */
 	int result;		/* of reading them */
 	int login_fd; /* of the ringtick-login started with them; -1: none */
+	unsigned login_kb; /* the most memory of that one; 0: none, or PAM */
 	bool is_login_gone; /* it has to be started again: */
 	int64_t next_login_ns;
 	char err[1024];

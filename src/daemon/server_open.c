@@ -420,7 +420,6 @@ server_open(struct server *s, struct settings *set, const char *path)
 	journal_promise_log(set);
 	journal_space_init(&s->journal_space, set->journal.directory);
 	s->trouble_told = journal_trouble(&s->journal);
-	report_memory(s);
 	open_listeners(s);
 	keep_descriptors(s);
 }

@@ -539,6 +539,7 @@ turn_run(struct server *s)
 	s->next_watchdog_ns = s->now_ns + s->watchdog_ns;
 	reload_arm(s);
 	reload_start_login(s);
+	report_memory(s);
 	arm_accepts(s);
 	arm_signal(s);
 	if (s->journal.state.is_on)

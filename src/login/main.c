@@ -127,12 +127,14 @@ refuse_start(const char *text, int res)
 	_exit((int)exit_status_of(-res));
 }
 
-static void
+/* Returns how much memory a process may take, in KiB; 0: that is not known. */
+static unsigned
 open_door(struct door *door, const struct arguments *arguments)
 {
 	char err[LOGIN_TEXT_BYTES_MAX + 1] = "";
 	const struct users *u = &door->users;
 	int64_t check_ns = 0;
+	unsigned memory_kb;
 	int res;
 
 	*door = (struct door){ .has_pam = arguments->users_path == NULL,
@@ -140,7 +142,7 @@ open_door(struct door *door, const struct arguments *arguments)
 	if (door->has_pam) {
 		if (!pam_door_is_good(&door->pam, err, sizeof(err)))
 			refuse_start(err, -EINVAL);
-		return;
+		return 0;
 	}
 	sandbox_limit_memory();
 	res = users_file_read(&door->users, arguments->users_path, err,
@@ -150,12 +152,14 @@ open_door(struct door *door, const struct arguments *arguments)
 				     sizeof(err));
 	if (res != 0)
 		refuse_start(err, res);
+	memory_kb = sandbox_keep_memory();
 	log_line(LOG_INFO, "login_ready",
 		 "users=%u plain=%u md5=%u sha1=%u crypt=%u kinds=%u "
-		 "check_us=%lld",
+		 "check_us=%lld memory_kb=%u",
 		 u->cnt, u->hash_cnt[USER_PLAIN], u->hash_cnt[USER_MD5],
 		 u->hash_cnt[USER_SHA1], u->hash_cnt[USER_CRYPT], u->kinds_cnt,
-		 (long long)(check_ns / NS_PER_US));
+		 (long long)(check_ns / NS_PER_US), memory_kb);
+	return memory_kb;
 }
 
 int
@@ -168,6 +172,7 @@ main(int argc, char **argv)
 	};
 	struct arguments arguments = { .workers_cnt = WORKERS };
 	struct login_answer ready;
+	unsigned memory_kb;
 	struct door door;
 	int res;
 
@@ -182,8 +187,9 @@ main(int argc, char **argv)
 	/* Before it: after it /proc/self is root's. */
 	log_open();
 	sandbox_begin();
-	open_door(&door, &arguments);
-	login_write_ready(&ready, door.users.cnt);
+	memory_kb = open_door(&door, &arguments);
+	login_write_ready(&ready, door.users.cnt,
+			  (1 + arguments.workers_cnt) * memory_kb);
 	if (send(LOGIN_FD, &ready, sizeof(ready), MSG_NOSIGNAL) < 0)
 		_exit(0);
 	res = crew_run(&door, arguments.workers_cnt);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,6 +18,8 @@
 
 enum {
 	MEMORY_BYTES_MAX = 512 << 20, /* CRYPT_HASH_COST_MAX needs half */
+	/* beyond what was needed: the stack, a log line */
+	SPARE_KB = 1024,
 	/* PAM's modules open files and sockets */
 	PAM_FILES_MAX = 256,
 	/* poll takes as many; all numbers below are taken */
@@ -56,6 +59,33 @@ sandbox_limit_memory(void)
 {
 	if (!IS_SANITIZED)
 		limit(RLIMIT_AS, MEMORY_BYTES_MAX);
+}
+
+/* The most addresses that this process has had. */
+static unsigned
+peak_kb(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	unsigned kb = 0;
+	char line[128];
+
+	while (f != NULL && kb == 0 && fgets(line, sizeof(line), f) != NULL)
+		(void)sscanf(line, "VmPeak: %u kB", &kb);
+	if (f != NULL)
+		(void)fclose(f);
+	return kb;
+}
+
+unsigned
+sandbox_keep_memory(void)
+{
+	unsigned kb = IS_SANITIZED ? 0 : peak_kb();
+
+	if (kb == 0)
+		return MEMORY_BYTES_MAX / 1024;
+	kb += SPARE_KB;
+	limit(RLIMIT_AS, (rlim_t)kb * 1024);
+	return kb;
 }
 
 #ifdef HAVE_SECCOMP

@@ -15,6 +15,10 @@ void sandbox_begin(void);
  * absurd fails. */
 void sandbox_limit_memory(void);
 
+/* When the file is read and each kind of hash was made once: a process has as
+ * much memory as that took, and no more.  Returns it, in KiB. */
+unsigned sandbox_keep_memory(void);
+
 /*
  * A worker's, before its first request.  With a users file it opens nothing any
  * more, and has the system calls that a hash, the socket and the log need; any

@@ -154,7 +154,7 @@ begin(void *who, uint64_t what)
 	}
 	if (!sim_chance(p->faults.fail_per_mille)) {
 		p->is_ready = true;
-		login_write_ready(&answer, 1);
+		login_write_ready(&answer, 1, 4096);
 		put_answer(p, &answer, sizeof(answer));
 		return;
 	}

@@ -17,7 +17,7 @@ LIMIT = 30  # seconds for an answer
 CHECK, ACCOUNT = 1, 2
 READY, FAILED, YES, NO, UNKNOWN = 1, 2, 3, 4, 5
 REQUEST = struct.Struct("<QII128s512s64s")
-ANSWER = struct.Struct("<QII512s")
+ANSWER = struct.Struct("<QIII512s")
 
 
 _libcrypt = ctypes.CDLL("libcrypt.so.1")
@@ -106,7 +106,7 @@ class Login:
 
     def wait_first(self):
         kind, _, users, text = self.answer()
-        self.first = kind, users, text
+        self.first, self.memory_kb = (kind, users, text), self.told_kb
 
     def _read_log(self):
         for line in self.process.stderr:
@@ -145,7 +145,7 @@ class Login:
         """(kind, id, users, text)"""
         packet = self.socket.recv(4096)
         assert len(packet) == ANSWER.size, packet
-        about, kind, users, text = ANSWER.unpack(packet)
+        about, kind, users, self.told_kb, text = ANSWER.unpack(packet)
         return kind, about, users, text.split(b"\0")[0].decode()
 
     def ask(self, user, password=b"", **how):

@@ -6,6 +6,7 @@ import hashlib
 import os
 import pathlib
 import pty
+import re
 import shutil
 import signal
 import struct
@@ -214,6 +215,26 @@ def test_absurd_costs(login):
     assert one.first[0] == FAILED
     assert ":2: the password's hash cannot be made (" in one.first[2]
     one.close()
+
+
+@pytest.mark.skipif(is_sanitized_build(), reason="sanitizers have no limit of memory")
+def test_memory(login):
+    """Protects the machine's memory: as much is told as all processes may take, which
+    the dearest hash decides, and none can take more."""
+    for salt, least, most in ((SALTS["sha512"], 0, 12), (DEAR, 128, 144)):
+        one = login("cheap:x", "a:%s" % hashed(salt, "y"))
+        share = one.memory_kb // 3
+        assert least << 10 < share < most << 10
+        assert one.log("login_ready")["memory_kb"] == str(share)
+        processes = [one.pid, *one.wait_workers(2)]
+        for _ in [one.send(b"nobody", b"wrong") for _ in range(4)]:
+            assert one.answer()[0] == NO
+        for pid in processes:
+            assert int(status_of(pid)["VmPeak"].split()[0]) <= share
+            limits = pathlib.Path("/proc/%d/limits" % pid).read_text()
+            assert re.search(r"Max address space +%d +%d " % (share << 10, share << 10),
+                             limits)
+        assert one.close() == 0
 
 
 def test_endless_hash(login):

@@ -59,6 +59,8 @@ def test_who_is_let_in(start, users, mode):
     kind of hash; what is answered to a stranger is nothing, whoever he says he is."""
     users.write_text("feed:secret\nmd5:%s\nsha1:%s\n" % (MD5, SHA1) + hashed("y", "secret"))
     daemon = start(settings(users, mode))
+    share = daemon.wait_log("login_ready").number("memory_kb")
+    assert daemon.wait_log("memory").number("login_max_kb") == 2 * 3 * share
     for user in (b"feed", b"md5", b"sha1", b"y"):
         for unix in (False, True):
             assert login(daemon, user + b":secret", unix) == b"\x03", user
@@ -241,11 +243,11 @@ def test_mistakes(start, users, name):
 SLOW_LOGIN = """#!/usr/bin/python3
 import socket, struct
 end = socket.socket(fileno=3)
-end.send(struct.pack("<QII512x", 0, 1, 1))
+end.send(struct.pack("<QIII512x", 0, 1, 1, 0))
 while request := end.recv(1024):
     number, kind = struct.unpack_from("<QI", request)
     if kind == 1:
-        end.send(struct.pack("<QII512x", number, 3, 0))
+        end.send(struct.pack("<QIII512x", number, 3, 0, 0))
 """
 
 

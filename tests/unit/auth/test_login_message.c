@@ -107,9 +107,10 @@ test_answers(void **state)
 
 	(void)state;
 	memset(&a, 0xff, sizeof(a));
-	login_write_ready(&a, 100000);
+	login_write_ready(&a, 100000, 8192);
 	assert_true(login_answer_is_good(&a, sizeof(a)));
 	assert_true(a.users_cnt == 100000 && a.id == 0);
+	assert_true(a.memory_kb == 8192);
 	a.id = 1;
 	assert_false(login_answer_is_good(&a, sizeof(a)));
 
@@ -121,6 +122,9 @@ test_answers(void **state)
 		a.users_cnt = 1;
 		assert_false(login_answer_is_good(&a, sizeof(a)));
 		a.users_cnt = 0;
+		a.memory_kb = 1;
+		assert_false(login_answer_is_good(&a, sizeof(a)));
+		a.memory_kb = 0;
 		a.text[0] = 'x';
 		assert_false(login_answer_is_good(&a, sizeof(a)));
 	}
