@@ -2,9 +2,11 @@
 
 #include "config/rights_load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/reader.h"
 #include "config/rights.h"
 #include "wire/wire.h"
 
@@ -16,6 +18,18 @@ enum {
 static const char table_wanted[] =
 	"\"*\" (all tables), or tables of the schema";
 static const char text_wanted[] = "a name, such as \"rdb\"";
+
+/* What a row may have besides its name and roles: how it is read, and printed
+ * as it is written; `what` is the right, the limit, or the setting that it
+ * takes the place of. */
+struct member {
+	const char *name;
+	int (*read)(struct reader *r, config_setting_t *at,
+		    struct rights *rights, const struct member *m);
+	void (*print)(FILE *out, const struct settings *s,
+		      const struct rights *rights, const struct member *m);
+	unsigned what;
+};
 
 /* ---- tables ---- */
 
@@ -72,8 +86,10 @@ read_publish_one(struct reader *r, config_setting_t *at, struct rights *rights)
 }
 
 static int
-read_publish(struct reader *r, config_setting_t *at, struct rights *rights)
+read_publish(struct reader *r, config_setting_t *at, struct rights *rights,
+	     const struct member *m)
 {
+	(void)m;
 	return read_each(r, at, rights, read_publish_one);
 }
 
@@ -135,8 +151,10 @@ read_subscribe_one(struct reader *r, config_setting_t *at,
 }
 
 static int
-read_subscribe(struct reader *r, config_setting_t *at, struct rights *rights)
+read_subscribe(struct reader *r, config_setting_t *at, struct rights *rights,
+	       const struct member *m)
 {
+	(void)m;
 	return read_each(r, at, rights, read_subscribe_one);
 }
 
@@ -144,41 +162,25 @@ read_subscribe(struct reader *r, config_setting_t *at, struct rights *rights)
 
 static int
 read_right(struct reader *r, config_setting_t *at, struct rights *rights,
-	   enum right right)
+	   const struct member *m)
 {
 	if (config_setting_type(at) != CONFIG_TYPE_BOOL)
 		return reader_refuse(r, at, "is not a flag", "true or false");
 	if (config_setting_get_bool(at))
-		rights->may |= right;
+		rights->may |= m->what;
 	return 0;
 }
 
 static int
-read_ask(struct reader *r, config_setting_t *at, struct rights *rights)
-{
-	return read_right(r, at, rights, RIGHT_ASK);
-}
-
-static int
-read_past(struct reader *r, config_setting_t *at, struct rights *rights)
-{
-	return read_right(r, at, rights, RIGHT_PAST);
-}
-
-static int
-read_administer(struct reader *r, config_setting_t *at, struct rights *rights)
-{
-	return read_right(r, at, rights, RIGHT_ADMINISTER);
-}
-
-static int
-read_policy(struct reader *r, config_setting_t *at, struct rights *rights)
+read_policy(struct reader *r, config_setting_t *at, struct rights *rights,
+	    const struct member *m)
 {
 	const struct option *o = &options[OPTION_slow_policy];
 	struct value v = reader_value_of(at);
 	unsigned choice;
 	const char *complaint = option_read_choice(o, &v, &choice);
 
+	(void)m;
 	if (complaint != NULL)
 		return reader_refuse(r, at, complaint, option_limits(o).text);
 	rights->policy = (int)choice;
@@ -186,23 +188,44 @@ read_policy(struct reader *r, config_setting_t *at, struct rights *rights)
 }
 
 static int
-read_spill_limit(struct reader *r, config_setting_t *at, struct rights *rights)
+read_spill_limit(struct reader *r, config_setting_t *at, struct rights *rights,
+		 const struct member *m)
 {
 	const struct option *o = &options[OPTION_slow_spill_limit];
 	struct value v = reader_value_of(at);
 	const char *complaint =
 		option_read_quantity(o, &v, &rights->spill_limit);
 
+	(void)m;
 	return complaint == NULL
 		       ? 0
 		       : reader_refuse(r, at, complaint, option_limits(o).text);
 }
 
+static uint32_t
+limit_max(enum right_limit limit)
+{
+	switch (limit) {
+	case LIMIT_CONNECTIONS:
+		return (uint32_t)options[OPTION_connections_max].max;
+	case LIMIT_BUFFERS:
+		return (uint32_t)options[OPTION_message_buffers].max;
+	case LIMIT_REQUESTS:
+		return REQUESTS_MAX;
+	case LIMIT_SYMBOLS:
+		return (uint32_t)options[OPTION_streams_symbols].max;
+	case RIGHT_LIMITS:
+		break;
+	}
+	return 0;
+}
+
 static int
 read_limit(struct reader *r, config_setting_t *at, struct rights *rights,
-	   enum right_limit limit, uint32_t max)
+	   const struct member *m)
 {
 	struct value v = reader_value_of(at);
+	uint32_t max = limit_max(m->what);
 
 	if (v.kind != VALUE_INTEGER || v.number < 1 || v.number > max)
 		return reader_refuse(r, at,
@@ -210,54 +233,145 @@ read_limit(struct reader *r, config_setting_t *at, struct rights *rights,
 					     ? "is out of range"
 					     : "is not an integer",
 				     phrase_of("1 to %u", max).text);
-	rights->limits[limit] = (uint32_t)v.number;
+	rights->limits[m->what] = (uint32_t)v.number;
 	return 0;
 }
 
-static int
-read_connections(struct reader *r, config_setting_t *at, struct rights *rights)
+/* ---- as text ---- */
+
+/* As a file has it. */
+static void
+print_string(FILE *out, const char *text)
 {
-	return read_limit(r, at, rights, LIMIT_CONNECTIONS,
-			  (uint32_t)options[OPTION_connections_max].max);
+	(void)putc('"', out);
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < ' ' || c == 127)
+			(void)fprintf(out, "\\x%02x", c);
+		else
+			(void)fprintf(out, "%s%c",
+				      c == '"' || c == '\\' ? "\\" : "", c);
+	}
+	(void)putc('"', out);
 }
 
-static int
-read_buffers(struct reader *r, config_setting_t *at, struct rights *rights)
+static void
+print_symbols(FILE *out, const struct rights *rights, unsigned table_idx)
 {
-	return read_limit(r, at, rights, LIMIT_BUFFERS,
-			  (uint32_t)options[OPTION_message_buffers].max);
+	unsigned cnt;
+	const struct symbol_right *symbols =
+		rights_symbols(rights, table_idx, &cnt);
+
+	for (unsigned i = 0; i < cnt; i++) {
+		(void)fputs(i == 0 ? "; symbols = ( " : ", ", out);
+		print_string(out, symbols[i].symbol);
+	}
+	(void)fputs(" ); }", out);
 }
 
-static int
-read_requests(struct reader *r, config_setting_t *at, struct rights *rights)
+static bool
+has_all(const struct settings *s, const struct rights *rights,
+	const uint64_t *tables)
 {
-	return read_limit(r, at, rights, LIMIT_REQUESTS, REQUESTS_MAX);
+	for (unsigned i = 0; i < s->tables.tables_cnt; i++)
+		if (!bits_has(tables, i) ||
+		    (tables == rights->subscribe &&
+		     rights_is_restricted(rights, i)))
+			return false;
+	return true;
 }
 
-static int
-read_symbols(struct reader *r, config_setting_t *at, struct rights *rights)
+static void
+print_tables(FILE *out, const struct settings *s, const struct rights *rights,
+	     const uint64_t *tables)
 {
-	return read_limit(r, at, rights, LIMIT_SYMBOLS,
-			  (uint32_t)options[OPTION_streams_symbols].max);
+	const char *between = "";
+
+	if (has_all(s, rights, tables)) {
+		(void)fputs("\"*\"", out);
+		return;
+	}
+	(void)fputs("(", out);
+	for (unsigned i = 0; i < s->tables.tables_cnt; i++) {
+		bool is_restricted = tables == rights->subscribe &&
+				     rights_is_restricted(rights, i);
+
+		if (!bits_has(tables, i))
+			continue;
+		(void)fprintf(out, "%s %s", between,
+			      is_restricted ? "{ table = " : "");
+		print_string(out, s->tables.tables[i].name);
+		if (is_restricted)
+			print_symbols(out, rights, i);
+		between = ",";
+	}
+	(void)fputs(" )", out);
+}
+
+static void
+print_publish(FILE *out, const struct settings *s, const struct rights *rights,
+	      const struct member *m)
+{
+	(void)m;
+	print_tables(out, s, rights, rights->publish);
+}
+
+static void
+print_subscribe(FILE *out, const struct settings *s,
+		const struct rights *rights, const struct member *m)
+{
+	(void)m;
+	print_tables(out, s, rights, rights->subscribe);
+}
+
+static void
+print_right(FILE *out, const struct settings *s, const struct rights *rights,
+	    const struct member *m)
+{
+	(void)s;
+	(void)fputs((rights->may & m->what) != 0 ? "true" : "false", out);
+}
+
+/* A setting of slow.*, which is the user's own or everybody's. */
+static void
+print_slow(FILE *out, const struct settings *s, const struct rights *rights,
+	   const struct member *m)
+{
+	const struct option *o = &options[m->what];
+	const char *quote = o->kind == KIND_TIME ? "\"" : "";
+	struct settings own = *s;
+
+	if (rights->policy >= 0)
+		own.slow.policy = (enum slow_policy)rights->policy;
+	if (rights->spill_limit >= 0)
+		own.slow.spill_limit = rights->spill_limit;
+	(void)fprintf(out, "%s%s%s", quote, option_show(&own, o).text, quote);
+}
+
+static void
+print_limit(FILE *out, const struct settings *s, const struct rights *rights,
+	    const struct member *m)
+{
+	(void)s;
+	(void)fprintf(out, "%u", rights->limits[m->what]);
 }
 
 /* ---- rows ---- */
 
-static const struct {
-	const char *name;
-	read_one read;
-} members[] = {
-	{ "publish", read_publish },
-	{ "subscribe", read_subscribe },
-	{ "ask", read_ask },
-	{ "past", read_past },
-	{ "administer", read_administer },
-	{ "policy", read_policy },
-	{ "spill_limit", read_spill_limit },
-	{ "connections", read_connections },
-	{ "buffers", read_buffers },
-	{ "requests", read_requests },
-	{ "symbols", read_symbols },
+static const struct member members[] = {
+	{ "publish", read_publish, print_publish, 0 },
+	{ "subscribe", read_subscribe, print_subscribe, 0 },
+	{ "ask", read_right, print_right, RIGHT_ASK },
+	{ "past", read_right, print_right, RIGHT_PAST },
+	{ "administer", read_right, print_right, RIGHT_ADMINISTER },
+	{ "policy", read_policy, print_slow, OPTION_slow_policy },
+	{ "spill_limit", read_spill_limit, print_slow,
+	  OPTION_slow_spill_limit },
+	{ "connections", read_limit, print_limit, LIMIT_CONNECTIONS },
+	{ "buffers", read_limit, print_limit, LIMIT_BUFFERS },
+	{ "requests", read_limit, print_limit, LIMIT_REQUESTS },
+	{ "symbols", read_limit, print_limit, LIMIT_SYMBOLS },
 };
 
 /* Of these, a row with none of the first has the rights of auth.role. */
@@ -301,7 +415,7 @@ read_member(struct reader *r, config_setting_t *at, struct rights *rights,
 		if (strcmp(members[i].name, name) != 0)
 			continue;
 		*has_rights = *has_rights || i < MEMBERS_OF_RIGHTS;
-		return members[i].read(r, at, rights);
+		return members[i].read(r, at, rights, &members[i]);
 	}
 	return reader_fail(r, "%s:%u: setting %s: is unknown; allowed: %s",
 			   r->path, config_setting_source_line(at),
@@ -503,4 +617,58 @@ rights_load(struct reader *r)
 				&s->auth.user_rows_cnt);
 	rights_sort(s->auth.user_rows, s->auth.user_rows_cnt);
 	return res != 0 ? res : read_listen_roles(r);
+}
+
+/* ---- what each may do ---- */
+
+static void
+print_roles(FILE *out, const struct settings *s, const struct rights *rights)
+{
+	unsigned cnt = s->auth.role_rows_cnt;
+	const char *before = " roles = ( ", *after = "";
+
+	for (unsigned i = bits_next(rights->roles, 0, cnt); i < cnt;
+	     i = bits_next(rights->roles, i + 1, cnt)) {
+		(void)fputs(before, out);
+		print_string(out, s->auth.role_rows[i].name);
+		before = ", ";
+		after = " );";
+	}
+	(void)fputs(after, out);
+}
+
+static bool
+is_shown(const struct member *m, const struct rights *rights)
+{
+	return m->print != print_limit || rights->limits[m->what] > 0;
+}
+
+static void
+print_row(FILE *out, const struct settings *s, const char *key,
+	  const struct rights *rights)
+{
+	(void)fprintf(out, "{ %s = ", key);
+	print_string(out, rights->name);
+	(void)putc(';', out);
+	if (rights != s->auth.others)
+		print_roles(out, s, rights);
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		if (!is_shown(&members[i], rights))
+			continue;
+		(void)fprintf(out, " %s = ", members[i].name);
+		members[i].print(out, s, rights, &members[i]);
+		(void)putc(';', out);
+	}
+	(void)fputs(" }", out);
+}
+
+void
+rights_print(FILE *out, const struct settings *s)
+{
+	for (unsigned i = 0; i < s->auth.user_rows_cnt; i++) {
+		print_row(out, s, "user", &s->auth.user_rows[i]);
+		(void)putc('\n', out);
+	}
+	print_row(out, s, "role", s->auth.others);
+	(void)fputs(" # everybody else\n", out);
 }

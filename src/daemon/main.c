@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "base/timezone.h"
 #include "client/listener.h"
+#include "config/rights_load.h"
 #include "config/settings_load.h"
 #include "daemon/login_start.h"
 #include "daemon/reload.h"
@@ -20,12 +21,13 @@
 #include "daemon/turn.h"
 #include "journal/folder.h"
 
-enum { OPTION_CHECK = 256, OPTION_SELF_TEST };
+enum { OPTION_CHECK = 256, OPTION_RIGHTS, OPTION_SELF_TEST };
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "port", required_argument, NULL, 'p' },
 	{ "check", no_argument, NULL, OPTION_CHECK },
+	{ "rights", no_argument, NULL, OPTION_RIGHTS },
 	{ "self-test", no_argument, NULL, OPTION_SELF_TEST },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -41,6 +43,7 @@ print_help(void)
 	       "  -c, --config FILE  the configuration\n"
 	       "  -p, --port PORT    listen there instead of on listen.port\n"
 	       "      --check        test the configuration and exit\n"
+	       "      --rights       print what each user may do, and exit\n"
 	       "      --self-test    test the ring and both engine modes at "
 	       "every offset\n"
 	       "                     around the ring's seam, and exit\n"
@@ -78,7 +81,7 @@ end_output(void)
 
 struct command_line {
 	const char *file;
-	bool has_port, is_check, is_self_test;
+	bool has_port, is_check, is_rights, is_self_test;
 	uint64_t port;
 };
 
@@ -100,6 +103,9 @@ parse_command_line(int argc, char **argv)
 			break;
 		case OPTION_CHECK:
 			line.is_check = true;
+			break;
+		case OPTION_RIGHTS:
+			line.is_rights = true;
 			break;
 		case OPTION_SELF_TEST:
 			line.is_self_test = true;
@@ -188,6 +194,8 @@ main(int argc, char **argv)
 		settings.listen.port = line.port;
 	if (line.is_check) {
 		check(&settings, line.file);
+	} else if (line.is_rights) {
+		rights_print(stdout, &settings);
 	} else if (line.is_self_test) {
 		status = selftest_run(&settings) ? EXIT_SUCCESS : EXIT_BUG;
 	} else {

@@ -3,7 +3,7 @@
 import journal
 import kdb
 import pytest
-from daemon import QUOTE, TRADE
+from daemon import QUOTE, TRADE, Raw, run, write_config
 from filters import filtered
 from kdb import NIL, Error, lst, sym, syms, vec
 from traffic import published, quote, trade
@@ -150,3 +150,43 @@ def test_who_may_ask(plant):
             else:
                 assert reply == ACCESS, (text, name)
                 daemon.wait_log("request_failed", after=mark, user=name, error="access")
+
+
+def shown(tmp_path, changes):
+    """The lines of --rights; the last one is of everybody else."""
+    path = write_config(tmp_path / "shown.conf", changes)
+    done = run("-c", path, "--rights")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert done.stdout.endswith(" # everybody else\n")
+    return done.stdout.splitlines()
+
+
+SHOWN = r"""
+{ user = "plain"; roles = ( "desk" ); publish = ( ); subscribe = ( "quote", { table = "trade"; symbols = ( "A\"\\\x01", "B" ); } ); ask = false; past = false; administer = false; policy = "skip"; spill_limit = "1500ms"; requests = 9; }
+{ user = "x\"y"; publish = ( "trade" ); subscribe = ( { table = "trade"; symbols = ( "C" ); } ); ask = false; past = true; administer = false; policy = "skip"; spill_limit = "1500ms"; }
+{ user = "zed"; roles = ( "feed", "desk" ); publish = "*"; subscribe = ( "quote", { table = "trade"; symbols = ( "A\"\\\x01", "B" ); } ); ask = false; past = false; administer = true; policy = "block"; spill_limit = "90s"; connections = 20; requests = 9; }
+{ role = "desk"; publish = ( ); subscribe = ( "quote", { table = "trade"; symbols = ( "A\"\\\x01", "B" ); } ); ask = false; past = false; administer = false; policy = "skip"; spill_limit = "1500ms"; requests = 9; } # everybody else
+"""
+
+
+def test_rights_are_shown(tmp_path):
+    """Protects the operator's look: all that each user may do is printed, and means
+    the same when it is written so."""
+    slow = {"policy": "skip", "spill_limit": "1500ms"}
+    desk = [{"table": "trade", "symbols": ["B", 'A"\\\x01']}, "quote"]
+    rows = shown(tmp_path, {"slow": slow, "auth": {
+        "role": "desk",
+        "roles": [{"role": "feed", "publish": "*"},
+                  {"role": "desk", "requests": 9, "subscribe": desk}],
+        "rights": [{"user": "zed", "roles": ["feed", "desk"], "connections": 20,
+                    "policy": "block", "spill_limit": "90s", "administer": True},
+                   {"user": 'x"y', "publish": "trade", "past": True,
+                    "subscribe": [{"table": "trade", "symbols": ["C"]}]},
+                   {"user": "plain"}]}})
+    assert rows == SHOWN.strip().splitlines()
+    again = shown(tmp_path, {"slow": slow, "auth": {
+        "roles": [{"role": "feed"}, {"role": "desk"}],
+        "rights": Raw("( %s )" % ", ".join(rows[:-1]))}})
+    assert again[:-1] == rows[:-1]
+    assert " administer = true;" in shown(tmp_path, {})[-1]
+    assert " administer = false;" in shown(tmp_path, {"auth": {"users": "none"}})[-1]
