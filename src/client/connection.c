@@ -72,7 +72,7 @@ connection_hello(struct connection *c, uint8_t *out_capability,
 
 	*reason = CLOSE_http;
 	if ((result == WIRE_MORE &&
-	     (c->filled == c->capacity ||
+	     (c->filled - c->parsed == c->capacity ||
 	      c->filled - c->parsed >= HELLO_BYTES_MAX)) ||
 	    (result == WIRE_OK && hello.consumed > HELLO_BYTES_MAX)) {
 		*reason = CLOSE_bad_handshake;

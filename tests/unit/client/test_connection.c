@@ -425,6 +425,32 @@ test_long_user(void **state)
 	assert_int_equal(reason, CLOSE_bad_handshake);
 }
 
+/* After the header of a terminator that nearly fills the buffer there is room
+ * for the rest of the handshake. */
+static void
+test_hello_after_a_header(void **state)
+{
+	enum close_reason reason;
+	const char *why;
+	uint8_t capability;
+	size_t room;
+	uint8_t *at;
+
+	(void)state;
+	memcpy(small + SMALL_BYTES - 3, "rdb", 3);
+	c.parsed = SMALL_BYTES - 3;
+	c.filled = SMALL_BYTES;
+	assert_int_equal(connection_hello(&c, &capability, &reason, &why),
+			 WIRE_MORE);
+	connection_room(&c, &at, &room);
+	assert_int_equal(room, SMALL_BYTES - 3);
+	memcpy(at, ":p\3", 4);
+	c.filled += 4;
+	assert_int_equal(connection_hello(&c, &capability, &reason, &why),
+			 WIRE_OK);
+	assert_string_equal(c.name, "rdb");
+}
+
 /* Whether it comes in one piece or not, a longer one is refused, so that no
  * buffer is filled by somebody unknown. */
 static void
@@ -566,6 +592,7 @@ main(void)
 		cmocka_unit_test_setup(test_bad_headers, start),
 		cmocka_unit_test_setup(test_hello, start),
 		cmocka_unit_test_setup(test_long_user, start),
+		cmocka_unit_test_setup(test_hello_after_a_header, start),
 		cmocka_unit_test_setup(test_long_hello, start),
 		cmocka_unit_test_setup(test_not_kdb, start),
 		cmocka_unit_test_setup(test_slot, start),
