@@ -137,10 +137,12 @@ def test_time_tells_nothing(login):
     a user with a dear hash, one with a cheap one, and one that is not there."""
     one = login("dear:%s" % hashed("$y$j9T$gPLvnfbXGK5wk5aQ3pWh4."),
                 "cheap:%s" % hashed("$6$saltsalt"), "plain:x",
+                "md5:%s" % hashlib.md5(b"x").hexdigest(),
+                "sha1:%s" % hashlib.sha1(b"x").hexdigest(),
                 arguments=("--workers", 1))
     worker, = one.wait_workers(1)
     spent = {}
-    for user in (b"dear", b"cheap", b"plain", b"nobody", b""):
+    for user in (b"dear", b"cheap", b"plain", b"md5", b"sha1", b"nobody", b""):
         assert one.ask(user, b"wrong") == NO  # warm
         before = cpu_seconds(worker)
         for _ in range(3):

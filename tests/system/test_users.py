@@ -95,13 +95,16 @@ def test_requests_right_after_the_handshake(start, users, connect):
 
 def test_failures_are_slowed_down(start, users):
     """Protects from guessing: after some failures a user is not even checked from that
-    address, for a while; another user from there is, and so is this one later."""
+    address, for a while, be there one or not; another user from there is, and so is
+    this one later."""
     daemon = start(settings(users))
-    for _ in range(3):
-        assert login(daemon, b"feed:guess") == b""
-    mark = daemon.mark()
-    assert login(daemon, b"feed:secret") == b""
-    daemon.wait_log("disconnect", after=mark, reason="login_barred", user="feed")
+    for user in (b"stranger", b"feed"):
+        for _ in range(3):
+            assert login(daemon, user + b":guess") == b""
+        mark = daemon.mark()
+        assert login(daemon, user + b":secret") == b""
+        daemon.wait_log("disconnect", after=mark, reason="login_barred",
+                        user=user.decode())
     assert login(daemon, b"boss:b") == b"\x03"
     deadline = time.monotonic() + 20
     while login(daemon, b"feed:secret") != b"\x03":
