@@ -10,9 +10,10 @@ import time
 
 import kdb
 import pytest
-from daemon import QUOTE, TRADE, find_ringtickd, merged, write_config
+from daemon import (QUOTE, TRADE, find_ringtickd, is_sanitized_build, merged,
+                    write_config)
 from kdb import NIL, Error
-from login import status_of, until
+from login import remains, status_of, until
 from test_tools import find_ringtick
 from traffic import published, trade
 
@@ -187,6 +188,14 @@ def test_many_at_once(start, users, connect):
         sock.close()
 
 
+def pause(pids):
+    """Returns when all have stopped."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in pids:
+        until(lambda: status_of(pid)["State"].startswith("T"), "it has stopped")
+
+
 def test_gone_while_it_is_checked(start, users, connect):
     """Protects slots: a client that goes, or is late, while its password is checked."""
     users.write_text("boss:b\n" + hashed("y", "secret"))
@@ -197,10 +206,7 @@ def test_gone_while_it_is_checked(start, users, connect):
         sock.close()
     one, = children(daemon)
     stopped = [*children_of(one), one]
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    for pid in stopped:
-        until(lambda: status_of(pid)["State"].startswith("T"), "it has stopped")
+    pause(stopped)
     late, gone = kdb.dial(daemon.port), kdb.dial(daemon.port)
     for sock in (late, gone):
         sock.sendall(b"boss:b\x03\0")
@@ -218,6 +224,31 @@ def test_gone_while_it_is_checked(start, users, connect):
 def children_of(pid):
     with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
         return [int(one) for one in file.read().split()]
+
+
+@pytest.mark.skipif(is_sanitized_build(), reason="sanitizers keep what is freed")
+def test_nothing_remains(start, users):
+    """Protects passwords: the daemon has one as long as it is checked, and then no
+    more, be it right or wrong, was the client there or not; root can look."""
+    users.write_text("feed:rather secret\n" + hashed("y", "not that one"))
+    daemon = start(settings(users))
+    workers = children_of(*children(daemon))
+    for creds, gone in ((b"feed:rather secret", False), (b"y:what was typed", False),
+                        (b"x:by a stranger", False), (b"z:who has left", True)):
+        secret = creds.split(b":")[1]
+        pause(workers)
+        sock = kdb.dial(daemon.port)
+        sock.sendall(creds + b"\x03\0")
+        if os.geteuid() == 0:
+            until(lambda: remains(daemon.pid, secret), "it has come")
+        if gone:
+            sock.close()
+            daemon.wait_log("disconnect", reason=lambda why: why.startswith("peer_"))
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+        assert gone or sock.recv(16) == (b"\x03" if creds.startswith(b"feed") else b"")
+        assert not remains(daemon.pid, secret), creds
+        sock.close()
 
 
 MISTAKES = {
