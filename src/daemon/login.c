@@ -14,7 +14,9 @@ enum {
 	LOGIN_SHARE = 16,	 /* of one address at a time */
 	LOGIN_FAILURES_FREE = 3, /* of a user and an address */
 	LOGIN_PENALTY_MAX = 32,	 /* seconds */
-	/* Waiting connections that are looked at for one who may be asked. */
+	LOGIN_DEBT_MAX = 32,	 /* failures of an address at once */
+	LOGIN_DEBT_SECONDS = 2,	 /* for one more */
+	/* Held connections that are looked at for one who may be asked. */
 	LOOK_MAX = 32,
 };
 
@@ -28,6 +30,7 @@ login_init(struct login *l)
 	for (unsigned i = 0; i < LOGIN_CHANNELS; i++)
 		l->fds[i] = -1;
 	list_init(&l->waiting);
+	list_init(&l->held);
 }
 
 /* ---- failures ---- */
@@ -76,6 +79,43 @@ penalty_ns(const struct login_failure *f)
 	return beyond < 5 ? NS_PER_S << beyond : LOGIN_PENALTY_MAX * NS_PER_S;
 }
 
+static struct login_debt *
+debt_of(struct login *l, uint64_t address)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(l->debts); i++)
+		if (l->debts[i].address == address)
+			return &l->debts[i];
+	return NULL;
+}
+
+/* 0 or less: there is none. */
+static int64_t
+debt_ns(const struct server *s, uint64_t address)
+{
+	const struct login_debt *d =
+		debt_of((struct login *)&s->login, address);
+
+	return d == NULL ? 0 : d->until_ns - s->now_ns;
+}
+
+/* A row that is paid, or the one that soonest will be, is another address's. */
+static void
+add_debt(struct server *s, uint64_t address)
+{
+	struct login *l = &s->login;
+	struct login_debt *d = debt_of(l, address);
+
+	if (d == NULL) {
+		d = &l->debts[0];
+		for (unsigned i = 1; i < ARRAY_LEN(l->debts); i++)
+			if (l->debts[i].until_ns < d->until_ns)
+				d = &l->debts[i];
+		*d = (struct login_debt){ .address = address };
+	}
+	d->until_ns = max_i64(d->until_ns, s->now_ns) +
+		      LOGIN_DEBT_SECONDS * NS_PER_S;
+}
+
 static void
 note_failure(struct server *s, const struct connection *c)
 {
@@ -86,6 +126,7 @@ note_failure(struct server *s, const struct connection *c)
 		f->cnt = 0;
 	f->cnt++;
 	f->at_ns = s->now_ns;
+	add_debt(s, c->consumer.address);
 	s->counters.login_failures++;
 }
 
@@ -105,21 +146,16 @@ login_is_barred(const struct server *s, const struct connection *c)
 	const struct login_failure *f = failure_of(
 		(struct login *)&s->login, client_of(c), c->consumer.address);
 
-	return f != NULL && s->now_ns - f->at_ns < penalty_ns(f);
+	return (f != NULL && s->now_ns - f->at_ns < penalty_ns(f)) ||
+	       debt_ns(s, c->consumer.address) >=
+		       LOGIN_DEBT_MAX * LOGIN_DEBT_SECONDS * NS_PER_S;
 }
 
 /* How many of an address may be asked at a time. */
 static unsigned
 share_of(const struct server *s, uint64_t address)
 {
-	for (unsigned i = 0; i < ARRAY_LEN(s->login.failures); i++) {
-		const struct login_failure *f = &s->login.failures[i];
-
-		if (f->cnt > 0 && f->address == address &&
-		    s->now_ns - f->at_ns < FAILURE_NS)
-			return 1;
-	}
-	return LOGIN_SHARE;
+	return debt_ns(s, address) > 0 ? 1 : LOGIN_SHARE;
 }
 
 /* ---- asking ---- */
@@ -193,22 +229,49 @@ asked_of(const struct login *l, uint64_t address)
 	return cnt;
 }
 
-/* The first of those who wait whose address has not used up its share. */
-static struct connection *
-next_waiting(const struct server *s)
+static bool
+may_be_asked(const struct server *s, const struct connection *c)
 {
-	const struct login *l = &s->login;
-	unsigned looks = LOOK_MAX;
+	uint64_t address = c->consumer.address;
 
-	for (const struct list *n = l->waiting.next;
-	     n != &l->waiting && looks > 0; n = n->next, looks--) {
-		struct connection *c =
-			container_of(n, struct connection, login_node);
-		uint64_t address = c->consumer.address;
+	return c->state == CONNECTION_OPEN ||
+	       (asked_of(&s->login, address) < share_of(s, address) &&
+		!login_is_barred(s, c));
+}
 
-		if (c->state == CONNECTION_OPEN ||
-		    asked_of(l, address) < share_of(s, address))
+static struct connection *
+first_of(const struct list *l)
+{
+	return list_is_empty(l) ? NULL
+				: container_of(l->next, struct connection,
+					       login_node);
+}
+
+static void
+hold(struct login *l, struct connection *c)
+{
+	list_remove(&c->login_node);
+	list_append(&l->held, &c->login_node);
+}
+
+/* Whoever may not be asked is in nobody's way: each newcomer is looked at once,
+ * and those who are held after them, some at a time. */
+static struct connection *
+next_waiting(struct server *s)
+{
+	struct login *l = &s->login;
+	struct connection *c;
+
+	while ((c = first_of(&l->waiting)) != NULL) {
+		if (may_be_asked(s, c))
 			return c;
+		hold(l, c);
+	}
+	for (unsigned looks = 0; looks < LOOK_MAX; looks++) {
+		c = first_of(&l->held);
+		if (c == NULL || may_be_asked(s, c))
+			return c;
+		hold(l, c);
 	}
 	return NULL;
 }
@@ -227,7 +290,7 @@ login_run(struct server *s)
 {
 	struct login *l = &s->login;
 
-	while (fd_of(l) >= 0 && !list_is_empty(&l->waiting)) {
+	while (fd_of(l) >= 0) {
 		struct login_asked *a = free_asked(l);
 		struct connection *c = a == NULL ? NULL : next_waiting(s);
 

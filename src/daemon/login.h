@@ -3,12 +3,15 @@
  * is connected may stay.
  *
  *   handshake ──► waiting, oldest first ──► asked, LOGIN_OUTSTANDING_MAX at
- * most ──► an answer: open, or refused
+ *                      └──► held ──────────►  most ──► an answer: open, or
+ *                                             refused
  *
  * Fair: of one address LOGIN_SHARE are asked at a time, and only one after a
- * failure.  A user who has failed LOGIN_FAILURES_FREE times from an address is
- * refused without being asked, for a second, and twice as long each time up to
- * LOGIN_PENALTY_MAX seconds.
+ * failure; who cannot be asked is held, in nobody's way.  A user who has failed
+ * LOGIN_FAILURES_FREE times from an address is not asked about, for a second,
+ * and twice as long each time up to LOGIN_PENALTY_MAX seconds.  Nor is anybody
+ * from an address that has failed LOGIN_DEBT_MAX times, whatever the names
+ * were: then one more may fail each LOGIN_DEBT_SECONDS.
  *
  * Until there is an answer nothing is received from a connection, and its
  * password stays in its buffer; with the answer it is wiped.
@@ -33,7 +36,7 @@ login_is_on(const struct login *l)
 	return l->is_on;
 }
 
-/* Whether the user has failed too often from there: not even asked. */
+/* Whether the user, or the address, has failed too often: not even asked. */
 bool login_is_barred(const struct server *s, const struct connection *c);
 
 /* Asks about a connection: one in state CHECKING, which waits for that; or an
@@ -55,7 +58,8 @@ enum login_verdict {
 enum login_verdict login_completed(struct server *s, struct ticket ticket,
 				   int32_t result, struct connection **out);
 
-/* Asks for those who wait.  To be called after answers. */
+/* Asks for those who wait.  To be called after answers, and each second, since
+ * a pause may be over. */
 void login_run(struct server *s);
 
 /* A ringtick-login has ended: the kernel forgets it. */

@@ -71,6 +71,13 @@ struct login_failure {
 	int64_t at_ns; /* of the last one */
 };
 
+/* What failed logins have cost an address: each some seconds, from when it has
+ * no more to pay. */
+struct login_debt {
+	uint64_t address;
+	int64_t until_ns;
+};
+
 /* Who asks ringtick-login, or waits to be asked (login.h). */
 struct login {
 	bool is_on;
@@ -81,11 +88,14 @@ struct login {
 	bool is_reading[LOGIN_CHANNELS];
 	struct login_answer answers[LOGIN_CHANNELS]; /* targets of the reads */
 	struct list waiting; /* login_node of connections, oldest first */
+	struct list held; /* those that could not be asked when it was their
+			     turn */
 	struct login_asked {
 		struct connection *c; /* NULL: free */
 		uint64_t id;
 	} asked[LOGIN_OUTSTANDING_MAX];
 	struct login_failure failures[128];
+	struct login_debt debts[128];
 	uint64_t next_id;
 };
 

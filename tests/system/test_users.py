@@ -2,6 +2,7 @@
 the program that checks passwords is busy, ends, or is changed."""
 
 import os
+import select
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import pytest
 from daemon import (QUOTE, TRADE, find_ringtickd, is_sanitized_build, merged,
                     write_config)
 from kdb import NIL, Error
-from login import remains, status_of, until
+from login import children as children_of, remains, status_of, until
 from test_tools import find_ringtick
 from traffic import published, trade
 
@@ -113,6 +114,39 @@ def test_failures_are_slowed_down(start, users):
         time.sleep(0.1)
 
 
+def test_many_names_from_one_address(start, users):
+    """Protects from guessing among names that are made up: they do not wash away the
+    failures, and after some dozens nobody is checked from that address."""
+    daemon = start(settings(users))
+    tries = 0
+    while not daemon.logged("disconnect", reason="login_barred",
+                            user=lambda name: name.startswith("x")):
+        creds = b"x%d:guess" % tries if tries % 8 else b"feed:guess"
+        assert login(daemon, creds) == b""
+        tries += 1
+        assert tries < 1000
+    assert login(daemon, b"boss:b") == b""
+    daemon.wait_log("disconnect", user="boss", reason="login_barred")
+    assert login(daemon, b"boss:b", unix=True) == b"\x03"
+
+
+def test_guesses_at_once(start, users):
+    """Protects from guesses that all come before the first answer, and newcomers
+    at other addresses from waiting behind them."""
+    users.write_text("feed:secret\n" + hashed("y", "secret"))
+    daemon = start(merged(settings(users), {"connections": {"max": 256}}))
+    guesses = [kdb.dial(daemon.port, source="127.0.0.2") for _ in range(100)]
+    for n, sock in enumerate(guesses):
+        sock.sendall(b"feed:guess%d\x03\0" % n)
+    guesses[0].recv(16)
+    for user in (b"feed", b"y"):
+        assert login(daemon, user + b":secret") == b"\x03"
+    refused = [sock for sock in guesses if select.select([sock], [], [], 0)[0]]
+    assert len(refused) <= 24 and daemon.summary().number("login_failures") <= 24
+    for sock in guesses:
+        sock.close()
+
+
 def test_users_change(start, users, connect):
     """Protects the operator's reload: a user who is removed is cut off, a new one is
     let in, the others notice nothing; a broken file changes nothing."""
@@ -204,8 +238,7 @@ def test_gone_while_it_is_checked(start, users, connect):
         sock = kdb.dial(daemon.port)
         sock.sendall(b"y:secret\x03\0")
         sock.close()
-    one, = children(daemon)
-    stopped = [*children_of(one), one]
+    stopped = [*workers_of(daemon), *children(daemon)]
     pause(stopped)
     late, gone = kdb.dial(daemon.port), kdb.dial(daemon.port)
     for sock in (late, gone):
@@ -221,9 +254,11 @@ def test_gone_while_it_is_checked(start, users, connect):
     until(lambda: login(daemon, b"boss:b") == b"\x03", "it is let in")
 
 
-def children_of(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
-        return [int(one) for one in file.read().split()]
+def workers_of(daemon):
+    """Those of ringtick-login, when they have begun."""
+    one, = children(daemon)
+    until(lambda: len(children_of(one)) == 2, "two workers")
+    return children_of(one)
 
 
 @pytest.mark.skipif(is_sanitized_build(), reason="sanitizers keep what is freed")
@@ -232,7 +267,7 @@ def test_nothing_remains(start, users):
     more, be it right or wrong, was the client there or not; root can look."""
     users.write_text("feed:rather secret\n" + hashed("y", "not that one"))
     daemon = start(settings(users))
-    workers = children_of(*children(daemon))
+    workers = workers_of(daemon)
     for creds, gone in ((b"feed:rather secret", False), (b"y:what was typed", False),
                         (b"x:by a stranger", False), (b"z:who has left", True)):
         secret = creds.split(b":")[1]
