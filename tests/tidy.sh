@@ -386,7 +386,7 @@ find src etc q doc systemd tests bench -name __pycache__ -prune -o \
 report "the package has every file"
 
 folders='(\./)?(q|etc|doc|src|systemd|tests|bench)'
-for f in README.md bench/README.md doc/*.md doc/notes/*.md; do
+for f in README.md SECURITY.md bench/README.md doc/*.md doc/notes/*.md; do
 	[ -e "$f" ] || continue
 	grep -no ']([^)#:]*[)#]' "$f" | sed 's/](\(.*\).$/\1/' |
 	while IFS=: read -r line to; do
@@ -407,20 +407,20 @@ report "documents name files that exist"
 
 # FILE::FUNCTION of a test, or FILE alone; fuzz_NAME.
 name='[a-z0-9_]+'
-grep -noE "(test_$name\\.(c|py)(::$name)?|fuzz_$name)" doc/testing.md |
-while IFS=: read -r line file _ function; do
+grep -oEn "(test_$name\\.(c|py)(::$name)?|fuzz_$name)" doc/testing.md \
+	doc/security.md | while IFS=: read -r doc line file _ function; do
 	case $file in
 	fuzz_*)	found_in=$(find tests/fuzz -name "$file.c") ;;
 	*)	found_in=$(find tests/unit tests/system -name "$file") ;;
 	esac
 	if [ -z "$found_in" ]; then
-		echo "doc/testing.md:$line: there is no $file"
+		echo "$doc:$line: there is no $file"
 	elif [ -n "$function" ]; then
 		grep -qE "^(def )?$function\(" $found_in || echo \
-			"doc/testing.md:$line: $file has no $function"
+			"$doc:$line: $file has no $function"
 	fi
 done >"$found"
-report "the tests that doc/testing.md names exist"
+report "the tests that documents name exist"
 
 # Words without the bars of tables; doc/notes and the manual pages are apart.
 words_max=21000

@@ -16,7 +16,7 @@ import time
 import daemon as daemon_module
 import kdb
 import pytest
-from daemon import DEFAULTS, QUOTE, TRADE, Raw, libconfig, merged, run, write_config
+from daemon import DEFAULTS, MODES, QUOTE, TRADE, Raw, libconfig, merged, run, write_config
 from test_tools import find_ringtick
 from traffic import Flood, Reader, Template
 
@@ -361,6 +361,18 @@ def test_no_io_uring(tmp_path, error):
         assert "kernel" in said
     else:
         assert "seccomp" in said or "io_uring_disabled" in said, said
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_call_of_io_uring(tmp_path, mode):
+    """Protects the reader of doc/security.md: of the three calls each is needed, and
+    the line names the one that is missing."""
+    config = write_config(tmp_path / "c.conf", {"engine": {"mode": mode}})
+    for number, name in ((IO_URING_SETUP, "io_uring_setup"),
+                         (IO_URING_ENTER, "io_uring_enter"),
+                         (IO_URING_REGISTER, "io_uring_register")):
+        done = run("-c", config, preexec_fn=without_call(number, errno.EPERM))
+        assert "ringtickd: %s is not permitted" % name in one_line(done, 78)
 
 
 def test_socket_activation(start, connect):
