@@ -47,16 +47,25 @@ inner= # the process with which the PID namespace ends
 
 cleanup()
 {
-	[ -z "$inner" ] || kill -KILL "$inner" 2>/dev/null
+	if [ -n "$inner" ]; then
+		kill -KILL "$inner"
+		wait "$inner" 2>/dev/null
+	fi
 	[ -n "$group" ] || return
 	echo $$ >/sys/fs/cgroup/cgroup.procs
 	for _ in {1..100}; do
-		find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
-		[ -e "$group" ] || return
+		remove_group "$group" && return
 		sleep 0.1
 	done
 	echo "cannot remove $group"
 }
+
+remove_group()
+{
+	find "$1" -depth -type d -exec rmdir {} + 2>/dev/null
+	[ ! -e "$1" ]
+}
+
 trap cleanup EXIT
 trap 'exit 1' HUP INT TERM
 
@@ -66,9 +75,15 @@ upper=/run/day/upper root=/run/day/root
 mount -t overlay overlay \
 	-o lowerdir=/,upperdir=$upper,workdir=/run/day/work $root ||
 	skip "no overlay of / is to be had"
-mount -t cgroup2 cgroup2 /sys/fs/cgroup || skip "cgroup 2 is not to be had"
-# A group beside all others, where no systemd has given one.
+[ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] ||
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup ||
+	skip "cgroup 2 is not to be had"
+# A group beside all others, where no systemd has given one; one whose script
+# was killed is removed.
 if [ "$(sed -n 's/^0:://p' /proc/self/cgroup)" = / ]; then
+	for old in /sys/fs/cgroup/ringtick-day.*; do
+		[ -d "/proc/${old##*.}" ] || remove_group "$old"
+	done
 	group=/sys/fs/cgroup/ringtick-day.$$
 	mkdir "$group" && echo $$ >"$group/cgroup.procs" ||
 		skip "no control group can be made"
