@@ -94,7 +94,7 @@ fi
 units=$root/etc/systemd/system
 rm -rf $units/*.wants $units/*.requires
 mkdir $units/multi-user.target.wants
-ln -s /dev/null $units/console-getty.service
+ln -sf /dev/null $units/console-getty.service
 ln -s ../day.service $units/multi-user.target.wants
 cat >$units/day.service <<UNIT
 [Unit]
