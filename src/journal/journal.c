@@ -448,20 +448,17 @@ has_lost(const struct journal *j)
 	return lost > 0;
 }
 
-/* With journal.sync "none" the file of the day before was not brought to the
- * disk when it ended.  0 or an errno. */
+/* 0 or the last errno. */
 static int
-sync_before(const struct journal *j)
+sync_all_ended(const struct journal *j)
 {
-	const struct history_file *f =
-		history_before(&j->history, history_last(&j->history));
-	int error;
+	const struct history_file *f = history_last(&j->history);
+	int error = 0, one;
 
-	if (f == NULL || j->settings->journal.sync != SYNC_NONE ||
-	    fdatasync(f->fd) == 0)
-		return 0;
-	error = errno;
-	journal_note_day_unsynced(j, f->day, error);
+	while ((f = history_before(&j->history, f)) != NULL) {
+		one = journal_sync_ended(j, f);
+		error = one != 0 ? one : error;
+	}
 	return error;
 }
 
@@ -477,7 +474,7 @@ run_end(struct file_job *job)
 	if (e->sync_err != 0)
 		journal_note_unsynced(j, e->sync_err);
 	else
-		e->sync_err = sync_before(j);
+		e->sync_err = sync_all_ended(j);
 	if (e->sync_err == 0 && e->is_clean)
 		journal_days_end(j->settings, &j->state.epochs, &j->history,
 				 j->state.day, e->day_floor);

@@ -80,10 +80,14 @@ void journal_watch_lag(struct journal *j, int64_t now_ns);
 
 /* ---- sync_failure.c ---- */
 
-/* An fdatasync of the running file, or of the file of an earlier day, has
- * failed (an errno): logs it, and notes for the next start what is in doubt. */
+/* An fdatasync of the running file has failed (an errno): logs it, and notes
+ * for the next start what is in doubt. */
 void journal_note_unsynced(const struct journal *j, int error);
-void journal_note_day_unsynced(const struct journal *j, int32_t day, int error);
+
+/* Before a file that has ended is closed: with journal.sync "none" it was not
+ * brought to the disk when it ended.  0; or an errno, logged and noted.  On the
+ * other thread. */
+int journal_sync_ended(const struct journal *j, const struct history_file *f);
 
 /*
  * The same for the running file, and ends the process.  The kernel may have

@@ -190,7 +190,10 @@ static void
 run_free(struct file_job *job)
 {
 	struct journal_old *o = container_of(job, struct journal_old, job);
+	const struct journal *j = container_of(o, struct journal, old);
 
+	/* A stop will not find it. */
+	(void)journal_sync_ended(j, o->file);
 	history_file_free(o->file);
 }
 

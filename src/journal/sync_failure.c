@@ -2,8 +2,10 @@
 
 #include "journal/journal_private.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "journal/file.h"
@@ -49,15 +51,20 @@ journal_note_unsynced(const struct journal *j, int error)
 		     is_none ? 0 : j->state.synced_records, error);
 }
 
-void
-journal_note_day_unsynced(const struct journal *j, int32_t day, int error)
+int
+journal_sync_ended(const struct journal *j, const struct history_file *f)
 {
 	char path[JOURNAL_PATH_MAX], err[256];
+	int error;
 
+	if (j->settings->journal.sync != SYNC_NONE || fdatasync(f->fd) == 0)
+		return 0;
+	error = errno;
 	if (journal_path(j->settings->journal.directory,
-			 j->settings->journal.name, day, path, sizeof(path),
+			 j->settings->journal.name, f->day, path, sizeof(path),
 			 err, sizeof(err)))
 		note_failure(j, path, JOURNAL_HEADER_BYTES, 0, error);
+	return error;
 }
 
 void

@@ -379,3 +379,19 @@ def test_both_files_of_a_run_without_syncs(start, connect, folder, syncs):
     assert daemon.wait_log("journal_unsynced")["file"] == str(path)
     assert "8 0 %s\n" % path.name in (folder / "sym.unsynced").read_text()
     assert "open" in (folder / "sym.epoch").read_text()
+
+
+def test_all_files_of_a_run_without_syncs(start, connect, folder, syncs, clock):
+    """Protects a day of which the stop knows nothing any more: it is brought to the
+    disk when its file is closed, and what is not is noted."""
+    both = {**clock.environment(follows_ends=True), **syncs.environment}
+    both["LD_PRELOAD"] += ":" + clock.environment()["LD_PRELOAD"]
+    daemon = start(journal.settings(folder, sync="none"), environment=both)
+    feed = connect(daemon)
+    path = journal.count_and_path(feed)[1]
+    syncs.fail("*" + path.name)
+    for n in range(3):
+        assert feed.update("trade", trade(n)) == NIL
+        feed.sync(".u.endofday[]")
+    assert daemon.wait_log("journal_unsynced")["file"] == str(path)
+    assert "8 0 %s\n" % path.name in (folder / "sym.unsynced").read_text()
