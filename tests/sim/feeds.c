@@ -512,6 +512,9 @@ doubt_rights(struct feed *f)
 {
 	uint32_t n = (uint32_t)max_u64(f->certain, f->next);
 
+	/* Behind the last one that was accepted. */
+	while (n > f->certain && is_hopeless(f, n - 1))
+		n--;
 	for (; n < sent(f); n++) {
 		struct update u = { f->number, n };
 		unsigned fate = f->fates.at[n] & FATE_MASK;

@@ -193,7 +193,7 @@ draw_version(void)
 
 	*v = *last;
 	v->number = ++versions.number;
-	v->is_broken = false;
+	v->is_broken = v->is_refused = false;
 	if (is_first)
 		v->has_users = world.doors.has_users;
 	else if (world.doors.has_users && sim_chance(100))
@@ -426,6 +426,7 @@ doors_write(bool is_broken)
 		v->has_users = true;
 	/* The running value is kept. */
 	v->is_open = versions.is_open != sim_chance(100);
+	v->is_refused = lets_strangers_in(v) && !versions.is_open;
 	put_users(v);
 	return v->number;
 }
@@ -433,7 +434,7 @@ doors_write(bool is_broken)
 bool
 doors_refuse_last(void)
 {
-	return lets_strangers_in(versions_last()) && !versions.is_open;
+	return versions_last()->is_refused;
 }
 
 void

@@ -22,6 +22,7 @@ struct version {
 	bool has_users; /* passwords are needed */
 	bool is_broken; /* nothing can be made of it */
 	bool is_open;	/* auth.open, in the file */
+	bool is_refused; /* it would let strangers in, and so is broken */
 	struct right_form roles[ROLES];
 	unsigned others_role; /* of those without a row */
 	struct user_form users[USERS_MAX];
