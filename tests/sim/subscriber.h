@@ -1,6 +1,7 @@
 /*
  * A subscriber, for the files that are about them: subscribers.c (what they
- * do), answers.c (what comes to them) and order.c (where that is in the order).
+ * do), policies.c (what befalls the slow ones), answers.c (what comes to them)
+ * and order.c (where that is in the order).
  */
 #ifndef RINGTICK_TESTS_SIM_SUBSCRIBER_H
 #define RINGTICK_TESTS_SIM_SUBSCRIBER_H
@@ -131,6 +132,11 @@ bool subscriber_asks_as_mgkdb(const struct subscriber *s);
 void subscriber_ask_from(struct subscriber *s, uint64_t from);
 void subscriber_ask_again(struct subscriber *s);
 void subscriber_come_later(struct subscriber *s);
+
+/* ---- policies.c ---- */
+
+void policy_draw(struct subscriber *s);
+void policy_check(struct subscriber *s, bool is_excused); /* at each look */
 
 /* ---- answers.c ---- */
 
