@@ -77,6 +77,14 @@ has_waited_for_room(const struct subscriber *s, const struct seen *seen)
 	       sim_now_ns() - s->asked_ns > MESSAGE_NS;
 }
 
+/* Whether that was so of requests, limits.c says. */
+static bool
+is_over_limit(const struct subscriber *s, const struct seen *seen)
+{
+	return strcmp(seen->error, "requests") == 0 ||
+	       (s->is_over != SURE_NOT && strcmp(seen->error, "symbols") == 0);
+}
+
 static void
 refused(struct subscriber *s, const struct seen *seen)
 {
@@ -87,7 +95,8 @@ refused(struct subscriber *s, const struct seen *seen)
 		       strcmp(seen->error, "range") == 0;
 
 	sim_trace("%s is refused: %s", s->c.user, seen->error);
-	if (s->is_refused && strcmp(seen->error, "access") == 0) {
+	if ((s->is_refused && strcmp(seen->error, "access") == 0) ||
+	    is_over_limit(s, seen)) {
 		client_leave(&s->c);
 		subscriber_come_later(s);
 		return;
@@ -279,7 +288,8 @@ placed(struct subscriber *s, const struct seen *seen)
 
 	SIM_CHECK(seen->numbers_cnt == 4, "the reply to %s has %u numbers",
 		  s->c.user, seen->numbers_cnt);
-	SIM_CHECK(!subscriber_wants_unknown(s) && !s->is_refused,
+	SIM_CHECK(!subscriber_wants_unknown(s) && !s->is_refused &&
+			  s->is_over != SURE_YES,
 		  "%s subscribes to what is not there, or not for it",
 		  s->c.user);
 	check_pairs(s, &s->has, seen);
@@ -357,11 +367,14 @@ changed(struct subscriber *s, const struct seen *seen)
 		/* Its request may have waited for so long. */
 		SIM_CHECK((world.disk_faults > 0 &&
 			   strcmp(seen->error, "journal") == 0) ||
-				  has_waited_for_room(s, seen),
+				  has_waited_for_room(s, seen) ||
+				  is_over_limit(s, seen),
 			  "%s may not change its selection: %s", s->c.user,
 			  seen->error);
 		return;
 	}
+	SIM_CHECK(s->is_over != SURE_YES,
+		  "%s gets more symbols than it may have", s->c.user);
 	s->has = s->next;
 	memset(s->had, 0, sizeof(s->had));
 	if (!world.has_journal) {
@@ -543,6 +556,8 @@ subscriber_take(struct client *c, const struct seen *seen, const uint8_t *at)
 
 	account_took(subscriber_id(s), c->taken_bytes, count_updates(seen, at),
 		     seen->kind);
+	if (seen->kind == SEEN_REPLY || seen->kind == SEEN_ERROR)
+		limits_answered(c, seen);
 	if (has_vague_rights(s, seen))
 		return;
 	if (!s->is_placed) {
@@ -574,8 +589,8 @@ subscriber_take(struct client *c, const struct seen *seen, const uint8_t *at)
 		return;
 	}
 	if (s->asking > 0 && seen->kind == SEEN_ERROR) {
-		SIM_CHECK(world.disk_faults > 0, "%s is not answered: %s",
-			  s->c.user, seen->error);
+		SIM_CHECK(world.disk_faults > 0 || is_over_limit(s, seen),
+			  "%s is not answered: %s", s->c.user, seen->error);
 		s->asking--;
 		s->unsure -= s->unsure > 0;
 		return;

@@ -142,12 +142,14 @@ ask(struct asker *a, const char *question)
 	a->steps = world.clock_steps;
 	a->asked_since = doors_now();
 	a->reloads = doors_reloads();
-	if (question == reload_question &&
+	if (question == reload_question && doors_requests_of(&a->c) == 0 &&
 	    doors_may(&a->c, doors_now(), MAY_ADMINISTER) == SURE_YES)
 		doors_ask_reload();
 	world.asked_ends += a->question == end_question;
 	sim_trace("%s asks %.60s", a->c.user, a->question);
 	put_request(&a->c.out, a->question, true);
+	if (!a->is_hostile)
+		limits_asked(&a->c);
 	client_flush(&a->c);
 	if (a->question == lag_question)
 		world.wants_figures |= 1u << (a - all);
@@ -321,6 +323,9 @@ check_as_tick(const struct asker *a, const struct seen *s, const uint8_t *at)
 static void
 check_answer(const struct asker *a, const struct seen *s, const uint8_t *at)
 {
+	limits_answered(&a->c, s);
+	if (s->kind == SEEN_ERROR && strcmp(s->error, "requests") == 0)
+		return;
 	check_right(a, s);
 	if (a->question == reload_question)
 		check_reload(a, s);

@@ -81,6 +81,18 @@ fd_close_all(void)
 			(void)fd_close(FD_FIRST + i);
 }
 
+unsigned
+fd_count(bool (*is_one)(const struct socket *s, const void *key),
+	 const void *key)
+{
+	unsigned cnt = 0;
+
+	for (int i = 0; i < FD_MAX; i++)
+		cnt += table[i].kind == FD_SOCKET &&
+		       is_one(table[i].socket, key);
+	return cnt;
+}
+
 /* A stop gives all back, whatever was under way: what is left is of something
  * that was forgotten, and would be more with each connection or day. */
 void

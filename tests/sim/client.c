@@ -28,8 +28,10 @@ client_flush(struct client *c)
 static void
 forget(struct client *c)
 {
-	if (c->socket != NULL)
+	if (c->socket != NULL) {
+		limits_left(c);
 		net_leave(c->socket);
+	}
 	c->socket = NULL;
 	c->has_hello = false;
 	c->in.len = c->out.len = 0;
@@ -168,6 +170,7 @@ client_connect(struct client *c)
 	if (c->socket == NULL)
 		return false;
 	c->socket->host = c->as.host;
+	c->socket->user_no = c->as.user_no;
 	c->port = c->socket->port;
 	c->connect_ns = sim_now_ns();
 	c->since = doors_now();

@@ -146,8 +146,11 @@ told_of_reload(const char *line, size_t len)
 void
 doors_told(const char *line, size_t len)
 {
-	if (world.doors.is_on && memmem(line, len, "event=reload ", 13) != NULL)
+	if (!world.doors.is_on)
+		return;
+	if (memmem(line, len, "event=reload ", 13) != NULL)
 		told_of_reload(line, len);
+	limits_told(line, len);
 }
 
 /* ---- rights ---- */
@@ -241,6 +244,52 @@ doors_put_tables(const struct client *c, struct bytes *b)
 	put_names_reply(b, (f->publish | f->subscribe) & ~schema.lacks);
 }
 
+/* ---- limits ---- */
+
+unsigned
+doors_most_of_address(unsigned since)
+{
+	unsigned most = 0;
+
+	for (unsigned i = since > 0 ? since : 1; i <= doors_now(); i++) {
+		if (adopted(i)->per_address == 0)
+			return 0;
+		most = (unsigned)max_u64(most, adopted(i)->per_address);
+	}
+	return most;
+}
+
+unsigned
+doors_most_of_user(const struct client *c, unsigned since)
+{
+	unsigned most = 0;
+
+	for (unsigned i = since > 0 ? since : 1; i <= doors_now(); i++) {
+		const struct user_form *u = user_of(adopted(i), c);
+
+		if (u == NULL || u->connections == 0)
+			return 0;
+		most = (unsigned)max_u64(most, u->connections);
+	}
+	return most;
+}
+
+unsigned
+doors_requests_of(const struct client *c)
+{
+	return c->as.user_no == OTHERS || !world.doors.has_limits
+		       ? 0
+		       : versions.limits[c->as.user_no].requests;
+}
+
+unsigned
+doors_symbols_of(const struct client *c)
+{
+	return c->as.user_no == OTHERS || !world.doors.has_limits
+		       ? 0
+		       : versions.limits[c->as.user_no].symbols;
+}
+
 /* ---- who comes in, and who is sent away ---- */
 
 unsigned
@@ -297,6 +346,7 @@ doors_was_let_in(struct client *c)
 {
 	if (!world.doors.is_on)
 		return;
+	limits_let_in(c);
 	SIM_CHECK(ways_is_good(c), "%s is let in, from a strange way", c->user);
 	SIM_CHECK(c->as.port != DOOR_LOCAL || has_role(c) != SURE_NOT,
 		  "%s is let in where it has no role", c->user);
@@ -357,6 +407,10 @@ may_end(const struct client *c, const char *reason)
 		return c->as.port == DOOR_LOCAL && has_role(c) != SURE_YES;
 	if (strcmp(reason, "rights") == 0)
 		return subscribers_may_lose(c->user);
+	if (strcmp(reason, "over_address") == 0)
+		return limits_refuse_address(c);
+	if (strcmp(reason, "over_user") == 0)
+		return limits_refuse_user(c);
 	return !ways_is_good(c);
 }
 
@@ -367,7 +421,7 @@ doors_check_end(const char *line, size_t len, const char *user,
 	static const char *const reasons[] = {
 		"login", "login_barred", "login_unknown", "user_gone",
 		"role",	 "rights",	 "network",	  "certificate",
-		"bad_proxy"
+		"bad_proxy", "over_address", "over_user"
 	};
 	const struct client *c = find_client(line, len);
 	bool is_known = false;

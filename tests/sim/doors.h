@@ -83,6 +83,17 @@ struct selection doors_allow(const struct client *c, struct selection s);
 /* Whether it may keep a subscription, says the last adoption. */
 bool doors_cover(const struct client *c, struct selection s);
 
+/* Of connections, the most that some adoption since then has allowed; 0: any.
+ */
+unsigned doors_most_of_address(unsigned since);
+unsigned doors_most_of_user(const struct client *c, unsigned since);
+
+/* Requests in a second and symbols of its user, the same in all versions but
+ * for the last ones, which have no limits; 0: none. */
+unsigned doors_requests_of(const struct client *c);
+unsigned doors_symbols_of(const struct client *c);
+unsigned doors_per_address(void); /* of the file */
+
 /* The answer to `tables[]`: those that it may see. */
 void doors_put_tables(const struct client *c, struct bytes *b);
 
@@ -114,6 +125,25 @@ void ways_check_tls(const struct client *c, const char *tls,
  * barred. */
 void ways_note(const struct client *c);
 bool ways_has_failed(const struct client *c);
+
+/* ---- limits (limits.c) ---- */
+
+void limits_let_in(struct client *c);
+
+/* A connection was refused for this: whether that can be so. */
+bool limits_refuse_address(const struct client *c);
+bool limits_refuse_user(const struct client *c);
+
+/* It makes a request that is answered; that is; it leaves. */
+void limits_asked(const struct client *c);
+void limits_answered(const struct client *c, const struct seen *s);
+void limits_left(const struct client *c);
+
+/* Whether a change of what it gets is refused for its symbols. */
+enum sure limits_symbols(const struct client *c, struct selection before,
+			 struct selection after);
+
+void limits_told(const char *line, size_t len); /* a line of the log */
 
 /* ---- the operator (operator.c) ---- */
 

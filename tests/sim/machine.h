@@ -111,6 +111,10 @@ int fd_open(struct descriptor d); /* -1 with errno: EMFILE */
 struct descriptor *fd_get(int fd); /* NULL: not of the simulated machine */
 int fd_close(int fd);
 void fd_close_all(void);
+
+/* How many of the daemon's connections are such. */
+unsigned fd_count(bool (*is_one)(const struct socket *s, const void *key),
+		  const void *key);
 void fd_check_closed(void); /* all but the log */
 void calls_crash(void);
 
@@ -138,7 +142,8 @@ struct socket {
 	struct peer *peer; /* NULL: the client has let go */
 	int fd;		   /* the daemon's; -1: not accepted, or closed */
 	unsigned port;
-	uint32_t host; /* the client's address */
+	uint32_t host; /* the client's address, ... */
+	unsigned user_no; /* ... and user: see doors.h */
 	bool client_ended; /* FIN of the client is behind `up` */
 	bool is_reset;
 	bool daemon_ended; /* FIN of the daemon is behind `down` */

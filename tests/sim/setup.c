@@ -252,7 +252,8 @@ write_conf(const char *end)
 	(void)snprintf(
 		text, sizeof(text),
 		"%s"
-		"connections = { max = 32; receive_buffer = \"%uK\"; };\n"
+		"connections = { max = 32; receive_buffer = \"%uK\";"
+		" per_address = %u; };\n"
 		"ring = { size = \"%uK\"; };\n"
 		"journal = { directory = \"%s\"; sync = \"%s\";"
 		" reserve = %s; };\n"
@@ -263,7 +264,7 @@ write_conf(const char *end)
 		"day = { zone = \"%s\"; };\n"
 		"compatibility = { sub_list = \"%s\"; };\n"
 		"%s%s%s",
-		listen, setup.receive_kb, world.ring_kb,
+		listen, setup.receive_kb, doors_per_address(), world.ring_kb,
 		world.has_journal ? "/journal" : "", sync_names[world.sync],
 		setup.has_reserve ? "true" : "false", after_names[world.after],
 		world.interval_ms, (long long)world.block_limit_ns / NS_PER_MS,

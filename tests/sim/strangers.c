@@ -35,6 +35,14 @@ draw_name(struct way *w)
 					     "nobody", "asker0" };
 	const char *name = names[sim_below(ARRAY_LEN(names))];
 
+	/* One of them, as often as it may be. */
+	if (world.doors.has_limits && sim_chance(500)) {
+		(void)snprintf(w->user, sizeof(w->user), "stranger0");
+		w->user_no = doors_find_user(w->user);
+		(void)snprintf(w->password, sizeof(w->password), "%.15s%u",
+			       w->user, doors_password(w->user_no));
+		return;
+	}
 	if (sim_chance(400))
 		return;
 	(void)snprintf(w->user, sizeof(w->user), "%s", name);
@@ -87,6 +95,7 @@ ready(struct client *c)
 	s->asked_ns = sim_now_ns();
 	s->asked_since = doors_now();
 	put_request(&c->out, "tables[]", true);
+	limits_asked(c);
 	client_flush(c);
 }
 
@@ -96,9 +105,13 @@ take(struct client *c, const struct seen *seen, const uint8_t *at)
 	struct stranger *s = stranger_of(c);
 	struct bytes wanted = { 0 };
 
-	SIM_CHECK(s->asked_ns != 0 && seen->kind == SEEN_REPLY,
+	SIM_CHECK(s->asked_ns != 0 && (seen->kind == SEEN_REPLY ||
+				       strcmp(seen->error, "requests") == 0),
 		  "%s gets what it did not ask for", c->user);
 	s->asked_ns = 0;
+	limits_answered(c, seen);
+	if (seen->kind == SEEN_ERROR)
+		return;
 	if (c->start < world.starts || !doors_are_same(c, s->asked_since))
 		return;
 	doors_put_tables(c, &wanted);

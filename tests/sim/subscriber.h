@@ -96,6 +96,7 @@ struct subscriber {
 	int64_t asked_ns;
 	unsigned asked_since; /* doors_now(), then */
 	bool is_refused; /* what it has asked for, for lack of rights */
+	enum sure is_over; /* what it has asked for, its user's symbols */
 	bool must_go, may_go; /* its rights have changed */
 	bool is_unsure;	  /* whether its reply is of that order, too */
 	bool has_skipped;

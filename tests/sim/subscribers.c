@@ -65,6 +65,11 @@ ask(struct subscriber *s, const struct wish *w, const char *call,
 	sim_trace("%s asks %s", s->c.user, text);
 	put_request(&s->c.out, text, true);
 	account_asked(subscriber_id(s));
+	limits_asked(&s->c);
+	s->is_over = limits_symbols(&s->c,
+				    s->is_changing ? s->has.sel
+						   : (struct selection){ 0 },
+				    s->is_changing ? s->next.sel : s->has.sel);
 }
 
 static bool
@@ -390,6 +395,7 @@ ask_some(struct subscriber *s)
 			    world.has_journal ? "(.u.i;.u.d)" : "(0;.u.d)",
 			    true);
 		account_asked(subscriber_id(s));
+		limits_asked(&s->c);
 	}
 	client_flush(&s->c);
 }

@@ -155,6 +155,30 @@ is_kept(const struct client *c)
 	return is_trusted(c) || is_kind(c, "feed") || is_kind(c, "bystander");
 }
 
+/* Who is refused a connection or a request tries again. */
+static void
+draw_limits(const struct client *c, struct user_form *u, uint64_t base,
+	    bool is_first)
+{
+	uint64_t lots = lots_of(~base, c->user);
+	struct user_limits *own = &versions.limits[c->user_no];
+
+	if (is_first || chance(&lots, 250))
+		u->buffers = (unsigned)(lot(&lots) % 3);
+	if (is_kept(c) || is_kind(c, "flood") || is_kind(c, "bad"))
+		return;
+	if (is_first || chance(&lots, 250))
+		u->connections = chance(&lots, 500)
+					 ? 1 + (unsigned)(lot(&lots) % 2)
+					 : 0;
+	if (!is_first)
+		return;
+	if (chance(&lots, 500))
+		own->requests = 1 + (unsigned)(lot(&lots) % 8);
+	if (chance(&lots, 500))
+		own->symbols = 1 + (unsigned)(lot(&lots) % 12);
+}
+
 static void
 draw_user(const struct client *c, struct user_form *u, uint64_t base,
 	  bool is_first)
@@ -205,6 +229,12 @@ draw_version(void)
 				 : ROLE_ADMIN;
 	for (unsigned i = 0; i < versions.users_cnt; i++)
 		draw_user(versions.users[i], &v->users[i], base, is_first);
+	for (unsigned i = 0; world.doors.has_limits && i < versions.users_cnt;
+	     i++)
+		draw_limits(versions.users[i], &v->users[i], base, is_first);
+	if (world.doors.has_limits && world.doors.is_spread &&
+	    (is_first || sim_chance(300)))
+		v->per_address = (unsigned)sim_below(4);
 	for (unsigned i = 0; i < versions.users_cnt; i++)
 		sum_up(v, &v->users[i]);
 	return v;
@@ -223,6 +253,7 @@ doors_open(void)
 	world.doors.has_certificates =
 		world.doors.has_listeners && sim_chance(300);
 	world.doors.is_spread = sim_chance(500);
+	world.doors.has_limits = sim_chance(500);
 }
 
 /* ---- the configuration ---- */
@@ -326,6 +357,13 @@ put_form(struct text *t, const struct right_form *f)
 }
 
 static void
+put_limit(struct text *t, const char *name, unsigned limit)
+{
+	if (limit > 0)
+		put(t, " %s = %u;", name, limit);
+}
+
+static void
 put_user(struct text *t, const struct client *c, const struct user_form *u)
 {
 	const char *policy = subscribers_policy_of(c->user);
@@ -333,6 +371,12 @@ put_user(struct text *t, const struct client *c, const struct user_form *u)
 	put(t, "{ user = \"%s\";%s", c->user, policy);
 	if (world.doors.has_rights)
 		put_form(t, &u->own);
+	put_limit(t, "connections", u->connections);
+	put_limit(t, "buffers", u->buffers);
+	if (!versions_last()->is_free) {
+		put_limit(t, "requests", versions.limits[c->user_no].requests);
+		put_limit(t, "symbols", versions.limits[c->user_no].symbols);
+	}
 	if (u->roles != 0)
 		put(t, " roles = ( %s%s%s );",
 		    (u->roles & 1) != 0 ? "\"r0\"" : "",
@@ -409,8 +453,12 @@ static void
 forgive(struct version *v)
 {
 	v->has_users = world.doors.has_users;
-	for (unsigned i = 0; i < versions.users_cnt; i++)
+	v->is_free = true;
+	v->per_address = 0;
+	for (unsigned i = 0; i < versions.users_cnt; i++) {
 		v->users[i].has_account = true;
+		v->users[i].connections = v->users[i].buffers = 0;
+	}
 }
 
 unsigned
@@ -435,6 +483,12 @@ bool
 doors_refuse_last(void)
 {
 	return versions_last()->is_refused;
+}
+
+unsigned
+doors_per_address(void)
+{
+	return versions_last()->per_address;
 }
 
 void

@@ -14,6 +14,7 @@ struct user_form {
 	struct right_form own, sum; /* sum: with those of its roles */
 	unsigned roles;
 	unsigned password;
+	unsigned connections, buffers; /* at once; 0: no limit */
 	bool has_account;
 };
 
@@ -25,12 +26,17 @@ struct version {
 	bool is_refused; /* it would let strangers in, and so is broken */
 	struct right_form roles[ROLES];
 	unsigned others_role; /* of those without a row */
+	unsigned per_address; /* connections; 0: no limit */
+	bool is_free;	      /* of the other limits */
 	struct user_form users[USERS_MAX];
 };
 
 extern struct versions {
 	struct client *users[USERS_MAX];
 	unsigned users_cnt;
+	struct user_limits {
+		unsigned requests, symbols; /* 0: no limit */
+	} limits[USERS_MAX];
 	struct version written[MARKS]; /* by number */
 	unsigned number; /* of the last one written; 0: none */
 	bool was_broken; /* one written since the log told of a reload */

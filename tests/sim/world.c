@@ -392,6 +392,8 @@ give_name_to_copy(void)
 	world.rescued[0] = '\0';
 }
 
+static bool has_crashed_unsynced; /* some run */
+
 /* A start that the disk makes fail, or a failed sync; or ringtick-login, which
  * does not start. */
 static bool
@@ -418,12 +420,13 @@ may_lose_power(void)
 }
 
 /* After a stop the machine may be turned off: nothing is lost then, but for
- * what others have done to its names, and nobody has synced. */
+ * what others have done to its names, and nobody has synced; and of a run that
+ * has crashed without syncs the days that the next one does not open. */
 static void
 maybe_turn_off(void)
 {
 	if (!world.is_stop_plain || world.is_cut || sim_digest() % 4 != 0 ||
-	    world.removed_ns >= world.ready_ns)
+	    world.removed_ns >= world.ready_ns || has_crashed_unsynced)
 		return;
 	sim_trace("the machine is turned off");
 	fs_lose_power();
@@ -447,6 +450,8 @@ daemon_ended(int status)
 		  "the daemon has stopped by itself");
 	if (status == 0)
 		maybe_turn_off();
+	else if (world.sync == SYNC_NONE)
+		has_crashed_unsynced = true;
 	if (!is_power_off)
 		damage_name_end();
 	give_name_to_copy();

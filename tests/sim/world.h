@@ -107,6 +107,7 @@ struct world {
 		bool has_users, has_rights, has_listeners, has_reloads;
 		bool has_certificates; /* of clients, behind the terminator */
 		bool is_spread; /* each client has an address of its own */
+		bool has_limits; /* of addresses and users */
 	} doors;
 	struct world_counts {
 		uint64_t updates, frames, connects, crashes, stops, figures;
@@ -206,6 +207,7 @@ struct client {
 	uint64_t taken_bytes; /* of whole frames that have come on it */
 	unsigned start;	     /* of the daemon, when it connected */
 	int64_t connect_ns;  /* when that was */
+	int64_t hello_ns;    /* when the daemon's answer came */
 	unsigned port;	     /* of its last connection */
 	char user[16];
 	unsigned user_no;
