@@ -239,6 +239,18 @@ damage_told(const char *line, size_t len)
 		   strtoull(lost, NULL, 10));
 }
 
+/* A file without records: nothing is lost. */
+void
+damage_is_left(const char *path)
+{
+	if (!world.is_damaged)
+		return;
+	world.is_damaged = false;
+	if (fs_find(path) != NULL)
+		(void)fs_unlink(path);
+	fs_sync_names();
+}
+
 void
 damage_check(bool is_excused)
 {

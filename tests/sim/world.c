@@ -164,6 +164,9 @@ date_corrected(const char *line, size_t len)
 	SIM_CHECK(judge_count(from) == 0,
 		  "day %d is left, and it has records", from);
 	(void)snprintf(world.journal, sizeof(world.journal), "/journal/sym%s",
+		       clock_date_text(date, from));
+	damage_is_left(world.journal);
+	(void)snprintf(world.journal, sizeof(world.journal), "/journal/sym%s",
 		       clock_date_text(date, to));
 	judge_correct_day(to);
 	judge_read_journal();

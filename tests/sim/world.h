@@ -184,6 +184,7 @@ bool damage_is_strange(const struct inode *file);
 void damage_between_runs(void);
 void damage_told(const char *line, size_t len); /* a line of the log */
 void damage_check(bool is_excused);		/* at each look */
+void damage_is_left(const char *path); /* the daemon has another file */
 
 /* ---- a client's connection (client.c) ---- */
 
