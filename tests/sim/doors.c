@@ -480,17 +480,18 @@ world_login_asked(unsigned port, const char *user, const char *password)
 }
 
 void
-world_login_answered(unsigned port, const char *user, enum login_says what)
+world_login_answered(uint32_t host, unsigned port, const char *user,
+		     enum login_says what)
 {
+	if (port != 0 && what == SAYS_NO)
+		ways_note_failure(user, host);
 	for (unsigned i = 0; i < versions.users_cnt; i++) {
 		struct client *c = versions.users[i];
 
 		if (port == 0 && strcmp(c->as.user, user) == 0 &&
 		    what == SAYS_NO)
 			c->is_denied = true;
-		if (port == 0 || c->port != port)
-			continue;
-		c->verdict = what;
-		ways_note(c);
+		if (port != 0 && c->port == port)
+			c->verdict = what;
 	}
 }

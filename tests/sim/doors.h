@@ -121,9 +121,9 @@ bool ways_has_certificate(const struct client *c);
 void ways_check_tls(const struct client *c, const char *tls,
 		    const char *certificate);
 
-/* Its password was checked.  And whether it has failed so often that it may be
- * barred. */
-void ways_note(const struct client *c);
+/* A wrong password of a user at an address.  And whether there were so many
+ * that a client may be barred. */
+void ways_note_failure(const char *user, uint32_t host);
 bool ways_has_failed(const struct client *c);
 
 /* ---- limits (limits.c) ---- */

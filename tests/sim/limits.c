@@ -14,6 +14,10 @@
 
 enum { WAITING_MAX = 16 };
 
+/* How long the daemon may read what was sent on a connection that has broken:
+ * it may be stopped for a while. */
+#define LOST_NS (40 * NS_PER_S)
+
 /* What is too much is looked at once more after a while: a connection that was
  * ended just then does not count. */
 #define AGAIN_NS (2 * NS_PER_S)
@@ -29,7 +33,9 @@ static struct asking {
  * at most up to this one. */
 static struct payer {
 	int64_t most_until_ns;
-	unsigned waiting; /* of all of them, or nobody knows */
+	unsigned waiting; /* without an answer, on connections that are well */
+	unsigned lost;	  /* on others: the daemon may still find them, ... */
+	int64_t lost_ns;  /* ... the last of which broke then */
 } payers[USERS_MAX];
 
 /* Of this run of the daemon. */
@@ -184,18 +190,33 @@ limits_asked(const struct client *c)
 	payers[c->as.user_no].waiting++;
 }
 
+/* Those of broken connections are made by now. */
 static void
-check_refused(const struct client *c, const struct payer *p, int64_t sent_ns,
+settle_lost(struct payer *p, unsigned max)
+{
+	if (p->lost == 0 || sim_now_ns() - p->lost_ns < LOST_NS)
+		return;
+	p->most_until_ns = max_i64(p->most_until_ns, p->lost_ns + LOST_NS) +
+			   p->lost * price_ns(max);
+	p->lost = 0;
+}
+
+static void
+check_refused(const struct client *c, struct payer *p, int64_t sent_ns,
 	      unsigned max)
 {
-	int64_t until_ns = p->most_until_ns;
+	int64_t until_ns;
+	unsigned open;
 
 	SIM_CHECK(max > 0, "%s is refused a request, and has no limit",
 		  c->user);
+	settle_lost(p, max);
+	until_ns = p->most_until_ns;
+	open = p->waiting + p->lost;
 	/* Those that wait for their answers may have been made. */
-	if (p->waiting > 0)
+	if (open > 0)
 		until_ns = max_i64(until_ns, sim_now_ns()) +
-			   p->waiting * price_ns(max);
+			   open * price_ns(max);
 	SIM_CHECK(max_i64(until_ns, sent_ns) + price_ns(max) >
 			  sent_ns + NS_PER_S,
 		  "%s is refused a request, and has not made %u in a second",
@@ -248,8 +269,9 @@ limits_left(const struct client *c)
 	if (!is_known(c))
 		return;
 	if (max > 0)
-		p->most_until_ns = max_i64(p->most_until_ns, sim_now_ns()) +
-				   a->waiting * price_ns(max);
+		settle_lost(p, max);
+	p->lost += a->waiting;
+	p->lost_ns = sim_now_ns();
 	p->waiting -= a->waiting;
 	seen.lost += a->waiting;
 	a->waiting = 0;

@@ -6,8 +6,10 @@
  */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -269,6 +271,18 @@ decide(const struct login_pair *p, const struct login_request *r)
 		       : LOGIN_NO;
 }
 
+static uint32_t
+host_of(const char *peer)
+{
+	struct in_addr at = { 0 };
+	char host[16];
+
+	(void)snprintf(host, sizeof(host), "%.*s", (int)strcspn(peer, ":"),
+		       peer);
+	(void)inet_pton(AF_INET, host, &at);
+	return ntohl(at.s_addr);
+}
+
 static unsigned
 port_of(const char *peer)
 {
@@ -276,7 +290,6 @@ port_of(const char *peer)
 
 	return colon == NULL ? 0 : (unsigned)strtoul(colon + 1, NULL, 10);
 }
-
 
 static void
 answer(void *who, uint64_t what)
@@ -298,7 +311,7 @@ answer(void *who, uint64_t what)
 		free(r);
 		return;
 	}
-	world_login_answered(port_of(r->peer), r->user,
+	world_login_answered(host_of(r->peer), port_of(r->peer), r->user,
 			     a.kind == LOGIN_YES  ? SAYS_YES
 			     : a.kind == LOGIN_NO ? SAYS_NO
 						  : SAYS_UNKNOWN);

@@ -78,7 +78,7 @@ void world_wrote(void); /* something was appended to a file */
  * that was asked about an account. */
 void world_login_asked(unsigned port, const char *user, const char *password);
 enum login_says { SAYS_NOTHING, SAYS_YES, SAYS_NO, SAYS_UNKNOWN };
-void world_login_answered(unsigned port, const char *user,
+void world_login_answered(uint32_t host, unsigned port, const char *user,
 			  enum login_says what);
 void world_sync_failed(void); /* of the journal */
 int64_t world_paused_until_ns(void); /* the process is stopped */

@@ -10,8 +10,9 @@
 #include "doors.h"
 
 enum {
-	FAILURES_MAX = 64,
-	FAILURES_FREE = 3,
+	FAILURES_MAX = 128,
+	FAILURES_FREE = 3, /* of a user */
+	DEBTS_MAX = 32,	   /* of an address, which may have ... */
 	NETWORK_BITS = 8, /* of the addresses in DOOR_LOCAL's network */
 	PROXY_NETWORK_BITS = 16,
 };
@@ -19,6 +20,7 @@ enum {
 /* A failure counts for so long, and bars for so long at most. */
 #define FAILURE_NS (300 * NS_PER_S)
 #define BARRED_NS  (33 * NS_PER_S)
+#define DEBT_NS	   (2 * NS_PER_S) /* ... one more after this */
 
 static const char tls_version[] = "TLSv1.3";
 
@@ -184,41 +186,45 @@ ways_put_hello(struct client *c)
 /* ---- failures ---- */
 
 static struct failure *
-failure_of(const struct way *w)
+failure_of(const char *user, uint32_t host)
 {
 	struct failure *free_one = &failures[0];
 
 	for (unsigned i = 0; i < FAILURES_MAX; i++) {
 		struct failure *f = &failures[i];
 
-		if (f->host == w->host && strcmp(f->user, w->user) == 0)
+		if (f->host == host && strcmp(f->user, user) == 0)
 			return f;
 		if (f->at_ns < free_one->at_ns)
 			free_one = f;
 	}
-	*free_one = (struct failure){ .host = w->host };
-	memcpy(free_one->user, w->user, sizeof(w->user));
+	*free_one = (struct failure){ .host = host };
+	(void)snprintf(free_one->user, sizeof(free_one->user), "%s", user);
 	return free_one;
 }
 
-/* The daemon does not hear all of these, also not of a success: the client may
- * have left. */
+/* The daemon does not hear all of these. */
 void
-ways_note(const struct client *c)
+ways_note_failure(const char *user, uint32_t host)
 {
-	struct failure *f = failure_of(&c->as);
+	struct failure *f = failure_of(user, host);
 
 	if (f->at_ns + FAILURE_NS < sim_now_ns())
 		f->cnt = 0;
-	f->cnt += c->verdict == SAYS_NO;
-	if (c->verdict == SAYS_NO)
-		f->at_ns = sim_now_ns();
+	f->cnt++;
+	f->at_ns = sim_now_ns();
+	/* Those of all users of an address are in the row of none. */
+	f = failure_of("", host);
+	f->at_ns = max_i64(f->at_ns, sim_now_ns()) + DEBT_NS;
 }
 
 bool
 ways_has_failed(const struct client *c)
 {
-	const struct failure *f = failure_of(&c->as);
+	const struct failure *f = failure_of(c->as.user, c->as.host);
 
-	return f->cnt >= FAILURES_FREE && f->at_ns + BARRED_NS > sim_now_ns();
+	return (f->cnt >= FAILURES_FREE &&
+		f->at_ns + BARRED_NS > sim_now_ns()) ||
+	       failure_of("", c->as.host)->at_ns - sim_now_ns() >=
+		       (DEBTS_MAX - 1) * DEBT_NS;
 }
