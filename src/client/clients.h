@@ -22,7 +22,7 @@ struct clients {
 	struct list free;  /* open_node of free slots */
 	struct list open;  /* open_node of the others, oldest first */
 	struct list hello; /* hello_node of those that have not said who they
-			      are, oldest first */
+			      are, or wait for a check of it, oldest first */
 
 	struct list lost;  /* lost_node of those whose peer has ended, which
 			      are to be closed */

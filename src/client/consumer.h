@@ -198,7 +198,7 @@ struct consumer {
 	bool is_counted; /* in delivery's count of bytes in flight */
 
 	/* Being slow: */
-	uint64_t address; /* peers_address; each address has a share of the
+	uint64_t address; /* shares_of_address; each has a share of the
 			     streams */
 	enum slow_policy policy;
 	bool wants_skips; /* the client asked for notices of skips */

@@ -50,12 +50,6 @@ add_text(uint64_t hash, const char *text, size_t len)
 }
 
 uint64_t
-peers_address(const char *peer)
-{
-	return add_text(HASH_BEGIN, peer, address_len(peer));
-}
-
-uint64_t
 peers_client(uint64_t address, const char *name)
 {
 	return add_text(address, name, strlen(name));

@@ -128,9 +128,7 @@ bool faults_may(struct faults *f, uint64_t fault, int64_t now_ns);
 /* The line was written. */
 void faults_note(struct faults *f, uint64_t fault);
 
-/* Hashes of a peer's address, without the port; and of a user name at such an
- * address. */
-uint64_t peers_address(const char *peer);
+/* Hash of a user name at an address (shares_of_address). */
 uint64_t peers_client(uint64_t address, const char *name);
 
 #endif

@@ -33,7 +33,7 @@ struct publishers {
 };
 
 /* A connection has published for the first time; a connection that had
- * published has gone.  `address` is peers_address; now_ns is monotonic. */
+ * published has gone.  `address` is shares_of_address; now_ns is monotonic. */
 void publishers_came(struct publishers *p, const char *name, uint64_t address,
 		     int64_t now_ns);
 void publishers_left(struct publishers *p, const char *name, uint64_t address,

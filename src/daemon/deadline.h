@@ -17,9 +17,9 @@ void deadline_set(struct server *s, struct connection *c, int64_t in_ns);
 
 /*
  * Called when a client has connected.  If few slots are left, returns the
- * connection that has been without a handshake for longest, to be closed before
- * its deadline: silent clients could keep all others out.  NULL: no connection
- * need be closed.
+ * connection that has been without a handshake, or a check of its password, for
+ * longest, to be closed before its deadline: silent clients, or many wrong
+ * passwords, could keep all others out.  NULL: no connection need be closed.
  */
 struct connection *deadline_find_place(const struct server *s);
 

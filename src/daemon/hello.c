@@ -38,7 +38,8 @@ hello_lets_in(struct server *s, struct connection *c,
 
 /* From here on the client counts, not the terminator. */
 static void
-know_client(struct connection *c, const struct proxy_header *header)
+know_client(const struct server *s, struct connection *c,
+	    const struct proxy_header *header)
 {
 	c->awaits_proxy = false;
 	c->parsed += header->consumed;
@@ -46,7 +47,7 @@ know_client(struct connection *c, const struct proxy_header *header)
 		return;
 	c->from.at.any = header->from;
 	(void)peer_text(&c->from, c->peer, sizeof(c->peer));
-	c->consumer.address = peers_address(c->peer);
+	c->consumer.address = shares_of_address(&s->shares, &c->from);
 	c->has_tls = header->is_tls;
 	(void)log_value(c->tls, sizeof(c->tls),
 			header->tls[0] == '\0' ? "yes" : header->tls,
@@ -66,7 +67,7 @@ serve_proxy(struct server *s, struct connection *c, enum close_reason *reason,
 	*reason = CLOSE_bad_proxy;
 	if (result != WIRE_OK)
 		return result;
-	know_client(c, &header);
+	know_client(s, c, &header);
 	*why = NULL;
 	return hello_lets_in(s, c, reason) ? WIRE_OK : WIRE_BAD;
 }
@@ -200,7 +201,6 @@ check(struct server *s, struct connection *c, enum close_reason *reason)
 	if (login_is_barred(s, c))
 		return HELLO_REFUSED;
 	c->state = CONNECTION_CHECKING;
-	list_remove(&c->hello_node);
 	login_ask(s, c);
 	return HELLO_CHECKING;
 }

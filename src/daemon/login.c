@@ -297,6 +297,7 @@ login_run(struct server *s)
 		if (c == NULL || !send_request(s, a, c))
 			return;
 		list_remove(&c->login_node);
+		list_remove(&c->hello_node);
 	}
 }
 

@@ -293,7 +293,7 @@ session_accepted(struct server *s, unsigned listener_idx, int fd)
 	c->listener_idx = listener_idx;
 	listener_peer(fd, &c->from);
 	(void)peer_text(&c->from, c->peer, sizeof(c->peer));
-	c->consumer.address = peers_address(c->peer);
+	c->consumer.address = shares_of_address(&s->shares, &c->from);
 	s->counters.connects++;
 	c->awaits_proxy = s->listeners.all[listener_idx].settings->proxy;
 	if (!c->awaits_proxy && !hello_lets_in(s, c, &reason)) {

@@ -87,8 +87,8 @@ struct tick_client {
 				       tick.reply_max, or ... */
 	size_t reply_max;	    /* ... message.max after TICK_LARGE: */
 	bool is_reply_large;
-	uint64_t address;	/* peers_address; each address has a share
-				   of streams */
+	uint64_t address;	/* shares_of_address; each has a share of
+				   streams */
 	unsigned slot;		/* its number for reload */
 	int handle;		/* its handle as q would number it: the
 				   descriptor */

@@ -15,6 +15,7 @@ from daemon import (QUOTE, TRADE, find_ringtickd, is_sanitized_build, merged,
                     write_config)
 from kdb import NIL, Error
 from login import children as children_of, remains, status_of, until
+from test_proxy import header, talk
 from test_tools import find_ringtick
 from traffic import published, trade
 
@@ -145,6 +146,21 @@ def test_guesses_at_once(start, users):
     assert len(refused) <= 24 and daemon.summary().number("login_failures") <= 24
     for sock in guesses:
         sock.close()
+
+
+def test_a_network_of_ipv6_is_one_address(start, users):
+    """Protects from guessing by a machine that has every address of its network: they
+    count as one."""
+    daemon = start(merged(settings(users), {"listen": {"proxy": True}}))
+    for n, reason in enumerate(["login", "login", "login", "login_barred"]):
+        mark = daemon.mark()
+        sock, reply = talk(daemon, header("2001:db8::%d" % n), b"feed:guess\x03\0")
+        assert reply == b""
+        sock.close()
+        assert daemon.wait_log("disconnect", after=mark)["reason"] == reason
+    sock, reply = talk(daemon, header("2001:db8:0:1::"), b"feed:guess\x03\0")
+    sock.close()
+    assert daemon.wait_log("disconnect", peer="[2001:db8:0:1::]:4711")["reason"] == "login"
 
 
 def test_users_change(start, users, connect):
@@ -315,20 +331,52 @@ end = socket.socket(fileno=3)
 end.send(struct.pack("<QIII512x", 0, 1, 1, 0))
 while request := end.recv(1024):
     number, kind = struct.unpack_from("<QI", request)
-    if kind == 1:
+    if kind == 1 and %r in (request[16:20], b""):
         end.send(struct.pack("<QIII512x", number, 3, 0, 0))
 """
 
 
-def test_accounts_that_are_not_answered(start, users, connect, tmp_path, monkeypatch):
+@pytest.fixture
+def slow_login(tmp_path, monkeypatch):
+    """slow_login(user) has daemons use the program above, which lets in this user, or
+    everybody, and answers nothing else."""
+    def use(user=b""):
+        program = tmp_path / "bin" / "ringtickd"
+        program.parent.mkdir()
+        shutil.copy(find_ringtickd(), program)
+        (program.parent / "ringtick-login").write_text(SLOW_LOGIN % user)
+        (program.parent / "ringtick-login").chmod(0o755)
+        monkeypatch.setenv("RINGTICKD", str(program))
+    return use
+
+
+def test_strangers_make_place(start, users, connect, clients, slow_login):
+    """Protects places from whoever says passwords on all connections: those whose turn
+    has not come make place for others, as the silent ones do."""
+    slow_login(b"feed")
+    daemon = start(merged(settings(users), {"connections": {"max": 32}}))
+    for n in range(40):
+        sock = socket.create_connection(("127.0.0.1", daemon.port), timeout=20,
+                                        source_address=("127.0.0.2", 0))
+        clients.callback(sock.close)
+        sock.sendall(b"stranger%d:x\x03\0" % n)
+    inside, limit = [], time.monotonic() + 10
+    while len(inside) < 10:
+        try:
+            inside.append(connect(daemon, creds=b"feed:secret\x03"))
+        except (kdb.Closed, ConnectionError):
+            assert time.monotonic() < limit, "nobody is let in"
+    daemon.wait_log("disconnect", reason="handshake_timeout",
+                    user=lambda name: name.startswith("stranger"))
+    for one in inside:
+        assert one.sync("") == NIL
+    assert not daemon.logged("disconnect", user="feed", reason="handshake_timeout")
+
+
+def test_accounts_that_are_not_answered(start, users, connect, slow_login):
     """Protects the daemon from a slow ringtick-login (here one that never says whether
     a user is still there): reloads ask again, and it may end meanwhile."""
-    program = tmp_path / "bin" / "ringtickd"
-    program.parent.mkdir()
-    shutil.copy(find_ringtickd(), program)
-    (program.parent / "ringtick-login").write_text(SLOW_LOGIN)
-    (program.parent / "ringtick-login").chmod(0o755)
-    monkeypatch.setenv("RINGTICKD", str(program))
+    slow_login()
     daemon = start(settings(users))
     boss = connect(daemon, creds=b"boss:b\x03")
     for turn in range(3):
