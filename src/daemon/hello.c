@@ -65,6 +65,11 @@ serve_proxy(struct server *s, struct connection *c, enum close_reason *reason,
 		c->buffer + c->parsed, c->filled - c->parsed, &header, why);
 
 	*reason = CLOSE_bad_proxy;
+	if (result == WIRE_MORE && c->filled - c->parsed == c->capacity) {
+		*why = "the PROXY header is longer than the receive buffer "
+		       "(connections.receive_buffer, message.max)";
+		return WIRE_BAD;
+	}
 	if (result != WIRE_OK)
 		return result;
 	know_client(s, c, &header);

@@ -134,6 +134,22 @@ def test_malformed(daemon):
     sock.close()
 
 
+def test_header_longer_than_the_buffer(start):
+    """Protects the daemon where message.max is short: a header that does not fit is
+    refused, one that does is not."""
+    daemon = start({
+        "schema": {"tables": [{"name": "t", "columns": ["time n", "sym s"]}]},
+        "message": {"max": "1K"}, "listen": {"proxy": True}, "auth": {"open": True}})
+    sock, reply = talk(daemon, header(parts=part(0xee, bytes(2000))))
+    assert reply == b""
+    line = daemon.wait_log("disconnect")
+    assert line["reason"] == "bad_proxy" and "message.max" in line["why"]
+    sock.close()
+    sock, reply = talk(daemon, header(parts=part(0xee, bytes(960))), piece=1000)
+    assert reply == b"\x03"
+    sock.close()
+
+
 def test_the_terminator_itself(start):
     """Protects a terminator's health checks: they come from itself, without address."""
     daemon = start({"listen": {"proxy": True, "networks": ["127.0.0.1"]},
