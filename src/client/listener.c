@@ -232,7 +232,7 @@ listen_abstract(struct listeners *l, const struct listen_settings *set,
 	int error, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && bind_and_listen(fd, (struct sockaddr *)&at, len) == 0) {
-		(void)add_listener(l, set, fd, LISTENER_ABSTRACT);
+		add_listener(l, set, fd, LISTENER_ABSTRACT)->port = port;
 		return true;
 	}
 	error = errno;
@@ -330,6 +330,16 @@ listen_path(struct listeners *l, const struct listen_settings *set, char *err,
 	return false;
 }
 
+static bool
+has_abstract(const struct listeners *l, unsigned port)
+{
+	for (unsigned i = 0; i < l->cnt; i++)
+		if (l->all[i].kind == LISTENER_ABSTRACT &&
+		    l->all[i].port == port)
+			return true;
+	return false;
+}
+
 /* Opens the sockets of one group of settings. */
 static bool
 listen_all(struct listeners *l, const struct listen_settings *set, char *err,
@@ -342,8 +352,8 @@ listen_all(struct listeners *l, const struct listen_settings *set, char *err,
 		return false;
 	if (l->port == 0)
 		l->port = port;
-	/* Whoever is on the machine could send a header there. */
-	if (has_port && set->unix_socket && !set->proxy &&
+	/* Of several addresses with one port the first has it. */
+	if (settings_has_abstract(set) && !has_abstract(l, port) &&
 	    !listen_abstract(l, set, port, err, err_len))
 		return false;
 	return set->unix_path[0] == '\0' || listen_path(l, set, err, err_len);
@@ -388,15 +398,117 @@ check_open(const struct settings *s, const struct listen_settings *set,
 	return false;
 }
 
-/* The settings for a socket that was passed: those with its port, else the
- * first ones. */
-static const struct listen_settings *
-settings_of(const struct settings *s, unsigned port)
+/* ---- sockets that were passed ---- */
+
+static bool
+has_address(const struct listen_settings *set, const struct sockaddr *at)
 {
-	for (unsigned i = 0; port != 0 && i < settings_listens_cnt(s); i++)
-		if (settings_listen(s, i)->port == port)
-			return settings_listen(s, i);
-	return &s->listen;
+	const size_t v4_bytes = offsetof(struct sockaddr_in, sin_zero);
+	const size_t v6_bytes = offsetof(struct sockaddr_in6, sin6_scope_id);
+	struct addrinfo *found;
+	char err[512];
+	bool is_equal;
+
+	if (!find_address(set, &found, err, sizeof(err)))
+		return false;
+	is_equal = found->ai_addr->sa_family == at->sa_family &&
+		   memcmp(found->ai_addr, at,
+			  at->sa_family == AF_INET ? v4_bytes : v6_bytes) == 0;
+	freeaddrinfo(found);
+	return is_equal;
+}
+
+/* How well the settings fit to a socket: 0, not at all. */
+static unsigned
+fits(const struct listen_settings *set, const struct sockaddr_storage *at,
+     unsigned port)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)at;
+	char name[sizeof(un->sun_path)];
+
+	if (port != 0 && set->address[0] != '\0')
+		return set->port != port ? 0
+		       : has_address(set, (const struct sockaddr *)at) ? 2 : 1;
+	if (port != 0 || at->ss_family != AF_UNIX)
+		return 0;
+	if (un->sun_path[0] != '\0')
+		return strcmp(set->unix_path, un->sun_path) == 0 ? 2 : 0;
+	(void)snprintf(name, sizeof(name), "/tmp/kx.%u", (unsigned)set->port);
+	return settings_has_abstract(set) && strcmp(name, un->sun_path + 1) == 0
+		       ? 2
+		       : 0;
+}
+
+/* The settings for a socket that was passed: those that fit best, else the
+ * first ones, for which the socket takes the place of their address; but a
+ * header is believed only where that was asked for.  NULL: there are none. */
+static const struct listen_settings *
+settings_of(const struct settings *s, int fd, bool *is_named)
+{
+	const struct listen_settings *best = NULL;
+	struct sockaddr_storage at = address_of(fd);
+	unsigned port = port_of(fd), best_fit = 0;
+
+	for (unsigned i = 0; i < settings_listens_cnt(s); i++) {
+		const struct listen_settings *set = settings_listen(s, i);
+		unsigned fit = fits(set, &at, port);
+
+		if (fit > best_fit ||
+		    (best == NULL && fit == 0 && !set->proxy))
+			best = set;
+		best_fit = fit > best_fit ? fit : best_fit;
+	}
+	*is_named = best_fit > 0;
+	return best;
+}
+
+/* The kind of a socket that was passed.  A socket file that is not in the
+ * configuration may be open to all, as an abstract socket is. */
+static enum listener_kind
+kind_of(int fd, bool is_named)
+{
+	struct sockaddr_storage at = address_of(fd);
+
+	if (at.ss_family != AF_UNIX)
+		return LISTENER_TCP;
+	return is_named && ((struct sockaddr_un *)&at)->sun_path[0] != '\0'
+		       ? LISTENER_PATH
+		       : LISTENER_ABSTRACT;
+}
+
+static bool
+take_socket(struct listeners *l, const struct settings *s, int i, char *err,
+	    size_t err_len)
+{
+	int fd = NOTIFY_SOCKETS_START + i, is_listening = 0;
+	socklen_t len = sizeof(is_listening);
+	const struct listen_settings *set;
+	bool is_named;
+
+	errno = EINVAL;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &len) !=
+		    0 ||
+	    !is_listening) {
+		(void)snprintf(err, err_len,
+			       "socket %d passed by systemd is not listening; "
+			       "use ListenStream= and Accept=no in the .socket "
+			       "unit",
+			       i);
+		return false;
+	}
+	set = settings_of(s, fd, &is_named);
+	errno = EINVAL;
+	if (set == NULL) {
+		(void)snprintf(err, err_len,
+			       "socket %d passed by systemd is not in listen, "
+			       "and each listener there has proxy, which is "
+			       "not for sockets that are not named; add it "
+			       "there, or remove its ListenStream=",
+			       i);
+		return false;
+	}
+	(void)add_listener(l, set, fd, kind_of(fd, is_named));
+	return true;
 }
 
 static bool
@@ -413,26 +525,10 @@ take_over(struct listeners *l, const struct settings *s, int passed, char *err,
 		return false;
 	}
 	for (int i = 0; i < passed; i++) {
-		int fd = NOTIFY_SOCKETS_START + i, is_listening = 0;
-		socklen_t len = sizeof(is_listening);
-		unsigned port = port_of(fd);
-
-		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening,
-			       &len) != 0 ||
-		    !is_listening) {
-			(void)snprintf(err, err_len,
-				       "socket %d passed by systemd is not "
-				       "listening; use ListenStream= and "
-				       "Accept=no in the .socket unit",
-				       i);
-			errno = EINVAL;
+		if (!take_socket(l, s, i, err, err_len))
 			return false;
-		}
-		(void)add_listener(l, settings_of(s, port), fd,
-				   port == 0 ? LISTENER_ABSTRACT
-					     : LISTENER_TCP);
 		if (l->port == 0)
-			l->port = port;
+			l->port = l->all[i].port;
 	}
 	return true;
 }
@@ -528,7 +624,7 @@ listeners_close(struct listeners *l)
 {
 	for (unsigned i = 0; i < l->cnt; i++) {
 		(void)close(l->all[i].fd);
-		if (l->all[i].kind == LISTENER_PATH)
+		if (l->all[i].kind == LISTENER_PATH && !l->is_passed)
 			(void)unlink(l->all[i].settings->unix_path);
 	}
 	if (l->reserve_fd > 0)

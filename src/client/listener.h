@@ -15,7 +15,7 @@
 #include "config/settings.h"
 
 enum {
-	LISTENERS_MAX = 16,
+	LISTENERS_MAX = LISTEN_SOCKETS_MAX,
 	/* Accepts in flight, at all sockets together: so many clients come in a
 	 * turn, however many wait. */
 	ACCEPTS_MAX = 16,
@@ -26,7 +26,7 @@ enum listener_kind { LISTENER_TCP, LISTENER_ABSTRACT, LISTENER_PATH };
 struct listener {
 	int fd;
 	enum listener_kind kind;
-	unsigned port; /* TCP only */
+	unsigned port; /* of a socket file 0 */
 	const struct listen_settings *settings;
 	unsigned accepting; /* bits: the numbers of the accepts in flight */
 };

@@ -611,35 +611,24 @@ is_journal_name_good(const struct settings *s)
 static bool
 is_path_good(const struct settings *s)
 {
-	for (unsigned i = 0; i < settings_listens_cnt(s); i++)
-		if (strlen(settings_listen(s, i)->unix_path) >
-		    (size_t)options[OPTION_listen_unix_path].max)
-			return false;
-	return true;
+	return strlen(s->listen.unix_path) <=
+	       (size_t)options[OPTION_listen_unix_path].max;
 }
 
 /* Somewhere it must listen. */
 static bool
 is_place_good(const struct settings *s)
 {
-	for (unsigned i = 0; i < settings_listens_cnt(s); i++)
-		if (settings_listen(s, i)->address[0] == '\0' &&
-		    settings_listen(s, i)->unix_path[0] == '\0')
-			return false;
-	return true;
+	return s->listen.address[0] != '\0' || s->listen.unix_path[0] != '\0';
 }
 
 static bool
 is_mode_good(const struct settings *s)
 {
-	for (unsigned i = 0; i < settings_listens_cnt(s); i++) {
-		const char *mode = settings_listen(s, i)->unix_mode;
+	const char *mode = s->listen.unix_mode;
 
-		if (strspn(mode, "01234567") != strlen(mode) ||
-		    strtoul(mode, NULL, 8) > 0777)
-			return false;
-	}
-	return true;
+	return strspn(mode, "01234567") == strlen(mode) &&
+	       strtoul(mode, NULL, 8) <= 0777;
 }
 
 static const struct rule {
@@ -723,8 +712,9 @@ option_show(const struct settings *s, const struct option *o)
 	return show_quantity(o, *(const int64_t *)field);
 }
 
-bool
-options_check(const struct settings *s, struct disagreement *out)
+/* Of the listeners only the first is looked at. */
+static bool
+check_rules(const struct settings *s, struct disagreement *out)
 {
 	const struct rule *rule = rules;
 	struct phrase others = { { 0 } };
@@ -746,4 +736,18 @@ options_check(const struct settings *s, struct disagreement *out)
 			      option_show(s, &options[rule->involved[0]]).text,
 			      others.text, rule->sentence);
 	return false;
+}
+
+bool
+options_check(const struct settings *s, struct disagreement *out)
+{
+	struct settings one = *s;
+
+	for (unsigned i = 0; i < settings_listens_cnt(s); i++) {
+		out->listener = i;
+		one.listen = *settings_listen(s, i);
+		if (!check_rules(&one, out))
+			return false;
+	}
+	return true;
 }

@@ -132,6 +132,7 @@ void options_derive(struct settings *s);
 struct disagreement {
 	const enum option_idx *involved; /* the first is the one at fault */
 	unsigned involved_cnt;
+	unsigned listener; /* its number, where that is a setting of one */
 	struct phrase text;
 };
 

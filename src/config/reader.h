@@ -21,6 +21,7 @@ struct reader {
 					 file */
 	unsigned schema_line;	      /* line of schema.file or schema.tables */
 	unsigned listen_idx; /* of the listener being read */
+	unsigned listen_lines[LISTENS_MAX]; /* of a list; else 0 */
 	config_setting_t *listen_roles[LISTENS_MAX]; /* or NULL; read last */
 	config_setting_t *roles, *rights; /* auth.roles and auth.rights, or
 					     NULL: they are read last */

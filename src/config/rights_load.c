@@ -580,6 +580,11 @@ read_listen_roles(struct reader *r)
 		if (r->listen_roles[i] == NULL)
 			continue;
 		l = listen_of(r->s, i);
+		if (reader_is_list(r->listen_roles[i]) &&
+		    config_setting_length(r->listen_roles[i]) == 0)
+			return reader_refuse(r, r->listen_roles[i],
+					     "is empty",
+					     "roles, or no such setting");
 		res = read_each(r, r->listen_roles[i], &sum, read_role_name);
 		memcpy(l->roles, sum.roles, sizeof(l->roles));
 		l->has_roles = true;

@@ -47,7 +47,10 @@ struct listen_settings {
 	uint64_t roles[ROLES_MAX / 64];
 };
 
-enum { LISTENS_MAX = 8 };
+enum {
+	LISTENS_MAX = 8,
+	LISTEN_SOCKETS_MAX = 16, /* of all of them */
+};
 
 struct settings {
 	struct listen_settings listen; /* the first one */
@@ -165,5 +168,22 @@ const struct rights *settings_rights_of(const struct settings *s,
  * connection its present, its requested and its previous filter, one for each
  * stream, a few that a request makes, and one for a record being read. */
 uint32_t settings_filters_max(const struct settings *s);
+
+/* The abstract socket is not for headers, which whoever is on the machine could
+ * send there. */
+static inline bool
+settings_has_abstract(const struct listen_settings *l)
+{
+	return l->address[0] != '\0' && l->unix_socket && !l->proxy;
+}
+
+/* How many sockets a listener has. */
+static inline unsigned
+settings_sockets_of(const struct listen_settings *l)
+{
+	return (l->address[0] != '\0' ? 1u : 0) +
+	       (settings_has_abstract(l) ? 1u : 0) +
+	       (l->unix_path[0] != '\0' ? 1u : 0);
+}
 
 #endif

@@ -156,7 +156,49 @@ exchange_options(struct settings *a, struct settings *b)
 	}
 }
 
-/* Networks and roles of the listeners that both have. */
+static struct listen_settings *
+listen_at(struct settings *s, unsigned idx)
+{
+	return idx == 0 ? &s->listen : &s->more_listens[idx - 1];
+}
+
+/* The number of the listener in the file that is this one, which is number idx
+ * now, and none of `taken`; LISTENS_MAX: there is none. */
+static unsigned
+find_same(const struct settings *loaded, unsigned idx,
+	  const struct listen_settings *l, unsigned taken)
+{
+	unsigned found = LISTENS_MAX;
+
+	for (unsigned i = 0; i < settings_listens_cnt(loaded); i++)
+		if ((taken >> i & 1) == 0 && found != idx &&
+		    is_equal_listen(settings_listen(loaded, i), l))
+			found = i;
+	return found;
+}
+
+/* A listener that is not in the file any more is served until a restart, for
+ * the roles of the same names, whose numbers have changed. */
+static void
+keep_roles(struct listen_settings *l, const struct settings *before,
+	   const struct settings *now)
+{
+	uint64_t roles[ARRAY_LEN(l->roles)] = { 0 };
+
+	for (unsigned i = 0; i < before->auth.role_rows_cnt; i++) {
+		const struct rights *role =
+			rights_find(now->auth.role_rows,
+				    now->auth.role_rows_cnt,
+				    before->auth.role_rows[i].name);
+
+		if (role != NULL && bits_has(l->roles, i))
+			bits_set(roles,
+				 (unsigned)(role - now->auth.role_rows), true);
+	}
+	memcpy(l->roles, roles, sizeof(roles));
+}
+
+/* Networks and roles of a listener that both have. */
 static void
 exchange_doors(struct listen_settings *a, struct listen_settings *b)
 {
@@ -190,6 +232,8 @@ settings_can_adopt(const struct settings *running,
 void
 settings_adopt(struct settings *running, struct settings *loaded)
 {
+	unsigned taken = 0; /* listeners in the file: bits */
+
 	exchange_options(running, loaded);
 	exchange(&running->auth.role_rows, &loaded->auth.role_rows,
 		 sizeof(running->auth.role_rows));
@@ -201,10 +245,14 @@ settings_adopt(struct settings *running, struct settings *loaded)
 		 sizeof(running->auth.user_rows_cnt));
 	exchange(&running->auth.others, &loaded->auth.others,
 		 sizeof(running->auth.others));
-	if (!are_listens_equal(running, loaded))
-		return;
-	exchange_doors(&running->listen, &loaded->listen);
-	for (unsigned i = 0; i < running->more_listens_cnt; i++)
-		exchange_doors(&running->more_listens[i],
-			       &loaded->more_listens[i]);
+	for (unsigned i = 0; i < settings_listens_cnt(running); i++) {
+		struct listen_settings *l = listen_at(running, i);
+		unsigned now = find_same(loaded, i, l, taken);
+
+		taken |= 1u << now;
+		if (now < LISTENS_MAX)
+			exchange_doors(l, listen_at(loaded, now));
+		else
+			keep_roles(l, loaded, running);
+	}
 }

@@ -3,9 +3,12 @@
 #include "config/settings_load.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "config/options.h"
@@ -71,42 +74,79 @@ read_option(struct reader *r, enum option_idx idx, config_setting_t *at)
 
 /* ---- files ---- */
 
+/* Opens a file, and nothing else: a FIFO would be waited for, perhaps for ever,
+ * and no reload would come after that.  Or -errno; -ENXIO: is no file. */
+static int
+open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat about;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &about) != 0)
+		err = -errno;
+	else if (!S_ISREG(about.st_mode))
+		err = -ENXIO;
+	if (err == 0)
+		return fd;
+	(void)close(fd);
+	return err;
+}
+
+static const char *
+why_unread(int err)
+{
+	return err == -ENXIO ? "it is not a file" : strerror(-err);
+}
+
+/* Reads up to the end, and puts a NUL after it. */
+static int
+read_open(int fd, char **text, size_t *len)
+{
+	size_t room = 0;
+	ssize_t n;
+
+	*len = 0;
+	do {
+		if (room - *len <= 1) {
+			char *larger;
+
+			room = room == 0 ? 16384 : 2 * room;
+			larger = realloc(*text, room);
+			if (larger == NULL)
+				return -ENOMEM;
+			*text = larger;
+		}
+		n = pread(fd, *text + *len, room - *len - 1,
+			  (off_t)*len);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		*len += n > 0 ? (size_t)n : 0;
+		if (*len > FILE_BYTES_MAX)
+			return -EFBIG;
+	} while (n != 0);
+	(*text)[*len] = '\0';
+	return 0;
+}
+
 /* Reads the whole file and puts a NUL after it.  The caller frees *out. */
 static int
 read_file(const char *path, char **out, size_t *out_len)
 {
-	FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t len = 0, room = 0;
-	int err = 0;
+	int fd = open_file(path), err;
 
-	if (file == NULL)
-		return -errno;
-	do {
-		char *larger;
-
-		room = room == 0 ? 16384 : 2 * room;
-		larger = realloc(text, room);
-		if (larger == NULL) {
-			err = -ENOMEM;
-			break;
-		}
-		text = larger;
-		len += fread(text + len, 1, room - len - 1, file);
-		if (ferror(file))
-			err = -errno;
-		else if (len > FILE_BYTES_MAX)
-			err = -EFBIG;
-	} while (err == 0 && !feof(file));
-	(void)fclose(file);
+	*out = NULL;
+	if (fd < 0)
+		return fd;
+	err = read_open(fd, out, out_len);
+	(void)close(fd);
 	if (err != 0) {
-		free(text);
-		return err;
+		free(*out);
+		*out = NULL;
 	}
-	text[len] = '\0';
-	*out = text;
-	*out_len = len;
-	return 0;
+	return err;
 }
 
 /* Mends or refuses what libconfig would misread.  The caller frees *out. */
@@ -151,7 +191,7 @@ parse_schema_file(struct reader *r, config_setting_t *at, const char *path)
 		return reader_fail(r, "%s:%u: setting %s: cannot read %s: %s",
 				   r->path, config_setting_source_line(at),
 				   reader_path_of(at).text, path,
-				   strerror(-err));
+				   why_unread(err));
 	err = schema_parse(schema, text, len, &e);
 	free(text);
 	if (err == 0 && schema->tables_cnt == 0)
@@ -432,6 +472,23 @@ read_members(struct reader *r, const char *group, config_setting_t *at)
 }
 
 static int
+check_sockets(struct reader *r, config_setting_t *at)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < settings_listens_cnt(r->s); i++)
+		cnt += settings_sockets_of(settings_listen(r->s, i));
+	if (cnt <= LISTEN_SOCKETS_MAX)
+		return 0;
+	return reader_fail(r,
+			   "%s:%u: setting listen: %u sockets are too many; "
+			   "allowed: %u in all: one for each address, "
+			   "unix_socket and unix_path",
+			   r->path, config_setting_source_line(at), cnt,
+			   LISTEN_SOCKETS_MAX);
+}
+
+static int
 read_listens(struct reader *r, config_setting_t *at)
 {
 	int res = 0;
@@ -445,11 +502,13 @@ read_listens(struct reader *r, config_setting_t *at)
 					     "{ address = ...; ... }");
 		if (i > 0)
 			res = next_listen(r, item);
+		r->listen_lines[r->listen_idx] =
+			config_setting_source_line(item);
 		if (res == 0)
 			res = read_members(r, "listen", item);
 	}
 	order_listens(r->s);
-	return res;
+	return res == 0 ? check_sockets(r, at) : res;
 }
 
 static int
@@ -529,6 +588,8 @@ check_options(struct reader *r)
 	if (options_check(r->s, &d))
 		return 0;
 	o = &options[d.involved[0]];
+	if (strcmp(o->group, "listen") == 0)
+		line = r->listen_lines[d.listener];
 	for (unsigned i = 0; line == 0 && i < d.involved_cnt; i++)
 		line = r->lines[d.involved[i]];
 	return reader_fail(r, "%s:%u: setting %s.%s: %s", r->path, line,
@@ -581,7 +642,7 @@ settings_load(struct settings *s, const char *path, char *err, size_t err_len)
 	res = read_file(path, &text, &len);
 	if (res != 0) {
 		(void)reader_fail(&r, "%s: cannot be read: %s", path,
-				  strerror(-res));
+				  why_unread(res));
 		return res;
 	}
 	config_init(&config);

@@ -292,6 +292,17 @@ open_journal(struct server *s)
 			       s->journal.state.epochs.day);
 }
 
+static bool
+has_abstract(const struct listeners *all, const struct listener *l)
+{
+	bool is_there = l->kind == LISTENER_ABSTRACT;
+
+	for (unsigned i = 0; i < all->cnt && !all->is_passed; i++)
+		is_there = is_there || (all->all[i].settings == l->settings &&
+					all->all[i].kind == LISTENER_ABSTRACT);
+	return is_there;
+}
+
 /* One line for each group of settings, and for each socket that was passed. */
 static void
 log_listener(const struct server *s, const struct listener *l)
@@ -307,11 +318,7 @@ log_listener(const struct server *s, const struct listener *l)
 		 "proxy=%s",
 		 l->port,
 		 s->listeners.is_passed ? "systemd" : LOG_QUOTED(address),
-		 l->kind == LISTENER_ABSTRACT ||
-				 (l->kind == LISTENER_TCP &&
-				  set->unix_socket && !set->proxy)
-			 ? "yes"
-			 : "no",
+		 has_abstract(&s->listeners, l) ? "yes" : "no",
 		 path[0] == '\0' ? "-" : LOG_QUOTED(path), set->networks_cnt,
 		 set->has_roles ? "some" : "all", set->proxy ? "yes" : "no");
 }

@@ -1,6 +1,7 @@
 """Where clients connect: several listeners, networks, roles, socket files, and who is
 behind a unix socket."""
 
+import fcntl
 import os
 import pathlib
 import signal
@@ -15,6 +16,7 @@ import pytest
 from daemon import TRADE, find_ringtickd, write_config
 from kdb import NIL, Error
 from terminator import listening_ports
+from test_proxy import header
 
 ACCESS = Error(b"access")
 
@@ -149,6 +151,11 @@ MISTAKES = {
     "no list": ({"listen": {"networks": "10.0.0.0/8"}}, ["listen.networks", "list"]),
     "long path": ({"listen": {"unix_path": "a" * 100}}, ["listen.unix_path", "107"]),
     "mode": ({"listen": {"unix_path": "s", "unix_mode": "888"}}, ["listen.unix_mode"]),
+    "mode of the second": ({"listen": [{"unix_mode": "0600"}, {"port": 1, "unix_mode": "999"}]},
+                           ["listen.unix_mode", '"999"']),
+    "no role at all": ({"listen": {"roles": []}}, ["listen.roles", "is empty"]),
+    "24 sockets": ({"listen": [{"port": 5010 + n, "unix_path": "s%d" % n} for n in range(8)]},
+                   ["listen", "24 sockets", "16"]),
     "nine": ({"listen": [{"port": 5010 + n} for n in range(9)]}, ["too many"]),
     "everybody": ({"listen": {"address": "0.0.0.0"}}, ["0.0.0.0", "auth.users", "auth.open"]),
     "nowhere": ({"listen": {"address": ""}}, ["listen.address", "unix_path"]),
@@ -181,3 +188,88 @@ def test_open_to_all(start):
     line = daemon.wait_log("open")
     assert line.level == 4 and line["role"] == "admin"
     assert dial(daemon.port) == b"\x03"
+
+
+def test_one_port_of_two_addresses(start):
+    """Protects the usual list: several addresses have one port, and the abstract socket
+    of that port is the first one's."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    daemon = start({"listen": [{"port": port},
+                               {"address": "127.0.0.2", "port": port, "roles": ["all"]}]})
+    assert [line["unix"] for line in daemon.logged("listening")] == ["yes", "no"]
+    assert dial(port) == b"\x03" and dial(port, "127.0.0.2") == b""
+    kdb.Client(port, unix=True).close()
+
+
+PASS = """
+import os, sys
+numbers = sys.argv[1].split(",")
+for n, number in enumerate(numbers):
+    os.dup2(int(number), 3 + n, inheritable=True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(numbers)))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.fixture
+def passed():
+    """passed(sockets) are arguments with which the daemon gets them as from systemd."""
+    numbers = []
+
+    def arguments(*sockets):
+        numbers.extend(fcntl.fcntl(one, fcntl.F_DUPFD, 100) for one in sockets)
+        return {"wrap": [sys.executable, "-c", PASS, ",".join(map(str, numbers))],
+                "pass_fds": numbers}
+    yield arguments
+    for number in numbers:
+        os.close(number)
+
+
+def listening(family, address):
+    sock = socket.socket(family)
+    sock.bind(address)
+    sock.listen()
+    return sock
+
+
+def test_sockets_of_systemd(start, passed):
+    """Protects the doors of ringtick.socket: each socket has the networks, roles and
+    header of its own listener, by address, port, or path; the file stays systemd's."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "tls")
+        first = listening(socket.AF_INET, ("127.0.0.1", 0))
+        port = first.getsockname()[1]
+        sockets = [first, listening(socket.AF_INET, ("127.0.0.2", port)),
+                   listening(socket.AF_UNIX, path),
+                   listening(socket.AF_UNIX, kdb.unix_name(port))]
+        daemon = start({"auth": {"open": True}, "listen": [
+            {"address": "", "unix_path": path, "proxy": True},
+            {"address": "127.0.0.2", "port": port, "networks": ["10.0.0.0/8"]},
+            {"port": port}]}, **passed(*sockets))
+        assert dial(port) == b"\x03" and dial(port, "127.0.0.2") == b""
+        assert daemon.wait_log("disconnect", reason="network")
+        kdb.Client(port, unix=True).close()
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            sock.sendall(header() + b"u:pw\x03\0")
+            assert sock.recv(16) == b"\x03"
+        assert daemon.wait_log("connect", peer="192.0.2.7:4711")
+        daemon.stop()
+        assert os.path.exists(path)
+        for sock in sockets:
+            sock.close()
+
+
+def test_no_header_by_chance(tmp_path, passed):
+    """Protects addresses and certificates: a socket of systemd that is not named in a
+    file full of listen.proxy is refused, since anybody may reach it."""
+    config = write_config(tmp_path / "c.conf", {
+        "auth": {"open": True},
+        "listen": {"address": "", "unix_path": str(tmp_path / "s")[-90:], "proxy": True}})
+    with listening(socket.AF_INET, ("127.0.0.1", 0)) as sock:
+        how = passed(sock)
+        done = subprocess.run([*how["wrap"], find_ringtickd(), "-c", str(config)],
+                              pass_fds=how["pass_fds"], capture_output=True, text=True,
+                              timeout=60)
+    assert done.returncode == 78 and "proxy" in done.stderr and "ListenStream=" in done.stderr

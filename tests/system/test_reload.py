@@ -11,6 +11,8 @@ import kdb
 import pytest
 from daemon import QUOTE, TRADE, find_ringtickd, merged, write_config
 from kdb import NIL, Error
+from test_listen import dial
+from test_users import slow_login, users  # noqa: F401  fixtures
 from traffic import Flood, Template, published, quote, trade
 
 ACCESS = Error(b"access")
@@ -166,20 +168,67 @@ def test_networks_and_roles_of_listeners(start, connect):
     assert connect(daemon, user="feed").sync("") == NIL
 
 
-def test_answer_of_another_reload(start, connect):
+def test_doors_of_a_listener_that_is_not_in_the_file(start):
+    """Protects a port that waits for a restart to go: its networks and roles stay, also
+    if the roles have other numbers now; a listener that has moved in the list has its
+    own."""
+    def base(*listens, roles="ab"):
+        return merged(settings(roles=[{"role": one, "ask": True} for one in roles],
+                               rights=[{"user": one, "roles": one} for one in roles]),
+                      {"listen": list(listens)})
+    closed = {"port": 0, "networks": ["10.0.0.0/8"]}
+    chosen = {"address": "127.0.0.2", "port": 0, "roles": ["a"]}
+    daemon = start(base(closed, chosen))
+    first, second = (line.number("port") for line in daemon.logged("listening"))
+
+    def is_let_in(user, port, host):
+        return dial(port, host, user) == b"\x03"
+
+    def doors():
+        return [is_let_in("a", first, "127.0.0.1"),
+                is_let_in("a", second, "127.0.0.2"), is_let_in("b", second, "127.0.0.2")]
+    assert doors() == [False, True, False]
+    moved = {"address": "127.0.0.3", "port": 0}
+    for listens, wanted in (((moved, {**chosen, "unix_mode": "0600"}), [False, True, False]),
+                            ((moved,), [False, True, False]),
+                            (({**chosen, "roles": ["b"]}, closed), [False, False, True]),
+                            ((closed, chosen), [False, True, False])):
+        for roles in ("ba", "ab", "xab"):
+            reload(daemon, base(*listens, roles=roles), result="ok")
+            assert doors() == wanted, (listens, roles)
+
+
+@pytest.mark.parametrize("which", ["configuration", "schema"])
+def test_what_is_no_file(start, connect, which):
+    """Protects later reloads, and logins, from a name at which the reader would wait for
+    ever: it is refused."""
+    daemon = start(settings())
+    boss = connect(daemon, user="boss")
+    fifo = daemon.config.with_name("fifo")
+    os.mkfifo(fifo)
+    if which == "schema":
+        write_config(daemon.config, {**settings(), "schema": {"file": str(fifo)}}, base={})
+    else:
+        fifo.rename(daemon.config)
+    answer = boss.sync(".ringtick.reload[]")
+    assert isinstance(answer, Error) and b"not a file" in answer.text
+
+
+def test_answer_of_another_reload(start, connect, users, slow_login,  # noqa: F811
+                                  tmp_path):
     """Protects an administrator whose reload took longer than message.timeout: he is
     told so, and the next one reads the files again."""
-    base = merged(settings(), {"message": {"timeout": "500ms"}})
+    fifo = tmp_path / "fifo"
+    slow_login(fifo=fifo)
+    base = merged(settings(users=str(users)), {"message": {"timeout": "500ms"}})
     daemon = start(base)
     boss, feed = connect(daemon, user="boss"), connect(daemon, user="feed")
-    good = daemon.config.read_text()
-    daemon.config.unlink()
-    os.mkfifo(daemon.config)
+    os.mkfifo(fifo)
     assert boss.sync(".ringtick.reload[]") == Error(b"reload")
     mark = daemon.mark()
-    fifo = daemon.config.rename(daemon.config.with_name("fifo"))
-    fifo.write_text(good)
+    fifo.write_text("")
     daemon.wait_log("reload", after=mark, result="ok")
+    fifo.unlink()
     rewrite(daemon, merged(base, {"auth": {"rights": [{"user": "boss", "roles": "admin"}],
                                            "role": "none"}}))
     assert boss.sync(".ringtick.reload[]") == NIL

@@ -229,13 +229,18 @@ def test_bracketed_address(start, connect):
 CUTTER = r"""
 #define _GNU_SOURCE
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 ssize_t
 pread(int fd, void *at, size_t len, off_t off)
 {
-	if (len > 4096 && getenv("RINGTICK_TEST_CUT") != NULL)
+	struct stat about;
+
+	/* not when the configuration is read */
+	if (fstat(fd, &about) == 0 && about.st_size > 4096 &&
+	    getenv("RINGTICK_TEST_CUT") != NULL)
 		(void)!truncate(getenv("RINGTICK_TEST_CUT"), 4096);
 	return syscall(SYS_pread64, fd, at, len, off);
 }

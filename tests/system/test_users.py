@@ -326,8 +326,10 @@ def test_mistakes(start, users, name):
 
 
 SLOW_LOGIN = """#!/usr/bin/python3
-import socket, struct
+import os, socket, struct
 end = socket.socket(fileno=3)
+if os.path.exists(%r):
+    open(%r).close()
 end.send(struct.pack("<QIII512x", 0, 1, 1, 0))
 while request := end.recv(1024):
     number, kind = struct.unpack_from("<QI", request)
@@ -338,13 +340,15 @@ while request := end.recv(1024):
 
 @pytest.fixture
 def slow_login(tmp_path, monkeypatch):
-    """slow_login(user) has daemons use the program above, which lets in this user, or
-    everybody, and answers nothing else."""
-    def use(user=b""):
+    """slow_login(...) has daemons use the program above, which is ready when a FIFO has
+    been opened, if there is one, lets in this user, or everybody, and answers nothing
+    else."""
+    def use(user=b"", fifo=""):
         program = tmp_path / "bin" / "ringtickd"
         program.parent.mkdir()
         shutil.copy(find_ringtickd(), program)
-        (program.parent / "ringtick-login").write_text(SLOW_LOGIN % user)
+        (program.parent / "ringtick-login").write_text(
+            SLOW_LOGIN % (str(fifo), str(fifo), user))
         (program.parent / "ringtick-login").chmod(0o755)
         monkeypatch.setenv("RINGTICKD", str(program))
     return use

@@ -894,12 +894,16 @@ test_names_files_that_cannot_be_read(void **state)
 	assert_string_equal(
 		error + strlen(conf),
 		phrase_of(": cannot be read: %s", strerror(ENOENT)).text);
-	/* a file without an end */
+	/* without an end */
 	assert_int_equal(settings_load(&s, "/dev/zero", error, sizeof(error)),
-			 -EFBIG);
+			 -ENXIO);
+	assert_non_null(strstr(error, "not a file"));
+	write_bytes(conf, "", 0);
+	assert_int_equal(truncate(conf, 1 << 30), 0);
+	assert_int_equal(settings_load(&s, conf, error, sizeof(error)), -EFBIG);
 	assert_non_null(strstr(error, strerror(EFBIG)));
 	assert_int_equal(settings_load(&s, folder, small, sizeof(small)),
-			 -EISDIR);
+			 -ENXIO);
 	assert_memory_equal(small, folder, sizeof(small) - 1);
 	assert_int_equal(small[sizeof(small) - 1], '\0');
 	settings_fini(&s);
