@@ -238,8 +238,8 @@ pread(int fd, void *at, size_t len, off_t off)
 {
 	struct stat about;
 
-	/* not when the configuration is read */
-	if (fstat(fd, &about) == 0 && about.st_size > 4096 &&
+	/* not the configuration, which is short */
+	if (len > 4096 && fstat(fd, &about) == 0 && about.st_size > 4096 &&
 	    getenv("RINGTICK_TEST_CUT") != NULL)
 		(void)!truncate(getenv("RINGTICK_TEST_CUT"), 4096);
 	return syscall(SYS_pread64, fd, at, len, off);
