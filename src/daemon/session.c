@@ -189,7 +189,9 @@ timed_out(struct server *s, struct connection *c)
 		refuse_peer(s, c, CLOSE_handshake_timeout, NULL);
 		break;
 	case CONNECTION_CHECKING:
-		refuse_peer(s, c, CLOSE_login_unknown, "it took too long");
+		refuse_peer(s, c, login_is_barred(s, c) ? CLOSE_login_barred
+						       : CLOSE_login_unknown,
+			    "it took too long");
 		break;
 	case CONNECTION_OPEN:
 		if (wait_timed_out(c))

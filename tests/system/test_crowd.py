@@ -63,7 +63,7 @@ def play(daemon, crowd, by):
     bystander = Bystander(daemon)
     try:
         judge = Judge(daemon, bystander)
-        # The kernel hands out up to a backlog of new connections at once.
+        # What the kernel does for each that comes has no bound.
         judge.sees("they come", lambda: crowd.does("idle", IDLE // by), has_bound=False)
         judge.sees("idle")
         judge.sees("silent ones come", lambda: crowd.does("silent", SILENT // by),
