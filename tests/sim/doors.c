@@ -488,9 +488,12 @@ world_login_answered(uint32_t host, unsigned port, const char *user,
 	for (unsigned i = 0; i < versions.users_cnt; i++) {
 		struct client *c = versions.users[i];
 
-		if (port == 0 && strcmp(c->as.user, user) == 0 &&
-		    what == SAYS_NO)
-			c->is_denied = true;
+		/* The file may have changed since a version was adopted, if
+		 * ringtick-login had to be started again. */
+		if (port == 0 && strcmp(c->as.user, user) == 0) {
+			c->is_denied = c->is_denied || what == SAYS_NO;
+			c->is_gone = c->is_gone && what != SAYS_YES;
+		}
 		if (port != 0 && c->port == port)
 			c->verdict = what;
 	}
