@@ -74,6 +74,9 @@ struct answer {
 	struct selection selection;
 };
 
+/* What has said who a client is, beside itself. */
+enum proof { SHOWN_NOTHING, SHOWN_PASSWORD, SHOWN_CERTIFICATE };
+
 struct connection {
 	enum connection_state state;
 	unsigned slot;	     /* index in the connection table and of the
@@ -91,6 +94,7 @@ struct connection {
 	char certified[PROXY_NAME_MAX + 1]; /* name in its good certificate, or
 					       "" */
 	uint8_t capability;		    /* in the handshake */
+	enum proof shown; /* how it is known that the user is its name's */
 	const uint8_t *password; /* in the buffer, in state CHECKING; or NULL */
 	size_t password_len;
 	bool is_reloading;  /* its present request has asked for a reload: */

@@ -116,6 +116,29 @@ hello_give_rights(struct server *s, struct connection *c,
 	c->spill_limit_ns = lag_spill_limit_of(s->settings, rights);
 }
 
+/* What clients of the listener have to show now. */
+static enum proof
+wanted_of(const struct server *s, const struct connection *c)
+{
+	if (s->settings->auth.certificate && listener_of(s, c)->settings->proxy)
+		return SHOWN_CERTIFICATE;
+	return login_is_on(&s->login) ? SHOWN_PASSWORD : SHOWN_NOTHING;
+}
+
+bool
+hello_wants_password(const struct server *s, const struct connection *c)
+{
+	return wanted_of(s, c) == SHOWN_PASSWORD;
+}
+
+bool
+hello_has_shown_enough(const struct server *s, const struct connection *c)
+{
+	enum proof wanted = wanted_of(s, c);
+
+	return wanted == SHOWN_NOTHING || wanted == c->shown;
+}
+
 /* The reply is one byte, queued like any other reply, but without a header. */
 static void
 open_connection(struct server *s, struct connection *c,
@@ -146,10 +169,15 @@ take_certified(struct connection *c)
 enum hello_result
 hello_let_in(struct server *s, struct connection *c, enum close_reason *reason)
 {
-	const struct rights *rights =
-		settings_rights_of(s->settings, c->name);
-	uint64_t key = shares_of_user(&s->shares, c->name);
+	const struct rights *rights;
+	uint64_t key;
 
+	c->shown = wanted_of(s, c);
+	*reason = CLOSE_certificate;
+	if (c->shown == SHOWN_CERTIFICATE && !take_certified(c))
+		return HELLO_REFUSED;
+	rights = settings_rights_of(s->settings, c->name);
+	key = shares_of_user(&s->shares, c->name);
 	*reason = CLOSE_role;
 	if (!has_role(s, c, rights))
 		return HELLO_REFUSED;
@@ -180,26 +208,11 @@ result_of(enum wire_result result)
 	return result == WIRE_MORE ? HELLO_MORE : HELLO_REFUSED;
 }
 
-static bool
-wants_certificate(const struct server *s, const struct connection *c)
-{
-	return s->settings->auth.certificate &&
-	       listener_of(s, c)->settings->proxy;
-}
-
-bool
-hello_wants_password(const struct server *s, const struct connection *c)
-{
-	return login_is_on(&s->login) && !wants_certificate(s, c);
-}
 
 /* Who has come, now that it is said: the name is checked, or needs no check. */
 static enum hello_result
 check(struct server *s, struct connection *c, enum close_reason *reason)
 {
-	*reason = CLOSE_certificate;
-	if (wants_certificate(s, c) && !take_certified(c))
-		return HELLO_REFUSED;
 	if (!hello_wants_password(s, c))
 		return hello_let_in(s, c, reason);
 	*reason = CLOSE_login_barred;

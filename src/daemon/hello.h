@@ -20,7 +20,8 @@ enum hello_result {
 enum hello_result hello_serve(struct server *s, struct connection *c,
 			      enum close_reason *reason, const char **why);
 
-/* The password is good: opens the connection, or refuses it. */
+/* The password is good, or none is wanted: opens the connection, or refuses
+ * it. */
 enum hello_result hello_let_in(struct server *s, struct connection *c,
 			       enum close_reason *reason);
 
@@ -31,6 +32,11 @@ void hello_give_rights(struct server *s, struct connection *c,
 /* Whether the user is known by a password: one who is known by a certificate
  * needs none. */
 bool hello_wants_password(const struct server *s, const struct connection *c);
+
+/* Whether an open connection has shown what its listener wants now: a password
+ * or a certificate may be wanted since a reload. */
+bool hello_has_shown_enough(const struct server *s,
+			    const struct connection *c);
 
 /* Whether a client from there may use the connection's listener, and has a
  * share of connections left, which is counted; else *reason is set. */

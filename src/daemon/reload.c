@@ -131,6 +131,10 @@ give_rights(struct server *s, struct connection *c)
 	const struct rights *now = settings_rights_of(s->settings, c->name);
 
 	hello_give_rights(s, c, now);
+	if (!hello_has_shown_enough(s, c)) {
+		session_close(s, c, CLOSE_not_shown, NULL);
+		return;
+	}
 	if (hello_wants_password(s, c))
 		login_ask(s, c);
 	if (!may_stay(c, before))
@@ -165,7 +169,7 @@ reload_run(struct server *s)
 		if (c->state == CONNECTION_OPEN)
 			give_rights(s, c);
 		else if (c->state == CONNECTION_CHECKING &&
-			 !login_is_on(&s->login))
+			 !hello_wants_password(s, c))
 			session_login(s, c, true, CLOSE_login);
 	}
 	if (r->slot < s->clients.max)

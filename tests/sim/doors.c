@@ -79,8 +79,9 @@ change_rights(void)
 		struct client *c = versions.users[i];
 		const struct user_form *u = user_of(v, c);
 
-		c->is_gone = v->has_users && u != NULL && !u->has_account &&
-			     !ways_has_certificate(c);
+		c->is_gone = v->has_users && !ways_has_certificate(c) &&
+			     ((c->was_let_in && c->verdict != SAYS_YES) ||
+			      (u != NULL && !u->has_account));
 	}
 	subscribers_rights_changed();
 	feeds_rights_changed();
@@ -403,6 +404,8 @@ may_end(const struct client *c, const char *reason)
 		       sim_now_ns() - c->connect_ns >= HELLO_NS;
 	if (strcmp(reason, "user_gone") == 0)
 		return c->is_denied;
+	if (strcmp(reason, "not_shown") == 0)
+		return c->verdict != SAYS_YES && !ways_has_certificate(c);
 	if (strcmp(reason, "role") == 0)
 		return c->as.port == DOOR_LOCAL && has_role(c) != SURE_YES;
 	if (strcmp(reason, "rights") == 0)
@@ -421,7 +424,7 @@ doors_check_end(const char *line, size_t len, const char *user,
 	static const char *const reasons[] = {
 		"login", "login_barred", "login_unknown", "user_gone",
 		"role",	 "rights",	 "network",	  "certificate",
-		"bad_proxy", "over_address", "over_user"
+		"bad_proxy", "over_address", "over_user", "not_shown"
 	};
 	const struct client *c = find_client(line, len);
 	bool is_known = false;

@@ -189,6 +189,33 @@ def test_users_change(start, users, connect):
     assert rdb.sync("") == NIL and late.sync("") == NIL
 
 
+def test_who_came_in_without(start, users, connect, mode):
+    """Protects the rights of a name: who took it while no password was needed is sent
+    away by the reload that asks for one, whoever it says it is; who had given one
+    stays."""
+    base = settings(users, mode)
+    daemon = start(base)
+    rdb = connect(daemon, creds=b"rdb:s3:cr\xe9t\x03")
+    rdb.subscribe()
+    write_config(daemon.config, merged(base, {"auth": {"users": ""}}))
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_log("reload", result="ok")
+    thieves = [connect(daemon, creds=b"boss:b\x03"), connect(daemon, creds=b"feed\x03")]
+    assert thieves[0].sync(".ringtick.reload[]") == NIL
+    write_config(daemon.config, base)
+    mark = daemon.mark()
+    daemon.signal(signal.SIGHUP)
+    for thief in thieves:
+        with pytest.raises(kdb.Closed):
+            thief.read_frame()
+    gone = [daemon.wait_log("disconnect", after=mark, reason="not_shown", user=user)
+            for user in ("boss", "feed")]
+    assert len(gone) == 2
+    feed = connect(daemon, creds=b"feed:secret\x03")
+    assert feed.update("trade", trade(1, 1)) == NIL
+    assert rdb.read_frame() == published("trade", trade(1, 1).items)
+
+
 def children(daemon):
     """The processes of ringtick-login."""
     with open("/proc/%d/task/%d/children" % (daemon.pid, daemon.pid)) as file:
