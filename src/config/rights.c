@@ -221,6 +221,44 @@ rights_give_symbol(struct rights *r, unsigned table_idx, const char *symbol)
 	return true;
 }
 
+/* With the NUL: names do not run into each other. */
+static uint64_t
+add_name(uint64_t hash, const char *name)
+{
+	do
+		hash = hash_add(hash, (uint8_t)*name);
+	while (*name++ != '\0');
+	return hash;
+}
+
+void
+rights_set_view(struct rights *r, const struct schema *schema)
+{
+	uint64_t hash = HASH_BEGIN;
+	unsigned whole_cnt = 0;
+
+	for (unsigned i = 0; i < schema->tables_cnt; i++) {
+		const struct symbol_right *one;
+		unsigned cnt = 0;
+
+		if (!rights_may_subscribe(r, i))
+			continue;
+		hash = add_name(hash, schema->tables[i].name);
+		if (rights_is_restricted(r, i))
+			one = rights_symbols(r, i, &cnt);
+		else
+			whole_cnt++;
+		hash = hash_add(hash, cnt);
+		for (; cnt > 0; cnt--, one++)
+			hash = add_name(hash, one->symbol);
+	}
+	r->view = (uint32_t)(hash ^ hash >> 32) & INT32_MAX;
+	if (r->view == 0)
+		r->view = 1;
+	if (whole_cnt == schema->tables_cnt)
+		r->view = 0;
+}
+
 bool
 rights_add_role(struct rights *r, const struct rights *role)
 {

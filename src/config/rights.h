@@ -58,6 +58,7 @@ struct rights {
 							these symbols: */
 	struct symbol_right *symbols;
 	unsigned symbols_cnt;
+	uint32_t view; /* rights_set_view */
 	int policy;	     /* enum slow_policy; -1: slow.policy */
 	int64_t spill_limit; /* ns; -1: slow.spill_limit */
 	uint32_t limits[RIGHT_LIMITS]; /* 0: none of its own */
@@ -140,5 +141,9 @@ bool rights_add_role(struct rights *r, const struct rights *role);
 
 /* Sorts the symbols. */
 void rights_finish(struct rights *r);
+
+/* Sets *r's view: a number of 31 bits for what may be subscribed to, which is
+ * another one if that is another, in every run; 0 if it is everything. */
+void rights_set_view(struct rights *r, const struct schema *schema);
 
 #endif

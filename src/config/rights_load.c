@@ -501,6 +501,7 @@ read_row(struct reader *r, config_setting_t *row, const char *key,
 		bits_set(all[*cnt].roles, *cnt, true);
 	res = read_members(r, row, key, &all[(*cnt)++]);
 	rights_finish(&all[*cnt - 1]);
+	rights_set_view(&all[*cnt - 1], &r->s->tables);
 	return res;
 }
 

@@ -106,10 +106,22 @@ call_subfrom(void *context, const struct request_arg *args, unsigned args_cnt,
 	return error != NULL ? error : subscribe_to(c, &args[0], &args[1], out);
 }
 
+/*
+ * The epoch, as clients are told it: in its upper half is what their user may
+ * subscribe to.  A count of messages means others after that has changed.
+ */
+static int64_t
+epoch_told(const struct call *c)
+{
+	return (int64_t)((uint64_t)c->client->rights->view << 32 |
+			 (c->tick->journal->epochs.now & UINT32_MAX));
+}
+
 /* A client's claim: it has the whole day up to record i, and n records of its
  * tables after that. */
 struct claim {
 	int64_t epoch;
+	uint32_t view; /* of its user, then */
 	int32_t day;
 	int64_t i;
 	int64_t n;
@@ -126,6 +138,8 @@ read_claim(const struct request_arg *arg, struct claim *out)
 	if (wire_get_u32(&r) != 4 || !read_integer(&r, &out->epoch) ||
 	    (int8_t)wire_get_u8(&r) != -KT_DATE)
 		return false;
+	out->view = (uint32_t)(out->epoch >> 32);
+	out->epoch &= UINT32_MAX;
 	out->day = (int32_t)wire_get_u32(&r);
 	return read_integer(&r, &out->i) && read_integer(&r, &out->n);
 }
@@ -159,9 +173,11 @@ call_rejoin(void *context, const struct request_arg *args, unsigned args_cnt,
 				claim.day, records_of(c, file), &sure) ||
 	    (uint64_t)claim.i + (uint64_t)claim.n > sure)
 		return "epoch";
-	/* With the schema of that time, other records were sent. */
-	if (claim.n > 0 && (uint64_t)claim.i < file->since &&
-	    (uint64_t)claim.epoch < file->since_epoch)
+	/* With the schema, or the rights, of that time other records were
+	 * sent. */
+	if (claim.n > 0 && (claim.view != c->client->rights->view ||
+			    ((uint64_t)claim.i < file->since &&
+			     (uint64_t)claim.epoch < file->since_epoch)))
 		return "schema";
 	/* Only written records can be counted for the client. */
 	if (!file->is_ended &&
@@ -180,10 +196,8 @@ const char *
 get_epoch(void *context, const struct request_arg *args, unsigned args_cnt,
 	  struct wire_writer *out)
 {
-	const struct call *c = context;
-
 	(void)args;
 	(void)args_cnt;
-	wire_put_long(out, (int64_t)c->tick->journal->epochs.now);
+	wire_put_long(out, epoch_told(context));
 	return NULL;
 }

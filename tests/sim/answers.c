@@ -72,6 +72,13 @@ is_outdated(const struct claim *c)
 	return c->cnt > 0 && c->fit != world.fit;
 }
 
+/* What it has had was chosen by other rights, if only for a while. */
+static bool
+may_be_of_other_rights(const struct subscriber *s)
+{
+	return s->claim.cnt > 0 && !doors_are_same(&s->c, s->claim.doors);
+}
+
 static bool
 has_waited_for_room(const struct subscriber *s, const struct seen *seen)
 {
@@ -92,7 +99,8 @@ refused(struct subscriber *s, const struct seen *seen)
 {
 	bool is_old = strcmp(seen->error, "day") == 0 ||
 		      (strcmp(seen->error, "schema") == 0 &&
-		       may_be_outdated(&s->claim));
+		       (may_be_outdated(&s->claim) ||
+			may_be_of_other_rights(s)));
 	bool is_lost = strcmp(seen->error, "epoch") == 0 ||
 		       strcmp(seen->error, "range") == 0;
 
@@ -265,6 +273,7 @@ claim_from(struct subscriber *s, int32_t day, uint64_t idx)
 	s->is_renewing = false;
 	s->claim = (struct claim){ .is_made = true,
 				   .epoch = s->new_epoch,
+				   .doors = doors_now(),
 				   .day = day,
 				   .base = idx,
 				   .unclean = world.unclean,
@@ -302,6 +311,7 @@ placed(struct subscriber *s, const struct seen *seen)
 		return;
 	}
 	s->new_epoch = seen->numbers[3];
+	s->new_doors = doors_now();
 	s->is_adrift = s->is_unsure;
 	s->is_unsure = false;
 	if (s->is_adrift) {
@@ -384,6 +394,7 @@ changed(struct subscriber *s, const struct seen *seen)
 		return;
 	}
 	s->new_epoch = seen->numbers[3];
+	s->new_doors = doors_now();
 	claim_from(s, day, idx);
 	if (is_before_correction(s, day))
 		move(s);
@@ -629,6 +640,7 @@ subscriber_take(struct client *c, const struct seen *seen, const uint8_t *at)
 	if (s->is_renewing)
 		s->claim.has_limit = s->is_renewing = false;
 	s->claim.epoch = s->new_epoch;
+	s->claim.doors = s->new_doors;
 	s->claim.unclean = world.unclean;
 	s->claim.era = world.era;
 	s->claim.fit = world.fit;

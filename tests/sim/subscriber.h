@@ -33,6 +33,7 @@ struct item {
 struct claim {
 	bool is_made;
 	int64_t epoch;
+	unsigned doors;	  /* doors_now() then: rights are in the epoch */
 	int32_t day;
 	uint64_t base, cnt;
 	unsigned unclean; /* world.unclean when it was last true, ... */
@@ -80,6 +81,7 @@ struct subscriber {
 	bool is_placed; /* its request was answered */
 	uint64_t from;	/* what it asked for with ASK_FROM */
 	int64_t new_epoch;
+	unsigned new_doors; /* doors_now(), then */
 	struct claim claim;
 	struct bytes items;
 	/* The place of the first item; in batches each table has its own. */

@@ -1,11 +1,14 @@
 """Rights: what each user may publish, subscribe to, ask, and end."""
 
+import signal
+
 import journal
 import kdb
 import pytest
 from daemon import QUOTE, TRADE, Raw, run, write_config
 from filters import filtered
 from kdb import NIL, Error, lst, sym, syms, vec
+from late import rejoin
 from traffic import published, quote, trade
 
 ACCESS = Error(b"access")
@@ -190,3 +193,45 @@ def test_rights_are_shown(tmp_path):
     assert again[:-1] == rows[:-1]
     assert " administer = true;" in shown(tmp_path, {})[-1]
     assert " administer = false;" in shown(tmp_path, {"auth": {"users": "none"}})[-1]
+
+
+def test_rejoin_after_other_rights(start, connect, folder):
+    """Protects from losses without a word: who counts the messages of some symbols, or
+    tables, cannot continue when its user may have others; who may have the same can, also
+    over a restart."""
+    def with_rights(symbols, tables):
+        return journal.settings(folder, {"auth": {"role": "admin", "rights": [
+            {"user": "desk", "past": True, "subscribe": [
+                {"table": "trade", "symbols": symbols}]},
+            {"user": "tables", "past": True, "subscribe": tables},
+            {"user": "all", "past": True, "subscribe": "*", "ask": True}]}})
+
+    def epochs(to):
+        return {one: connect(to, user=one).sync(".ringtick.epoch").value
+                for one in ("desk", "tables", "all")}
+
+    daemon = start(with_rights(["IBM", "MSFT"], ["trade"]))
+    feed = connect(daemon, user="feed")
+    for n in range(3):
+        assert feed.update("trade", rows_of("IBM", "MSFT")) == NIL
+    day, before = feed.sync(".u.d").value, epochs(daemon)
+    assert before["all"] < 2**31 and len(set(before.values())) == 3
+    daemon.stop()
+    daemon = start(with_rights(["IBM", "MSFT"], ["trade"]))
+    assert epochs(daemon) == before
+    for user, epoch in before.items():
+        one = connect(daemon, user=user)
+        assert isinstance(rejoin(one, (epoch, day, 0, 2), sym("")), kdb.List), user
+        assert one.read_frame()
+    write_config(daemon.config, with_rights(["IBM"], ["trade", "quote"]))
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_log("reload", result="ok")
+    for user, epoch in before.items():
+        one = connect(daemon, user=user)
+        reply = rejoin(one, (epoch, day, 0, 2), sym(""))
+        assert (reply == Error(b"schema")) == (user != "all"), user
+        if user == "all":
+            continue
+        # of nothing another selection is the same
+        assert isinstance(rejoin(one, (epoch, day, 3, 0), sym("")), kdb.List), user
+        assert one.sync(".ringtick.epoch").value != epoch
