@@ -426,7 +426,7 @@ doors_check_end(const char *line, size_t len, const char *user,
 		"role",	 "rights",	 "network",	  "certificate",
 		"bad_proxy", "over_address", "over_user", "not_shown"
 	};
-	const struct client *c = find_client(line, len);
+	struct client *c = find_client(line, len);
 	bool is_known = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
@@ -435,6 +435,8 @@ doors_check_end(const char *line, size_t len, const char *user,
 				(c == NULL || may_end(c, reason))),
 		  "%s is ended with reason %s", c == NULL ? user : c->user,
 		  reason);
+	if (c != NULL && strcmp(reason, "not_shown") == 0)
+		c->is_denied = true;
 	return is_known;
 }
 

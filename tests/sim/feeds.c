@@ -381,7 +381,7 @@ over(struct client *c)
 
 	SIM_CHECK(world.is_stopping || !process_is_running() ||
 			  c->start < world.starts ||
-			  client_was_turned_away(c),
+			  client_was_turned_away(c) || c->is_denied,
 		  "feed %u is cut off", f->number);
 	doubt(f);
 }

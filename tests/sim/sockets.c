@@ -88,11 +88,13 @@ net_connect(struct peer *peer, unsigned port)
 		return NULL;
 	s = calloc(1, sizeof(*s));
 	CHECK(s != NULL);
+	/* A number of 16 bits on the wire. */
+	net.ports = net.ports < UINT16_MAX ? net.ports + 1 : 1024;
 	up_max = 4096u << sim_below(6);
 	down_max = 4096u << sim_below(7);
 	*s = (struct socket){ .peer = peer,
 			      .fd = -1,
-			      .port = ++net.ports,
+			      .port = net.ports,
 			      .host = HOST,
 			      .up_max = up_max,
 			      .down_max = down_max };

@@ -146,7 +146,8 @@ static void
 over(struct client *c)
 {
 	SIM_CHECK(world.is_stopping || !process_is_running() ||
-			  c->start < world.starts || client_was_turned_away(c),
+			  c->start < world.starts ||
+			  client_was_turned_away(c) || c->is_denied,
 		  "%s is cut off", c->user);
 	work.asked_ns = work.heard_ns = 0;
 }

@@ -216,7 +216,7 @@ struct client {
 	bool is_stranger; /* it chooses its ways itself */
 	unsigned since;	  /* doors_now() when it connected */
 	enum login_says verdict; /* of ringtick-login about this connection */
-	bool is_denied; /* ringtick-login says that its account is gone */
+	bool is_denied; /* its account is gone, or it has shown no password */
 	bool is_gone;	/* and so it is */
 	bool has_hello;	  /* the daemon's answer has come, ... */
 	bool was_let_in;  /* ... or had, on the last connection */
