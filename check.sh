@@ -49,7 +49,7 @@ stage()
 	read -r pass fail skip < <(count_log "$log")
 	if [ $status -ne 0 ] && [ "$fail" = 0 ]; then
 		fail=1
-	elif [ "$pass $fail" = "0 0" ]; then
+	elif [ "$pass $fail $skip" = "0 0 0" ]; then
 		pass=1
 	fi
 	echo "$pass $fail $skip" >>$counts
