@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import sys
 import time
 import traceback
@@ -22,6 +23,7 @@ import journal
 import kdb
 import service
 from clients import Feed, Rdb
+from daemon import Raw
 from kdb import NIL
 from service import (client, configure, drop_in, is_now, mark, run, show, systemctl, until, wait_for,
                      wait_log, wait_status, wait_up)
@@ -533,6 +535,94 @@ def socket_file(day):
     day.all_is_well()
 
 
+# ---- a terminator in front ----
+
+
+def recipe(*words):
+    """The piece of doc/tls.md that has these words."""
+    text = (pathlib.Path(__file__).parents[2] / "doc/tls.md").read_text()
+    return next(one for one in text.split("```")[1::2] if all(word in one for word in words))
+
+
+def tls_client(folder, user, certificate=None):
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
+    if certificate:
+        context.load_cert_chain(folder / (certificate + ".crt"), folder / (certificate + ".key"))
+    sock = context.wrap_socket(kdb.dial(5011), server_hostname="tick.example.com")
+    return client(user, user[0], sock=sock)
+
+
+@step
+def terminators(day):
+    """The recipes of doc/tls.md, letter for letter, with the units of hitch and haproxy:
+    each finds the daemon again after a restart."""
+    for program in ("hitch", "haproxy", "openssl"):
+        if shutil.which(program) is None:
+            raise Skipped(program + " is not here")
+    folder = ensure(pathlib.Path("/etc/ringtick/tls"))
+    for piece in (recipe("our CA"), recipe("feed1.csr")):
+        run("bash", "-c", "umask 077; set -e\n" + piece, cwd=folder)
+    listen = re.search(r"listen = (\(.*?\n\));", recipe("listen = ("), re.S).group(1)
+    listen = listen.replace("10.0.0.0/8", "127.0.0.0/8")
+    write_users(["feed", "rdb", "boss"])
+
+    drop_in("[Service]\nSupplementaryGroups=_hitch\n")
+    configure(dict(USERS, listen=Raw(listen)))
+    systemctl("restart", service.NAME)
+    hitch_conf = pathlib.Path("/etc/hitch/hitch.conf")
+    hitch_conf.write_text(recipe("frontend ="))
+    drop_in(recipe("After=ringtick.service"), "hitch.service")
+    systemctl("start", "hitch.service")
+    after = mark()
+    for _ in range(2):
+        until_tls(lambda: tls_client(folder, "boss"))
+        wait_log(after, "connect", user="boss", tls="TLSv1.3", certificate="-")
+        after = restart()
+    day.all_is_well()
+    systemctl("stop", "hitch.service")
+    drop_in("", "hitch.service")
+    hitch_conf.unlink()
+
+    drop_in("[Service]\nSupplementaryGroups=haproxy\n")
+    configure({"listen": Raw(listen.replace("_hitch", "haproxy")),
+               "auth": {"users": "users", "certificate": True}})
+    systemctl("restart", service.NAME)
+    pathlib.Path("/etc/haproxy/haproxy.cfg").write_text(recipe("listen ringtick"))
+    systemctl("start", "haproxy.service")
+    after = mark()
+    for _ in range(2):
+        until_tls(lambda: tls_client(folder, "boss", "feed1"))
+        wait_log(after, "connect", user="feed1", tls="TLSv1.3", certificate="feed1")
+        after = restart()
+    try:
+        tls_client(folder, "boss").close()
+        raise AssertionError("expected nobody to come in without a certificate")
+    except (ssl.SSLError, kdb.Closed):
+        pass
+    systemctl("stop", "haproxy.service")
+    drop_in("")
+    configure()
+    systemctl("restart", service.NAME)
+    shutil.rmtree(folder.parent)
+    day.all_is_well()
+
+
+def restart():
+    systemctl("restart", service.NAME)
+    return mark()
+
+
+def until_tls(connect):
+    """A terminator may need a moment."""
+    def look():
+        try:
+            connect().close()
+            return True
+        except (OSError, kdb.Closed):
+            return False
+    until(look, "a connection with TLS")
+
+
 # ---- the evening ----
 
 
@@ -575,7 +665,7 @@ def uninstall(day):
     is_now("ringtick.socket", LoadState="not-found", ActiveState="inactive")
     # useradd keeps the files that it changed as passwd- and so on
     left = {path for path in files() - day.before
-            if not path.endswith("-") and not path.startswith("/var/lib/systemd")}
+            if not path.endswith("-") and not path.startswith(("/var/lib/systemd", "/var/lib/haproxy"))}
     assert not left, "expected nothing to be left, and there is %s" % sorted(left)
 
 
