@@ -4,7 +4,7 @@
 #
 #   tests/systemd/run.sh [BUILD [STEP...]]
 #
-# BUILD is the folder in which all is made (build/plain).  With STEPs only these
+# BUILD is a folder that was configured (build/plain).  With STEPs only these
 # are played, after the service was installed and started.  Where no container
 # can be booted it says "skipped:" and why, and succeeds.
 #
@@ -31,6 +31,8 @@ for program in systemd-nspawn unshare setpriv python3 make; do
 	command -v $program >/dev/null || skip "$program is not here"
 done
 if [ -z "${RINGTICK_DAY_IS_PRIVATE:-}" ]; then
+	# what is out of date cannot be made in the container
+	make -s -C "$build" all >&2 || exit 1
 	unshare --mount true 2>/dev/null || skip "no mount namespace is to be had"
 	scope=()
 	# systemd gives the container a part of its tree of control groups.
