@@ -366,13 +366,18 @@ USERS = {"auth": {"users": "users", "rights": [{"user": "boss", "roles": "admin"
 
 @step
 def users_and_reload(day):
-    """Users with passwords come by `systemctl reload`, which nobody notices; one who is
-    removed is cut off; a broken file fails, and all stays as it was."""
+    """Passwords come by `systemctl reload`: who came in without one must show it.  A user
+    who is removed is cut off, the others notice nothing; a broken file fails, and all
+    stays as it was."""
     write_users(["feed", "rdb", "boss", "gone"])
     configure(USERS)
-    connects, after = day.connects(), mark()
+    after = mark()
     systemctl("reload", service.NAME)
     assert wait_log(after, "reload")["result"] == "ok"
+    for user in ("feed", "rdb"):
+        wait_log(after, "disconnect", user=user, reason="not_shown")
+    day.all_is_well()
+    connects = day.connects()
     assert service.is_refused("gone", "x") and service.is_refused("nobody", "n")
     gone, boss = client("gone", "g"), client("boss", "b")
     gone.subscribe()
