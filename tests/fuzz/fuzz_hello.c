@@ -24,14 +24,16 @@
 #include "daemon/hello.h"
 #include "daemon/login.h"
 
-/* The least connections.receive_buffer. */
-enum { BUFFER_BYTES = 4096 };
+/* The least connections.receive_buffer, and the least with a short
+ * message.max. */
+enum { BUFFER_BYTES = 4096, SHORT_BYTES = 1024 };
 
 enum wanted {
 	WANTS_PROXY = 1 << 0,
 	WANTS_CERTIFICATE = 1 << 1, /* with listen.proxy */
 	WANTS_NETWORK = 1 << 2,	    /* 10.0.0.0/8 */
 	WANTS_SHARE = 1 << 3,	    /* 10.0.0.9 has its only connection */
+	IS_SHORT = 1 << 4,	    /* the buffer */
 	IS_PACKET = 1 << 7,
 };
 
@@ -41,7 +43,7 @@ static struct network networks[1];
 static struct rights nothing;
 static struct settings settings;
 static struct server server;
-static uint8_t reply[8], *buffer;
+static uint8_t reply[8], *buffers[2];
 
 /* How a connection went. */
 struct course {
@@ -61,10 +63,11 @@ open_server(void)
 {
 	struct peer_address taken = { .at.sa.sa_family = AF_INET };
 
-	if (buffer != NULL)
+	if (buffers[0] != NULL)
 		return;
-	buffer = malloc(BUFFER_BYTES);
-	CHECK(buffer != NULL);
+	buffers[0] = malloc(BUFFER_BYTES);
+	buffers[1] = malloc(SHORT_BYTES);
+	CHECK(buffers[0] != NULL && buffers[1] != NULL);
 	CHECK(network_parse("10.0.0.0/8", &networks[0]) == NULL);
 	settings.listen.networks = networks;
 	settings.listen.has_roles = true;
@@ -161,7 +164,11 @@ check_end(const struct connection *c, unsigned wanted, struct course *out)
 static struct course
 run(const uint8_t *data, size_t len, size_t piece, unsigned wanted)
 {
-	struct connection c = { .small = buffer, .small_bytes = BUFFER_BYTES };
+	bool is_short = (wanted & IS_SHORT) != 0;
+	struct connection c = {
+		.small = buffers[is_short],
+		.small_bytes = is_short ? SHORT_BYTES : BUFFER_BYTES,
+	};
 	struct course out = { .result = HELLO_MORE };
 	size_t received = 0, room, n;
 	uint8_t *at;
@@ -182,7 +189,7 @@ run(const uint8_t *data, size_t len, size_t piece, unsigned wanted)
 		out.reason = CLOSE_COUNT;
 		out.why = NULL;
 		out.result = hello_serve(&server, &c, &out.reason, &out.why);
-		CHECK(c.parsed <= c.filled && c.filled <= BUFFER_BYTES);
+		CHECK(c.parsed <= c.filled && c.filled <= c.small_bytes);
 	}
 	CHECK(out.result != HELLO_REFUSED || out.reason < CLOSE_COUNT);
 	check_end(&c, wanted, &out);
