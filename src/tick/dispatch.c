@@ -395,12 +395,27 @@ note_error(struct call *c, bool is_sync, const char *error, const uint8_t *body,
 	c->out->asked = asked_text(t->asked, body, len);
 }
 
+/* A refusal that the request has trapped is no error; the operator should know
+ * of it all the same. */
+static void
+note_trapped(struct call *c, uint64_t refused_before, const uint8_t *body,
+	     size_t len)
+{
+	struct tick *t = c->tick;
+
+	if (t->counters->refused == refused_before)
+		return;
+	c->out->error = call_no_access;
+	c->out->asked = asked_text(t->asked, body, len);
+}
+
 /* Handles a little-endian body without 8-byte counts. */
 static enum tick_result
 handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 {
 	struct wire_writer w;
 	size_t header;
+	uint64_t refused_before = c->tick->counters->refused;
 	uint8_t *value;
 	const char *error;
 
@@ -451,6 +466,8 @@ handle_plain(struct call *c, bool is_sync, const uint8_t *body, size_t len)
 		/* A refused update is counted as such already. */
 		if (c->out->why == NULL)
 			note_error(c, is_sync, error, body, len);
+	} else {
+		note_trapped(c, refused_before, body, len);
 	}
 	wire_end_frame(&w, header);
 	c->out->is_subscribing = c->is_subscribing;

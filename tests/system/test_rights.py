@@ -85,13 +85,19 @@ def test_who_may_subscribe(plant):
         assert one.sync(".u.sub[`trade;`]") == ACCESS
         assert one.sync(".u.sub[`;`]") == ACCESS
         assert one.sync(".u.add[`trade;`IBM]") == ACCESS
+        mark = daemon.mark()
         assert one.sync(".[.u.sub;(`trade;`);`no]") == sym("no")
+        daemon.wait_log("request_failed", after=mark, error="access",
+                        user="feed" if one is feed else "nobody")
         one.async_(".u.sub[`trade;`]")
     assert user("plain").update("trade", trade(0, 1)) == NIL
     for one in (feed, nobody):
         assert one.sync("") == NIL
         one.expect_silence()
     assert daemon.wait_log("request_failed", user="nobody")["error"] == "access"
+    mark = daemon.mark()
+    assert nobody.sync(".[.u.upd;(`trade;1);{x}]") == kdb.Vector(10, b"access")
+    daemon.wait_log("request_failed", after=mark, user="nobody", error="access")
 
 
 def test_only_some_symbols(plant):
