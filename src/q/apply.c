@@ -400,7 +400,8 @@ is_fatal(const char *error)
 	       error == request_is_malformed;
 }
 
-/* Applies f between begin_trap and end_trap. */
+/* Applies f between begin_trap and end_trap.  A fatal error ends the whole
+ * request: what it waits for is not taken back. */
 static const char *
 apply_trapped(struct evaluation *e, const struct request_arg *f,
 	      const struct request_arg *args, unsigned args_cnt,
@@ -413,7 +414,8 @@ apply_trapped(struct evaluation *e, const struct request_arg *f,
 		return evaluate_stack;
 	error = evaluate_apply(e, f, args, args_cnt, out);
 	if (world->begin_trap != NULL)
-		world->end_trap(world->context, error != NULL);
+		world->end_trap(world->context,
+				error != NULL && !is_fatal(error));
 	return error;
 }
 

@@ -86,7 +86,8 @@ struct request_world {
 			  struct wire_writer *out);
 	void *context;
 	/* Enclose an evaluation under a trap; calls are paired and nested.  If
-	 * it has failed, the effects of functions since are undone.  begin_trap
+	 * it has failed, and the error is caught, the effects of functions
+	 * since are undone.  begin_trap
 	 * returns false if too many are nested.  May be NULL. */
 	bool (*begin_trap)(void *context);
 	void (*end_trap)(void *context, bool has_failed);

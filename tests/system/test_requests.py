@@ -252,6 +252,26 @@ def test_error_texts(start, connect, asked, error):
     assert client.sync(asked) == Error(error)
 
 
+@pytest.mark.parametrize("asked", [
+    ".[.u.upd;(`trade;1);{x}]", "@[{.u.upd[`trade;x]};1;`e]", "@[.u.endofday;();{x}]",
+    "@[{@[.u.endofday;();{x}]};0;{x}]", "@[.ringtick.reload;();{x}]",
+    "@[{.[.u.sub;(`trade;`);0];.u.upd[`trade;x]};1;{x}]"])
+@pytest.mark.usefixtures("many_days")
+def test_what_waits_under_a_trap(start, connect, asked):
+    """Protects the daemon: what a trapped call waits for, be it only its turn, is not
+    taken back with the call's effects."""
+    daemon = start()
+    client = connect(daemon)
+    assert client.sync(asked) is not None
+    client.async_(asked)
+    assert client.sync("") == NIL
+    client.async_(lst(text("{.[.u.upd;(x;y);{x}]}"), sym("trade"), trade(1, 1)))
+    sub = connect(daemon)
+    sub.subscribe()
+    assert client.sync(lst(text("{.[.u.upd;(x;y);{x}]}"), sym("trade"), trade(2, 1))) == NIL
+    assert sub.read_frame() == published("trade", trade(2, 1).items)
+
+
 def test_pipelined_requests_are_answered_in_order(start, connect, mode):
     """Protects clients that do not wait between requests: 20,000 of them get
     20,000 answers, each its own, in order."""
