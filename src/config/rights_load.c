@@ -551,7 +551,9 @@ find_others(struct reader *r)
 
 	/* Without passwords as in tick.q: everybody may do all. */
 	if (name[0] == '\0')
-		name = settings_want_password(s) ? "all" : "admin";
+		name = settings_want_password(s) || s->auth.certificate
+			       ? "all"
+			       : "admin";
 	s->auth.others = find_role(s, name);
 	if (s->auth.others != NULL)
 		return 0;

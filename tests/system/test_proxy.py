@@ -221,3 +221,15 @@ def test_certificates(start):
     with socket.create_connection(("127.0.0.1", plain), timeout=20) as sock:
         sock.sendall(b"feed:pw\x03\0")
         assert sock.recv(4) == b"\x03"
+
+
+def test_a_certificate_is_no_office(start):
+    """Protects the day's end from whoever has a certificate: without a row of its own it
+    does not administer."""
+    daemon = start({"listen": {"proxy": True}, "auth": {"certificate": True}})
+    sock, reply = talk(daemon, header(parts=tls(b"feed")))
+    assert reply == b"\x03"
+    sock.sendall(kdb.frame(".ringtick.reload[]", kdb.SYNC))
+    answer = kdb.decode(kdb.FrameReader(sock).next()[kdb.HEADER:])
+    assert answer == kdb.Error(b"access")
+    sock.close()
