@@ -18,6 +18,7 @@ clients_open(struct clients *all, unsigned max, size_t receive_bytes,
 	list_init(&all->free);
 	list_init(&all->open);
 	list_init(&all->hello);
+	list_init(&all->refused);
 	list_init(&all->lost);
 	all->slots = calloc(max, sizeof(*all->slots));
 	all->receive_memory = memory_map(max * receive_bytes);

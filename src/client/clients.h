@@ -23,6 +23,8 @@ struct clients {
 	struct list open;  /* open_node of the others, oldest first */
 	struct list hello; /* hello_node of those that have not said who they
 			      are, or wait for a check of it, oldest first */
+	struct list refused; /* hello_node of those that were not let in, and
+				have not gone yet, oldest first */
 
 	struct list lost;  /* lost_node of those whose peer has ended, which
 			      are to be closed */
@@ -68,14 +70,13 @@ clients_next(const struct clients *all, const struct connection *c)
 			       : container_of(n, struct connection, open_node);
 }
 
-/* Of those that have not said who they are, the oldest; NULL: there is none. */
+/* The oldest in `hello` or `refused`; NULL: there is none. */
 static inline struct connection *
-clients_oldest_hello(const struct clients *all)
+clients_oldest(const struct list *l)
 {
-	return list_is_empty(&all->hello)
-		       ? NULL
-		       : container_of(all->hello.next, struct connection,
-				      hello_node);
+	return list_is_empty(l) ? NULL
+				: container_of(l->next, struct connection,
+					       hello_node);
 }
 
 #endif

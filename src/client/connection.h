@@ -146,7 +146,7 @@ struct connection {
 	int64_t spill_limit_ns; /* 0: no limit */
 	struct list open_node;
 	struct list hello_node; /* until it is let in, or its password is being
-				   checked */
+				   checked; and when it was refused */
 	struct list lost_node;	/* its peer has ended: */
 	int lost_error;		/* errno, or 0 */
 	struct list

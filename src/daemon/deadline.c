@@ -11,8 +11,8 @@
 /* Fewer free slots than this share of connections.max are few. */
 enum { PLACES_SHARE = 8 };
 
-/* Clients send the handshake with their first packet: each has at least
- * this long. */
+/* Clients send the handshake with their first packet, and those that were
+ * refused notice it soon: each has at least this long. */
 #define HELLO_NS (20 * NS_PER_MS)
 
 /* The longest time for which deadlines wait for the input that came during an
@@ -51,15 +51,18 @@ struct connection *
 deadline_find_place(const struct server *s)
 {
 	unsigned left = s->clients.limit - s->clients.open_cnt;
-	struct connection *oldest = clients_oldest_hello(&s->clients);
-	int64_t since_ns;
+	struct connection *c = clients_oldest(&s->clients.refused);
+	int64_t limit_ns = LINGER_NS;
 
-	if (left >= max_u64(s->clients.limit / PLACES_SHARE, 1) ||
-	    oldest == NULL)
+	if (left >= max_u64(s->clients.limit / PLACES_SHARE, 1))
 		return NULL;
-	since_ns = oldest->deadline_ns -
-		   s->settings->connections.handshake_timeout;
-	return s->now_ns - since_ns > HELLO_NS ? oldest : NULL;
+	if (c == NULL) {
+		c = clients_oldest(&s->clients.hello);
+		limit_ns = s->settings->connections.handshake_timeout;
+	}
+	if (c == NULL || s->now_ns - (c->deadline_ns - limit_ns) <= HELLO_NS)
+		return NULL;
+	return c;
 }
 
 void

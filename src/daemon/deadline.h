@@ -15,10 +15,14 @@
 /* Sets the deadline of a connection in its present state, in_ns from now. */
 void deadline_set(struct server *s, struct connection *c, int64_t in_ns);
 
+/* How long a refused client may take to notice, before it is cut off. */
+#define LINGER_NS (2 * NS_PER_S)
+
 /*
- * Called when a client has connected.  If few slots are left, returns the
- * connection that has been without a handshake, or a check of its password, for
- * longest, to be closed before its deadline: silent clients, or many wrong
+ * Called when a client has connected.  If few slots are left, returns the one
+ * that was refused first and has not gone, or else the one that has been
+ * without a handshake, or a check of its password, for longest: to be closed
+ * before its deadline.  Silent clients, and those who send nonsense or wrong
  * passwords, could keep all others out.  NULL: no connection need be closed.
  */
 struct connection *deadline_find_place(const struct server *s);

@@ -20,8 +20,6 @@
 #include "tick/publish_by_template.h"
 #include "tick/subscribe_past.h"
 
-/* How long a refused client may take to notice, before it is cut off. */
-#define LINGER_NS (2 * NS_PER_S)
 /* How long the reply to a subscription may wait for a journal that does not
  * move. */
 #define HELD_NS (1 * NS_PER_S)
@@ -89,6 +87,7 @@ session_close(struct server *s, struct connection *c, enum close_reason reason,
 		return;
 	if (c->state != CONNECTION_ENDING && c->state != CONNECTION_LINGERING)
 		note_end(s, c, reason, detail);
+	list_remove(&c->hello_node);
 	list_remove(&c->lost_node);
 	wait_end(s, c);
 	delivery_stop(c);
@@ -131,6 +130,8 @@ linger(struct server *s, struct connection *c)
 	catchup_forget(c);
 	delivery_forget(&s->delivery, c);
 	c->state = CONNECTION_LINGERING;
+	if (!c->is_in)
+		list_append(&s->clients.refused, &c->hello_node);
 	(void)shutdown(c->fd, SHUT_WR);
 	deadline_set(s, c, LINGER_NS);
 	if (c->is_receiving)

@@ -102,6 +102,31 @@ def test_silent_ones_make_place(start, connect, clients, mode):
     assert not daemon.logged("disconnect", user="user")
 
 
+def test_refused_ones_make_place(start, connect, clients, mode):
+    """Protects newcomers from clients that are refused, stay until they are cut off, and
+    come again: they make place at once, so that the others are let in."""
+    daemon = start({"connections": {"max": 32}, "engine": {"mode": mode}})
+
+    def talk_nonsense():
+        sock = kdb.dial(daemon.port)
+        clients.callback(sock.close)
+        sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        return sock
+    assert [kdb.drain(talk_nonsense()) for _ in range(32)][-1] == (b"", "fin")
+    inside = []
+    for _ in range(100):
+        talk_nonsense()
+        try:
+            inside.append(connect(daemon))
+        except (kdb.Closed, ConnectionError):
+            pass
+        if len(inside) == 9:
+            break
+    assert len(inside) == 9
+    for one in inside:
+        assert one.sync("") == NIL
+
+
 def few_descriptors(n):
     """For preexec: n descriptors, and no way to raise the limit."""
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))
