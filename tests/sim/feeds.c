@@ -321,6 +321,14 @@ check_safe(const struct feed *f, uint32_t number)
 		  is_on_disk ? "on the disk" : "in the journal's file");
 }
 
+/* While the journal is stuck, an error that waits becomes 'journal. */
+static bool
+says_no_right(const struct seen *s)
+{
+	return strcmp(s->error, "access") == 0 ||
+	       (strcmp(s->error, "journal") == 0 && world.disk_faults > 0);
+}
+
 static void
 take_answer(struct client *c, const struct seen *s, const uint8_t *at)
 {
@@ -343,19 +351,15 @@ take_answer(struct client *c, const struct seen *s, const uint8_t *at)
 		bool is_right = update_fits((struct update){ f->number,
 							     number });
 
-		/* While the journal is stuck, any answer is 'journal. */
 		SIM_CHECK(s->kind == SEEN_ERROR &&
-				  (!is_right ||
-				   strcmp(s->error, "access") == 0 ||
-				   (strcmp(s->error, "journal") == 0 &&
-				    world.disk_faults > 0)),
+				  (!is_right || says_no_right(s)),
 			  "update %u of feed %u does not fit, and the answer "
 			  "is %s",
 			  number, f->number, s->error);
 		return;
 	}
 	if ((f->fates.at[number] & FATE_MASK) == FATE_UNCERTAIN &&
-	    s->kind == SEEN_ERROR && strcmp(s->error, "access") == 0)
+	    s->kind == SEEN_ERROR && says_no_right(s))
 		return;
 	SIM_CHECK(s->kind == SEEN_REPLY, "update %u of feed %u is refused: %s",
 		  number, f->number, s->error);
