@@ -10,8 +10,10 @@
 #include "versions.h"
 
 /* How long a user without an account is let stay, until ringtick-login has said
- * so; and how long a reload may take: it waits for one that does not start. */
-#define GONE_NS	  (90 * NS_PER_S)
+ * so; how long there may be none, of which the last may not have become ready;
+ * and how long a reload may take: it waits for one that does not. */
+#define GONE_NS	  (20 * NS_PER_S)
+#define AWAY_NS	  (40 * NS_PER_S)
 #define RELOAD_NS (100 * NS_PER_S)
 
 /* connections.handshake_timeout */
@@ -443,16 +445,25 @@ doors_check_end(const char *line, size_t len, const char *user,
 void
 doors_check(void)
 {
-	if (!world.doors.is_on || !process_is_running())
+	int64_t well_ns;
+
+	if (!world.doors.is_on || !process_is_running() || doors_now() == 0)
 		return;
 	login_check();
+	well_ns = max_i64(max_i64(login_moved_ns(), doors.adopted_ns),
+			  world.paused_until_ns);
+	if (world_has_disk_trouble() || world.is_stopping)
+		well_ns = sim_now_ns();
+	SIM_CHECK(!adopted(doors_now())->has_users || login_is_ready() ||
+			  sim_now_ns() - well_ns < AWAY_NS,
+		  "ringtick-login is not started again");
 	for (unsigned i = 0; i < versions.users_cnt; i++) {
 		const struct client *c = versions.users[i];
 
 		SIM_CHECK(!c->is_gone || !c->has_hello ||
 				  c->socket->daemon_ended ||
-				  c->socket->is_reset || world.is_stopping ||
-				  sim_now_ns() - doors.adopted_ns < GONE_NS,
+				  c->socket->is_reset ||
+				  sim_now_ns() - well_ns < GONE_NS,
 			  "%s is still there, and has no account", c->user);
 	}
 	SIM_CHECK(doors.asked_ns == 0 || world.is_stopping ||
@@ -497,7 +508,7 @@ world_login_answered(uint32_t host, unsigned port, const char *user,
 		 * ringtick-login had to be started again. */
 		if (port == 0 && strcmp(c->as.user, user) == 0) {
 			c->is_denied = c->is_denied || what == SAYS_NO;
-			c->is_gone = c->is_gone && what != SAYS_YES;
+			c->is_gone = c->is_gone && what == SAYS_NO;
 		}
 		if (port != 0 && c->port == port)
 			c->verdict = what;

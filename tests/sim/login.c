@@ -51,11 +51,34 @@ static struct login_pair pairs[PAIRS_MAX];
 static pid_t last_pid = FIRST_PID;
 static int passed_fd; /* to the program that is started next */
 static unsigned failed_starts;
+static int64_t moved_ns; /* when one last was started, ready, or failed */
 
 unsigned
 login_failed_starts(void)
 {
 	return failed_starts;
+}
+
+int64_t
+login_moved_ns(void)
+{
+	return moved_ns;
+}
+
+bool
+login_is_ready(void)
+{
+	for (unsigned i = 0; i < PAIRS_MAX; i++)
+		if (pairs[i].is_alive && pairs[i].is_ready && !pairs[i].is_shut)
+			return true;
+	return false;
+}
+
+static void
+fail_start(void)
+{
+	failed_starts++;
+	moved_ns = sim_now_ns();
 }
 
 /* ---- the socket pair ---- */
@@ -127,7 +150,7 @@ die(void *who, uint64_t what)
 	sim_trace("ringtick-login %d ends", p->pid);
 	p->is_alive = false;
 	p->is_zombie = true;
-	p->died_ns = sim_now_ns();
+	p->died_ns = moved_ns = sim_now_ns();
 	process_signal(SIGCHLD);
 	engine_touch_login(p);
 }
@@ -151,16 +174,17 @@ begin(void *who, uint64_t what)
 	if (p == NULL)
 		return;
 	if (process_is_told_ready() && sim_chance(p->faults.mute_per_mille)) {
-		failed_starts++;
+		fail_start();
 		return;
 	}
 	if (!sim_chance(p->faults.fail_per_mille)) {
 		p->is_ready = true;
+		moved_ns = sim_now_ns();
 		login_write_ready(&answer, 1, 4096);
 		put_answer(p, &answer, sizeof(answer));
 		return;
 	}
-	failed_starts++;
+	fail_start();
 	if (sim_chance(700)) {
 		login_write_failed(&answer, "a line of the file is wrong");
 		put_answer(p, &answer, sizeof(answer));
@@ -205,11 +229,12 @@ WRAP(int, posix_spawn, pid_t *pid, const char *path,
 		  argv[1]);
 	p->faults = login_faults;
 	if (sim_chance(p->faults.spawn_per_mille)) {
-		failed_starts++;
+		fail_start();
 		return EAGAIN;
 	}
 	*pid = p->pid = ++last_pid;
 	p->is_alive = true;
+	moved_ns = sim_now_ns();
 	read_users(p, argv[2]);
 	sim_trace("ringtick-login %d begins", p->pid);
 	run_at(sim_now_ns() + sim_between(NS_PER_MS, SPAWN_NS), begin, p);
@@ -306,6 +331,7 @@ answer(void *who, uint64_t what)
 	login_write_answer(&a, r->id, decide(p, r));
 	/* One that is none ends the use of this program. */
 	if (sim_chance(p->faults.odd_per_mille)) {
+		moved_ns = sim_now_ns();
 		a.kind = LOGIN_FAILED + 7;
 		put_answer(p, &a, sim_chance(500) ? sizeof(a) / 2 : sizeof(a));
 		free(r);

@@ -221,6 +221,10 @@ extern struct login_faults login_faults;
 /* Starts that have not succeeded so far. */
 unsigned login_failed_starts(void);
 
+/* Whether there is one to ask, and since when that is so. */
+bool login_is_ready(void);
+int64_t login_moved_ns(void);
+
 /* For the engine: what a read gives, bytes, 0 at the end, or -EAGAIN while
  * there is nothing. */
 int32_t login_read(struct login_pair *p, void *at, size_t len);
