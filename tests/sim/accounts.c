@@ -345,9 +345,11 @@ check_age(const struct account *a, const struct row *r)
 	if (first == NULL || f->lag_records == 0)
 		return;
 	/* The age is that of the first message in its buffer: before its first
-	 * read there is none; and who rejoins is said to lack what it has until
-	 * that is counted. */
-	if (is_in_past(f) && age_ns == 0 && updates_until(a, sent) == 0)
+	 * read there is none, also while its reply is not sent; and who rejoins
+	 * is said to lack what it has until that is counted. */
+	if ((is_in_past(f) ||
+	     (f->spills == 0 && replies_sent(a, r) < r->asked)) &&
+	    age_ns == 0 && updates_until(a, sent) == 0)
 		return;
 	sent_ns = oldest_sent_ns(a, f, first, m->to_ns);
 	/* Before the start: the file says when it was written, by a clock that

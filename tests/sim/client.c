@@ -174,7 +174,7 @@ client_connect(struct client *c)
 	c->port = c->socket->port;
 	c->connect_ns = sim_now_ns();
 	c->since = doors_now();
-	c->verdict = SAYS_NOTHING;
+	c->verdicts = 0;
 	c->is_denied = c->is_gone = false;
 	world.counts.connects++;
 	c->start = world.starts;

@@ -70,6 +70,12 @@ rights_of(const struct version *v, const struct client *c)
 	return u == NULL ? &versions_built_in[v->others_role] : &u->sum;
 }
 
+static bool
+has_heard(const struct client *c, enum login_says what)
+{
+	return (c->verdicts >> what & 1) != 0;
+}
+
 /* What the last adoption means for those who are there. */
 static void
 change_rights(void)
@@ -82,7 +88,7 @@ change_rights(void)
 		const struct user_form *u = user_of(v, c);
 
 		c->is_gone = v->has_users && !ways_has_certificate(c) &&
-			     ((c->was_let_in && c->verdict != SAYS_YES) ||
+			     ((c->was_let_in && !has_heard(c, SAYS_YES)) ||
 			      (u != NULL && !u->has_account));
 	}
 	subscribers_rights_changed();
@@ -353,7 +359,7 @@ doors_was_let_in(struct client *c)
 	SIM_CHECK(ways_is_good(c), "%s is let in, from a strange way", c->user);
 	SIM_CHECK(c->as.port != DOOR_LOCAL || has_role(c) != SURE_NOT,
 		  "%s is let in where it has no role", c->user);
-	SIM_CHECK(c->verdict == SAYS_YES || !needs_password(c),
+	SIM_CHECK(has_heard(c, SAYS_YES) || !needs_password(c),
 		  "%s is let in, and nobody has asked for its password",
 		  c->user);
 }
@@ -398,16 +404,16 @@ static bool
 may_end(const struct client *c, const char *reason)
 {
 	if (strcmp(reason, "login") == 0)
-		return c->verdict == SAYS_NO;
+		return has_heard(c, SAYS_NO);
 	if (strcmp(reason, "login_barred") == 0)
 		return ways_has_failed(c);
 	if (strcmp(reason, "login_unknown") == 0)
-		return c->verdict == SAYS_UNKNOWN ||
+		return has_heard(c, SAYS_UNKNOWN) ||
 		       sim_now_ns() - c->connect_ns >= HELLO_NS;
 	if (strcmp(reason, "user_gone") == 0)
 		return c->is_denied;
 	if (strcmp(reason, "not_shown") == 0)
-		return c->verdict != SAYS_YES && !ways_has_certificate(c);
+		return !has_heard(c, SAYS_YES) && !ways_has_certificate(c);
 	if (strcmp(reason, "role") == 0)
 		return c->as.port == DOOR_LOCAL && has_role(c) != SURE_YES;
 	if (strcmp(reason, "rights") == 0)
@@ -511,6 +517,6 @@ world_login_answered(uint32_t host, unsigned port, const char *user,
 			c->is_gone = c->is_gone && what == SAYS_NO;
 		}
 		if (port != 0 && c->port == port)
-			c->verdict = what;
+			c->verdicts |= 1u << what;
 	}
 }

@@ -215,7 +215,9 @@ struct client {
 	struct way as;
 	bool is_stranger; /* it chooses its ways itself */
 	unsigned since;	  /* doors_now() when it connected */
-	enum login_says verdict; /* of ringtick-login about this connection */
+	unsigned verdicts; /* of ringtick-login about this connection: bits of
+			      enum login_says; one that is replaced may still
+			      say something, which nobody reads */
 	bool is_denied; /* its account is gone, or it has shown no password */
 	bool is_gone;	/* and so it is */
 	bool has_hello;	  /* the daemon's answer has come, ... */
