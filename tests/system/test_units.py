@@ -84,6 +84,14 @@ def test_socket_file_can_be_reached():
     assert "RuntimeDirectoryMode=0755" in text
 
 
+def test_socket_files_stay():
+    """Protects clients of a socket file that ringtick.socket opens: the service's
+    RuntimeDirectory= is no place for it (tests/systemd has one)."""
+    text = (SOURCES / "systemd/ringtick.socket.in").read_text()
+    folder = unit("ringtick.service")["Service"]["RuntimeDirectory"]
+    assert "ListenStream=/run/%s/" % folder not in text
+
+
 def test_clock_comes_first():
     """Protects the date of the journal from a clock that is not set yet."""
     assert "time-sync.target" in unit("ringtick.service")["Unit"]["After"].split()

@@ -212,7 +212,7 @@ def port_in_use(day):
 def full_disk(day):
     """The journal moves to a small disk, which fills up: feeds wait, nothing is lost,
     and it goes on by itself when there is room, after a restart too."""
-    disk = ensure(pathlib.Path("/srv/tick"))
+    disk = ensure(pathlib.Path("/srv/day-tick"))
     run("mount", "-t", "tmpfs", "-o", "size=16M,mode=750", "tmpfs", disk)
     systemctl("stop", service.NAME)
     run("cp", "-a", *STATE.iterdir(), disk)
@@ -453,7 +453,7 @@ def pam(day):
     client("boss", "b").close()
     assert service.is_refused("boss", "x") and service.is_refused("nobody", "n")
 
-    folder = ensure(pathlib.Path("/srv/pam"))
+    folder = ensure(pathlib.Path("/srv/day-pam"))
     shutil.chown(folder, "ringtick")
     stack.write_text(lines + "auth required pam_exec.so /bin/touch %s/written\n" % folder)
     systemctl("restart", service.NAME)
@@ -491,31 +491,36 @@ def as_user(user, wanted, request, path=None):
 
 @step
 def abstract_socket(day):
-    """Who is behind the abstract socket is known under the unit: only root and the
-    daemon's user administer there."""
-    run("useradd", "alice")
-    after = mark()
-    as_user("alice", ACCESS, ".ringtick.reload[]")
-    wait_log(after, "connect", peer="unix:%d" % pwd.getpwnam("alice").pw_uid)
-    for user in ("root", "ringtick"):
-        as_user(user, NIL, ".ringtick.reload[]")
-    run("userdel", "alice")
+    """Who is behind the abstract socket is known under the unit, also if ringtick.socket
+    opens it: only root and the daemon's user administer there."""
+    run("useradd", "day-alice")
+    for is_held in (False, True):
+        if is_held:
+            hold_port()
+        after = mark()
+        as_user("day-alice", ACCESS, ".ringtick.reload[]")
+        wait_log(after, "connect", peer="unix:%d" % pwd.getpwnam("day-alice").pw_uid)
+        for user in ("root", "ringtick"):
+            as_user(user, NIL, ".ringtick.reload[]")
+    give_port_back()
+    run("userdel", "day-alice")
+    day.all_is_well()
 
 
 @step
 def socket_file(day):
     """listen.unix_path in the unit's folder, for a group of which the daemon is a
     member, and for nobody else; and for any group, from ringtick.socket."""
-    run("groupadd", "desk")
-    run("useradd", "--groups", "desk", "alice")
-    run("useradd", "bob")
+    run("groupadd", "day-desk")
+    run("useradd", "--groups", "day-desk", "day-alice")
+    run("useradd", "day-bob")
     path = pathlib.Path("/run/ringtick/desk")
-    drop_in("[Service]\nSupplementaryGroups=desk\n")
-    configure({"listen": {"unix_path": str(path), "unix_group": "desk", "unix_mode": "0660"}})
+    drop_in("[Service]\nSupplementaryGroups=day-desk\n")
+    configure({"listen": {"unix_path": str(path), "unix_group": "day-desk", "unix_mode": "0660"}})
     systemctl("restart", service.NAME)
-    assert (path.group(), path.stat().st_mode & 0o777) == ("desk", 0o660)
-    as_user("alice", "Symbols", "tables[]", path)
-    as_user("bob", "PermissionError", "tables[]", path)
+    assert (path.group(), path.stat().st_mode & 0o777) == ("day-desk", 0o660)
+    as_user("day-alice", "Symbols", "tables[]", path)
+    as_user("day-bob", "PermissionError", "tables[]", path)
     day.all_is_well()
     drop_in("")
     configure()
@@ -523,20 +528,20 @@ def socket_file(day):
     assert not path.exists()
 
     path = pathlib.Path("/run/ringtick-desk")
-    drop_in("[Socket]\nListenStream=%s\nSocketGroup=desk\nSocketMode=0660\n" % path,
+    drop_in("[Socket]\nListenStream=%s\nSocketGroup=day-desk\nSocketMode=0660\n" % path,
             "ringtick.socket")
     hold_port()
-    assert (path.group(), path.stat().st_mode & 0o777) == ("desk", 0o660)
-    as_user("alice", "Symbols", "tables[]", path)
-    as_user("bob", "PermissionError", "tables[]", path)
+    assert (path.group(), path.stat().st_mode & 0o777) == ("day-desk", 0o660)
+    as_user("day-alice", "Symbols", "tables[]", path)
+    as_user("day-bob", "PermissionError", "tables[]", path)
     systemctl("restart", service.NAME)
-    as_user("alice", "Symbols", "tables[]", path)
+    as_user("day-alice", "Symbols", "tables[]", path)
     day.all_is_well()
     drop_in("", "ringtick.socket")
     give_port_back()
-    for user in ("alice", "bob"):
+    for user in ("day-alice", "day-bob"):
         run("userdel", user)
-    run("groupdel", "desk")
+    run("groupdel", "day-desk")
     day.all_is_well()
 
 

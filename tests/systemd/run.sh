@@ -91,10 +91,11 @@ if [ "$(sed -n 's/^0:://p' /proc/self/cgroup)" = / ]; then
 		skip "no control group can be made"
 fi
 
-# Of the machine's services only those that systemd itself wants, and nobody
-# logs in at the console.
+# Of the machine's services only those that systemd itself wants, nothing of a
+# ringtick that is installed here, and nobody logs in at the console.
 units=$root/etc/systemd/system
-rm -rf $units/*.wants $units/*.requires
+rm -rf $units/*.wants $units/*.requires $units/ringtick.* \
+	$root/etc/ringtick $root/usr/local/etc/ringtick $root/var/lib/ringtick
 mkdir $units/multi-user.target.wants
 ln -sf /dev/null $units/console-getty.service
 ln -s ../day.service $units/multi-user.target.wants
