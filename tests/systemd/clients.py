@@ -78,16 +78,18 @@ class Rdb(Worker):
     """Has all records of the day, each once."""
 
     def __init__(self, user, password):
-        self.numbers, self.claim = [], None
+        self.numbers = []
+        self.claim = None  # epoch, day
         super().__init__(user, password)
 
     def work(self, here):
         if self.claim is None:
             reply = here.sync("(.ringtick.subfrom[`;`;0];.u.d;.ringtick.epoch)")
             assert isinstance(reply, kdb.List), reply
-            self.claim = reply.items[2].value, reply.items[1].value
-        epoch, day = here.sync(".ringtick.epoch").value, self.claim[1]
-        if self.numbers or self.connects > 1:
+            epoch = reply.items[2].value
+            self.claim = epoch, reply.items[1].value
+        else:
+            epoch = here.sync(".ringtick.epoch").value
             reply = rejoin(here, (*self.claim, 0, len(self.numbers)))
             assert isinstance(reply, kdb.List), (
                 "rejoin after %d records is answered %s" % (len(self.numbers), reply))
@@ -97,14 +99,15 @@ class Rdb(Worker):
                 assert number == len(self.numbers), "record %d comes after %d" % (
                     number, len(self.numbers) - 1)
                 self.numbers.append(number)
-                self.claim = epoch, day
+                self.claim = epoch, self.claim[1]
                 self.news.notify_all()
 
     def wait_for(self, more):
         """Awaits so many records more than it has now."""
         with self.news:
             wanted = len(self.numbers) + more
-            came = self.news.wait_for(lambda: self.failure or len(self.numbers) >= wanted, LIMIT)
+            came = self.news.wait_for(
+                lambda: self.failure or len(self.numbers) >= wanted, LIMIT)
         self.look()
         assert came, "expected record %d at the subscriber within %d s, which has %d" % (
             wanted, LIMIT, len(self.numbers))

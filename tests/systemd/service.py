@@ -33,9 +33,10 @@ def run(*command, fails=False, **how):
     done = subprocess.run([str(word) for word in command], text=True, timeout=60,
                           stdin=None if "input" in how else subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **how)
-    assert fails is None or (done.returncode != 0) == fails, "`%s` was expected to %s, and exited with %d:\n%s" % (
-        " ".join(map(str, command)), "fail" if fails else "succeed", done.returncode,
-        done.stdout)
+    assert fails is None or (done.returncode != 0) == fails, (
+        "`%s` was expected to %s, and exited with %d:\n%s" % (
+            " ".join(map(str, command)), "fail" if fails else "succeed", done.returncode,
+            done.stdout))
     return done.stdout
 
 
