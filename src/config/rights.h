@@ -83,6 +83,14 @@ rights_may_feed(const struct rights *r)
 	return bits_next(r->publish, 0, SCHEMA_TABLES_MAX) < SCHEMA_TABLES_MAX;
 }
 
+/* Whether the user may subscribe to any table. */
+static inline bool
+rights_may_subscribe_any(const struct rights *r)
+{
+	return bits_next(r->subscribe, 0, SCHEMA_TABLES_MAX) <
+	       SCHEMA_TABLES_MAX;
+}
+
 /* Whether the table exists for this user. */
 static inline bool
 rights_may_see(const struct rights *r, unsigned table_idx)

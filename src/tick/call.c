@@ -37,6 +37,13 @@ call_may(const struct call *c, unsigned right)
 	return (c->client->may & right) != 0;
 }
 
+bool
+call_may_follow(const struct call *c)
+{
+	return rights_may_subscribe_any(c->client->rights) ||
+	       (c->client->may & (RIGHT_ASK | RIGHT_PAST)) != 0;
+}
+
 const char *
 call_name_error(struct tick *t, const struct request_arg *symbol)
 {

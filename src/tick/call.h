@@ -65,6 +65,10 @@ const char *call_refuse(const struct call *c);
 /* Whether the client has this right (enum right). */
 bool call_may(const struct call *c, unsigned right);
 
+/* Whether the client's user may know where the journal is, and how many records
+ * it has: to replay it, or by the right to ask. */
+bool call_may_follow(const struct call *c);
+
 /* The error for too many or too few arguments. */
 extern const char call_bad_rank[];
 

@@ -90,6 +90,8 @@ position_i(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
+	if (!call_may_follow(c))
+		return call_refuse(c);
 	if (cannot_replay(c))
 		return call_must_wait(c, WAIT_FILE);
 	c->has_told_i = !c->is_subscribing;
@@ -111,6 +113,8 @@ position_j(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
+	if (!call_may_follow(c))
+		return call_refuse(c);
 	if (tick_is_between_files(c->tick))
 		return call_must_wait(c, WAIT_FILE);
 	wire_put_long(out, (int64_t)c->tick->journal->records);
@@ -126,6 +130,8 @@ position_L(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
+	if (!call_may_follow(c))
+		return call_refuse(c);
 	if (cannot_replay(c))
 		return call_must_wait(c, WAIT_FILE);
 	(void)snprintf(handle, sizeof(handle), ":%s", c->tick->journal->path);
@@ -155,6 +161,8 @@ position_l(void *context, const struct request_arg *args, unsigned args_cnt,
 
 	(void)args;
 	(void)args_cnt;
+	if (!call_may_follow(c))
+		return call_refuse(c);
 	wire_put_int(out, c->tick->journal->fd);
 	return NULL;
 }

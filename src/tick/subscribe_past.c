@@ -198,6 +198,8 @@ get_epoch(void *context, const struct request_arg *args, unsigned args_cnt,
 {
 	(void)args;
 	(void)args_cnt;
+	if (!call_may_follow(context))
+		return call_refuse(context);
 	wire_put_long(out, epoch_told(context));
 	return NULL;
 }

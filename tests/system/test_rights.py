@@ -145,6 +145,10 @@ def test_who_may_ask(plant):
         "(.u.sub[`quote;`];.u `i`L)": {"rdb", "desk", "plain"},
         ".u.endofday[]": {"ops", "plain"},
     }
+    for text in (".u.i", ".u.j", ".u.L", ".u.l", ".ringtick.epoch", ".u `i`L"):
+        refused = {name for name, one in clients.items() if one.sync(text) == ACCESS}
+        assert refused == {"feed", "nobody"}, text
+    clients["feed"], clients["nobody"] = user("feed"), user("nobody")
     for text, may in asked.items():
         for name, one in clients.items():
             mark = daemon.mark()
