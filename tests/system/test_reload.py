@@ -131,6 +131,41 @@ def test_what_needs_a_restart_is_named(start):
     daemon.wait_log("report", after=daemon.mark(), timeout=5)
 
 
+def test_what_changes_is_not_kept(start, users):  # noqa: F811
+    """Protects the operator from a list that is not true: none of the settings that the
+    documentation calls changeable is named as kept."""
+    daemon = start(settings(users=str(users)))
+    others = users.rename(users.with_name("others"))
+    mark = daemon.mark()
+    reload(daemon, merged(settings(users=str(others), certificate=True, role="none"), {
+        "listen": {"networks": ["127.0.0.0/8"], "roles": ["admin"]},
+        "slow": {"policy": "block", "leave_percent": 60, "return_percent": 40,
+                 "block_limit": "4s", "spill_limit": "1h"},
+        "log": {"report": "5s", "report_consumers": 3}, "message": {"timeout": "9s"},
+        "stop": {"timeout": "4s"},
+        "connections": {"handshake_timeout": "4s", "per_address": 9,
+                        "tcp_user_timeout": "9s"}}), result="ok")
+    assert daemon.logged("reload_kept", after=mark) == []
+
+
+def test_marks_of_slow_consumers_change(start, connect):
+    """Protects the feeds' ring from who was let lag before the marks were lowered."""
+    base = merged(settings(), {"message": {"max": "64K"}, "slow": {"policy": "disconnect"},
+                               "streams": {"max": 0},
+                               "connections": {"send_buffer": "16K"}})
+    daemon = start(base)
+    feed, rdb = connect(daemon, user="feed"), connect(daemon, user="rdb", receive_buffer=4096)
+    rdb.subscribe()
+    row = trade(0, 1000)
+    for _ in range(14):  # 30 KB each
+        assert feed.update("trade", row) == NIL
+    reload(daemon, base, result="ok")
+    assert not daemon.logged("disconnect")
+    reload(daemon, merged(base, {"slow": {"leave_percent": 10, "return_percent": 5}}),
+           result="ok")
+    daemon.wait_log("disconnect", user="rdb", reason="slow")
+
+
 def test_who_may_reload(start, connect):
     """Protects the configuration: administrators only; many at once get one answer
     each, also if they go meanwhile."""
