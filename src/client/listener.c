@@ -248,12 +248,17 @@ listen_abstract(struct listeners *l, const struct listen_settings *set,
 }
 
 /* Removes a socket file on which nobody listens: a killed predecessor has left
- * it. */
+ * it.  Another file refuses connections too, and stays; and who listens may
+ * have no place for one more. */
 static void
 remove_stale(const struct sockaddr_un *at)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat about;
+	int fd;
 
+	if (lstat(at->sun_path, &about) != 0 || !S_ISSOCK(about.st_mode))
+		return;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
 	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) != 0 &&
@@ -275,6 +280,19 @@ bind_path(int fd, const struct sockaddr_un *at)
 		(void)nanosleep(&(struct timespec){ .tv_nsec = 50000000 },
 				NULL);
 	}
+}
+
+static bool
+has_group(const struct listen_settings *set, char *err, size_t err_len)
+{
+	errno = 0;
+	if (set->unix_group[0] == '\0' || getgrnam(set->unix_group) != NULL)
+		return true;
+	(void)snprintf(err, err_len, "listen.unix_group \"%s\": %s",
+		       set->unix_group,
+		       errno == 0 ? "there is no such group" : strerror(errno));
+	errno = EINVAL;
+	return false;
 }
 
 /* Gives the socket file its group and mode.  Returns NULL, or what failed with
@@ -346,8 +364,12 @@ listen_all(struct listeners *l, const struct listen_settings *set, char *err,
 	   size_t err_len)
 {
 	bool has_port = set->address[0] != '\0';
-	unsigned port = has_port ? listen_tcp(l, set, err, err_len) : 0;
+	unsigned port = 0;
 
+	if (!has_group(set, err, err_len))
+		return false;
+	if (has_port)
+		port = listen_tcp(l, set, err, err_len);
 	if (has_port && port == 0)
 		return false;
 	if (l->port == 0)
@@ -575,6 +597,8 @@ check_group(const struct settings *s, const struct listen_settings *set,
 	struct addrinfo *found;
 	bool ok;
 
+	if (!has_group(set, err, err_len))
+		return false;
 	if (set->address[0] == '\0')
 		return check_open(s, set, &file, err, err_len);
 	if (!find_address(set, &found, err, err_len))

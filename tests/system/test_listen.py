@@ -156,6 +156,8 @@ MISTAKES = {
     "no role at all": ({"listen": {"roles": []}}, ["listen.roles", "is empty"]),
     "24 sockets": ({"listen": [{"port": 5010 + n, "unix_path": "s%d" % n} for n in range(8)]},
                    ["listen", "24 sockets", "16"]),
+    "no such group": ({"listen": {"unix_path": "s", "unix_group": "nosuch"}},
+                      ["listen.unix_group", "nosuch", "no such group"]),
     "nine": ({"listen": [{"port": 5010 + n} for n in range(9)]}, ["too many"]),
     "everybody": ({"listen": {"address": "0.0.0.0"}}, ["0.0.0.0", "auth.users", "auth.open"]),
     "nowhere": ({"listen": {"address": ""}}, ["listen.address", "unix_path"]),
@@ -273,3 +275,24 @@ def test_no_header_by_chance(tmp_path, passed):
                               pass_fds=how["pass_fds"], capture_output=True, text=True,
                               timeout=60)
     assert done.returncode == 78 and "proxy" in done.stderr and "ListenStream=" in done.stderr
+
+
+def test_what_else_has_the_name(tmp_path):
+    """Protects a file that has the socket's name by mistake, and the start from a program
+    that listens there and accepts nothing: both stay, and are named."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "name"
+        config = write_config(tmp_path / "c.conf", {"listen": {"unix_path": str(path)}})
+        command = [find_ringtickd(), "-c", str(config)]
+        path.write_text("market data")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "another file" in done.stderr, done
+        assert path.read_text() == "market data"
+        path.unlink()
+        with listening(socket.AF_UNIX, str(path)) as busy:
+            busy.listen(0)
+            with socket.socket(socket.AF_UNIX) as first:
+                first.connect(str(path))
+                done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "somebody listens on it" in done.stderr
+        assert path.exists()
