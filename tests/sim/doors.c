@@ -468,7 +468,7 @@ doors_check(void)
 
 		SIM_CHECK(!c->is_gone || !c->has_hello ||
 				  c->socket->daemon_ended ||
-				  c->socket->is_reset ||
+				  c->socket->is_reset || !login_is_ready() ||
 				  sim_now_ns() - well_ns < GONE_NS,
 			  "%s is still there, and has no account", c->user);
 	}

@@ -70,6 +70,7 @@ void memory_end(void);
 #define WATCHDOG_NS (1 * NS_PER_S)
 
 void world_daemon_ready(void);
+void world_told_ready(void); /* systemd is */
 void world_log(const char *line, size_t len);
 void world_watchdog(void);
 void world_wrote(void); /* something was appended to a file */

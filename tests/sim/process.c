@@ -310,8 +310,11 @@ WRAP(ssize_t, sendto, int fd, const void *at, size_t len, int flags,
 	(void)to_len;
 	if (len == strlen(alive) && memcmp(at, alive, len) == 0)
 		world_watchdog();
-	if (len >= strlen(ready) && memcmp(at, ready, strlen(ready)) == 0)
+	if (len >= strlen(ready) && memcmp(at, ready, strlen(ready)) == 0) {
+		if (!process.is_told_ready)
+			world_told_ready();
 		process.is_told_ready = true;
+	}
 	return (ssize_t)len;
 }
 
