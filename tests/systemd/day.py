@@ -108,7 +108,7 @@ def start(day):
     """The configuration as installed, but for the ring; ready, and as it promises."""
     program, configuration = service.command_line()
     text = configuration.read_text()
-    changed = text.replace('# size = "64M";', 'size = "2M";')
+    changed = text.replace('# size = "64M";', 'size = "1M";')
     assert changed != text, "expected the ring's size in " + str(configuration)
     configuration.write_text(changed)
     systemctl("enable", "--now", service.NAME)

@@ -14,11 +14,12 @@ NAME = "ringtick.service"
 LIMIT = 20  # seconds for whatever is awaited
 DROP_INS = pathlib.Path("/etc/systemd/system")
 
-# The ring fits the usual limit of locked memory, since a container may not raise it.
+# A container may not raise the limit of locked memory, 8 MiB for all processes of a user,
+# those in other containers too: a ring takes twice its size of that.
 # What subscribers have seen is in the file, so that they can always rejoin.
 SETTINGS = {
     "schema": "sym.q",
-    "ring": {"size": "2M"},
+    "ring": {"size": "1M"},
     "streams": {"max": 2, "ring": "256K"},
     "journal": {"directory": "/var/lib/ringtick"},
     "publish": {"after": "journal"},
