@@ -271,8 +271,11 @@ check_overtaken(struct feed *f, struct update by)
 		f->next_ns = 0;
 	else if (f->next_ns == 0)
 		f->next_ns = sim_now_ns();
+	/* What came while the process was stopped came at once. */
 	SIM_CHECK(f->next_ns == 0 ||
-			  feeds_sent_ns(by) < f->next_ns + OVERTAKE_NS,
+			  feeds_sent_ns(by) < max_i64(f->next_ns,
+						      world.paused_until_ns) +
+						      OVERTAKE_NS,
 		  "update %u of feed %u had come at %.6f s, and %u of %u was "
 		  "sent later, and is taken before",
 		  f->next, f->number, (double)f->next_ns / 1e9, by.number,
