@@ -24,7 +24,7 @@ enum {
 	SQ_ENTRIES_MAX = 4096,
 	CQ_ENTRIES_MAX = 65536, /* the kernel's IORING_MAX_CQ_ENTRIES */
 	OPS_BESIDES_SLOTS = 64, /* accepts, signals, and room */
-	REGISTER_TRIES = 10,	/* of the ring, 50 ms apart */
+	REGISTER_TRIES = 40,	/* of the ring, 50 ms apart */
 	READ_AT_ONCE_MAX = 256 << 10, /* longer reads: by a kernel worker */
 };
 

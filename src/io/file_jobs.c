@@ -222,7 +222,8 @@ wait_for_finished(struct file_jobs *fj, int64_t *until_ns)
 					     &wake);
 		now_ns = clock_monotonic_ns();
 		if (now_ns - wake_ns >= PAUSE_NS)
-			*until_ns += now_ns - wake_ns;
+			*until_ns += min_i64(now_ns - wake_ns,
+					     INT64_MAX - *until_ns);
 	}
 	job = take_first(&fj->finished);
 	(void)pthread_mutex_unlock(&fj->mutex);

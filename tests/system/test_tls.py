@@ -267,6 +267,7 @@ def test_node_q_through_tls(behind, terminator, authority, passwords, monkeypatc
     daemon = behind("direct", {**passwords, "role": "all"})
     one = terminator("hitch")
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(authority.pem))
+    monkeypatch.setenv("RINGTICK_NODE_TLS", "1")
     subscriber = script("subscribe.js", one.port, "sync", "trade", 4)
     assert subscriber.next()["event"] == "subscribed"
     answers = script("publish.js", one.port, 3).finish()

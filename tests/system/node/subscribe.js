@@ -35,7 +35,7 @@ function listenForEnd(con) {
 
 nodeq.connect({ host: "127.0.0.1", port: Number(port), user: "node",
 		password: "secret", nanos2date: false,
-		useTLS: "NODE_EXTRA_CA_CERTS" in process.env }, (err, con) => {
+		useTLS: "RINGTICK_NODE_TLS" in process.env }, (err, con) => {
 	if (err)
 		throw err;
 	con.on("error", (e) => { throw e; });

@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -174,6 +177,46 @@ test_finish(void **state)
 	assert_int_equal(one.done, 6);
 }
 
+/* Stops the process that has started it, once that waits, for longer than a
+ * busy machine would, and then opens the gate. */
+static pid_t
+stop_parent(int gate_fd)
+{
+	const struct timespec before = { .tv_nsec = 30 * NS_PER_MS };
+	const struct timespec pause = { .tv_nsec = 300 * NS_PER_MS };
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid != 0)
+		return pid;
+	(void)nanosleep(&before, NULL);
+	(void)kill(parent, SIGSTOP);
+	(void)nanosleep(&pause, NULL);
+	(void)kill(parent, SIGCONT);
+	_exit(write(gate_fd, "x", 1) == 1 ? 0 : 1);
+}
+
+/* While the process was stopped time does not count, also where there is no
+ * limit. */
+static void
+test_stopped_without_limit(void **state)
+{
+	struct work one;
+	int gate[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+	one = work(gate[0]);
+	file_job_start(&jobs, &one.job);
+	pid = stop_parent(gate[1]);
+	assert_true(pid > 0);
+	assert_true(file_jobs_finish(&jobs, INT64_MAX));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	(void)close(gate[0]);
+	(void)close(gate[1]);
+}
+
 int
 main(void)
 {
@@ -182,6 +225,7 @@ main(void)
 		TEST(test_order),
 		TEST(test_hangs),
 		TEST(test_finish),
+		TEST(test_stopped_without_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
