@@ -18,6 +18,7 @@ enum {
 	LOGIN_DEBT_SECONDS = 2,	 /* for one more */
 	/* Held connections that are looked at for one who may be asked. */
 	LOOK_MAX = 32,
+	LATER_MAX = 64, /* open ones that are asked about again, a second */
 };
 
 /* For so long a failure counts. */
@@ -31,6 +32,7 @@ login_init(struct login *l)
 		l->fds[i] = -1;
 	list_init(&l->waiting);
 	list_init(&l->held);
+	list_init(&l->later);
 }
 
 /* ---- failures ---- */
@@ -302,6 +304,22 @@ login_run(struct server *s)
 }
 
 void
+login_run_each_second(struct server *s)
+{
+	struct login *l = &s->login;
+	struct connection *c;
+
+	for (unsigned i = 0; i < LATER_MAX; i++) {
+		c = first_of(&l->later);
+		if (c == NULL)
+			break;
+		list_remove(&c->login_node);
+		list_append(&l->waiting, &c->login_node);
+	}
+	login_run(s);
+}
+
+void
 login_ask(struct server *s, struct connection *c)
 {
 	/* All who are asked are asked of the program in use: one answer is
@@ -366,8 +384,11 @@ take_answer(struct server *s, const struct login_answer *answer,
 	*out = take_asked(&s->login, answer->id);
 	if (*out == NULL)
 		return VERDICT_NONE;
-	if (answer->kind != LOGIN_YES && answer->kind != LOGIN_NO)
+	if (answer->kind != LOGIN_YES && answer->kind != LOGIN_NO) {
+		if ((*out)->state == CONNECTION_OPEN)
+			list_append(&s->login.later, &(*out)->login_node);
 		return VERDICT_UNKNOWN;
+	}
 	if ((*out)->state == CONNECTION_OPEN)
 		return answer->kind == LOGIN_YES ? VERDICT_YES : VERDICT_NO;
 	if (answer->kind == LOGIN_YES)

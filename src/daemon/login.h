@@ -58,9 +58,12 @@ enum login_verdict {
 enum login_verdict login_completed(struct server *s, struct ticket ticket,
 				   int32_t result, struct connection **out);
 
-/* Asks for those who wait.  To be called after answers, and each second, since
- * a pause may be over. */
+/* Asks for those who wait.  To be called after answers. */
 void login_run(struct server *s);
+
+/* The same: a pause may be over.  And asks again about open connections whose
+ * account could not be found out: such a user may have been removed. */
+void login_run_each_second(struct server *s);
 
 /* A ringtick-login has ended: the kernel forgets it. */
 void login_reap(void);

@@ -90,6 +90,7 @@ struct login {
 	struct list waiting; /* login_node of connections, oldest first */
 	struct list held; /* those that could not be asked when it was their
 			     turn */
+	struct list later; /* open ones about whom there was no answer */
 	struct login_asked {
 		struct connection *c; /* NULL: free */
 		uint64_t id;

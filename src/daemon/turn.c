@@ -242,7 +242,7 @@ run_timers(struct server *s)
 	if (s->now_ns >= s->next_spill_check_ns) {
 		session_check_spills(s);
 		report_held(s, false);
-		login_run(s);
+		login_run_each_second(s);
 		s->next_spill_check_ns = s->now_ns + TURN_WAIT_NS;
 	}
 	if (s->now_ns >= s->next_report_ns) {

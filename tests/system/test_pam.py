@@ -174,8 +174,10 @@ class Door:
         self.gate, self.opened = os.open(folder / "gate", os.O_RDWR), 0
         (folder / "ringtick").write_text(
             "auth requisite pam_exec.so quiet {0}/slow\n{1}\n"
+            "account requisite pam_exec.so quiet {0}/server\n"
             "account required pam_listfile.so onerr=fail item=user sense=deny "
             "file={0}/leavers\n".format(folder, DB.format(folder=folder)))
+        self.script("server", "#!/bin/sh\n")
         # Beside the daemon is the program that it starts: here with this folder.
         (folder / "bin").mkdir()
         shutil.copy(find_ringtickd(), folder / "bin" / "ringtickd")
@@ -184,8 +186,11 @@ class Door:
         monkeypatch.setenv("RINGTICKD", str(folder / "bin" / "ringtickd"))
 
     def script(self, name, text):
-        (self.folder / name).write_text(text)
-        (self.folder / name).chmod(0o755)
+        """Also in the place of one that may be running."""
+        new = self.folder / "script"
+        new.write_text(text)
+        new.chmod(0o755)
+        new.replace(self.folder / name)
 
     def daemon(self, **auth):
         self.one = self.start({
@@ -253,7 +258,13 @@ def test_the_daemon_asks(door, connect):
     gone = connect(daemon, creds=b"gone:g\x03")
     feed = connect(daemon, creds=b"feed:p\x03")
     (door.folder / "leavers").write_text("gone\n")
+    # while a server that is asked is away nobody goes; then those do who must
+    door.script("server", "#!/bin/sh\nexit 1\n")
+    after = daemon.mark()
     assert boss.sync(".ringtick.reload[]") == NIL
+    daemon.wait_log("login_unknown", after=after)
+    assert gone.sync(".u.d").value
+    door.script("server", "#!/bin/sh\n")
     daemon.wait_log("disconnect", user="gone", reason="user_gone")
     assert feed.update("trade", trade(1, 1)) == NIL
     assert door.answer("gone:g") == b""

@@ -94,7 +94,9 @@ answer(enum login_answer_kind kind)
 	login_write_answer(a, open_ids[0], kind);
 	memmove(open_ids, open_ids + 1, --open_cnt * sizeof(open_ids[0]));
 	assert_int_equal(login_completed(&s, ticket, sizeof(*a), &c),
-			 kind == LOGIN_YES ? VERDICT_YES : VERDICT_NO);
+			 kind == LOGIN_YES  ? VERDICT_YES
+			 : kind == LOGIN_NO ? VERDICT_NO
+					    : VERDICT_UNKNOWN);
 	login_run(&s);
 	return c;
 }
@@ -189,6 +191,28 @@ test_many_addresses(void **state)
 	assert_int_equal(s.counters.login_failures, 990);
 }
 
+/* Whether a user may stay is asked until there is an answer, once a second. */
+static void
+test_asked_later(void **state)
+{
+	(void)state;
+	one.state = CONNECTION_OPEN;
+	login_ask(&s, &one);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_ptr_equal(answer(LOGIN_UNKNOWN), &one);
+		assert_int_equal(read_requests(), 0);
+		login_run_each_second(&s);
+	}
+	assert_ptr_equal(answer(LOGIN_YES), &one);
+	login_run_each_second(&s);
+	assert_int_equal(read_requests(), 0);
+	login_ask(&s, &one);
+	(void)answer(LOGIN_UNKNOWN);
+	login_forget(&s, &one);
+	login_run_each_second(&s);
+	assert_int_equal(read_requests(), 0);
+}
+
 int
 main(void)
 {
@@ -199,6 +223,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_one_name, start, stop),
 		cmocka_unit_test_setup_teardown(test_many_addresses, start,
 						stop),
+		cmocka_unit_test_setup_teardown(test_asked_later, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
