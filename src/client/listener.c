@@ -395,15 +395,26 @@ is_local(const struct sockaddr *at)
 }
 
 /* Nobody from elsewhere is let in without a password or a certificate, unless
- * that is asked for.  A terminator's clients are from elsewhere. */
+ * that is asked for.  A terminator's clients are from elsewhere; and where
+ * other machines can send its header, they can claim any certificate. */
 static bool
 check_open(const struct settings *s, const struct listen_settings *set,
 	   const struct sockaddr *at, char *err, size_t err_len)
 {
-	if (settings_want_password(s) || s->auth.open ||
-	    (set->proxy ? s->auth.certificate : is_local(at)))
+	bool is_claimed = set->proxy && s->auth.certificate && !is_local(at);
+	bool is_shown = settings_want_password(s) ||
+			(set->proxy ? s->auth.certificate : is_local(at));
+
+	if (s->auth.open || (is_shown && !is_claimed))
 		return true;
-	if (set->proxy)
+	if (is_claimed)
+		(void)snprintf(err, err_len,
+			       "other machines could claim any certificate at "
+			       "listen.address \"%s\" (listen.proxy, "
+			       "auth.certificate); let the terminator use "
+			       "listen.unix_path",
+			       set->address);
+	else if (set->proxy)
 		(void)snprintf(err, err_len,
 			       "the clients of a TLS terminator (listen.proxy) "
 			       "could connect without a password; set "

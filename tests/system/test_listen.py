@@ -158,6 +158,10 @@ MISTAKES = {
                    ["listen", "24 sockets", "16"]),
     "no such group": ({"listen": {"unix_path": "s", "unix_group": "nosuch"}},
                       ["listen.unix_group", "nosuch", "no such group"]),
+    "claimed certificates": (
+        {"listen": {"address": "0.0.0.0", "proxy": True},
+         "auth": {"certificate": True, "users": "u"}},
+        ["0.0.0.0", "any certificate", "listen.unix_path"]),
     "nine": ({"listen": [{"port": 5010 + n} for n in range(9)]}, ["too many"]),
     "everybody": ({"listen": {"address": "0.0.0.0"}}, ["0.0.0.0", "auth.users", "auth.open"]),
     "nowhere": ({"listen": {"address": ""}}, ["listen.address", "unix_path"]),
