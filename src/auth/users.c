@@ -104,6 +104,16 @@ take_kind(struct users_reader *r, struct user *user)
 	return 0;
 }
 
+/* Whether a line was added to one that had no end. */
+static bool
+has_second_line(const char *password)
+{
+	const char *colon = strrchr(password, ':');
+
+	return colon != NULL && crypt_hash_is_meant(colon + 1) &&
+	       crypt_hash_fault(colon + 1) == NULL;
+}
+
 static int
 take_password(struct users_reader *r, struct user *user, char *password,
 	      size_t len)
@@ -116,6 +126,9 @@ take_password(struct users_reader *r, struct user *user, char *password,
 	if (is_locked(password))
 		return refuse(r, "the password looks like that of a locked "
 				 "user: remove the line, or give it another");
+	if (has_second_line(password))
+		return refuse(r, "the password has another user's line at its "
+				 "end: begin a new line there");
 	user->hash = (uint16_t)hash_of(password, len);
 	if (user->hash == USER_MD5 || user->hash == USER_SHA1)
 		for (char *c = password; *c != '\0'; c++)

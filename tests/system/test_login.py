@@ -172,6 +172,8 @@ BAD = {
     "space": (b"a :x\n", [":1: the name begins or ends with a space"]),
     "space in front": (b"a: x\n", [":1: the password begins or ends with a space"]),
     "twice": (b"a:x\nb:y\na:x\n", [':3: the user "a" is on line 1 already']),
+    "two in a line": (b"a:xb:%s\n" % MD5CRYPT.encode(),
+                      [":1: the password has another user's line at its end"]),
     "locked": (b"a:!\n", [":1: the password looks like that of a locked user"]),
     "locked hash": (b"a:!$y$j75$a$b\n", [":1: the password looks like that of a lock"]),
     "unknown method": (b"a:$apr1$abc$def\n", [":1: the password is hashed by a method"]),
