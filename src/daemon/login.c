@@ -256,26 +256,46 @@ hold(struct login *l, struct connection *c)
 	list_append(&l->held, &c->login_node);
 }
 
+static struct connection *
+next_newcomer(struct server *s)
+{
+	struct connection *c;
+
+	while ((c = first_of(&s->login.waiting)) != NULL) {
+		if (may_be_asked(s, c))
+			return c;
+		hold(&s->login, c);
+	}
+	return NULL;
+}
+
+static struct connection *
+next_held(struct server *s)
+{
+	for (unsigned looks = 0; looks < LOOK_MAX; looks++) {
+		struct connection *c = first_of(&s->login.held);
+
+		if (c == NULL || may_be_asked(s, c))
+			return c;
+		hold(&s->login, c);
+	}
+	return NULL;
+}
+
 /* Whoever may not be asked is in nobody's way: each newcomer is looked at once,
- * and those who are held after them, some at a time. */
+ * and those who are held some at a time.  They take turns, so that neither many
+ * newcomers nor the accounts of many clients after a reload keep the others
+ * waiting. */
 static struct connection *
 next_waiting(struct server *s)
 {
-	struct login *l = &s->login;
 	struct connection *c;
 
-	while ((c = first_of(&l->waiting)) != NULL) {
-		if (may_be_asked(s, c))
-			return c;
-		hold(l, c);
-	}
-	for (unsigned looks = 0; looks < LOOK_MAX; looks++) {
-		c = first_of(&l->held);
-		if (c == NULL || may_be_asked(s, c))
-			return c;
-		hold(l, c);
-	}
-	return NULL;
+	s->login.was_held = !s->login.was_held;
+	c = s->login.was_held ? next_held(s) : next_newcomer(s);
+	if (c != NULL)
+		return c;
+	return s->login.was_held ? next_newcomer(s) : next_held(s);
 }
 
 static bool
@@ -313,8 +333,7 @@ login_run_each_second(struct server *s)
 		c = first_of(&l->later);
 		if (c == NULL)
 			break;
-		list_remove(&c->login_node);
-		list_append(&l->waiting, &c->login_node);
+		hold(l, c);
 	}
 	login_run(s);
 }
@@ -327,7 +346,9 @@ login_ask(struct server *s, struct connection *c)
 	if (is_asked(&s->login, c))
 		return;
 	list_remove(&c->login_node);
-	list_append(&s->login.waiting, &c->login_node);
+	list_append(c->state == CONNECTION_OPEN ? &s->login.held
+						: &s->login.waiting,
+		    &c->login_node);
 	login_run(s);
 }
 

@@ -7,7 +7,8 @@
  *                                             refused
  *
  * Fair: of one address LOGIN_SHARE are asked at a time, and only one after a
- * failure; who cannot be asked is held, in nobody's way.  A user who has failed
+ * failure; who cannot be asked is held, in nobody's way, and so are open
+ * connections that are asked about after a reload.  A user who has failed
  * LOGIN_FAILURES_FREE times from an address is not asked about, for a second,
  * and twice as long each time up to LOGIN_PENALTY_MAX seconds.  Nor is anybody
  * from an address that has failed LOGIN_DEBT_MAX times, whatever the names

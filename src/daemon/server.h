@@ -89,7 +89,8 @@ struct login {
 	struct login_answer answers[LOGIN_CHANNELS]; /* targets of the reads */
 	struct list waiting; /* login_node of connections, oldest first */
 	struct list held; /* those that could not be asked when it was their
-			     turn */
+			     turn, and open ones */
+	bool was_held; /* whose turn it was: theirs or the others' */
 	struct list later; /* open ones about whom there was no answer */
 	struct login_asked {
 		struct connection *c; /* NULL: free */

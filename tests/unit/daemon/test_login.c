@@ -19,10 +19,11 @@
 #include "auth/login_message.h"
 #include "base/clock.h"
 
-enum { GUESSES = 40, SHARE = 16, FREE = 3, DEBT_MAX = 32, HOME = 1, OTHER = 2 };
+enum { GUESSES = 40, CLIENTS = 200, SHARE = 16, FREE = 3, DEBT_MAX = 32 };
+enum { HOME = 1, OTHER = 2 }; /* addresses */
 
 static struct server s; /* nothing but its logins */
-static struct connection guesses[GUESSES], one;
+static struct connection guesses[GUESSES], clients[CLIENTS], one;
 static int end; /* of ringtick-login */
 static uint64_t open_ids[LOGIN_OUTSTANDING_MAX]; /* ids without an answer */
 static unsigned open_cnt;
@@ -213,6 +214,28 @@ test_asked_later(void **state)
 	assert_int_equal(read_requests(), 0);
 }
 
+/* After a reload, with many clients, a newcomer is not behind all of them, nor
+ * are they behind newcomers. */
+static void
+test_newcomers_and_accounts(void **state)
+{
+	unsigned cnt = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		init_connection(&clients[i], HOME, "client");
+		clients[i].state = CONNECTION_OPEN;
+		login_ask(&s, &clients[i]);
+	}
+	login_ask(&s, &one);
+	while (answer(LOGIN_YES) != &one)
+		cnt++;
+	assert_true(cnt <= LOGIN_OUTSTANDING_MAX + 2);
+	while (cnt++ < CLIENTS + 1)
+		(void)answer(LOGIN_YES);
+	assert_int_equal(read_requests(), 0);
+}
+
 int
 main(void)
 {
@@ -224,6 +247,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_many_addresses, start,
 						stop),
 		cmocka_unit_test_setup_teardown(test_asked_later, start, stop),
+		cmocka_unit_test_setup_teardown(test_newcomers_and_accounts,
+						start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
