@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/exits.h"
 #include "base/notify.h"
@@ -204,15 +205,16 @@ adopt(struct server *s)
 		 r->settings->auth.role_rows_cnt);
 }
 
-/* Whether strangers stay out; if not, which takes settings without passwords,
- * so that no ringtick-login was started, what was loaded goes. */
+/* Whether strangers stay out; if not, what was loaded goes, and the
+ * ringtick-login that was started for it: it ends without its socket. */
 static bool
 keeps_strangers_out(struct reload *r)
 {
 	if (listeners_may_adopt(&r->server->listeners, r->settings, &r->loaded,
 				r->err, sizeof(r->err)))
 		return true;
-	CHECK(r->login_fd < 0);
+	if (r->login_fd >= 0)
+		(void)close(r->login_fd);
 	begin(r, free_old);
 	return false;
 }

@@ -11,8 +11,10 @@ import kdb
 import pytest
 from daemon import QUOTE, TRADE, find_ringtickd, merged, write_config
 from kdb import NIL, Error
+from login import until
 from test_listen import dial
-from test_users import slow_login, users  # noqa: F401  fixtures
+from test_proxy import header, talk
+from test_users import children, slow_login, users  # noqa: F401  fixtures
 from traffic import Flood, Template, published, quote, trade
 
 ACCESS = Error(b"access")
@@ -283,3 +285,21 @@ def test_strangers_stay_out(start, tmp_path):
             line = reload(daemon, {"listen": listen, "auth": opened}, result="failed")
             assert "auth.users" in line["error"]
         reload(daemon, {"listen": listen, "auth": auth}, result="ok")
+
+
+def test_no_certificates_by_a_reload(start, tmp_path):
+    """Protects the daemon, and what runs, from a reload that would believe certificates
+    where other machines can claim any; what was started for it ends."""
+    users = tmp_path / "users"
+    users.write_text("boss:b\n")
+    users.chmod(0o600)
+    changes = {"listen": {"address": "0.0.0.0", "proxy": True}, "auth": {"users": str(users)}}
+    daemon = start(changes)
+    before = children(daemon)
+    line = reload(daemon, merged(changes, {"auth": {"certificate": True}}), result="failed")
+    assert "any certificate" in line["error"]
+    until(lambda: children(daemon) == before, "the other ringtick-login to end")
+    sock, reply = talk(daemon, header(), b"boss:b\x03\0")
+    assert reply == b"\x03"
+    sock.close()
+    reload(daemon, changes, result="ok")
