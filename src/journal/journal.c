@@ -469,12 +469,14 @@ run_end(struct file_job *job)
 {
 	struct journal *j = container_of(job, struct journal, end.job);
 	struct journal_end *e = &j->end;
+	int error;
 
 	e->sync_err = fdatasync(j->state.fd) == 0 ? 0 : errno;
 	if (e->sync_err != 0)
 		journal_note_unsynced(j, e->sync_err);
-	else
-		e->sync_err = sync_all_ended(j);
+	error = sync_all_ended(j);
+	if (e->sync_err == 0)
+		e->sync_err = error;
 	if (e->sync_err == 0 && e->is_clean)
 		journal_days_end(j->settings, &j->state.epochs, &j->history,
 				 j->state.day, e->day_floor);

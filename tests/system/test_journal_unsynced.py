@@ -363,9 +363,10 @@ def test_stopped_while_it_is_written_anew(start, folder):
     assert not daemon.logged("journal_rewritten") and note.read_text() == text
 
 
-def test_both_files_of_a_run_without_syncs(start, connect, folder, syncs):
+@pytest.mark.parametrize("is_both", [False, True])
+def test_both_files_of_a_run_without_syncs(start, connect, folder, syncs, is_both):
     """Protects the day before: with journal.sync "none", too, a clean stop is one after
-    which all is on the disk; what is not is noted."""
+    which all is on the disk; what is not is noted, also if the running day is not."""
     daemon = start(journal.settings(folder, sync="none"), environment=syncs.environment)
     feed = connect(daemon)
     assert feed.update("trade", trade(0)) == NIL
@@ -374,9 +375,9 @@ def test_both_files_of_a_run_without_syncs(start, connect, folder, syncs):
     assert feed.update("trade", trade(1)) == NIL
     assert journal.count_and_path(feed)[1] != path
     feed.close()
-    syncs.fail("*" + path.name)
+    syncs.fail("*/sym2*" if is_both else "*" + path.name)
     daemon.stop(74)
-    assert daemon.wait_log("journal_unsynced")["file"] == str(path)
+    assert daemon.wait_log("journal_unsynced", file=path)
     assert "8 0 %s\n" % path.name in (folder / "sym.unsynced").read_text()
     assert "open" in (folder / "sym.epoch").read_text()
 
