@@ -205,6 +205,9 @@ world_log(const char *line, size_t len)
 	    (memmem(line, len, "event=unread ", 13) != NULL &&
 	     !world.is_stop_plain))
 		world.is_cut = true;
+	world.is_behind = world.is_behind ||
+			  (memmem(line, len, "event=stop_cut ", 15) != NULL &&
+			   memmem(line, len, " journal=behind ", 16) != NULL);
 	if (memmem(line, len, "event=journal_unnamed ", 22) != NULL)
 		(void)world_find_field(line, len, " copy=", world.rescued,
 				 sizeof(world.rescued));
@@ -474,13 +477,14 @@ daemon_ended(int status)
 	world.is_ready = world.is_told_stopping = false;
 	feeds_daemon_ended(world.has_lost_power,
 			   status == 0 && !world.is_cut);
+	world.unclean += status != 0 || world.is_behind;
+	world.is_behind = false;
 	if (status == 0) {
 		world.counts.stops++;
 		return;
 	}
 	world.is_stopping = false;
 	world.counts.crashes += status == PROCESS_CRASHED;
-	world.unclean++;
 	if (status == EXIT_DISK)
 		heal_disk(NULL, 0);
 	if (is_power_off) {

@@ -60,9 +60,11 @@ struct world {
 	int64_t stop_ns;    /* when it began */
 	int64_t block_limit_ns;
 	bool is_cut; /* the stop, by its time-out */
+	bool is_behind; /* then not all was in the journal, or synced where
+			   publish.after wants that: no clean end */
 	bool has_lost_power; /* the last end of the daemon */
 	unsigned wants_figures; /* askers of .ringtick.lag[], a bit for each */
-	unsigned unclean; /* ends of the daemon that were not stops */
+	unsigned unclean; /* ends of the daemon that were not clean stops */
 	unsigned starts;
 	int64_t stepped_ns;  /* all steps of the clock to a later time */
 	unsigned clock_steps;
