@@ -7,7 +7,7 @@
 
 #include "doors.h"
 
-enum { USERS_MAX = 40, OTHERS = USERS_MAX, ROLES = 2, MARKS = 8 };
+enum { USERS_MAX = 40, OTHERS = USERS_MAX, ROLES = 2, MARKS = 24 };
 enum { ROLE_ADMIN = 2 }; /* of versions_built_in */
 
 struct user_form {
