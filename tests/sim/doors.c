@@ -413,7 +413,9 @@ may_end(const struct client *c, const char *reason)
 	if (strcmp(reason, "user_gone") == 0)
 		return c->is_denied;
 	if (strcmp(reason, "not_shown") == 0)
-		return !has_heard(c, SAYS_YES) && !ways_has_certificate(c);
+		/* A "yes" may have come too late to be what let it in. */
+		return (!has_heard(c, SAYS_YES) || !needs_password(c)) &&
+		       !ways_has_certificate(c);
 	if (strcmp(reason, "role") == 0)
 		return c->as.port == DOOR_LOCAL && has_role(c) != SURE_YES;
 	if (strcmp(reason, "rights") == 0)
