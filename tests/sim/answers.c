@@ -345,9 +345,10 @@ placed(struct subscriber *s, const struct seen *seen)
 		return;
 	}
 	/* What is said to be in the file is there, or will be when a file that
-	 * somebody has just removed is back. */
+	 * somebody has just removed, or replaced, is back. */
 	judge_read_journal();
 	SIM_CHECK(idx <= judge_count(day) || world.is_damaged ||
+			  world_has_disk_trouble() ||
 			  fs_find(world.journal) == NULL,
 		  "%s is told to replay %" PRIu64 " records of %" PRIu64,
 		  s->c.user, idx, judge_count(day));
