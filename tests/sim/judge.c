@@ -248,9 +248,23 @@ judge_find_running(int32_t *day)
 	return clock_read_date(world.journal + strlen("/journal/sym"), day);
 }
 
+static struct day *
+first_after(int32_t day)
+{
+	struct day *first = NULL;
+
+	for (unsigned i = 0; i < cnt; i++)
+		if (days[i].day > day &&
+		    (first == NULL || days[i].day < first->day))
+			first = &days[i];
+	return first;
+}
+
+/* Day by day: what a feed has sent is in their order. */
 void
 judge_read_journal(void)
 {
+	struct day *d;
 	int32_t running;
 
 	/* What is left after a power loss is looked at by the next start; until
@@ -258,13 +272,13 @@ judge_read_journal(void)
 	if (!world.is_ready && world.has_lost_power)
 		return;
 	find_days();
-	for (unsigned i = 0; i < cnt; i++) {
-		read_more(&days[i]);
+	for (d = first_after(INT32_MIN); d != NULL; d = first_after(d->day)) {
+		read_more(d);
 		/* Perhaps only subscribers with a filter saw its end, and they
 		 * cannot tell how many records it has. */
-		if (file_of(&days[i]) != NULL && judge_find_running(&running) &&
-		    days[i].day < running)
-			days[i].has_ended = true;
+		if (file_of(d) != NULL && judge_find_running(&running) &&
+		    d->day < running)
+			d->has_ended = true;
 	}
 }
 
