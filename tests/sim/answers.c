@@ -133,6 +133,7 @@ refused(struct subscriber *s, const struct seen *seen)
 			  (is_old || (is_lost && s->is_lying) ||
 			   (is_lost && (s->claim.is_misdated ||
 					s->claim.has_leapt ||
+					s->claim.is_doubtful ||
 					day_of(&s->claim) != s->claim.day ||
 					s->claim.has_limit ||
 					s->claim.unclean < world.unclean))),
@@ -210,6 +211,7 @@ subscribers_date_corrected(int32_t from, int32_t to, uint64_t records)
 		struct subscriber *s = &subscribers[i];
 
 		s->unsure = s->asking;
+		s->claim.is_doubtful = true;
 		/* Who still gets an earlier day comes from its end into the
 		 * right one, and nobody has told it of the new epoch. */
 		if (s->is_placed && s->c.socket != NULL) {

@@ -46,6 +46,8 @@ struct claim {
 	uint64_t limit;	  /* ... from this one on */
 	bool is_misdated; /* the daemon has found that its day was wrong */
 	bool has_leapt;	  /* its day was left out: it is in a later one */
+	bool is_doubtful; /* the date was corrected since, and its file may not
+			     have been open when an epoch began */
 };
 
 /* A selection, and as it is written in a request. */
