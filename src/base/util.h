@@ -151,6 +151,17 @@ min_i64(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* For n up to 2^31. */
+static inline uint32_t
+power_of_two_at_least(uint32_t n)
+{
+	uint32_t p = 1;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
 /* Cannot overflow for percent up to 100. */
 static inline uint64_t
 percent_of(uint64_t bytes, unsigned percent)

@@ -63,20 +63,50 @@ add_listener(struct listeners *l, const struct listen_settings *set, int fd,
 	return added;
 }
 
+/* Removes a socket file on which nobody listens: a killed predecessor has left
+ * it.  Another file refuses connections too, and stays; and who listens may
+ * have no place for one more. */
+static void
+remove_stale(const struct sockaddr *at)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)at;
+	struct stat about;
+	int fd;
+
+	/* No port, nor an abstract name. */
+	if (at->sa_family != AF_UNIX || un->sun_path[0] == '\0' ||
+	    lstat(un->sun_path, &about) != 0 || !S_ISSOCK(about.st_mode))
+		return;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (connect(fd, at, sizeof(*un)) != 0 && errno == ECONNREFUSED)
+		(void)unlink(un->sun_path);
+	(void)close(fd);
+}
+
 /*
  * Returns 0, or -1 with errno.  io_uring releases the sockets of a killed
  * predecessor a moment after its end; until then the address is in use.
  */
 static int
-bind_and_listen(int fd, const struct sockaddr *at, socklen_t len)
+bind_patiently(int fd, const struct sockaddr *at, socklen_t len)
 {
-	for (unsigned tries = 1; bind(fd, at, len) != 0; tries++) {
+	for (unsigned tries = 1;; tries++) {
+		remove_stale(at);
+		if (bind(fd, at, len) == 0)
+			return 0;
 		if (errno != EADDRINUSE || tries == BIND_TRIES)
 			return -1;
 		(void)nanosleep(&(struct timespec){ .tv_nsec = 50000000 },
 				NULL);
 	}
-	return listen(fd, BACKLOG);
+}
+
+static int
+bind_and_listen(int fd, const struct sockaddr *at, socklen_t len)
+{
+	return bind_patiently(fd, at, len) == 0 ? listen(fd, BACKLOG) : -1;
 }
 
 static int
@@ -247,41 +277,6 @@ listen_abstract(struct listeners *l, const struct listen_settings *set,
 	return false;
 }
 
-/* Removes a socket file on which nobody listens: a killed predecessor has left
- * it.  Another file refuses connections too, and stays; and who listens may
- * have no place for one more. */
-static void
-remove_stale(const struct sockaddr_un *at)
-{
-	struct stat about;
-	int fd;
-
-	if (lstat(at->sun_path, &about) != 0 || !S_ISSOCK(about.st_mode))
-		return;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) != 0 &&
-	    errno == ECONNREFUSED)
-		(void)unlink(at->sun_path);
-	(void)close(fd);
-}
-
-/* As bind_and_listen, of a socket file; nobody can connect yet. */
-static int
-bind_path(int fd, const struct sockaddr_un *at)
-{
-	for (unsigned tries = 1;; tries++) {
-		remove_stale(at);
-		if (bind(fd, (const struct sockaddr *)at, sizeof(*at)) == 0)
-			return 0;
-		if (errno != EADDRINUSE || tries == BIND_TRIES)
-			return -1;
-		(void)nanosleep(&(struct timespec){ .tv_nsec = 50000000 },
-				NULL);
-	}
-}
-
 static bool
 has_group(const struct listen_settings *set, char *err, size_t err_len)
 {
@@ -325,7 +320,9 @@ listen_path(struct listeners *l, const struct listen_settings *set, char *err,
 	const char *what = "listen.unix_path";
 
 	memcpy(at.sun_path, set->unix_path, strlen(set->unix_path) + 1);
-	if (fd >= 0 && bind_path(fd, &at) == 0) {
+	/* Nobody can connect before it has its group and mode. */
+	if (fd >= 0 &&
+	    bind_patiently(fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
 		what = set_access(set);
 		if (what == NULL && listen(fd, BACKLOG) == 0) {
 			(void)add_listener(l, set, fd, LISTENER_PATH);

@@ -8,21 +8,11 @@
 
 enum { KEYS_EACH = 2 }; /* of a connection: its address and its user */
 
-static unsigned
-buckets_for(unsigned rows)
-{
-	unsigned n = 2;
-
-	while (n < rows)
-		n *= 2;
-	return n;
-}
-
 int
 shares_open(struct shares *s, unsigned connections, uint64_t seed)
 {
 	unsigned rows = connections * KEYS_EACH;
-	unsigned buckets = buckets_for(rows);
+	unsigned buckets = power_of_two_at_least(rows);
 
 	*s = (struct shares){ .seed = seed, .buckets_mask = buckets - 1 };
 	list_init(&s->idle);
@@ -49,7 +39,7 @@ shares_memory(unsigned connections)
 	unsigned rows = connections * KEYS_EACH;
 
 	return rows * sizeof(struct share) +
-	       buckets_for(rows) * sizeof(struct share *);
+	       power_of_two_at_least(rows) * sizeof(struct share *);
 }
 
 /* ---- keys ---- */

@@ -183,16 +183,6 @@ explain_setup(int error, const struct engine_options *o, char *err,
 }
 
 static unsigned
-power_of_two_at_least(unsigned n)
-{
-	unsigned p = 1;
-
-	while (p < n)
-		p *= 2;
-	return p;
-}
-
-static unsigned
 submission_entries(const struct engine_options *o)
 {
 	unsigned n = power_of_two_at_least(o->slots * 2);

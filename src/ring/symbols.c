@@ -21,11 +21,7 @@ _Static_assert(sizeof(struct symbol_key) == 256, "a key is four cache lines");
 static uint32_t
 buckets_of(uint32_t keys_max)
 {
-	uint32_t n = 64;
-
-	while (n < keys_max)
-		n *= 2;
-	return n;
+	return power_of_two_at_least(keys_max > 64 ? keys_max : 64);
 }
 
 static size_t
