@@ -789,7 +789,9 @@ def test_publishing_and_another_selection(start, connect, kind):
     client.sync(lst(sym(".u.sub"), sym("narrow"), sym("A")))
 
     def counts(frames):
-        return [[one.count(b"%c\0" % letter) for letter in b"AP"] for one in frames]
+        columns = [kdb.decode(one[kdb.HEADER:]).items[2].columns.items[1].items
+                   for one in frames]
+        return [[column.count(letter) for letter in (b"A", b"P")] for column in columns]
     feed.send(long + kdb.frame("", kdb.SYNC))
     feed.read_response()
     gone.send(kdb.frame(lst(ask, lst(syms("A", "P")), sym("P")), kind))
